@@ -1,0 +1,1 @@
+"""The language service: entities, assertion, concepts and embeddings of clinical notes."""
