@@ -1,0 +1,163 @@
+"""The errors of the mesh, and the one table that gives each reason its status and its public sentence.
+
+    MedmeshError
+    ├── InvalidInput          the caller's input is at fault; names the field
+    ├── ModelUnknown          no model has that name
+    ├── ModelUnavailable      the model is not served now
+    ├── ModelFailed           the model was asked and failed
+    ├── UpstreamUnavailable   another service of the mesh does not answer
+    ├── Overloaded            too many requests wait
+    ├── DeadlineExceeded      the time given was too short
+    ├── Unauthenticated       no valid identity
+    └── PermissionDenied      the identity may not do this
+
+Domain code raises these; `interceptors` turns them into a `google.rpc.Status`. Every other exception is answered as
+INTERNAL with a fixed sentence. No message here may quote the input: it could be patient data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+
+DOMAIN = "medmesh"
+"""`ErrorInfo.domain` of every error of the mesh."""
+
+
+class Reason(StrEnum):
+    """`ErrorInfo.reason`: the stable, machine-readable name of what went wrong. docs/errors.md explains each."""
+
+    INPUT_MISSING = "INPUT_MISSING"
+    INPUT_TOO_LARGE = "INPUT_TOO_LARGE"
+    INPUT_MALFORMED = "INPUT_MALFORMED"
+    INPUT_UNSUPPORTED = "INPUT_UNSUPPORTED"
+    INPUT_INCONSISTENT = "INPUT_INCONSISTENT"
+    INPUT_OUT_OF_RANGE = "INPUT_OUT_OF_RANGE"
+    MODEL_UNKNOWN = "MODEL_UNKNOWN"
+    MODEL_UNAVAILABLE = "MODEL_UNAVAILABLE"
+    MODEL_FAILED = "MODEL_FAILED"
+    UPSTREAM_UNAVAILABLE = "UPSTREAM_UNAVAILABLE"
+    OVERLOADED = "OVERLOADED"
+    DEADLINE_EXCEEDED = "DEADLINE_EXCEEDED"
+    UNAUTHENTICATED = "UNAUTHENTICATED"
+    PERMISSION_DENIED = "PERMISSION_DENIED"
+    INTERNAL = "INTERNAL"
+
+
+@dataclass(frozen=True)
+class PublicError:
+    """How a reason is shown to the caller."""
+
+    status: str
+    """Name of the gRPC status code."""
+    sentence: str
+    """What the caller reads. Fixed: it never holds anything of the request."""
+    retryable: bool
+    """Whether the same request may succeed later."""
+
+
+PUBLIC: Mapping[Reason, PublicError] = MappingProxyType(
+    {
+        Reason.INPUT_MISSING: PublicError("INVALID_ARGUMENT", "A required input is missing.", False),
+        Reason.INPUT_TOO_LARGE: PublicError("INVALID_ARGUMENT", "An input exceeds its limit.", False),
+        Reason.INPUT_MALFORMED: PublicError("INVALID_ARGUMENT", "An input cannot be read.", False),
+        Reason.INPUT_UNSUPPORTED: PublicError(
+            "INVALID_ARGUMENT", "An input is of a kind that no model here serves.", False
+        ),
+        Reason.INPUT_INCONSISTENT: PublicError("INVALID_ARGUMENT", "An input contradicts itself.", False),
+        Reason.INPUT_OUT_OF_RANGE: PublicError("INVALID_ARGUMENT", "A value is out of its range.", False),
+        Reason.MODEL_UNKNOWN: PublicError("NOT_FOUND", "No model has this name.", False),
+        Reason.MODEL_UNAVAILABLE: PublicError("UNAVAILABLE", "The model is not served at present.", True),
+        Reason.MODEL_FAILED: PublicError("INTERNAL", "The model failed on this request.", False),
+        Reason.UPSTREAM_UNAVAILABLE: PublicError(
+            "UNAVAILABLE", "A service that this request needs does not answer.", True
+        ),
+        Reason.OVERLOADED: PublicError("RESOURCE_EXHAUSTED", "Too many requests wait; try again later.", True),
+        Reason.DEADLINE_EXCEEDED: PublicError(
+            "DEADLINE_EXCEEDED", "The answer was not ready within the deadline.", True
+        ),
+        Reason.UNAUTHENTICATED: PublicError("UNAUTHENTICATED", "The request carries no valid identity.", False),
+        Reason.PERMISSION_DENIED: PublicError("PERMISSION_DENIED", "This identity may not call this method.", False),
+        Reason.INTERNAL: PublicError("INTERNAL", "An internal error occurred; quote the request id.", False),
+    }
+)
+
+
+class MedmeshError(Exception):
+    """Base of the typed errors. `metadata` becomes `ErrorInfo.metadata`; it holds nothing of the input."""
+
+    reason: Reason = Reason.INTERNAL
+
+    def __init__(self, detail: str = "", *, metadata: Mapping[str, str] | None = None) -> None:
+        super().__init__(detail or PUBLIC[self.reason].sentence)
+        self.metadata: Mapping[str, str] = dict(metadata or {})
+
+
+class InvalidInput(MedmeshError):
+    """The caller's input is at fault.
+
+    `field` is the path of the field in the request, e.g. `image` or `patient.fhir_bundle`; `description` says what is
+    wrong and what would be right, without quoting the value: both are sent to the caller.
+    """
+
+    def __init__(self, reason: Reason, field: str, description: str) -> None:
+        if PUBLIC[reason].status != "INVALID_ARGUMENT":
+            raise ValueError(f"{reason} is no fault of the input")
+        self.reason = reason
+        self.field = field
+        self.description = description
+        super().__init__(f"{field}: {description}")
+
+    def within(self, parent: str) -> InvalidInput:
+        """The same error with its field path below `parent`."""
+        return InvalidInput(self.reason, f"{parent}.{self.field}", self.description)
+
+
+class ModelUnknown(MedmeshError):
+    """No model has that name."""
+
+    reason = Reason.MODEL_UNKNOWN
+
+
+class ModelUnavailable(MedmeshError):
+    """The model is not loaded, or Triton does not answer."""
+
+    reason = Reason.MODEL_UNAVAILABLE
+
+
+class ModelFailed(MedmeshError):
+    """The model was asked and failed, or answered with what its contract does not allow."""
+
+    reason = Reason.MODEL_FAILED
+
+
+class UpstreamUnavailable(MedmeshError):
+    """Another service of the mesh does not answer."""
+
+    reason = Reason.UPSTREAM_UNAVAILABLE
+
+
+class Overloaded(MedmeshError):
+    """Too many requests wait, here or in Triton's queue."""
+
+    reason = Reason.OVERLOADED
+
+
+class DeadlineExceeded(MedmeshError):
+    """The time that the caller gave was too short."""
+
+    reason = Reason.DEADLINE_EXCEEDED
+
+
+class Unauthenticated(MedmeshError):
+    """The request carries no valid identity."""
+
+    reason = Reason.UNAUTHENTICATED
+
+
+class PermissionDenied(MedmeshError):
+    """The identity may not call this method."""
+
+    reason = Reason.PERMISSION_DENIED
