@@ -17,10 +17,102 @@ class TreatmentKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     TREATMENT_KIND_MEDICATION: _ClassVar[TreatmentKind]
     TREATMENT_KIND_PROCEDURE: _ClassVar[TreatmentKind]
     TREATMENT_KIND_CARE_PLAN: _ClassVar[TreatmentKind]
+
+class IcuUnit(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ICU_UNIT_UNSPECIFIED: _ClassVar[IcuUnit]
+    ICU_UNIT_CORONARY_CARE: _ClassVar[IcuUnit]
+    ICU_UNIT_CARDIAC_SURGERY: _ClassVar[IcuUnit]
+    ICU_UNIT_MEDICAL: _ClassVar[IcuUnit]
+    ICU_UNIT_SURGICAL: _ClassVar[IcuUnit]
+
+class IcuVariable(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ICU_VARIABLE_UNSPECIFIED: _ClassVar[IcuVariable]
+    ICU_VARIABLE_ALBUMIN: _ClassVar[IcuVariable]
+    ICU_VARIABLE_ALKALINE_PHOSPHATASE: _ClassVar[IcuVariable]
+    ICU_VARIABLE_ALT: _ClassVar[IcuVariable]
+    ICU_VARIABLE_AST: _ClassVar[IcuVariable]
+    ICU_VARIABLE_BILIRUBIN: _ClassVar[IcuVariable]
+    ICU_VARIABLE_BLOOD_UREA_NITROGEN: _ClassVar[IcuVariable]
+    ICU_VARIABLE_CHOLESTEROL: _ClassVar[IcuVariable]
+    ICU_VARIABLE_CREATININE: _ClassVar[IcuVariable]
+    ICU_VARIABLE_DIASTOLIC_PRESSURE_INVASIVE: _ClassVar[IcuVariable]
+    ICU_VARIABLE_INSPIRED_OXYGEN_FRACTION: _ClassVar[IcuVariable]
+    ICU_VARIABLE_GLASGOW_COMA_SCORE: _ClassVar[IcuVariable]
+    ICU_VARIABLE_GLUCOSE: _ClassVar[IcuVariable]
+    ICU_VARIABLE_BICARBONATE: _ClassVar[IcuVariable]
+    ICU_VARIABLE_HAEMATOCRIT: _ClassVar[IcuVariable]
+    ICU_VARIABLE_HEART_RATE: _ClassVar[IcuVariable]
+    ICU_VARIABLE_POTASSIUM: _ClassVar[IcuVariable]
+    ICU_VARIABLE_LACTATE: _ClassVar[IcuVariable]
+    ICU_VARIABLE_MAGNESIUM: _ClassVar[IcuVariable]
+    ICU_VARIABLE_MEAN_PRESSURE_INVASIVE: _ClassVar[IcuVariable]
+    ICU_VARIABLE_MECHANICAL_VENTILATION: _ClassVar[IcuVariable]
+    ICU_VARIABLE_SODIUM: _ClassVar[IcuVariable]
+    ICU_VARIABLE_DIASTOLIC_PRESSURE: _ClassVar[IcuVariable]
+    ICU_VARIABLE_MEAN_PRESSURE: _ClassVar[IcuVariable]
+    ICU_VARIABLE_SYSTOLIC_PRESSURE: _ClassVar[IcuVariable]
+    ICU_VARIABLE_ARTERIAL_CO2: _ClassVar[IcuVariable]
+    ICU_VARIABLE_ARTERIAL_O2: _ClassVar[IcuVariable]
+    ICU_VARIABLE_PH: _ClassVar[IcuVariable]
+    ICU_VARIABLE_PLATELETS: _ClassVar[IcuVariable]
+    ICU_VARIABLE_RESPIRATION_RATE: _ClassVar[IcuVariable]
+    ICU_VARIABLE_OXYGEN_SATURATION: _ClassVar[IcuVariable]
+    ICU_VARIABLE_SYSTOLIC_PRESSURE_INVASIVE: _ClassVar[IcuVariable]
+    ICU_VARIABLE_TEMPERATURE: _ClassVar[IcuVariable]
+    ICU_VARIABLE_TROPONIN_I: _ClassVar[IcuVariable]
+    ICU_VARIABLE_TROPONIN_T: _ClassVar[IcuVariable]
+    ICU_VARIABLE_URINE_OUTPUT: _ClassVar[IcuVariable]
+    ICU_VARIABLE_WHITE_CELLS: _ClassVar[IcuVariable]
+    ICU_VARIABLE_WEIGHT: _ClassVar[IcuVariable]
 TREATMENT_KIND_UNSPECIFIED: TreatmentKind
 TREATMENT_KIND_MEDICATION: TreatmentKind
 TREATMENT_KIND_PROCEDURE: TreatmentKind
 TREATMENT_KIND_CARE_PLAN: TreatmentKind
+ICU_UNIT_UNSPECIFIED: IcuUnit
+ICU_UNIT_CORONARY_CARE: IcuUnit
+ICU_UNIT_CARDIAC_SURGERY: IcuUnit
+ICU_UNIT_MEDICAL: IcuUnit
+ICU_UNIT_SURGICAL: IcuUnit
+ICU_VARIABLE_UNSPECIFIED: IcuVariable
+ICU_VARIABLE_ALBUMIN: IcuVariable
+ICU_VARIABLE_ALKALINE_PHOSPHATASE: IcuVariable
+ICU_VARIABLE_ALT: IcuVariable
+ICU_VARIABLE_AST: IcuVariable
+ICU_VARIABLE_BILIRUBIN: IcuVariable
+ICU_VARIABLE_BLOOD_UREA_NITROGEN: IcuVariable
+ICU_VARIABLE_CHOLESTEROL: IcuVariable
+ICU_VARIABLE_CREATININE: IcuVariable
+ICU_VARIABLE_DIASTOLIC_PRESSURE_INVASIVE: IcuVariable
+ICU_VARIABLE_INSPIRED_OXYGEN_FRACTION: IcuVariable
+ICU_VARIABLE_GLASGOW_COMA_SCORE: IcuVariable
+ICU_VARIABLE_GLUCOSE: IcuVariable
+ICU_VARIABLE_BICARBONATE: IcuVariable
+ICU_VARIABLE_HAEMATOCRIT: IcuVariable
+ICU_VARIABLE_HEART_RATE: IcuVariable
+ICU_VARIABLE_POTASSIUM: IcuVariable
+ICU_VARIABLE_LACTATE: IcuVariable
+ICU_VARIABLE_MAGNESIUM: IcuVariable
+ICU_VARIABLE_MEAN_PRESSURE_INVASIVE: IcuVariable
+ICU_VARIABLE_MECHANICAL_VENTILATION: IcuVariable
+ICU_VARIABLE_SODIUM: IcuVariable
+ICU_VARIABLE_DIASTOLIC_PRESSURE: IcuVariable
+ICU_VARIABLE_MEAN_PRESSURE: IcuVariable
+ICU_VARIABLE_SYSTOLIC_PRESSURE: IcuVariable
+ICU_VARIABLE_ARTERIAL_CO2: IcuVariable
+ICU_VARIABLE_ARTERIAL_O2: IcuVariable
+ICU_VARIABLE_PH: IcuVariable
+ICU_VARIABLE_PLATELETS: IcuVariable
+ICU_VARIABLE_RESPIRATION_RATE: IcuVariable
+ICU_VARIABLE_OXYGEN_SATURATION: IcuVariable
+ICU_VARIABLE_SYSTOLIC_PRESSURE_INVASIVE: IcuVariable
+ICU_VARIABLE_TEMPERATURE: IcuVariable
+ICU_VARIABLE_TROPONIN_I: IcuVariable
+ICU_VARIABLE_TROPONIN_T: IcuVariable
+ICU_VARIABLE_URINE_OUTPUT: IcuVariable
+ICU_VARIABLE_WHITE_CELLS: IcuVariable
+ICU_VARIABLE_WEIGHT: IcuVariable
 
 class ReadRecordRequest(_message.Message):
     __slots__ = ("patient",)
@@ -123,3 +215,101 @@ class SafetyAlert(_message.Message):
     explanation: str
     source: str
     def __init__(self, kind: _Optional[_Union[SafetyAlert.Kind, str]] = ..., severity: _Optional[_Union[SafetyAlert.Severity, str]] = ..., trigger: _Optional[_Union[_concept_pb2.Concept, _Mapping]] = ..., explanation: _Optional[str] = ..., source: _Optional[str] = ...) -> None: ...
+
+class FindSimilarPatientsRequest(_message.Message):
+    __slots__ = ("patient", "max_result_count")
+    PATIENT_FIELD_NUMBER: _ClassVar[int]
+    MAX_RESULT_COUNT_FIELD_NUMBER: _ClassVar[int]
+    patient: _patient_pb2.PatientInput
+    max_result_count: int
+    def __init__(self, patient: _Optional[_Union[_patient_pb2.PatientInput, _Mapping]] = ..., max_result_count: _Optional[int] = ...) -> None: ...
+
+class FindSimilarPatientsResponse(_message.Message):
+    __slots__ = ("patients", "notices", "provenance")
+    PATIENTS_FIELD_NUMBER: _ClassVar[int]
+    NOTICES_FIELD_NUMBER: _ClassVar[int]
+    PROVENANCE_FIELD_NUMBER: _ClassVar[int]
+    patients: _containers.RepeatedCompositeFieldContainer[SimilarPatient]
+    notices: _containers.RepeatedCompositeFieldContainer[_answer_pb2.Notice]
+    provenance: _answer_pb2.Provenance
+    def __init__(self, patients: _Optional[_Iterable[_Union[SimilarPatient, _Mapping]]] = ..., notices: _Optional[_Iterable[_Union[_answer_pb2.Notice, _Mapping]]] = ..., provenance: _Optional[_Union[_answer_pb2.Provenance, _Mapping]] = ...) -> None: ...
+
+class SimilarPatient(_message.Message):
+    __slots__ = ("reference_id", "similarity", "shared_conditions")
+    REFERENCE_ID_FIELD_NUMBER: _ClassVar[int]
+    SIMILARITY_FIELD_NUMBER: _ClassVar[int]
+    SHARED_CONDITIONS_FIELD_NUMBER: _ClassVar[int]
+    reference_id: str
+    similarity: float
+    shared_conditions: _containers.RepeatedCompositeFieldContainer[_concept_pb2.Concept]
+    def __init__(self, reference_id: _Optional[str] = ..., similarity: _Optional[float] = ..., shared_conditions: _Optional[_Iterable[_Union[_concept_pb2.Concept, _Mapping]]] = ...) -> None: ...
+
+class IcuMeasurement(_message.Message):
+    __slots__ = ("variable", "hour", "value")
+    VARIABLE_FIELD_NUMBER: _ClassVar[int]
+    HOUR_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    variable: IcuVariable
+    hour: float
+    value: float
+    def __init__(self, variable: _Optional[_Union[IcuVariable, str]] = ..., hour: _Optional[float] = ..., value: _Optional[float] = ...) -> None: ...
+
+class IcuStay(_message.Message):
+    __slots__ = ("age_years", "gender", "height_cm", "unit", "measurements")
+    AGE_YEARS_FIELD_NUMBER: _ClassVar[int]
+    GENDER_FIELD_NUMBER: _ClassVar[int]
+    HEIGHT_CM_FIELD_NUMBER: _ClassVar[int]
+    UNIT_FIELD_NUMBER: _ClassVar[int]
+    MEASUREMENTS_FIELD_NUMBER: _ClassVar[int]
+    age_years: int
+    gender: _patient_pb2.AdministrativeGender
+    height_cm: float
+    unit: IcuUnit
+    measurements: _containers.RepeatedCompositeFieldContainer[IcuMeasurement]
+    def __init__(self, age_years: _Optional[int] = ..., gender: _Optional[_Union[_patient_pb2.AdministrativeGender, str]] = ..., height_cm: _Optional[float] = ..., unit: _Optional[_Union[IcuUnit, str]] = ..., measurements: _Optional[_Iterable[_Union[IcuMeasurement, _Mapping]]] = ...) -> None: ...
+
+class PredictOutcomeRequest(_message.Message):
+    __slots__ = ("stay",)
+    STAY_FIELD_NUMBER: _ClassVar[int]
+    stay: IcuStay
+    def __init__(self, stay: _Optional[_Union[IcuStay, _Mapping]] = ...) -> None: ...
+
+class PredictOutcomeResponse(_message.Message):
+    __slots__ = ("death_probability", "prediction_set", "abstained", "variables", "periods", "notices", "provenance")
+    DEATH_PROBABILITY_FIELD_NUMBER: _ClassVar[int]
+    PREDICTION_SET_FIELD_NUMBER: _ClassVar[int]
+    ABSTAINED_FIELD_NUMBER: _ClassVar[int]
+    VARIABLES_FIELD_NUMBER: _ClassVar[int]
+    PERIODS_FIELD_NUMBER: _ClassVar[int]
+    NOTICES_FIELD_NUMBER: _ClassVar[int]
+    PROVENANCE_FIELD_NUMBER: _ClassVar[int]
+    death_probability: float
+    prediction_set: _answer_pb2.PredictionSet
+    abstained: bool
+    variables: _containers.RepeatedCompositeFieldContainer[OutcomeDriver]
+    periods: _containers.RepeatedCompositeFieldContainer[OutcomePeriod]
+    notices: _containers.RepeatedCompositeFieldContainer[_answer_pb2.Notice]
+    provenance: _answer_pb2.Provenance
+    def __init__(self, death_probability: _Optional[float] = ..., prediction_set: _Optional[_Union[_answer_pb2.PredictionSet, _Mapping]] = ..., abstained: _Optional[bool] = ..., variables: _Optional[_Iterable[_Union[OutcomeDriver, _Mapping]]] = ..., periods: _Optional[_Iterable[_Union[OutcomePeriod, _Mapping]]] = ..., notices: _Optional[_Iterable[_Union[_answer_pb2.Notice, _Mapping]]] = ..., provenance: _Optional[_Union[_answer_pb2.Provenance, _Mapping]] = ...) -> None: ...
+
+class OutcomeDriver(_message.Message):
+    __slots__ = ("variable", "probability_without", "log_odds")
+    VARIABLE_FIELD_NUMBER: _ClassVar[int]
+    PROBABILITY_WITHOUT_FIELD_NUMBER: _ClassVar[int]
+    LOG_ODDS_FIELD_NUMBER: _ClassVar[int]
+    variable: IcuVariable
+    probability_without: float
+    log_odds: float
+    def __init__(self, variable: _Optional[_Union[IcuVariable, str]] = ..., probability_without: _Optional[float] = ..., log_odds: _Optional[float] = ...) -> None: ...
+
+class OutcomePeriod(_message.Message):
+    __slots__ = ("start_hour", "end_hour", "probability_without", "log_odds")
+    START_HOUR_FIELD_NUMBER: _ClassVar[int]
+    END_HOUR_FIELD_NUMBER: _ClassVar[int]
+    PROBABILITY_WITHOUT_FIELD_NUMBER: _ClassVar[int]
+    LOG_ODDS_FIELD_NUMBER: _ClassVar[int]
+    start_hour: int
+    end_hour: int
+    probability_without: float
+    log_odds: float
+    def __init__(self, start_hour: _Optional[int] = ..., end_hour: _Optional[int] = ..., probability_without: _Optional[float] = ..., log_odds: _Optional[float] = ...) -> None: ...

@@ -45,6 +45,16 @@ class RecommendationServiceStub:
                 request_serializer=medmesh_dot_recommendation_dot_v1_dot_recommendation__pb2.RankTreatmentsRequest.SerializeToString,
                 response_deserializer=medmesh_dot_recommendation_dot_v1_dot_recommendation__pb2.RankTreatmentsResponse.FromString,
                 _registered_method=True)
+        self.FindSimilarPatients = channel.unary_unary(
+                '/medmesh.recommendation.v1.RecommendationService/FindSimilarPatients',
+                request_serializer=medmesh_dot_recommendation_dot_v1_dot_recommendation__pb2.FindSimilarPatientsRequest.SerializeToString,
+                response_deserializer=medmesh_dot_recommendation_dot_v1_dot_recommendation__pb2.FindSimilarPatientsResponse.FromString,
+                _registered_method=True)
+        self.PredictOutcome = channel.unary_unary(
+                '/medmesh.recommendation.v1.RecommendationService/PredictOutcome',
+                request_serializer=medmesh_dot_recommendation_dot_v1_dot_recommendation__pb2.PredictOutcomeRequest.SerializeToString,
+                response_deserializer=medmesh_dot_recommendation_dot_v1_dot_recommendation__pb2.PredictOutcomeResponse.FromString,
+                _registered_method=True)
 
 
 class RecommendationServiceServicer:
@@ -68,6 +78,22 @@ class RecommendationServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def FindSimilarPatients(self, request, context):
+        """Finds the patients of the reference population whose records are most alike. Fails as RankTreatments does.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PredictOutcome(self, request, context):
+        """Predicts in-hospital death from the first 48 hours in intensive care.
+        INVALID_ARGUMENT: no measurements, or a value that is not finite or out of its hours; the field is named.
+        Otherwise fails as RankTreatments does.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RecommendationServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -80,6 +106,16 @@ def add_RecommendationServiceServicer_to_server(servicer, server):
                     servicer.RankTreatments,
                     request_deserializer=medmesh_dot_recommendation_dot_v1_dot_recommendation__pb2.RankTreatmentsRequest.FromString,
                     response_serializer=medmesh_dot_recommendation_dot_v1_dot_recommendation__pb2.RankTreatmentsResponse.SerializeToString,
+            ),
+            'FindSimilarPatients': grpc.unary_unary_rpc_method_handler(
+                    servicer.FindSimilarPatients,
+                    request_deserializer=medmesh_dot_recommendation_dot_v1_dot_recommendation__pb2.FindSimilarPatientsRequest.FromString,
+                    response_serializer=medmesh_dot_recommendation_dot_v1_dot_recommendation__pb2.FindSimilarPatientsResponse.SerializeToString,
+            ),
+            'PredictOutcome': grpc.unary_unary_rpc_method_handler(
+                    servicer.PredictOutcome,
+                    request_deserializer=medmesh_dot_recommendation_dot_v1_dot_recommendation__pb2.PredictOutcomeRequest.FromString,
+                    response_serializer=medmesh_dot_recommendation_dot_v1_dot_recommendation__pb2.PredictOutcomeResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -137,6 +173,60 @@ class RecommendationService:
             '/medmesh.recommendation.v1.RecommendationService/RankTreatments',
             medmesh_dot_recommendation_dot_v1_dot_recommendation__pb2.RankTreatmentsRequest.SerializeToString,
             medmesh_dot_recommendation_dot_v1_dot_recommendation__pb2.RankTreatmentsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FindSimilarPatients(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/medmesh.recommendation.v1.RecommendationService/FindSimilarPatients',
+            medmesh_dot_recommendation_dot_v1_dot_recommendation__pb2.FindSimilarPatientsRequest.SerializeToString,
+            medmesh_dot_recommendation_dot_v1_dot_recommendation__pb2.FindSimilarPatientsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PredictOutcome(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/medmesh.recommendation.v1.RecommendationService/PredictOutcome',
+            medmesh_dot_recommendation_dot_v1_dot_recommendation__pb2.PredictOutcomeRequest.SerializeToString,
+            medmesh_dot_recommendation_dot_v1_dot_recommendation__pb2.PredictOutcomeResponse.FromString,
             options,
             channel_credentials,
             insecure,
