@@ -1,0 +1,38 @@
+"""Writes what a trained model needs to be served: `1/model.onnx`, `labels.txt` and the card, `metadata.json`."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+from google.protobuf import json_format
+from medmesh.common.v1.model_card_pb2 import ModelCard
+
+MODEL_REPOSITORY = Path(__file__).resolve().parents[1] / "triton_repo"
+
+INTENDED_USE = (
+    "Research and engineering only. Not a medical device; not validated for diagnosis, treatment or triage. "
+    "Every answer needs review by a qualified person."
+)
+"""What a card's intended use starts from; each model adds what it alone must not be used for."""
+
+
+def write_card(card: ModelCard, repository: Path = MODEL_REPOSITORY) -> Path:
+    """Fills in the digest of `<name>/1/model.onnx`, writes `metadata.json` beside it and returns its path.
+
+    The labels go into `labels.txt`, one a line, unless the card has none.
+    """
+    folder = repository / card.name
+    weights = folder / "1" / "model.onnx"
+    card.weights_sha256 = hashlib.sha256(weights.read_bytes()).hexdigest()
+    if card.labels:
+        write_lines(folder / "labels.txt", card.labels)
+    path = folder / "metadata.json"
+    path.write_text(json_format.MessageToJson(card, preserving_proto_field_name=True, indent=2) + "\n")
+    return path
+
+
+def write_lines(path: Path, lines: Iterable[str]) -> None:
+    """Writes one line each, in UTF-8, ended by a newline."""
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
