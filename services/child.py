@@ -1,0 +1,106 @@
+"""A child process that ends with its parent, writes its log to a file, and is stopped in order.
+
+Linux only: the kernel's parent-death signal ends the child even where the parent was killed with SIGKILL.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+# Runs in the child before the real program. A preexec_fn would do the same inside the parent's memory, where gRPC's threads make
+# a fork unsafe. The parent may die before prctl takes effect, hence the look at getppid after it. 1 is PR_SET_PDEATHSIG.
+_PRELUDE = """
+import ctypes, os, signal, sys
+ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGTERM)
+if os.getppid() != int(sys.argv[1]):
+    sys.exit(1)
+os.execvp(sys.argv[2], sys.argv[2:])
+"""
+
+
+@dataclass(frozen=True)
+class Child:
+    """One started process, leader of its own process group, so that Ctrl-C reaches it only through its parent."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    log: Path | None
+    """Where its stdout and stderr go; None: where the parent's go."""
+
+    @classmethod
+    def start(
+        cls, name: str, command: Sequence[str], *, env: Mapping[str, str], cwd: Path, log: Path | None
+    ) -> Child:
+        """Starts `command`.
+
+        It gets SIGTERM when the *thread* that calls this ends, so call it from one that lives as long as the child should.
+        """
+        with contextlib.ExitStack() as stack:
+            output = None
+            if log is not None:
+                log.parent.mkdir(parents=True, exist_ok=True)
+                output = stack.enter_context(log.open("wb"))
+            process = subprocess.Popen(
+                [sys.executable, "-I", "-S", "-c", _PRELUDE, str(os.getpid()), *command],
+                env=dict(env),
+                cwd=cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT if output else None,
+                start_new_session=True,
+            )
+        return cls(name, process, log)
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs; negative: the signal that ended it."""
+        return self.process.poll()
+
+    def tail(self, lines: int = 15) -> str:
+        """The last lines of its log."""
+        if self.log is None or not self.log.exists():
+            return ""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+    def describe_exit(self) -> str:
+        """How it ended, as one clause."""
+        code = self.exit_code
+        if code is None:
+            return f"{self.name} runs"
+        if code < 0:
+            return f"{self.name} was ended by {signal.Signals(-code).name}"
+        return f"{self.name} ended with status {code}"
+
+    def stop(self, grace_s: float = 15.0) -> None:
+        """SIGTERM, up to `grace_s` seconds to finish, then SIGKILL for it and everything it started."""
+        if self.exit_code is None:
+            self.process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(grace_s)
+        # Its own children may outlive it for a moment, or for good where it was killed.
+        deadline = time.monotonic() + 2.0
+        while self._group_lives() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def _group_lives(self) -> bool:
+        if self.exit_code is None:
+            return False  # still in its grace, which is over
+        try:
+            os.killpg(self.process.pid, 0)
+        except ProcessLookupError:
+            return False
+        return True

@@ -1,0 +1,75 @@
+"""The embedded Triton in the foreground: `python -m services.triton up`. Ctrl-C or SIGTERM ends it."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import signal
+import sys
+import time
+from pathlib import Path
+
+from services.bootstrap import Missing
+from services.triton.installation import Installation
+from services.triton.launcher import EmbeddedTriton, TritonError, TritonSettings
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """0 after it was told to end; 1 after one sentence on stderr."""
+    parser = argparse.ArgumentParser(prog="python -m services.triton", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    up = commands.add_parser("up", help="start tritonserver and stay in the foreground")
+    up.add_argument("--repository", type=Path, help="model repository (default: triton_repo/)")
+    up.add_argument("--model", action="append", help="load only this model; may be given more than once")
+    up.add_argument("--log", help="file for Triton's log, - for this terminal")
+    commands.add_parser(
+        "prepare", help="make its environment and backend folder, and check them, without starting it"
+    )
+    options = parser.parse_args(arguments)
+    try:
+        if options.command == "prepare":
+            print(f"medmesh: backends in {Installation.find(_say).backends()}")
+            return 0
+        return _run(_settings(options))
+    except (Missing, TritonError) as error:
+        print(f"medmesh: {error}", file=sys.stderr)
+        return 1
+
+
+def _settings(options: argparse.Namespace) -> TritonSettings:
+    settings = TritonSettings.from_environment()
+    if options.repository:
+        settings = dataclasses.replace(settings, repository=options.repository)
+    if options.model:
+        settings = dataclasses.replace(settings, models=tuple(options.model))
+    if options.log:
+        settings = dataclasses.replace(settings, log=None if options.log == "-" else Path(options.log))
+    return settings
+
+
+def _run(settings: TritonSettings) -> int:
+    def end(*_: object) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)  # the end has begun; a second Ctrl-C must not cut it short
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)
+    try:
+        with EmbeddedTriton.start(settings, _say) as triton:
+            while True:
+                for line in triton.new_log_lines():
+                    print(f"triton: {line}", file=sys.stderr, flush=True)
+                triton.check()
+                time.sleep(0.5)
+    except KeyboardInterrupt:
+        _say("Triton has stopped")
+    return 0
+
+
+def _say(text: str) -> None:
+    print(f"medmesh: {text}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,300 @@
+"""Starts the embedded Triton on a model repository, waits until it is ready, and ends it.
+
+For one machine only: it binds to loopback unless told otherwise, because its release (24.10) has known holes; docs/triton.md
+lists them. Nothing here starts a server again that has ended: whoever asked for it is told.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import socket
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from services import bootstrap
+from services.bootstrap import Missing
+from services.child import Child
+from services.triton import repository
+from services.triton.installation import Installation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - POSIX shared memory, not a temporary file
+_NEEDED_DISK_MB = 200
+_HARMLESS = "CudaDriverHelper has not been initialized"
+"""Triton logs this as an error wherever there is no GPU driver."""
+
+
+class TritonError(RuntimeError):
+    """The embedded Triton did not start, or has ended; the message is for the operator."""
+
+
+@dataclass(frozen=True)
+class TritonSettings:
+    """How the embedded Triton is started. From the environment: MEDMESH_TRITON_<FIELD>, in capitals."""
+
+    repository: Path = bootstrap.ROOT / "triton_repo"
+    models: tuple[str, ...] = ()
+    """The only models to load; none named: all of the repository."""
+    host: str = "127.0.0.1"
+    """Address to bind to; another one than loopback only inside a network that nobody else can reach."""
+    grpc_port: int = 0
+    """0: a free one."""
+    http_port: int = 0
+    metrics_port: int = 0
+    ready_timeout_s: float = 120.0
+    """How long loading the models may take."""
+    log: Path | None = bootstrap.ROOT / ".medmesh" / "run" / "triton.log"
+    """Triton's log; None: this process's own output."""
+    traces_url: str = ""
+    """OTLP over HTTP (…/v1/traces) that receives spans of requests with a traceparent; empty: none."""
+    arguments: tuple[str, ...] = ()
+    """Further arguments for tritonserver, as they are."""
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> TritonSettings:
+        """Raises Missing where a value cannot be read; it names the variable."""
+
+        def number(name: str) -> int:
+            text = environment.get(f"MEDMESH_TRITON_{name}", "0")
+            if not text.isdecimal() or int(text) > 65535:
+                raise Missing(f"MEDMESH_TRITON_{name} must be a port number, 0 for a free one.")
+            return int(text)
+
+        log = environment.get("MEDMESH_TRITON_LOG", str(cls.log))
+        return cls(
+            repository=Path(environment.get("MEDMESH_TRITON_REPOSITORY", str(cls.repository))),
+            models=tuple(environment.get("MEDMESH_TRITON_MODELS", "").replace(",", " ").split()),
+            host=environment.get("MEDMESH_TRITON_HOST", cls.host),
+            grpc_port=number("GRPC_PORT"),
+            http_port=number("HTTP_PORT"),
+            metrics_port=number("METRICS_PORT"),
+            log=None if log == "-" else Path(log),
+            traces_url=environment.get("MEDMESH_TRITON_TRACES_URL", ""),
+        )
+
+
+class EmbeddedTriton:
+    """A tritonserver that runs; use it as a context manager, or call `stop`."""
+
+    def __init__(
+        self, child: Child, settings: TritonSettings, ports: tuple[int, int, int], scratch: Path
+    ) -> None:
+        self._child = child
+        self._settings = settings
+        self._scratch = scratch
+        host = "127.0.0.1" if settings.host == "0.0.0.0" else settings.host  # noqa: S104 - a comparison
+        self.grpc_address, self.http_address, self.metrics_address = (f"{host}:{port}" for port in ports)
+        self._log_read = 0
+
+    @classmethod
+    def start(
+        cls, settings: TritonSettings | None = None, say: Callable[[str], object] = print
+    ) -> EmbeddedTriton:
+        """Starts the server and returns when every model is ready; `say` receives the progress.
+
+        Call it from a thread that lives as long as the server should (see `Child.start`).
+
+        Raises:
+            Missing: the machine, the environment or the repository lacks something.
+            TritonError: the server ended, or was not ready in time.
+        """
+        settings = settings or TritonSettings()
+        installation = Installation.find(say)
+        names = list(settings.models) or repository.model_names(settings.repository)
+        repository.check(settings.repository, names)
+        bootstrap.check_disk(Path(tempfile.gettempdir()), _NEEDED_DISK_MB)
+        bootstrap.check_disk(_SHARED_MEMORY, 16 * len(names))
+        ports = _ports(settings)
+        backends = installation.backends()
+        _remove_shared_memory_of_the_dead()
+        scratch = Path(tempfile.mkdtemp(prefix="medmesh-triton-"))
+        started = None
+        try:
+            folder = _subset(settings, scratch) if settings.models else settings.repository
+            command = [str(installation.server), *_arguments(settings, folder, backends, ports, scratch)]
+            child = Child.start(
+                "triton", command, env=installation.variables(), cwd=scratch, log=settings.log
+            )
+            started = cls(child, settings, ports, scratch)
+            started._wait_until_ready(names, say)
+        except BaseException:
+            if started is not None:
+                started.stop()
+            shutil.rmtree(scratch, ignore_errors=True)
+            raise
+        return started
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def pid(self) -> int:
+        """Process id of tritonserver."""
+        return self._child.process.pid
+
+    @property
+    def child(self) -> Child:
+        """The server's process and its log."""
+        return self._child
+
+    def is_ready(self) -> bool:
+        """Whether the server says that it and all its models are ready. It can say so of a model whose process has died."""
+        try:
+            with urllib.request.urlopen(f"http://{self.http_address}/v2/health/ready", timeout=2) as answer:
+                return bool(answer.status == 200)
+        except (urllib.error.URLError, TimeoutError, ConnectionError):
+            return False
+
+    def check(self) -> None:
+        """Raises TritonError where the server has ended."""
+        if self._child.exit_code is not None:
+            raise TritonError(self._explain(self._child.describe_exit()))
+
+    def new_log_lines(self) -> list[str]:
+        """What the server has logged since the last call: errors and warnings only."""
+        if self._child.log is None:
+            return []
+        with self._child.log.open("rb") as log:
+            log.seek(self._log_read)
+            text = log.read()
+        complete = text[: text.rfind(b"\n") + 1]
+        self._log_read += len(complete)
+        lines = complete.decode(errors="replace").splitlines()
+        return [line for line in lines if re.match(r"[EWF]\d{4} ", line) and _HARMLESS not in line]
+
+    def stop(self) -> None:
+        """Lets running requests finish, ends the server and its model processes, and removes what they left."""
+        self._child.stop()
+        for region in _SHARED_MEMORY.glob(f"{_region_prefix(self._scratch)}*"):
+            region.unlink(missing_ok=True)
+        shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def _wait_until_ready(self, names: list[str], say: Callable[[str], object]) -> None:
+        deadline = time.monotonic() + self._settings.ready_timeout_s
+        told = 0
+        say(f"starting Triton with {len(names)} model(s): {', '.join(names)}")
+        while not self.is_ready():
+            self.check()
+            loaded = self._loaded_models()
+            for name in loaded[told:]:
+                told += 1
+                say(f"  {told}/{len(names)} models loaded ({name})")
+            if time.monotonic() > deadline:
+                raise TritonError(
+                    self._explain(f"triton was not ready within {self._settings.ready_timeout_s:.0f} s")
+                )
+            time.sleep(0.05)  # Triton offers no event to wait for
+        say(
+            f"Triton is ready: gRPC {self.grpc_address}, HTTP {self.http_address}, metrics {self.metrics_address}"
+        )
+
+    def _loaded_models(self) -> list[str]:
+        if self._child.log is None:
+            return []
+        return re.findall(r"successfully loaded '([^']+)'", self._child.log.read_text(errors="replace"))
+
+    def _explain(self, what: str) -> str:
+        """`what`, with the log's own reason and where the whole log is."""
+        if self._child.log is None:
+            return what
+        text = self._child.log.read_text(errors="replace")
+        reasons = re.findall(
+            r"failed to load '([^']+)' version \d+: (?:Internal: )?(?:TritonModelException: )?([^\n]+)", text
+        )
+        if not reasons:
+            lines = [
+                line for line in text.splitlines() if re.match(r"[EF]\d{4} ", line) and _HARMLESS not in line
+            ]
+            reasons = [("", line.partition("] ")[2] or line) for line in lines[-3:]]
+        told = "; ".join(dict.fromkeys(f"{name}: {reason}" if name else reason for name, reason in reasons))
+        return f"{what}{': ' + told if told else ''} (whole log: {self._child.log})"
+
+
+def _ports(settings: TritonSettings) -> tuple[int, int, int]:
+    """gRPC, HTTP and metrics; raises Missing where one that was asked for is taken."""
+    wanted = {"gRPC": settings.grpc_port, "HTTP": settings.http_port, "metrics": settings.metrics_port}
+    with contextlib.ExitStack() as held:  # all at once, so that the same free port is not found twice
+        found = []
+        for purpose, port in wanted.items():
+            listener = held.enter_context(socket.socket())
+            # As servers do: a port in TIME_WAIT is free, one that is listened on is not.
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                listener.bind((settings.host, port))
+            except OSError as error:
+                raise Missing(
+                    f"port {port} on {settings.host}, meant for Triton's {purpose}, is taken ({error.strerror}): end what "
+                    f"listens there, or set MEDMESH_TRITON_{purpose.upper()}_PORT to another one (0: a free one)."
+                ) from error
+            found.append(listener.getsockname()[1])
+    grpc, http, metrics = found
+    return grpc, http, metrics
+
+
+def _arguments(
+    settings: TritonSettings, folder: Path, backends: Path, ports: tuple[int, int, int], scratch: Path
+) -> list[str]:
+    grpc, http, metrics = ports
+    arguments = {
+        "model-repository": str(folder),
+        "backend-directory": str(backends),
+        "model-control-mode": "none",  # nobody may load or unload models through the network
+        "exit-on-error": "true",
+        "strict-readiness": "true",
+        "exit-timeout-secs": "10",
+        "grpc-address": settings.host,
+        "grpc-port": str(grpc),
+        "http-address": settings.host,
+        "http-port": str(http),
+        "metrics-address": settings.host,
+        "metrics-port": str(metrics),
+        "allow-gpu-metrics": "false",
+        "pinned-memory-pool-byte-size": "0",  # for GPUs
+        "backend-config": f"python,shm-region-prefix-name={_region_prefix(scratch)}",
+    }
+    words = [f"--{key}={value}" for key, value in arguments.items()]
+    words.append("--disable-auto-complete-config")  # config.pbtxt says everything, here as in production
+    if settings.traces_url:
+        for option in (
+            "mode=opentelemetry",
+            "level=TIMESTAMPS",
+            "rate=0",
+            f"opentelemetry,url={settings.traces_url}",
+        ):
+            words.append(f"--trace-config={option}")
+    return [*words, *settings.arguments]
+
+
+def _subset(settings: TritonSettings, scratch: Path) -> Path:
+    """A repository of links to the models that were named: with model control `none` Triton loads all it finds."""
+    folder = scratch / "repository"
+    folder.mkdir()
+    for name in settings.models:
+        (folder / name).symlink_to((settings.repository / name).resolve())
+    return folder
+
+
+def _region_prefix(scratch: Path) -> str:
+    """Tells whose shared memory it is, so that what a killed server leaves can be removed."""
+    return f"medmesh_{os.getpid()}_{scratch.name.rpartition('-')[2]}_"
+
+
+def _remove_shared_memory_of_the_dead() -> None:
+    """Removes regions whose starter (its process id is in the name) is gone: a server that was killed cannot do it itself."""
+    for region in _SHARED_MEMORY.glob("medmesh_*_*"):
+        owner = region.name.split("_")[1]
+        if owner.isdecimal() and not Path("/proc", owner).exists():
+            region.unlink(missing_ok=True)
