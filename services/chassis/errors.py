@@ -74,12 +74,18 @@ PUBLIC: Mapping[Reason, PublicError] = MappingProxyType(
         Reason.UPSTREAM_UNAVAILABLE: PublicError(
             "UNAVAILABLE", "A service that this request needs does not answer.", True
         ),
-        Reason.OVERLOADED: PublicError("RESOURCE_EXHAUSTED", "Too many requests wait; try again later.", True),
+        Reason.OVERLOADED: PublicError(
+            "RESOURCE_EXHAUSTED", "Too many requests wait; try again later.", True
+        ),
         Reason.DEADLINE_EXCEEDED: PublicError(
             "DEADLINE_EXCEEDED", "The answer was not ready within the deadline.", True
         ),
-        Reason.UNAUTHENTICATED: PublicError("UNAUTHENTICATED", "The request carries no valid identity.", False),
-        Reason.PERMISSION_DENIED: PublicError("PERMISSION_DENIED", "This identity may not call this method.", False),
+        Reason.UNAUTHENTICATED: PublicError(
+            "UNAUTHENTICATED", "The request carries no valid identity.", False
+        ),
+        Reason.PERMISSION_DENIED: PublicError(
+            "PERMISSION_DENIED", "This identity may not call this method.", False
+        ),
         Reason.INTERNAL: PublicError("INTERNAL", "An internal error occurred; quote the request id.", False),
     }
 )

@@ -9,6 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from services.chassis.errors import ModelFailed
+
 Arrays = Mapping[str, NDArray[Any]]
 """Tensors by name. Axis 0 is the batch."""
 
@@ -59,3 +61,42 @@ class Inference(Protocol):
     async def runtime(self) -> str:
         """Name and version of what runs the models, e.g. `triton 2.51.0`; `unknown` when it cannot be asked."""
         ...
+
+
+def check_inputs(spec: ModelSpec, inputs: Arrays) -> None:
+    """Raises ModelFailed when `inputs` are not what `spec` says: a fault of the service, never of its caller."""
+    _check(spec, spec.inputs, inputs, "input")
+
+
+def check_outputs(spec: ModelSpec, inputs: Arrays, outputs: Arrays) -> None:
+    """Raises ModelFailed when a model's answer is not what `spec` says, e.g. empty or of another batch size."""
+    _check(spec, spec.outputs, outputs, "output")
+    batch = next(iter(inputs.values())).shape[0]
+    for tensor in spec.outputs:
+        if outputs[tensor.name].shape[0] != batch:
+            raise ModelFailed(f"{spec.name}: output {tensor.name} has another batch size than the inputs")
+
+
+def example_inputs(spec: ModelSpec) -> dict[str, NDArray[Any]]:
+    """The smallest batch that `spec` allows, filled with ones: batch of 1, every variable length 1."""
+    return {t.name: np.ones((1, *(max(d, 1) for d in t.shape)), dtype=t.dtype) for t in spec.inputs}
+
+
+def _check(spec: ModelSpec, tensors: tuple[Tensor, ...], arrays: Arrays, kind: str) -> None:
+    names = {t.name for t in tensors}
+    if kind == "input" and set(arrays) - names:
+        raise ModelFailed(f"{spec.name}: has no {kind} {', '.join(sorted(set(arrays) - names))}")
+    for tensor in tensors:
+        array = arrays.get(tensor.name)
+        if array is None:
+            raise ModelFailed(f"{spec.name}: {kind} {tensor.name} is missing")
+        if array.dtype != np.dtype(tensor.dtype):
+            expected = np.dtype(tensor.dtype)
+            raise ModelFailed(f"{spec.name}: {kind} {tensor.name} is {array.dtype}, not {expected}")
+        fits = array.ndim == len(tensor.shape) + 1 and all(
+            expected in {-1, actual} for expected, actual in zip(tensor.shape, array.shape[1:], strict=True)
+        )
+        if not fits:
+            raise ModelFailed(
+                f"{spec.name}: {kind} {tensor.name} has shape {array.shape}, not (batch, {str(tensor.shape)[1:]}"
+            )

@@ -1,0 +1,121 @@
+"""`grpc.health.v1`: `Check` and `Watch` follow what the service depends on, by asking it again and again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+logger = logging.getLogger("medmesh.health")
+
+Check = Callable[[], Awaitable[str]]
+"""Asks one dependency: an empty string when it is there, else one sentence that says what is missing."""
+
+_SERVING = int(health_pb2.HealthCheckResponse.SERVING)
+_NOT_SERVING = int(health_pb2.HealthCheckResponse.NOT_SERVING)
+_UNKNOWN = int(health_pb2.HealthCheckResponse.SERVICE_UNKNOWN)
+_CHECK_TIMEOUT_S = 10.0
+
+
+class Health:
+    """The state of each name, and the checks that it follows.
+
+    `always` names are SERVING until the drain; `names` (and the empty one) only while every check passes.
+    """
+
+    def __init__(self, names: Iterable[str], always: Iterable[str], *, interval_s: float) -> None:
+        self._following = ("", *names)
+        self._interval_s = interval_s
+        self._checks: dict[str, Check] = {}
+        self._states = dict.fromkeys(self._following, _NOT_SERVING)
+        self._states |= dict.fromkeys(always, _SERVING)
+        self._changed = asyncio.Event()
+        self._draining = False
+        self.problems: dict[str, str] = {}
+        """What is missing, by dependency."""
+
+    def require(self, dependency: str, check: Check) -> None:
+        """Makes the service's health follow `check` too."""
+        self._checks[dependency] = check
+
+    async def follow(self) -> None:
+        """Asks all dependencies at every interval, until cancelled."""
+        while True:
+            await self.refresh()
+            await asyncio.sleep(self._interval_s)
+
+    async def refresh(self) -> None:
+        """Asks all dependencies now and tells the watchers what changed."""
+        answers = await asyncio.gather(*(self._ask(check) for check in self._checks.values()))
+        problems = {name: answer for name, answer in zip(self._checks, answers, strict=True) if answer}
+        for name in problems.keys() - self.problems.keys():
+            logger.warning("not serving", extra={"facts": {"dependency": name, "problem": problems[name]}})
+        for name in self.problems.keys() - problems.keys():
+            logger.info("serving again", extra={"facts": {"dependency": name}})
+        self.problems = problems
+        if not self._draining:
+            state = _NOT_SERVING if problems else _SERVING
+            self._set(dict.fromkeys(self._following, state))
+
+    def drain(self) -> None:
+        """Turns every name to NOT_SERVING for good, tells the watchers and ends their streams."""
+        self._draining = True
+        self._set(dict.fromkeys(self._states, _NOT_SERVING))
+
+    def state(self, name: str) -> int | None:
+        """The state of `name`; None when there is no such name."""
+        return self._states.get(name)
+
+    async def watch(self, name: str) -> AsyncIterator[int]:
+        """The state of `name` now and at each change; ends with the drain."""
+        sent = None
+        while True:
+            # Taken before the state is read: a change while a message is written is not missed.
+            changed, draining = self._changed, self._draining
+            state = self._states.get(name, _UNKNOWN)
+            if state != sent:
+                sent = state
+                yield state
+            if draining:
+                return
+            await changed.wait()
+
+    def _set(self, states: dict[str, int]) -> None:
+        self._states |= states
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
+
+    async def _ask(self, check: Check) -> str:
+        try:
+            async with asyncio.timeout(_CHECK_TIMEOUT_S):
+                return await check()
+        except Exception as error:  # noqa: BLE001 - a check that breaks means: not there
+            return f"the check failed with {type(error).__name__}"
+
+
+class HealthServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # grpcio has no types
+    """The rpcs of `grpc.health.v1.Health`.
+
+    grpcio's own servicer loses watchers: the first that leaves takes the condition of the others with it.
+    """
+
+    def __init__(self, health: Health) -> None:
+        self._health = health
+
+    async def Check(
+        self, request: health_pb2.HealthCheckRequest, context: Any
+    ) -> health_pb2.HealthCheckResponse:  # noqa: N802 - proto
+        state = self._health.state(request.service)
+        if state is None:
+            await context.abort(grpc.StatusCode.NOT_FOUND, "no such service")
+        return health_pb2.HealthCheckResponse(status=state)
+
+    async def Watch(  # noqa: N802 - proto
+        self, request: health_pb2.HealthCheckRequest, context: Any
+    ) -> AsyncIterator[health_pb2.HealthCheckResponse]:
+        async for state in self._health.watch(request.service):
+            yield health_pb2.HealthCheckResponse(status=state)

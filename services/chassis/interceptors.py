@@ -1,0 +1,268 @@
+"""What happens around every rpc: request id, identity, admission, deadline, errors, span and the one log line.
+
+Handlers receive and return messages as usual; the chassis decodes and encodes them inside this frame, so that an
+unreadable message is a typed error and sizes are known. Handlers are coroutines, or asynchronous generators when they
+stream; `context.read` and `context.write` are not for them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, NoReturn
+
+import grpc
+from google.protobuf.message import DecodeError
+
+from services.chassis import request as requests
+from services.chassis import status, telemetry
+from services.chassis.admission import Admission
+from services.chassis.auth import Policy, certificate_names
+from services.chassis.errors import DeadlineExceeded, InvalidInput, MedmeshError, Reason
+from services.chassis.request import Request
+
+logger = logging.getLogger("medmesh.request")
+
+INFRASTRUCTURE = ("/grpc.health.v1.", "/grpc.reflection.")
+"""Methods without deadline, admission and log line of their own: probes ask them all the time, watches never end."""
+_HUGE_S = 10 * 365 * 86400.0
+_ANSWER_MARGIN_SHARE = 0.05
+_ANSWER_MARGIN_S = 0.1
+
+
+class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpcio has no types
+    """Wraps every handler of a server."""
+
+    def __init__(
+        self,
+        *,
+        policy: Policy,
+        admission: Admission,
+        telemetry: telemetry.Telemetry,
+        default_deadline_s: float,
+        maximum_deadline_s: float,
+    ) -> None:
+        self._policy = policy
+        self._admission = admission
+        self._telemetry = telemetry
+        self._default_deadline_s = default_deadline_s
+        self._maximum_deadline_s = maximum_deadline_s
+        self._running: set[asyncio.Task[Any]] = set()
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler | None]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler | None:
+        """Returns the handler inside the frame; None when there is no such method, which gRPC answers itself."""
+        handler = await continuation(handler_call_details)
+        if handler is None:
+            return None
+        return self._framed(handler, handler_call_details.method)
+
+    async def drained(self) -> None:
+        """Waits until the requests that run have ended, with their clean-up.
+
+        `grpc.aio.Server.stop` does not wait for a cancelled handler's `finally` (grpc issue 37239).
+        """
+        while self._running:
+            await asyncio.wait(self._running)
+
+    def _framed(self, handler: grpc.RpcMethodHandler, method: str) -> grpc.RpcMethodHandler:
+        call = next(
+            c
+            for c in (handler.unary_unary, handler.unary_stream, handler.stream_unary, handler.stream_stream)
+            if c is not None
+        )
+        decode, encode = handler.request_deserializer, handler.response_serializer
+        if not (inspect.iscoroutinefunction(call) or inspect.isasyncgenfunction(call)):
+            call = _unimplemented_stream if handler.response_streaming else _unimplemented
+
+        async def one_answer(raw: Any, context: grpc.aio.ServicerContext) -> bytes:
+            async with self._frame(method, context) as current:
+                answer: bytes = encode(await call(_decoded(decode, raw, current), context))
+                current.add("response_bytes", len(answer))
+                return answer
+            raise AssertionError("unreachable: the frame raises what it does not return")
+
+        async def many_answers(raw: Any, context: grpc.aio.ServicerContext) -> None:
+            async with self._frame(method, context) as current:
+                await context.send_initial_metadata(((requests.REQUEST_ID_KEY, current.request_id),))
+                async for message in call(_decoded(decode, raw, current), context):
+                    answer = encode(message)
+                    current.add("response_bytes", len(answer))
+                    await context.write(answer)
+
+        if handler.response_streaming:
+            make = grpc.stream_stream_rpc_method_handler if handler.request_streaming else _unary_stream
+            return make(many_answers)
+        make = grpc.stream_unary_rpc_method_handler if handler.request_streaming else _unary_unary
+        return make(one_answer)
+
+    @asynccontextmanager
+    async def _frame(self, method: str, context: grpc.aio.ServicerContext) -> AsyncIterator[Request]:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - grpc.aio runs each handler in a task of its own
+        self._running.add(task)
+        metadata = {k: v for k, v in context.invocation_metadata() or () if isinstance(v, str)}
+        started = time.monotonic()
+        current = Request(
+            request_id=requests.accept_request_id(metadata.get(requests.REQUEST_ID_KEY)),
+            method=method,
+            deadline=started + self._granted_s(context.time_remaining()),
+        )
+        token = requests.current.set(current)
+        context.set_trailing_metadata(((requests.REQUEST_ID_KEY, current.request_id),))
+        outcome = _Outcome()
+        try:
+            with self._telemetry.server_span(method, metadata) as span:
+                try:
+                    async with self._bounded(current, context, metadata):
+                        yield current
+                except BaseException as error:
+                    await _answer_error(error, current, context, outcome)
+                finally:
+                    span.set_attribute("medmesh.request_id", current.request_id)
+                    span.set_attribute("rpc.grpc.status_code", outcome.code)
+                    self._report(current, outcome, (time.monotonic() - started) * 1e3)
+        finally:
+            requests.current.reset(token)
+            self._running.discard(task)
+
+    @asynccontextmanager
+    async def _bounded(
+        self, current: Request, context: grpc.aio.ServicerContext, metadata: Mapping[str, str]
+    ) -> AsyncIterator[None]:
+        identity = self._policy.authorize(
+            current.method, metadata.get("authorization"), certificate_names(context.auth_context())
+        )
+        current.identity, current.identity_kind = identity.name, identity.kind
+        if current.method.startswith(INFRASTRUCTURE):
+            yield
+            return
+        limit = asyncio.timeout(current.remaining_s)
+        try:
+            async with limit, self._admission.place():
+                yield
+        except TimeoutError as error:
+            if limit.expired():
+                raise DeadlineExceeded from error
+            raise
+
+    def _granted_s(self, asked_s: float | None) -> float:
+        """The time for a request: its caller's deadline less a margin for the answer's way back, or the default."""
+        if asked_s is None or asked_s > _HUGE_S:
+            return self._default_deadline_s
+        margin_s = min(_ANSWER_MARGIN_SHARE * asked_s, _ANSWER_MARGIN_S)
+        return min(asked_s - margin_s, self._maximum_deadline_s)
+
+    def _report(self, current: Request, outcome: _Outcome, elapsed_ms: float) -> None:
+        if current.method.startswith(INFRASTRUCTURE) and not outcome.reason:
+            return
+        attributes = {"method": current.method, "status": outcome.code}
+        self._telemetry.requests.add(1, attributes)
+        self._telemetry.duration.record(elapsed_ms, attributes)
+        facts = {
+            "method": current.method,
+            "status": outcome.code,
+            "reason": outcome.reason,
+            "elapsed_ms": round(elapsed_ms, 1),
+            "identity": current.identity,
+            "identity_kind": current.identity_kind,
+            **current.facts,
+        }
+        level = logging.ERROR if outcome.code == "INTERNAL" else logging.INFO
+        logger.log(level, "request", extra={"facts": facts}, exc_info=outcome.error)
+
+
+class _Outcome:
+    """How a request ended, for its log line."""
+
+    def __init__(self) -> None:
+        self.code = "OK"
+        self.reason = ""
+        self.error: BaseException | None = None
+
+
+async def _answer_error(
+    error: BaseException, current: Request, context: grpc.aio.ServicerContext, outcome: _Outcome
+) -> NoReturn:
+    """Ends the call with the status of `error`; raises AbortError, or what has to go through."""
+    if isinstance(error, grpc.aio.AbortError):
+        code = context.code()
+        outcome.code = code.name if isinstance(code, grpc.StatusCode) else grpc.StatusCode(code).name
+        outcome.reason = "ABORTED_BY_HANDLER"
+        raise error
+    if isinstance(error, asyncio.CancelledError | GeneratorExit):
+        # Cancelled by the caller, by its deadline, or by the drain: nobody listens any more.
+        outcome.code = "DEADLINE_EXCEEDED" if current.remaining_s <= 0 else "CANCELLED"
+        outcome.reason = outcome.code
+        raise error
+    typed = _typed(error)
+    if typed is None:
+        typed, outcome.error = MedmeshError(), error
+    elif typed.reason in {Reason.INTERNAL, Reason.MODEL_FAILED}:
+        outcome.error = error
+    answer = status.to_status(typed, current.request_id)
+    code = getattr(grpc.StatusCode, status.code_name(typed))
+    outcome.code, outcome.reason = code.name, typed.reason
+    current.facts |= {f"error_{key}": value for key, value in typed.metadata.items()}
+    if isinstance(typed, InvalidInput):
+        current.facts["error_field"] = typed.field
+    details = (
+        (requests.REQUEST_ID_KEY, current.request_id),
+        (status.DETAILS_KEY, answer.SerializeToString()),
+    )
+    await context.abort(code, answer.message, details)
+    raise AssertionError("unreachable: abort raises")
+
+
+def _typed(error: BaseException) -> MedmeshError | None:
+    """The typed error in `error`; of a task group's errors the first, provided that all are typed."""
+    if isinstance(error, MedmeshError):
+        return error
+    if isinstance(error, BaseExceptionGroup):
+        inner = [_typed(e) for e in error.exceptions]
+        return inner[0] if all(inner) else None
+    return None
+
+
+def _decoded(decode: Callable[[bytes], Any] | None, raw: Any, current: Request) -> Any:
+    if isinstance(raw, bytes):
+        return _decode(decode, raw, current)
+
+    async def messages() -> AsyncIterator[Any]:
+        async for part in raw:
+            yield _decode(decode, part, current)
+
+    return messages()
+
+
+def _decode(decode: Callable[[bytes], Any] | None, raw: bytes, current: Request) -> Any:
+    current.add("request_bytes", len(raw))
+    if decode is None:
+        return raw
+    try:
+        return decode(raw)
+    except DecodeError as error:
+        raise InvalidInput(
+            Reason.INPUT_MALFORMED, "request", "is not the protobuf message that the method takes"
+        ) from error
+
+
+async def _unimplemented(_request: Any, context: grpc.aio.ServicerContext) -> NoReturn:
+    # A generated base method: the service does not implement this rpc.
+    await context.abort(grpc.StatusCode.UNIMPLEMENTED, "This method is not implemented.")
+    raise AssertionError("unreachable: abort raises")
+
+
+async def _unimplemented_stream(request: Any, context: grpc.aio.ServicerContext) -> AsyncIterator[Any]:
+    yield await _unimplemented(request, context)
+
+
+_unary_unary = grpc.unary_unary_rpc_method_handler
+_unary_stream = grpc.unary_stream_rpc_method_handler

@@ -1,0 +1,65 @@
+"""What is known of the request in progress: its id, deadline and identity, for whoever calls on its behalf."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+REQUEST_ID_KEY = "x-request-id"
+"""Metadata key of the request id, in requests and answers."""
+_SANE_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+
+
+@dataclass
+class Request:
+    """One request in progress."""
+
+    request_id: str
+    """Id of the request, in every log line and span of it."""
+    method: str
+    """Full gRPC method, e.g. `/medmesh.imaging.v1.ImagingService/AnalyzeImage`."""
+    deadline: float
+    """When the answer is due, on `time.monotonic`'s clock, in seconds."""
+    identity: str = "anonymous"
+    """Name of the caller's identity in the policy."""
+    identity_kind: str = "none"
+    """How it was proven: `none`, `token` or `certificate`."""
+    facts: dict[str, str | int | float | bool] = field(default_factory=dict)
+    """Further facts for the log line: ids, sizes and names, never content."""
+
+    def add(self, fact: str, amount: int) -> None:
+        """Adds to a counted fact of the log line."""
+        self.facts[fact] = int(self.facts.get(fact, 0)) + amount
+
+    @property
+    def remaining_s(self) -> float:
+        """Time that is left, in seconds; negative when the deadline has passed."""
+        return self.deadline - time.monotonic()
+
+
+current: ContextVar[Request | None] = ContextVar("medmesh_request", default=None)
+"""The request in progress; tasks and threads started by its handler inherit it."""
+
+
+def remaining_s(timeout_s: float | None = None) -> float | None:
+    """The smaller of `timeout_s` and what is left of the current request's deadline, in seconds; None: unbounded."""
+    request = current.get()
+    bounds = [t for t in (timeout_s, request.remaining_s if request else None) if t is not None]
+    return min(bounds) if bounds else None
+
+
+def note(**facts: str | float | bool) -> None:
+    """Adds facts to the current request's log line: ids, sizes and names, never content. Does nothing outside one."""
+    request = current.get()
+    if request is not None:
+        request.facts.update(facts)
+
+
+def accept_request_id(offered: str | None) -> str:
+    """`offered` when it is 8 to 64 letters, digits, dots, hyphens or underscores, else a fresh id."""
+    if offered is not None and _SANE_ID.fullmatch(offered):
+        return offered
+    return secrets.token_hex(16)

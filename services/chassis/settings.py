@@ -1,0 +1,208 @@
+"""The settings of a service: one frozen class, read once from `MEDMESH_*` variables, failing at start by key."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import types
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Self, Union, get_args, get_origin, get_type_hints
+
+PREFIX = "MEDMESH_"
+MODEL_REPOSITORY = Path(__file__).resolve().parents[2] / "triton_repo"
+_TRUE = frozenset({"1", "true", "yes", "on"})
+_FALSE = frozenset({"0", "false", "no", "off"})
+
+
+class SettingsError(Exception):
+    """A setting is missing or cannot be read. The message names its key and never shows its value."""
+
+    def __init__(self, key: str, problem: str) -> None:
+        super().__init__(f"{key}: {problem}")
+        self.key = key
+
+
+class Secret:
+    """A string whose repr is masked, so that it never lands in a log by accident."""
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The string itself."""
+        return self._value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    __str__ = __repr__
+
+
+class LogLevel(StrEnum):
+    """How much is logged. The line of each request is `INFO`."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+def bounded(default: float, low: float, high: float) -> Any:
+    """A number field with an inclusive range."""
+    return dataclasses.field(default=default, metadata={"low": low, "high": high})
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceSettings:
+    """What every service is told. The variable of a field is its name in capitals after `MEDMESH_`.
+
+    Services subclass it: they give `listen` their own port and add fields of their own, each with a docstring.
+    """
+
+    listen: str = "127.0.0.1:0"
+    """Address and port to listen on. Port 0 takes a free one."""
+    triton_url: str = "127.0.0.1:8001"
+    """Address and port of Triton's gRPC endpoint, without a scheme."""
+    model_repository: Path = MODEL_REPOSITORY
+    """Folder with one folder a model; the model cards are read from it."""
+
+    default_deadline_s: float = bounded(30.0, 0.001, 3600.0)
+    """Time given to a request whose caller set no deadline, in seconds."""
+    maximum_deadline_s: float = bounded(120.0, 0.001, 3600.0)
+    """Longest time that a request may take, whatever its caller asked for, in seconds."""
+    maximum_in_flight_count: int = bounded(32, 1, 10_000)
+    """Requests that are worked on at the same time."""
+    maximum_queue_count: int = bounded(64, 0, 100_000)
+    """Requests that wait for their turn beyond that; the next one is refused as OVERLOADED."""
+    maximum_request_bytes: int = bounded(48 * 1024 * 1024, 1024, 1 << 30)
+    """Largest message that is taken from a caller or an upstream."""
+    maximum_response_bytes: int = bounded(48 * 1024 * 1024, 1024, 1 << 30)
+    """Largest message that is sent."""
+    maximum_stream_count: int = bounded(256, 1, 100_000)
+    """Concurrent streams (requests) on one connection; HTTP/2 makes the caller wait for more."""
+    drain_s: float = bounded(20.0, 0.0, 3600.0)
+    """Time that running requests get to finish after SIGTERM, in seconds."""
+    health_interval_s: float = bounded(5.0, 0.01, 3600.0)
+    """Time between two checks of what the service depends on, in seconds."""
+
+    tls_certificate: Path | None = None
+    """PEM file with the server's certificate chain. Turns TLS on; needs `tls_key`."""
+    tls_key: Path | None = None
+    """PEM file with its private key."""
+    tls_client_ca: Path | None = None
+    """PEM file with the authorities of client certificates. Makes a client certificate compulsory (mTLS)."""
+    tls_upstream_ca: Path | None = None
+    """PEM file with the authorities of the upstreams' certificates. Turns TLS to the upstreams on; with mTLS this
+    service's own certificate is presented."""
+    insecure: bool = False
+    """Whether listening on an address beyond loopback without TLS is wanted."""
+    auth_policy: Path | None = None
+    """TOML file with the identities and the methods that each may call; see `services.chassis.auth`. Unset: open."""
+    token: Secret | None = None
+    """Bearer token that this service presents to its upstreams."""
+    token_file: Path | None = None
+    """File with that token, read at each connection; goes before `token`."""
+
+    otlp_endpoint: str = ""
+    """Base address of an OpenTelemetry collector (OTLP over HTTP), e.g. `http://127.0.0.1:4318`. Empty: off."""
+    log_level: LogLevel = LogLevel.INFO
+    """How much is logged."""
+    intended_use: str = ""
+    """Replaces the intended use of the model cards in every answer: whoever deploys a model answers for it."""
+    end_with_parent: bool = False
+    """Whether the service stops when the process that started it has ended; set by supervisors."""
+
+    def __post_init__(self) -> None:
+        """Checks what concerns more than one field; subclasses extend it."""
+        host, _, port = self.listen.rpartition(":")
+        if not host or not port.isdigit() or int(port) > 65535:
+            raise SettingsError(self.key("listen"), "must be HOST:PORT with a port from 0 to 65535")
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            missing = "tls_certificate" if self.tls_certificate is None else "tls_key"
+            raise SettingsError(
+                self.key(missing), "the certificate and its key are set together or not at all"
+            )
+        if self.tls_client_ca is not None and self.tls_certificate is None:
+            raise SettingsError(self.key("tls_certificate"), "client certificates need TLS on the server too")
+        if self.default_deadline_s > self.maximum_deadline_s:
+            raise SettingsError(self.key("default_deadline_s"), "must not exceed the maximum deadline")
+        if not (is_loopback(host) or self.tls_certificate is not None or self.insecure):
+            raise SettingsError(
+                self.key("listen"),
+                "an address beyond loopback needs TLS (MEDMESH_TLS_CERTIFICATE, MEDMESH_TLS_KEY), "
+                "or MEDMESH_INSECURE=1 when the network itself is private",
+            )
+
+    @staticmethod
+    def key(field: str) -> str:
+        """The environment variable of a field."""
+        return PREFIX + field.upper()
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
+        """Reads every field from `environment` (default: the process's own). Raises SettingsError naming the key."""
+        variables = os.environ if environment is None else environment
+        hints = get_type_hints(cls)
+        values: dict[str, Any] = {}
+        for field in dataclasses.fields(cls):
+            key = cls.key(field.name)
+            text = variables.get(key)
+            if text is None:
+                if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+                    raise SettingsError(key, "is required and not set")
+                continue
+            values[field.name] = _parse(key, text, hints[field.name], field.metadata)
+        return cls(**values)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host` (without a port) can be reached from this machine only."""
+    bare = host.strip("[]")
+    return bare in {"localhost", "::1"} or (bare.startswith("127.") and bare.count(".") == 3)
+
+
+def _parse(key: str, text: str, hint: Any, bounds: Mapping[str, float]) -> Any:
+    optional = get_origin(hint) in {Union, types.UnionType}
+    kind = next(a for a in get_args(hint) if a is not type(None)) if optional else hint
+    if optional and not text:
+        return None
+    try:
+        value = _reader(kind)(text)
+    except ValueError as error:
+        # `from None`: the cause's text would show the value, which may be a secret.
+        raise SettingsError(key, str(error) if kind is bool else f"is no {_kind_name(kind)}") from None
+    if "low" in bounds and not bounds["low"] <= value <= bounds["high"]:
+        raise SettingsError(key, f"must lie between {bounds['low']:g} and {bounds['high']:g}")
+    return value
+
+
+def _reader(kind: Any) -> Callable[[str], Any]:
+    if kind is bool:
+        return _read_bool
+    if kind is Path:
+        return lambda text: Path(text).expanduser()
+    reader: Callable[[str], Any] = kind  # str, int, float, Secret and enumerations read themselves
+    return reader
+
+
+def _read_bool(text: str) -> bool:
+    if text.lower() in _TRUE:
+        return True
+    if text.lower() in _FALSE:
+        return False
+    raise ValueError("must be 1 or 0")
+
+
+def _kind_name(kind: Any) -> str:
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        return "value out of " + ", ".join(kind)
+    return "whole number" if kind is int else "number" if kind is float else "readable value"

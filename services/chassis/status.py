@@ -1,0 +1,112 @@
+"""Typed errors to `google.rpc.Status` and back, so that an error keeps its reason over every hop of the mesh."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import grpc
+from google.protobuf.duration_pb2 import Duration
+from google.rpc.code_pb2 import Code
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RequestInfo, RetryInfo
+from google.rpc.status_pb2 import Status
+
+from services.chassis.errors import (
+    DOMAIN,
+    PUBLIC,
+    DeadlineExceeded,
+    InvalidInput,
+    MedmeshError,
+    ModelFailed,
+    ModelUnavailable,
+    ModelUnknown,
+    Overloaded,
+    PermissionDenied,
+    Reason,
+    Unauthenticated,
+    UpstreamUnavailable,
+)
+
+DETAILS_KEY = "grpc-status-details-bin"
+"""Trailing metadata key of the serialised `google.rpc.Status`."""
+_RETRY_AFTER_S = 1
+_CLASSES: Mapping[Reason, type[MedmeshError]] = MappingProxyType(
+    {
+        kind.reason: kind
+        for kind in (
+            ModelUnknown,
+            ModelUnavailable,
+            ModelFailed,
+            UpstreamUnavailable,
+            Overloaded,
+            DeadlineExceeded,
+            Unauthenticated,
+            PermissionDenied,
+        )
+    }
+)
+_BY_CODE: Mapping[grpc.StatusCode, type[MedmeshError]] = MappingProxyType(
+    {
+        grpc.StatusCode.DEADLINE_EXCEEDED: DeadlineExceeded,
+        grpc.StatusCode.RESOURCE_EXHAUSTED: Overloaded,
+        grpc.StatusCode.UNAUTHENTICATED: Unauthenticated,
+        grpc.StatusCode.PERMISSION_DENIED: PermissionDenied,
+    }
+)
+
+
+def to_status(error: MedmeshError, request_id: str) -> Status:
+    """What the caller is told: the fixed sentence of the reason, ErrorInfo, and what fits the reason beside it."""
+    public = PUBLIC[error.reason]
+    status = Status(code=Code.Value(public.status), message=public.sentence)
+    info = ErrorInfo(
+        reason=error.reason, domain=DOMAIN, metadata={**error.metadata, "request_id": request_id}
+    )
+    status.details.add().Pack(info)
+    status.details.add().Pack(RequestInfo(request_id=request_id))
+    if isinstance(error, InvalidInput):
+        status.message = f"{public.sentence} {error.field}: {error.description}"
+        violation = BadRequest.FieldViolation(
+            field=error.field, description=error.description, reason=error.reason
+        )
+        status.details.add().Pack(BadRequest(field_violations=[violation]))
+    if public.retryable:
+        status.details.add().Pack(RetryInfo(retry_delay=Duration(seconds=_RETRY_AFTER_S)))
+    return status
+
+
+def from_rpc_error(error: grpc.aio.AioRpcError, upstream: str) -> MedmeshError:
+    """The typed error that `upstream` sent; where it sent none, the one that its status code stands for.
+
+    A refused input keeps its field and description. INTERNAL comes back as a plain MedmeshError with the reason
+    INTERNAL; what gRPC itself reports (connection lost, unknown method) is UpstreamUnavailable.
+    """
+    status = _details(error)
+    info, violation = ErrorInfo(), None
+    for detail in status.details if status else ():
+        if detail.Is(ErrorInfo.DESCRIPTOR):
+            detail.Unpack(info)
+        elif detail.Is(BadRequest.DESCRIPTOR):
+            bad = BadRequest()
+            detail.Unpack(bad)
+            violation = bad.field_violations[0] if bad.field_violations else None
+    metadata = {"upstream": upstream, **{k: v for k, v in info.metadata.items() if k != "request_id"}}
+    if info.domain == DOMAIN and info.reason in Reason.__members__:
+        reason = Reason(info.reason)
+        if violation is not None and PUBLIC[reason].status == "INVALID_ARGUMENT":
+            return InvalidInput(reason, violation.field, violation.description)
+        return _CLASSES.get(reason, MedmeshError)(f"{upstream}: {PUBLIC[reason].sentence}", metadata=metadata)
+    kind = _BY_CODE.get(error.code(), UpstreamUnavailable)
+    return kind(f"{upstream} answered {error.code().name}", metadata=metadata)
+
+
+def _details(error: grpc.aio.AioRpcError) -> Status | None:
+    for key, value in error.trailing_metadata() or ():
+        if key == DETAILS_KEY and isinstance(value, bytes):
+            return Status.FromString(value)
+    return None
+
+
+def code_name(error: MedmeshError) -> str:
+    """Name of the gRPC status code of an error."""
+    return PUBLIC[error.reason].status

@@ -1,0 +1,140 @@
+"""Another service of the mesh, as its caller sees it: one channel, deadlines, typed errors, one retry, a breaker."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from services.chassis import request as requests
+from services.chassis import status, telemetry, transport
+from services.chassis.errors import MedmeshError, UpstreamUnavailable
+from services.chassis.settings import ServiceSettings
+
+R = TypeVar("R")
+
+_RETRY_COST = 10
+_RETRY_TOKENS = 100
+_BREAKER_FAILURES = 5
+_BREAKER_OPEN_S = 5.0
+_HEALTH_TIMEOUT_S = 2.0
+
+
+class Breaker:
+    """Refuses calls for a while after several failures in a row; then lets one through to try."""
+
+    def __init__(self, failure_count: int = _BREAKER_FAILURES, open_s: float = _BREAKER_OPEN_S) -> None:
+        self._limit = failure_count
+        self._open_s = open_s
+        self._failures = 0
+        self._opened_at = 0.0
+        self._trying = False
+
+    def admit(self) -> bool:
+        """Whether a call may be made now."""
+        if self._failures < self._limit:
+            return True
+        if self._trying or time.monotonic() - self._opened_at < self._open_s:
+            return False
+        self._trying = True
+        return True
+
+    def record(self, *, alive: bool) -> None:
+        """Tells how a call went: `alive` when the upstream answered, be it with an error of its own."""
+        self._trying = False
+        self._failures = 0 if alive else self._failures + 1
+        if self._failures >= self._limit:
+            self._opened_at = time.monotonic()
+
+
+class Upstream:
+    """One service that this service calls."""
+
+    def __init__(self, name: str, address: str, settings: ServiceSettings) -> None:
+        self.name = name
+        self.channel: grpc.aio.Channel = transport.channel(address, settings)
+        """For the stubs."""
+        self.breaker = Breaker()
+        self._settings = settings
+        self._retry_tokens = float(_RETRY_TOKENS)
+
+    async def __aenter__(self) -> Upstream:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.channel.close()
+
+    async def call(
+        self, method: Callable[..., Any], message: Any, *, timeout_s: float | None = None, safe: bool = True
+    ) -> Any:
+        """Calls a unary rpc of a stub on this channel: `await upstream.call(stub.AnalyzeNote, request)`.
+
+        The time is the smaller of `timeout_s` and what is left of the current request; the request id, the trace and
+        this service's token travel along. A `safe` call (one that changes nothing, as all of the mesh) is repeated once
+        when the upstream did not answer, while the retry budget lasts. Raises the upstream's own typed error, or
+        UpstreamUnavailable, DeadlineExceeded, Overloaded.
+        """
+        deadline = time.monotonic() + (requests.remaining_s(timeout_s) or self._settings.default_deadline_s)
+        try:
+            return await self._attempt(method, message, deadline)
+        except UpstreamUnavailable:
+            if not (safe and self._may_retry() and deadline > time.monotonic()):
+                raise
+        return await self._attempt(method, message, deadline)
+
+    async def problem(self) -> str:
+        """What keeps the upstream from serving, in one sentence; empty when it serves. A check for `Health.require`."""
+        stub = health_pb2_grpc.HealthStub(self.channel)
+        try:
+            answer = await stub.Check(health_pb2.HealthCheckRequest(), timeout=_HEALTH_TIMEOUT_S)
+        except grpc.aio.AioRpcError as error:
+            return f"{self.name} does not answer ({error.code().name})"
+        return (
+            "" if answer.status == health_pb2.HealthCheckResponse.SERVING else f"{self.name} is not serving"
+        )
+
+    async def _attempt(self, method: Callable[..., Any], message: Any, deadline: float) -> Any:
+        if not self.breaker.admit():
+            raise UpstreamUnavailable(
+                f"{self.name}: not asked, it failed often", metadata={"upstream": self.name}
+            )
+        left_s = max(deadline - time.monotonic(), 0.001)
+        try:
+            with telemetry.span(f"call {self.name}", upstream=self.name):
+                answer = await method(message, timeout=left_s, metadata=self._metadata())
+        except grpc.aio.AioRpcError as error:
+            typed: MedmeshError = status.from_rpc_error(error, self.name)
+            self.breaker.record(alive=not isinstance(typed, UpstreamUnavailable))
+            raise typed from error
+        except asyncio.CancelledError:
+            self.breaker.record(alive=True)
+            raise
+        self.breaker.record(alive=True)
+        self._retry_tokens = min(self._retry_tokens + 1, _RETRY_TOKENS)
+        return answer
+
+    def _may_retry(self) -> bool:
+        """Takes a retry out of the budget: one for ten answered calls, so that retries cannot double an outage's load."""
+        if self._retry_tokens < _RETRY_COST:
+            return False
+        self._retry_tokens -= _RETRY_COST
+        return True
+
+    def _metadata(self) -> tuple[tuple[str, str], ...]:
+        metadata = dict(telemetry.outgoing_metadata())
+        current = requests.current.get()
+        if current is not None:
+            metadata[requests.REQUEST_ID_KEY] = current.request_id
+        token = self._token()
+        if token:
+            metadata["authorization"] = f"Bearer {token}"
+        return tuple(metadata.items())
+
+    def _token(self) -> str:
+        if self._settings.token_file is not None:
+            return self._settings.token_file.read_text(encoding="utf-8").strip()
+        return self._settings.token.reveal() if self._settings.token else ""
