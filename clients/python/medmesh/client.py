@@ -1,0 +1,323 @@
+"""The blocking client: one method for each call of the mesh."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import grpc
+
+from medmesh import requests
+from medmesh.common.v1.catalog_pb2 import (
+    GetModelCardRequest,
+    GetModelCardResponse,
+    ListModelsRequest,
+    ListModelsResponse,
+)
+from medmesh.common.v1.catalog_pb2_grpc import ModelCatalogServiceStub
+from medmesh.common.v1.concept_pb2 import Concept
+from medmesh.common.v1.model_card_pb2 import ModelCard
+from medmesh.connection import CHANNEL_OPTIONS, Connection, Tls, resolve
+from medmesh.errors import from_rpc_error
+from medmesh.imaging.v1.imaging_pb2 import AnalyzeImageResponse, AnalyzeImageStreamResponse, ImageAnalysis
+from medmesh.imaging.v1.imaging_pb2_grpc import ImagingServiceStub
+from medmesh.language.v1.language_pb2 import AnalyzeNoteResponse, EmbedTextsResponse, RankPassagesResponse
+from medmesh.language.v1.language_pb2_grpc import LanguageServiceStub
+from medmesh.orchestrator.v1.orchestrator_pb2 import (
+    Branch,
+    DiagnoseRequest,
+    DiagnoseResponse,
+    DiagnoseStreamRequest,
+    Diagnosis,
+)
+from medmesh.orchestrator.v1.orchestrator_pb2_grpc import DiagnosticServiceStub
+from medmesh.recommendation.v1.recommendation_pb2 import (
+    FindSimilarPatientsResponse,
+    PredictOutcomeResponse,
+    RankTreatmentsResponse,
+    ReadRecordResponse,
+)
+from medmesh.recommendation.v1.recommendation_pb2_grpc import RecommendationServiceStub
+from medmesh.requests import BodyPartName, Image, Note, Patient, Stay
+
+
+class Client:
+    """A connection to the mesh.
+
+    `url` is the orchestrator's `host:port`. What is left out comes from the environment (`MEDMESH_URL`,
+    `MEDMESH_IMAGING_URL`, `MEDMESH_LANGUAGE_URL`, `MEDMESH_RECOMMENDATION_URL`, `MEDMESH_TOKEN`,
+    `MEDMESH_TIMEOUT_S`, `MEDMESH_CLIENT_CA`, `MEDMESH_CLIENT_CERTIFICATE`, `MEDMESH_CLIENT_KEY`), else from
+    the defaults: this machine, ports 50050 to 50053. `tls=True` trusts the system's authorities.
+
+    Every call takes `timeout_s`, its deadline in seconds, and `request_id` (8 to 64 letters, digits, `.`, `_`
+    or `-`), which is in every log line and span of the request; left out, a new one is made. Every call
+    raises the errors of `medmesh.errors`. Channels open with the first call; a client may be shared between
+    threads.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        imaging: str | None = None,
+        language: str | None = None,
+        recommendation: str | None = None,
+        token: str | None = None,
+        tls: Tls | bool | None = None,
+        timeout_s: float | None = None,
+    ) -> None:
+        self.connection: Connection = resolve(
+            url,
+            imaging=imaging,
+            language=language,
+            recommendation=recommendation,
+            token=token,
+            tls=tls,
+            timeout_s=timeout_s,
+            environment=os.environ,
+        )
+        self._channels = {
+            service: _open(target, self.connection.tls) for service, target in self.connection.targets.items()
+        }
+        self._catalog = ModelCatalogServiceStub(self._channels["orchestrator"])
+        self._diagnostic = DiagnosticServiceStub(self._channels["orchestrator"])
+        self._imaging = ImagingServiceStub(self._channels["imaging"])
+        self._language = LanguageServiceStub(self._channels["language"])
+        self._recommendation = RecommendationServiceStub(self._channels["recommendation"])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the channels; calls under way end with CANCELLED."""
+        for channel in self._channels.values():
+            channel.close()
+
+    def diagnose(
+        self,
+        *,
+        image: Image | Sequence[Image] | None = None,
+        note: Note | None = None,
+        patient: Patient | None = None,
+        body_part: BodyPartName | None = None,
+        heat_map: bool = False,
+        overlay: bool = False,
+        max_treatments: int = 0,
+        timeout_s: float | None = None,
+        request_id: str | None = None,
+    ) -> Diagnosis:
+        """One combined request: images, a note, a record, or any of them.
+
+        A branch that fails makes the diagnosis PARTIAL (`completeness`, `branches`) and raises nothing;
+        Unavailable means that every branch failed. `heat_map` asks for each finding's map, `overlay` for a
+        PNG with the strongest one over the image. `max_treatments` is 1 to 100; 0: 10.
+        """
+        case = requests.diagnostic_case(
+            image=image,
+            note=note,
+            patient=patient,
+            body_part=body_part,
+            heat_map=heat_map,
+            overlay=overlay,
+            max_treatments=max_treatments,
+        )
+        method = self._diagnostic.Diagnose
+        request = DiagnoseRequest(case=case)
+        answer: DiagnoseResponse = self._call("orchestrator", method, request, timeout_s, request_id)
+        return answer.diagnosis
+
+    def diagnose_stream(
+        self,
+        *,
+        image: Image | Sequence[Image] | None = None,
+        note: Note | None = None,
+        patient: Patient | None = None,
+        body_part: BodyPartName | None = None,
+        heat_map: bool = False,
+        overlay: bool = False,
+        max_treatments: int = 0,
+        timeout_s: float | None = None,
+        request_id: str | None = None,
+    ) -> Iterator[Branch | Diagnosis]:
+        """As `diagnose`, with each branch as it ends, and the whole diagnosis as the last."""
+        case = requests.diagnostic_case(
+            image=image,
+            note=note,
+            patient=patient,
+            body_part=body_part,
+            heat_map=heat_map,
+            overlay=overlay,
+            max_treatments=max_treatments,
+        )
+        return self._events(DiagnoseStreamRequest(case=case), timeout_s, request_id)
+
+    def analyze_image(
+        self,
+        image: Image,
+        *,
+        body_part: BodyPartName | None = None,
+        heat_map: bool = False,
+        overlay: bool = False,
+        timeout_s: float | None = None,
+        request_id: str | None = None,
+    ) -> ImageAnalysis:
+        """One image. Above 16 MiB it is sent in chunks."""
+        content = requests.image_bytes(image)
+        options = requests.image_options(body_part=body_part, heat_map=heat_map, overlay=overlay)
+        if len(content) > requests.UNARY_IMAGE_LIMIT_BYTES:
+            chunks = requests.analyze_image_stream(content, options)
+            streamed: AnalyzeImageStreamResponse = self._call(
+                "imaging", self._imaging.AnalyzeImageStream, chunks, timeout_s, request_id
+            )
+            return streamed.analysis
+        request = requests.analyze_image(content, options)
+        answer: AnalyzeImageResponse = self._call(
+            "imaging", self._imaging.AnalyzeImage, request, timeout_s, request_id
+        )
+        return answer.analysis
+
+    def analyze_note(
+        self, note: Note, *, timeout_s: float | None = None, request_id: str | None = None
+    ) -> AnalyzeNoteResponse:
+        """The diseases and chemicals of a note, and what it asserts of each."""
+        request = requests.analyze_note(note)
+        answer: AnalyzeNoteResponse = self._call(
+            "language", self._language.AnalyzeNote, request, timeout_s, request_id
+        )
+        return answer
+
+    def embed(
+        self, texts: str | Sequence[str], *, timeout_s: float | None = None, request_id: str | None = None
+    ) -> EmbedTextsResponse:
+        """Texts as points of unit length, at most 256 at once."""
+        request = requests.embed(texts)
+        answer: EmbedTextsResponse = self._call(
+            "language", self._language.EmbedTexts, request, timeout_s, request_id
+        )
+        return answer
+
+    def rank_passages(
+        self,
+        query: str,
+        passages: Sequence[str],
+        *,
+        max_results: int = 0,
+        timeout_s: float | None = None,
+        request_id: str | None = None,
+    ) -> RankPassagesResponse:
+        """The caller's passages by nearness in meaning to the query, at most 256; `max_results` 0: all."""
+        request = requests.rank_passages(query, passages, max_results)
+        answer: RankPassagesResponse = self._call(
+            "language", self._language.RankPassages, request, timeout_s, request_id
+        )
+        return answer
+
+    def rank_treatments(
+        self,
+        patient: Patient,
+        *,
+        further_conditions: Iterable[Concept] = (),
+        max_results: int = 0,
+        timeout_s: float | None = None,
+        request_id: str | None = None,
+    ) -> RankTreatmentsResponse:
+        """Treatments for a record, each with what drives it and what speaks against it; `max_results` 0:
+        10.
+        """
+        request = requests.rank_treatments(patient, further_conditions, max_results)
+        answer: RankTreatmentsResponse = self._call(
+            "recommendation", self._recommendation.RankTreatments, request, timeout_s, request_id
+        )
+        return answer
+
+    def read_record(
+        self, patient: Patient, *, timeout_s: float | None = None, request_id: str | None = None
+    ) -> ReadRecordResponse:
+        """A FHIR bundle in the typed form that the mesh reads, and what was left out."""
+        request = requests.read_record(patient)
+        answer: ReadRecordResponse = self._call(
+            "recommendation", self._recommendation.ReadRecord, request, timeout_s, request_id
+        )
+        return answer
+
+    def similar_patients(
+        self,
+        patient: Patient,
+        *,
+        max_results: int = 0,
+        timeout_s: float | None = None,
+        request_id: str | None = None,
+    ) -> FindSimilarPatientsResponse:
+        """The patients of the reference population whose records are most alike; `max_results` 0: 10."""
+        request = requests.similar_patients(patient, max_results)
+        answer: FindSimilarPatientsResponse = self._call(
+            "recommendation", self._recommendation.FindSimilarPatients, request, timeout_s, request_id
+        )
+        return answer
+
+    def predict_outcome(
+        self, stay: Stay, *, timeout_s: float | None = None, request_id: str | None = None
+    ) -> PredictOutcomeResponse:
+        """In-hospital death from the first 48 hours in intensive care."""
+        request = requests.predict_outcome(stay)
+        answer: PredictOutcomeResponse = self._call(
+            "recommendation", self._recommendation.PredictOutcome, request, timeout_s, request_id
+        )
+        return answer
+
+    def models(self, *, timeout_s: float | None = None, request_id: str | None = None) -> ListModelsResponse:
+        """All models of the mesh, served or not, and the services that could not be asked."""
+        answer: ListModelsResponse = self._call(
+            "orchestrator", self._catalog.ListModels, ListModelsRequest(), timeout_s, request_id
+        )
+        return answer
+
+    def model_card(
+        self, name: str, *, timeout_s: float | None = None, request_id: str | None = None
+    ) -> ModelCard:
+        """One model's card. NotFound: no model has that name."""
+        request = GetModelCardRequest(name=name)
+        answer: GetModelCardResponse = self._call(
+            "orchestrator", self._catalog.GetModelCard, request, timeout_s, request_id
+        )
+        return answer.card
+
+    def _call(
+        self,
+        service: str,
+        method: Callable[..., Any],
+        request: object,
+        timeout_s: float | None,
+        request_id: str | None,
+    ) -> Any:  # the generated stubs leave their calls untyped
+        call = self.connection.call(service, timeout_s, request_id)
+        try:
+            return method(request, timeout=call.timeout_s, metadata=call.metadata)
+        except grpc.RpcError as error:
+            raise from_rpc_error(error, call) from error
+
+    def _events(
+        self, request: DiagnoseStreamRequest, timeout_s: float | None, request_id: str | None
+    ) -> Iterator[Branch | Diagnosis]:
+        call = self.connection.call("orchestrator", timeout_s, request_id)
+        events = self._diagnostic.DiagnoseStream(request, timeout=call.timeout_s, metadata=call.metadata)
+        try:
+            for event in events:
+                yield event.branch if event.WhichOneof("event") == "branch" else event.diagnosis
+        except grpc.RpcError as error:
+            raise from_rpc_error(error, call) from error
+        finally:
+            events.cancel()  # when the caller stops listening early; without effect on a call that has ended
+
+
+def _open(target: str, tls: Tls | None) -> grpc.Channel:
+    if tls is None:
+        return grpc.insecure_channel(target, options=CHANNEL_OPTIONS)
+    return grpc.secure_channel(target, tls.credentials(), options=CHANNEL_OPTIONS)

@@ -1,0 +1,186 @@
+"""Where the mesh is and how to reach it: addresses, TLS, token, channel options."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+
+DEFAULT_TIMEOUT_S = 30.0
+"""Deadline of a call that states none. A call without a deadline could wait for ever."""
+
+DEFAULT_HOST = "127.0.0.1"
+DEFAULT_PORTS: Mapping[str, int] = {
+    "orchestrator": 50050,
+    "imaging": 50051,
+    "language": 50052,
+    "recommendation": 50053,
+}
+"""Port of each service, where nothing else is said."""
+
+REQUEST_ID_HEADER = "x-request-id"
+"""Metadata key of the request's id, in both directions."""
+
+# Four images (32 MiB together), a bundle (8 MiB) and a note fit one request; an answer may carry four
+# overlays.
+MAX_MESSAGE_BYTES = 64 * 1024 * 1024
+
+CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
+    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    # Finds a dead peer behind a silent network within a minute and a half, while a call is under way.
+    ("grpc.keepalive_time_ms", 60_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+    # A service that comes back is found again within seconds, not minutes.
+    ("grpc.max_reconnect_backoff_ms", 5_000),
+)
+
+
+@dataclass(frozen=True)
+class Call:
+    """What one call sends beside its request."""
+
+    target: str
+    """`host:port` that it goes to."""
+    request_id: str
+    """Its id, in every log line and span of it."""
+    timeout_s: float
+    """Its deadline, in seconds from now."""
+    metadata: tuple[tuple[str, str], ...]
+    """Its metadata: the id and the token."""
+
+
+@dataclass(frozen=True)
+class Tls:
+    """TLS of the connection. Without a certificate of its own the client is identified by its token, if at
+    all.
+    """
+
+    ca: Path | str | None = None
+    """PEM file of the authority that signed the services' certificates. None: the system's authorities."""
+    certificate: Path | str | None = None
+    """PEM file of the client's own certificate chain (mutual TLS). Needs `key`."""
+    key: Path | str | None = None
+    """PEM file of the client's private key."""
+
+    def credentials(self) -> grpc.ChannelCredentials:
+        """Reads the files. OSError: one cannot be read."""
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("a client certificate needs its key, and a key its certificate")
+        return grpc.ssl_channel_credentials(_read(self.ca), _read(self.key), _read(self.certificate))
+
+
+@dataclass(frozen=True)
+class Connection:
+    """Everything that opening a channel to a service of the mesh needs."""
+
+    targets: Mapping[str, str]
+    """`host:port` of each service, by its name."""
+    tls: Tls | None = None
+    """None: in clear."""
+    token: str | None = None
+    """Bearer token, sent with every call."""
+    timeout_s: float = DEFAULT_TIMEOUT_S
+    """Deadline of a call that states none, in seconds."""
+
+    def __post_init__(self) -> None:
+        if self.timeout_s <= 0:
+            raise ValueError("timeout_s must be above 0")
+        if self.token and self.tls is None:
+            for service, target in self.targets.items():
+                if not is_loopback(target):
+                    raise ValueError(f"a token would go to {service} at {target} in clear: use TLS")
+
+    def __repr__(self) -> str:
+        secured = "TLS" if self.tls else "in clear"
+        return f"Connection({dict(self.targets)}, {secured}, token {'set' if self.token else 'not set'})"
+
+    def call(self, service: str, timeout_s: float | None, request_id: str | None) -> Call:
+        """What one call sends beside its request."""
+        identifier = request_id or uuid.uuid4().hex
+        metadata = [(REQUEST_ID_HEADER, identifier)]
+        if self.token:
+            metadata.append(("authorization", f"Bearer {self.token}"))
+        timeout = self.timeout_s if timeout_s is None else timeout_s
+        return Call(self.targets[service], identifier, timeout, tuple(metadata))
+
+
+def resolve(
+    url: str | None,
+    *,
+    imaging: str | None,
+    language: str | None,
+    recommendation: str | None,
+    token: str | None,
+    tls: Tls | bool | None,
+    timeout_s: float | None,
+    environment: Mapping[str, str] = os.environ,
+) -> Connection:
+    """Fills what the caller left out: from the environment, else from the defaults.
+
+    A service without an address of its own is expected on the orchestrator's host, at its usual port.
+    ValueError: an address is not `host:port`, or a setting of the environment cannot be read.
+    """
+    orchestrator = _target(url or environment.get("MEDMESH_URL"), DEFAULT_HOST, "orchestrator")
+    host = orchestrator.rsplit(":", 1)[0]
+    given = {"imaging": imaging, "language": language, "recommendation": recommendation}
+    targets = {"orchestrator": orchestrator}
+    for service, target in given.items():
+        targets[service] = _target(target or environment.get(f"MEDMESH_{service.upper()}_URL"), host, service)
+    return Connection(
+        targets=targets,
+        tls=_tls(tls, environment),
+        token=token or environment.get("MEDMESH_TOKEN") or None,
+        timeout_s=_timeout(environment) if timeout_s is None else timeout_s,
+    )
+
+
+def is_loopback(target: str) -> bool:
+    """Whether `host:port` is on this machine."""
+    host = target.rsplit(":", 1)[0].strip("[]")
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _target(given: str | None, default_host: str, service: str) -> str:
+    target = given or f"{default_host}:{DEFAULT_PORTS[service]}"
+    host, colon, port = target.rpartition(":")
+    if not colon or not host or not port.isdigit() or not 0 < int(port) < 65536 or "/" in host:
+        raise ValueError(
+            f"the address of {service} must be host:port, e.g. 127.0.0.1:{DEFAULT_PORTS[service]}"
+        )
+    return target
+
+
+def _tls(given: Tls | bool | None, environment: Mapping[str, str]) -> Tls | None:
+    if isinstance(given, Tls):
+        return given
+    if given is False:
+        return None
+    ca, certificate, key = (
+        environment.get(f"MEDMESH_CLIENT_{name}") for name in ("CA", "CERTIFICATE", "KEY")
+    )
+    if given or ca or certificate:
+        return Tls(ca or None, certificate or None, key or None)
+    return None
+
+
+def _timeout(environment: Mapping[str, str]) -> float:
+    text = environment.get("MEDMESH_TIMEOUT_S")
+    if not text:
+        return DEFAULT_TIMEOUT_S
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError("MEDMESH_TIMEOUT_S must be a number of seconds") from None
+
+
+def _read(path: Path | str | None) -> bytes | None:
+    return None if path is None else Path(path).read_bytes()
