@@ -2,8 +2,8 @@
 
 A rule set in the tradition of NegEx (Chapman et al., J Biomed Inform 2001;34:301-310) and ConText (Harkema
 et al., J Biomed Inform 2009;42:839-851): trigger phrases with a direction and a scope, phrases that end a
-scope, and pseudo-triggers. The phrases are data (`terminology/assertion_triggers.tsv`, `section_headers.tsv`);
-this file is how they act. `docs/adr/0005-assertion-rules.md` says why rules and not a library.
+scope, and pseudo-triggers. The phrases are data (`assertion_triggers.tsv`, `section_headers.tsv`, both in
+`terminology/`); this file is how they act. `docs/adr/0005-assertion-rules.md` says why rules, not a library.
 
 How a sentence is read:
 
