@@ -1,0 +1,1 @@
+"""Recommendation: patient records, ranked treatments with their cautions, similar patients, prognosis."""
