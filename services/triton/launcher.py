@@ -6,11 +6,9 @@ lists them. Nothing here starts a server again that has ended: whoever asked for
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import shutil
-import socket
 import tempfile
 import time
 import urllib.error
@@ -19,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from services import bootstrap
+from services import bootstrap, ports
 from services.bootstrap import Missing
 from services.child import Child
 from services.triton import repository
@@ -87,13 +85,13 @@ class EmbeddedTriton:
     """A tritonserver that runs; use it as a context manager, or call `stop`."""
 
     def __init__(
-        self, child: Child, settings: TritonSettings, ports: tuple[int, int, int], scratch: Path
+        self, child: Child, settings: TritonSettings, claimed: tuple[int, int, int], scratch: Path
     ) -> None:
         self._child = child
         self._settings = settings
         self._scratch = scratch
         host = "127.0.0.1" if settings.host == "0.0.0.0" else settings.host  # noqa: S104 - a comparison
-        self.grpc_address, self.http_address, self.metrics_address = (f"{host}:{port}" for port in ports)
+        self.grpc_address, self.http_address, self.metrics_address = (f"{host}:{port}" for port in claimed)
         self._log_read = 0
 
     @classmethod
@@ -114,18 +112,18 @@ class EmbeddedTriton:
         repository.check(settings.repository, names)
         bootstrap.check_disk(Path(tempfile.gettempdir()), _NEEDED_DISK_MB)
         bootstrap.check_disk(_SHARED_MEMORY, 16 * len(names))
-        ports = _ports(settings)
+        claimed = _ports(settings)
         backends = installation.backends()
         _remove_shared_memory_of_the_dead()
         scratch = Path(tempfile.mkdtemp(prefix="medmesh-triton-"))
         started = None
         try:
             folder = _subset(settings, scratch) if settings.models else settings.repository
-            command = [str(installation.server), *_arguments(settings, folder, backends, ports, scratch)]
+            command = [str(installation.server), *_arguments(settings, folder, backends, claimed, scratch)]
             child = Child.start(
                 "triton", command, env=installation.variables(), cwd=scratch, log=settings.log
             )
-            started = cls(child, settings, ports, scratch)
+            started = cls(child, settings, claimed, scratch)
             started._wait_until_ready(names, say)
         except BaseException:
             if started is not None:
@@ -224,30 +222,15 @@ class EmbeddedTriton:
 
 
 def _ports(settings: TritonSettings) -> tuple[int, int, int]:
-    """gRPC, HTTP and metrics; raises Missing where one that was asked for is taken."""
-    wanted = {"gRPC": settings.grpc_port, "HTTP": settings.http_port, "metrics": settings.metrics_port}
-    with contextlib.ExitStack() as held:  # all at once, so that the same free port is not found twice
-        found = []
-        for purpose, port in wanted.items():
-            listener = held.enter_context(socket.socket())
-            # As servers do: a port in TIME_WAIT is free, one that is listened on is not.
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                listener.bind((settings.host, port))
-            except OSError as error:
-                raise Missing(
-                    f"port {port} on {settings.host}, meant for Triton's {purpose}, is taken ({error.strerror}): end what "
-                    f"listens there, or set MEDMESH_TRITON_{purpose.upper()}_PORT to another one (0: a free one)."
-                ) from error
-            found.append(listener.getsockname()[1])
-    grpc, http, metrics = found
-    return grpc, http, metrics
+    wanted = {"grpc": settings.grpc_port, "http": settings.http_port, "metrics": settings.metrics_port}
+    claimed = ports.claim(settings.host, wanted, "MEDMESH_TRITON_{}_PORT")
+    return claimed["grpc"], claimed["http"], claimed["metrics"]
 
 
 def _arguments(
-    settings: TritonSettings, folder: Path, backends: Path, ports: tuple[int, int, int], scratch: Path
+    settings: TritonSettings, folder: Path, backends: Path, claimed: tuple[int, int, int], scratch: Path
 ) -> list[str]:
-    grpc, http, metrics = ports
+    grpc, http, metrics = claimed
     arguments = {
         "model-repository": str(folder),
         "backend-directory": str(backends),

@@ -116,7 +116,7 @@ def test_a_taken_port_is_named(repository: Path):
         port = taken.getsockname()[1]
         with pytest.raises(
             Missing,
-            match=rf"port {port} on 127\.0\.0\.1, meant for Triton's HTTP, is taken .* MEDMESH_TRITON_HTTP_PORT",
+            match=rf"port {port} on 127\.0\.0\.1, meant for http, is taken .* MEDMESH_TRITON_HTTP_PORT",
         ):
             EmbeddedTriton.start(TritonSettings(repository=repository, http_port=port), SILENT)
 

@@ -1,0 +1,73 @@
+# What one does with medmesh. `make` alone lists it.
+#
+# Every target makes the environments it needs and is done with that in a moment when nothing has changed.
+
+PYTHON ?= python3
+VENV := .venv/bin
+BOOTSTRAP := $(PYTHON) services/bootstrap.py
+CHECKED := services clients/cli clients/loadtest clients/python/medmesh protos/generate.py
+
+# Contracts must stay compatible with the last release; before the first one, with the last commit.
+BUF_BASE ?= $(shell git describe --tags --abbrev=0 --match 'v*' 2>/dev/null || git rev-parse HEAD 2>/dev/null)
+
+.DEFAULT_GOAL := help
+.PHONY: help venv demo up test lint format protos models train requirements clean distclean
+
+help:  ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+venv:  ## Make the environments: services with the development tools, and the embedded Triton
+	@$(BOOTSTRAP) dev triton
+
+demo:  ## Start everything, send one combined request, print the diagnosis, stop everything
+	@$(BOOTSTRAP) services triton
+	@$(VENV)/medmesh demo
+
+up:  ## Start Triton and the four services on this machine; Ctrl-C stops them
+	@$(BOOTSTRAP) services triton
+	@$(VENV)/medmesh up
+
+test: venv  ## Run the tests (ARGS="-k name -x" goes to pytest)
+	@$(VENV)/python -m pytest $(ARGS)
+
+lint: venv  ## Check style, types and contracts
+	@echo "medmesh: ruff" && $(VENV)/ruff check
+	@echo "medmesh: mypy" && $(VENV)/mypy $(CHECKED) training
+	@echo "medmesh: buf lint" && $(VENV)/buf lint
+	@if [ -n "$(BUF_BASE)" ]; then \
+	  echo "medmesh: buf breaking against $(BUF_BASE)" && $(VENV)/buf breaking --against '.git#ref=$(BUF_BASE)'; \
+	else echo "medmesh: this is no git clone, so breaking changes of the contracts were not looked for"; fi
+
+format:  ## Format the code
+	@$(BOOTSTRAP) dev
+	@$(VENV)/ruff check --fix-only --quiet && $(VENV)/ruff format
+
+protos:  ## Generate the client stubs from protos/
+	@$(BOOTSTRAP) dev
+	@$(VENV)/python protos/generate.py
+
+train:  ## Train, evaluate and export one model: make train MODEL=chest_xray
+	@test -n "$(MODEL)" || { echo "medmesh: say which model: make train MODEL=<$$(ls -d training/*/ | xargs -n1 basename | paste -sd'|')>" >&2; exit 2; }
+	@test -f training/$(MODEL)/train.py || { echo "medmesh: there is no training/$(MODEL)/train.py" >&2; exit 2; }
+	@$(BOOTSTRAP) training
+	@for step in train evaluate export; do \
+	  test -f training/$(MODEL)/$$step.py || continue; \
+	  echo "medmesh: $(MODEL): $$step" && .venv-training/bin/python -m training.$(MODEL).$$step || exit 1; done
+
+models:  ## Train, evaluate and export every model, one after the other
+	@for folder in training/*/train.py; do $(MAKE) --no-print-directory train MODEL=$$(basename $$(dirname $$folder)) || exit 1; done
+
+requirements:  ## Pin requirements/*.in again, with hashes, into requirements/*.txt (needs uv)
+	@command -v uv >/dev/null || { echo "medmesh: uv is missing; it resolves the pins (https://docs.astral.sh/uv)" >&2; exit 1; }
+	@cd requirements && for name in services dev triton; do \
+	  case $$name in triton) extra="--no-deps --python-platform x86_64-manylinux_2_35";; *) extra="--python-platform x86_64-manylinux_2_28";; esac; \
+	  echo "medmesh: pinning $$name" && \
+	  uv pip compile -q --generate-hashes --no-header --no-annotate --python-version 3.11 $$extra $$name.in -o $$name.new && \
+	  { echo "# Made by \`make requirements\` from $$name.in; not edited by hand."; cat $$name.new; } > $$name.txt && rm $$name.new || exit 1; done
+
+clean:  ## Remove build outputs, caches and run-time state
+	@rm -rf .medmesh .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist demo-output
+	@find . -path './.venv*' -prune -o \( -name __pycache__ -o -name '*.egg-info' \) -prune -exec rm -rf {} +
+
+distclean: clean  ## Remove the environments too
+	@rm -rf .venv .venv-triton .venv-training .venv*.lock

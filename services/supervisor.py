@@ -1,0 +1,210 @@
+"""Runs the whole mesh on this machine: Triton and the four services, each a child process, healthy before this returns.
+
+The children end with their parent. None is started again when it ends: `Mesh.check` says which one it was and shows the end
+of its log, which lies with the others in the run folder.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from services import ports, probe
+from services.bootstrap import ROOT
+from services.chassis.settings import ServiceSettings
+from services.child import Child
+from services.triton import EmbeddedTriton, TritonError, TritonSettings
+
+SERVICES = ("imaging", "language", "recommendation", "orchestrator")
+"""In the order of their start; they stop in the opposite one, callers before those whom they call."""
+_HOST = "127.0.0.1"
+
+
+class MeshError(RuntimeError):
+    """A part of the mesh did not become healthy, or has ended; the message is for the operator."""
+
+
+@dataclass(frozen=True)
+class MeshSettings:
+    """How the mesh is started."""
+
+    ports: Mapping[str, int] = dataclasses.field(default_factory=lambda: dict.fromkeys(SERVICES, 0))
+    """Port of each service; 0: a free one."""
+    triton: TritonSettings = dataclasses.field(default_factory=TritonSettings)
+    triton_url: str = ""
+    """HOST:PORT of another Triton's gRPC endpoint; empty: the embedded one is started."""
+    run_folder: Path = ROOT / ".medmesh" / "run"
+    """Logs, and mesh.json with addresses and process ids while the mesh runs."""
+    ready_timeout_s: float = 60.0
+    """How long the services may take to become healthy."""
+    variables: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """Further MEDMESH_* variables for the services."""
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> MeshSettings:
+        """The ports of `.env` and the environment, which goes before it."""
+        known = {**read_env_file(ROOT / ".env"), **environment}
+        run_folder = Path(known.get("MEDMESH_RUN_FOLDER", ROOT / ".medmesh" / "run"))
+        triton = TritonSettings.from_environment(
+            {"MEDMESH_TRITON_LOG": str(run_folder / "triton.log"), **known}
+        )
+        return cls(
+            ports={name: int(known.get(f"MEDMESH_{name.upper()}_PORT", "0")) for name in SERVICES},
+            triton=triton,
+            triton_url=known.get("MEDMESH_TRITON_URL", ""),
+            run_folder=run_folder,
+        )
+
+    def on_free_ports(self, run_folder: Path) -> MeshSettings:
+        """The same mesh beside another one: every port a free one, and a run folder of its own."""
+        triton = dataclasses.replace(
+            self.triton, grpc_port=0, http_port=0, metrics_port=0, log=run_folder / "triton.log"
+        )
+        free = dict.fromkeys(SERVICES, 0)
+        return dataclasses.replace(self, ports=free, triton=triton, run_folder=run_folder)
+
+
+class Mesh:
+    """The running mesh; use it as a context manager, or call `stop`."""
+
+    def __init__(self, settings: MeshSettings) -> None:
+        self._settings = settings
+        self._children: dict[str, Child] = {}
+        self._triton: EmbeddedTriton | None = None
+        self.addresses: dict[str, str] = {}
+        """HOST:PORT of each service and of Triton's gRPC endpoint."""
+
+    @classmethod
+    def start(cls, settings: MeshSettings | None = None, say: Callable[[str], object] = print) -> Self:
+        """Starts everything and returns when every service says SERVING; `say` receives the progress.
+
+        Call it from a thread that lives as long as the mesh should (see `Child.start`).
+
+        Raises:
+            Missing: this machine lacks something, a port is taken, or a model's weights are not there.
+            TritonError: Triton did not start.
+            MeshError: a service ended, or was not healthy in time.
+        """
+        mesh = cls(settings or MeshSettings.from_environment())
+        try:
+            mesh._start(say)
+        except BaseException:
+            mesh.stop()
+            raise
+        return mesh
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def check(self) -> None:
+        """Raises MeshError or TritonError where a part of the mesh has ended."""
+        if self._triton is not None:
+            self._triton.check()
+        for child in self._children.values():
+            if child.exit_code is not None:
+                raise MeshError(f"{child.describe_exit()}; the end of its log ({child.log}):\n{child.tail()}")
+
+    def stop_service(self, name: str) -> None:
+        """Stops one service; the others go on."""
+        self._children.pop(name).stop()
+
+    def stop(self, say: Callable[[str], object] = lambda _: None) -> None:
+        """Stops the services, callers first, then Triton."""
+        for name, child in reversed(self._children.items()):
+            say(f"stopping {name}")
+            child.stop()
+        self._children.clear()
+        if self._triton is not None:
+            say("stopping Triton")
+            self._triton.stop()
+            self._triton = None
+        self._state_file.unlink(missing_ok=True)
+
+    @property
+    def _state_file(self) -> Path:
+        return self._settings.run_folder / "mesh.json"
+
+    def _start(self, say: Callable[[str], object]) -> None:
+        settings = self._settings
+        claimed = ports.claim(_HOST, settings.ports, "MEDMESH_{}_PORT")
+        self.addresses = {name: f"{_HOST}:{port}" for name, port in claimed.items()}
+        settings.run_folder.mkdir(parents=True, exist_ok=True)
+        if settings.triton_url:
+            self.addresses["triton"] = settings.triton_url
+            say(f"using the Triton at {settings.triton_url}")
+        else:
+            self._triton = EmbeddedTriton.start(settings.triton, say)
+            self.addresses["triton"] = self._triton.grpc_address
+        for name in SERVICES:
+            self._children[name] = Child.start(
+                name,
+                [sys.executable, "-m", f"services.{name}"],
+                env=self._variables(name),
+                cwd=ROOT,
+                log=settings.run_folder / f"{name}.log",
+            )
+        self._state_file.write_text(
+            json.dumps({"addresses": self.addresses, "pids": self._pids()}, indent=2) + "\n"
+        )
+        self._wait_until_healthy(say)
+
+    def _variables(self, name: str) -> dict[str, str]:
+        upstreams = {
+            f"MEDMESH_{other.upper()}_URL": self.addresses[other] for other in SERVICES if other != name
+        }
+        return {
+            **os.environ,
+            "PYTHONUNBUFFERED": "1",
+            "MEDMESH_MODEL_REPOSITORY": str(self._settings.triton.repository),
+            **self._settings.variables,
+            **upstreams,
+            "MEDMESH_LISTEN": self.addresses[name],
+            "MEDMESH_TRITON_URL": self.addresses["triton"],
+        }
+
+    def _pids(self) -> dict[str, int]:
+        found = {name: child.process.pid for name, child in self._children.items()}
+        return found | ({"triton": self._triton.pid} if self._triton else {})
+
+    def _wait_until_healthy(self, say: Callable[[str], object]) -> None:
+        deadline = time.monotonic() + self._settings.ready_timeout_s
+        waiting = dict.fromkeys(SERVICES, "")
+        channel_settings = ServiceSettings.from_environment()
+        while waiting:
+            self.check()
+            for name in list(waiting):
+                waiting[name] = probe.problem(self.addresses[name], channel_settings, timeout_s=1.0)
+                if not waiting[name]:
+                    del waiting[name]
+                    say(f"  {len(SERVICES) - len(waiting)}/{len(SERVICES)} services healthy ({name})")
+            if waiting and time.monotonic() > deadline:
+                name, answer = next(iter(waiting.items()))
+                raise MeshError(
+                    f"{name} was not healthy within {self._settings.ready_timeout_s:.0f} s ({answer}); the end of its log "
+                    f"({self._children[name].log}):\n{self._children[name].tail()}"
+                )
+            if waiting:
+                time.sleep(0.1)  # a process that is still importing has nothing to wait on
+
+
+def read_env_file(path: Path) -> dict[str, str]:
+    """KEY=VALUE lines of a compose-style file; an absent file holds none."""
+    if not path.is_file():
+        return {}
+    lines = (line.strip() for line in path.read_text().splitlines())
+    return {
+        key: value for key, _, value in (line.partition("=") for line in lines if line and line[0] != "#")
+    }
+
+
+__all__ = ["SERVICES", "Mesh", "MeshError", "MeshSettings", "TritonError"]
