@@ -22,8 +22,8 @@ DATATYPES = {np.uint8: "UINT8", np.int64: "INT64", np.float32: "FP32", np.int32:
 class FakeInference:
     """Answers each model with a function of its inputs (`services.chassis.inference.Inference`).
 
-    With `specs`, inputs and outputs are held to them as Triton's are. `fail(model, error)` makes a model fail,
-    `stop(model)` makes it unavailable, `hold(model)` makes its calls wait until `release(model)`.
+    With `specs`, inputs and outputs are held to them as Triton's are. `fail(model, error)` makes a model
+    fail, `stop(model)` makes it unavailable, `hold(model)` makes its calls wait until `release(model)`.
     """
 
     def __init__(self, functions: Mapping[str, Function], specs: Iterable[ModelSpec] = ()) -> None:

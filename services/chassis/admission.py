@@ -1,6 +1,6 @@
 """Admission control: so many requests at work, so many waiting, and the next one is refused at once.
 
-Counted here, because grpc.aio's `maximum_concurrent_rpcs` miscounts after its first rejections (grpc issue 41531).
+Counted here: grpc.aio's `maximum_concurrent_rpcs` miscounts after its first rejections (grpc issue 41531).
 """
 
 from __future__ import annotations

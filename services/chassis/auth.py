@@ -78,8 +78,8 @@ class Policy:
     def authorize(self, method: str, authorization: str | None, certificate_names: Iterable[str]) -> Identity:
         """The caller's identity. Raises Unauthenticated or PermissionDenied.
 
-        `authorization` is the metadata value of that name; `certificate_names` are the names in the client's verified
-        certificate. A token that nobody has is refused, even where an anonymous caller would be let in.
+        `authorization` is the metadata value of that name; `certificate_names` are those of the client's
+        verified certificate. A token that nobody has is refused even where an anonymous caller is let in.
         """
         identity = self._identify(authorization, certificate_names)
         if any(fnmatchcase(method, pattern) for pattern in identity.allow):
@@ -107,7 +107,7 @@ class Policy:
 
 
 def certificate_names(auth_context: Mapping[str, Iterable[bytes]]) -> list[str]:
-    """Names in the client certificate that gRPC has verified: subject alternative names, then the common name."""
+    """Names in the client certificate that gRPC has verified: alternative names, then the common name."""
     keys = ("x509_subject_alternative_name", "x509_common_name")
     return [name.decode("utf-8", "replace") for key in keys for name in auth_context.get(key, ())]
 

@@ -1,8 +1,8 @@
 """The models of a service: their cards, whether they may be served, and the provenance of their answers.
 
-A model is served only when its card can be read, agrees with what the service expects (tensors, preprocessing), with
-`config.pbtxt`, and with the weights. Weights and config may lie on another machine, beside Triton: then the card alone
-is here, and the provenance says that the weights were not verified.
+A model is served only when its card can be read, agrees with what the service expects (tensors,
+preprocessing), with `config.pbtxt`, and with the weights. Weights and config may lie on another machine,
+beside Triton: then the card alone is here, and the provenance says that the weights were not verified.
 """
 
 from __future__ import annotations
@@ -76,6 +76,10 @@ class Catalog:
             raise ModelUnavailable(model.refusal, metadata={"model": name})
         return model.card
 
+    def serves(self, name: str) -> bool:
+        """Whether the service has the model and nothing is wrong with its card. Triton is not asked."""
+        return name in self._models and not self._models[name].refusal
+
     def refusal(self, name: str) -> str:
         """Why a model is not served, in one sentence; empty when it is."""
         return self._model(name).refusal
@@ -110,7 +114,7 @@ class CataloguedInference:
         return await self._inference.infer(model, inputs, timeout_s=timeout_s)
 
     async def is_ready(self, model: str) -> bool:
-        return not self._catalog.refusal(model) and await self._inference.is_ready(model)
+        return self._catalog.serves(model) and await self._inference.is_ready(model)
 
     async def runtime(self) -> str:
         return await self._inference.runtime()
@@ -124,13 +128,17 @@ class CatalogServicer(catalog_pb2_grpc.ModelCatalogServiceServicer):
         self._inference = inference
 
     async def ListModels(  # noqa: N802 - the name is the proto's
-        self, request: catalog_pb2.ListModelsRequest, context: Any
+        self,
+        request: catalog_pb2.ListModelsRequest,  # noqa: ARG002 - it has no fields
+        context: Any,  # noqa: ARG002 - the signature is gRPC's
     ) -> catalog_pb2.ListModelsResponse:
         summaries = [await self._summary(model) for model in self._catalog.models()]
         return catalog_pb2.ListModelsResponse(models=summaries)
 
     async def GetModelCard(  # noqa: N802 - the name is the proto's
-        self, request: catalog_pb2.GetModelCardRequest, context: Any
+        self,
+        request: catalog_pb2.GetModelCardRequest,
+        context: Any,  # noqa: ARG002 - the signature is gRPC's
     ) -> catalog_pb2.GetModelCardResponse:
         return catalog_pb2.GetModelCardResponse(card=self._catalog.card(request.name))
 

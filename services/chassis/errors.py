@@ -11,9 +11,11 @@
     ├── Unauthenticated       no valid identity
     └── PermissionDenied      the identity may not do this
 
-Domain code raises these; `interceptors` turns them into a `google.rpc.Status`. Every other exception is answered as
-INTERNAL with a fixed sentence. No message here may quote the input: it could be patient data.
+Domain code raises these; `interceptors` turns them into a `google.rpc.Status`. Every other exception is
+answered as INTERNAL with a fixed sentence. No message here may quote the input: it could be patient data.
 """
+
+# ruff: noqa: N818  # named for what went wrong, as docs/errors.md and the clients name it
 
 from __future__ import annotations
 
@@ -27,7 +29,7 @@ DOMAIN = "medmesh"
 
 
 class Reason(StrEnum):
-    """`ErrorInfo.reason`: the stable, machine-readable name of what went wrong. docs/errors.md explains each."""
+    """`ErrorInfo.reason`: the stable, machine-readable name of what went wrong. see docs/errors.md."""
 
     INPUT_MISSING = "INPUT_MISSING"
     INPUT_TOO_LARGE = "INPUT_TOO_LARGE"
@@ -104,8 +106,8 @@ class MedmeshError(Exception):
 class InvalidInput(MedmeshError):
     """The caller's input is at fault.
 
-    `field` is the path of the field in the request, e.g. `image` or `patient.fhir_bundle`; `description` says what is
-    wrong and what would be right, without quoting the value: both are sent to the caller.
+    `field` is the path of the field in the request, e.g. `image` or `patient.fhir_bundle`; `description` says
+    what is wrong and what would be right, without quoting the value: both are sent to the caller.
     """
 
     def __init__(self, reason: Reason, field: str, description: str) -> None:

@@ -106,16 +106,18 @@ class HealthServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # g
     def __init__(self, health: Health) -> None:
         self._health = health
 
-    async def Check(
+    async def Check(  # noqa: N802 - the name is the proto's
         self, request: health_pb2.HealthCheckRequest, context: Any
-    ) -> health_pb2.HealthCheckResponse:  # noqa: N802 - proto
+    ) -> health_pb2.HealthCheckResponse:
         state = self._health.state(request.service)
         if state is None:
             await context.abort(grpc.StatusCode.NOT_FOUND, "no such service")
         return health_pb2.HealthCheckResponse(status=state)
 
-    async def Watch(  # noqa: N802 - proto
-        self, request: health_pb2.HealthCheckRequest, context: Any
+    async def Watch(  # noqa: N802 - the name is the proto's
+        self,
+        request: health_pb2.HealthCheckRequest,
+        context: Any,  # noqa: ARG002 - the signature is gRPC's
     ) -> AsyncIterator[health_pb2.HealthCheckResponse]:
         async for state in self._health.watch(request.service):
             yield health_pb2.HealthCheckResponse(status=state)

@@ -59,17 +59,17 @@ class Inference(Protocol):
         ...
 
     async def runtime(self) -> str:
-        """Name and version of what runs the models, e.g. `triton 2.51.0`; `unknown` when it cannot be asked."""
+        """Name and version of what runs the models, e.g. `triton 2.51.0`; `unknown` while it is away."""
         ...
 
 
 def check_inputs(spec: ModelSpec, inputs: Arrays) -> None:
-    """Raises ModelFailed when `inputs` are not what `spec` says: a fault of the service, never of its caller."""
+    """Raises ModelFailed when `inputs` are not what `spec` says: a fault of the service itself."""
     _check(spec, spec.inputs, inputs, "input")
 
 
 def check_outputs(spec: ModelSpec, inputs: Arrays, outputs: Arrays) -> None:
-    """Raises ModelFailed when a model's answer is not what `spec` says, e.g. empty or of another batch size."""
+    """Raises ModelFailed when `outputs` are not what `spec` says, e.g. empty or of another batch size."""
     _check(spec, spec.outputs, outputs, "output")
     batch = next(iter(inputs.values())).shape[0]
     for tensor in spec.outputs:
@@ -91,12 +91,11 @@ def _check(spec: ModelSpec, tensors: tuple[Tensor, ...], arrays: Arrays, kind: s
         if array is None:
             raise ModelFailed(f"{spec.name}: {kind} {tensor.name} is missing")
         if array.dtype != np.dtype(tensor.dtype):
-            expected = np.dtype(tensor.dtype)
-            raise ModelFailed(f"{spec.name}: {kind} {tensor.name} is {array.dtype}, not {expected}")
+            wanted = np.dtype(tensor.dtype)
+            raise ModelFailed(f"{spec.name}: {kind} {tensor.name} is {array.dtype}, not {wanted}")
         fits = array.ndim == len(tensor.shape) + 1 and all(
-            expected in {-1, actual} for expected, actual in zip(tensor.shape, array.shape[1:], strict=True)
+            wanted in {-1, actual} for wanted, actual in zip(tensor.shape, array.shape[1:], strict=True)
         )
         if not fits:
-            raise ModelFailed(
-                f"{spec.name}: {kind} {tensor.name} has shape {array.shape}, not (batch, {str(tensor.shape)[1:]}"
-            )
+            expected = ("batch", *tensor.shape)
+            raise ModelFailed(f"{spec.name}: {kind} {tensor.name} has shape {array.shape}, not {expected}")

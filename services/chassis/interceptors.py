@@ -1,8 +1,8 @@
-"""What happens around every rpc: request id, identity, admission, deadline, errors, span and the one log line.
+"""The frame around every rpc: request id, identity, admission, deadline, errors, span and the one log line.
 
-Handlers receive and return messages as usual; the chassis decodes and encodes them inside this frame, so that an
-unreadable message is a typed error and sizes are known. Handlers are coroutines, or asynchronous generators when they
-stream; `context.read` and `context.write` are not for them.
+Handlers receive and return messages as usual; the chassis decodes and encodes them inside this frame, so that
+an unreadable message is a typed error and sizes are known. Handlers are coroutines, or asynchronous
+generators when they stream; `context.read` and `context.write` are not for them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from services.chassis.request import Request
 logger = logging.getLogger("medmesh.request")
 
 INFRASTRUCTURE = ("/grpc.health.v1.", "/grpc.reflection.")
-"""Methods without deadline, admission and log line of their own: probes ask them all the time, watches never end."""
+"""Methods without deadline, admission and log line: probes ask all the time, and watches never end."""
 _HUGE_S = 10 * 365 * 86400.0
 _ANSWER_MARGIN_SHARE = 0.05
 _ANSWER_MARGIN_S = 0.1
@@ -58,19 +58,21 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # g
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler | None]],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> grpc.RpcMethodHandler | None:
-        """Returns the handler inside the frame; None when there is no such method, which gRPC answers itself."""
+        """Returns the handler inside the frame; None for an unknown method, which gRPC answers itself."""
         handler = await continuation(handler_call_details)
         if handler is None:
             return None
         return self._framed(handler, handler_call_details.method)
 
-    async def drained(self) -> None:
-        """Waits until the requests that run have ended, with their clean-up.
+    async def drained(self, timeout_s: float) -> None:
+        """Waits until the requests that run have ended, with their clean-up, or until `timeout_s` is over.
 
         `grpc.aio.Server.stop` does not wait for a cancelled handler's `finally` (grpc issue 37239).
         """
-        while self._running:
-            await asyncio.wait(self._running)
+        if self._running:
+            _, left = await asyncio.wait(self._running, timeout=timeout_s)
+            if left:
+                logger.warning("requests did not end", extra={"facts": {"count": len(left)}})
 
     def _framed(self, handler: grpc.RpcMethodHandler, method: str) -> grpc.RpcMethodHandler:
         call = next(
@@ -123,7 +125,7 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # g
                 try:
                     async with self._bounded(current, context, metadata):
                         yield current
-                except BaseException as error:
+                except BaseException as error:  # noqa: BLE001 - nothing may pass unmapped
                     await _answer_error(error, current, context, outcome)
                 finally:
                     span.set_attribute("medmesh.request_id", current.request_id)
@@ -141,12 +143,18 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # g
             current.method, metadata.get("authorization"), certificate_names(context.auth_context())
         )
         current.identity, current.identity_kind = identity.name, identity.kind
+        principal = metadata.get(requests.PRINCIPAL_KEY, "")
+        if identity.kind != "none" and requests.is_sane_name(principal):
+            # Only whoever has proven his own identity is believed for whom he calls.
+            current.facts["on_behalf_of"] = principal
         if current.method.startswith(INFRASTRUCTURE):
             yield
             return
         limit = asyncio.timeout(current.remaining_s)
+        arrived = time.monotonic()
         try:
             async with limit, self._admission.place():
+                current.facts["queue_ms"] = round((time.monotonic() - arrived) * 1e3, 1)
                 yield
         except TimeoutError as error:
             if limit.expired():
@@ -154,7 +162,7 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # g
             raise
 
     def _granted_s(self, asked_s: float | None) -> float:
-        """The time for a request: its caller's deadline less a margin for the answer's way back, or the default."""
+        """Time for a request: its caller's deadline less a margin for the way back, or the default."""
         if asked_s is None or asked_s > _HUGE_S:
             return self._default_deadline_s
         margin_s = min(_ANSWER_MARGIN_SHARE * asked_s, _ANSWER_MARGIN_S)

@@ -16,7 +16,7 @@ ROOT = "medmesh"
 
 
 def configure(service: str, level: str, stream: TextIO | None = None) -> logging.Handler:
-    """Sends the log of the mesh as JSON to `stream` (default: stderr). Returns the handler, so that it can be removed."""
+    """Sends the log of the mesh as JSON to `stream` (default: stderr); returns the handler."""
     handler = logging.StreamHandler(stream if stream is not None else sys.stderr)
     handler.setFormatter(JsonFormatter(service))
     logger = logging.getLogger(ROOT)

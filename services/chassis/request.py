@@ -1,4 +1,4 @@
-"""What is known of the request in progress: its id, deadline and identity, for whoever calls on its behalf."""
+"""The request in progress: its id, deadline and identity, for whoever calls on its behalf."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from dataclasses import dataclass, field
 
 REQUEST_ID_KEY = "x-request-id"
 """Metadata key of the request id, in requests and answers."""
+PRINCIPAL_KEY = "x-medmesh-on-behalf-of"
+"""Metadata key of the identity that a service of the mesh calls for."""
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+_SANE_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 @dataclass
@@ -45,17 +48,22 @@ current: ContextVar[Request | None] = ContextVar("medmesh_request", default=None
 
 
 def remaining_s(timeout_s: float | None = None) -> float | None:
-    """The smaller of `timeout_s` and what is left of the current request's deadline, in seconds; None: unbounded."""
+    """The smaller of `timeout_s` and what the current request has left, in seconds; None: unbounded."""
     request = current.get()
     bounds = [t for t in (timeout_s, request.remaining_s if request else None) if t is not None]
     return min(bounds) if bounds else None
 
 
 def note(**facts: str | float | bool) -> None:
-    """Adds facts to the current request's log line: ids, sizes and names, never content. Does nothing outside one."""
+    """Adds facts (ids, sizes, names, never content) to the current request's log line, if there is one."""
     request = current.get()
     if request is not None:
         request.facts.update(facts)
+
+
+def is_sane_name(name: str) -> bool:
+    """Whether `name` may stand in a log line: 1 to 64 letters, digits, dots, hyphens or underscores."""
+    return bool(_SANE_NAME.fullmatch(name))
 
 
 def accept_request_id(offered: str | None) -> str:

@@ -5,7 +5,7 @@ SERVICE = Service(
     settings=ImagingSettings,
     descriptors=(imaging_pb2.DESCRIPTOR.services_by_name["ImagingService"],),
     models=MODELS,
-    register=register,      # async def register(parts: Parts[ImagingSettings], server: grpc.aio.Server) -> None
+    register=register,      # async def register(parts: Parts[ImagingSettings], server: grpc.aio.Server)
 )
 if __name__ == "__main__":
     run(SERVICE)
@@ -37,7 +37,7 @@ from services.chassis.catalog import Catalog, CatalogServicer, CataloguedInferen
 from services.chassis.health import Check, Health, HealthServicer
 from services.chassis.inference import Inference, ModelSpec
 from services.chassis.interceptors import RequestInterceptor
-from services.chassis.settings import ServiceSettings, SettingsError
+from services.chassis.settings import ServiceSettings, SettingsError, is_loopback
 from services.chassis.telemetry import Telemetry
 from services.chassis.triton import TritonInference
 
@@ -45,6 +45,7 @@ logger = logging.getLogger("medmesh.server")
 
 S = TypeVar("S", bound=ServiceSettings)
 _PARENT_POLL_S = 1.0
+_CLEAN_UP_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -143,6 +144,8 @@ async def running_server(
         await health.refresh()
         await server.start()
         watcher = asyncio.create_task(health.follow())
+        if settings.auth_policy is None and not is_loopback(settings.listen.rpartition(":")[0]):
+            logger.warning("open to everybody who reaches the address: MEDMESH_AUTH_POLICY is not set")
         logger.info("serving", extra={"facts": {"address": address, "problems": health.problems}})
         try:
             yield Running(address, parts, interceptor, server)
@@ -152,7 +155,7 @@ async def running_server(
                 await watcher
             health.drain()
             await server.stop(grace=settings.drain_s)
-            await interceptor.drained()
+            await interceptor.drained(_CLEAN_UP_S)
             logger.info("stopped")
 
 

@@ -1,4 +1,4 @@
-"""The settings of a service: one frozen class, read once from `MEDMESH_*` variables, failing at start by key."""
+"""The settings of a service: one frozen class, read once from `MEDMESH_*`, failing at start by key."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def bounded(default: float, low: float, high: float) -> Any:
 class ServiceSettings:
     """What every service is told. The variable of a field is its name in capitals after `MEDMESH_`.
 
-    Services subclass it: they give `listen` their own port and add fields of their own, each with a docstring.
+    Services subclass it: they give `listen` their own port and add fields, each with a docstring.
     """
 
     listen: str = "127.0.0.1:0"
@@ -101,23 +101,23 @@ class ServiceSettings:
     tls_client_ca: Path | None = None
     """PEM file with the authorities of client certificates. Makes a client certificate compulsory (mTLS)."""
     tls_upstream_ca: Path | None = None
-    """PEM file with the authorities of the upstreams' certificates. Turns TLS to the upstreams on; with mTLS this
-    service's own certificate is presented."""
+    """PEM file with the authorities of the upstreams' certificates. Turns TLS to the upstreams on; with mTLS
+    this service's own certificate is presented."""
     insecure: bool = False
     """Whether listening on an address beyond loopback without TLS is wanted."""
     auth_policy: Path | None = None
-    """TOML file with the identities and the methods that each may call; see `services.chassis.auth`. Unset: open."""
+    """TOML file with the identities and the methods that each may call (`services.chassis.auth`). Unset: open."""
     token: Secret | None = None
     """Bearer token that this service presents to its upstreams."""
     token_file: Path | None = None
-    """File with that token, read at each connection; goes before `token`."""
+    """File with that token, read at each call so that it can be renewed; goes before `token`."""
 
     otlp_endpoint: str = ""
-    """Base address of an OpenTelemetry collector (OTLP over HTTP), e.g. `http://127.0.0.1:4318`. Empty: off."""
+    """Base address of an OpenTelemetry collector (OTLP/HTTP), e.g. `http://127.0.0.1:4318`. Empty: off."""
     log_level: LogLevel = LogLevel.INFO
     """How much is logged."""
     intended_use: str = ""
-    """Replaces the intended use of the model cards in every answer: whoever deploys a model answers for it."""
+    """Replaces the intended use of the model cards: whoever deploys a model answers for it."""
     end_with_parent: bool = False
     """Whether the service stops when the process that started it has ended; set by supervisors."""
 
@@ -149,7 +149,7 @@ class ServiceSettings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
-        """Reads every field from `environment` (default: the process's own). Raises SettingsError naming the key."""
+        """Reads every field from `environment` (default: the process's own). Raises SettingsError."""
         variables = os.environ if environment is None else environment
         hints = get_type_hints(cls)
         values: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""Typed errors to `google.rpc.Status` and back, so that an error keeps its reason over every hop of the mesh."""
+"""Typed errors to `google.rpc.Status` and back: an error keeps its reason over every hop of the mesh."""
 
 from __future__ import annotations
 
@@ -56,12 +56,10 @@ _BY_CODE: Mapping[grpc.StatusCode, type[MedmeshError]] = MappingProxyType(
 
 
 def to_status(error: MedmeshError, request_id: str) -> Status:
-    """What the caller is told: the fixed sentence of the reason, ErrorInfo, and what fits the reason beside it."""
+    """What the caller is told: the fixed sentence of the reason, ErrorInfo, and what fits the reason."""
     public = PUBLIC[error.reason]
     status = Status(code=Code.Value(public.status), message=public.sentence)
-    info = ErrorInfo(
-        reason=error.reason, domain=DOMAIN, metadata={**error.metadata, "request_id": request_id}
-    )
+    info = ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata)
     status.details.add().Pack(info)
     status.details.add().Pack(RequestInfo(request_id=request_id))
     if isinstance(error, InvalidInput):
@@ -78,8 +76,8 @@ def to_status(error: MedmeshError, request_id: str) -> Status:
 def from_rpc_error(error: grpc.aio.AioRpcError, upstream: str) -> MedmeshError:
     """The typed error that `upstream` sent; where it sent none, the one that its status code stands for.
 
-    A refused input keeps its field and description. INTERNAL comes back as a plain MedmeshError with the reason
-    INTERNAL; what gRPC itself reports (connection lost, unknown method) is UpstreamUnavailable.
+    A refused input keeps its field and description. INTERNAL comes back as a plain MedmeshError with the
+    reason INTERNAL; what gRPC itself reports (connection lost, unknown method) is UpstreamUnavailable.
     """
     status = _details(error)
     info, violation = ErrorInfo(), None
@@ -90,7 +88,7 @@ def from_rpc_error(error: grpc.aio.AioRpcError, upstream: str) -> MedmeshError:
             bad = BadRequest()
             detail.Unpack(bad)
             violation = bad.field_violations[0] if bad.field_violations else None
-    metadata = {"upstream": upstream, **{k: v for k, v in info.metadata.items() if k != "request_id"}}
+    metadata = {"upstream": upstream, **info.metadata}
     if info.domain == DOMAIN and info.reason in Reason.__members__:
         reason = Reason(info.reason)
         if violation is not None and PUBLIC[reason].status == "INVALID_ARGUMENT":

@@ -1,4 +1,4 @@
-"""Traces and metrics with OpenTelemetry, off unless an endpoint is set. Attributes are ids, sizes and names only."""
+"""Traces and metrics with OpenTelemetry, off unless an endpoint is set. Attributes: ids, sizes and names."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Attribute = str | bool | int | float
 
 
 class Telemetry:
-    """The tracer and meter of one service. Passed around, not global: two services in one process stay apart."""
+    """The tracer and meter of one service. Not global: two services in one process stay apart."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class Telemetry:
         self.meter: Meter = NoOpMeter(service)
         self._providers: list[TracerProvider | MeterProvider] = []
         if endpoint:
-            # Imported here: the exporters pull in an HTTP client that a service without telemetry does not need.
+            # Imported here: the exporters pull in an HTTP client, which nobody else needs.
             from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
             from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
@@ -91,7 +91,7 @@ class Telemetry:
 
 @contextmanager
 def span(name: str, **attributes: Attribute) -> Iterator[trace.Span]:
-    """A span within the current request: `with span("imaging.decode", size_bytes=n):`. Ids, sizes and names only."""
+    """A span of the current request, such as `imaging.decode`; attributes are ids, sizes, names only."""
     with _tracer.get(_NO_TRACER).start_as_current_span(
         name, attributes=attributes, record_exception=False, set_status_on_exception=False
     ) as current:

@@ -1,7 +1,7 @@
 """The inference seam on a Triton server: the only module that knows tritonclient.
 
-One gRPC channel for all models. Triton's exceptions are mapped here, the most specific first; no tensor's content ever
-gets into a message.
+One gRPC channel for all models. Triton's exceptions are mapped here, the most specific first; no tensor's
+content ever gets into a message.
 """
 
 from __future__ import annotations
@@ -102,8 +102,8 @@ class TritonInference:
     async def is_ready(self, model: str) -> bool:
         """Whether `model` answers now: Triton's own word is not enough, so a tiny inference is made.
 
-        Triton can report ready while its Python backend is dead (server issues 8841, 8604). The result holds for a
-        second; callers at the same time share one probe.
+        Triton can report ready while its Python backend is dead (server issues 8841, 8604). The result holds
+        for a second; callers at the same time share one probe.
         """
         if model not in self._specs:
             return False

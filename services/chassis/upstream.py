@@ -1,24 +1,24 @@
-"""Another service of the mesh, as its caller sees it: one channel, deadlines, typed errors, one retry, a breaker."""
+"""Another service of the mesh, as its caller sees it: deadlines, typed errors, one retry, a breaker."""
 
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Self
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from services.chassis import request as requests
 from services.chassis import status, telemetry, transport
-from services.chassis.errors import MedmeshError, UpstreamUnavailable
+from services.chassis.errors import DeadlineExceeded, MedmeshError, UpstreamUnavailable
 from services.chassis.settings import ServiceSettings
-
-R = TypeVar("R")
 
 _RETRY_COST = 10
 _RETRY_TOKENS = 100
+_RETRY_PAUSE_S = 0.1
 _BREAKER_FAILURES = 5
 _BREAKER_OPEN_S = 5.0
 _HEALTH_TIMEOUT_S = 2.0
@@ -43,6 +43,10 @@ class Breaker:
         self._trying = True
         return True
 
+    def forget(self) -> None:
+        """Tells that a call ended without showing anything of the upstream: its caller left."""
+        self._trying = False
+
     def record(self, *, alive: bool) -> None:
         """Tells how a call went: `alive` when the upstream answered, be it with an error of its own."""
         self._trying = False
@@ -62,7 +66,7 @@ class Upstream:
         self._settings = settings
         self._retry_tokens = float(_RETRY_TOKENS)
 
-    async def __aenter__(self) -> Upstream:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -73,21 +77,24 @@ class Upstream:
     ) -> Any:
         """Calls a unary rpc of a stub on this channel: `await upstream.call(stub.AnalyzeNote, request)`.
 
-        The time is the smaller of `timeout_s` and what is left of the current request; the request id, the trace and
-        this service's token travel along. A `safe` call (one that changes nothing, as all of the mesh) is repeated once
-        when the upstream did not answer, while the retry budget lasts. Raises the upstream's own typed error, or
-        UpstreamUnavailable, DeadlineExceeded, Overloaded.
+        The time is the smaller of `timeout_s` and what is left of the current request; the request id, the
+        trace and this service's token travel along. A `safe` call (one that changes nothing, as all of the
+        mesh) is repeated once when the upstream did not answer, while the retry budget lasts. Raises the
+        upstream's own typed error, or UpstreamUnavailable, DeadlineExceeded, Overloaded.
         """
-        deadline = time.monotonic() + (requests.remaining_s(timeout_s) or self._settings.default_deadline_s)
+        left_s = requests.remaining_s(timeout_s)
+        deadline = time.monotonic() + (self._settings.default_deadline_s if left_s is None else left_s)
         try:
             return await self._attempt(method, message, deadline)
         except UpstreamUnavailable:
-            if not (safe and self._may_retry() and deadline > time.monotonic()):
+            pause_s = random.uniform(0.0, _RETRY_PAUSE_S)  # noqa: S311 - spreads retries, guards nothing
+            if not safe or time.monotonic() + pause_s >= deadline or not self._may_retry():
                 raise
+        await asyncio.sleep(pause_s)
         return await self._attempt(method, message, deadline)
 
     async def problem(self) -> str:
-        """What keeps the upstream from serving, in one sentence; empty when it serves. A check for `Health.require`."""
+        """What keeps the upstream from serving, in one sentence; empty when it serves: a `health.Check`."""
         stub = health_pb2_grpc.HealthStub(self.channel)
         try:
             answer = await stub.Check(health_pb2.HealthCheckRequest(), timeout=_HEALTH_TIMEOUT_S)
@@ -98,11 +105,13 @@ class Upstream:
         )
 
     async def _attempt(self, method: Callable[..., Any], message: Any, deadline: float) -> Any:
+        left_s = deadline - time.monotonic()
+        if left_s <= 0:
+            raise DeadlineExceeded(metadata={"upstream": self.name})
         if not self.breaker.admit():
             raise UpstreamUnavailable(
                 f"{self.name}: not asked, it failed often", metadata={"upstream": self.name}
             )
-        left_s = max(deadline - time.monotonic(), 0.001)
         try:
             with telemetry.span(f"call {self.name}", upstream=self.name):
                 answer = await method(message, timeout=left_s, metadata=self._metadata())
@@ -111,14 +120,14 @@ class Upstream:
             self.breaker.record(alive=not isinstance(typed, UpstreamUnavailable))
             raise typed from error
         except asyncio.CancelledError:
-            self.breaker.record(alive=True)
+            self.breaker.forget()
             raise
         self.breaker.record(alive=True)
         self._retry_tokens = min(self._retry_tokens + 1, _RETRY_TOKENS)
         return answer
 
     def _may_retry(self) -> bool:
-        """Takes a retry out of the budget: one for ten answered calls, so that retries cannot double an outage's load."""
+        """Takes a retry out of the budget, one for ten answers: retries must not double an outage's load."""
         if self._retry_tokens < _RETRY_COST:
             return False
         self._retry_tokens -= _RETRY_COST
@@ -129,6 +138,8 @@ class Upstream:
         current = requests.current.get()
         if current is not None:
             metadata[requests.REQUEST_ID_KEY] = current.request_id
+            if current.identity_kind != "none":
+                metadata[requests.PRINCIPAL_KEY] = current.identity
         token = self._token()
         if token:
             metadata["authorization"] = f"Bearer {token}"
