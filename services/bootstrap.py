@@ -1,8 +1,8 @@
 """Makes the project's environments: `python3 services/bootstrap.py services dev triton training`.
 
-Runs on a bare Python (no packages, any 3.7 or later) and hands over to a Python the project supports. Each environment is
-made from one pinned file in `requirements/` and remembers its digest, so that asking again costs milliseconds. What the
-machine lacks is said in one sentence, before anything is downloaded.
+Runs on a bare Python (no packages, any 3.9 or later) and hands over to a Python the project supports. Each
+environment is made from one pinned file in `requirements/` and remembers its digest, so that asking again
+costs milliseconds. What the machine lacks is said in one sentence, before anything is downloaded.
 """
 
 from __future__ import annotations
@@ -18,13 +18,16 @@ import sys
 import sysconfig
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 SUPPORTED = ((3, 11), (3, 12))
 MINIMUM_GLIBC = (2, 35)  # what nvidia-pytriton's tritonserver is linked against
+
+Say = Callable[[str], object]
+"""Receives progress, a line at a time."""
 
 
 class Missing(Exception):  # noqa: N818 - it names what is missing, nothing went wrong in the code
@@ -59,7 +62,7 @@ class Environment:
         return self.path / f".medmesh-{self.name}"
 
     def digest(self) -> str:
-        """What the environment would be made from now: the pinned file, the interpreter, the projects' metadata."""
+        """What it would be made from now: the pinned file, the interpreter, the projects' metadata."""
         content = hashlib.sha256(f"{sys.version_info[:2]}".encode())
         for path in [f"requirements/{self.requirements}", *(f"{p}/pyproject.toml" for p in self.projects)]:
             content.update((ROOT / path).read_bytes())
@@ -100,18 +103,18 @@ def libpython_folder() -> Path:
             return Path(folder)
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
     raise Missing(
-        f"{name} is missing, and the embedded Triton needs it: install it (Debian, Ubuntu: sudo apt-get install libpython{version}; "
-        f"Fedora: sudo dnf install python{version}-libs; pyenv: PYTHON_CONFIGURE_OPTS=--enable-shared pyenv install {version}) "
-        "and run this again."
+        f"{name} is missing, and the embedded Triton needs it: install it (Debian, Ubuntu: sudo apt-get "
+        f"install libpython{version}; Fedora: sudo dnf install python{version}-libs; pyenv: "
+        f"PYTHON_CONFIGURE_OPTS=--enable-shared pyenv install {version}) and run this again."
     )
 
 
 def check_machine() -> None:
-    """Raises Missing where the operating system, architecture or interpreter is not one the project runs on."""
+    """Raises Missing where the system, architecture or interpreter is not one the project runs on."""
     if platform.system() != "Linux" or platform.machine() not in {"x86_64", "AMD64"}:
         raise Missing(
-            f"medmesh runs on Linux x86-64, and this is {platform.system()} {platform.machine()}: use such a machine, or "
-            "the containers of compose.yaml on one."
+            f"medmesh runs on Linux x86-64, and this is {platform.system()} {platform.machine()}: use such a "
+            "machine, or the containers of compose.yaml on one."
         )
     if sys.version_info[:2] not in SUPPORTED:
         raise Missing(
@@ -123,11 +126,12 @@ def check_machine() -> None:
 def check_triton_machine() -> None:
     """Raises Missing where the embedded Triton cannot run, whatever is installed."""
     check_machine()
-    libc, _, version = platform.libc_ver()[0], None, platform.libc_ver()[1]
+    libc, version = platform.libc_ver()
     if libc != "glibc" or tuple(int(part) for part in version.split(".")[:2]) < MINIMUM_GLIBC:
         raise Missing(
-            f"the embedded Triton needs glibc 2.35 or later (Debian 12, Ubuntu 22.04), and this system has {libc or 'another C library'} "
-            f"{version}: point MEDMESH_TRITON_URL at a Triton elsewhere, or use compose.yaml."
+            "the embedded Triton needs glibc 2.35 or later (Debian 12, Ubuntu 22.04), and this one has "
+            f"{libc or 'another C library'} {version}: point MEDMESH_TRITON_URL at a Triton elsewhere, or "
+            "use compose.yaml."
         )
     libpython_folder()
 
@@ -139,11 +143,12 @@ def check_disk(path: Path, needed_mb: int) -> None:
     free_mb = shutil.disk_usage(path).free // 2**20
     if free_mb < needed_mb:
         raise Missing(
-            f"no disk space: {path} has {free_mb} MB free and {needed_mb} MB are needed; free some and run this again."
+            f"no disk space: {path} has {free_mb} MB free and {needed_mb} MB are needed; free some and run "
+            "this again."
         )
 
 
-def ensure(name: str, say=print) -> Environment:  # type: ignore[no-untyped-def]  # noqa: ANN001 - a print-like callable
+def ensure(name: str, say: Say = print) -> Environment:
     """The environment, made or brought up to date first where it is not.
 
     Raises:
@@ -163,7 +168,7 @@ def ensure(name: str, say=print) -> Environment:  # type: ignore[no-untyped-def]
     return environment
 
 
-def _make(environment: Environment, say) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+def _make(environment: Environment, say: Say) -> None:
     began = time.monotonic()
     say(
         f"making {environment.path.name} ({environment.purpose}); this happens once and takes a minute or two"
@@ -202,18 +207,10 @@ def _count_pins(requirements: Path) -> int:
     return sum("==" in line and not line.startswith(("#", " ")) for line in lines)
 
 
-def _pip(environment: Environment, arguments: list[str], total: int, say) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+def _pip(environment: Environment, arguments: list[str], total: int, say: Say) -> None:
     """Runs pip install; one line of progress for each package, its own output only where it fails."""
-    command = [
-        str(environment.python),
-        "-m",
-        "pip",
-        "install",
-        "--disable-pip-version-check",
-        "--no-input",
-        "--progress-bar",
-        "off",
-    ]
+    command = [str(environment.python), "-m", "pip", "install"]
+    command += ["--disable-pip-version-check", "--no-input", "--progress-bar=off"]
     kept: list[str] = []
     collected = 0
     with subprocess.Popen(
@@ -233,7 +230,8 @@ def _pip(environment: Environment, arguments: list[str], total: int, say) -> Non
         log.write_text("\n".join(kept) + "\n")
         reasons = [line for line in kept if line.startswith("ERROR:")] or kept[-1:] or ["pip said nothing"]
         raise Missing(
-            f"a package for {environment.path.name} could not be installed ({reasons[0]}); pip's whole output is in {log}."
+            f"a package for {environment.path.name} could not be installed ({reasons[0]}); pip's whole "
+            f"output is in {log}."
         )
 
 

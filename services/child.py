@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-# Runs in the child before the real program. A preexec_fn would do the same inside the parent's memory, where gRPC's threads make
-# a fork unsafe. The parent may die before prctl takes effect, hence the look at getppid after it. 1 is PR_SET_PDEATHSIG.
+# Runs in the child before the real program. A preexec_fn would do the same inside the parent's memory, where
+# gRPC's threads make a fork unsafe. The parent may die before prctl takes effect, hence the look at getppid
+# after it. 1 is PR_SET_PDEATHSIG.
 _PRELUDE = """
 import ctypes, os, signal, sys
 ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGTERM)
@@ -31,7 +32,7 @@ os.execvp(sys.argv[2], sys.argv[2:])
 
 @dataclass(frozen=True)
 class Child:
-    """One started process, leader of its own process group, so that Ctrl-C reaches it only through its parent."""
+    """One started process. It leads a process group, so that Ctrl-C reaches it only through its parent."""
 
     name: str
     process: subprocess.Popen[bytes]
@@ -44,7 +45,8 @@ class Child:
     ) -> Child:
         """Starts `command`.
 
-        It gets SIGTERM when the *thread* that calls this ends, so call it from one that lives as long as the child should.
+        It gets SIGTERM when the *thread* that calls this ends, so call it from one that lives as long as the
+        child should.
         """
         with contextlib.ExitStack() as stack:
             output = None

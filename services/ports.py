@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 def claim(host: str, wanted: Mapping[str, int], variable: str) -> dict[str, int]:
     """A port for each purpose; 0 asks for a free one.
 
-    `variable` is the environment variable that sets a port, with {} for the purpose in capitals. The ports are free when this
-    returns; the kernel hands them out in turn, so that they still are when the server binds a moment later.
+    `variable` is the environment variable that sets a port, with {} for the purpose in capitals. The ports
+    are free when this returns; the kernel hands them out in turn, so that they still are when the server
+    binds a moment later.
 
     Raises:
         Missing: a port that was asked for is taken.
@@ -31,8 +32,8 @@ def claim(host: str, wanted: Mapping[str, int], variable: str) -> dict[str, int]
                 listener.bind((host, port))
             except OSError as error:
                 raise Missing(
-                    f"port {port} on {host}, meant for {purpose}, is taken ({error.strerror}): end what listens there, or set "
-                    f"{variable.format(purpose.upper())} to another one (0: a free one)."
+                    f"port {port} on {host}, meant for {purpose}, is taken ({error.strerror}): end "
+                    f"what listens there, or set {variable.format(purpose.upper())} to another one (0: a free one)."
                 ) from error
             claimed[purpose] = listener.getsockname()[1]
     return claimed

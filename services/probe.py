@@ -1,4 +1,6 @@
-"""Asks a server of the mesh whether it serves: `python -m services.probe [HOST:PORT]`, for container health checks."""
+"""Asks a server of the mesh whether it serves: `python -m services.probe [HOST:PORT]`, for container health
+checks.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Runs the whole mesh on this machine: Triton and the four services, each a child process, healthy before this returns.
+"""Runs the whole mesh on this machine: Triton and the four services, each a child process.
 
-The children end with their parent. None is started again when it ends: `Mesh.check` says which one it was and shows the end
-of its log, which lies with the others in the run folder.
+The children end with their parent. None is started again when it ends: `Mesh.check` says which one it was and
+shows the end of its log, which lies with the others in the run folder.
 """
 
 from __future__ import annotations
@@ -190,8 +190,8 @@ class Mesh:
             if waiting and time.monotonic() > deadline:
                 name, answer = next(iter(waiting.items()))
                 raise MeshError(
-                    f"{name} was not healthy within {self._settings.ready_timeout_s:.0f} s ({answer}); the end of its log "
-                    f"({self._children[name].log}):\n{self._children[name].tail()}"
+                    f"{name} was not healthy within {self._settings.ready_timeout_s:.0f} s ({answer}); the "
+                    f"end of its log ({self._children[name].log}):\n{self._children[name].tail()}"
                 )
             if waiting:
                 time.sleep(0.1)  # a process that is still importing has nothing to wait on

@@ -15,7 +15,7 @@ from services import bootstrap
 from services.bootstrap import Missing
 
 _BACKENDS = Path(__file__).parent / "backends"
-# Python releases for which the wheel brings a backend stub and the project pins packages.
+_MAKE_AGAIN = "delete that folder and run `python3 services/bootstrap.py triton`"
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
@@ -30,7 +30,7 @@ class Installation:
     """Folder of libpython3.x.so.1.0, which the Python backend's stub is linked against."""
 
     @classmethod
-    def find(cls, say: object = print) -> Installation:
+    def find(cls, say: bootstrap.Say = print) -> Installation:
         """The installation, made first where it is not there yet.
 
         Raises:
@@ -58,26 +58,24 @@ class Installation:
     def check(self) -> None:
         """Raises Missing where the parts are not all there or do not fit together."""
         if not self.server.exists():
-            raise Missing(
-                f"tritonserver is not in {self.environment}: delete that folder and run `python3 services/bootstrap.py triton`."
-            )
+            raise Missing(f"tritonserver is not in {self.environment}: {_MAKE_AGAIN}.")
         versions = {
             distribution.metadata["Name"].lower(): distribution.version
             for distribution in importlib.metadata.distributions(path=[str(self.site)])
         }
         for package in ("numpy", "onnxruntime"):
             if package not in versions:
-                raise Missing(
-                    f"{package} is not in {self.environment}: delete that folder and run `python3 services/bootstrap.py triton`."
-                )
+                raise Missing(f"{package} is not in {self.environment}: {_MAKE_AGAIN}.")
         if int(versions["numpy"].split(".")[0]) >= 2:
             raise Missing(
-                f"numpy {versions['numpy']} is in {self.environment}, and with numpy 2 this Triton answers with empty tensors: "
-                "install numpy<2 there, or delete that folder and run `python3 services/bootstrap.py triton`."
+                f"numpy {versions['numpy']} is in {self.environment}, and with numpy 2 this Triton answers "
+                f"with empty tensors: install numpy<2 there, or {_MAKE_AGAIN}."
             )
 
     def variables(self) -> dict[str, str]:
-        """The whole environment that tritonserver runs in: nothing of the caller's own Python gets through."""
+        """The whole environment that tritonserver runs in: nothing of the caller's own Python gets
+        through.
+        """
         kept = {key: os.environ[key] for key in ("HOME", "LANG", "TMPDIR", "TZ") if key in os.environ}
         libraries = [str(self.site / "nvidia_pytriton.libs"), str(self.libpython)]
         return {
@@ -92,7 +90,8 @@ class Installation:
     def backends(self) -> Path:
         """The folder for --backend-directory: copies, since Triton refuses symbolic links there.
 
-        Named by the digest of what is copied, so that it is made once and a running server's folder is never changed.
+        Named by the digest of what is copied, so that it is made once and a running server's folder is never
+        changed.
 
         Raises:
             Missing: the disk is full, or the environment cannot be written to and was not prepared before.

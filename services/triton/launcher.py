@@ -1,7 +1,7 @@
 """Starts the embedded Triton on a model repository, waits until it is ready, and ends it.
 
-For one machine only: it binds to loopback unless told otherwise, because its release (24.10) has known holes; docs/triton.md
-lists them. Nothing here starts a server again that has ended: whoever asked for it is told.
+For one machine only: it binds to loopback unless told otherwise, because its release (24.10) has known holes;
+docs/triton.md lists them. Nothing here starts a server again that has ended: whoever asked for it is told.
 """
 
 from __future__ import annotations
@@ -149,7 +149,9 @@ class EmbeddedTriton:
         return self._child
 
     def is_ready(self) -> bool:
-        """Whether the server says that it and all its models are ready. It can say so of a model whose process has died."""
+        """Whether the server says that it and all its models are ready. It can say so of a model whose
+        process has died.
+        """
         try:
             with urllib.request.urlopen(f"http://{self.http_address}/v2/health/ready", timeout=2) as answer:
                 return bool(answer.status == 200)
@@ -174,7 +176,9 @@ class EmbeddedTriton:
         return [line for line in lines if re.match(r"[EWF]\d{4} ", line) and _HARMLESS not in line]
 
     def stop(self) -> None:
-        """Lets running requests finish, ends the server and its model processes, and removes what they left."""
+        """Lets running requests finish, ends the server and its model processes, and removes what they
+        left.
+        """
         self._child.stop()
         for region in _SHARED_MEMORY.glob(f"{_region_prefix(self._scratch)}*"):
             region.unlink(missing_ok=True)
@@ -196,7 +200,8 @@ class EmbeddedTriton:
                 )
             time.sleep(0.05)  # Triton offers no event to wait for
         say(
-            f"Triton is ready: gRPC {self.grpc_address}, HTTP {self.http_address}, metrics {self.metrics_address}"
+            f"Triton is ready: gRPC {self.grpc_address}, HTTP {self.http_address}, "
+            f"metrics {self.metrics_address}"
         )
 
     def _loaded_models(self) -> list[str]:
@@ -251,18 +256,21 @@ def _arguments(
     words = [f"--{key}={value}" for key, value in arguments.items()]
     words.append("--disable-auto-complete-config")  # config.pbtxt says everything, here as in production
     if settings.traces_url:
-        for option in (
+        # rate=0: no request is traced of Triton's own accord, only one that carries a traceparent.
+        traces = [
             "mode=opentelemetry",
             "level=TIMESTAMPS",
             "rate=0",
             f"opentelemetry,url={settings.traces_url}",
-        ):
-            words.append(f"--trace-config={option}")
+        ]
+        words += [f"--trace-config={option}" for option in traces]
     return [*words, *settings.arguments]
 
 
 def _subset(settings: TritonSettings, scratch: Path) -> Path:
-    """A repository of links to the models that were named: with model control `none` Triton loads all it finds."""
+    """A repository of links to the models that were named: with model control `none` Triton loads all it
+    finds.
+    """
     folder = scratch / "repository"
     folder.mkdir()
     for name in settings.models:
@@ -276,7 +284,9 @@ def _region_prefix(scratch: Path) -> str:
 
 
 def _remove_shared_memory_of_the_dead() -> None:
-    """Removes regions whose starter (its process id is in the name) is gone: a server that was killed cannot do it itself."""
+    """Removes regions whose starter (its process id is in the name) is gone: a server that was killed cannot
+    do it itself.
+    """
     for region in _SHARED_MEMORY.glob("medmesh_*_*"):
         owner = region.name.split("_")[1]
         if owner.isdecimal() and not Path("/proc", owner).exists():

@@ -30,7 +30,8 @@ def check(repository: Path, models: Sequence[str]) -> None:
         weights = weights_path(config)
         if weights is None:
             raise Missing(
-                f"the model {name} has no version folder with weights (expected {repository / name / '1' / 'model.onnx'})."
+                f"the model {name} has no version folder with weights (expected "
+                f"{repository / name / '1' / 'model.onnx'})."
             )
         if not weights.is_file() or weights.stat().st_size == 0:
             raise Missing(
@@ -39,7 +40,9 @@ def check(repository: Path, models: Sequence[str]) -> None:
 
 
 def weights_path(config: Path) -> Path | None:
-    """The weights of the highest version, by default Triton's choice; None where there is no version folder."""
+    """The weights of the highest version, by default Triton's choice; None where there is no version
+    folder.
+    """
     found = re.search(r'^\s*default_model_filename\s*:\s*"([^"]+)"', config.read_text(), re.MULTILINE)
     versions = [
         int(folder.name) for folder in config.parent.iterdir() if folder.is_dir() and folder.name.isdecimal()

@@ -11,7 +11,6 @@ import subprocess
 import sys
 import sysconfig
 import time
-from collections import namedtuple
 from pathlib import Path
 
 import numpy as np
@@ -152,7 +151,8 @@ def test_an_empty_repository_is_refused(tmp_path: Path):
 
 @pytest.mark.live
 def test_the_wheel_alone_would_answer_with_empty_tensors_under_numpy_2(tmp_path: Path):
-    """The check looks at what is installed beside tritonserver, so another numpy than the pinned one is seen."""
+    """The check looks at what is installed beside tritonserver, so another numpy than the pinned one is
+    seen."""
     site = tmp_path / "lib" / f"python{PYTHON}" / "site-packages"
     real = Installation.find(SILENT)
     site.mkdir(parents=True)
@@ -177,8 +177,7 @@ def test_a_wrong_architecture_is_named(monkeypatch):
 
 
 def test_a_wrong_python_is_named(monkeypatch):
-    version = namedtuple("version", "major minor micro")(3, 9, 2)
-    monkeypatch.setattr(sys, "version_info", version)
+    monkeypatch.setattr(sys, "version_info", (3, 9, 2))
     with pytest.raises(Missing, match=r"medmesh needs Python 3\.11"):
         bootstrap.check_machine()
 
@@ -202,7 +201,7 @@ def test_a_missing_libpython_is_named_with_the_way_to_install_it(monkeypatch, tm
 def test_a_full_disk_is_named(monkeypatch, tmp_path: Path):
     usage = shutil.disk_usage(tmp_path)._replace(free=5 * 2**20)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
-    with pytest.raises(Missing, match="no disk space: .* has 5 MB free and 200 MB are needed"):
+    with pytest.raises(Missing, match=r"no disk space: .* has 5 MB free and 200 MB are needed"):
         bootstrap.check_disk(tmp_path / "not" / "there" / "yet", 200)
 
 

@@ -34,8 +34,9 @@ def write(
 def batching(*, queue: int = 64, timeout_us: int = 5_000_000, delay_us: int = 0, preferred: str = "") -> str:
     """A dynamic_batching stanza as the project's models have one."""
     return (
-        f"dynamic_batching {{ max_queue_delay_microseconds: {delay_us} {preferred} default_queue_policy {{ timeout_action: REJECT "
-        f"default_timeout_microseconds: {timeout_us} allow_timeout_override: true max_queue_size: {queue} }} }}\n"
+        f"dynamic_batching {{ max_queue_delay_microseconds: {delay_us} {preferred} default_queue_policy {{ "
+        f"timeout_action: REJECT default_timeout_microseconds: {timeout_us} allow_timeout_override: true "
+        f"max_queue_size: {queue} }} }}\n"
     )
 
 
@@ -52,7 +53,8 @@ def _constant(name: str, *values: int) -> onnx.TensorProto:
 
 
 def arithmetic() -> tuple[onnx.GraphProto, str]:
-    """x [4] -> double [4] = 2 x, total [1] = sum of x, batch [1] = how many requests were computed together."""
+    """x [4] -> double [4] = 2 x, total [1] = sum of x, batch [1] = how many requests were computed
+    together."""
     two = helper.make_tensor("two", TensorProto.FLOAT, [1], [2.0])
     nodes = [
         helper.make_node("Mul", ["x", "two"], ["double"]),
@@ -69,8 +71,8 @@ def arithmetic() -> tuple[onnx.GraphProto, str]:
     )
     return graph, (
         'input [{ name: "x" data_type: TYPE_FP32 dims: [4] }]\n'
-        'output [{ name: "double" data_type: TYPE_FP32 dims: [4] }, { name: "total" data_type: TYPE_FP32 dims: [1] },'
-        ' { name: "batch" data_type: TYPE_FP32 dims: [1] }]'
+        'output [{ name: "double" data_type: TYPE_FP32 dims: [4] },'
+        ' { name: "total" data_type: TYPE_FP32 dims: [1] }, { name: "batch" data_type: TYPE_FP32 dims: [1] }]'
     )
 
 
@@ -88,7 +90,8 @@ def lookup() -> tuple[onnx.GraphProto, str]:
 
 
 def work() -> tuple[onnx.GraphProto, str]:
-    """rounds [1] -> done [1]: multiplies a 256 x 256 matrix so many times, a few milliseconds each ten rounds."""
+    """rounds [1] -> done [1]: multiplies a 256 x 256 matrix so many times, a few milliseconds each ten
+    rounds."""
     matrix = helper.make_tensor("matrix", TensorProto.FLOAT, [256, 256], [0.001] * 256 * 256)
     body = helper.make_graph(
         [

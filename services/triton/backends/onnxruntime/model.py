@@ -1,8 +1,9 @@
-"""Triton's backend named `onnxruntime`, written in Python on the onnxruntime package, for the embedded Triton.
+"""The backend named `onnxruntime` of the embedded Triton, written in Python on the onnxruntime package.
 
-A model whose config.pbtxt says `backend: "onnxruntime"` and whose version folder holds `model.onnx` loads unchanged here and
-under NVIDIA's own backend; the configuration keys mean the same in both. Triton runs this file in one process for each
-instance of a model. Errors name tensors, types and ranks from the configuration, never a value of a request.
+A model whose config.pbtxt says `backend: "onnxruntime"` and whose version folder holds `model.onnx` loads
+unchanged here and under NVIDIA's own backend; the configuration keys mean the same in both. Triton runs this
+file in one process for each instance of a model. Errors name tensors, types and ranks from the configuration,
+never a value of a request.
 """
 
 from __future__ import annotations
@@ -40,13 +41,16 @@ _GRAPH_LEVELS = {
 }
 
 _FATAL = 4
-"""ONNX Runtime's log level. It logs errors with values of the request in them (an index out of bounds), which may be a patient's."""
+"""ONNX Runtime's log level. It logs errors with values of the request in them (an index out of bounds), which
+may be a patient's."""
 onnxruntime.set_default_logger_severity(_FATAL)
 
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """One input or output, as config.pbtxt declares it; `shape` includes the batch axis where the model batches."""
+    """One input or output, as config.pbtxt declares it; `shape` includes the batch axis where the model
+    batches.
+    """
 
     name: str
     triton_type: str
@@ -71,11 +75,14 @@ class TritonPythonModel:
     """One instance of one model: an ONNX Runtime session and the tensors it is declared to have."""
 
     def initialize(self, args: dict[str, str]) -> None:
-        """Opens the session and checks it against config.pbtxt; what does not agree stops the model from loading."""
+        """Opens the session and checks it against config.pbtxt; what does not agree stops the model from
+        loading.
+        """
         if int(np.__version__.split(".")[0]) >= 2:
-            # Triton 24.10's stub reads numpy 1 arrays: with numpy 2 every output would come back empty, without an error.
+            # Triton 24.10's stub reads numpy 1 arrays: with numpy 2 every output would come back empty,
+            # without an error.
             raise pb_utils.TritonModelException(
-                f"numpy {np.__version__} is installed beside the embedded Triton, whose Python backend needs numpy < 2"
+                f"numpy {np.__version__} is installed beside the embedded Triton, which needs numpy < 2"
             )
         config = json.loads(args["model_config"])
         self._batches = int(config["max_batch_size"]) > 0
@@ -134,7 +141,7 @@ class TritonPythonModel:
         return None
 
     def _compute(self, batch: list[tuple[int, Arrays]], requests: list[Any]) -> list[tuple[int, Any]]:
-        """Runs requests of equal shape together; where that fails, each alone, so that only the bad one gets an error."""
+        """Runs requests of equal shape together; where that fails, each alone: only the bad one fails."""
         wanted = {name for index, _ in batch for name in requests[index].requested_output_names()}
         names = [name for name in self._outputs if name in wanted]
         if len(batch) == 1:
@@ -145,15 +152,12 @@ class TritonPythonModel:
             }
         try:
             results = dict(zip(names, self._session.run(names, feed), strict=True))
-        except Exception as error:  # noqa: BLE001 - onnxruntime's errors share no base class, and their text may hold values
+        except Exception as error:  # noqa: BLE001 - onnxruntime's errors share no base class
             if len(batch) > 1:
                 return [answer for one in batch for answer in self._compute([one], requests)]
-            return [
-                (
-                    batch[0][0],
-                    _failure(f"onnxruntime could not compute this request ({type(error).__name__})"),
-                )
-            ]
+            # Its text may hold values of the request.
+            failure = _failure(f"onnxruntime could not compute this request ({type(error).__name__})")
+            return [(batch[0][0], failure)]
         return self._split(batch, results, requests)
 
     def _split(
@@ -182,8 +186,8 @@ class TritonPythonModel:
 def session_options(config: dict[str, Any]) -> onnxruntime.SessionOptions:
     """ONNX Runtime's options from a model's configuration, by the keys of NVIDIA's backend.
 
-    Beyond those, any `session.…` parameter is handed to ONNX Runtime as it is (NVIDIA's backend passes over the ones it
-    does not know), for example `session.intra_op.allow_spinning`.
+    Beyond those, any `session.…` parameter is handed to ONNX Runtime as it is (NVIDIA's backend passes over
+    the ones it does not know), for example `session.intra_op.allow_spinning`.
     """
     parameters = {key: value["string_value"] for key, value in config.get("parameters", {}).items()}
     options = onnxruntime.SessionOptions()
@@ -211,12 +215,14 @@ def session_options(config: dict[str, Any]) -> onnxruntime.SessionOptions:
 
 
 def check_graph(declared: list[TensorSpec], found: list[Any], kind: str) -> None:
-    """Raises where the graph lacks a declared tensor, types it otherwise, or its fixed dimensions contradict the config."""
+    """Raises where the graph lacks a declared tensor, types it otherwise, or its fixed dimensions contradict
+    the config.
+    """
     nodes = {node.name: node for node in found}
     missing_inputs = set(nodes) - {spec.name for spec in declared} if kind == "input" else set()
     if missing_inputs:
         raise pb_utils.TritonModelException(
-            f"config.pbtxt does not declare the graph's input {sorted(missing_inputs)[0]!r}"
+            f"config.pbtxt does not declare the graph's input {min(missing_inputs)!r}"
         )
     for spec in declared:
         if spec.triton_type not in _TYPES:
