@@ -1,0 +1,275 @@
+"""One image in, calibrated findings with their evidence out: decode, gate, pick the model, infer, explain,
+abstain.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from services.chassis.errors import InvalidInput, ModelFailed, ModelUnavailable, Reason
+from services.chassis.inference import Inference
+from services.imaging.decoding import FIELD, DecodedImage, DecodingLimits, decode_image
+from services.imaging.gate import GATE_LABELS, GateVerdict, Kind, judge
+from services.imaging.heat_map import draw_overlay, heat_maps
+from services.imaging.models import (
+    BODY_PART_NAMES,
+    FINDINGS_MODELS,
+    GATE_SIDE_PX,
+    IMAGE_GATE,
+    NORMAL_LABEL,
+    BodyPart,
+    FindingsModel,
+)
+from services.imaging.preprocessing import Grey, brain_window, stretch_to_square
+
+Floats = npt.NDArray[np.float32]
+T = TypeVar("T")
+
+CONFORMAL_COVERAGE = "conformal_coverage"
+CONFORMAL_MINIMUM = "conformal_minimum_probability"
+"""Keys of a card's `serving_parameters`: a label whose probability reaches the minimum belongs to the
+prediction set,
+and such sets held the truth in the stated share of the calibration cases (split conformal prediction,
+Sadinle et al., JASA 2019)."""
+_KIND_OF_PART = {BodyPart.CHEST: Kind.CHEST_XRAY, BodyPart.HEAD: Kind.HEAD_CT}
+_PART_OF_KIND = {kind: part for part, kind in _KIND_OF_PART.items()}
+
+
+@dataclass(frozen=True)
+class ImageOptions:
+    """How to analyse an image."""
+
+    body_part: BodyPart | None = None
+    """What the image shows; goes before what the file says. None: taken from the file, else recognised."""
+    heat_map: bool = False
+    overlay: bool = False
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What of a model's card the analysis needs."""
+
+    labels: tuple[str, ...]
+    serving_parameters: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One label with its calibrated probability in [0, 1]."""
+
+    label: str
+    probability: float
+    concept: tuple[str, str] | None
+    """SNOMED CT code and display."""
+    heat_map: Floats | None
+    """`[rows, columns]` in 0..1, over the whole image."""
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something about the input that the reader should know."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True)
+class ImageAnalysis:
+    """What was found in one image."""
+
+    model: str
+    findings: Sequence[Finding]
+    """The most probable first."""
+    prediction_set: Sequence[str] | None
+    """Labels that cannot be ruled out at `coverage`; None without a conformal calibration."""
+    coverage: float
+    abstained: bool
+    gate: GateVerdict | None
+    body_part: BodyPart
+    image: DecodedImage
+    sha256: str
+    overlay_png: bytes
+    notices: Sequence[Notice]
+
+
+class ImageAnalyzer:
+    """Analyses single images; keeps nothing."""
+
+    def __init__(
+        self,
+        inference: Inference,
+        facts: Mapping[str, ModelFacts],
+        pool: Executor,
+        limits: DecodingLimits | None = None,
+    ) -> None:
+        """`facts` names the models that are served; `pool` runs what blocks (decoding, drawing)."""
+        self._inference = inference
+        self._facts = facts
+        self._pool = pool
+        self._limits = limits or DecodingLimits()
+        self._models = {model.body_part: model for model in FINDINGS_MODELS}
+
+    async def analyze(self, data: bytes, options: ImageOptions) -> ImageAnalysis:
+        """Analyses one file.
+
+        Raises InvalidInput (fields `image`, `options.body_part`) and what the inference seam raises.
+        """
+        image, digest = await self._blocking(partial(_decode, data, self._limits))
+        stated = options.body_part or _part_of_file(image)
+        notices: list[Notice] = []
+        gate = await self._judge(image)
+        if gate is not None and gate.inverted:
+            # A wrong Photometric Interpretation, or an inverted export: read it the way it was taken.
+            image = replace(image, grey=255 - image.grey)
+            notices.append(
+                Notice("GREY_SCALE_INVERTED", "The grey scale looked inverted and was turned round.")
+            )
+        part = stated
+        if part is None:
+            part = _recognised(gate)
+            notices.append(Notice("BODY_PART_RECOGNISED", "The body part was recognised from the image."))
+        model = self._models[part]
+        _check_modality(model, image)
+        if gate is not None:
+            gate = gate.accepting(_KIND_OF_PART[part])
+            if not gate.accepted:
+                notices.append(
+                    Notice("IMAGE_NOT_ACCEPTED", "The image does not look like what the model reads.")
+                )
+        return await self._read(image, digest, model, options, gate, notices)
+
+    async def _read(
+        self,
+        image: DecodedImage,
+        digest: str,
+        model: FindingsModel,
+        options: ImageOptions,
+        gate: GateVerdict | None,
+        notices: list[Notice],
+    ) -> ImageAnalysis:
+        name = model.spec.name
+        facts = self._facts.get(name)
+        if facts is None:
+            raise ModelUnavailable(metadata={"model": name})
+        tensor = await self._blocking(partial(prepare, image, model))
+        outputs = await self._inference.infer(name, {"image": tensor[np.newaxis]})
+        probabilities = outputs["probabilities"][0].astype(float)
+        if len(probabilities) != len(facts.labels) or not np.isfinite(probabilities).all():
+            raise ModelFailed(metadata={"model": name})
+        wants_map = options.heat_map or options.overlay
+        maps = heat_maps(outputs["activation_map"][0]) if wants_map else None
+        findings = [
+            Finding(
+                label, float(probabilities[i]), model.concepts.get(label), None if maps is None else maps[i]
+            )
+            for i, label in enumerate(facts.labels)
+        ]
+        findings.sort(key=lambda finding: -finding.probability)
+        members = prediction_set(facts, probabilities)
+        overlay = b""
+        if options.overlay:
+            strongest = next(
+                (f for f in findings if f.label != NORMAL_LABEL and f.heat_map is not None), None
+            )
+            if strongest is not None and strongest.heat_map is not None:
+                overlay = await self._blocking(
+                    partial(draw_overlay, displayed(image, model), strongest.heat_map)
+                )
+        rejected = gate is not None and not gate.accepted
+        return ImageAnalysis(
+            model=name,
+            findings=findings,
+            prediction_set=members,
+            coverage=facts.serving_parameters.get(CONFORMAL_COVERAGE, 0.0),
+            abstained=rejected or (members is not None and len(members) != 1),
+            gate=gate,
+            body_part=model.body_part,
+            image=image,
+            sha256=digest,
+            overlay_png=overlay,
+            notices=notices,
+        )
+
+    async def _judge(self, image: DecodedImage) -> GateVerdict | None:
+        facts = self._facts.get(IMAGE_GATE.name)
+        if facts is None:
+            return None
+        tensor = await self._blocking(partial(stretch_to_square, _gate_grey(image), GATE_SIDE_PX))
+        try:
+            outputs = await self._inference.infer(IMAGE_GATE.name, {"image": tensor[np.newaxis]})
+        except ModelUnavailable:
+            return None  # the gate adds to an answer; without it there still is one
+        probabilities = outputs["probabilities"][0].astype(float)
+        return judge(
+            dict(zip(GATE_LABELS, probabilities, strict=True)), facts.serving_parameters, image.colourfulness
+        )
+
+    async def _blocking(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+
+
+def displayed(image: DecodedImage, model: FindingsModel) -> Grey:
+    """The grey levels that `model` reads: the brain window of Hounsfield units where it takes them."""
+    if model.takes_hounsfield and image.hounsfield is not None:
+        return brain_window(image.hounsfield)
+    return image.grey
+
+
+def prepare(image: DecodedImage, model: FindingsModel) -> Grey:
+    """The model's input, uint8 `[1, side, side]`; training prepares its images with the same call."""
+    return stretch_to_square(displayed(image, model), model.side_px)
+
+
+def prediction_set(facts: ModelFacts, probabilities: npt.NDArray[np.float64]) -> list[str] | None:
+    """Labels that cannot be ruled out, the most probable first; None when the card has no conformal
+    calibration.
+    """
+    minimum = facts.serving_parameters.get(CONFORMAL_MINIMUM)
+    if minimum is None:
+        return None
+    order = np.argsort(-probabilities)
+    return [facts.labels[i] for i in order if probabilities[i] >= minimum]
+
+
+def _decode(data: bytes, limits: DecodingLimits) -> tuple[DecodedImage, str]:
+    return decode_image(data, limits), hashlib.sha256(data).hexdigest()
+
+
+def _gate_grey(image: DecodedImage) -> Grey:
+    return brain_window(image.hounsfield) if image.hounsfield is not None else image.grey
+
+
+def _part_of_file(image: DecodedImage) -> BodyPart | None:
+    if not image.body_part:
+        return None
+    part = BODY_PART_NAMES.get(image.body_part.replace("_", " "))
+    if part is None:
+        raise InvalidInput(Reason.INPUT_UNSUPPORTED, FIELD, "states a body part that no model here reads")
+    return part
+
+
+def _recognised(gate: GateVerdict | None) -> BodyPart:
+    part = None if gate is None else _PART_OF_KIND.get(gate.kind)
+    if part is None:
+        raise InvalidInput(
+            Reason.INPUT_MISSING,
+            "options.body_part",
+            "is not set, the file does not state it, and it was not recognised from the image",
+        )
+    return part
+
+
+def _check_modality(model: FindingsModel, image: DecodedImage) -> None:
+    if image.modality and image.modality not in model.modalities:
+        raise InvalidInput(
+            Reason.INPUT_UNSUPPORTED, FIELD, f"is of a DICOM modality that {model.spec.name} does not read"
+        )

@@ -1,0 +1,23 @@
+"""The settings of the imaging service."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from services.chassis.settings import ServiceSettings, bounded
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImagingSettings(ServiceSettings):
+    """What the imaging service is told, next to what every service is told."""
+
+    listen: str = "127.0.0.1:50061"
+    """Address and port to listen on. Port 0 takes a free one."""
+    maximum_image_bytes: int = bounded(16 * 1024 * 1024, 1024, 1 << 30)
+    """Largest file in one message."""
+    maximum_streamed_image_bytes: int = bounded(128 * 1024 * 1024, 1024, 1 << 30)
+    """Largest file in a stream of chunks."""
+    maximum_pixel_count: int = bounded(64_000_000, 1024, 1_000_000_000)
+    """Largest declared rows x columns; checked before anything is decoded."""
+    decoding_thread_count: int = bounded(2, 1, 64)
+    """Images that are decoded or drawn at the same time; a decoded image takes up to 9 bytes a pixel."""

@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from pydicom.uid import JPEGBaseline8Bit
+
+from services.chassis.errors import InvalidInput, Reason
+from services.imaging.decoding import DecodingLimits, FileFormat, decode_image
+from tests.imaging import samples
+
+CHEST = samples.chest()
+
+
+@pytest.mark.parametrize("file_format", ["PNG", "JPEG"])
+def test_a_picture_keeps_its_grey_values(file_format):
+    image = decode_image(samples.picture(CHEST, file_format))
+    assert image.file_format == file_format
+    assert image.colourfulness == 0
+    assert np.abs(image.grey.astype(int) - CHEST).mean() < 2
+
+
+def test_colour_is_reduced_to_grey_and_noticed():
+    colour = np.zeros((64, 64, 3), np.uint8)
+    colour[..., 0] = 200
+    image = decode_image(samples.picture(colour))
+    assert image.grey.shape == (64, 64)
+    assert image.colourfulness > 0.5
+
+
+def test_a_picture_turned_by_its_exif_tag_is_set_upright():
+    exif = samples.Image.Exif()
+    exif[0x0112] = 6
+    assert decode_image(samples.picture(CHEST, "JPEG", exif=exif)).grey.shape == CHEST.shape[::-1]
+
+
+def test_sixteen_bit_png_is_spread_over_the_grey_scale():
+    wide = (CHEST.astype(np.uint16) * 16) + 500
+    grey = decode_image(samples.picture(wide)).grey
+    assert grey.min() == 0
+    assert grey.max() == 255
+    assert np.corrcoef(grey.ravel(), CHEST.ravel())[0, 1] > 0.99
+
+
+@pytest.mark.parametrize("syntax", [samples.ExplicitVRLittleEndian, JPEGBaseline8Bit, samples.DEFLATED])
+def test_dicom_is_read_in_each_kind_of_encoding(syntax):
+    image = decode_image(samples.dicom(CHEST, syntax))
+    assert (image.file_format, image.body_part, image.modality) == (FileFormat.DICOM, "CHEST", "CR")
+    assert np.abs(image.grey.astype(int) - CHEST).mean() < 2
+
+
+def test_monochrome1_is_turned_round():
+    image = decode_image(samples.dicom(255 - CHEST, PhotometricInterpretation="MONOCHROME1"))
+    assert np.array_equal(image.grey, CHEST)
+    assert image.photometric_interpretation == "MONOCHROME1"
+
+
+def test_the_window_of_the_file_is_applied():
+    values = np.linspace(0, 4095, 64 * 64).reshape(64, 64).astype(np.uint16)
+    grey = decode_image(samples.dicom(values, WindowCenter=2048, WindowWidth=1024)).grey
+    assert (grey[values < 1530] == 0).all()
+    assert (grey[values > 2565] == 255).all()
+    assert 120 < grey[np.abs(values.astype(int) - 2048) < 4].mean() < 136
+
+
+def test_ct_is_given_in_hounsfield_units():
+    stored = np.full((64, 64), 1064, np.int16)
+    image = decode_image(
+        samples.dicom(stored, Modality="CT", RescaleSlope=1, RescaleIntercept=-1024, BodyPartExamined="HEAD")
+    )
+    assert image.hounsfield is not None
+    assert (image.hounsfield == 40).all()
+
+
+def test_a_radiograph_has_no_hounsfield_units():
+    assert decode_image(samples.dicom(CHEST, RescaleSlope=1, RescaleIntercept=0)).hounsfield is None
+
+
+def half(data):
+    return data[: len(data) // 2]
+
+
+BAD_FILES = {
+    "empty": (b"", Reason.INPUT_MISSING),
+    "text": (b"this is no image, it is a sentence", Reason.INPUT_UNSUPPORTED),
+    "gif": (b"GIF89a" + bytes(100), Reason.INPUT_UNSUPPORTED),
+    "truncated png": (half(samples.picture(CHEST)), Reason.INPUT_MALFORMED),
+    "png signature only": (b"\x89PNG\r\n\x1a\n", Reason.INPUT_MALFORMED),
+    "truncated jpeg": (half(samples.picture(CHEST, "JPEG")), Reason.INPUT_MALFORMED),
+    "jpeg signature only": (b"\xff\xd8\xff", Reason.INPUT_MALFORMED),
+    "truncated dicom": (samples.dicom(CHEST)[:3000], Reason.INPUT_MALFORMED),
+    "dicom cut in its header": (samples.dicom(CHEST)[:180], Reason.INPUT_MALFORMED),
+    "dicom noise": (bytes(128) + b"DICM" + bytes(range(256)) * 4, Reason.INPUT_MALFORMED),
+    "dicom without pixel data": (samples.dicom(None), Reason.INPUT_UNSUPPORTED),
+    "dicom without rows": (samples.dicom(CHEST, Rows=None), Reason.INPUT_MALFORMED),
+    "truncated deflated dicom": (samples.dicom(CHEST, samples.DEFLATED)[:-50], Reason.INPUT_MALFORMED),
+    "several frames": (samples.dicom(CHEST, NumberOfFrames=2), Reason.INPUT_UNSUPPORTED),
+    "tiny": (samples.picture(CHEST[:8, :8]), Reason.INPUT_OUT_OF_RANGE),
+    "png bomb": (samples.png_header(60_000, 60_000), Reason.INPUT_TOO_LARGE),
+    "png of 8001 x 8001": (samples.png_header(8001, 8001), Reason.INPUT_TOO_LARGE),
+    "dicom bomb": (samples.dicom(CHEST, Rows=65_000, Columns=65_000), Reason.INPUT_TOO_LARGE),
+}
+
+
+@pytest.mark.parametrize("name", BAD_FILES)
+def test_a_bad_file_names_the_field_and_the_reason(name):
+    data, reason = BAD_FILES[name]
+    with pytest.raises(InvalidInput) as caught:
+        decode_image(data)
+    assert (caught.value.field, caught.value.reason) == ("image", reason)
+    assert "Synthetic" not in str(caught.value)
+
+
+def test_an_unread_transfer_syntax_is_named_as_such():
+    unread = samples.dicom(CHEST).replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2.8\0", 1)
+    with pytest.raises(InvalidInput, match="transfer syntax") as caught:
+        decode_image(unread)
+    assert caught.value.reason is Reason.INPUT_UNSUPPORTED
+
+
+def test_a_frame_of_another_size_than_declared_is_refused_unread():
+    with pytest.raises(InvalidInput, match="another size") as caught:
+        decode_image(samples.dicom(CHEST, JPEGBaseline8Bit, Rows=40, Columns=40))
+    assert caught.value.reason is Reason.INPUT_MALFORMED
+
+
+def test_a_file_beyond_the_limit_is_refused_by_its_size_alone():
+    with pytest.raises(InvalidInput) as caught:
+        decode_image(bytes(2000), DecodingLimits(max_file_bytes=1000))
+    assert caught.value.reason is Reason.INPUT_TOO_LARGE
+
+
+def test_a_deflated_bomb_is_inflated_no_further_than_the_limit():
+    bomb = samples.deflated_bomb(8_000_000)
+    assert len(bomb) < 20_000
+    with pytest.raises(InvalidInput, match="inflates") as caught:
+        decode_image(bomb, DecodingLimits(max_inflated_bytes=1_000_000))
+    assert caught.value.reason is Reason.INPUT_TOO_LARGE
+
+
+def test_real_dicom_files_are_read(shared_data):
+    files = sorted((shared_data / "dicom").glob("*.dcm"))
+    assert files
+    for file in files:
+        image = decode_image(file.read_bytes())
+        assert (image.grey.shape, image.body_part) == ((1024, 1024), "CHEST")
+        assert image.grey.std() > 30
+
+
+def test_the_same_pixels_tagged_monochrome1_are_shown_as_the_tag_says(shared_data):
+    plain, tagged = (
+        decode_image((shared_data / "dicom" / name).read_bytes()).grey
+        for name in ("chest_xray_rsna.dcm", "chest_xray_monochrome1.dcm")
+    )
+    assert np.array_equal(tagged, 255 - plain)
