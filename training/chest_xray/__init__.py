@@ -1,0 +1,1 @@
+"""Training of `chest_xray`: normal, bacterial or viral pneumonia on a chest radiograph."""

@@ -1,0 +1,104 @@
+"""The image network: a small residual net whose class activation map is part of the forward pass."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+MAP_STRIDE = 32
+"""One cell of the activation map covers this many input pixels a side."""
+
+
+def _conv_norm(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(outputs)
+    )
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions beside a shortcut; with `stride` 2 the shortcut averages before it projects
+    (ResNet-D).
+    """
+
+    def __init__(self, inputs: int, outputs: int, stride: int, drop_path: float) -> None:
+        super().__init__()
+        self.first = _conv_norm(inputs, outputs, 3, stride)
+        self.second = _conv_norm(outputs, outputs, 3)
+        self.drop_path = drop_path
+        shortcut: list[nn.Module] = []
+        if stride == 2:
+            shortcut.append(nn.AvgPool2d(2))
+        if stride == 2 or inputs != outputs:
+            shortcut.append(_conv_norm(inputs, outputs, 1))
+        self.shortcut = nn.Sequential(*shortcut)
+
+    def forward(self, x: Tensor) -> Tensor:
+        branch = self.second(functional.relu(self.first(x)))
+        if self.training and self.drop_path > 0:
+            kept = torch.rand(len(x), 1, 1, 1, dtype=torch.float32).to(branch) >= self.drop_path
+            branch = branch * kept.to(branch.dtype) / (1 - self.drop_path)
+        return functional.relu(branch + self.shortcut(x))
+
+
+class ImageNetwork(nn.Module):
+    """Grey images -> class logits and the activation maps whose mean they are.
+
+    Input: float32 `[batch, 1, side, side]` on any linear scale; each image is standardised by its own mean
+    and deviation, so exposure does not matter. Output: logits `[batch, classes]` and maps
+    `[batch, classes, side/32, side/32]`. The head is a 1x1 convolution followed by the mean over positions,
+    which is global average
+    pooling and a linear layer in the other order: each map cell is the evidence that this place adds to the
+    logit (class activation mapping, Zhou et al., CVPR 2016).
+    """
+
+    def __init__(
+        self, widths: tuple[int, int, int, int], classes: int, drop_path: float = 0.0, dropout: float = 0.0
+    ):
+        super().__init__()
+        self.stem = nn.Sequential(
+            _conv_norm(1, 32, 3, 2), nn.ReLU(), _conv_norm(32, widths[0], 3, 2), nn.ReLU()
+        )
+        blocks: list[nn.Module] = []
+        inputs = widths[0]
+        for stage, width in enumerate(widths):
+            for position in range(2):
+                stride = 2 if stage > 0 and position == 0 else 1
+                rate = drop_path * len(blocks) / (2 * len(widths) - 1)
+                blocks.append(ResidualBlock(inputs, width, stride, rate))
+                inputs = width
+        self.blocks = nn.Sequential(*blocks)
+        self.dropout = nn.Dropout2d(dropout)
+        self.head = nn.Conv2d(inputs, classes, 1)
+
+    def features(self, image: Tensor) -> Tensor:
+        """float32 `[batch, 1, side, side]` -> float32 `[batch, width, side/32, side/32]`."""
+        mean = image.mean(dim=(1, 2, 3), keepdim=True)
+        centred = image - mean
+        deviation = (centred * centred).mean(dim=(1, 2, 3), keepdim=True).sqrt()
+        features: Tensor = self.blocks(self.stem(centred / (deviation + 1.0)))
+        return features.float()
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        maps: Tensor = self.head(self.dropout(self.features(image)))
+        return maps.mean(dim=(2, 3)), maps
+
+
+class CalibratedNetwork(nn.Module):
+    """What is exported: uint8 image in, calibrated probabilities out, temperature and class offsets inside
+    the graph.
+    """
+
+    def __init__(self, network: ImageNetwork, temperature: float, offsets: list[float]) -> None:
+        super().__init__()
+        self.network = network
+        self.register_buffer("temperature", torch.tensor(temperature))
+        self.register_buffer("offsets", torch.tensor(offsets))
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """uint8 `[batch, 1, side, side]` -> logits, probabilities `[batch, classes]`, maps `[batch, classes,
+        h, w]`.
+        """
+        logits, maps = self.network(image.float())
+        calibrated = logits / self.temperature + self.offsets
+        return calibrated, torch.softmax(calibrated, dim=1), maps
