@@ -31,9 +31,10 @@ def claim(host: str, wanted: Mapping[str, int], variable: str) -> dict[str, int]
             try:
                 listener.bind((host, port))
             except OSError as error:
+                setting = variable.format(purpose.upper())
                 raise Missing(
-                    f"port {port} on {host}, meant for {purpose}, is taken ({error.strerror}): end "
-                    f"what listens there, or set {variable.format(purpose.upper())} to another one (0: a free one)."
+                    f"port {port} on {host}, meant for {purpose}, is taken ({error.strerror}): end what "
+                    f"listens there, or set {setting} to another one (0: a free one)."
                 ) from error
             claimed[purpose] = listener.getsockname()[1]
     return claimed

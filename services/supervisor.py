@@ -6,6 +6,7 @@ shows the end of its log, which lies with the others in the run folder.
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import json
 import os
@@ -16,8 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from services import ports, probe
+from services import ports
 from services.bootstrap import ROOT
+from services.chassis import probe
 from services.chassis.settings import ServiceSettings
 from services.child import Child
 from services.triton import EmbeddedTriton, TritonError, TritonSettings
@@ -156,7 +158,7 @@ class Mesh:
         self._state_file.write_text(
             json.dumps({"addresses": self.addresses, "pids": self._pids()}, indent=2) + "\n"
         )
-        self._wait_until_healthy(say)
+        asyncio.run(self._wait_until_healthy(say))
 
     def _variables(self, name: str) -> dict[str, str]:
         upstreams = {
@@ -176,25 +178,27 @@ class Mesh:
         found = {name: child.process.pid for name, child in self._children.items()}
         return found | ({"triton": self._triton.pid} if self._triton else {})
 
-    def _wait_until_healthy(self, say: Callable[[str], object]) -> None:
+    async def _wait_until_healthy(self, say: Callable[[str], object]) -> None:
         deadline = time.monotonic() + self._settings.ready_timeout_s
+        settings = ServiceSettings.from_environment()
         waiting = dict.fromkeys(SERVICES, "")
-        channel_settings = ServiceSettings.from_environment()
-        while waiting:
+        while True:
             self.check()
             for name in list(waiting):
-                waiting[name] = probe.problem(self.addresses[name], channel_settings, timeout_s=1.0)
-                if not waiting[name]:
+                code, waiting[name] = await probe.probe(self.addresses[name], "", settings)
+                if code == probe.SERVING:
                     del waiting[name]
                     say(f"  {len(SERVICES) - len(waiting)}/{len(SERVICES)} services healthy ({name})")
-            if waiting and time.monotonic() > deadline:
+            if not waiting:
+                return
+            if time.monotonic() > deadline:
                 name, answer = next(iter(waiting.items()))
+                child = self._children[name]
                 raise MeshError(
-                    f"{name} was not healthy within {self._settings.ready_timeout_s:.0f} s ({answer}); the "
-                    f"end of its log ({self._children[name].log}):\n{self._children[name].tail()}"
+                    f"{name} was not healthy within {self._settings.ready_timeout_s:.0f} s ({answer}); the end "
+                    f"of its log ({child.log}):\n{child.tail()}"
                 )
-            if waiting:
-                time.sleep(0.1)  # a process that is still importing has nothing to wait on
+            await asyncio.sleep(0.1)  # a process that is still importing has nothing to wait on
 
 
 def read_env_file(path: Path) -> dict[str, str]:
