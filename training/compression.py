@@ -1,0 +1,110 @@
+"""Makes exported ONNX graphs small: int8 or fp16 weights, int8 rows of embedding tables, int8 matrix
+products.
+
+Everything stays standard ONNX (opset 17), so that any ONNX Runtime loads it.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import helper, numpy_helper
+
+SMALLEST_WEIGHT = 4096
+"""Tensors with fewer elements stay as they are: they weigh nothing and may be sensitive."""
+
+
+def quantize_embedding(model: onnx.ModelProto, table: str) -> None:
+    """Store the embedding table `table` [rows, width] as int8 with one scale a row, scaled back after the
+    look-up.
+    """
+    values = _take(model, table)
+    scales = np.maximum(np.abs(values).max(axis=1, keepdims=True), 1e-8) / 127.0
+    rows = np.clip(np.round(values / scales), -127, 127).astype(np.int8)
+    model.graph.initializer.append(numpy_helper.from_array(rows, f"{table}.int8"))
+    model.graph.initializer.append(numpy_helper.from_array(scales.astype(np.float32), f"{table}.scale"))
+    for position, node in enumerate(model.graph.node):
+        if node.op_type == "Gather" and node.input[0] == table:
+            index, output = node.input[1], node.output[0]
+            prefix = f"{table}.look_up"
+            nodes = [
+                helper.make_node("Gather", [f"{table}.int8", index], [f"{prefix}.row"], f"{prefix}.row"),
+                helper.make_node("Gather", [f"{table}.scale", index], [f"{prefix}.scale"], f"{prefix}.scale"),
+                helper.make_node("Cast", [f"{prefix}.row"], [f"{prefix}.float"], f"{prefix}.float", to=1),
+                helper.make_node("Mul", [f"{prefix}.float", f"{prefix}.scale"], [output], f"{prefix}.value"),
+            ]
+            del model.graph.node[position]
+            for offset, new in enumerate(nodes):
+                model.graph.node.insert(position + offset, new)
+            return
+    raise ValueError(f"no look-up reads {table}")
+
+
+def store_weights_as_half(model: onnx.ModelProto) -> None:
+    """Store large float32 weights as float16 and cast them back; the arithmetic stays float32."""
+    for name in _large_weights(model):
+        values = _take(model, name)
+        model.graph.initializer.append(numpy_helper.from_array(values.astype(np.float16), f"{name}.half"))
+        model.graph.node.insert(0, helper.make_node("Cast", [f"{name}.half"], [name], f"{name}.cast", to=1))
+
+
+def store_weights_as_int8(model: onnx.ModelProto) -> None:
+    """Store large matrices [in, out] as int8 with one scale a column; the arithmetic stays float32."""
+    for name in _large_weights(model):
+        values = _take(model, name)
+        if values.ndim != 2:
+            raise ValueError(f"{name} is no matrix")
+        scales = np.maximum(np.abs(values).max(axis=0), 1e-8) / 127.0
+        stored = np.clip(np.round(values / scales), -127, 127).astype(np.int8)
+        model.graph.initializer.append(numpy_helper.from_array(stored, f"{name}.int8"))
+        model.graph.initializer.append(numpy_helper.from_array(scales.astype(np.float32), f"{name}.scale"))
+        model.graph.node.insert(
+            0,
+            helper.make_node(
+                "DequantizeLinear", [f"{name}.int8", f"{name}.scale"], [name], f"{name}.dequantize", axis=1
+            ),
+        )
+
+
+def quantize_products(model: onnx.ModelProto, keep: tuple[str, ...] = ()) -> onnx.ModelProto:
+    """Matrix products in int8: weights per column, activations per call (dynamic); nodes named in `keep`
+    stay float.
+    """
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder) / "source.onnx", Path(folder) / "target.onnx"
+        onnx.save(model, source)
+        quantize_dynamic(
+            source,
+            target,
+            op_types_to_quantize=["MatMul"],
+            per_channel=True,
+            weight_type=QuantType.QInt8,
+            nodes_to_exclude=list(keep),
+        )
+        return onnx.load(target)
+
+
+def _large_weights(model: onnx.ModelProto) -> list[str]:
+    return [
+        tensor.name
+        for tensor in model.graph.initializer
+        if tensor.data_type == onnx.TensorProto.FLOAT
+        and int(np.prod(tensor.dims)) >= SMALLEST_WEIGHT
+        and not tensor.name.endswith(".scale")
+    ]
+
+
+def _take(model: onnx.ModelProto, name: str) -> npt.NDArray[np.float32]:
+    """Remove an initializer from the graph and return its values."""
+    for position, tensor in enumerate(model.graph.initializer):
+        if tensor.name == name:
+            values: npt.NDArray[np.float32] = numpy_helper.to_array(tensor)
+            del model.graph.initializer[position]
+            return values
+    raise ValueError(f"no weight is called {name}")
