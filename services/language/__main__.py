@@ -1,0 +1,41 @@
+"""The language service: `python -m services.language`. Only wires."""
+
+from __future__ import annotations
+
+import grpc
+
+from medmesh.language.v1 import language_pb2, language_pb2_grpc
+from services.chassis.server import Parts, Service, run
+from services.language.annotation import NoteAnnotator
+from services.language.embedding import TextEmbedder
+from services.language.linking import Linker
+from services.language.models import CLINICAL_NER, NOTE_EMBEDDING, SPECS
+from services.language.servicer import LanguageServicer
+from services.language.settings import LanguageSettings
+from services.language.tokenization import NoteTokenizer
+
+
+async def register(parts: Parts[LanguageSettings], server: grpc.aio.Server) -> None:
+    """Builds the service's one servicer from its parts; each model's tokenizer lies in its folder."""
+    repository = parts.settings.model_repository
+    tokenizers = {
+        spec.name: NoteTokenizer.from_file(repository / spec.name / "tokenizer.json") for spec in SPECS
+    }
+    servicer = LanguageServicer(
+        NoteAnnotator(parts.inference, tokenizers[CLINICAL_NER.name], Linker()),
+        TextEmbedder(parts.inference, tokenizers[NOTE_EMBEDDING.name]),
+        parts.provenance,
+    )
+    language_pb2_grpc.add_LanguageServiceServicer_to_server(servicer, server)
+
+
+SERVICE = Service(
+    name="language",
+    settings=LanguageSettings,
+    descriptors=(language_pb2.DESCRIPTOR.services_by_name["LanguageService"],),
+    register=register,
+    models=SPECS,
+)
+
+if __name__ == "__main__":
+    run(SERVICE)

@@ -1,0 +1,119 @@
+"""A note to its entities: tokens, the tagger's probabilities, spans, what is asserted of each, and its
+concept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import numpy as np
+
+from services.chassis.errors import ModelFailed
+from services.chassis.inference import Inference
+from services.language.assertion import assert_entities
+from services.language.batches import infer_sequences
+from services.language.decoding import FloatArray, WordSpan, decode, word_log_probabilities
+from services.language.entities import Concept, Entity, EntityType, Span
+from services.language.models import CLINICAL_NER, LABELS
+from services.language.texts import MAX_NOTE_CODE_POINTS, check_text
+from services.language.tokenization import Encoding, NoteTokenizer, windows, word_bounds
+
+WINDOW_TOKENS = 128
+"""Window of the tagger: the length most of its training sequences had."""
+
+STRIDE_TOKENS = 48
+
+# Where a new thought begins although no full stop says so: an empty line, or a line that starts with a
+# bullet, a number or a capital. No entity reaches over it. A line that was only wrapped goes on with a small
+# letter.
+_LINE_BREAK = re.compile(r"\n\s*\n|\n[ \t]*(?=[-*•·\d]|[^\W\d_a-z])")
+
+
+class ConceptLinker(Protocol):
+    """Finds the concept that a surface form names."""
+
+    def link(self, surface: str, entity_type: EntityType) -> Concept | None:
+        """The concept, or None when it is not known."""
+        ...
+
+
+class NoteAnnotator:
+    """Finds entities in notes with the model `clinical_ner`."""
+
+    def __init__(self, inference: Inference, tokenizer: NoteTokenizer, linker: ConceptLinker) -> None:
+        self._inference = inference
+        self._tokenizer = tokenizer
+        self._linker = linker
+
+    async def annotate(self, note: str) -> list[Entity]:
+        """The entities of `note` in order, not overlapping; raises InvalidInput naming `note`."""
+        check_text(note, "note", MAX_NOTE_CODE_POINTS)
+        # A long note takes tens of milliseconds to tokenize and to decode: off the event loop.
+        encoding = await asyncio.to_thread(self._tokenizer.encode, note)
+        probabilities = await self._probabilities(encoding)
+        return await asyncio.to_thread(self._entities, note, encoding, probabilities)
+
+    async def _probabilities(self, encoding: Encoding) -> FloatArray:
+        """FP32 [tokens, labels]: for each token from the window that owns it."""
+        cuts = list(windows(encoding.words, WINDOW_TOKENS, STRIDE_TOKENS))
+        ids = encoding.cased_ids
+        rows = await infer_sequences(
+            self._inference,
+            CLINICAL_NER.name,
+            "probabilities",
+            self._tokenizer,
+            [ids[cut.start : cut.end] for cut in cuts],
+        )
+        probabilities = np.zeros((len(encoding), len(LABELS)), dtype=np.float32)
+        for cut, row in zip(cuts, rows, strict=True):
+            first = 1 + cut.owned_start - cut.start
+            probabilities[cut.owned_start : cut.owned_end] = row[
+                first : first + cut.owned_end - cut.owned_start
+            ]
+        if not np.isfinite(probabilities).all():
+            raise ModelFailed("clinical_ner answered with numbers that are not finite")
+        return probabilities
+
+    def _entities(self, note: str, encoding: Encoding, probabilities: FloatArray) -> list[Entity]:
+        if len(encoding) == 0:
+            return []
+        bounds = word_bounds(encoding.words)
+        starts = [int(encoding.starts[first]) for first, _ in bounds]
+        words = decode(word_log_probabilities(probabilities, bounds), LABELS, breaks=_breaks(note, starts))
+        spans = [
+            Span(starts[word.first], int(encoding.ends[bounds[word.last - 1][1] - 1]), EntityType(word.label))
+            for word in words
+        ]
+        return _described(note, spans, words, self._linker.link)
+
+
+def _described(
+    note: str,
+    spans: Sequence[Span],
+    words: Sequence[WordSpan],
+    link: Callable[[str, EntityType], Concept | None],
+) -> list[Entity]:
+    """Spans with their assertion and concept."""
+    entities = []
+    for span, word, result in zip(spans, words, assert_entities(note, spans), strict=True):
+        surface = note[span.start : span.end]
+        entities.append(
+            Entity(
+                span=span,
+                text=surface,
+                confidence=word.probability,
+                assertion=result.assertion,
+                triggers=tuple(result.triggers),
+                concept=link(surface, span.type),
+            )
+        )
+    return entities
+
+
+def _breaks(note: str, starts: Sequence[int]) -> list[int]:
+    """The words before which a new thought begins."""
+    ends = [match.end() for match in _LINE_BREAK.finditer(note)]
+    return sorted({int(word) for word in np.searchsorted(starts, ends)} - {len(starts)})

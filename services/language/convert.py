@@ -1,0 +1,72 @@
+"""The language service's dataclasses to its messages; requests are plain strings and need no conversion."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from medmesh.common.v1.answer_pb2 import Notice, Provenance
+from medmesh.common.v1.concept_pb2 import Concept as ConceptMessage
+from medmesh.language.v1 import language_pb2 as pb
+from services.language.embedding import Embeddings, Ranked
+from services.language.entities import Assertion, Concept, Entity, EntityType, Trigger
+
+_TYPES = {EntityType.DISEASE: pb.ENTITY_TYPE_DISEASE, EntityType.CHEMICAL: pb.ENTITY_TYPE_CHEMICAL}
+_ASSERTIONS = {
+    Assertion.PRESENT: pb.ASSERTION_PRESENT,
+    Assertion.ABSENT: pb.ASSERTION_ABSENT,
+    Assertion.POSSIBLE: pb.ASSERTION_POSSIBLE,
+    Assertion.HISTORICAL: pb.ASSERTION_HISTORICAL,
+    Assertion.FAMILY: pb.ASSERTION_FAMILY,
+}
+
+
+def note_message(note: str, entities: Sequence[Entity], provenance: Provenance) -> pb.AnalyzeNoteResponse:
+    """The answer of AnalyzeNote; the triggers' words are cut from `note`."""
+    return pb.AnalyzeNoteResponse(
+        entities=[_entity(note, entity) for entity in entities], provenance=provenance
+    )
+
+
+def embeddings_message(embeddings: Embeddings, provenance: Provenance) -> pb.EmbedTextsResponse:
+    """The answer of EmbedTexts, with a notice when a text was longer than the model reads."""
+    notices = []
+    if embeddings.truncated:
+        indices = ", ".join(map(str, embeddings.truncated))
+        message = f"Only the first 254 word pieces count of the texts with index {indices}."
+        notices.append(Notice(reason="TEXT_TRUNCATED", message=message))
+    rows = [pb.Embedding(values=row.tolist()) for row in embeddings.values]
+    return pb.EmbedTextsResponse(embeddings=rows, notices=notices, provenance=provenance)
+
+
+def ranking_message(ranked: Sequence[Ranked], provenance: Provenance) -> pb.RankPassagesResponse:
+    """The answer of RankPassages."""
+    passages = [pb.RankedPassage(index=item.index, similarity=item.similarity) for item in ranked]
+    return pb.RankPassagesResponse(passages=passages, provenance=provenance)
+
+
+def _entity(note: str, entity: Entity) -> pb.Entity:
+    message = pb.Entity(
+        text=entity.text,
+        start_offset=entity.span.start,
+        end_offset=entity.span.end,
+        type=_TYPES[entity.span.type],
+        confidence=entity.confidence,
+        assertion=_ASSERTIONS[entity.assertion],
+        triggers=[_trigger(note, trigger) for trigger in entity.triggers],
+    )
+    if entity.concept is not None:
+        message.concept.CopyFrom(_concept(entity.concept))
+    return message
+
+
+def _trigger(note: str, trigger: Trigger) -> pb.Trigger:
+    return pb.Trigger(
+        text=note[trigger.start : trigger.end],
+        start_offset=trigger.start,
+        end_offset=trigger.end,
+        assertion=_ASSERTIONS[trigger.kind],
+    )
+
+
+def _concept(concept: Concept) -> ConceptMessage:
+    return ConceptMessage(system=concept.system, code=concept.code, display=concept.display)

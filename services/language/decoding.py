@@ -1,0 +1,107 @@
+"""Token probabilities to entities: one distribution a word, then the most likely valid BIO sequence.
+
+A word's distribution is the normalised geometric mean of its pieces' distributions, since the network was
+trained to give every piece its word's label. The Viterbi path then obeys the one rule of BIO: `I-X` follows
+only `B-X` or `I-X` (Ramshaw and Marcus 1995, the IOB2 form).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float32]
+
+_IMPOSSIBLE = np.float32(-1e9)
+_SMALLEST = np.float32(1e-9)
+
+
+@dataclass(frozen=True, slots=True)
+class WordSpan:
+    """An entity as words `[first, last)`, its label's stem ("Disease") and its probability (0..1)."""
+
+    first: int
+    last: int
+    label: str
+    probability: float
+
+
+def word_log_probabilities(probabilities: FloatArray, bounds: Sequence[tuple[int, int]]) -> FloatArray:
+    """FP32 [tokens, labels] and the tokens of each word -> log-probabilities FP32 [words, labels]."""
+    logs = np.log(np.maximum(probabilities, _SMALLEST))
+    means = np.stack([logs[first:last].mean(axis=0) for first, last in bounds])
+    normalised: FloatArray = means - np.logaddexp.reduce(means, axis=1, keepdims=True)
+    return normalised
+
+
+def decode(
+    log_probabilities: FloatArray, labels: Sequence[str], breaks: Sequence[int] = ()
+) -> list[WordSpan]:
+    """The entities of the most likely valid sequence.
+
+    `labels` name the columns ("O", "B-Disease", …); no entity reaches over the start of a word in `breaks`.
+    """
+    if breaks:
+        log_probabilities = log_probabilities.copy()
+        inner = [column for column, label in enumerate(labels) if label.startswith("I-")]
+        log_probabilities[np.ix_(list(breaks), inner)] = _IMPOSSIBLE
+    path = viterbi(log_probabilities, labels)
+    spans: list[WordSpan] = []
+    at = 0
+    while at < len(path):
+        prefix, _, stem = labels[path[at]].partition("-")
+        if prefix != "B":
+            at += 1
+            continue
+        inside = labels.index(f"I-{stem}")
+        last = at + 1
+        while last < len(path) and path[last] == inside:
+            last += 1
+        spans.append(WordSpan(at, last, stem, _probability(log_probabilities, path, at, last, inside)))
+        at = last
+    return spans
+
+
+def _probability(log_probabilities: FloatArray, path: list[int], first: int, last: int, inside: int) -> float:
+    """Probability that the span is exactly this: its words are labelled so and the next word does not
+    continue it.
+    """
+    log = float(sum(log_probabilities[word, path[word]] for word in range(first, last)))
+    if last < len(path):
+        log += float(np.log1p(-min(np.exp(log_probabilities[last, inside]), 1 - float(_SMALLEST))))
+    return float(np.exp(log))
+
+
+def viterbi(log_probabilities: FloatArray, labels: Sequence[str]) -> list[int]:
+    """The most likely label sequence in which every `I-X` follows `B-X` or `I-X`; one label index a word."""
+    if len(log_probabilities) == 0:
+        return []
+    allowed = transitions(labels)
+    start = np.array([_IMPOSSIBLE if label.startswith("I-") else 0.0 for label in labels], dtype=np.float32)
+    best = log_probabilities[0] + start
+    back = np.zeros(log_probabilities.shape, dtype=np.int64)
+    for word in range(1, len(log_probabilities)):
+        scores = best[:, None] + allowed
+        back[word] = scores.argmax(axis=0)
+        best = scores.max(axis=0) + log_probabilities[word]
+    path = [int(best.argmax())]
+    for word in range(len(log_probabilities) - 1, 0, -1):
+        path.append(int(back[word, path[-1]]))
+    return path[::-1]
+
+
+def transitions(labels: Sequence[str]) -> FloatArray:
+    """0 where the column's label may follow the row's, a very negative number where not; FP32 [labels,
+    labels].
+    """
+    table = np.zeros((len(labels), len(labels)), dtype=np.float32)
+    for column, label in enumerate(labels):
+        if label.startswith("I-"):
+            stem = label[2:]
+            for row, previous in enumerate(labels):
+                if previous not in (f"B-{stem}", f"I-{stem}"):
+                    table[row, column] = _IMPOSSIBLE
+    return table

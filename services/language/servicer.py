@@ -1,0 +1,52 @@
+"""`medmesh.language.v1.LanguageService`: call, convert."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from medmesh.common.v1.answer_pb2 import Provenance
+from medmesh.language.v1 import language_pb2 as pb
+from medmesh.language.v1 import language_pb2_grpc
+from services.language.annotation import NoteAnnotator
+from services.language.convert import embeddings_message, note_message, ranking_message
+from services.language.embedding import TextEmbedder
+from services.language.models import CLINICAL_NER, NOTE_EMBEDDING
+
+
+class LanguageServicer(language_pb2_grpc.LanguageServiceServicer):
+    """Answers the three rpcs; `provenance` says where the answers of a model come from."""
+
+    def __init__(
+        self,
+        annotator: NoteAnnotator,
+        embedder: TextEmbedder,
+        provenance: Callable[[str], Awaitable[Provenance]],
+    ) -> None:
+        self._annotator = annotator
+        self._embedder = embedder
+        self._provenance = provenance
+
+    async def AnalyzeNote(  # noqa: N802 - the name is the proto's
+        self,
+        request: pb.AnalyzeNoteRequest,
+        context: Any,  # noqa: ARG002 - gRPC passes it
+    ) -> pb.AnalyzeNoteResponse:
+        entities = await self._annotator.annotate(request.note)
+        return note_message(request.note, entities, await self._provenance(CLINICAL_NER.name))
+
+    async def EmbedTexts(  # noqa: N802 - the name is the proto's
+        self,
+        request: pb.EmbedTextsRequest,
+        context: Any,  # noqa: ARG002 - gRPC passes it
+    ) -> pb.EmbedTextsResponse:
+        embeddings = await self._embedder.embed(list(request.texts))
+        return embeddings_message(embeddings, await self._provenance(NOTE_EMBEDDING.name))
+
+    async def RankPassages(  # noqa: N802 - the name is the proto's
+        self,
+        request: pb.RankPassagesRequest,
+        context: Any,  # noqa: ARG002 - gRPC passes it
+    ) -> pb.RankPassagesResponse:
+        ranked = await self._embedder.rank(request.query, list(request.passages), request.max_result_count)
+        return ranking_message(ranked, await self._provenance(NOTE_EMBEDDING.name))
