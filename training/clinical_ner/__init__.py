@@ -1,0 +1,1 @@
+"""How the model `clinical_ner` is trained, evaluated and exported."""

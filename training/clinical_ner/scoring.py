@@ -1,0 +1,109 @@
+"""Strict entity scores: an entity counts only when both its ends and its type are right (the CoNLL measure).
+
+Intervals are percentile bootstraps over runs of consecutive sentences (about one abstract each), since
+entities of one abstract are not independent of each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from services.language.decoding import WordSpan, decode, word_log_probabilities
+from services.language.tokenization import word_bounds
+from training.clinical_ner.corpus import LABELS, Pieces, Sentence, Tokens, runs
+
+STEMS = ("Disease", "Chemical")
+
+Predict = Callable[[Sequence[Tokens]], list[npt.NDArray[np.float32]]]
+"""Sequences -> label probabilities FP32 [tokens, 5] of each, special tokens left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One predicted entity of one sentence: its type, its probability, and whether gold has exactly it."""
+
+    label: str
+    probability: float
+    right: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came out for one sentence: the predictions, and how many gold entities of each type there are."""
+
+    judged: tuple[Judged, ...]
+    gold: dict[str, int]
+
+
+def outcomes(sentences: Sequence[Sentence], pieces: Pieces, predict: Predict, room: int) -> list[Outcome]:
+    """Predict runs of at most `room` tokens and judge each sentence; `room` 1 reads every sentence alone."""
+    grouped = list(runs(sentences, pieces, room))
+    tokens = [pieces.sequence(run) for run in grouped]
+    results = []
+    for run, sequence, probabilities in zip(grouped, tokens, predict(tokens), strict=True):
+        bounds = word_bounds(sequence.words[: len(probabilities)])
+        found = decode(word_log_probabilities(probabilities, bounds), LABELS)
+        start = 0
+        for sentence in run:
+            end = start + len(sentence.words)
+            results.append(_judge(sentence, [span for span in found if start <= span.first < end], start))
+            start = end
+    return results
+
+
+def _judge(sentence: Sentence, found: Sequence[WordSpan], start: int) -> Outcome:
+    gold = set(sentence.mentions)
+    judged = tuple(
+        Judged(span.label, span.probability, (span.first - start, span.last - start, span.label) in gold)
+        for span in found
+    )
+    return Outcome(judged, {stem: sum(mention[2] == stem for mention in gold) for stem in STEMS})
+
+
+def counts(results: Sequence[Outcome], stem: str | None = None) -> npt.NDArray[np.int64]:
+    """INT64 [sentences, 3]: right, predicted, gold; of one type or of both."""
+    rows = []
+    for outcome in results:
+        judged = [item for item in outcome.judged if stem is None or item.label == stem]
+        gold = sum(outcome.gold.values()) if stem is None else outcome.gold[stem]
+        rows.append((sum(item.right for item in judged), len(judged), gold))
+    return np.array(rows, dtype=np.int64)
+
+
+def f1(table: npt.NDArray[np.int64]) -> float:
+    """Micro F1 of rows (right, predicted, gold)."""
+    right, predicted, gold = table.sum(axis=0)
+    return float(2 * right / max(predicted + gold, 1))
+
+
+def bootstrap(
+    table: npt.NDArray[np.int64], seed: int, draws: int = 2000, block: int = 9
+) -> tuple[float, float]:
+    """The 95 % interval of `f1`, resampling blocks of `block` consecutive sentences (an abstract has nine on
+    average).
+    """
+    starts = np.arange(0, len(table), block)
+    sums = np.stack([table[start : start + block].sum(axis=0) for start in starts])
+    rng = np.random.default_rng(seed)
+    drawn = sums[rng.integers(len(sums), size=(draws, len(sums)))].sum(axis=1)
+    scores = 2 * drawn[:, 0] / np.maximum(drawn[:, 1] + drawn[:, 2], 1)
+    low, high = np.percentile(scores, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def calibration_error(results: Sequence[Outcome], bins: int = 10) -> float:
+    """Expected calibration error of the entities' probabilities, equal-count bins (Naeini et al. 2015)."""
+    judged = sorted(
+        (item for outcome in results for item in outcome.judged), key=lambda item: item.probability
+    )
+    error = 0.0
+    for part in np.array_split(np.arange(len(judged)), bins):
+        items = [judged[index] for index in part]
+        if items:
+            gap = np.mean([item.probability for item in items]) - np.mean([item.right for item in items])
+            error += abs(float(gap)) * len(items) / len(judged)
+    return error
