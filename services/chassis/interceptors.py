@@ -19,7 +19,7 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from services.chassis import request as requests
-from services.chassis import status, telemetry
+from services.chassis import redaction, status, telemetry
 from services.chassis.admission import Admission
 from services.chassis.auth import Policy, certificate_names
 from services.chassis.errors import DeadlineExceeded, InvalidInput, MedmeshError, Reason
@@ -255,11 +255,14 @@ def _decode(decode: Callable[[bytes], Any] | None, raw: bytes, current: Request)
     if decode is None:
         return raw
     try:
-        return decode(raw)
+        message = decode(raw)
     except DecodeError as error:
         raise InvalidInput(
             Reason.INPUT_MALFORMED, "request", "is not the protobuf message that the method takes"
         ) from error
+    if logger.isEnabledFor(logging.DEBUG):
+        logger.debug("received", extra={"facts": {"content": redaction.redacted(message)}})
+    return message
 
 
 async def _unimplemented(_request: Any, context: grpc.aio.ServicerContext) -> NoReturn:

@@ -1,5 +1,4 @@
-"""Health probe for containers: `python -m services.chassis.probe HOST:PORT [SERVICE]` exits with 0 when it
-serves.
+"""Health probe for containers: `python -m services.chassis.probe HOST:PORT [SERVICE]`.
 
 Exit codes: 0 serving, 1 not serving, 2 no answer or no such service. `MEDMESH_TLS_UPSTREAM_CA` makes it use
 TLS, with `MEDMESH_TLS_CERTIFICATE` and `MEDMESH_TLS_KEY` as its own certificate.

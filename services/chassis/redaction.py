@@ -30,8 +30,8 @@ def may_carry_phi(field: FieldDescriptor) -> bool:
 
 def mark(field: FieldDescriptor) -> bool | None:
     """The field's own `phi` option; None when it has none."""
-    options, phi = field.GetOptions(), _PHI
-    return bool(options.Extensions[phi]) if options.HasExtension(phi) else None
+    options = field.GetOptions()
+    return bool(options.Extensions[_PHI]) if options.HasExtension(_PHI) else None
 
 
 def is_map(field: FieldDescriptor) -> bool:

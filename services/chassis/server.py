@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -44,7 +43,6 @@ from services.chassis.triton import TritonInference
 logger = logging.getLogger("medmesh.server")
 
 S = TypeVar("S", bound=ServiceSettings)
-_PARENT_POLL_S = 1.0
 _CLEAN_UP_S = 5.0
 
 
@@ -94,6 +92,12 @@ class Running(Generic[S]):
     parts: Parts[S]
     interceptor: RequestInterceptor
     server: grpc.aio.Server
+
+    async def drain(self) -> None:
+        """Tells the watchers, takes no more requests, and lets the running ones finish within `drain_s`."""
+        self.parts.health.drain()
+        await self.server.stop(grace=self.parts.settings.drain_s)
+        await self.interceptor.drained(_CLEAN_UP_S)
 
 
 @asynccontextmanager
@@ -147,15 +151,14 @@ async def running_server(
         if settings.auth_policy is None and not is_loopback(settings.listen.rpartition(":")[0]):
             logger.warning("open to everybody who reaches the address: MEDMESH_AUTH_POLICY is not set")
         logger.info("serving", extra={"facts": {"address": address, "problems": health.problems}})
+        running = Running(address, parts, interceptor, server)
         try:
-            yield Running(address, parts, interceptor, server)
+            yield running
         finally:
             watcher.cancel()
             with suppress(asyncio.CancelledError):
                 await watcher
-            health.drain()
-            await server.stop(grace=settings.drain_s)
-            await interceptor.drained(_CLEAN_UP_S)
+            await running.drain()
             logger.info("stopped")
 
 
@@ -175,20 +178,7 @@ async def _serve(service: Service[S], settings: S) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with running_server(service, settings):
-        if settings.end_with_parent:
-            await _until_orphaned(stop)
-        else:
-            await stop.wait()
-
-
-async def _until_orphaned(stop: asyncio.Event) -> None:
-    """Waits for `stop`, or until the parent has ended and another process has taken this one over."""
-    parent = os.getppid()
-    while os.getppid() == parent:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_PARENT_POLL_S):
-                await stop.wait()
-                return
+        await stop.wait()
 
 
 def _model_check(catalog: Catalog, inference: Inference, name: str) -> Check:

@@ -106,7 +106,7 @@ class ServiceSettings:
     insecure: bool = False
     """Whether listening on an address beyond loopback without TLS is wanted."""
     auth_policy: Path | None = None
-    """TOML file with the identities and the methods that each may call (`services.chassis.auth`). Unset: open."""
+    """TOML file of who may call what, see `services.chassis.auth`. Unset: everybody may call everything."""
     token: Secret | None = None
     """Bearer token that this service presents to its upstreams."""
     token_file: Path | None = None
@@ -118,8 +118,6 @@ class ServiceSettings:
     """How much is logged."""
     intended_use: str = ""
     """Replaces the intended use of the model cards: whoever deploys a model answers for it."""
-    end_with_parent: bool = False
-    """Whether the service stops when the process that started it has ended; set by supervisors."""
 
     def __post_init__(self) -> None:
         """Checks what concerns more than one field; subclasses extend it."""

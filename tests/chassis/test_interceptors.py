@@ -1,0 +1,318 @@
+"""The frame around every rpc, on a real server: errors, request ids, deadlines, admission, sizes, the log line."""
+
+from __future__ import annotations
+
+import asyncio
+
+import grpc
+import numpy as np
+import pytest
+
+from services.chassis import errors, request, upstream
+from services.chassis.errors import InvalidInput, MedmeshError, Reason
+from services.chassis.settings import ServiceSettings
+from tests.chassis.conftest import PREFIX, Handlers, Text, refusal, refusal_of
+
+SECRET = "Mrs Example has pneumonia"
+TYPED = [
+    InvalidInput(Reason.INPUT_MALFORMED, "note", "is not text"),
+    *(kind() for kind in MedmeshError.__subclasses__() if kind is not InvalidInput),
+]
+
+
+async def echo(parts, message, context):
+    return message
+
+
+async def test_a_call_is_answered_and_leaves_one_log_line_without_content(serve, log_lines):
+    async with serve(Handlers(unary=echo)) as sample:
+        call = sample.call("Unary")(Text(note=SECRET), metadata=(("x-request-id", "abcdef-123"),))
+        assert (await call).note == SECRET
+        assert dict(await call.trailing_metadata())["x-request-id"] == "abcdef-123"
+    (line,) = log_lines("request")
+    size = len(Text(note=SECRET).SerializeToString())
+    assert {
+        k: line[k] for k in ("method", "status", "reason", "request_id", "request_bytes", "response_bytes")
+    } == {
+        "method": PREFIX + "Unary",
+        "status": "OK",
+        "reason": "",
+        "request_id": "abcdef-123",
+        "request_bytes": size,
+        "response_bytes": size,
+    }
+    assert line["elapsed_ms"] >= 0
+    assert line["identity_kind"] == "none"
+    assert SECRET not in log_lines.text()
+
+
+@pytest.mark.parametrize("error", TYPED, ids=lambda e: e.reason)
+async def test_each_typed_error_reaches_the_caller_with_its_status_reason_and_sentence(serve, error):
+    async def fail(parts, message, context):
+        raise error
+
+    async with serve(Handlers(unary=fail)) as sample:
+        answer = await refusal_of(sample.call("Unary")(Text()))
+    public = errors.PUBLIC[error.reason]
+    assert answer.code.name == public.status
+    assert answer.message.startswith(public.sentence)
+    assert (answer.info.reason, answer.info.domain) == (error.reason, "medmesh")
+    assert answer.request_info.request_id == answer.trailing["x-request-id"]
+    assert (answer.retry is not None) == public.retryable
+    if isinstance(error, InvalidInput):
+        (violation,) = answer.bad_request.field_violations
+        assert (violation.field, violation.description) == ("note", "is not text")
+
+
+@pytest.mark.parametrize("kind", ["Unary", "Download", "Upload", "Chat"])
+async def test_the_text_of_an_unknown_failure_reaches_neither_caller_nor_log(serve, log_lines, kind):
+    async def fail(parts, message, context):
+        try:
+            raise KeyError(SECRET)
+        except KeyError as error:
+            raise ValueError(SECRET) from error
+
+    async def fail_streaming(parts, message, context):
+        await fail(parts, message, context)
+        yield Text()
+
+    handlers = Handlers(unary=fail, upload=fail, download=fail_streaming, chat=fail_streaming)
+    async with serve(handlers) as sample:
+        answer = await refusal_of(_drive(sample, kind))
+    assert (answer.code, answer.message) == (
+        grpc.StatusCode.INTERNAL,
+        errors.PUBLIC[Reason.INTERNAL].sentence,
+    )
+    assert answer.info.reason == "INTERNAL"
+    assert SECRET not in str(answer)
+    (line,) = log_lines("request")
+    assert SECRET not in log_lines.text()
+    assert [e["type"] for e in line["exception"]] == ["ValueError", "KeyError"]
+    assert line["exception"][0]["frames"][-1].endswith(" fail")
+
+
+async def test_streams_of_all_kinds_pass_through_the_frame(serve, log_lines):
+    async def download(parts, message, context):
+        for letter in message.note:
+            yield Text(note=letter)
+
+    async def upload(parts, messages, context):
+        return Text(note="".join([m.note async for m in messages]))
+
+    async def chat(parts, messages, context):
+        async for message in messages:
+            yield Text(note=message.note.upper())
+
+    async with serve(Handlers(download=download, upload=upload, chat=chat)) as sample:
+        down = sample.call("Download")(Text(note="abc"), metadata=(("x-request-id", "stream-id-1"),))
+        assert [m.note async for m in down] == ["a", "b", "c"]
+        assert dict(await down.initial_metadata())["x-request-id"] == "stream-id-1"
+        assert (await sample.call("Upload")(_texts("x", "y"))).note == "xy"
+        assert [m.note async for m in sample.call("Chat")(_texts("x", "y"))] == ["X", "Y"]
+    lines = {line["method"].removeprefix(PREFIX): line for line in log_lines("request")}
+    assert lines["Download"]["response_bytes"] == 3 * lines["Download"]["request_bytes"] - 6
+    assert lines["Upload"]["request_bytes"] == 6
+    assert {line["status"] for line in lines.values()} == {"OK"}
+
+
+async def test_errors_of_a_task_group_keep_their_reason_unless_one_is_unknown(serve):
+    async def fail(parts, message, context):
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_raise(errors.Overloaded()))
+            if message.note:
+                group.create_task(_raise(ValueError(SECRET)))
+
+    async with serve(Handlers(unary=fail)) as sample:
+        assert (await refusal_of(sample.call("Unary")(Text()))).info.reason == "OVERLOADED"
+        assert (await refusal_of(sample.call("Unary")(Text(note="x")))).info.reason == "INTERNAL"
+
+
+async def test_a_handlers_own_abort_goes_through(serve, log_lines):
+    async def stop(parts, message, context):
+        await context.abort(grpc.StatusCode.ALREADY_EXISTS, "said by the handler")
+
+    async with serve(Handlers(unary=stop)) as sample:
+        answer = await refusal_of(sample.call("Unary")(Text()))
+    assert (answer.code, answer.message) == (grpc.StatusCode.ALREADY_EXISTS, "said by the handler")
+    assert log_lines("request")[0]["status"] == "ALREADY_EXISTS"
+
+
+async def test_bytes_that_are_no_message_are_the_callers_fault(serve):
+    async with serve(Handlers(unary=echo)) as sample:
+        raw = sample.channel.unary_unary(PREFIX + "Unary")
+        answer = await refusal_of(raw(b"\xff\xff\xff"))
+    assert (answer.code, answer.info.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "INPUT_MALFORMED")
+    assert answer.bad_request.field_violations[0].field == "request"
+
+
+async def test_an_rpc_without_a_handler_is_unimplemented(serve):
+    async with serve(Handlers(unary=echo)) as sample:
+        answer = await refusal_of(sample.channel.unary_unary(PREFIX + "Nothing")(b""))
+    assert answer.code is grpc.StatusCode.UNIMPLEMENTED
+
+
+@pytest.mark.parametrize(
+    "offered", ["short", "has spaces in it", "x" * 65, "new\u00e9-request-id".encode().hex() * 9]
+)
+async def test_a_request_id_that_is_not_sane_is_replaced(serve, offered):
+    async with serve(Handlers(unary=echo)) as sample:
+        call = sample.call("Unary")(Text(), metadata=(("x-request-id", offered),))
+        await call
+        given = dict(await call.trailing_metadata())["x-request-id"]
+    assert given != offered
+    assert len(given) == 32
+
+
+async def test_a_handler_without_a_deadline_of_its_own_is_cancelled_when_the_default_is_over(
+    serve, log_lines
+):
+    cancelled = asyncio.Event()
+
+    async def hang(parts, message, context):
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            cancelled.set()
+            raise
+
+    async with serve(Handlers(unary=hang), default_deadline_s=0.05) as sample:
+        answer = await refusal_of(sample.call("Unary")(Text()))
+    assert answer.code is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert answer.info.reason == "DEADLINE_EXCEEDED"
+    assert cancelled.is_set()
+    assert log_lines("request")[0]["status"] == "DEADLINE_EXCEEDED"
+
+
+async def test_a_callers_deadline_is_cut_to_the_maximum_and_answered_before_it_is_over(serve):
+    granted = []
+
+    async def measure(parts, message, context):
+        granted.append(request.remaining_s())
+        return message
+
+    async def hang(parts, messages, context):
+        await asyncio.Event().wait()
+
+    async with serve(
+        Handlers(unary=measure, upload=hang), default_deadline_s=1, maximum_deadline_s=2
+    ) as sample:
+        await sample.call("Unary")(Text())
+        await sample.call("Unary")(Text(), timeout=1.5)
+        await sample.call("Unary")(Text(), timeout=1000)
+        answer = await refusal_of(sample.call("Upload")(_texts(), timeout=0.2))
+    assert granted[0] == pytest.approx(1, abs=0.3)
+    assert granted[1] == pytest.approx(1.5 - 0.075, abs=0.3)
+    assert granted[2] == pytest.approx(2, abs=0.3)
+    assert answer.info is not None, "the server answered before the caller's own clock ran out"
+
+
+async def test_a_handlers_own_timeout_is_no_deadline(serve):
+    async def fail(parts, message, context):
+        raise TimeoutError
+
+    async with serve(Handlers(unary=fail)) as sample:
+        assert (await refusal_of(sample.call("Unary")(Text()))).info.reason == "INTERNAL"
+
+
+async def test_a_cancelled_call_cancels_its_inference_and_is_logged(serve, log_lines):
+    async def infer(parts, message, context):
+        await parts.inference.infer("doubler", {"x": np.ones((1, 1), np.float32)})
+        return message
+
+    async with serve(Handlers(unary=infer)) as sample:
+        sample.inference.hold("doubler")
+        call = sample.call("Unary")(Text(), timeout=30)
+        await sample.inference.entered.wait()
+        call.cancel()
+        await asyncio.wait(sample.running.interceptor._running)
+        assert sample.inference.cancelled == ["doubler"]
+        sample.inference.release("doubler")
+        await sample.call("Unary")(Text())
+    assert [line["status"] for line in log_lines("request")] == ["CANCELLED", "OK"]
+
+
+async def test_admission_bounds_work_and_queue_and_refuses_the_rest_at_once(serve):
+    gate, entered = asyncio.Event(), asyncio.Semaphore(0)
+
+    async def wait(parts, message, context):
+        entered.release()
+        await gate.wait()
+        return message
+
+    async with serve(Handlers(unary=wait), maximum_in_flight_count=2, maximum_queue_count=1) as sample:
+        call = sample.call("Unary")
+        tasks = [asyncio.ensure_future(_awaited(call(Text(), timeout=20))) for _ in range(2)]
+        await entered.acquire()
+        await entered.acquire()
+        admission = sample.running.interceptor._admission
+        tasks.append(asyncio.ensure_future(_awaited(call(Text(), timeout=20))))
+        async with asyncio.timeout(10):
+            while admission.queued_count == 0:
+                await asyncio.sleep(0)
+        answer = await refusal_of(call(Text(), timeout=20))
+        assert (answer.code, answer.info.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED")
+        assert answer.retry.retry_delay.ToTimedelta().total_seconds() > 0
+        gate.set()
+        assert len(await asyncio.gather(*tasks)) == 3
+        assert (admission.in_flight_count, admission.queued_count) == (0, 0)
+        await call(Text(), timeout=20)
+
+
+async def test_a_queued_request_gives_its_place_back_when_its_deadline_ends(serve):
+    gate, entered = asyncio.Event(), asyncio.Event()
+
+    async def wait(parts, message, context):
+        entered.set()
+        await gate.wait()
+        return message
+
+    async with serve(Handlers(unary=wait), maximum_in_flight_count=1, maximum_queue_count=1) as sample:
+        call = sample.call("Unary")
+        first = asyncio.ensure_future(_awaited(call(Text(), timeout=20)))
+        await entered.wait()
+        answer = await refusal_of(call(Text(), timeout=0.2))
+        assert answer.code is grpc.StatusCode.DEADLINE_EXCEEDED
+        assert sample.running.interceptor._admission.queued_count == 0
+        gate.set()
+        await first
+
+
+async def test_the_principal_that_a_proven_caller_names_is_logged(serve, log_lines, tmp_path):
+    policy = tmp_path / "policy.toml"
+    policy.write_text(
+        f'[identities.orchestrator]\ntoken_sha256 = "{TOKEN_SHA256}"\nallow = ["*"]\n[anonymous]\nallow = ["*"]\n'
+    )
+    principal = ("x-medmesh-on-behalf-of", "ward-7")
+    async with serve(Handlers(unary=echo), auth_policy=policy) as sample:
+        await sample.call("Unary")(Text(), metadata=(principal, ("authorization", "Bearer token-1")))
+        await sample.call("Unary")(Text(), metadata=(principal,))
+    proven, unproven = log_lines("request")
+    assert (proven["identity"], proven["on_behalf_of"]) == ("orchestrator", "ward-7")
+    assert "on_behalf_of" not in unproven
+
+
+TOKEN_SHA256 = "3f08aace122ee2368432c1ca23a049bc640bafbf00fdf33a52429f38ba12dbf9"  # of `token-1`
+
+
+def _texts(*notes):
+    async def messages():
+        for note in notes:
+            yield Text(note=note)
+
+    return messages()
+
+
+async def _drive(sample, kind):
+    sent = _texts("x") if kind in {"Upload", "Chat"} else Text(note="x")
+    call = sample.call(kind)(sent, timeout=10)
+    if kind in {"Unary", "Upload"}:
+        return await call
+    return [message async for message in call]
+
+
+async def _raise(error):
+    raise error
+
+
+async def _awaited(call):
+    return await call
