@@ -195,8 +195,8 @@ class Mesh:
                 name, answer = next(iter(waiting.items()))
                 child = self._children[name]
                 raise MeshError(
-                    f"{name} was not healthy within {self._settings.ready_timeout_s:.0f} s ({answer}); the end "
-                    f"of its log ({child.log}):\n{child.tail()}"
+                    f"{name} was not healthy within {self._settings.ready_timeout_s:.0f} s ({answer}); the "
+                    f"end of its log ({child.log}):\n{child.tail()}"
                 )
             await asyncio.sleep(0.1)  # a process that is still importing has nothing to wait on
 

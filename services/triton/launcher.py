@@ -93,6 +93,7 @@ class EmbeddedTriton:
         host = "127.0.0.1" if settings.host == "0.0.0.0" else settings.host  # noqa: S104 - a comparison
         self.grpc_address, self.http_address, self.metrics_address = (f"{host}:{port}" for port in claimed)
         self._log_read = 0
+        self._instances: dict[int, str] = {}
 
     @classmethod
     def start(
@@ -125,6 +126,7 @@ class EmbeddedTriton:
             )
             started = cls(child, settings, claimed, scratch)
             started._wait_until_ready(names, say)
+            started._instances = _instances(child.process.pid)
         except BaseException:
             if started is not None:
                 started.stop()
@@ -159,9 +161,16 @@ class EmbeddedTriton:
             return False
 
     def check(self) -> None:
-        """Raises TritonError where the server has ended."""
+        """Raises TritonError where the server, or a process that serves one of its models, has ended.
+
+        Triton does not start a model's process again and goes on saying that the model is ready.
+        """
         if self._child.exit_code is not None:
             raise TritonError(self._explain(self._child.describe_exit()))
+        for pid, model in self._instances.items():
+            state = _process_state(pid)
+            if state is None or state.letter in {"Z", "X"}:  # Triton does not reap them
+                raise TritonError(self._explain(f"the process that served the model {model} has ended"))
 
     def new_log_lines(self) -> list[str]:
         """What the server has logged since the last call: errors and warnings only."""
@@ -276,6 +285,33 @@ def _subset(settings: TritonSettings, scratch: Path) -> Path:
     for name in settings.models:
         (folder / name).symlink_to((settings.repository / name).resolve())
     return folder
+
+
+def _instances(server: int) -> dict[int, str]:
+    """Process id and model of each instance: the backend's stubs are the server's children."""
+    found = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        state = _process_state(int(entry.name))
+        if state and state.parent == server:
+            words = (entry / "cmdline").read_text().split("\0")
+            if words[0].endswith("triton_python_backend_stub"):
+                # <repository>/<model>/<version>/model.onnx
+                found[int(entry.name)] = Path(words[1]).parent.parent.name
+    return found
+
+
+@dataclass(frozen=True)
+class _ProcessState:
+    letter: str
+    parent: int
+
+
+def _process_state(pid: int) -> _ProcessState | None:
+    try:
+        letter, parent, *_ = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return _ProcessState(letter, int(parent))
 
 
 def _region_prefix(scratch: Path) -> str:

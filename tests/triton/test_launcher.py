@@ -108,6 +108,25 @@ def test_a_killed_server_is_reported_and_not_started_again(repository: Path, tmp
 
 
 @pytest.mark.live
+def test_a_model_process_that_dies_is_reported(repository: Path, tmp_path: Path):
+    """Triton itself would go on saying that the model is ready."""
+    with EmbeddedTriton.start(TritonSettings(repository=repository, log=tmp_path / "log"), SILENT) as triton:
+        triton.check()
+        (stub,) = (pid for pid in processes_naming(str(repository / "arithmetic")) if pid != triton.pid)
+        os.kill(stub, signal.SIGKILL)
+
+        def reported() -> bool:
+            try:
+                triton.check()
+            except TritonError as error:
+                return "the process that served the model arithmetic has ended" in str(error)
+            return False
+
+        assert wait_until(reported)
+        assert triton.is_ready()
+
+
+@pytest.mark.live
 def test_a_taken_port_is_named(repository: Path):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
