@@ -7,7 +7,7 @@ The policy is a TOML file; nothing is secret in it, since it holds the SHA-256 o
     certificate = "orchestrator.hospital.example"   # a subject alternative name, or the common name
     allow = ["/medmesh.imaging.v1.ImagingService/*"]
 
-    [anonymous]
+    [anonymous]                                     # what everybody may call
     allow = ["/grpc.health.v1.Health/*"]            # the default when the table is absent
 """
 
@@ -71,9 +71,12 @@ class Policy:
         unknown = set(document) - {"identities", "anonymous"}
         if unknown:
             raise SettingsError(_KEY, f"unknown tables: {', '.join(sorted(unknown))}")
-        entries = [_entry(name, table) for name, table in document.get("identities", {}).items()]
-        anonymous = _allow("anonymous", document.get("anonymous", {"allow": list(ANONYMOUS_DEFAULT)}))
-        return cls(entries, anonymous)
+        identities = document.get("identities", {})
+        anonymous = document.get("anonymous", {"allow": list(ANONYMOUS_DEFAULT)})
+        if not isinstance(identities, dict) or not isinstance(anonymous, dict):
+            raise SettingsError(_KEY, "identities and anonymous must be tables")
+        entries = [_entry(name, table) for name, table in identities.items()]
+        return cls(entries, _allow("anonymous", anonymous))
 
     def authorize(self, method: str, authorization: str | None, certificate_names: Iterable[str]) -> Identity:
         """The caller's identity. Raises Unauthenticated or PermissionDenied.
@@ -82,7 +85,8 @@ class Policy:
         verified certificate. A token that nobody has is refused even where an anonymous caller is let in.
         """
         identity = self._identify(authorization, certificate_names)
-        if any(fnmatchcase(method, pattern) for pattern in identity.allow):
+        # What everybody may call, an identity may call too.
+        if any(fnmatchcase(method, pattern) for pattern in (*identity.allow, *self._anonymous.allow)):
             return identity
         if identity is self._anonymous:
             raise Unauthenticated

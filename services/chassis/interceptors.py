@@ -18,8 +18,8 @@ from typing import Any, NoReturn
 import grpc
 from google.protobuf.message import DecodeError
 
-from services.chassis import request as requests
 from services.chassis import redaction, status, telemetry
+from services.chassis import request as requests
 from services.chassis.admission import Admission
 from services.chassis.auth import Policy, certificate_names
 from services.chassis.errors import DeadlineExceeded, InvalidInput, MedmeshError, Reason

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RequestInfo, RetryInfo
 from google.rpc.status_pb2 import Status
-from medmesh.language.v1 import language_pb2
 
+from medmesh.language.v1 import language_pb2
 from services.chassis import log
 from services.chassis.inference import ModelSpec, Tensor
 from services.chassis.server import Parts, Running, Service, running_server
@@ -113,7 +113,7 @@ def serve(tmp_path):
 
 @pytest.fixture
 def log_lines():
-    """The lines of the log as dictionaries; `lines()` reads those written so far, `.text()` all of it as it stands."""
+    """The log so far: `log_lines(message)` gives its lines as dictionaries, `log_lines.text()` all of it."""
     stream = StringIO()
     handler = log.configure("sample", "info", stream)
 

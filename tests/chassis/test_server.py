@@ -13,8 +13,8 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
-from medmesh.common.v1 import catalog_pb2, catalog_pb2_grpc
 
+from medmesh.common.v1 import catalog_pb2, catalog_pb2_grpc
 from services.chassis import probe
 from services.chassis.server import running_server
 from services.chassis.settings import ServiceSettings
