@@ -11,7 +11,7 @@ from pathlib import Path
 
 from services.bootstrap import Missing
 from services.triton.installation import Installation
-from services.triton.launcher import EmbeddedTriton, TritonError, TritonSettings
+from services.triton.launcher import EmbeddedTriton, TritonError, TritonSettings, is_ready
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -25,8 +25,13 @@ def main(arguments: list[str] | None = None) -> int:
     commands.add_parser(
         "prepare", help="make its environment and backend folder, and check them, without starting it"
     )
+    wait = commands.add_parser("wait", help="return when a Triton is ready, for containers; 1 when it is not")
+    wait.add_argument("--http", default="127.0.0.1:8000", help="its HTTP address (default: %(default)s)")
+    wait.add_argument("--seconds", type=float, default=60.0, help="how long to wait (default: %(default)s)")
     options = parser.parse_args(arguments)
     try:
+        if options.command == "wait":
+            return _wait(options.http, options.seconds)
         if options.command == "prepare":
             print(f"medmesh: backends in {Installation.find(_say).backends()}")
             return 0
@@ -64,6 +69,20 @@ def _run(settings: TritonSettings) -> int:
                 time.sleep(0.5)
     except KeyboardInterrupt:
         _say("Triton has stopped")
+    return 0
+
+
+def _wait(http_address: str, seconds: float) -> int:
+    deadline = time.monotonic() + seconds
+    while not is_ready(http_address):
+        if time.monotonic() > deadline:
+            print(
+                f"medmesh: no Triton is ready at {http_address} after {seconds:.0f} s; is one started "
+                "(docker compose --profile gpu, or --profile cpu)?",
+                file=sys.stderr,
+            )
+            return 1
+        time.sleep(0.2)
     return 0
 
 

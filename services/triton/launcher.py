@@ -151,14 +151,8 @@ class EmbeddedTriton:
         return self._child
 
     def is_ready(self) -> bool:
-        """Whether the server says that it and all its models are ready. It can say so of a model whose
-        process has died.
-        """
-        try:
-            with urllib.request.urlopen(f"http://{self.http_address}/v2/health/ready", timeout=2) as answer:
-                return bool(answer.status == 200)
-        except (urllib.error.URLError, TimeoutError, ConnectionError):
-            return False
+        """See `is_ready` of this module."""
+        return is_ready(self.http_address)
 
     def check(self) -> None:
         """Raises TritonError where the server, or a process that serves one of its models, has ended.
@@ -233,6 +227,15 @@ class EmbeddedTriton:
             reasons = [("", line.partition("] ")[2] or line) for line in lines[-3:]]
         told = "; ".join(dict.fromkeys(f"{name}: {reason}" if name else reason for name, reason in reasons))
         return f"{what}{': ' + told if told else ''} (whole log: {self._child.log})"
+
+
+def is_ready(http_address: str) -> bool:
+    """Whether a Triton says that it and all its models are ready; it can say so of one that has died."""
+    try:
+        with urllib.request.urlopen(f"http://{http_address}/v2/health/ready", timeout=2) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, TimeoutError, ConnectionError):
+        return False
 
 
 def _ports(settings: TritonSettings) -> tuple[int, int, int]:

@@ -35,7 +35,8 @@ def check(repository: Path, models: Sequence[str]) -> None:
             )
         if not weights.is_file() or weights.stat().st_size == 0:
             raise Missing(
-                f"the weights of the model {name} are missing: {weights}; `make models` says how to get them."
+                f"the weights of the model {name} are missing: {weights}; "
+                f"`make train MODEL={name}` makes them."
             )
 
 

@@ -120,6 +120,28 @@ def test_a_request_that_waits_too_long_is_rejected(client):
     assert all("Request timeout expired" in error.message() for error in refused)
 
 
+def test_a_request_that_is_cancelled_while_it_waits_is_never_computed(client):
+    computed = executions(client, "work")
+    done = threading.Semaphore(0)
+
+    def ask(rounds: int):
+        return client.async_infer(
+            "work", [tensor("rounds", [[rounds]], np.int64)], callback=lambda **_: done.release()
+        )
+
+    ask(300)
+    ask(301).cancel()
+    for _ in range(2):
+        assert done.acquire(timeout=20)
+    client.infer("work", [tensor("rounds", [[1]], np.int64)])
+    assert executions(client, "work") == computed + 2
+
+
+def executions(client, model: str) -> int:
+    """How often a model has been computed so far."""
+    return client.get_inference_statistics(model).model_stats[0].execution_count
+
+
 def test_each_instance_is_a_process_of_its_own(triton: EmbeddedTriton):
     assert len(instances_of(triton, "arithmetic")) == 2
     assert len(instances_of(triton, "work")) == 1

@@ -1,0 +1,37 @@
+# One image for each service of the mesh, and one for the embedded Triton (compose.yaml says which is which):
+#   docker build --build-arg SERVICE=imaging -t medmesh/imaging .
+#   docker build --build-arg ENVIRONMENT=triton --build-arg SERVICE=triton -t medmesh/triton .
+# The four services share every layer but the last. Models are not in the images: triton_repo/ is mounted.
+ARG PYTHON_IMAGE=python:3.11-slim-bookworm
+FROM ${PYTHON_IMAGE}
+
+# services or triton: which of the project's environments to make (see services/bootstrap.py).
+ARG ENVIRONMENT=services
+ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 PATH=/app/.venv/bin:$PATH
+WORKDIR /app
+
+# The embedded Triton needs libpython, which Debian's own Python comes without.
+RUN if [ "$ENVIRONMENT" = triton ] && ! ldconfig -p | grep -q 'libpython3\.11\.so\.1\.0'; then \
+      apt-get update -q && apt-get install -y -q --no-install-recommends libpython3.11 && rm -rf /var/lib/apt/lists/*; \
+    fi
+
+# A user of its own, and the one folder that may be written to where a volume is mounted on it.
+RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin medmesh \
+    && install -d -o medmesh -g medmesh /var/lib/medmesh
+
+# Packages first: they change less often than the code.
+COPY pyproject.toml ./
+COPY requirements ./requirements
+COPY clients/python/pyproject.toml clients/python/README.md ./clients/python/
+COPY services/__init__.py services/bootstrap.py ./services/
+RUN python services/bootstrap.py "$ENVIRONMENT" && rm -rf /root/.cache
+
+COPY clients ./clients
+COPY services ./services
+RUN if [ "$ENVIRONMENT" = triton ]; then python -m services.triton prepare; fi \
+    && python -m compileall -q services clients
+
+ARG SERVICE
+ENV MEDMESH_SERVICE=${SERVICE}
+USER medmesh
+CMD ["sh", "-c", "exec python -m services.$MEDMESH_SERVICE"]
