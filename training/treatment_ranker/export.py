@@ -1,0 +1,162 @@
+"""Exports the trained ranker to `triton_repo/treatment_ranker`: `python -m training.treatment_ranker.export`.
+
+Needs the run of `train` and the figures of `evaluate`. Writes `1/model.onnx`, `vocabulary.json`, `labels.txt`
+and the card; the graph must answer as torch does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import warnings
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import torch
+from google.protobuf import json_format
+from torch import nn
+
+from medmesh.common.v1.model_card_pb2 import Change, Dataset, Metric, ModelCard, TensorContract
+from services.recommendation.features import PREPROCESSING_VERSION
+from training.model_card import INTENDED_USE, MODEL_REPOSITORY, write_card
+from training.synthea import is_held_out, load_patients
+from training.treatment_ranker.evaluate import Trained
+from training.treatment_ranker.served import EASE_SHARE
+from training.treatment_ranker.train import RUN
+from training.treatment_ranker.views import whole_views
+
+NAME = "treatment_ranker"
+
+SYNTHEA = Dataset(
+    name="Synthea sample patients of SMART on FHIR (STU3 and R4)",
+    source="https://github.com/smart-on-fhir/sample-patients, made by Synthea (Walonoski et al., JAMIA 2018)",
+    licence="Apache-2.0",
+    population=(
+        "1,678 synthetic patients of Massachusetts, 845 female, 833 male, all ages; a fifth held out by the "
+        "hash of the "
+        "patient's id. No real person is in it."
+    ),
+)
+SYNTHETIC = (
+    "Synthea's patients follow disease modules that people wrote by hand: the model has learned those "
+    "modules, not "
+    "medicine. A figure on them says how well it has, and nothing about real patients."
+)
+
+
+def to_onnx(module: nn.Module, sample: torch.Tensor, outputs: list[str], path: Path) -> None:
+    """Write a module of one input `features` FP32 [batch, F], and check that ONNX Runtime answers within
+    1e-5.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with warnings.catch_warnings():
+        # The tracing exporter is enough for this graph; it warns that it is the older one.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            module,
+            (sample,),
+            str(path),
+            input_names=["features"],
+            output_names=outputs,
+            dynamic_axes={name: {0: "batch"} for name in ("features", *outputs)},
+            opset_version=17,
+            dynamo=False,
+        )
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    served = session.run(outputs, {"features": sample.numpy()})
+    with torch.no_grad():
+        expected = module(sample)
+    for name, ours, theirs in zip(
+        outputs, served, [expected] if len(outputs) == 1 else expected, strict=True
+    ):
+        difference = float(np.abs(ours - theirs.numpy()).max())
+        if difference > 1e-5:
+            raise SystemExit(f"{name} of the exported graph differs from the network by {difference:g}")
+
+
+def card(trained: Trained, metrics: list[Metric]) -> ModelCard:
+    vocabulary = trained.encoder.vocabulary
+    parameters = sum(value.numel() for value in trained.served.parameters())
+    return ModelCard(
+        name=NAME,
+        version="1.0.0",
+        summary="Ranks treatments by how often patients with such records were given them.",
+        intended_use=(
+            f"{INTENDED_USE} It ranks what was done for synthetic patients, not what would help; it must not "
+            f"be used to "
+            "choose, start, change or stop a treatment."
+        ),
+        architecture=(
+            f"A denoising autoencoder with side information (one hidden layer of {trained.recipe.hidden} "
+            f"units beside a "
+            f"linear path) and {EASE_SHARE:g} times EASE with side information (Steck, WWW 2019), added up "
+            f"before Platt "
+            f"scaling in one graph; {parameters} parameters. Trained to find a random part of the treatments "
+            f"of whole "
+            "records, and the treatments that began on a day from what was known that day."
+        ),
+        labels=[f"{treatment.key}|{treatment.display}" for treatment in vocabulary.treatments],
+        datasets=[SYNTHEA],
+        metrics=metrics,
+        calibration=(
+            "Platt scaling, fitted on training patients that the fold's network had not seen, on both views "
+            "in equal "
+            "parts. Most treatments are far from any patient, so the calibration error is small for any "
+            "model."
+        ),
+        limitations=[
+            SYNTHETIC,
+            "Synthea treats viral sinusitis with antibiotics: so does the ranking.",
+            "Codes that are not in vocabulary.json do not count; the answer names such conditions.",
+            "Products of one drug are separate treatments, as in the data: their order carries no meaning.",
+            "Treatments that the patient has had already are not ranked again.",
+            "Worse for women from 18 to 44: Synthea draws their contraceptives at random from many products.",
+            "Contraindications are not learned: they come from a separate, incomplete list of rules.",
+        ],
+        inputs=[
+            TensorContract(
+                name="features",
+                datatype="FP32",
+                shape=[trained.encoder.size],
+                description="A record by services/recommendation/features.py and vocabulary.json; -3 to 8.",
+            )
+        ],
+        outputs=[
+            TensorContract(
+                name="scores",
+                datatype="FP32",
+                shape=[len(vocabulary.treatments)],
+                description="Probability-like score of each treatment of labels.txt, 0 to 1.",
+            )
+        ],
+        precision="fp32; at 0.5 million parameters there is nothing to gain from int8",
+        preprocessing_version=PREPROCESSING_VERSION,
+        licence="Apache-2.0",
+        reproduce=(
+            f"python -m training.{NAME}.train, then .evaluate, then .export (seed {trained.recipe.seed}, one "
+            f"thread)"
+        ),
+        changelog=[Change(version="1.0.0", description="First version.")],
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--run", type=Path, default=RUN, help="folder of the run")
+    parser.add_argument("--repository", type=Path, default=MODEL_REPOSITORY)
+    arguments = parser.parse_args()
+    trained = Trained(arguments.run)
+    held_out = [patient for patient in load_patients() if is_held_out(patient.id)]
+    sample = torch.from_numpy(whole_views(held_out, trained.encoder).features)
+    folder: Path = arguments.repository / NAME
+    to_onnx(trained.served, sample, ["scores"], folder / "1" / "model.onnx")
+    shutil.copy(arguments.run / "vocabulary.json", folder / "vocabulary.json")
+    measured = json.loads((arguments.run / "metrics.json").read_text(encoding="utf-8"))
+    metrics = [json_format.ParseDict(entry, Metric()) for entry in measured]
+    print(write_card(card(trained, metrics), arguments.repository))
+
+
+if __name__ == "__main__":
+    main()
