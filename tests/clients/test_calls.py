@@ -190,6 +190,14 @@ def test_case_is_built_from_paths_text_and_dicts(mesh, client, tmp_path):
     assert case.max_treatment_count == 3
 
 
+def test_a_ready_made_case_is_sent_as_it_is(mesh, client):
+    case = requests.diagnostic_case(note="Cough.", max_treatments=4)
+    client.diagnose(case)
+    assert mesh.last.request.case == case
+    list(client.diagnose_stream(case))
+    assert mesh.last.request.case == case
+
+
 def test_absent_inputs_stay_absent(mesh, client):
     client.diagnose(image=b"raw")
     case = mesh.last.request.case

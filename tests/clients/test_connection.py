@@ -23,16 +23,16 @@ def resolved(url=None, environment=None, **given) -> Connection:
 
 def test_defaults_are_this_machine_at_the_usual_ports():
     assert resolved().targets == {
-        "orchestrator": "127.0.0.1:50050",
-        "imaging": "127.0.0.1:50051",
-        "language": "127.0.0.1:50052",
-        "recommendation": "127.0.0.1:50053",
+        "orchestrator": "127.0.0.1:50060",
+        "imaging": "127.0.0.1:50061",
+        "language": "127.0.0.1:50062",
+        "recommendation": "127.0.0.1:50063",
     }
 
 
 def test_services_are_expected_beside_the_orchestrator():
-    assert resolved("mesh.example:7000").targets["language"] == "mesh.example:50052"
-    assert resolved("[::1]:7000").targets["language"] == "[::1]:50052"
+    assert resolved("mesh.example:7000").targets["language"] == "mesh.example:50062"
+    assert resolved("[::1]:7000").targets["language"] == "[::1]:50062"
 
 
 def test_arguments_go_before_the_environment_and_that_before_the_defaults():
@@ -45,7 +45,7 @@ def test_arguments_go_before_the_environment_and_that_before_the_defaults():
 
 
 @pytest.mark.parametrize(
-    "address", ["host", "host:", ":50050", "host:port", "host:70000", "http://host:50050"]
+    "address", ["host", "host:", ":50060", "host:port", "host:70000", "http://host:50060"]
 )
 def test_an_address_that_is_none_is_refused_at_once(address):
     with pytest.raises(ValueError, match="address of orchestrator must be host:port"):
@@ -61,9 +61,9 @@ def test_a_timeout_that_is_none_is_refused_by_its_name():
 
 def test_token_is_never_sent_in_clear_beyond_this_machine():
     with pytest.raises(ValueError, match="in clear"):
-        resolved("mesh.example:50050", token="s3cret")
-    assert resolved("mesh.example:50050", token="s3cret", tls=True).token == "s3cret"
-    assert resolved("localhost:50050", token="s3cret").token == "s3cret"
+        resolved("mesh.example:50060", token="s3cret")
+    assert resolved("mesh.example:50060", token="s3cret", tls=True).token == "s3cret"
+    assert resolved("localhost:50060", token="s3cret").token == "s3cret"
 
 
 def test_token_shows_in_no_repr():

@@ -31,6 +31,7 @@ from medmesh.orchestrator.v1.orchestrator_pb2 import (
     DiagnoseResponse,
     DiagnoseStreamRequest,
     Diagnosis,
+    DiagnosticCase,
 )
 from medmesh.orchestrator.v1.orchestrator_pb2_grpc import DiagnosticServiceStub
 from medmesh.recommendation.v1.recommendation_pb2 import (
@@ -91,6 +92,7 @@ class AsyncClient:
 
     async def diagnose(
         self,
+        case: DiagnosticCase | None = None,
         *,
         image: Image | Sequence[Image] | None = None,
         note: Note | None = None,
@@ -106,9 +108,10 @@ class AsyncClient:
 
         A branch that fails makes the diagnosis PARTIAL (`completeness`, `branches`) and raises nothing;
         Unavailable means that every branch failed. `heat_map` asks for each finding's map, `overlay` for a
-        PNG with the strongest one over the image. `max_treatments` is 1 to 100; 0: 10.
+        PNG with the strongest one over the image. `max_treatments` is 1 to 100; 0: 10. A `case` that is
+        ready made takes the place of all of them.
         """
-        case = requests.diagnostic_case(
+        case = case or requests.diagnostic_case(
             image=image,
             note=note,
             patient=patient,
@@ -124,6 +127,7 @@ class AsyncClient:
 
     def diagnose_stream(
         self,
+        case: DiagnosticCase | None = None,
         *,
         image: Image | Sequence[Image] | None = None,
         note: Note | None = None,
@@ -136,7 +140,7 @@ class AsyncClient:
         request_id: str | None = None,
     ) -> AsyncIterator[Branch | Diagnosis]:
         """As `diagnose`, with each branch as it ends, and the whole diagnosis as the last."""
-        case = requests.diagnostic_case(
+        case = case or requests.diagnostic_case(
             image=image,
             note=note,
             patient=patient,

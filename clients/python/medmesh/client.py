@@ -31,6 +31,7 @@ from medmesh.orchestrator.v1.orchestrator_pb2 import (
     DiagnoseResponse,
     DiagnoseStreamRequest,
     Diagnosis,
+    DiagnosticCase,
 )
 from medmesh.orchestrator.v1.orchestrator_pb2_grpc import DiagnosticServiceStub
 from medmesh.recommendation.v1.recommendation_pb2 import (
@@ -49,7 +50,7 @@ class Client:
     `url` is the orchestrator's `host:port`. What is left out comes from the environment (`MEDMESH_URL`,
     `MEDMESH_IMAGING_URL`, `MEDMESH_LANGUAGE_URL`, `MEDMESH_RECOMMENDATION_URL`, `MEDMESH_TOKEN`,
     `MEDMESH_TIMEOUT_S`, `MEDMESH_CLIENT_CA`, `MEDMESH_CLIENT_CERTIFICATE`, `MEDMESH_CLIENT_KEY`), else from
-    the defaults: this machine, ports 50050 to 50053. `tls=True` trusts the system's authorities.
+    the defaults: this machine, ports 50060 to 50063. `tls=True` trusts the system's authorities.
 
     Every call takes `timeout_s`, its deadline in seconds, and `request_id` (8 to 64 letters, digits, `.`, `_`
     or `-`), which is in every log line and span of the request; left out, a new one is made. Every call
@@ -102,6 +103,7 @@ class Client:
 
     def diagnose(
         self,
+        case: DiagnosticCase | None = None,
         *,
         image: Image | Sequence[Image] | None = None,
         note: Note | None = None,
@@ -117,9 +119,10 @@ class Client:
 
         A branch that fails makes the diagnosis PARTIAL (`completeness`, `branches`) and raises nothing;
         Unavailable means that every branch failed. `heat_map` asks for each finding's map, `overlay` for a
-        PNG with the strongest one over the image. `max_treatments` is 1 to 100; 0: 10.
+        PNG with the strongest one over the image. `max_treatments` is 1 to 100; 0: 10. A `case` that is
+        ready made takes the place of all of them.
         """
-        case = requests.diagnostic_case(
+        case = case or requests.diagnostic_case(
             image=image,
             note=note,
             patient=patient,
@@ -135,6 +138,7 @@ class Client:
 
     def diagnose_stream(
         self,
+        case: DiagnosticCase | None = None,
         *,
         image: Image | Sequence[Image] | None = None,
         note: Note | None = None,
@@ -147,7 +151,7 @@ class Client:
         request_id: str | None = None,
     ) -> Iterator[Branch | Diagnosis]:
         """As `diagnose`, with each branch as it ends, and the whole diagnosis as the last."""
-        case = requests.diagnostic_case(
+        case = case or requests.diagnostic_case(
             image=image,
             note=note,
             patient=patient,

@@ -16,10 +16,10 @@ DEFAULT_TIMEOUT_S = 30.0
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORTS: Mapping[str, int] = {
-    "orchestrator": 50050,
-    "imaging": 50051,
-    "language": 50052,
-    "recommendation": 50053,
+    "orchestrator": 50060,
+    "imaging": 50061,
+    "language": 50062,
+    "recommendation": 50063,
 }
 """Port of each service, where nothing else is said."""
 

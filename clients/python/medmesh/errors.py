@@ -178,7 +178,7 @@ def _own_sentence(error: grpc.RpcError, call: Call) -> str:
     """What to say where gRPC itself failed: its own text names sockets, not the way out."""
     code = error.code()
     if code is grpc.StatusCode.UNAVAILABLE:
-        return f"nothing answers at {call.target}: is the mesh running there, with TLS if you use TLS?"
+        return f"nothing answers at {call.target}, or only with other TLS settings"
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return f"{call.target} did not answer within {call.timeout_s:g} s"
     if code is grpc.StatusCode.UNIMPLEMENTED:

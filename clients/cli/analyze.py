@@ -1,0 +1,99 @@
+"""`medmesh image`, `medmesh note` and `medmesh treatments`: one service asked by itself."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from google.protobuf.json_format import MessageToJson
+from google.protobuf.message import Message
+from rich.console import RenderableType
+
+from clients.cli import inputs
+from clients.cli.failures import explained
+from clients.cli.show import image as show_image
+from clients.cli.show import marks
+from clients.cli.show import note as show_note
+from clients.cli.show import treatments as show_treatments
+from medmesh import Client
+
+
+def image(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A DICOM, PNG or JPEG file, at most 128 MiB.")],
+    body_part: inputs.BodyPart = None,
+    heat_map: Annotated[
+        Path | None, typer.Option("--heat-map", metavar="PNG", help="Save the image with its heat map there.")
+    ] = None,
+    as_json: inputs.Json = False,
+    url: inputs.ServiceUrl = None,
+    timeout: inputs.Timeout = 30.0,
+) -> None:
+    """Analyse one image, without the rest of the case.
+
+    Example:
+      medmesh image samples/chest_xray.dcm --heat-map heat.png
+    """
+    with explained(), Client(imaging=url, timeout_s=timeout) as client:
+        answer = client.analyze_image(file, body_part=body_part, overlay=heat_map is not None)
+        if heat_map:
+            heat_map.write_bytes(answer.overlay_png)
+            answer.overlay_png = b""
+            for finding in answer.findings:
+                finding.ClearField("heat_map")
+    _print(answer, [*show_image.image(answer), marks.provenance(answer.provenance)], as_json=as_json)
+
+
+def note(
+    text: Annotated[
+        str, typer.Argument(metavar="FILE|TEXT", help="A UTF-8 file, the text itself, or - for stdin.")
+    ],
+    as_json: inputs.Json = False,
+    url: inputs.ServiceUrl = None,
+    timeout: inputs.Timeout = 30.0,
+) -> None:
+    """Find the diseases and chemicals of a note, and what it asserts of each.
+
+    Example:
+      medmesh note "Fever and cough. No pleural effusion. His mother has asthma."
+    """
+    with explained(), Client(language=url, timeout_s=timeout) as client:
+        content = inputs.note_text(text)
+        answer = client.analyze_note(content)
+    colour = marks.console().color_system is not None
+    parts = [*show_note.note(content, answer, colour=colour), marks.provenance(answer.provenance)]
+    _print(answer, parts, as_json=as_json)
+
+
+def treatments(
+    patient: Annotated[
+        Path, typer.Argument(metavar="FILE", help="The patient's record: a FHIR R4 bundle as JSON.")
+    ],
+    max_treatments: inputs.MaxTreatments = 0,
+    as_json: inputs.Json = False,
+    url: inputs.ServiceUrl = None,
+    timeout: inputs.Timeout = 30.0,
+) -> None:
+    """Rank treatments for a patient's record.
+
+    Example:
+      medmesh treatments samples/patient.json --max-treatments 5
+    """
+    with explained(), Client(recommendation=url, timeout_s=timeout) as client:
+        answer = client.rank_treatments(patient, max_results=max_treatments)
+    parts = [*show_treatments.treatments(answer), marks.provenance(answer.provenance)]
+    _print(answer, parts, as_json=as_json)
+
+
+def _print(answer: Message, parts: list[RenderableType], *, as_json: bool) -> None:
+    if as_json:
+        text = MessageToJson(
+            answer,
+            preserving_proto_field_name=True,
+            always_print_fields_with_no_presence=True,
+            ensure_ascii=False,
+        )
+        sys.stdout.write(text + "\n")
+        return
+    marks.present(parts)

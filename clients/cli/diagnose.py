@@ -1,0 +1,207 @@
+"""`medmesh diagnose` and `medmesh replay`: one combined request, and the same one again against its
+receipt.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from google.protobuf.json_format import MessageToJson
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from clients.cli import inputs
+from clients.cli.failures import ExitCode, explained, fail
+from clients.cli.show import diagnosis as show
+from clients.cli.show import marks
+from medmesh import Client, receipt, requests
+from medmesh.orchestrator.v1 import orchestrator_pb2 as pb
+
+
+def diagnose(
+    image: inputs.Images = None,
+    note: inputs.NoteOption = None,
+    patient: inputs.Patient = None,
+    body_part: inputs.BodyPart = None,
+    max_treatments: inputs.MaxTreatments = 0,
+    as_json: inputs.Json = False,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", metavar="DIR", help="Save the answer as JSON, the receipt and the heat maps there."
+        ),
+    ] = None,
+    stream: Annotated[
+        bool, typer.Option("--stream", help="Tell on stderr of each branch as it ends.")
+    ] = False,
+    url: inputs.Url = None,
+    timeout: inputs.Timeout = 30.0,
+) -> None:
+    """Diagnose one case from images, a note, a patient's record, or any of them.
+
+    Examples:
+      medmesh diagnose --image samples/chest_xray.dcm --note samples/note.txt --patient samples/patient.json
+
+      medmesh diagnose --note "Fever and cough. No pleural effusion." --json | jq .assessments
+
+      medmesh diagnose --image ct.dcm --body-part head --output answer/ --stream
+    """
+    with explained(), inputs.client(url, timeout) as client:
+        text = inputs.note_text(note)
+        case = read_case(image, text, patient, body_part, max_treatments, overlay=output is not None)
+        answer = ask(client, case, tell=stream)
+        written = save(answer, output) if output else []
+        if as_json:
+            sys.stdout.write(as_machine_text(answer) + "\n")
+        else:
+            present(answer, text)
+            marks.present(Text(f"  saved {path}", style="dim") for path in written)
+    if answer.completeness != pb.COMPLETENESS_COMPLETE:
+        raise typer.Exit(ExitCode.PARTIAL)
+
+
+def replay(
+    receipt_file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RECEIPT", help="receipt.json or answer.json of `--output`, or a line of the log."
+        ),
+    ],
+    image: inputs.Images = None,
+    note: inputs.NoteOption = None,
+    patient: inputs.Patient = None,
+    body_part: inputs.BodyPart = None,
+    max_treatments: inputs.MaxTreatments = 0,
+    url: inputs.Url = None,
+    timeout: inputs.Timeout = 30.0,
+) -> None:
+    """Compute a case again and say what differs from its receipt: inputs, models, fusion, outputs. Exits 1 on
+    a difference.
+
+    Example:
+      medmesh replay answer/receipt.json --image chest.dcm --note note.txt --patient patient.json
+    """
+    with explained(), inputs.client(url, timeout) as client:
+        recorded = read_receipt(receipt_file)
+        case = read_case(image, inputs.note_text(note), patient, body_part, max_treatments, overlay=False)
+        answer = ask(client, case, tell=False)
+        differences = receipt.compare(recorded, case, answer)
+    title = f"{len(differences)} differ" if differences else "the same"
+    style = "bold red" if differences else "bold green"
+    parts: list[RenderableType] = [
+        marks.heading(f"Replay of {recorded.receipt_id}", title, style),
+        comparison(recorded, differences),
+    ]
+    if answer.completeness != pb.COMPLETENESS_COMPLETE:
+        parts.append(Text("  The second computation is PARTIAL: a branch did not answer.", style="yellow"))
+    marks.present(parts)
+    if differences:
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def read_case(
+    image: list[Path] | None,
+    note: str,
+    patient: Path | None,
+    body_part: str | None,
+    max_treatments: int,
+    *,
+    overlay: bool,
+) -> pb.DiagnosticCase:
+    """The case of the command line's inputs. Exits where there is none."""
+    if not image and not note and patient is None:
+        fail("there is nothing to diagnose: give --image, --note or --patient.", ExitCode.USAGE)
+    return requests.diagnostic_case(
+        image=image,
+        note=note or None,
+        patient=patient,
+        body_part=body_part,
+        overlay=overlay,
+        max_treatments=max_treatments,
+    )
+
+
+def ask(client: Client, case: pb.DiagnosticCase, *, tell: bool) -> pb.Diagnosis:
+    """Sends the case; with `tell` each branch is printed on stderr as it ends."""
+    if not tell:
+        return client.diagnose(case)
+    for event in client.diagnose_stream(case):
+        if isinstance(event, pb.Diagnosis):
+            return event
+        marks.present([show.branch(event)], sys.stderr)
+    return fail("the mesh ended the stream without an answer.", ExitCode.FAILED)
+
+
+def present(answer: pb.Diagnosis, note: str) -> None:
+    """Prints the answer for people."""
+    colour = marks.console().color_system is not None
+    marks.present(show.diagnosis(answer, note, colour=colour))
+
+
+def save(answer: pb.Diagnosis, folder: Path) -> list[Path]:
+    """Writes `answer.json`, `receipt.json`, and the heat map over each image as `heat-map-<index>.png`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written = [folder / "answer.json"]
+    written[0].write_text(as_machine_text(answer) + "\n", encoding="utf-8")
+    if answer.HasField("receipt"):
+        written.append(folder / "receipt.json")
+        written[-1].write_text(receipt.to_line(answer.receipt) + "\n", encoding="utf-8")
+    for result in answer.images:
+        if result.analysis.overlay_png:
+            written.append(folder / f"heat-map-{result.index}.png")
+            written[-1].write_bytes(result.analysis.overlay_png)
+    return written
+
+
+def as_machine_text(answer: pb.Diagnosis) -> str:
+    """The answer as ProtoJSON with every field, without pictures and maps, which `--output` saves."""
+    slim = pb.Diagnosis()
+    slim.CopyFrom(answer)
+    for result in slim.images:
+        result.analysis.overlay_png = b""
+        for finding in result.analysis.findings:
+            finding.ClearField("heat_map")
+    return MessageToJson(
+        slim, preserving_proto_field_name=True, always_print_fields_with_no_presence=True, ensure_ascii=False
+    )
+
+
+def read_receipt(path: Path) -> pb.EvidenceReceipt:
+    """The receipt in a file: alone, or inside of a saved answer. ValueError: there is none."""
+    try:
+        content: Any = json.loads(path.read_text(encoding="utf-8"))
+        found = content.get("receipt", content)
+        return receipt.from_line(json.dumps(found))
+    except (ValueError, AttributeError):
+        raise ValueError(f"{path} holds no receipt") from None
+
+
+def comparison(recorded: pb.EvidenceReceipt, differences: list[receipt.Difference]) -> Table:
+    """A line for each part of the receipt: the same, or what it was and what it is now."""
+    changed = {(d.kind, d.name): d for d in differences}
+    parts = [("input", digest.name) for digest in recorded.inputs]
+    parts += [("model", model.model_name) for model in recorded.models]
+    parts += [("fusion", "catalogue")]
+    parts += [("output", digest.name) for digest in recorded.outputs]
+    parts += [key for key in changed if key not in parts]
+    table = Table.grid(padding=(0, 2))
+    for _ in range(3):
+        table.add_column()
+    table.add_column(style="dim", overflow="fold")
+    for kind, name in parts:
+        difference = changed.get((kind, name))
+        state = Text("differs", style="bold red") if difference else Text("same", style="green")
+        table.add_row(f"  {kind}", name, state, _change(difference) if difference else "")
+    return table
+
+
+def _change(difference: receipt.Difference) -> str:
+    before, after = difference.recorded or "absent", difference.recomputed or "absent"
+    if difference.kind == "model":
+        return f"{before} → {after}"
+    return f"{marks.shortened(before, 13)} → {marks.shortened(after, 13)}"

@@ -1,0 +1,239 @@
+"""`medmesh doctor`: what is installed, healthy and reachable, and the way out of what is not."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import json
+import platform
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+import typer
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from clients.cli import inputs
+from clients.cli.failures import ExitCode, explained
+from clients.cli.show import marks
+from medmesh import MedmeshError
+
+PACKAGES = ("medmesh-client", "grpcio", "protobuf", "typer", "rich")
+SERVICE_PACKAGES = ("tritonclient", "pydicom", "pillow", "tokenizers", "numpy")
+TRITON_NOTE = (
+    "The embedded Triton (release 24.10) is for this machine only: it binds to loopback, because its release "
+    "has known holes: CVE-2025-23319, an out-of-bounds write in the Python backend (mended in 25.07), and "
+    "CVE-2026-24207, an authentication bypass (mended in 26.03). In production use NVIDIA's container, 26.07 "
+    "or later, and expose it to nobody but the services."
+)
+
+
+class Verdict(Enum):
+    """How a check ended: its mark and style."""
+
+    GOOD = ("✓", "green")
+    NOTED = ("·", "yellow")
+    """Nothing is wrong, but it is worth knowing: the mesh is not running."""
+    BAD = ("✗", "bold red")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check found."""
+
+    verdict: Verdict
+    subject: str
+    found: str
+    way_out: str = ""
+
+
+def doctor(url: inputs.Url = None, as_json: inputs.Json = False) -> None:
+    """Check this machine, the installation, the models and the mesh, and say what to do about what is wrong.
+
+    Exits 1 when something is wrong. That no mesh runs is no fault, unless --url or MEDMESH_URL names one.
+    """
+    sections: dict[str, Callable[[], Iterator[Finding]]] = {"Installation": installation}
+    if importlib.util.find_spec("services") is not None:
+        sections |= {"Embedded Triton": embedded_triton, "Models": models}
+    sections["Mesh"] = lambda: mesh(url)
+    with explained():
+        findings = {title: list(section()) for title, section in sections.items()}
+    if as_json:
+        plain = [
+            {
+                "section": title,
+                "verdict": f.verdict.name,
+                "subject": f.subject,
+                "found": f.found,
+                "way_out": f.way_out,
+            }
+            for title, section in findings.items()
+            for f in section
+        ]
+        sys.stdout.write(json.dumps(plain, indent=2, ensure_ascii=False) + "\n")
+    else:
+        for title, section in findings.items():
+            _present(title, section)
+        if "Embedded Triton" in findings:
+            marks.present([Padding(Text(TRITON_NOTE, style="dim"), (1, 2, 0, 2))])
+    if any(f.verdict is Verdict.BAD for section in findings.values() for f in section):
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def installation() -> Iterator[Finding]:
+    """Python and the packages of this environment."""
+    yield Finding(
+        Verdict.GOOD, "Python", f"{platform.python_version()} on {platform.system()} {platform.machine()}"
+    )
+    services = importlib.util.find_spec("services") is not None
+    for package in (*PACKAGES, *(SERVICE_PACKAGES if services else ())):
+        try:
+            yield Finding(Verdict.GOOD, package, importlib.metadata.version(package))
+        except importlib.metadata.PackageNotFoundError:
+            yield Finding(Verdict.BAD, package, "not installed", "Run `make venv`.")
+    if not services:
+        found = "not installed: `up` and `demo` need them, the other commands do not"
+        yield Finding(Verdict.NOTED, "services", found)
+
+
+def embedded_triton() -> Iterator[Finding]:
+    """Whether this machine and the environment `.venv-triton` can run the embedded Triton."""
+    from services import bootstrap
+    from services.triton.installation import Installation
+
+    try:
+        bootstrap.check_triton_machine()
+        yield Finding(Verdict.GOOD, "libpython", str(bootstrap.libpython_folder()))
+    except bootstrap.Missing as missing:
+        yield Finding(Verdict.BAD, "machine", str(missing))
+        return
+    environment = bootstrap.ENVIRONMENTS["triton"]
+    if not environment.path.is_dir():
+        yield Finding(Verdict.BAD, "environment", f"{environment.path} is missing", "Run `make venv`.")
+        return
+    try:
+        found = Installation.at(environment.path)
+    except bootstrap.Missing as missing:
+        yield Finding(Verdict.BAD, "environment", str(missing))
+        return
+    yield Finding(Verdict.GOOD, "tritonserver", _short(found.server))
+    for distribution in importlib.metadata.distributions(path=[str(found.site)]):
+        if distribution.metadata["Name"].lower() in {"numpy", "onnxruntime", "nvidia-pytriton"}:
+            yield Finding(Verdict.GOOD, distribution.metadata["Name"].lower(), distribution.version)
+
+
+def models() -> Iterator[Finding]:
+    """Whether each model's folder is whole and its weights are those of its card."""
+    import hashlib
+
+    from google.protobuf.json_format import Parse, ParseError
+
+    from medmesh.common.v1.model_card_pb2 import ModelCard
+    from services.bootstrap import Missing
+    from services.triton import repository
+    from services.triton.launcher import TritonSettings
+
+    folder = TritonSettings.from_environment().repository
+    names = repository.model_names(folder) if folder.is_dir() else []
+    if not names:
+        yield Finding(Verdict.BAD, "model repository", f"no model in {folder}", "Run `make models`.")
+    for name in names:
+        try:
+            repository.check(folder, [name])
+            card = Parse((folder / name / "metadata.json").read_text(encoding="utf-8"), ModelCard())
+        except Missing as missing:
+            yield Finding(Verdict.BAD, name, str(missing))
+            continue
+        except (OSError, ParseError):
+            yield Finding(
+                Verdict.BAD, name, "its card metadata.json cannot be read", "Export the model again."
+            )
+            continue
+        weights = repository.weights_path(folder / name / "config.pbtxt")
+        digest = hashlib.sha256(weights.read_bytes() if weights else b"").hexdigest()
+        if digest == card.weights_sha256:
+            yield Finding(Verdict.GOOD, name, f"{card.version}, weights {digest[:12]} as in its card")
+        else:
+            found = f"weights {digest[:12]}, its card says {card.weights_sha256[:12]}"
+            yield Finding(
+                Verdict.BAD, name, found, "It is not served: export it again, or restore both from git."
+            )
+
+
+def mesh(url: str | None) -> Iterator[Finding]:
+    """Whether each service of the mesh is reachable and healthy, and what the orchestrator says of the
+    models.
+    """
+    import os
+
+    named = bool(url or os.environ.get("MEDMESH_URL"))
+    with inputs.client(url, 5.0) as client:
+        targets = client.connection.targets
+        reachable = {service: _listens(target) for service, target in targets.items()}
+        if not any(reachable.values()) and not named:
+            yield Finding(
+                Verdict.NOTED,
+                "mesh",
+                "not running at the usual ports, which are free",
+                "Start it: `medmesh up`.",
+            )
+            return
+        for service, target in targets.items():
+            if not reachable[service]:
+                yield Finding(
+                    Verdict.BAD, service, f"nothing listens at {target}", "Start it, or correct its address."
+                )
+        if not reachable["orchestrator"]:
+            return
+        try:
+            inventory = client.models()
+        except MedmeshError as error:
+            yield Finding(
+                Verdict.BAD, "orchestrator", f"{targets['orchestrator']}: {error}", "Look into its log."
+            )
+            return
+    yield Finding(Verdict.GOOD, "orchestrator", targets["orchestrator"])
+    for service in ("imaging", "language", "recommendation"):
+        if service in inventory.unreachable_services:
+            yield Finding(
+                Verdict.BAD, service, "the orchestrator cannot reach it", "Start it, or see its log."
+            )
+        elif reachable[service]:
+            yield Finding(Verdict.GOOD, service, targets[service])
+    for model in inventory.models:
+        if not model.ready:
+            yield Finding(Verdict.BAD, model.name, model.reason or "not served", "Look into Triton's log.")
+    ready = sum(model.ready for model in inventory.models)
+    yield Finding(Verdict.GOOD, "models", f"{ready} of {len(inventory.models)} served")
+
+
+def _listens(target: str) -> bool:
+    host, port = target.rsplit(":", 1)
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=2.0):
+            return True
+    except OSError:
+        return False
+
+
+def _short(path: Path) -> str:
+    """The path from where the command runs, where that is shorter."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def _present(title: str, findings: list[Finding]) -> None:
+    bad = sum(f.verdict is Verdict.BAD for f in findings)
+    table = Table.grid(padding=(0, 1))
+    table.add_column()
+    table.add_column(min_width=18)
+    table.add_column(ratio=1, overflow="fold")
+    for one in findings:
+        mark, style = one.verdict.value
+        text = Text.assemble(one.found, (f"  {one.way_out}" if one.way_out else "", "bold"))
+        table.add_row(Text(f"  {mark}", style=style), Text(one.subject), text)
+    marks.present([marks.heading(title, f"{bad} wrong" if bad else "", "bold red"), table])

@@ -1,0 +1,51 @@
+"""The `medmesh` command: what it is made of. Each subcommand lives in the module that is named like it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+
+import typer
+
+from clients.cli import analyze, demo, diagnose, doctor, models, up
+from clients.cli.failures import EXIT_CODES_HELP
+
+app = typer.Typer(
+    name="medmesh",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog=EXIT_CODES_HELP,
+)
+
+
+@app.callback()
+def medmesh() -> None:
+    """Medical AI models behind one gRPC mesh. Research software: no answer is a diagnosis.
+
+    Start with `medmesh demo`, or with `medmesh up` and, in another shell, `medmesh diagnose --help`.
+    """
+
+
+def _add(command: Callable[..., None], *, exit_codes: bool = False) -> None:
+    """Adds a command: its docstring is its help, and the examples at the docstring's end keep their lines."""
+    said, _, examples = (inspect.getdoc(command) or "").partition("\n\nExample")
+    lines = [line for line in examples.splitlines()[1:] if line.strip()]
+    epilog = "\b\n" + "\n".join(["Examples:", *lines]) if lines else ""
+    app.command(help=said, epilog="\n\n".join([epilog, *([EXIT_CODES_HELP] if exit_codes else [])]))(command)
+
+
+_add(up.up)
+_add(demo.demo)
+_add(diagnose.diagnose, exit_codes=True)
+_add(diagnose.replay)
+_add(analyze.image)
+_add(analyze.note)
+_add(analyze.treatments)
+_add(models.models)
+_add(doctor.doctor)
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,184 @@
+"""The whole answer to a combined request for people. What a PARTIAL answer lacks is said where it would
+stand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+
+from rich.console import RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from clients.cli.show import marks
+from clients.cli.show.image import image
+from clients.cli.show.note import note
+from clients.cli.show.treatments import treatments
+from medmesh.common.v1.answer_pb2 import Provenance
+from medmesh.orchestrator.v1 import orchestrator_pb2 as pb
+
+MAX_ASSESSMENTS = 6
+"""The most probable ones; the others are counted."""
+MODALITIES: dict[int, str] = {
+    pb.MODALITY_PRIOR: "prior",
+    pb.MODALITY_IMAGE: "image",
+    pb.MODALITY_NOTE: "note",
+    pb.MODALITY_RECORD: "record",
+}
+STATES: dict[int, tuple[str, str]] = {
+    pb.Branch.STATE_NOT_REQUESTED: ("not asked for", "dim"),
+    pb.Branch.STATE_ANSWERED: ("answered", "green"),
+    pb.Branch.STATE_FAILED: ("FAILED", "bold red"),
+}
+
+
+def diagnosis(answer: pb.Diagnosis, note_text: str = "", *, colour: bool) -> Iterator[RenderableType]:
+    """Completeness and missing branches first, then findings, entities, treatments, assessment, and where it
+    all comes from.
+    """
+    complete = answer.completeness == pb.COMPLETENESS_COMPLETE
+    word = marks.enum_name(pb.Completeness, answer.completeness, "COMPLETENESS_").upper()
+    yield marks.heading("Diagnosis", word, "bold green" if complete else "bold yellow")
+    yield from _missing(answer.branches)
+    if answer.review_required:
+        yield Text("  A person must review this case before anything is made of it.", style="bold yellow")
+    for one in answer.notices:
+        yield marks.notice(one)
+    for result in answer.images:
+        yield from image(result.analysis, f"Image {result.index + 1}" if len(answer.images) > 1 else "Image")
+    if answer.HasField("note"):
+        yield from note(note_text, answer.note, colour=colour)
+    if answer.HasField("treatments"):
+        yield from treatments(answer.treatments)
+    yield from assessments(answer)
+    yield from _timings(answer)
+    yield from _origin(answer)
+    yield marks.heading("What this may be used for")
+    yield Padding(
+        Text(answer.intended_use or "Not stated by the mesh: take it as research only."), (0, 2, 0, 2)
+    )
+
+
+def branch(one: pb.Branch) -> Text:
+    """A branch on one line, for progress."""
+    word, style = STATES.get(one.state, ("unknown", "yellow"))
+    reason = f"  {one.message or one.reason}" if one.state == pb.Branch.STATE_FAILED else ""
+    return Text.assemble(f"  {one.name:<16}", (f"{word:<14}", style), f"{one.elapsed_ms:8.0f} ms", reason)
+
+
+def assessments(answer: pb.Diagnosis) -> Iterator[RenderableType]:
+    """Each condition's fused probability and interval, what each modality adds, and the answer without it."""
+    yield marks.heading("Assessment", "what each modality adds, in log-odds", "dim")
+    if not answer.assessments:
+        yield Text("  Nothing in the input bears on a condition that the mesh knows.")
+    for one in answer.assessments[:MAX_ASSESSMENTS]:
+        yield from _assessment(one)
+    further = len(answer.assessments) - MAX_ASSESSMENTS
+    if further > 0:
+        yield Text(
+            f"  {further} less probable conditions are left out here; --json has them all.", style="dim"
+        )
+    for disagreement in answer.disagreements:
+        yield Padding(
+            Text.assemble(
+                ("DISAGREEMENT ", "bold yellow"),
+                f"on {marks.concept_name(disagreement.condition).lower()}: ",
+                disagreement.message,
+            ),
+            (0, 2, 0, 2),
+        )
+
+
+def _assessment(one: pb.ConditionAssessment) -> Iterator[RenderableType]:
+    line = Table.grid(padding=(0, 2))
+    line.add_column(width=38)
+    line.add_column(justify="right", width=7)
+    line.add_column(width=18, style="dim")
+    line.add_column()
+    line.add_row(
+        Text("  " + marks.shortened(marks.concept_name(one.condition), 36), style="bold"),
+        Text(marks.percent(one.probability), style="bold"),
+        Text(f"{100 * one.probability_low:.0f}-{100 * one.probability_high:.0f} %"),
+        marks.bar(one.probability),
+    )
+    yield line
+    without = {left.modality: left.probability for left in one.leave_one_out}
+    for modality, group in groupby(
+        sorted(one.contributions, key=lambda c: c.modality), key=lambda c: c.modality
+    ):
+        yield from _modality(modality, list(group), without.get(modality))
+
+
+def _modality(
+    modality: int, contributions: list[pb.Contribution], without: float | None
+) -> Iterator[RenderableType]:
+    line = Table.grid(padding=(0, 2))
+    line.add_column(width=44, style="dim")
+    line.add_column(width=7, justify="right")
+    line.add_column(width=11, justify="right")
+    line.add_column(style="dim")
+    name = MODALITIES.get(modality, "other")
+    said = ", ".join(dict.fromkeys(marks.label_name(c.evidence) for c in contributions if c.evidence))
+    log_odds = sum(c.log_odds for c in contributions)
+    line.add_row(
+        Text(marks.shortened(f"    {name:<8}{said}", 44)),
+        Text(f"{log_odds:+.2f}", style="dim" if modality == pb.MODALITY_PRIOR else ""),
+        Text(
+            ""
+            if modality == pb.MODALITY_PRIOR
+            else f"{100 * sum(c.share for c in contributions):.0f} % share"
+        ),
+        Text("" if without is None else f"without it {marks.percent(without)}"),
+    )
+    yield line
+
+
+def _missing(branches: Iterable[pb.Branch]) -> Iterator[RenderableType]:
+    for one in branches:
+        if one.state == pb.Branch.STATE_FAILED:
+            said = " ".join(part for part in (one.message or one.reason, one.effect) if part)
+            yield Padding(Text.assemble((f"{one.name} is missing. ", "bold yellow"), said), (0, 2, 0, 2))
+
+
+def _timings(answer: pb.Diagnosis) -> Iterator[RenderableType]:
+    asked = [b for b in answer.branches if b.state != pb.Branch.STATE_NOT_REQUESTED]
+    yield marks.heading("Timings", f"{answer.elapsed_ms:.0f} ms in all", "dim")
+    longest = max((b.elapsed_ms for b in asked), default=0.0) or 1.0
+    table = Table.grid(padding=(0, 2))
+    table.add_column(min_width=18)
+    table.add_column()
+    table.add_column(justify="right")
+    table.add_column()
+    table.add_column(style="dim")
+    for one in asked:
+        word, style = STATES.get(one.state, ("unknown", "yellow"))
+        budget = f"of {one.budget_ms / 1000:.1f} s" if one.budget_ms else ""
+        elapsed = Text(f"{one.elapsed_ms:.0f} ms")
+        table.add_row(
+            Text(f"  {one.name}"),
+            Text(word, style=style),
+            elapsed,
+            marks.bar(one.elapsed_ms / longest),
+            budget,
+        )
+    yield table
+
+
+def _origin(answer: pb.Diagnosis) -> Iterator[RenderableType]:
+    yield marks.heading("Where it comes from")
+    models = list(answer.receipt.models) or _models(answer)
+    for model in models:
+        yield marks.provenance(model)
+    if not models:
+        yield Text("  No model took part.")
+    ids = {"request": answer.request_id, "receipt": answer.receipt.receipt_id}
+    yield Text("  " + " · ".join(f"{name} {value}" for name, value in ids.items() if value), style="dim")
+
+
+def _models(answer: pb.Diagnosis) -> list[Provenance]:
+    found = [result.analysis.provenance for result in answer.images]
+    found += [answer.note.provenance] if answer.HasField("note") else []
+    found += [answer.treatments.provenance] if answer.HasField("treatments") else []
+    return found

@@ -1,0 +1,76 @@
+"""An image's findings for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from clients.cli.show import marks
+from medmesh.imaging.v1.imaging_pb2 import BodyPart, ImageAnalysis, ImageGate
+
+
+def image(analysis: ImageAnalysis, title: str = "Image") -> Iterator[RenderableType]:
+    """Properties, gate, findings with their calibrated probabilities, prediction set, notices."""
+    yield marks.heading(title, "the model abstains" if analysis.abstained else "", "bold yellow")
+    yield Text("  " + " · ".join(_properties(analysis)), style="dim")
+    if analysis.HasField("gate") and not analysis.gate.accepted:
+        yield Text(f"  The image was not accepted: {_gate(analysis.gate)}.", style="yellow")
+    yield _findings(analysis)
+    if analysis.HasField("prediction_set"):
+        yield Text(f"  {_set(analysis)}")
+    for notice in analysis.notices:
+        yield marks.notice(notice)
+
+
+def _properties(analysis: ImageAnalysis) -> Iterator[str]:
+    properties = analysis.properties
+    yield f"{properties.format or 'unknown format'} {properties.width_px} x {properties.height_px} px"
+    if properties.photometric_interpretation:
+        yield properties.photometric_interpretation
+    if analysis.body_part:
+        yield "taken to show: " + marks.enum_name(BodyPart, analysis.body_part, "BODY_PART_")
+    if analysis.HasField("gate") and analysis.gate.accepted:
+        yield f"looks like {_kind(analysis.gate)} ({marks.percent(analysis.gate.probability)})"
+
+
+def _findings(analysis: ImageAnalysis) -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(min_width=24)
+    table.add_column(justify="right", min_width=7)
+    table.add_column()
+    table.add_column(style="dim")
+    for finding in analysis.findings:
+        style = "green" if finding.label == "normal" else "red"
+        table.add_row(
+            Text("  " + marks.label_name(finding.label)),
+            Text(marks.percent(finding.probability), style="bold"),
+            marks.bar(finding.probability, style=style),
+            Text(marks.concept_code(finding.concept)),
+        )
+    return table
+
+
+def _set(analysis: ImageAnalysis) -> str:
+    coverage = f"{100 * analysis.prediction_set.coverage:.0f} %"
+    labels = [marks.label_name(label) for label in analysis.prediction_set.labels]
+    if not labels:
+        return f"Unlike anything that the model was calibrated on: at {coverage} coverage no label fits."
+    return f"Cannot be ruled out at {coverage} coverage: {', '.join(labels)}."
+
+
+def _kind(gate: ImageGate) -> str:
+    names = {ImageGate.KIND_CHEST_XRAY: "a chest X-ray", ImageGate.KIND_HEAD_CT: "a head CT"}
+    return names.get(gate.kind, "neither a chest X-ray nor a head CT")
+
+
+def _gate(gate: ImageGate) -> str:
+    flaws = {
+        "upside down": gate.upside_down,
+        "inverted": gate.inverted,
+        "a photograph or screenshot": gate.photograph,
+    }
+    found = [flaw for flaw, there in flaws.items() if there]
+    return f"it looks like {_kind(gate)}" + (f", {' and '.join(found)}" if found else "")

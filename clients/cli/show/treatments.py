@@ -1,0 +1,75 @@
+"""Ranked treatments for people: what drives each, and what speaks against it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from clients.cli.show import marks
+from medmesh.recommendation.v1 import recommendation_pb2 as pb
+
+MAX_DRIVERS = 3
+ALERT_STYLES: dict[int, str] = {
+    pb.SafetyAlert.SEVERITY_CONTRAINDICATED: "bold red",
+    pb.SafetyAlert.SEVERITY_CAUTION: "yellow",
+}
+
+
+def treatments(answer: pb.RankTreatmentsResponse) -> Iterator[RenderableType]:
+    """Each treatment with its score, drivers and alerts; then what of the record the model does not know."""
+    yield marks.heading(
+        "Treatments", "how often patients with such a record were given them, not their benefit", "dim"
+    )
+    if not answer.recommendations:
+        yield Text("  None was ranked.")
+    for rank, one in enumerate(answer.recommendations, start=1):
+        yield from _treatment(rank, one)
+    if answer.unknown_conditions:
+        names = ", ".join(marks.concept_name(concept) for concept in answer.unknown_conditions)
+        yield Padding(
+            Text(f"Not known to the model, so without influence: {names}.", style="dim"), (0, 0, 0, 2)
+        )
+    for notice in answer.notices:
+        yield marks.notice(notice)
+
+
+def _treatment(rank: int, one: pb.Recommendation) -> Iterator[RenderableType]:
+    line = Table.grid(padding=(0, 2))
+    line.add_column(width=60)
+    line.add_column(justify="right", width=7)
+    line.add_column()
+    name = marks.shortened(marks.concept_name(one.treatment), 54)
+    line.add_row(
+        Text(f"  {rank:2d}. {name}", style="strike red" if one.contraindicated else "bold"),
+        Text(marks.percent(one.score)),
+        marks.bar(one.score, style="red" if one.contraindicated else "cyan"),
+    )
+    yield line
+    if one.drivers:
+        yield Padding(Text(f"because of {_drivers(one)}", style="dim"), (0, 0, 0, 6))
+    for alert in one.alerts:
+        yield Padding(_alert(alert), (0, 0, 0, 6))
+
+
+def _drivers(one: pb.Recommendation) -> str:
+    shown = [
+        f"{marks.concept_name(d.concept)} ({100 * d.contribution:+.1f})" for d in one.drivers[:MAX_DRIVERS]
+    ]
+    further = len(one.drivers) - MAX_DRIVERS
+    return ", ".join(shown) + (f" and {further} more" if further > 0 else "")
+
+
+def _alert(alert: pb.SafetyAlert) -> Text:
+    severity = marks.enum_name(pb.SafetyAlert.Severity, alert.severity, "SEVERITY_").upper()
+    kind = marks.enum_name(pb.SafetyAlert.Kind, alert.kind, "KIND_")
+    about = f"{kind}, {marks.concept_name(alert.trigger)}" if alert.HasField("trigger") else kind
+    source = f" [{alert.source}]" if alert.source else ""
+    return Text.assemble(
+        (f"{severity} ", ALERT_STYLES.get(alert.severity, "bold")),
+        f"({about}): {alert.explanation}",
+        (source, "dim"),
+    )

@@ -1,0 +1,101 @@
+"""`medmesh up`: Triton and the four services on this machine, until Ctrl-C."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from clients.cli.failures import ExitCode, fail
+from clients.cli.show import marks
+
+if TYPE_CHECKING:
+    from services.supervisor import Mesh, MeshSettings
+
+CHECK_INTERVAL_S = 1.0
+USUAL = {"orchestrator": "MEDMESH_URL", "imaging": "MEDMESH_IMAGING_URL"}
+USUAL |= {"language": "MEDMESH_LANGUAGE_URL", "recommendation": "MEDMESH_RECOMMENDATION_URL"}
+
+
+def up() -> None:
+    """Run the whole mesh on this machine: Triton and the four services. Ctrl-C stops all of it.
+
+    The ports are those of `.env` and of the MEDMESH_*_PORT variables (0: a free one). MEDMESH_TRITON_URL
+    names another Triton, which is then used instead of the embedded one. Logs lie in `.medmesh/run`. The
+    embedded Triton is for one machine only: `medmesh doctor` says why.
+
+    Example:
+      medmesh up
+    """
+    from services.supervisor import MeshSettings
+
+    ended = threading.Event()
+    with running(MeshSettings.from_environment()) as mesh, _until_signalled(ended):
+        _present(mesh.addresses)
+        while not ended.wait(CHECK_INTERVAL_S):
+            mesh.check()
+        marks.console().print("stopping")
+
+
+@contextmanager
+def running(settings: MeshSettings) -> Iterator[Mesh]:
+    """The mesh, healthy; stopped at the end of the block. Its failures end the command with their
+    sentence.
+    """
+    from services.bootstrap import Missing
+    from services.chassis.settings import SettingsError
+    from services.supervisor import Mesh, MeshError, TritonError
+
+    console = marks.console()
+
+    def say(line: object) -> None:
+        console.print(Text(str(line), style="dim"))
+
+    try:
+        mesh = Mesh.start(settings, say)
+        try:
+            yield mesh
+        finally:
+            mesh.stop(say)
+    except KeyboardInterrupt:
+        fail("stopped before it was ready.", ExitCode.FAILED)
+    except (Missing, MeshError, TritonError, SettingsError) as error:
+        fail(str(error), ExitCode.FAILED)
+
+
+@contextmanager
+def _until_signalled(ended: threading.Event) -> Iterator[None]:
+    """Sets `ended` on Ctrl-C and on SIGTERM, so that the block ends in order."""
+    previous = {
+        number: signal.signal(number, lambda *_: ended.set()) for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _present(addresses: dict[str, str]) -> None:
+    from medmesh.connection import resolve
+
+    table = Table.grid(padding=(0, 2))
+    for name, address in addresses.items():
+        table.add_row(f"  {name}", Text(address, style="bold"))
+    parts: list[RenderableType] = [marks.heading("medmesh is up", "Ctrl-C stops it", "dim"), table]
+    expected = resolve(
+        None, imaging=None, language=None, recommendation=None, token=None, tls=None, timeout_s=None
+    ).targets
+    for name, variable in USUAL.items():
+        if addresses[name] != expected[name]:
+            parts.append(Text(f"  export {variable}={addresses[name]}"))
+    parts.append(
+        Text("  Try: medmesh diagnose --image samples/chest_xray.dcm --note samples/note.txt", style="dim")
+    )
+    marks.present(parts)

@@ -1,0 +1,299 @@
+"""The command from the outside: what it sends, prints, saves and exits with, against a fake mesh."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from google.rpc.error_details_pb2 import BadRequest
+from typer.testing import CliRunner
+
+from clients.cli.main import app
+from medmesh import receipt
+from medmesh.common.v1 import catalog_pb2
+from medmesh.imaging.v1 import imaging_pb2
+from medmesh.language.v1 import language_pb2
+from medmesh.orchestrator.v1 import orchestrator_pb2 as pb
+from medmesh.recommendation.v1 import recommendation_pb2
+from tests.clients.fake_mesh import error_info, stored
+
+NOTE = "Fever. No effusion. Mother has asthma."
+
+
+@pytest.fixture
+def run(mesh, monkeypatch):
+    """Runs the command; every service is the fake mesh."""
+    for name in ("URL", "IMAGING_URL", "LANGUAGE_URL", "RECOMMENDATION_URL"):
+        monkeypatch.setenv(f"MEDMESH_{name}", mesh.target)
+
+    def run(*arguments):
+        return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+    return run
+
+
+@pytest.fixture
+def files(tmp_path):
+    image, note, patient = tmp_path / "a.dcm", tmp_path / "note.txt", tmp_path / "p.json"
+    image.write_bytes(b"dicom")
+    note.write_text(NOTE, encoding="utf-8")
+    patient.write_text("{}", encoding="utf-8")
+    return image, note, patient
+
+
+@pytest.fixture
+def answer(mesh):
+    diagnosis = stored("diagnosis", pb.Diagnosis)
+    mesh.answers["Diagnose"] = mesh.answers["DiagnoseStream"] = pb.DiagnoseResponse(diagnosis=diagnosis)
+    return mesh.answers["Diagnose"].diagnosis
+
+
+def test_diagnose_sends_the_files_and_prints_for_people(run, mesh, files, answer):
+    image, note, patient = files
+    result = run("diagnose", "--image", image, "--note", note, "--patient", patient, "--max-treatments", 3)
+    assert result.exit_code == 0, result.output
+    case = mesh.last.request.case
+    assert case.images[0].image == b"dicom"
+    assert not case.images[0].options.include_overlay
+    assert case.note == NOTE
+    assert case.patient.fhir_bundle == b"{}"
+    assert case.max_treatment_count == 3
+    assert "[effusion: absent]" in result.stdout
+    assert "not for diagnosis or treatment" in result.stdout
+    assert "\x1b[" not in result.stdout
+
+
+def test_json_is_the_whole_answer_without_pictures(run, answer):
+    result = run("diagnose", "--note", NOTE, "--json")
+    found = json.loads(result.stdout)
+    assert found["completeness"] == "COMPLETENESS_COMPLETE"
+    assert found["assessments"][0]["condition"]["code"] == "233604007"
+    assert found["note"]["entities"][0]["start_offset"] == 0  # fields at their default are there too
+    assert not found["images"][0]["analysis"]["overlay_png"]
+
+
+def test_output_saves_answer_receipt_and_heat_map(run, mesh, files, answer, tmp_path):
+    folder = tmp_path / "new" / "folder"
+    result = run("diagnose", "--image", files[0], "--output", folder)
+    assert mesh.last.request.case.images[0].options.include_overlay
+    assert (folder / "heat-map-0.png").read_bytes() == b"\x89PNG overlay"
+    assert json.loads((folder / "answer.json").read_text())["request_id"] == answer.request_id
+    assert receipt.from_line((folder / "receipt.json").read_text()) == answer.receipt
+    assert "heat-map-0.png" in result.stdout.replace("\n", "")
+
+
+def test_partial_prints_what_there_is_and_exits_6(run, answer):
+    answer.completeness = pb.COMPLETENESS_PARTIAL
+    answer.branches[1].state = pb.Branch.STATE_FAILED
+    answer.branches[1].message = "The language service does not answer."
+    answer.ClearField("note")
+    result = run("diagnose", "--note", NOTE)
+    assert result.exit_code == 6
+    assert "language is missing" in result.stdout
+
+
+def test_stream_tells_of_each_branch_on_stderr(run, mesh, answer):
+    result = run("diagnose", "--note", NOTE, "--stream", "--json")
+    assert mesh.last.method == "DiagnoseStream"
+    assert [line.split()[0] for line in result.stderr.splitlines()] == [
+        "imaging",
+        "language",
+        "record",
+        "recommendation",
+    ]
+    json.loads(result.stdout)
+
+
+def test_a_note_from_stdin(mesh, run, answer):
+    result = CliRunner().invoke(app, ["diagnose", "--note", "-", "--json"], input="Cough.\n")
+    assert result.exit_code == 0
+    assert mesh.last.request.case.note == "Cough.\n"
+
+
+def test_nothing_to_diagnose_is_a_usage_error(run):
+    result = run("diagnose")
+    assert result.exit_code == 2
+    assert "give --image, --note or --patient" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--image", "missing.dcm"], "missing.dcm: No such file or directory"),
+        (["--patient", "missing.json"], "missing.json: No such file or directory"),
+        (["--note", "notes/missing.txt"], "no such file"),
+        (["--note", "x y", "--url", "nonsense"], "must be host:port"),
+        (["--note", "x y", "--image", "a.png", "--body-part", "elbow"], "chest, head"),
+    ],
+)
+def test_input_that_cannot_be_read_is_one_sentence(run, mesh, arguments, said, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.png").write_bytes(b"png")
+    result = run("diagnose", *arguments)
+    assert result.exit_code == 3
+    assert said in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert not mesh.seen
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "code"),
+    [
+        ("INVALID_ARGUMENT", "INPUT_MALFORMED", 3),
+        ("UNAVAILABLE", "UPSTREAM_UNAVAILABLE", 4),
+        ("RESOURCE_EXHAUSTED", "OVERLOADED", 4),
+        ("DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED", 4),
+        ("UNAUTHENTICATED", "UNAUTHENTICATED", 5),
+        ("PERMISSION_DENIED", "PERMISSION_DENIED", 5),
+        ("INTERNAL", "INTERNAL", 1),
+    ],
+)
+def test_each_failure_has_its_exit_code_and_one_sentence(run, mesh, status, reason, code):
+    mesh.fail("Diagnose", status, "The sentence.", error_info(reason))
+    result = run("diagnose", "--note", NOTE)
+    assert result.exit_code == code
+    assert re.fullmatch(r"medmesh: The sentence\. \(request [0-9a-f]{32}\).*\n", result.stderr)
+
+
+def test_refused_input_names_its_field(run, mesh):
+    bad = BadRequest(
+        field_violations=[BadRequest.FieldViolation(field="case.note", description="must be text")]
+    )
+    mesh.fail("Diagnose", "INVALID_ARGUMENT", "An input cannot be read.", error_info("INPUT_MALFORMED"), bad)
+    assert "medmesh: case.note: must be text." in run("diagnose", "--note", NOTE).stderr
+
+
+def test_no_mesh_says_how_to_start_one(run):
+    result = run("diagnose", "--note", NOTE, "--url", "127.0.0.1:1")
+    assert result.exit_code == 4
+    assert "nothing answers at 127.0.0.1:1" in result.stderr
+    assert "medmesh up" in result.stderr
+
+
+def sealed(answer: pb.Diagnosis, case: pb.DiagnosticCase) -> None:
+    salt = answer.receipt.salt
+    answer.receipt.inputs.extend(receipt.input_digests(case, salt))
+    answer.receipt.outputs.extend(receipt.output_digests(answer, salt))
+
+
+def test_replay_of_the_same_is_the_same(run, files, answer, tmp_path):
+    image, note, _ = files
+    sealed(answer, pb.DiagnosticCase(images=[pb.ImageInput(image=b"dicom")], note=NOTE))
+    run("diagnose", "--image", image, "--note", note, "--output", tmp_path / "out")
+    for stored_in in ("receipt.json", "answer.json"):
+        result = run("replay", tmp_path / "out" / stored_in, "--image", image, "--note", note)
+        assert result.exit_code == 0, result.output
+        assert "the same" in result.stdout
+        assert "differs" not in result.stdout
+
+
+def test_replay_says_what_differs_and_exits_1(run, files, answer, tmp_path):
+    image, note, _ = files
+    sealed(answer, pb.DiagnosticCase(images=[pb.ImageInput(image=b"dicom")], note=NOTE))
+    run("diagnose", "--image", image, "--note", note, "--output", tmp_path / "out")
+    answer.receipt.models[0].weights_sha256 = "f" * 64
+    answer.images[0].analysis.findings[0].probability = 0.5
+    result = run("replay", tmp_path / "out" / "receipt.json", "--image", image, "--note", NOTE + "!")
+    assert result.exit_code == 1
+    differing = {tuple(line.split()[:2]) for line in result.stdout.splitlines() if " differs" in line}
+    assert differing == {("input", "note"), ("model", "chest_xray"), ("output", "imaging[0]")}
+
+
+def test_replay_of_what_is_no_receipt_is_one_sentence(run, tmp_path):
+    (tmp_path / "x.json").write_text("[1, 2]")
+    result = run("replay", tmp_path / "x.json", "--note", NOTE)
+    assert result.exit_code == 3
+    assert "holds no receipt" in result.stderr
+
+
+def test_models_lists_and_exits_1_when_one_is_not_served(run, mesh):
+    served = catalog_pb2.ModelSummary(name="chest_xray", ready=True)
+    mesh.answers["ListModels"] = catalog_pb2.ListModelsResponse(models=[served])
+    assert run("models").exit_code == 0
+    mesh.answers["ListModels"].models.add(name="head_ct", reason="No weights.")
+    result = run("models")
+    assert result.exit_code == 1
+    assert "No weights." in result.stdout
+
+
+def test_models_shows_a_card_and_tells_of_an_unknown_name(run, mesh):
+    mesh.answers["GetModelCard"] = catalog_pb2.GetModelCardResponse(
+        card={"name": "chest_xray", "summary": "Reads."}
+    )
+    assert "Reads." in run("models", "chest_xray").stdout
+    assert json.loads(run("models", "chest_xray", "--json").stdout)["name"] == "chest_xray"
+    mesh.fail("GetModelCard", "NOT_FOUND", "No model has this name.", error_info("MODEL_UNKNOWN"))
+    result = run("models", "x")
+    assert result.exit_code == 3
+    assert "`medmesh models` lists the names" in result.stderr
+
+
+def test_image_note_and_treatments_ask_one_service(run, mesh, files, tmp_path):
+    image, note, patient = files
+    whole = stored("diagnosis", pb.Diagnosis)
+    mesh.answers["AnalyzeImage"] = imaging_pb2.AnalyzeImageResponse(analysis=whole.images[0].analysis)
+    mesh.answers["AnalyzeNote"] = language_pb2.AnalyzeNoteResponse.FromString(whole.note.SerializeToString())
+    mesh.answers["RankTreatments"] = recommendation_pb2.RankTreatmentsResponse.FromString(
+        whole.treatments.SerializeToString()
+    )
+    assert "bacterial pneumonia" in run("image", image, "--heat-map", tmp_path / "heat.png").stdout
+    assert (tmp_path / "heat.png").read_bytes() == b"\x89PNG overlay"
+    assert "[asthma: family]" in run("note", note).stdout
+    assert "CONTRAINDICATED" in run("treatments", patient).stdout
+    assert json.loads(run("note", note, "--json").stdout)["entities"][1]["assertion"] == "ASSERTION_ABSENT"
+
+
+def test_every_command_teaches_with_an_example():
+    for command in ("up", "demo", "diagnose", "replay", "image", "note", "treatments"):
+        assert f"medmesh {command}" in CliRunner().invoke(app, [command, "--help"]).stdout
+    assert "6  the diagnosis is PARTIAL" in CliRunner().invoke(app, ["--help"]).stdout
+
+
+def test_doctor_tells_what_is_wrong_with_a_named_mesh(run, mesh):
+    mesh.answers["ListModels"] = catalog_pb2.ListModelsResponse(
+        models=[{"name": "chest_xray", "reason": "Its weights do not match its card."}],
+        unreachable_services=["language"],
+    )
+    result = run("doctor", "--json")
+    findings = {(f["section"], f["subject"]): f for f in json.loads(result.stdout)}
+    assert result.exit_code == 1
+    assert findings["Mesh", "orchestrator"]["verdict"] == "GOOD"
+    assert findings["Mesh", "language"]["verdict"] == "BAD"
+    assert findings["Mesh", "chest_xray"]["found"] == "Its weights do not match its card."
+    assert findings["Installation", "medmesh-client"]["verdict"] == "GOOD"
+
+
+def test_doctor_says_why_the_embedded_triton_stays_on_one_machine(run):
+    text = " ".join(run("doctor").stdout.split())
+    assert "CVE-2025-23319" in text
+    assert "CVE-2026-24207" in text
+
+
+def test_doctor_finds_weights_that_do_not_match_their_card(tmp_path, monkeypatch):
+    model = tmp_path / "chest_xray"
+    (model / "1").mkdir(parents=True)
+    (model / "config.pbtxt").write_text('name: "chest_xray"\n')
+    (model / "1" / "model.onnx").write_bytes(b"weights")
+    (model / "metadata.json").write_text(json.dumps({"name": "chest_xray", "weights_sha256": "0" * 64}))
+    monkeypatch.setenv("MEDMESH_TRITON_REPOSITORY", str(tmp_path))
+    findings = json.loads(CliRunner().invoke(app, ["doctor", "--json"]).stdout)
+    [found] = [f for f in findings if f["section"] == "Models"]
+    assert found["verdict"] == "BAD"
+    assert "its card says 000000000000" in found["found"]
+    assert "export it again" in found["way_out"]
+
+
+def test_the_client_commands_need_nothing_of_the_services():
+    """`diagnose`, `models` and `replay` run where only medmesh-client, typer and rich are installed."""
+    import subprocess
+    import sys
+
+    code = (
+        "import sys, clients.cli.main; "
+        "print({m.split('.')[0] for m in sys.modules} & {'services', 'numpy', 'pydicom', 'tritonclient', 'PIL'})"
+    )
+    root = Path(__file__).resolve().parents[2]
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=root, check=True)
+    assert found.stdout.strip() == "set()"

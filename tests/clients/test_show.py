@@ -1,0 +1,196 @@
+"""What people read: goldens of the views, and that no answer, however empty, breaks one."""
+
+from __future__ import annotations
+
+import io
+import re
+
+import pytest
+
+from clients.cli.show import diagnosis, image, marks, models, note, treatments
+from medmesh.common.v1.answer_pb2 import Notice
+from medmesh.common.v1.catalog_pb2 import ListModelsResponse, ModelSummary
+from medmesh.common.v1.model_card_pb2 import Change, Dataset, Metric, ModelCard, TensorContract
+from medmesh.imaging.v1 import imaging_pb2
+from medmesh.language.v1 import language_pb2
+from medmesh.orchestrator.v1 import orchestrator_pb2 as pb
+from tests.clients.fake_mesh import stored
+from tests.clients.golden import assert_golden
+
+NOTE = "Fever. No effusion. Mother has asthma.\n"
+
+
+def text_of(parts) -> str:
+    out = io.StringIO()
+    marks.present(parts, out)
+    return out.getvalue()
+
+
+def partial() -> pb.Diagnosis:
+    answer = stored("diagnosis", pb.Diagnosis)
+    answer.completeness = pb.COMPLETENESS_PARTIAL
+    answer.ClearField("note")
+    for one in answer.assessments:
+        kept = [c for c in one.contributions if c.modality != pb.MODALITY_NOTE]
+        del one.contributions[:]
+        one.contributions.extend(kept)
+    language = answer.branches[1]
+    language.state = pb.Branch.STATE_FAILED
+    language.reason = "UPSTREAM_UNAVAILABLE"
+    language.message = (
+        "The language service does not answer: start it or correct its address, then ask again."
+    )
+    language.effect = "The intervals are wider by all that the note could have added."
+    return answer
+
+
+def test_a_whole_diagnosis_reads_well():
+    assert_golden(
+        "diagnosis", text_of(diagnosis.diagnosis(stored("diagnosis", pb.Diagnosis), NOTE, colour=False))
+    )
+
+
+def test_a_partial_diagnosis_names_what_is_missing_and_what_that_does():
+    text = text_of(diagnosis.diagnosis(partial(), NOTE, colour=False))
+    assert_golden("diagnosis_partial", text)
+    flat = " ".join(text.split())
+    assert "language is missing. The language service does not answer" in flat
+    assert "The intervals are wider by all that the note could have added." in flat
+
+
+def test_an_empty_answer_breaks_no_view():
+    assert "Not stated by the mesh" in text_of(diagnosis.diagnosis(pb.Diagnosis(), "", colour=False))
+    text_of(image.image(imaging_pb2.ImageAnalysis()))
+    text_of(note.note("", language_pb2.AnalyzeNoteResponse(), colour=False))
+    text_of(treatments.treatments(pb.Diagnosis().treatments))
+    text_of(models.inventory(ListModelsResponse()))
+    text_of(models.card(ModelCard()))
+
+
+def test_values_of_a_newer_contract_break_no_view():
+    answer = stored("diagnosis", pb.Diagnosis)
+    answer.completeness = 99
+    answer.branches[0].state = 99
+    answer.note.entities[0].assertion = 99
+    answer.treatments.recommendations[0].alerts[0].severity = 99
+    answer.assessments[0].contributions[1].modality = 99
+    assert "99" in text_of(diagnosis.diagnosis(answer, NOTE, colour=False))
+
+
+def test_no_line_is_wider_than_100_columns():
+    text = text_of(diagnosis.diagnosis(stored("diagnosis", pb.Diagnosis), NOTE, colour=False))
+    assert max(len(line) for line in text.splitlines()) <= 100
+
+
+def test_content_is_never_read_as_markup():
+    """A note may hold brackets; a display may too."""
+    answer = language_pb2.AnalyzeNoteResponse(notices=[Notice(reason="R", message="[red]said[/red]")])
+    text = text_of(note.note("BP [bold]120[/bold] :smile:", answer, colour=False))
+    assert "BP [bold]120[/bold] :smile:" in text
+    assert "[red]said[/red]" in text
+
+
+def test_offsets_are_code_points():
+    text = "Größe 🙂 fever"
+    entity = language_pb2.Entity(start_offset=8, end_offset=13, assertion=language_pb2.ASSERTION_PRESENT)
+    shown = note.marked(text, language_pb2.AnalyzeNoteResponse(entities=[entity]), colour=False)
+    assert shown.plain == "Größe 🙂 [fever: present]"
+
+
+def test_offsets_beyond_the_note_are_left_out():
+    entity = language_pb2.Entity(start_offset=2, end_offset=99)
+    assert (
+        note.marked("short", language_pb2.AnalyzeNoteResponse(entities=[entity]), colour=False).plain
+        == "short"
+    )
+
+
+def test_colour_only_where_asked_for():
+    answer = stored("diagnosis", pb.Diagnosis)
+    assert "\x1b[" not in text_of(diagnosis.diagnosis(answer, NOTE, colour=False))
+    assert note.marked(NOTE, answer.note, colour=True).plain == NOTE.rstrip("\n")
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(0.0, "0.0 %"), (0.0004, "<0.1 %"), (0.5, "50.0 %"), (0.9997, ">99.9 %"), (1.0, "100.0 %")],
+)
+def test_what_is_not_certain_never_looks_certain(value, shown):
+    assert marks.percent(value) == shown
+
+
+@pytest.mark.parametrize("share", [-1.0, 0.0, 0.03, 0.5, 0.999, 1.0, 7.0])
+def test_a_bar_is_always_as_wide(share):
+    assert len(marks.bar(share).plain) == marks.BAR_CELLS
+
+
+def test_the_inventory_says_what_is_not_served_and_why():
+    answer = ListModelsResponse(
+        models=[
+            ModelSummary(
+                name="chest_xray", service="imaging", version="1.0.0", summary="Reads X-rays.", ready=True
+            ),
+            ModelSummary(
+                name="head_ct", service="imaging", version="1.0.0", summary="Reads CT.", reason="No weights."
+            ),
+        ],
+        unreachable_services=["language"],
+    )
+    assert_golden("models", text_of(models.inventory(answer)))
+
+
+def test_a_card_says_everything():
+    card = ModelCard(
+        name="chest_xray",
+        version="1.2.0",
+        summary="Tells normal, bacterial and viral pneumonia apart on chest X-rays of children.",
+        intended_use="Research only. Not for diagnosis.",
+        architecture="ResNet, 2.8 M parameters, trained from scratch.",
+        labels=["normal", "bacterial_pneumonia", "viral_pneumonia"],
+        datasets=[
+            Dataset(
+                name="Kermany 2018",
+                source="Mendeley Data",
+                licence="CC-BY-4.0",
+                population="Children of 1 to 5 years",
+            )
+        ],
+        metrics=[
+            Metric(
+                name="auroc_normal_vs_pneumonia",
+                value=0.987,
+                ci_low=0.981,
+                ci_high=0.992,
+                case_count=517,
+                measured_on="Kermany 2018, val",
+                published="0.968, Kermany 2018",
+            ),
+            Metric(
+                name="ece",
+                value=0.021,
+                case_count=517,
+                measured_on="Kermany 2018, val",
+                subgroup="sex=female",
+            ),
+        ],
+        calibration="Temperature 1.3, fitted on a calibration split.",
+        limitations=["Children of one hospital.", "Frontal views only."],
+        inputs=[
+            TensorContract(name="image", datatype="UINT8", shape=[1, -1, 224], description="Grey values.")
+        ],
+        outputs=[TensorContract(name="logits", datatype="FP32", shape=[3], description="Unscaled.")],
+        weights_sha256="ab" * 32,
+        precision="int8",
+        preprocessing_version="chest-xray/1",
+        licence="CC-BY-4.0",
+        reproduce="make train MODEL=chest_xray, seed 7",
+        changelog=[
+            Change(version="1.2.0", description="Better."),
+            Change(version="1.0.0", description="First."),
+        ],
+    )
+    text = text_of(models.card(card))
+    assert_golden("card", text)
+    words = re.sub(r"\s+", " ", text)
+    for said in (card.summary, card.intended_use, *card.limitations, card.calibration, card.reproduce):
+        assert said in words
