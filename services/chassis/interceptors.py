@@ -32,6 +32,8 @@ INFRASTRUCTURE = ("/grpc.health.v1.", "/grpc.reflection.")
 _HUGE_S = 10 * 365 * 86400.0
 _ANSWER_MARGIN_SHARE = 0.05
 _ANSWER_MARGIN_S = 0.1
+_ROUNDING_SHARE = 0.01
+"""gRPC rounds a deadline up by as much on its way: 14.93 s arrive as 15 s, when the caller has left already."""
 
 
 class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpcio has no types
@@ -165,7 +167,7 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # g
         """Time for a request: its caller's deadline less a margin for the way back, or the default."""
         if asked_s is None or asked_s > _HUGE_S:
             return self._default_deadline_s
-        margin_s = min(_ANSWER_MARGIN_SHARE * asked_s, _ANSWER_MARGIN_S)
+        margin_s = min(_ANSWER_MARGIN_SHARE * asked_s, _ANSWER_MARGIN_S) + _ROUNDING_SHARE * asked_s
         return min(asked_s - margin_s, self._maximum_deadline_s)
 
     def _report(self, current: Request, outcome: _Outcome, elapsed_ms: float) -> None:
