@@ -1,0 +1,1 @@
+"""The orchestrator: fans one diagnostic case out to the services and fuses what comes back."""

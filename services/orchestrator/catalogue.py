@@ -1,0 +1,247 @@
+"""The written catalogue of conditions and the reliabilities: what bears on what, and how far it is trusted.
+
+Both are data (`catalogue.toml`, `reliability.toml`), read once at start; docs/fusion.md says how they count.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+SNOMED = "http://snomed.info/sct"
+ICD10CM = "http://hl7.org/fhir/sid/icd-10-cm"
+NORMAL = "normal"
+"""The label of every image model that stands for the absence of a finding."""
+FOLDER = Path(__file__).resolve().parent
+
+Code = tuple[str, str]
+"""FHIR URI of the code system, and the code within it."""
+
+
+@dataclass(frozen=True)
+class Naming:
+    """How a concept is recognised."""
+
+    display: str
+    snomed: frozenset[str]
+    """Its code, and the codes of narrower concepts that count as it."""
+    icd10cm: tuple[str, ...]
+    """Categories without dots: a code counts when it begins with one of them."""
+    synonyms: frozenset[str]
+    """Lower case."""
+
+    def names(self, codes: Iterable[Code], text: str) -> bool:
+        """Whether one of the codes, or else the words themselves, mean this concept."""
+        return any(self._has(code) for code in codes) or normalise(text) in self.synonyms
+
+    def _has(self, code: Code) -> bool:
+        system, value = code
+        if system == SNOMED:
+            return value in self.snomed
+        return system == ICD10CM and value.replace(".", "").upper().startswith(self.icd10cm)
+
+
+@dataclass(frozen=True)
+class ImageLabels:
+    """Labels of an image model whose summed probability is that of the condition."""
+
+    model: str
+    labels: frozenset[str]
+    metric: str
+    """Metric of the model card that says how well the labels are told from the rest."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A sign or symptom that bears on a condition."""
+
+    naming: Naming
+    present: float
+    """Likelihood ratio when the note states it."""
+    absent: float | None
+    """Likelihood ratio when the note denies it; None: not known."""
+    source: str
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One condition of the catalogue."""
+
+    key: str
+    code: str
+    """SNOMED CT."""
+    naming: Naming
+    chronic: bool
+    broader: str
+    """Key of the condition that this one is a kind of; empty: none."""
+    prior: float
+    """Probability before any evidence, in (0, 1)."""
+    setting: str
+    """Where the prior holds."""
+    prior_source: str
+    images: tuple[ImageLabels, ...]
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True)
+class ImageReliability:
+    """How far an image model is trusted."""
+
+    age_years: tuple[int, int] | None
+    """Youngest and oldest patient that it was trained on; None: not known."""
+    outside_factor: float
+    share: Mapping[str, float]
+    """Share of each label in the data that its probabilities are calibrated to."""
+    held_out_count: Mapping[str, int]
+    """Unseen cases of each label that its figures stand on."""
+    auroc: Mapping[str, float]
+    """By metric of the model card."""
+    source: str
+
+
+@dataclass(frozen=True)
+class StatementReliability:
+    """What a statement of the note or the record is worth, and how often it is right."""
+
+    rate_if_ill: float
+    """How often it is made of patients who have the condition."""
+    rate_if_well: float
+    """How often it is made of patients who have not."""
+    precision: float
+    """How often it is what it seems: the reliability."""
+    source: str
+
+
+class Catalogue:
+    """The conditions by key, and the reliabilities of the sources."""
+
+    def __init__(
+        self,
+        conditions: Iterable[Condition],
+        images: Mapping[str, ImageReliability],
+        note: Mapping[str, StatementReliability],
+        record: StatementReliability,
+        sha256: str = "",
+    ) -> None:
+        self.conditions: Mapping[str, Condition] = {condition.key: condition for condition in conditions}
+        self.images = images
+        self.note = note
+        self.record = record
+        self.sha256 = sha256
+        """Digest of what the catalogue was read from."""
+        for condition in self.conditions.values():
+            if condition.broader and condition.broader not in self.conditions:
+                raise ValueError(
+                    f"{condition.key} is a kind of {condition.broader}, which is not in the catalogue"
+                )
+            for image in condition.images:
+                if image.metric not in self.images[image.model].auroc:
+                    raise ValueError(f"{condition.key}: no reliability of {image.model} by {image.metric}")
+
+        for model, reliability in self.images.items():
+            if self.label_priors(model).keys() != reliability.share.keys():
+                raise ValueError(f"each label of {model} but normal needs a condition of its own")
+
+    def named(self, codes: Iterable[Code], text: str = "") -> list[Condition]:
+        """The conditions that these codes or words name, each without those that it is a kind of."""
+        codes = tuple(codes)
+        found = [c for c in self.conditions.values() if c.naming.names(codes, text)]
+        implied = {broader.key for condition in found for broader in self.broader(condition)}
+        return [condition for condition in found if condition.key not in implied]
+
+    def label_priors(self, model: str) -> Mapping[str, float]:
+        """The prior of each label of a model: its condition's, and for `normal` the rest."""
+        priors = {
+            label: condition.prior
+            for condition in self.conditions.values()
+            for image in condition.images
+            if image.model == model and len(image.labels) == 1
+            for label in image.labels
+        }
+        return {**priors, NORMAL: 1 - math.fsum(priors.values())}
+
+    def broader(self, condition: Condition) -> list[Condition]:
+        """The conditions that this one is a kind of, the nearest first."""
+        chain = []
+        while condition.broader:
+            condition = self.conditions[condition.broader]
+            chain.append(condition)
+        return chain
+
+    def wholes_first(self) -> list[Condition]:
+        """All conditions, each after those that it is a kind of."""
+        return sorted(self.conditions.values(), key=lambda condition: len(self.broader(condition)))
+
+    def prior_within(self, condition: Condition) -> float:
+        """The prior of a condition; of a kind of another one, its prior among those who have the whole."""
+        whole = self.conditions.get(condition.broader)
+        return condition.prior / whole.prior if whole is not None else condition.prior
+
+
+def normalise(text: str) -> str:
+    """Lower case, with single spaces and without punctuation at the ends."""
+    return re.sub(r"\s+", " ", text).strip(" .,;:()[]").lower()
+
+
+def load(folder: Path = FOLDER) -> Catalogue:
+    """Reads `catalogue.toml` and `reliability.toml`. KeyError or ValueError where they are incomplete."""
+    catalogue, reliability = ((folder / name).read_bytes() for name in ("catalogue.toml", "reliability.toml"))
+    trusted = tomllib.loads(reliability.decode())
+    return Catalogue(
+        conditions=[_condition(entry) for entry in tomllib.loads(catalogue.decode())["condition"]],
+        images={name: _image_reliability(entry) for name, entry in trusted["image"].items()},
+        note={name: StatementReliability(**entry) for name, entry in trusted["note"].items()},
+        record=StatementReliability(**trusted["record"]["active"]),
+        sha256=hashlib.sha256(catalogue + b"\0" + reliability).hexdigest(),
+    )
+
+
+def _condition(entry: Mapping[str, Any]) -> Condition:
+    prior = entry["prior"]
+    if not 0.0 < prior["probability"] < 1.0:
+        raise ValueError(f"{entry['key']}: the prior lies between 0 and 1, both excluded")
+    return Condition(
+        key=entry["key"],
+        code=entry["snomed"],
+        naming=_naming(entry),
+        chronic={"acute": False, "chronic": True}[entry["course"]],
+        broader=entry.get("broader", ""),
+        prior=prior["probability"],
+        setting=prior["setting"],
+        prior_source=prior["source"],
+        images=tuple(
+            ImageLabels(image["model"], frozenset(image["labels"]), image["metric"])
+            for image in entry.get("image", ())
+        ),
+        findings=tuple(
+            Finding(_naming(finding), finding["present"], finding.get("absent"), finding["source"])
+            for finding in entry.get("finding", ())
+        ),
+    )
+
+
+def _naming(entry: Mapping[str, Any]) -> Naming:
+    return Naming(
+        display=entry["display"],
+        snomed=frozenset([entry["snomed"], *entry.get("narrower", ())]),
+        icd10cm=tuple(entry["icd10cm"]),
+        synonyms=frozenset(entry["synonyms"]),
+    )
+
+
+def _image_reliability(entry: Mapping[str, Any]) -> ImageReliability:
+    age = entry.get("age_years")
+    return ImageReliability(
+        age_years=(age[0], age[1]) if age else None,
+        outside_factor=entry.get("outside_factor", 1.0),
+        share=entry["share"],
+        held_out_count=entry["held_out_count"],
+        auroc=entry["auroc"],
+        source=entry["source"],
+    )

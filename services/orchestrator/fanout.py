@@ -1,0 +1,235 @@
+"""Asks the services about one case, at the same time, each with its share of the deadline.
+
+Stage 1: every image, the note and the reading of the record. Stage 2: the treatments, from the record
+together with the conditions that note and images gave. A branch that fails is an outcome, not an error; only
+bad input ends the whole case. Whoever cancels `ask` cancels every call under way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Generic, TypeVar
+
+from medmesh.common.v1.concept_pb2 import Concept
+from medmesh.common.v1.patient_pb2 import PatientInput
+from medmesh.imaging.v1.imaging_pb2 import AnalyzeImageRequest, AnalyzeImageResponse
+from medmesh.language.v1.language_pb2 import AnalyzeNoteRequest, AnalyzeNoteResponse
+from medmesh.orchestrator.v1.orchestrator_pb2 import DiagnosticCase
+from medmesh.recommendation.v1.recommendation_pb2 import (
+    RankTreatmentsRequest,
+    RankTreatmentsResponse,
+    ReadRecordRequest,
+    ReadRecordResponse,
+)
+from services.chassis.errors import DeadlineExceeded, InvalidInput, MedmeshError
+
+logger = logging.getLogger("medmesh.orchestrator")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Services:
+    """The calls of the mesh that a case needs. Each takes the request and its time in seconds.
+
+    They raise the errors of `services.chassis.errors`.
+    """
+
+    analyze_image: Callable[[AnalyzeImageRequest, float], Awaitable[AnalyzeImageResponse]]
+    analyze_note: Callable[[AnalyzeNoteRequest, float], Awaitable[AnalyzeNoteResponse]]
+    read_record: Callable[[ReadRecordRequest, float], Awaitable[ReadRecordResponse]]
+    rank_treatments: Callable[[RankTreatmentsRequest, float], Awaitable[RankTreatmentsResponse]]
+
+
+@dataclass(frozen=True)
+class Split:
+    """How the deadline is shared out."""
+
+    treatment_share: float
+    """Part of the time that is kept back for the treatments, in (0, 1), when there is a record."""
+    fusion_s: float
+    """Time that is kept back for fusing and sealing the answer; at most a tenth of the whole."""
+
+
+class Service(Enum):
+    """The service that a branch asks."""
+
+    IMAGING = "imaging"
+    LANGUAGE = "language"
+    RECORD = "record"
+    RECOMMENDATION = "recommendation"
+
+
+@dataclass(frozen=True)
+class Outcome(Generic[T]):
+    """How one branch ended."""
+
+    name: str
+    """`imaging`, `imaging[0]`, `language`, `record`, `recommendation`."""
+    service: Service
+    requested: bool = True
+    answer: T | None = None
+    """None when it was not requested or failed."""
+    error: MedmeshError | None = None
+    """Why it failed."""
+    elapsed_s: float = 0.0
+    budget_s: float = 0.0
+
+    @property
+    def failed(self) -> bool:
+        """Whether it was requested and has no answer."""
+        return self.requested and self.answer is None
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What the branches brought."""
+
+    images: tuple[Outcome[AnalyzeImageResponse], ...]
+    """In the order of the case; a single one that was not requested when it has no images."""
+    note: Outcome[AnalyzeNoteResponse]
+    record: Outcome[ReadRecordResponse]
+    treatments: Outcome[RankTreatmentsResponse] = field(
+        default_factory=lambda: Outcome("recommendation", Service.RECOMMENDATION, requested=False)
+    )
+
+    def branches(self) -> list[Outcome[Any]]:
+        """All branches in the order of the answer."""
+        return [*self.images, self.note, self.record, self.treatments]
+
+
+Listener = Callable[[Outcome[Any]], None]
+"""Hears of each requested branch as it ends."""
+Further = Callable[[Answers], Sequence[Concept]]
+"""The conditions that stage 1 gives the patient beyond the record."""
+
+
+async def ask(
+    case: DiagnosticCase, services: Services, total_s: float, split: Split, further: Further, listen: Listener
+) -> Answers:
+    """Asks every service that the case needs, within `total_s` seconds.
+
+    Raises InvalidInput, with the field's path in the combined request, when a service refuses the input.
+    """
+    started = time.monotonic()
+    usable_s = total_s - min(split.fusion_s, total_s / 10)
+    has_patient = case.HasField("patient")
+    stage_s = usable_s * (1 - split.treatment_share) if has_patient else usable_s
+    answers = await _stage_one(case, services, stage_s, listen)
+    if not has_patient:
+        return answers
+    left_s = usable_s - (time.monotonic() - started)
+    treatments = await _rank(case, services, left_s, answers, further, listen)
+    return Answers(answers.images, answers.note, answers.record, treatments)
+
+
+async def _stage_one(case: DiagnosticCase, services: Services, budget_s: float, listen: Listener) -> Answers:
+    several = len(case.images) > 1
+    image_names = [f"imaging[{index}]" if several else "imaging" for index in range(len(case.images))]
+
+    async def image(index: int) -> Outcome[AnalyzeImageResponse]:
+        sent = case.images[index]
+        request = AnalyzeImageRequest(image=sent.image, options=sent.options)
+        call = _within(f"case.images[{index}]", services.analyze_image(request, budget_s))
+        return await _branch(image_names[index], Service.IMAGING, call, budget_s, listen)
+
+    async def note() -> Outcome[AnalyzeNoteResponse]:
+        if not case.note:
+            return Outcome("language", Service.LANGUAGE, requested=False)
+        call = _within("case", services.analyze_note(AnalyzeNoteRequest(note=case.note), budget_s))
+        return await _branch("language", Service.LANGUAGE, call, budget_s, listen)
+
+    async def record() -> Outcome[ReadRecordResponse]:
+        if not case.HasField("patient"):
+            return Outcome("record", Service.RECORD, requested=False)
+        call = _within("case", services.read_record(ReadRecordRequest(patient=case.patient), budget_s))
+        return await _branch("record", Service.RECORD, call, budget_s, listen)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            images = [group.create_task(image(index)) for index in range(len(case.images))]
+            note_task, record_task = group.create_task(note()), group.create_task(record())
+    except BaseExceptionGroup as errors:
+        # Only bad input leaves a branch as an error; the others were cancelled with it.
+        raise _refusal(errors) from errors
+    outcomes = tuple(task.result() for task in images)
+    none: Outcome[AnalyzeImageResponse] = Outcome("imaging", Service.IMAGING, requested=False)
+    return Answers(outcomes or (none,), note_task.result(), record_task.result())
+
+
+async def _rank(
+    case: DiagnosticCase,
+    services: Services,
+    budget_s: float,
+    answers: Answers,
+    further: Further,
+    listen: Listener,
+) -> Outcome[RankTreatmentsResponse]:
+    # Without the typed record the service reads the caller's own: the treatments do not need the branch.
+    read = answers.record.answer
+    request = RankTreatmentsRequest(
+        patient=PatientInput(record=read.record) if read is not None else case.patient,
+        further_conditions=further(answers),
+        max_result_count=case.max_treatment_count,
+    )
+
+    async def call() -> RankTreatmentsResponse:
+        try:
+            return await services.rank_treatments(request, budget_s)
+        except InvalidInput as error:
+            if error.field.startswith("further_conditions"):
+                raise MedmeshError("the orchestrator's own request was refused") from error
+            if error.field == "max_result_count":
+                raise InvalidInput(error.reason, "case.max_treatment_count", error.description) from error
+            raise error.within("case") from error
+
+    return await _branch("recommendation", Service.RECOMMENDATION, call(), budget_s, listen)
+
+
+async def _branch(
+    name: str, service: Service, call: Awaitable[T], budget_s: float, listen: Listener
+) -> Outcome[T]:
+    started = time.monotonic()
+    answer: T | None = None
+    failure: MedmeshError | None = None
+    try:
+        # A second guard beside the call's own deadline: no branch may eat another's time.
+        async with asyncio.timeout(max(budget_s, 0.0)):
+            answer = await call
+    except InvalidInput:
+        raise
+    except TimeoutError:
+        failure = DeadlineExceeded()
+    except MedmeshError as error:
+        failure = error
+    except Exception:
+        # A fault of this service, e.g. a token file that cannot be read: it too is confined to its branch.
+        logger.exception("branch failed", extra={"facts": {"branch": name}})
+        failure = MedmeshError()
+    outcome = Outcome(
+        name,
+        service,
+        answer=answer,
+        error=failure,
+        elapsed_s=time.monotonic() - started,
+        budget_s=max(budget_s, 0.0),
+    )
+    listen(outcome)
+    return outcome
+
+
+async def _within(parent: str, call: Awaitable[T]) -> T:
+    try:
+        return await call
+    except InvalidInput as error:
+        raise error.within(parent) from error
+
+
+def _refusal(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Of several refusals always the same one, by field, whichever service was faster."""
+    refused = [error for error in errors.exceptions if isinstance(error, InvalidInput)]
+    return min(refused, key=lambda error: error.field) if refused else errors

@@ -1,0 +1,30 @@
+"""The settings of the orchestrator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from services.chassis.settings import ServiceSettings, bounded
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrchestratorSettings(ServiceSettings):
+    """What the orchestrator is told, next to what every service is told."""
+
+    listen: str = "127.0.0.1:50060"
+    """Address and port to listen on. Port 0 takes a free one."""
+    imaging_url: str = "127.0.0.1:50061"
+    """Address and port of the imaging service."""
+    language_url: str = "127.0.0.1:50062"
+    """Address and port of the language service."""
+    recommendation_url: str = "127.0.0.1:50063"
+    """Address and port of the recommendation service."""
+    receipt_folder: Path = Path(".medmesh/receipts")
+    """Folder of the log of receipts; made when missing. It outlives the process: in a container a volume."""
+    treatment_share: float = bounded(0.3, 0.05, 0.9)
+    """Part of a request's time kept back for the treatments, which need what the other branches found."""
+    fusion_reserve_s: float = bounded(0.2, 0.0, 10.0)
+    """Time kept back for fusing and sealing the answer, in seconds; at most a tenth of the request's."""
+    inventory_timeout_s: float = bounded(5.0, 0.01, 60.0)
+    """Time that a service gets to list its models, in seconds."""

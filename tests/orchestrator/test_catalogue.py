@@ -1,0 +1,131 @@
+"""The catalogue is complete, its codes are codes, and every number in it says where it comes from."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from services.orchestrator.catalogue import ICD10CM, SNOMED, load
+
+CATALOGUE = load()
+CONDITIONS = list(CATALOGUE.conditions.values())
+_D = [
+    "0123456789",
+    "1234067895",
+    "2340178956",
+    "3401289567",
+    "4012395678",
+    "5987604321",
+    "6598710432",
+    "7659821043",
+    "8765932104",
+    "9876543210",
+]
+_P = [
+    "0123456789",
+    "1576283094",
+    "5803796142",
+    "8916043527",
+    "9453126870",
+    "4286573901",
+    "2793806415",
+    "7046913258",
+]
+
+
+def verhoeff(number: str) -> bool:
+    """Whether the last digit checks the others, as in every SNOMED CT identifier."""
+    check = 0
+    for place, digit in enumerate(reversed(number)):
+        check = int(_D[check][int(_P[place % 8][int(digit)])])
+    return check == 0
+
+
+def test_the_check_digit_finds_a_typing_error():
+    assert verhoeff("233604007")
+    assert not verhoeff("233604008")
+    assert not verhoeff("233640007")
+
+
+@pytest.mark.parametrize("condition", CONDITIONS, ids=lambda c: c.key)
+def test_a_condition_is_complete(condition):
+    namings = [condition.naming, *(finding.naming for finding in condition.findings)]
+    for naming in namings:
+        assert all(verhoeff(code) for code in naming.snomed)
+        assert all(re.fullmatch(r"[A-Z]\d[0-9A-Z]{1,5}", category) for category in naming.icd10cm)
+        assert naming.synonyms
+        assert all(synonym == synonym.strip().lower() for synonym in naming.synonyms)
+    assert condition.setting
+    assert condition.prior_source
+    for finding in condition.findings:
+        assert finding.source
+        assert finding.present > 1
+        assert finding.absent is None or 0 < finding.absent < 1
+
+
+def test_what_the_models_can_show_is_in_the_catalogue():
+    shown = {(image.model, label) for c in CONDITIONS for image in c.images for label in image.labels}
+    expected = {
+        (model, label) for model, r in CATALOGUE.images.items() for label in r.share if label != "normal"
+    }
+    assert shown == expected
+
+
+def test_no_code_means_two_conditions_unless_one_is_a_kind_of_the_other():
+    for one in CONDITIONS:
+        for code in one.naming.snomed:
+            named = CATALOGUE.named([(SNOMED, code)])
+            assert [c.key for c in named] == [one.key]
+
+
+def test_words_name_one_condition():
+    for one in CONDITIONS:
+        for word in one.naming.synonyms:
+            assert one in CATALOGUE.named([], word), word
+            assert len(CATALOGUE.named([], word)) == 1, word
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("J18.9", "pneumonia"),
+        ("J15.9", "bacterial_pneumonia"),
+        ("j12.81", "viral_pneumonia"),
+        ("I61.4", "intracranial_hemorrhage"),
+        ("S06.5X0A", "intracranial_hemorrhage"),
+        ("E11.9", "diabetes"),
+        ("J45.909", "asthma"),
+    ],
+)
+def test_icd_codes_below_a_category_name_its_condition(code, expected):
+    assert [c.key for c in CATALOGUE.named([(ICD10CM, code)])] == [expected]
+
+
+@pytest.mark.parametrize("code", ["J09", "I6", "Z99.9", "E12"])
+def test_other_icd_codes_name_nothing(code):
+    assert CATALOGUE.named([(ICD10CM, code)]) == []
+
+
+def test_a_kind_is_rarer_than_the_whole():
+    for condition in CONDITIONS:
+        for broader in CATALOGUE.broader(condition):
+            assert condition.prior < broader.prior
+
+
+def test_words_are_found_whatever_their_case_and_spacing():
+    assert [c.key for c in CATALOGUE.named([], " Pleural\n Effusion.")] == ["pleural_effusion"]
+    assert CATALOGUE.named([], "pleural") == []
+
+
+def test_reliabilities_lie_between_guessing_and_certainty():
+    for image in CATALOGUE.images.values():
+        assert sum(image.share.values()) == pytest.approx(1, abs=0.002)
+        assert set(image.share) == set(image.held_out_count)
+        assert all(0.5 <= value <= 1 for value in image.auroc.values())
+        assert image.source
+    for statement in [*CATALOGUE.note.values(), CATALOGUE.record]:
+        assert 0 < statement.rate_if_ill < 1
+        assert 0 < statement.rate_if_well < 1
+        assert 0.5 <= statement.precision <= 1
+        assert statement.source
