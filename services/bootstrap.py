@@ -222,7 +222,7 @@ def _pip(environment: Environment, arguments: list[str], total: int, say: Say) -
             words = line.split()
             if words[:1] in (["Collecting"], ["Processing"]) and len(words) > 1:
                 collected += 1
-                say(f"  {collected:3d}/{total}  {Path(words[1]).name}")
+                say(f"  {collected:3d}/{total}  {_package(words[1])}")
             elif words[:2] == ["Installing", "collected"]:
                 say("  installing")
     if process.returncode != 0:
@@ -233,6 +233,13 @@ def _pip(environment: Environment, arguments: list[str], total: int, say: Say) -
             f"a package for {environment.path.name} could not be installed ({reasons[0]}); pip's whole "
             f"output is in {log}."
         )
+
+
+def _package(requirement: str) -> str:
+    """Name and version, from `name==version` or from a wheel's path."""
+    if requirement.endswith(".whl"):
+        return "==".join(Path(requirement).name.split("-")[:2])
+    return requirement
 
 
 @contextlib.contextmanager
