@@ -9,6 +9,7 @@ import typer
 
 from clients.cli import analyze, demo, diagnose, doctor, models, up
 from clients.cli.failures import EXIT_CODES_HELP
+from clients.loadtest import command
 
 app = typer.Typer(
     name="medmesh",
@@ -46,6 +47,7 @@ _add(analyze.note)
 _add(analyze.treatments)
 _add(models.models)
 _add(doctor.doctor)
+_add(command.loadtest)
 
 if __name__ == "__main__":
     app()

@@ -1,0 +1,7 @@
+"""The load-test harness: `python -m clients.loadtest` or `medmesh loadtest`.
+
+Open loop: requests arrive at a rate, whatever the answers do, as patients do. Latency counts from the moment
+at which a request was meant to be sent, so that a stalled server cannot hide behind requests that it kept
+from being sent (coordinated omission). Closed loop: so many users, each of whom waits for his answer before
+he asks again.
+"""
