@@ -1,0 +1,102 @@
+"""A note becomes entities that lie where they are written, however long the note is."""
+
+from __future__ import annotations
+
+import asyncio
+
+import numpy as np
+import pytest
+
+from services.chassis.errors import InvalidInput, ModelFailed, ModelUnavailable
+from services.language.annotation import NoteAnnotator
+from services.language.entities import Assertion, Concept, EntityType
+from services.language.models import CLINICAL_NER
+
+ASTHMA = Concept("http://hl7.org/fhir/sid/icd-10-cm", "J45.909", "Unspecified asthma, uncomplicated")
+SNOMED = Concept("http://snomed.info/sct", "195967001", "Asthma")
+
+
+class OneConcept:
+    """Links asthma and nothing else."""
+
+    def codes(self, surface, entity_type):
+        return (ASTHMA, SNOMED) if (surface.lower(), entity_type) == ("asthma", EntityType.DISEASE) else ()
+
+
+@pytest.fixture
+def annotator(inference, tokenizer):
+    return NoteAnnotator(inference, tokenizer, OneConcept())
+
+
+async def test_a_note_of_two_sentences(annotator):
+    note = "No evidence of pneumonia. Known asthma, on salbutamol."
+    entities = await annotator.annotate(note)
+    assert [(e.text, e.span.type, e.assertion, e.concept) for e in entities] == [
+        ("pneumonia", EntityType.DISEASE, Assertion.ABSENT, None),
+        ("asthma", EntityType.DISEASE, Assertion.PRESENT, ASTHMA),
+        ("salbutamol", EntityType.CHEMICAL, Assertion.PRESENT, None),
+    ]
+    assert [e.equivalents for e in entities] == [(), (SNOMED,), ()]
+    assert [note[e.span.start : e.span.end] for e in entities] == [e.text for e in entities]
+    assert all(0.5 < e.confidence <= 1 for e in entities)
+    negation = entities[0].triggers[0]
+    assert note[negation.start : negation.end] in "No evidence of"
+
+
+@pytest.mark.parametrize("before", ["🙂🙂 ", "e\u0301te\u0301: ", "👩🏽‍⚕️ says:\r\n", "病院。"])
+async def test_offsets_count_code_points(annotator, before):
+    note = f"{before}Asthma."
+    [entity] = await annotator.annotate(note)
+    assert entity.span.start == note.index("Asthma")
+    assert note[entity.span.start : entity.span.end] == "Asthma"
+
+
+async def test_every_mention_in_a_long_note_is_found_once(annotator, inference):
+    note = "".join(f"Line {number}: cough and fever after aspirin. " for number in range(700))
+    entities = await annotator.annotate(note)
+    expected = [i for i in range(len(note)) if note.startswith(("cough", "fever", "aspirin"), i)]
+    assert [entity.span.start for entity in entities] == expected
+    assert len(inference.calls) > 10
+    assert all(arrays["input_ids"].shape[0] <= 8 for _, arrays in inference.calls)
+
+
+async def test_an_entity_does_not_reach_over_a_new_line_of_a_list(annotator):
+    joined = await annotator.annotate("Has diabetes\nmellitus.")
+    assert [entity.text for entity in joined] == ["diabetes\nmellitus"]
+    apart = await annotator.annotate("- Diabetes\n- Mellitus")
+    assert [entity.text for entity in apart] == ["Diabetes"]
+
+
+async def test_a_text_without_words_for_the_model_has_no_entities(annotator):
+    assert await annotator.annotate("\u200b.") == []
+
+
+async def test_bad_notes_never_reach_the_model(annotator, inference):
+    with pytest.raises(InvalidInput):
+        await annotator.annotate("fever\x00")
+    assert inference.calls == []
+
+
+async def test_a_failing_model_raises_its_own_error(annotator, inference):
+    inference.stop("clinical_ner")
+    with pytest.raises(ModelUnavailable):
+        await annotator.annotate("Fever. " * 2000)
+
+
+async def test_numbers_that_are_not_finite_are_no_answer(annotator, inference):
+    tag = inference.functions[CLINICAL_NER.name]
+    inference.functions[CLINICAL_NER.name] = lambda arrays: {
+        "probabilities": tag(arrays)["probabilities"] * np.nan
+    }
+    with pytest.raises(ModelFailed):
+        await annotator.annotate("Fever.")
+
+
+async def test_cancelling_a_request_cancels_its_calls(annotator, inference):
+    inference.hold("clinical_ner")
+    task = asyncio.create_task(annotator.annotate("Fever. " * 2000))
+    await inference.entered.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert inference.cancelled
