@@ -33,10 +33,10 @@ _LINE_BREAK = re.compile(r"\n\s*\n|\n[ \t]*(?=[-*•·\d]|[^\W\d_a-z])")
 
 
 class ConceptLinker(Protocol):
-    """Finds the concept that a surface form names."""
+    """Finds the codes that a surface form names."""
 
-    def link(self, surface: str, entity_type: EntityType) -> Concept | None:
-        """The concept, or None when it is not known."""
+    def codes(self, surface: str, entity_type: EntityType) -> tuple[Concept, ...]:
+        """Every code of the concept, the preferred one first; empty when the term is not known."""
         ...
 
 
@@ -87,19 +87,20 @@ class NoteAnnotator:
             Span(starts[word.first], int(encoding.ends[bounds[word.last - 1][1] - 1]), EntityType(word.label))
             for word in words
         ]
-        return _described(note, spans, words, self._linker.link)
+        return _described(note, spans, words, self._linker.codes)
 
 
 def _described(
     note: str,
     spans: Sequence[Span],
     words: Sequence[WordSpan],
-    link: Callable[[str, EntityType], Concept | None],
+    codes_of: Callable[[str, EntityType], tuple[Concept, ...]],
 ) -> list[Entity]:
     """Spans with their assertion and concept."""
     entities = []
     for span, word, result in zip(spans, words, assert_entities(note, spans), strict=True):
         surface = note[span.start : span.end]
+        concept, *equivalents = codes_of(surface, span.type) or (None,)
         entities.append(
             Entity(
                 span=span,
@@ -107,7 +108,8 @@ def _described(
                 confidence=word.probability,
                 assertion=result.assertion,
                 triggers=tuple(result.triggers),
-                concept=link(surface, span.type),
+                concept=concept,
+                equivalents=tuple(equivalents),
             )
         )
     return entities

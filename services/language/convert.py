@@ -53,6 +53,7 @@ def _entity(note: str, entity: Entity) -> pb.Entity:
         confidence=entity.confidence,
         assertion=_ASSERTIONS[entity.assertion],
         triggers=[_trigger(note, trigger) for trigger in entity.triggers],
+        equivalent_concepts=[_concept(concept) for concept in entity.equivalents],
     )
     if entity.concept is not None:
         message.concept.CopyFrom(_concept(entity.concept))

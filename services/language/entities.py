@@ -67,7 +67,8 @@ class Entity:
     """One entity of a note with everything that is known of it.
 
     `confidence` is the calibrated probability (0..1) that span and type are both right. `triggers` is empty
-    when nothing but the default made the assertion. `concept` is None when no terminology entry is known.
+    when nothing but the default made the assertion. `concept` is None when no terminology entry is known;
+    `equivalents` are the same concept in other code systems.
     """
 
     span: Span
@@ -76,3 +77,4 @@ class Entity:
     assertion: Assertion
     triggers: tuple[Trigger, ...]
     concept: Concept | None
+    equivalents: tuple[Concept, ...] = ()
