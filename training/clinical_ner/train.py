@@ -1,7 +1,7 @@
 """Trains the entity tagger on BC5CDR's train file alone: `python -m training.clinical_ner.train`.
 
 The last tenth of the train file watches (early stopping) and calibrates; devel is never looked at here. Each
-epoch writes a checkpoint to `runs/clinical_ner/` and a run that was interrupted goes on from it.
+epoch writes a checkpoint to `training/runs/clinical_ner/` and a run that was interrupted goes on from it.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Recipe:
     """Everything that decides what comes out."""
 
     seed: int = 7
-    epochs: int = 20
+    epochs: int = 12
     patience: int = 6
     held_out: float = 0.1
     tokens_per_step: int = 1024
@@ -264,9 +264,8 @@ class Training:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--folder", type=Path, default=Path("runs/clinical_ner"), help="checkpoints (default %(default)s)"
-    )
+    folder = Path("training/runs/clinical_ner")
+    parser.add_argument("--folder", type=Path, default=folder, help="checkpoints (default %(default)s)")
     defaults = Recipe()
     for name in ("seed", "epochs", "learning_rate", "held_out", "replace", "label_smoothing", "dropout"):
         value = getattr(defaults, name)

@@ -1,0 +1,106 @@
+"""Scores the exported tagger on BC5CDR's devel file, which training never saw.
+
+`python -m training.clinical_ner.evaluate` reads `triton_repo/clinical_ner` and prints what its card says.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from medmesh.common.v1.model_card_pb2 import Metric
+from services.language.models import CLINICAL_NER
+from services.language.tokenization import NoteTokenizer
+from training.clinical_ner import scoring
+from training.clinical_ner.corpus import Pieces, Sentence, data_folder, read
+from training.clinical_ner.inference import with_onnx
+from training.model_card import MODEL_REPOSITORY
+
+SEED = 7
+ROOM = 126
+"""Tokens of a run of sentences: a window of 128, as the service cuts notes."""
+
+PUBLISHED = {
+    "": "SciBERT 0.900 (Beltagy et al. 2019, 110 M parameters, trained on train and devel, scored on test)",
+    "entity type=Disease": "BioBERT 0.872 (Lee et al. 2020, likewise)",
+    "entity type=Chemical": "BioBERT 0.935 (Lee et al. 2020, likewise)",
+}
+
+
+@dataclass(frozen=True)
+class View:
+    """One way of reading the same sentences."""
+
+    name: str
+    room: int
+    rewrite: Callable[[str], str]
+    measured_on: str
+
+
+VIEWS = (
+    View("", ROOM, str, "several sentences at a time, as in a note"),
+    View("_single_sentences", 1, str, "every sentence alone"),
+    View("_lower_case", ROOM, str.lower, "typed without capitals"),
+    View("_upper_case", ROOM, str.upper, "typed in capitals"),
+)
+
+
+def metrics(
+    predict: scoring.Predict, sentences: Sequence[Sentence], pieces: Pieces, view: View
+) -> list[Metric]:
+    """Strict F1 of both types and of each, with intervals; for the first view precision, recall and ECE
+    too.
+    """
+    rewritten = [Sentence(tuple(map(view.rewrite, sentence.words)), sentence.tags) for sentence in sentences]
+    results = scoring.outcomes(rewritten, pieces, predict, view.room)
+    measured_on = f"BC5CDR devel, {len(sentences)} sentences of unseen abstracts, {view.measured_on}"
+    found = []
+    for stem in (None, *scoring.STEMS):
+        table = scoring.counts(results, stem)
+        low, high = scoring.bootstrap(table, SEED)
+        subgroup = f"entity type={stem}" if stem else ""
+        found.append(
+            Metric(
+                name=f"strict_entity_f1{view.name}",
+                value=scoring.f1(table),
+                ci_low=low,
+                ci_high=high,
+                case_count=int(table[:, 2].sum()),
+                measured_on=measured_on,
+                subgroup=subgroup,
+                published=PUBLISHED[subgroup] if not view.name else "",
+            )
+        )
+    if not view.name:
+        right, predicted, gold = scoring.counts(results).sum(axis=0)
+        for name, value in (
+            ("strict_entity_precision", right / predicted),
+            ("strict_entity_recall", right / gold),
+            ("entity_expected_calibration_error", scoring.calibration_error(results)),
+        ):
+            found.append(Metric(name=name, value=value, case_count=int(gold), measured_on=measured_on))
+    return found
+
+
+def line(metric: Metric) -> str:
+    """One row of the printed table."""
+    interval = f" [{metric.ci_low:.4f}, {metric.ci_high:.4f}]" if metric.HasField("ci_low") else ""
+    return f"{metric.name:36} {metric.subgroup:22} {metric.value:.4f}{interval}  n={metric.case_count}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repository", type=Path, default=MODEL_REPOSITORY, help="default %(default)s")
+    folder = parser.parse_args().repository / CLINICAL_NER.name
+    tokenizer = NoteTokenizer.from_file(folder / "tokenizer.json")
+    predict = with_onnx(folder / "1" / "model.onnx", tokenizer)
+    sentences = read(data_folder() / "devel.tsv")
+    for view in VIEWS:
+        for metric in metrics(predict, sentences, Pieces(tokenizer), view):
+            print(line(metric), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,127 @@
+"""Writes `triton_repo/clinical_ner` from the best checkpoint: `python -m training.clinical_ner.export`.
+
+Fits the temperature on the part of the train file that watched the training, puts it into the graph, stores
+the word table as int8 rows and computes the matrix products in int8, measures both precisions on devel, and
+writes the card.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from torch import nn
+
+from services.language.models import CLINICAL_NER
+from services.language.tokenization import NoteTokenizer
+from training import onnx_export
+from training.clinical_ner import evaluate, scoring
+from training.clinical_ner.card import Calibration, model_card
+from training.clinical_ner.corpus import Pieces, Sentence, Tokens, data_folder, read, split
+from training.clinical_ner.inference import FloatArray, with_onnx, with_torch
+from training.clinical_ner.network import EntityTagger
+from training.compression import quantize_embedding, quantize_products
+from training.minilm import base_folder
+from training.model_card import MODEL_REPOSITORY, write_card
+
+LARGEST_LOSS = 0.005
+"""How much strict F1 the int8 form may lose against fp32."""
+
+
+class Served(nn.Module):
+    """The network as it is served: calibrated probabilities instead of logits."""
+
+    def __init__(self, network: EntityTagger, temperature: float) -> None:
+        super().__init__()
+        self.network, self.temperature = network, temperature
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """INT64 [batch, tokens] twice -> FP32 [batch, tokens, 5]."""
+        return torch.softmax(self.network(input_ids, attention_mask) / self.temperature, dim=-1)
+
+
+def fit_temperature(
+    network: EntityTagger, sentences: Sequence[Sentence], tokenizer: NoteTokenizer
+) -> Calibration:
+    """The temperature at which the entities' probabilities say best whether they are right (Guo et al. 2017).
+
+    It leaves the found entities as they are, since it scales the scores of all label sequences alike.
+    """
+    pieces = Pieces(tokenizer)
+    known: list[FloatArray] = []
+
+    def at(temperature: float) -> scoring.Predict:
+        def predict(sequences: Sequence[Tokens]) -> list[FloatArray]:
+            if not known:
+                known.extend(with_torch(network, tokenizer)(sequences))
+            powers = [probabilities ** np.float32(1 / temperature) for probabilities in known]
+            return [power / power.sum(axis=-1, keepdims=True) for power in powers]
+
+        return predict
+
+    tried = {}
+    for temperature in [1.0, *np.geomspace(0.4, 2.0, 17).tolist()]:
+        results = scoring.outcomes(sentences, pieces, at(temperature), evaluate.ROOM)
+        judged = [item for outcome in results for item in outcome.judged]
+        probability = np.clip([item.probability for item in judged], 1e-6, 1 - 1e-6)
+        right = np.array([item.right for item in judged])
+        loss = -float(np.mean(np.log(np.where(right, probability, 1 - probability))))
+        tried[temperature] = (loss, scoring.calibration_error(results))
+    best = min(tried, key=lambda temperature: tried[temperature][0])
+    return Calibration(best, len(sentences), tried[1.0][1], tried[best][1])
+
+
+def save(network: EntityTagger, temperature: float, precision: str, path: Path) -> None:
+    """Write the served form of the network to `path` in `int8` or `fp32`."""
+    model = onnx_export.to_onnx(Served(network, temperature), "probabilities", {0: "batch", 1: "tokens"})
+    if precision == "int8":
+        quantize_embedding(model, "network.encoder.words.weight")
+        # The label layer decides between close scores and holds 0.02 % of the weights: it stays float.
+        model = quantize_products(model, keep=("/network/labels/MatMul",))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    onnx.save(model, path)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    folder = Path("training/runs/clinical_ner")
+    parser.add_argument("--folder", type=Path, default=folder, help="checkpoints (default %(default)s)")
+    parser.add_argument("--repository", type=Path, default=MODEL_REPOSITORY, help="default %(default)s")
+    parser.add_argument("--precision", choices=("int8", "fp32"), default="int8", help="default %(default)s")
+    arguments = parser.parse_args()
+    state = torch.load(arguments.folder / "best.pt", map_location="cpu", weights_only=True)
+    network = EntityTagger()
+    network.load_state_dict(state["network"])
+    target = arguments.repository / CLINICAL_NER.name
+    target.mkdir(parents=True, exist_ok=True)
+    (target / "tokenizer.json").write_bytes((base_folder() / "tokenizer.json").read_bytes())
+    tokenizer = NoteTokenizer.from_file(target / "tokenizer.json")
+
+    _, watched = split(read(data_folder() / "train.tsv"), state["recipe"]["held_out"])
+    calibration = fit_temperature(network, watched, tokenizer)
+    print(calibration.sentence(), flush=True)
+    save(network, calibration.temperature, arguments.precision, target / "1" / "model.onnx")
+
+    devel, pieces, as_in_a_note = read(data_folder() / "devel.tsv"), Pieces(tokenizer), evaluate.VIEWS[0]
+    exact = with_torch(network, tokenizer, calibration.temperature)
+    reference = evaluate.metrics(exact, devel, pieces, as_in_a_note)[0]
+    reference.name, reference.published = "strict_entity_f1_fp32", ""
+    print(evaluate.line(reference), flush=True)
+    served = with_onnx(target / "1" / "model.onnx", tokenizer)
+    metrics = []
+    for view in evaluate.VIEWS:
+        for metric in evaluate.metrics(served, devel, pieces, view):
+            metrics.append(metric)
+            print(evaluate.line(metric), flush=True)
+    if reference.value - metrics[0].value > LARGEST_LOSS:
+        raise SystemExit(f"{arguments.precision} loses more than {LARGEST_LOSS} strict F1 against fp32")
+    card = model_card([*metrics, reference], calibration, arguments.precision, state["recipe"])
+    print(write_card(card, arguments.repository))
+
+
+if __name__ == "__main__":
+    main()
