@@ -12,7 +12,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -25,8 +25,10 @@ from services.child import Child
 from services.triton import EmbeddedTriton, TritonError, TritonSettings
 
 SERVICES = ("imaging", "language", "recommendation", "orchestrator")
-"""In the order of their start; they stop in the opposite one, callers before those whom they call."""
+"""In the order of their start, the orchestrator last; they stop in the opposite one, callers first."""
 _HOST = "127.0.0.1"
+_GRACE_S = 25.0
+"""Longer than a service takes to drain (MEDMESH_DRAIN_S, 20 s by default)."""
 
 
 class MeshError(RuntimeError):
@@ -124,7 +126,7 @@ class Mesh:
         """Stops the services, callers first, then Triton."""
         for name, child in reversed(self._children.items()):
             say(f"stopping {name}")
-            child.stop()
+            child.stop(_GRACE_S)
         self._children.clear()
         if self._triton is not None:
             say("stopping Triton")
@@ -147,18 +149,19 @@ class Mesh:
         else:
             self._triton = EmbeddedTriton.start(settings.triton, say)
             self.addresses["triton"] = self._triton.grpc_address
-        for name in SERVICES:
-            self._children[name] = Child.start(
-                name,
-                [sys.executable, "-m", f"services.{name}"],
-                env=self._variables(name),
-                cwd=ROOT,
-                log=settings.run_folder / f"{name}.log",
-            )
-        self._state_file.write_text(
-            json.dumps({"addresses": self.addresses, "pids": self._pids()}, indent=2) + "\n"
-        )
-        asyncio.run(self._wait_until_healthy(say))
+        # The orchestrator looks at its upstreams when it starts and then only every few seconds.
+        for wave in (SERVICES[:-1], SERVICES[-1:]):
+            for name in wave:
+                self._children[name] = Child.start(
+                    name,
+                    [sys.executable, "-m", f"services.{name}"],
+                    env=self._variables(name),
+                    cwd=ROOT,
+                    log=settings.run_folder / f"{name}.log",
+                )
+            asyncio.run(self._wait_until_healthy(wave, say))
+        state = {"addresses": self.addresses, "pids": self._pids()}
+        self._state_file.write_text(json.dumps(state, indent=2) + "\n")
 
     def _variables(self, name: str) -> dict[str, str]:
         upstreams = {
@@ -178,17 +181,18 @@ class Mesh:
         found = {name: child.process.pid for name, child in self._children.items()}
         return found | ({"triton": self._triton.pid} if self._triton else {})
 
-    async def _wait_until_healthy(self, say: Callable[[str], object]) -> None:
+    async def _wait_until_healthy(self, names: Sequence[str], say: Callable[[str], object]) -> None:
         deadline = time.monotonic() + self._settings.ready_timeout_s
         settings = ServiceSettings.from_environment()
-        waiting = dict.fromkeys(SERVICES, "")
+        waiting = dict.fromkeys(names, "")
         while True:
             self.check()
             for name in list(waiting):
                 code, waiting[name] = await probe.probe(self.addresses[name], "", settings)
                 if code == probe.SERVING:
                     del waiting[name]
-                    say(f"  {len(SERVICES) - len(waiting)}/{len(SERVICES)} services healthy ({name})")
+                    healthy = len(self._children) - len(waiting)
+                    say(f"  {healthy}/{len(SERVICES)} services healthy ({name})")
             if not waiting:
                 return
             if time.monotonic() > deadline:
