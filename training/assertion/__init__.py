@@ -1,0 +1,1 @@
+"""Evaluation of the assertion rules on labelled sentences."""

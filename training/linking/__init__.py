@@ -1,0 +1,1 @@
+"""Evaluation of the concept linker on labelled mentions."""
