@@ -33,7 +33,7 @@ async def register(parts: Parts[OrchestratorSettings], server: grpc.aio.Server) 
     upstreams = (imaging, language, recommendation)
     diagnostician = Diagnostician(
         _services(imaging, language, recommendation),
-        catalogue.load(),
+        catalogue.load(settings.model_repository),
         ReceiptLog(settings.receipt_folder),
         Split(settings.treatment_share, settings.fusion_reserve_s),
         default_deadline_s=settings.default_deadline_s,

@@ -1,23 +1,30 @@
 """The written catalogue of conditions and the reliabilities: what bears on what, and how far it is trusted.
 
-Both are data (`catalogue.toml`, `reliability.toml`), read once at start; docs/fusion.md says how they count.
+Both are data (`catalogue.toml`, `reliability.toml`), read once at start together with the held-out figures of
+the image models' cards; docs/fusion.md says how they count.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from google.protobuf import json_format
+
+from medmesh.common.v1.model_card_pb2 import ModelCard
 
 SNOMED = "http://snomed.info/sct"
 ICD10CM = "http://hl7.org/fhir/sid/icd-10-cm"
 NORMAL = "normal"
 """The label of every image model that stands for the absence of a finding."""
+CARD = "metadata.json"
 FOLDER = Path(__file__).resolve().parent
 
 Code = tuple[str, str]
@@ -101,8 +108,7 @@ class ImageReliability:
     held_out_count: Mapping[str, int]
     """Unseen cases of each label that its figures stand on."""
     auroc: Mapping[str, float]
-    """By metric of the model card."""
-    source: str
+    """Held-out figures of the model's card, by metric; empty when there is no card."""
 
 
 @dataclass(frozen=True)
@@ -140,10 +146,6 @@ class Catalogue:
                 raise ValueError(
                     f"{condition.key} is a kind of {condition.broader}, which is not in the catalogue"
                 )
-            for image in condition.images:
-                if image.metric not in self.images[image.model].auroc:
-                    raise ValueError(f"{condition.key}: no reliability of {image.model} by {image.metric}")
-
         for model, reliability in self.images.items():
             if self.label_priors(model).keys() != reliability.share.keys():
                 raise ValueError(f"each label of {model} but normal needs a condition of its own")
@@ -189,17 +191,36 @@ def normalise(text: str) -> str:
     return re.sub(r"\s+", " ", text).strip(" .,;:()[]").lower()
 
 
-def load(folder: Path = FOLDER) -> Catalogue:
-    """Reads `catalogue.toml` and `reliability.toml`. KeyError or ValueError where they are incomplete."""
+def load(repository: Path, folder: Path = FOLDER) -> Catalogue:
+    """Reads `catalogue.toml` and `reliability.toml` in `folder`, and the model cards in `repository`.
+
+    Raises KeyError or ValueError where a file is incomplete. Without its card, what a model shows does not
+    count.
+    """
     catalogue, reliability = ((folder / name).read_bytes() for name in ("catalogue.toml", "reliability.toml"))
+    conditions = [_condition(entry) for entry in tomllib.loads(catalogue.decode())["condition"]]
     trusted = tomllib.loads(reliability.decode())
+    wanted = {(image.model, image.metric) for condition in conditions for image in condition.images}
+    auroc = {
+        model: _figures(repository / model / CARD, {metric for name, metric in wanted if name == model})
+        for model in trusted["image"]
+    }
+    measured = json.dumps(auroc, sort_keys=True).encode()
     return Catalogue(
-        conditions=[_condition(entry) for entry in tomllib.loads(catalogue.decode())["condition"]],
-        images={name: _image_reliability(entry) for name, entry in trusted["image"].items()},
-        note={name: StatementReliability(**entry) for name, entry in trusted["note"].items()},
+        conditions=conditions,
+        images={name: _image_reliability(entry, auroc[name]) for name, entry in trusted["image"].items()},
+        note={name: _note_reliability(entry) for name, entry in trusted["note"].items()},
         record=StatementReliability(**trusted["record"]["active"]),
-        sha256=hashlib.sha256(catalogue + b"\0" + reliability).hexdigest(),
+        sha256=hashlib.sha256(b"\0".join((catalogue, reliability, measured))).hexdigest(),
     )
+
+
+def _figures(card: Path, metrics: Collection[str]) -> dict[str, float]:
+    """The figures over all patients, by name, that a model card has of these metrics."""
+    if not card.is_file():
+        return {}
+    parsed = json_format.Parse(card.read_text(encoding="utf-8"), ModelCard(), ignore_unknown_fields=True)
+    return {m.name: m.value for m in parsed.metrics if m.name in metrics and not m.subgroup}
 
 
 def _condition(entry: Mapping[str, Any]) -> Condition:
@@ -235,13 +256,18 @@ def _naming(entry: Mapping[str, Any]) -> Naming:
     )
 
 
-def _image_reliability(entry: Mapping[str, Any]) -> ImageReliability:
+def _image_reliability(entry: Mapping[str, Any], auroc: Mapping[str, float]) -> ImageReliability:
     age = entry.get("age_years")
     return ImageReliability(
         age_years=(age[0], age[1]) if age else None,
         outside_factor=entry.get("outside_factor", 1.0),
         share=entry["share"],
         held_out_count=entry["held_out_count"],
-        auroc=entry["auroc"],
-        source=entry["source"],
+        auroc=auroc,
     )
+
+
+def _note_reliability(entry: Mapping[str, Any]) -> StatementReliability:
+    # Laplace's rule of succession: that none of a few was wrong does not make the next one certain.
+    precision = (entry["right_count"] + 1) / (entry["given_count"] + 2)
+    return StatementReliability(entry["rate_if_ill"], entry["rate_if_well"], precision, entry["source"])

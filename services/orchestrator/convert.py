@@ -176,6 +176,16 @@ def notices(answers: Answers, case: Case, catalogue: Catalogue) -> list[Notice]:
     ]
     found += [
         Notice(
+            reason="RELIABILITY_UNKNOWN",
+            message=(
+                f"No held-out figure of {model} is known here; its findings do not count in the assessment. "
+                "Give the orchestrator the model cards (MEDMESH_MODEL_REPOSITORY)."
+            ),
+        )
+        for model in evidence.unmeasured(case, catalogue)
+    ]
+    found += [
+        Notice(
             reason="OUTSIDE_MODEL_POPULATION",
             message=(
                 f"The patient's age lies outside the ages that {model} was trained on; "

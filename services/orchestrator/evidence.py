@@ -116,6 +116,7 @@ def reach(condition: Condition, modality: Modality, catalogue: Catalogue) -> Rea
         bounds = [
             (_trust(labels, None, catalogue), _bounds(condition, labels, catalogue))
             for labels in condition.images
+            if labels.metric in catalogue.images[labels.model].auroc
         ]
         return Reach(
             favour=max((trust * high for trust, (_, high) in bounds), default=0.0),
@@ -133,6 +134,14 @@ def outside_population(case: Case, catalogue: Catalogue) -> list[str]:
     """The image models of the case that were not made for patients of its age, sorted."""
     models = {image.model for image in case.images if image.accepted}
     return sorted(model for model in models if _is_outside(model, case.age_years, catalogue))
+
+
+def unmeasured(case: Case, catalogue: Catalogue) -> list[str]:
+    """The image models of the case whose reliability is unknown, sorted: what they show does not count."""
+    models = {image.model for image in case.images if image.accepted}
+    return sorted(
+        model for model in models if model not in catalogue.images or not catalogue.images[model].auroc
+    )
 
 
 def further_conditions(case: Case, catalogue: Catalogue) -> list[Condition]:
@@ -165,6 +174,8 @@ def _of_image(image: ImageReading, age_years: int | None, catalogue: Catalogue) 
             # Which kind it is, is asked only of an image that shows the whole more probably than not.
             if labels.model != image.model or _probability(image, among) < MORE_PROBABLE_THAN_NOT:
                 continue
+            if labels.metric not in reliability.auroc:
+                continue  # never measured here: not trusted at all
             low, high = _bounds(condition, labels, catalogue)
             evidence = Evidence(
                 Modality.IMAGE,

@@ -35,6 +35,7 @@ from services.chassis.server import Running, Service, running_server
 from services.chassis.settings import ServiceSettings
 from services.orchestrator.__main__ import SERVICE
 from services.orchestrator.settings import OrchestratorSettings
+from tests.orchestrator.cards import write_cards
 from tests.orchestrator.cases import ASTHMA, PNEUMONIA
 
 SNOMED = "http://snomed.info/sct"
@@ -276,7 +277,13 @@ async def running_mesh(folder: Path, *, dead: tuple[str, ...] = (), **settings: 
                 server = await stack.enter_async_context(running_server(_service(name, fakes)))
                 urls[f"{name}_url"] = server.address
         made = OrchestratorSettings(
-            **{"listen": "127.0.0.1:0", "receipt_folder": folder / "receipts", **urls, **settings}
+            **{
+                "listen": "127.0.0.1:0",
+                "receipt_folder": folder / "receipts",
+                "model_repository": write_cards(folder / "cards"),
+                **urls,
+                **settings,
+            }
         )
         running = await stack.enter_async_context(running_server(SERVICE, made))
         channel = await stack.enter_async_context(grpc.aio.insecure_channel(running.address))

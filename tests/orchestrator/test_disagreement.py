@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from services.orchestrator.assessment import assess
-from services.orchestrator.catalogue import load
 from services.orchestrator.disagreement import Kind
 from services.orchestrator.evidence import Assertion
+from tests.orchestrator.cards import FIGURES, catalogue_of
 from tests.orchestrator.cases import ASTHMA, BACTERIAL, PNEUMONIA, VIRAL, case, chest, has, says
 
-CATALOGUE = load()
+CATALOGUE = catalogue_of(FIGURES)
 ABSENT, POSSIBLE, FAMILY = Assertion.ABSENT, Assertion.POSSIBLE, Assertion.FAMILY
 ILL, WELL, UNSURE = chest(0.85, 0.1), chest(0.02, 0.03), chest(0.4, 0.3)
 

@@ -8,7 +8,7 @@ import math
 import pytest
 
 from services.orchestrator.assessment import assess
-from services.orchestrator.catalogue import ICD10CM, load
+from services.orchestrator.catalogue import ICD10CM
 from services.orchestrator.evidence import (
     Assertion,
     Case,
@@ -19,9 +19,10 @@ from services.orchestrator.evidence import (
     reach,
 )
 from services.orchestrator.fusion import Modality, log_odds
+from tests.orchestrator.cards import FIGURES, catalogue_of
 from tests.orchestrator.cases import ASTHMA, BACTERIAL, PNEUMONIA, VIRAL, case, chest, has, says
 
-CATALOGUE = load()
+CATALOGUE = catalogue_of(FIGURES)
 
 
 def items(*findings, age_years=None):

@@ -114,9 +114,13 @@ def to_line(receipt: pb.EvidenceReceipt) -> str:
 def from_line(line: str) -> pb.EvidenceReceipt:
     """The receipt of one line of the log, or of a file that holds one. ValueError when it is none."""
     try:
-        return Parse(line, pb.EvidenceReceipt())
-    except ParseError as error:
+        receipt = Parse(line, pb.EvidenceReceipt())
+        bytes.fromhex(receipt.salt)
+    except (ParseError, ValueError) as error:
         raise ValueError("not an evidence receipt") from error
+    if not receipt.salt:
+        raise ValueError("not an evidence receipt")
+    return receipt
 
 
 def verify_chain(lines: Iterable[str]) -> list[ChainFault]:
