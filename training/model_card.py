@@ -1,4 +1,6 @@
-"""Writes what a trained model needs to be served: `1/model.onnx`, `labels.txt` and the card, `metadata.json`."""
+"""Writes what a trained model needs to be served: `1/model.onnx`, `labels.txt` and the card,
+`metadata.json`.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from google.protobuf import json_format
+
 from medmesh.common.v1.model_card_pb2 import ModelCard
 
 MODEL_REPOSITORY = Path(__file__).resolve().parents[1] / "triton_repo"

@@ -1,9 +1,11 @@
-"""Preprocessing of intensive-care time series: irregular measurements to hourly tensors, for training and serving alike.
+"""Preprocessing of intensive-care time series: irregular measurements to hourly tensors, for training and
+serving alike.
 
-The first 48 hours become one column an hour. A column holds the mean of what was measured in that hour; an hour without
-a measurement carries the last value forward, and says so: `observed` marks measured hours and `gap_hours` counts the
-hours since the last one, so that the network can learn from what was not measured (Che et al. 2018, "Recurrent Neural
-Networks for Multivariate Time Series with Missing Values"). Scaling happens inside the graph.
+The first 48 hours become one column an hour. A column holds the mean of what was measured in that hour; an
+hour without a measurement carries the last value forward, and says so: `observed` marks measured hours and
+`gap_hours` counts the hours since the last one, so that the network can learn from what was not measured (Che
+et al. 2018, "Recurrent Neural Networks for Multivariate Time Series with Missing Values"). Scaling happens
+inside the graph.
 """
 
 from __future__ import annotations
@@ -23,7 +25,9 @@ HOUR_COUNT = 48
 
 @dataclass(frozen=True)
 class Variable:
-    """A variable that is measured repeatedly. Values outside [low, high] are taken as errors of entry and left out."""
+    """A variable that is measured repeatedly. Values outside [low, high] are taken as errors of entry and
+    left out.
+    """
 
     name: str
     """Name in the contract, in lower snake case."""
@@ -149,8 +153,9 @@ def tensors(hourly: NDArray[np.float32], static: NDArray[np.float32]) -> dict[st
     """The network's inputs for a batch.
 
     `hourly` is float32 [N, 48, 37] as from `hourly_means`, `static` float32 [N, 7] as from `static_row`.
-    Returns `values` (last value carried forward, NaN before the first), `observed` (1 where measured) and `gap_hours`
-    (hours since the last measurement, 48 before the first), each float32 [N, 48, 37], and `static`.
+    Returns `values` (last value carried forward, NaN before the first), `observed` (1 where measured) and
+    `gap_hours` (hours since the last measurement, 48 before the first), each float32 [N, 48, 37], and
+    `static`.
     """
     observed = ~np.isnan(hourly)
     hours = np.arange(HOUR_COUNT)[None, :, None]

@@ -1,0 +1,171 @@
+"""Exports the ICU prognosis to `triton_repo/icu_outcome`: the calibrated mean of its networks."""
+
+from __future__ import annotations
+
+import argparse
+import warnings
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import onnxruntime
+import torch
+from torch import Tensor, nn
+
+from medmesh.common.v1.model_card_pb2 import Change, Dataset, Metric, ModelCard, TensorContract
+from services.recommendation.series import HOUR_COUNT, PREPROCESSING_VERSION, STATIC_NAMES, VARIABLES, tensors
+from training.icu_outcome.dataset import IcuData, load
+from training.icu_outcome.evaluate import COVERAGE, Calibration, calibrate, held_out, measure
+from training.icu_outcome.network import IcuNetwork
+from training.icu_outcome.train import FOLD_COUNT, INPUTS, MEMBER_COUNT, WORK, Recipe, load_networks
+from training.model_card import INTENDED_USE, MODEL_REPOSITORY, write_card
+
+NAME = "icu_outcome"
+
+
+class Served(nn.Module):
+    """The mean logit of several networks, through Platt scaling."""
+
+    def __init__(self, networks: list[IcuNetwork], calibration: Calibration) -> None:
+        super().__init__()
+        self.networks = nn.ModuleList(networks)
+        self.slope, self.offset = calibration.slope, calibration.offset
+
+    def forward(self, values: Tensor, observed: Tensor, gap_hours: Tensor, static: Tensor) -> Tensor:
+        logits = [network(values, observed, gap_hours, static) for network in self.networks]
+        return cast(
+            Tensor, torch.sigmoid(self.slope * torch.stack(logits).mean(dim=0) + self.offset)
+        ).unsqueeze(1)
+
+
+def export(model: nn.Module, data: IcuData, path: Path) -> None:
+    """Writes the ONNX file and checks that ONNX Runtime answers as torch does, within 1e-5."""
+    sample = tensors(data.hourly[:8], data.static[:8])
+    arguments = tuple(torch.from_numpy(t) for t in sample.values())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with warnings.catch_warnings():
+        # The tracing exporter is called for its GRU operator; its deprecation and its note on batch size are
+        # known.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            model,
+            arguments,
+            str(path),
+            input_names=list(INPUTS),
+            output_names=["probability"],
+            dynamic_axes={name: {0: "batch"} for name in (*INPUTS, "probability")},
+            opset_version=17,
+            dynamo=False,
+        )
+    check = tensors(data.hourly[8:72], data.static[8:72])
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    served = session.run(["probability"], check)[0]
+    with torch.no_grad():
+        reference = model(*(torch.from_numpy(t) for t in check.values())).numpy()
+    difference = float(np.abs(served - reference).max())
+    if difference > 1e-5:
+        raise SystemExit(f"the exported graph differs from the network by {difference:g}")
+
+
+def card(data: IcuData, metrics: list[Metric], calibration: Calibration, seed: int) -> ModelCard:
+    series = [HOUR_COUNT, len(VARIABLES)]
+    return ModelCard(
+        name=NAME,
+        version="1.0.0",
+        summary="Predicts in-hospital death from the first 48 hours in intensive care.",
+        intended_use=INTENDED_USE + " Never to be used to limit care.",
+        architecture=(
+            f"Mean of {FOLD_COUNT * MEMBER_COUNT} networks (GRU over 48 hours with decaying carried-forward "
+            "values, beside summaries of each variable; "
+            f"{sum(p.numel() for p in IcuNetwork().parameters())} parameters each): "
+            f"{MEMBER_COUNT} for each of {FOLD_COUNT} folds."
+        ),
+        datasets=[
+            Dataset(
+                name="PhysioNet/Computing in Cardiology Challenge 2012, set A",
+                source="https://physionet.org/content/challenge-2012/1.0.0/",
+                licence="ODC-By-1.0",
+                population=(
+                    f"{len(data.died)} stays of adults in intensive care, {data.died.mean():.1%} died in "
+                    "hospital; one hospital in Boston, 2001-2008"
+                ),
+            )
+        ],
+        metrics=metrics,
+        calibration=(
+            "Platt scaling fitted on the held-out logits of all folds; the figures are cross-fitted. They "
+            f"are of the mean of one fold's {MEMBER_COUNT} networks; the served mean of all folds' cannot be "
+            "measured on these stays."
+        ),
+        limitations=[
+            "One hospital, 2001-2008: practice and case mix have changed; recalibrate before any use.",
+            "What was measured depends on what clinicians feared: the model learns that too.",
+            "Only the first 48 hours; stays shorter than that were not in the data.",
+            "Removing a variable explains the model, not the patient: correlated variables hide each other.",
+        ],
+        inputs=[
+            TensorContract(
+                name="values",
+                datatype="FP32",
+                shape=series,
+                description="Hourly means carried forward; NaN before.",
+            ),
+            TensorContract(
+                name="observed", datatype="FP32", shape=series, description="1 where measured, else 0."
+            ),
+            TensorContract(
+                name="gap_hours",
+                datatype="FP32",
+                shape=series,
+                description="Hours since the last measurement, 0 to 48.",
+            ),
+            TensorContract(
+                name="static",
+                datatype="FP32",
+                shape=[len(STATIC_NAMES)],
+                description=f"{', '.join(STATIC_NAMES)}; NaN where unknown.",
+            ),
+        ],
+        outputs=[
+            TensorContract(
+                name="probability",
+                datatype="FP32",
+                shape=[1],
+                description="Calibrated probability of death, 0 to 1.",
+            )
+        ],
+        precision="fp32",
+        preprocessing_version=PREPROCESSING_VERSION,
+        licence="Apache-2.0",
+        reproduce=f"make train MODEL={NAME} (seed {seed}); python -m training.{NAME}.evaluate",
+        changelog=[Change(version="1.0.0", description="First version.")],
+        serving_parameters={
+            "conformal_coverage": COVERAGE,
+            "conformal_died_quantile": calibration.died_quantile,
+            "conformal_survived_quantile": calibration.survived_quantile,
+        },
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--work", type=Path, default=WORK, help="folder of checkpoints (default: %(default)s)"
+    )
+    parser.add_argument("--seed", type=int, default=Recipe.seed)
+    arguments = parser.parse_args()
+    data = load(cache=arguments.work / "hourly.npz")
+    out = held_out(data, arguments.work, arguments.seed)
+    calibration = calibrate(out.logits, data.died)
+    export(
+        Served([network for group in load_networks(arguments.work) for network in group], calibration).eval(),
+        data,
+        MODEL_REPOSITORY / NAME / "1" / "model.onnx",
+    )
+    print(f"wrote {write_card(card(data, measure(data, out), calibration, arguments.seed))}")
+
+
+if __name__ == "__main__":
+    main()
