@@ -24,7 +24,9 @@ def tiny_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     patient = tiny_models.batching(delay_us=500_000, preferred="preferred_batch_size: [4]")
     tiny_models.write(repository, "together", *arithmetic, batch=4, more=patient)
     tiny_models.write(repository, "lookup", *lookup, batch=4, more=patient)
-    tiny_models.write(repository, "work", *work, batch=1, more=tiny_models.batching(queue=2))
+    tiny_models.write(
+        repository, "work", *work, batch=1, more=tiny_models.batching(queue=2, timeout_us=60_000_000)
+    )
     tiny_models.write(repository, "hurried", *work, batch=1, more=tiny_models.batching(timeout_us=1000))
     return repository
 

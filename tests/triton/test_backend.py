@@ -106,7 +106,7 @@ def test_an_unknown_output_is_refused(client):
 
 def test_a_full_queue_refuses_at_once(client):
     """One is computed, two wait, the others are told so: the bound of config.pbtxt holds."""
-    answers = in_parallel(client, "work", [tensor("rounds", [[300]], np.int64)] * 10)
+    answers = in_parallel(client, "work", [tensor("rounds", [[100]], np.int64)] * 10)
     refused = [answer for answer in answers if isinstance(answer, InferenceServerException)]
     assert len(answers) - len(refused) >= 2
     assert refused
@@ -114,7 +114,7 @@ def test_a_full_queue_refuses_at_once(client):
 
 
 def test_a_request_that_waits_too_long_is_rejected(client):
-    answers = in_parallel(client, "hurried", [tensor("rounds", [[300]], np.int64)] * 3)
+    answers = in_parallel(client, "hurried", [tensor("rounds", [[100]], np.int64)] * 3)
     refused = [answer for answer in answers if isinstance(answer, InferenceServerException)]
     assert refused
     assert all("Request timeout expired" in error.message() for error in refused)
@@ -129,8 +129,8 @@ def test_a_request_that_is_cancelled_while_it_waits_is_never_computed(client):
             "work", [tensor("rounds", [[rounds]], np.int64)], callback=lambda **_: done.release()
         )
 
-    ask(300)
-    ask(301).cancel()
+    ask(100)
+    ask(101).cancel()
     for _ in range(2):
         assert done.acquire(timeout=20)
     client.infer("work", [tensor("rounds", [[1]], np.int64)])
