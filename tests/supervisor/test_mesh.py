@@ -1,0 +1,66 @@
+"""The whole mesh on this machine, with the committed models: it starts, is watched, ends with its parent."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from services.bootstrap import ROOT
+from services.supervisor import SERVICES, Mesh, MeshError, MeshSettings
+
+pytestmark = [pytest.mark.live, pytest.mark.slow]
+
+
+def wait_until(condition, seconds: float = 30.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in {"Z", "X"}
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def test_it_starts_names_what_dies_and_leaves_nothing_behind(tmp_path: Path):
+    said: list[str] = []
+    with Mesh.start(MeshSettings.from_environment({}).on_free_ports(tmp_path), said.append) as mesh:
+        state = json.loads((tmp_path / "mesh.json").read_text())
+        assert set(state["addresses"]) == {*SERVICES, "triton"}
+        assert sum("services healthy" in line for line in said) == len(SERVICES)
+        mesh.check()
+        os.kill(state["pids"]["language"], signal.SIGKILL)
+        wait_until(lambda: not runs(state["pids"]["language"]))
+        with pytest.raises(
+            MeshError, match=r"language was ended by SIGKILL; the end of its log \(.*language\.log\)"
+        ):
+            mesh.check()
+    assert not any(runs(pid) for pid in state["pids"].values())
+    assert not (tmp_path / "mesh.json").exists()
+
+
+def test_all_of_it_ends_when_whoever_started_it_is_killed(tmp_path: Path):
+    program = (
+        "import time; from pathlib import Path; from services.supervisor import Mesh, MeshSettings; "
+        f"mesh = Mesh.start(MeshSettings.from_environment({{}}).on_free_ports(Path({str(tmp_path)!r}))); "
+        "print('up', flush=True); time.sleep(600)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout is not None
+        assert any(line.strip() == "up" for line in parent.stdout)
+        pids = json.loads((tmp_path / "mesh.json").read_text())["pids"].values()
+        assert all(runs(pid) for pid in pids)
+        parent.kill()
+    wait_until(lambda: not any(runs(pid) for pid in pids))
