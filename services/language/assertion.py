@@ -277,13 +277,8 @@ def _speak_for_list(
     """Lets a backward trigger speak for the entities before it, nearest first."""
     reach = rule.reach or (3 if rule.direction == "both" else _BACKWARD_REACH)
     right = event.first
-    if (
-        rule.clause
-        and position
-        and isinstance(before := items[position - 1], _Event)
-        and _same_kind(before, event)
-    ):
-        position -= 1  # "breast cancer, status post lumpectomy in 2014": both phrases say the same
+    if position and isinstance(before := items[position - 1], _Event) and _lets_pass(before, event, rule):
+        position -= 1
     for step in range(1, _LIST_LIMIT + 1):
         item = items[position - step] if step <= position else None
         if not isinstance(item, _Mention):
@@ -301,6 +296,13 @@ def _speak_for_list(
             return
         item.spoken[rule.category] = event
         right = item.first
+
+
+def _lets_pass(before: _Event, event: _Event, rule: Rule) -> bool:
+    """Two phrases that say one thing ("remains on the differential", "s/p lumpectomy in 2014")."""
+    return {said.category for said in before.rules} == {"present"} or (
+        rule.clause and _same_kind(before, event)
+    )
 
 
 def _free_own_clause(tokens: Sequence[Token], items: Sequence[_Item], at: int, mention: _Mention) -> None:

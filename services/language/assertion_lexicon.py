@@ -17,7 +17,7 @@ TERMINOLOGY = Path(__file__).parent / "terminology"
 
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 _YEAR = re.compile(r"(?:19|20)\d\d")
-_DECADE = re.compile(r"(?:19|20)\d0s")
+_DECADE = re.compile(r"(?:(?:19|20)\d|[1-9])0s")  # "the 1990s", "her 40s"
 _SPEAKING = ("absent", "possible", "refuted", "historical", "family", "present")
 _CATEGORIES = frozenset({*_SPEAKING, "terminate", "pseudo", "class"})
 
