@@ -33,7 +33,7 @@ _HUGE_S = 10 * 365 * 86400.0
 _ANSWER_MARGIN_SHARE = 0.05
 _ANSWER_MARGIN_S = 0.1
 _ROUNDING_SHARE = 0.01
-"""gRPC rounds a deadline up by as much on its way: 14.93 s arrive as 15 s, when the caller has left already."""
+"""gRPC rounds a deadline up by as much on its way: 14.93 s arrive as 15 s, which is too late."""
 
 
 class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpcio has no types

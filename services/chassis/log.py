@@ -1,7 +1,12 @@
-"""The log: one JSON object a line on stderr. Facts are ids, sizes and names; exceptions lose their text."""
+"""The log: one JSON object a line on stderr. Facts are ids, sizes and names.
+
+Exceptions lose their text, and so does whatever libraries log or warn of: both may quote patient data. What
+is left is where it came from.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import sys
@@ -26,6 +31,21 @@ def configure(service: str, level: str, stream: TextIO | None = None) -> logging
     return handler
 
 
+def withhold_foreign_text(handler: logging.Handler, loop: asyncio.AbstractEventLoop) -> None:
+    """Sends warnings and errors of libraries, and the loop's own complaints, to `handler` without their
+    text.
+    """
+    logging.getLogger().addHandler(handler)
+    logging.captureWarnings(capture=True)
+    loop.set_exception_handler(_log_lost_exception)
+
+
+def _log_lost_exception(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    # asyncio's own handler prints the repr of the exception, which holds its text.
+    error = context.get("exception")
+    logging.getLogger(f"{ROOT}.loop").error("an exception reached nobody", exc_info=error)
+
+
 class JsonFormatter(logging.Formatter):
     """Renders a record as one line of JSON. `extra={"facts": {...}}` adds fields."""
 
@@ -39,8 +59,12 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "service": self._service,
             "logger": record.name,
-            "message": record.getMessage(),
         }
+        if record.name == ROOT or record.name.startswith(f"{ROOT}."):
+            line["message"] = record.getMessage()
+        else:
+            line["message"] = "text withheld"
+            line["place"] = f"{record.pathname}:{record.lineno}"
         current = request.current.get()
         if current is not None:
             line["request_id"] = current.request_id

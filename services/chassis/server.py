@@ -166,15 +166,15 @@ def run(service: Service[S]) -> None:
     """Reads the settings, serves until SIGTERM or SIGINT, drains, and ends the process."""
     try:
         settings = service.settings.from_environment()
-        log.configure(service.name, settings.log_level)
-        asyncio.run(_serve(service, settings))
+        asyncio.run(_serve(service, settings, log.configure(service.name, settings.log_level)))
     except (SettingsError, transport.BindError) as error:
         sys.exit(f"{service.name} does not start: {error}")
 
 
-async def _serve(service: Service[S], settings: S) -> None:
+async def _serve(service: Service[S], settings: S, handler: logging.Handler) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    log.withhold_foreign_text(handler, loop)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with running_server(service, settings):

@@ -46,6 +46,7 @@ TensorKey = tuple[str, str, tuple[int, ...]]
 """Name, Triton data type without its prefix, and dimensions without the batch axis."""
 
 _QUEUE_FULL = re.compile(r"exceeds maximum queue size", re.IGNORECASE)
+_DEAD = re.compile(r"stub process .* is not healthy", re.IGNORECASE)
 _QUEUE_TIMEOUT = re.compile(r"request timeout expired", re.IGNORECASE)
 
 
@@ -189,6 +190,8 @@ def _mapped(model: str, error: InferenceServerException) -> MedmeshError:
         return Overloaded(f"{model}: Triton's queue is full", metadata=metadata)
     if _QUEUE_TIMEOUT.search(text) or status == "DEADLINE_EXCEEDED":
         return DeadlineExceeded(f"{model}: no answer within the time given", metadata=metadata)
+    if _DEAD.search(text):
+        return ModelUnavailable(f"{model}: its process in Triton has ended", metadata=metadata)
     if status == "NOT_FOUND":
         return ModelUnavailable(f"{model}: not loaded by Triton", metadata=metadata)
     if status in {"UNAVAILABLE", "CANCELLED"}:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -206,10 +207,10 @@ run(Handlers(unary=echo, models=()).service())
 """
 
 
-def _program(**variables):
+def _program(program=PROGRAM, **variables):
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)} | variables
     return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM], env=environment, stderr=subprocess.PIPE, text=True, cwd=ROOT
+        [sys.executable, "-c", program], env=environment, stderr=subprocess.PIPE, text=True, cwd=ROOT
     )
 
 
@@ -222,6 +223,29 @@ def test_the_process_serves_until_it_is_told_to_end_and_then_ends_with_zero(numb
         rest = process.communicate(timeout=30)[1]
     assert process.returncode == 0, rest
     assert '"message": "stopped"' in rest
+
+
+def test_the_text_of_libraries_warnings_and_lost_exceptions_stays_out_of_the_log():
+    careless = """
+import asyncio, logging, warnings
+async def fail(): raise ValueError("Mrs Example")
+async def register(parts, server):
+    warnings.warn("Mrs Example has an invalid value")
+    logging.getLogger("pydicom").warning("value %s", "Mrs Example")
+    asyncio.get_running_loop().create_task(fail())
+Handlers.register = lambda self, parts, server: register(parts, server)
+"""
+    program = PROGRAM.replace("async def echo", careless + "async def echo")
+    with _program(program, MEDMESH_LISTEN="127.0.0.1:0") as process:
+        started = [process.stderr.readline() for _ in range(4)]
+        process.send_signal(signal.SIGTERM)
+        text = "".join(started) + process.communicate(timeout=30)[1]
+    assert process.returncode == 0, text
+    lines = {line["logger"]: line for line in map(json.loads, text.splitlines())}
+    assert {"py.warnings", "pydicom", "medmesh.loop"} <= set(lines)
+    assert lines["pydicom"]["place"].startswith("<string>:")
+    assert lines["medmesh.loop"]["exception"][0]["type"] == "ValueError"
+    assert "Mrs Example" not in text
 
 
 def test_the_process_ends_with_one_sentence_when_a_setting_is_bad():
