@@ -15,16 +15,18 @@ from services.chassis.errors import ModelFailed
 from services.chassis.inference import Inference
 from services.language.assertion import assert_entities
 from services.language.batches import infer_sequences
-from services.language.decoding import FloatArray, WordSpan, decode, word_log_probabilities
+from services.language.decoding import (
+    FloatArray,
+    WordSpan,
+    agree,
+    assemble,
+    decode,
+    word_log_probabilities,
+)
 from services.language.entities import Concept, Entity, EntityType, Span
 from services.language.models import CLINICAL_NER, LABELS
 from services.language.texts import MAX_NOTE_CODE_POINTS, check_text
 from services.language.tokenization import Encoding, NoteTokenizer, windows, word_bounds
-
-WINDOW_TOKENS = 128
-"""Window of the tagger: the length most of its training sequences had."""
-
-STRIDE_TOKENS = 48
 
 # Where a new thought begins although no full stop says so: an empty line, or a line that starts with a
 # bullet, a number or a capital. No entity reaches over it. A line that was only wrapped goes on with a small
@@ -58,7 +60,7 @@ class NoteAnnotator:
 
     async def _probabilities(self, encoding: Encoding) -> FloatArray:
         """FP32 [tokens, labels]: for each token from the window that owns it."""
-        cuts = list(windows(encoding.words, WINDOW_TOKENS, STRIDE_TOKENS))
+        cuts = list(windows(encoding.words))
         ids = encoding.cased_ids
         rows = await infer_sequences(
             self._inference,
@@ -67,12 +69,7 @@ class NoteAnnotator:
             self._tokenizer,
             [ids[cut.start : cut.end] for cut in cuts],
         )
-        probabilities = np.zeros((len(encoding), len(LABELS)), dtype=np.float32)
-        for cut, row in zip(cuts, rows, strict=True):
-            first = 1 + cut.owned_start - cut.start
-            probabilities[cut.owned_start : cut.owned_end] = row[
-                first : first + cut.owned_end - cut.owned_start
-            ]
+        probabilities = assemble(cuts, rows, len(encoding))
         if not np.isfinite(probabilities).all():
             raise ModelFailed("clinical_ner answered with numbers that are not finite")
         return probabilities
@@ -82,11 +79,11 @@ class NoteAnnotator:
             return []
         bounds = word_bounds(encoding.words)
         starts = [int(encoding.starts[first]) for first, _ in bounds]
-        words = decode(word_log_probabilities(probabilities, bounds), LABELS, breaks=_breaks(note, starts))
-        spans = [
-            Span(starts[word.first], int(encoding.ends[bounds[word.last - 1][1] - 1]), EntityType(word.label))
-            for word in words
-        ]
+        ends = [int(encoding.ends[last - 1]) for _, last in bounds]
+        surfaces = [note[start:end] for start, end in zip(starts, ends, strict=True)]
+        agreed = agree(word_log_probabilities(probabilities, bounds), surfaces)
+        words = decode(agreed, LABELS, breaks=_breaks(note, starts))
+        spans = [Span(starts[word.first], ends[word.last - 1], EntityType(word.label)) for word in words]
         return _described(note, spans, words, self._linker.codes)
 
 

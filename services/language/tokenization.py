@@ -26,9 +26,12 @@ VOCABULARY_SIZE = 30522
 """Pieces in the uncased BERT vocabulary that all-MiniLM-L6-v2 uses."""
 
 MAX_TOKENS = 256
-"""Longest window, [CLS] and [SEP] included; the length the networks were trained up to."""
+"""Longest sequence, [CLS] and [SEP] included; what all-MiniLM-L6-v2 was trained up to."""
 
-STRIDE_TOKENS = 64
+WINDOW_TOKENS = 128
+"""Window of the entity network over a note: the length that most of its training sequences had."""
+
+STRIDE_TOKENS = 48
 """How many tokens two neighbouring windows share, so that no entity is seen only at an edge."""
 
 BUCKETS = (16, 32, 64, 128, 256)
@@ -157,7 +160,7 @@ def _with_combining_marks(text: str, end: int) -> int:
 
 
 def windows(
-    words: Int64Array, max_tokens: int = MAX_TOKENS, stride_tokens: int = STRIDE_TOKENS
+    words: Int64Array, max_tokens: int = WINDOW_TOKENS, stride_tokens: int = STRIDE_TOKENS
 ) -> Iterator[Window]:
     """Cut a text of `len(words)` tokens into overlapping windows at word starts, each token owned by exactly
     one.

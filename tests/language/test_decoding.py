@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.language.decoding import decode, viterbi, word_log_probabilities
+from services.language.decoding import agree, assemble, decode, viterbi, word_log_probabilities
 from services.language.models import LABELS
+from services.language.tokenization import windows
 
 
 def logs(*rows):
@@ -72,3 +73,33 @@ def test_a_word_takes_the_geometric_mean_of_its_pieces():
 
 def test_an_empty_text_has_no_entities():
     assert viterbi(np.zeros((0, 5), dtype=np.float32), LABELS) == []
+
+
+def test_each_token_of_a_long_text_is_taken_from_the_window_that_owns_it():
+    cuts = list(windows(np.arange(500), 128, 48))
+    rows = []
+    for cut in cuts:
+        row = np.full((128, 2), -1, dtype=np.float32)
+        row[1 : 1 + cut.end - cut.start, 0] = np.arange(cut.start, cut.end)
+        rows.append(row)
+    assert assemble(cuts, rows, 500)[:, 0].tolist() == list(range(500))
+
+
+def test_a_plain_mention_helps_a_bare_one_of_the_same_word():
+    sure, unsure, other = (
+        [0.02, 0.9, 0.02, 0.04, 0.02],
+        [0.5, 0.44, 0.02, 0.02, 0.02],
+        [0.9, 0.04, 0.02, 0.02, 0.02],
+    )
+    table = logs(sure, other, unsure)
+    assert [span.first for span in decode(table, LABELS)] == [0]
+    agreed = agree(table, ["TET", "and", "Tet"])
+    assert [span.first for span in decode(agreed, LABELS)] == [0, 2]
+    assert agreed[1] == pytest.approx(table[1], abs=1e-5)
+    assert np.exp(agreed).sum(axis=1) == pytest.approx(np.ones(3), abs=1e-5)
+
+
+def test_numbers_and_short_words_do_not_speak_for_each_other():
+    table = logs([1, 9, 1, 1, 1], [9, 1, 1, 1, 1])
+    for word in ("of", "2015", "..."):
+        assert agree(table, [word, word]) == pytest.approx(table, abs=1e-5)

@@ -16,12 +16,10 @@ from services.language.tokenization import NoteTokenizer
 from training.clinical_ner import scoring
 from training.clinical_ner.corpus import Pieces, Sentence, data_folder, read
 from training.clinical_ner.inference import with_onnx
+from training.clinical_ner.train import SENTENCES_PER_NOTE
 from training.model_card import MODEL_REPOSITORY
 
 SEED = 7
-ROOM = 126
-"""Tokens of a run of sentences: a window of 128, as the service cuts notes."""
-
 PUBLISHED = {
     "": "SciBERT 0.900 (Beltagy et al. 2019, 110 M parameters, trained on train and devel, scored on test)",
     "entity type=Disease": "BioBERT 0.872 (Lee et al. 2020, likewise)",
@@ -34,16 +32,16 @@ class View:
     """One way of reading the same sentences."""
 
     name: str
-    room: int
+    sentences_per_note: int
     rewrite: Callable[[str], str]
     measured_on: str
 
 
 VIEWS = (
-    View("", ROOM, str, "several sentences at a time, as in a note"),
+    View("", SENTENCES_PER_NOTE, str, "nine sentences a note, read as the service reads it"),
     View("_single_sentences", 1, str, "every sentence alone"),
-    View("_lower_case", ROOM, str.lower, "typed without capitals"),
-    View("_upper_case", ROOM, str.upper, "typed in capitals"),
+    View("_lower_case", SENTENCES_PER_NOTE, str.lower, "typed without capitals"),
+    View("_upper_case", SENTENCES_PER_NOTE, str.upper, "typed in capitals"),
 )
 
 
@@ -54,7 +52,7 @@ def metrics(
     too.
     """
     rewritten = [Sentence(tuple(map(view.rewrite, sentence.words)), sentence.tags) for sentence in sentences]
-    results = scoring.outcomes(rewritten, pieces, predict, view.room)
+    results = scoring.outcomes(rewritten, pieces, predict, view.sentences_per_note)
     measured_on = f"BC5CDR devel, {len(sentences)} sentences of unseen abstracts, {view.measured_on}"
     found = []
     for stem in (None, *scoring.STEMS):

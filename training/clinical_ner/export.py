@@ -17,13 +17,14 @@ import torch
 from torch import nn
 
 from services.language.models import CLINICAL_NER
-from services.language.tokenization import NoteTokenizer
+from services.language.tokenization import Int64Array, NoteTokenizer
 from training import onnx_export
 from training.clinical_ner import evaluate, scoring
 from training.clinical_ner.card import Calibration, model_card
-from training.clinical_ner.corpus import Pieces, Sentence, Tokens, data_folder, read, split
+from training.clinical_ner.corpus import Pieces, Sentence, data_folder, read, split
 from training.clinical_ner.inference import FloatArray, with_onnx, with_torch
 from training.clinical_ner.network import EntityTagger
+from training.clinical_ner.train import SENTENCES_PER_NOTE
 from training.compression import quantize_embedding, quantize_products
 from training.minilm import base_folder
 from training.model_card import MODEL_REPOSITORY, write_card
@@ -55,7 +56,7 @@ def fit_temperature(
     known: list[FloatArray] = []
 
     def at(temperature: float) -> scoring.Predict:
-        def predict(sequences: Sequence[Tokens]) -> list[FloatArray]:
+        def predict(sequences: Sequence[Int64Array]) -> list[FloatArray]:
             if not known:
                 known.extend(with_torch(network, tokenizer)(sequences))
             powers = [probabilities ** np.float32(1 / temperature) for probabilities in known]
@@ -65,7 +66,7 @@ def fit_temperature(
 
     tried = {}
     for temperature in [1.0, *np.geomspace(0.4, 2.0, 17).tolist()]:
-        results = scoring.outcomes(sentences, pieces, at(temperature), evaluate.ROOM)
+        results = scoring.outcomes(sentences, pieces, at(temperature), SENTENCES_PER_NOTE)
         judged = [item for outcome in results for item in outcome.judged]
         probability = np.clip([item.probability for item in judged], 1e-6, 1 - 1e-6)
         right = np.array([item.right for item in judged])

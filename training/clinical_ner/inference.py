@@ -11,8 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from services.language.tokenization import MAX_TOKENS, NoteTokenizer, bucket, pad
-from training.clinical_ner.corpus import LABELS, Tokens
+from services.language.tokenization import Int64Array, NoteTokenizer, bucket, pad
 from training.clinical_ner.network import EntityTagger
 
 FloatArray = npt.NDArray[np.float32]
@@ -21,10 +20,10 @@ BATCH = 16
 
 def with_torch(
     network: EntityTagger, tokenizer: NoteTokenizer, temperature: float = 1.0
-) -> Callable[[Sequence[Tokens]], list[FloatArray]]:
+) -> Callable[[Sequence[Int64Array]], list[FloatArray]]:
     """Predict with the network as it is, in float32."""
 
-    def probabilities(input_ids: npt.NDArray[np.int64], mask: npt.NDArray[np.int64]) -> FloatArray:
+    def probabilities(input_ids: Int64Array, mask: Int64Array) -> FloatArray:
         with torch.inference_mode():
             logits = network(torch.from_numpy(input_ids), torch.from_numpy(mask))
             result: FloatArray = torch.softmax(logits / temperature, dim=-1).numpy()
@@ -34,7 +33,7 @@ def with_torch(
     return lambda sequences: _run(sequences, tokenizer, probabilities)
 
 
-def with_onnx(path: Path, tokenizer: NoteTokenizer) -> Callable[[Sequence[Tokens]], list[FloatArray]]:
+def with_onnx(path: Path, tokenizer: NoteTokenizer) -> Callable[[Sequence[Int64Array]], list[FloatArray]]:
     """Predict with an exported model on one CPU thread."""
     import onnxruntime
 
@@ -42,7 +41,7 @@ def with_onnx(path: Path, tokenizer: NoteTokenizer) -> Callable[[Sequence[Tokens
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
-    def probabilities(input_ids: npt.NDArray[np.int64], mask: npt.NDArray[np.int64]) -> FloatArray:
+    def probabilities(input_ids: Int64Array, mask: Int64Array) -> FloatArray:
         feed = {"input_ids": input_ids, "attention_mask": mask}
         result: FloatArray = session.run(["probabilities"], feed)[0]
         return result
@@ -51,21 +50,17 @@ def with_onnx(path: Path, tokenizer: NoteTokenizer) -> Callable[[Sequence[Tokens
 
 
 def _run(
-    sequences: Sequence[Tokens],
+    sequences: Sequence[Int64Array],
     tokenizer: NoteTokenizer,
-    probabilities: Callable[[npt.NDArray[np.int64], npt.NDArray[np.int64]], FloatArray],
+    probabilities: Callable[[Int64Array, Int64Array], FloatArray],
 ) -> list[FloatArray]:
-    """Sort by length, run in batches of one bucket, put the results back in order and strip special
-    tokens.
-    """
-    results = [np.zeros((0, len(LABELS)), dtype=np.float32)] * len(sequences)
-    order = sorted(range(len(sequences)), key=lambda index: len(sequences[index].ids))
+    """Sort by length, run in batches of one bucket, and put the results back in order; padding stays."""
+    results: dict[int, FloatArray] = {}
+    order = sorted(range(len(sequences)), key=lambda index: len(sequences[index]))
     for start in range(0, len(order), BATCH):
         part = order[start : start + BATCH]
-        cut = [sequences[index].ids[: MAX_TOKENS - 2] for index in part]
-        length = bucket(max(len(ids) for ids in cut) + 2)
-        padded = [pad(ids, tokenizer, length) for ids in cut]
+        length = bucket(max(len(sequences[index]) for index in part) + 2)
+        padded = [pad(sequences[index], tokenizer, length) for index in part]
         output = probabilities(np.stack([ids for ids, _ in padded]), np.stack([mask for _, mask in padded]))
-        for row, index in enumerate(part):
-            results[index] = output[row, 1 : 1 + len(cut[row])]
-    return results
+        results.update(zip(part, output, strict=True))
+    return [results[index] for index in range(len(sequences))]

@@ -6,20 +6,22 @@ entities of one abstract are not independent of each other.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from services.language.decoding import WordSpan, decode, word_log_probabilities
-from services.language.tokenization import word_bounds
-from training.clinical_ner.corpus import LABELS, Pieces, Sentence, Tokens, runs
+from services.language.decoding import FloatArray, WordSpan, agree, assemble, decode, word_log_probabilities
+from services.language.tokenization import Int64Array, windows, word_bounds
+from training.clinical_ner.corpus import LABELS, Pieces, Sentence
 
 STEMS = ("Disease", "Chemical")
 
-Predict = Callable[[Sequence[Tokens]], list[npt.NDArray[np.float32]]]
-"""Sequences -> label probabilities FP32 [tokens, 5] of each, special tokens left out."""
+Predict = Callable[[Sequence[Int64Array]], list[FloatArray]]
+"""Windows of token ids, INT64 [tokens] each -> the network's answers FP32 [1 + tokens + padding, 5], [CLS]
+first.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,20 +41,33 @@ class Outcome:
     gold: dict[str, int]
 
 
-def outcomes(sentences: Sequence[Sentence], pieces: Pieces, predict: Predict, room: int) -> list[Outcome]:
-    """Predict runs of at most `room` tokens and judge each sentence; `room` 1 reads every sentence alone."""
-    grouped = list(runs(sentences, pieces, room))
-    tokens = [pieces.sequence(run) for run in grouped]
-    results = []
-    for run, sequence, probabilities in zip(grouped, tokens, predict(tokens), strict=True):
-        bounds = word_bounds(sequence.words[: len(probabilities)])
-        found = decode(word_log_probabilities(probabilities, bounds), LABELS)
-        start = 0
-        for sentence in run:
-            end = start + len(sentence.words)
-            results.append(_judge(sentence, [span for span in found if start <= span.first < end], start))
-            start = end
+def outcomes(
+    sentences: Sequence[Sentence], pieces: Pieces, predict: Predict, sentences_per_note: int
+) -> list[Outcome]:
+    """Read every `sentences_per_note` sentences as one note, exactly as the service does, and judge each
+    sentence.
+    """
+    starts = range(0, len(sentences), sentences_per_note)
+    notes = [sentences[start : start + sentences_per_note] for start in starts]
+    tokens = [pieces.sequence(note) for note in notes]
+    cuts = [list(windows(sequence.words)) for sequence in tokens]
+    pairs = zip(tokens, cuts, strict=True)
+    rows = iter(predict([sequence.ids[cut.start : cut.end] for sequence, own in pairs for cut in own]))
+    results: list[Outcome] = []
+    for note, sequence, own in zip(notes, tokens, cuts, strict=True):
+        probabilities = assemble(own, [next(rows) for _ in own], len(sequence.ids))
+        words = [word for sentence in note for word in sentence.words]
+        agreed = agree(word_log_probabilities(probabilities, word_bounds(sequence.words)), words)
+        results += _judged(note, decode(agreed, LABELS))
     return results
+
+
+def _judged(note: Sequence[Sentence], found: Sequence[WordSpan]) -> Iterator[Outcome]:
+    start = 0
+    for sentence in note:
+        end = start + len(sentence.words)
+        yield _judge(sentence, [span for span in found if start <= span.first < end], start)
+        start = end
 
 
 def _judge(sentence: Sentence, found: Sequence[WordSpan], start: int) -> Outcome:
