@@ -101,12 +101,6 @@ class _Index:
         return next(iter(found.values())) if len(found) == 1 else ()
 
 
-@functools.cache
-def default_linker() -> Linker:
-    """The linker over the terminology files beside this module, read once."""
-    return Linker()
-
-
 def normalize(term: str) -> tuple[str, ...]:
     """The words of a term: lower case, no accents, possessives or asides, American spelling, singular."""
     text = unicodedata.normalize("NFKD", term).encode("ascii", "ignore").decode("ascii").lower()
