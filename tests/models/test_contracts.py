@@ -1,0 +1,51 @@
+"""What holds of every model that is served, on the fake and on the real Triton alike."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.models.conftest import SPECS, example
+
+each_model = pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)
+
+
+@each_model
+async def test_it_is_ready(inference, spec):
+    assert await inference.is_ready(spec.name)
+
+
+@each_model
+async def test_it_answers_finite_numbers_of_its_contract(inference, spec):
+    outputs = await inference.infer(spec.name, example(spec, rows=2), timeout_s=60)
+    assert set(outputs) == {tensor.name for tensor in spec.outputs}
+    for tensor in spec.outputs:
+        assert outputs[tensor.name].dtype == tensor.dtype
+        assert outputs[tensor.name].ndim == 1 + len(tensor.shape)
+        assert np.isfinite(outputs[tensor.name]).all()
+
+
+@each_model
+async def test_a_row_is_answered_alike_alone_and_in_company(inference, spec):
+    batch = example(spec, rows=4)
+    together = await inference.infer(spec.name, batch, timeout_s=60)
+    alone = await inference.infer(spec.name, {name: a[1:2] for name, a in batch.items()}, timeout_s=60)
+    for name, answer in alone.items():
+        np.testing.assert_allclose(answer[0], together[name][1], rtol=1e-3, atol=2e-3)
+
+
+@each_model
+async def test_probabilities_are_probabilities(inference, spec):
+    outputs = await inference.infer(spec.name, example(spec, rows=3), timeout_s=60)
+    for name in ("probabilities", "probability", "scores"):
+        if name in outputs:
+            assert outputs[name].min() >= 0
+            assert outputs[name].max() <= 1
+    if "probabilities" in outputs and spec.name != "image_gate":  # the gate asks several questions at once
+        np.testing.assert_allclose(outputs["probabilities"].sum(axis=-1), 1, atol=1e-3)
+
+
+async def test_embeddings_have_unit_length(inference):
+    spec = next(s for s in SPECS if s.name == "note_embedding")
+    embedding = (await inference.infer(spec.name, example(spec, rows=3), timeout_s=60))["embedding"]
+    np.testing.assert_allclose(np.linalg.norm(embedding, axis=1), 1, atol=1e-3)
