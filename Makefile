@@ -31,7 +31,7 @@ test: venv  ## Run the tests (ARGS="-k name -x" goes to pytest)
 	@$(VENV)/python -m pytest $(ARGS)
 
 lint: venv  ## Check style, types and contracts
-	@echo "medmesh: ruff" && $(VENV)/ruff check && $(VENV)/ruff format --check --quiet
+	@echo "medmesh: ruff" && $(VENV)/ruff check && $(VENV)/ruff format --check
 	@echo "medmesh: mypy" && $(VENV)/mypy $(CHECKED) training
 	@echo "medmesh: buf lint" && $(VENV)/buf lint
 	@if [ -n "$(BUF_BASE)" ]; then \

@@ -1,6 +1,6 @@
 """Makes the project's environments: `python3 services/bootstrap.py services dev triton training`.
 
-Runs on a bare Python (no packages, any 3.9 or later) and hands over to a Python the project supports. Each
+Runs on a bare Python (no packages, any 3.8 or later) and hands over to a Python the project supports. Each
 environment is made from one pinned file in `requirements/` and remembers its digest, so that asking again
 costs milliseconds. What the machine lacks is said in one sentence, before anything is downloaded.
 """
@@ -18,16 +18,19 @@ import sys
 import sysconfig
 import tempfile
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 ROOT = Path(__file__).resolve().parent.parent
 SUPPORTED = ((3, 11), (3, 12))
 MINIMUM_GLIBC = (2, 35)  # what nvidia-pytriton's tritonserver is linked against
 
-Say = Callable[[str], object]
-"""Receives progress, a line at a time."""
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    Say = Callable[[str], object]
+    """Receives progress, a line at a time."""
 
 
 class Missing(Exception):  # noqa: N818 - it names what is missing, nothing went wrong in the code
