@@ -216,11 +216,12 @@ def load(repository: Path, folder: Path = FOLDER) -> Catalogue:
 
 
 def _figures(card: Path, metrics: Collection[str]) -> dict[str, float]:
-    """The figures over all patients, by name, that a model card has of these metrics."""
+    """The figures over all patients, by name, that a model card has of these metrics; of several the lowest."""
     if not card.is_file():
         return {}
     parsed = json_format.Parse(card.read_text(encoding="utf-8"), ModelCard(), ignore_unknown_fields=True)
-    return {m.name: m.value for m in parsed.metrics if m.name in metrics and not m.subgroup}
+    found = [m for m in parsed.metrics if m.name in metrics and not m.subgroup]
+    return {name: min(m.value for m in found if m.name == name) for name in sorted({m.name for m in found})}
 
 
 def _condition(entry: Mapping[str, Any]) -> Condition:

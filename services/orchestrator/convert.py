@@ -19,6 +19,8 @@ from services.orchestrator.evidence import Assertion, Case, ImageReading, Mentio
 from services.orchestrator.fanout import Answers, Outcome, Service
 from services.orchestrator.fusion import Modality
 
+MAXIMUM_FURTHER_COUNT = 100
+"""RankTreatments takes no more further conditions."""
 _ASSERTIONS = {
     language_pb2.ASSERTION_PRESENT: Assertion.PRESENT,
     language_pb2.ASSERTION_ABSENT: Assertion.ABSENT,
@@ -98,7 +100,7 @@ def case_from(answers: Answers) -> Case:
         mentions=tuple(
             _mention(entity)
             for entity in (answers.note.answer.entities if answers.note.answer is not None else ())
-            if entity.type == language_pb2.ENTITY_TYPE_DISEASE and entity.assertion in _ASSERTIONS
+            if _is_disease(entity)
         ),
         recorded=tuple(
             _recorded(condition) for condition in (record.conditions if record is not None else ())
@@ -119,7 +121,15 @@ def condition_concept(condition: Condition) -> Concept:
 
 def further_concepts(answers: Answers, catalogue: Catalogue) -> Sequence[Concept]:
     """The conditions that note and images give the patient, for the treatments."""
-    return [condition_concept(c) for c in evidence.further_conditions(case_from(answers), catalogue)]
+    found = [condition_concept(c) for c in evidence.further_conditions(case_from(answers), catalogue)]
+    for entity in answers.note.answer.entities if answers.note.answer is not None else ():
+        mention = _mention(entity) if _is_disease(entity) else None
+        if mention is not None and mention.is_confident and not catalogue.named(mention.codes, mention.text):
+            # SNOMED CT where it is known: the records that the treatments were learned from speak it.
+            concepts = sorted(_concepts(entity), key=lambda concept: concept.system != SNOMED)
+            found += concepts[:1]
+    distinct = {(concept.system, concept.code): concept for concept in found}
+    return list(distinct.values())[:MAXIMUM_FURTHER_COUNT]
 
 
 def assessment_messages(assessment: Assessment) -> list[pb.ConditionAssessment]:
@@ -216,13 +226,20 @@ def _reading(index: int, analysis: ImageAnalysis) -> ImageReading:
 
 
 def _mention(entity: language_pb2.Entity) -> Mention:
-    concepts = [entity.concept] if entity.HasField("concept") else []
     return Mention(
-        codes=_codes([*concepts, *entity.equivalent_concepts]),
+        codes=_codes(_concepts(entity)),
         text=entity.text,
         assertion=_ASSERTIONS[entity.assertion],
         confidence=min(max(entity.confidence, 0.0), 1.0),
     )
+
+
+def _is_disease(entity: language_pb2.Entity) -> bool:
+    return entity.type == language_pb2.ENTITY_TYPE_DISEASE and entity.assertion in _ASSERTIONS
+
+
+def _concepts(entity: language_pb2.Entity) -> list[Concept]:
+    return [*([entity.concept] if entity.HasField("concept") else []), *entity.equivalent_concepts]
 
 
 def _recorded(condition: RecordCondition) -> RecordedCondition:

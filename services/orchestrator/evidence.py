@@ -57,6 +57,11 @@ class Mention:
     confidence: float
     """Calibrated probability that span and type are right."""
 
+    @property
+    def is_confident(self) -> bool:
+        """Whether it gives the patient a condition that the treatments should know of."""
+        return self.assertion is Assertion.PRESENT and self.confidence >= CONFIDENT_MENTION
+
 
 @dataclass(frozen=True)
 class RecordedCondition:
@@ -148,7 +153,7 @@ def further_conditions(case: Case, catalogue: Catalogue) -> list[Condition]:
     """Conditions that note and images give the patient with confidence, with those that they are kinds of."""
     found: dict[str, Condition] = {}
     for mention in case.mentions:
-        if mention.assertion is Assertion.PRESENT and mention.confidence >= CONFIDENT_MENTION:
+        if mention.is_confident:
             found |= {condition.key: condition for condition in catalogue.named(mention.codes, mention.text)}
     for image in case.images:
         for condition in catalogue.conditions.values():

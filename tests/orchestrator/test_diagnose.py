@@ -78,6 +78,18 @@ async def test_the_treatments_get_the_record_and_what_note_and_image_found(mesh)
     assert [c.code for c in request.further_conditions] == [BACTERIAL, PNEUMONIA]
 
 
+async def test_the_treatments_get_other_problems_of_the_note_too_in_snomed_where_it_is_known(mesh):
+    sinusitis = entity("J32.9")
+    sinusitis.concept.system = "http://hl7.org/fhir/sid/icd-10-cm"
+    sinusitis.equivalent_concepts.add(system="http://snomed.info/sct", code="40055000")
+    denied, unsure = entity("10509002", language_pb2.ASSERTION_ABSENT), entity("65363002")
+    unsure.confidence = 0.3
+    mesh.fakes.answers["AnalyzeNote"] = note(sinusitis, sinusitis, denied, unsure)
+    await mesh.diagnose(full_case())
+    (request,) = mesh.fakes.requests("RankTreatments")
+    assert [c.code for c in request.further_conditions] == [BACTERIAL, PNEUMONIA, "40055000"]
+
+
 @pytest.mark.parametrize(
     ("case", "expected"),
     [
