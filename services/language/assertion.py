@@ -58,6 +58,7 @@ _ASSERTION = {
 _BACKWARD_REACH = 8  # words between an entity and the phrase after it that speaks for it
 _LIST_GAP = 5  # words between two entities of one list ("cough, productive of green sputum, and fever")
 _LIST_LIMIT = 12  # entities that one backward trigger can speak for: keeps the time linear
+_CLOSING = frozenset({".", ",", ";", ")"})
 _CLAUSE_REACH = 24  # words that a forward trigger with the scope `clause` can reach
 _HAPPENS = frozenset({"occurs", "occur", "develops", "develop", "persists", "worsens", "recurs"})
 _OR_AHEAD = 8  # words in which "or" shows that a comma still belongs to the negated list
@@ -187,7 +188,7 @@ def _words(tokens: Sequence[Token], span: Span) -> tuple[int, int]:
 
 
 def _side(event: _Event, items: Sequence[_Item], position: int, tokens: Sequence[Token]) -> str:
-    """For phrases that may stand on either side: backward when they follow an entity directly, else forward.
+    """For phrases that may stand on either side: backward right after an entity or at the end of a clause.
 
     With the scope `clause`, an entity anywhere before it suffices ("pneumonia treated at home in 2015").
     """
@@ -198,10 +199,11 @@ def _side(event: _Event, items: Sequence[_Item], position: int, tokens: Sequence
         if isinstance(previous, _Event) and position > 1 and _same_kind(previous, event):
             previous = items[position - 2]
         return "backward" if isinstance(previous, _Mention) else "forward"
-    adjacent = isinstance(previous, _Mention) and all(
-        token.text in {",", "(", "-", ":"} for token in tokens[previous.last : event.first]
-    )
-    return "backward" if adjacent else "forward"
+    if not isinstance(previous, _Mention):
+        return "forward"
+    between = {token.text for token in tokens[previous.last : min(event.first, previous.last + _LIST_GAP)]}
+    closing = event.last == len(tokens) or tokens[event.last].text in _CLOSING
+    return "backward" if closing or between <= {",", "(", "-", ":"} else "forward"
 
 
 def _same_kind(one: _Event, other: _Event) -> bool:

@@ -25,6 +25,8 @@ CASES = [
     ("No effusion, but there is edema.", "edema", Assertion.PRESENT, ["there is"]),
     ("Atelectasis versus pneumonia.", "Atelectasis", Assertion.POSSIBLE, ["versus"]),
     ("PMH: asthma, gout", "gout", Assertion.HISTORICAL, ["PMH"]),
+    ("Cough and prior stroke.", "Cough", Assertion.PRESENT, []),
+    ("Stroke, remote.", "Stroke", Assertion.HISTORICAL, ["remote"]),
     ("s/p stroke in 2015", "stroke", Assertion.HISTORICAL, ["in 2015"]),
     ("No family history of stroke.", "stroke", Assertion.FAMILY, ["No family history of"]),
     ("Mother had breast cancer.", "breast cancer", Assertion.FAMILY, ["Mother had"]),
