@@ -14,6 +14,7 @@ from medmesh.orchestrator.v1 import orchestrator_pb2, orchestrator_pb2_grpc
 from medmesh.recommendation.v1.recommendation_pb2_grpc import RecommendationServiceStub
 from services.chassis.health import Check
 from services.chassis.server import Parts, Service, run
+from services.chassis.settings import SettingsError
 from services.chassis.upstream import Upstream
 from services.orchestrator import catalogue
 from services.orchestrator.diagnosis import Diagnostician
@@ -34,7 +35,7 @@ async def register(parts: Parts[OrchestratorSettings], server: grpc.aio.Server) 
     diagnostician = Diagnostician(
         _services(imaging, language, recommendation),
         catalogue.load(settings.model_repository),
-        ReceiptLog(settings.receipt_folder),
+        _receipt_log(settings),
         Split(settings.treatment_share, settings.fusion_reserve_s),
         default_deadline_s=settings.default_deadline_s,
         intended_use=settings.intended_use,
@@ -54,6 +55,13 @@ def any_serves(upstreams: Iterable[Upstream]) -> Check:
         return "; ".join(problems) if all(problems) else ""
 
     return check
+
+
+def _receipt_log(settings: OrchestratorSettings) -> ReceiptLog:
+    try:
+        return ReceiptLog(settings.receipt_folder)
+    except OSError as error:
+        raise SettingsError(settings.key("receipt_folder"), "the folder cannot be written") from error
 
 
 async def _upstream(parts: Parts[OrchestratorSettings], name: str, address: str) -> Upstream:

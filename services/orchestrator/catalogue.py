@@ -216,7 +216,7 @@ def load(repository: Path, folder: Path = FOLDER) -> Catalogue:
 
 
 def _figures(card: Path, metrics: Collection[str]) -> dict[str, float]:
-    """The figures over all patients, by name, that a model card has of these metrics; of several the lowest."""
+    """The figures over all patients that a model card has of these metrics; of several the lowest."""
     if not card.is_file():
         return {}
     parsed = json_format.Parse(card.read_text(encoding="utf-8"), ModelCard(), ignore_unknown_fields=True)

@@ -294,3 +294,23 @@ async def running_mesh(folder: Path, *, dead: tuple[str, ...] = (), **settings: 
 async def mesh(tmp_path: Path) -> AsyncIterator[Mesh]:
     async with running_mesh(tmp_path) as made:
         yield made
+
+
+METHODS = {
+    "imaging": "AnalyzeImage",
+    "language": "AnalyzeNote",
+    "record": "ReadRecord",
+    "recommendation": "RankTreatments",
+}
+
+
+def states(diagnosis: pb.Diagnosis) -> dict[str, str]:
+    return {b.name: pb.Branch.State.Name(b.state).removeprefix("STATE_").lower() for b in diagnosis.branches}
+
+
+def branch(diagnosis: pb.Diagnosis, name: str) -> pb.Branch:
+    return next(b for b in diagnosis.branches if b.name == name)
+
+
+def probability(diagnosis: pb.Diagnosis, code: str) -> pb.ConditionAssessment:
+    return next(a for a in diagnosis.assessments if a.condition.code == code)

@@ -12,9 +12,10 @@ from medmesh import receipt as receipts
 from medmesh.common.v1 import patient_pb2
 from medmesh.imaging.v1 import imaging_pb2
 from medmesh.orchestrator.v1 import orchestrator_pb2 as pb
+from services.chassis.settings import SettingsError
 from services.orchestrator.receipt import ReceiptLog, draft, fusion_digest
 from tests.orchestrator.cards import FIGURES, catalogue_of
-from tests.orchestrator.conftest import analysis, entity, full_case, note, provenance
+from tests.orchestrator.conftest import analysis, entity, full_case, note, provenance, running_mesh
 
 CATALOGUE = catalogue_of(FIGURES)
 
@@ -237,3 +238,10 @@ def test_what_is_no_receipt_is_refused():
     for text in ("", "[]", "{}", '{"receipt_id": 3}', '{"salt": "no"}', "{"):
         with pytest.raises(ValueError, match="not an evidence receipt"):
             receipts.from_line(text)
+
+
+async def test_a_folder_that_cannot_be_written_is_found_at_the_start(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(SettingsError, match="MEDMESH_RECEIPT_FOLDER"):
+        async with running_mesh(tmp_path, receipt_folder=tmp_path / "file"):
+            pass

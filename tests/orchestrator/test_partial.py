@@ -1,0 +1,132 @@
+"""A branch that is dead, slow or failing makes the answer partial, and never takes another with it."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from medmesh.orchestrator.v1 import orchestrator_pb2 as pb
+from services.chassis.errors import (
+    InvalidInput,
+    ModelFailed,
+    ModelUnavailable,
+    Overloaded,
+    PermissionDenied,
+    Reason,
+)
+from tests.orchestrator.cases import PNEUMONIA
+from tests.orchestrator.conftest import (
+    METHODS,
+    analysis,
+    branch,
+    full_case,
+    probability,
+    running_mesh,
+    states,
+)
+
+
+@pytest.mark.parametrize("service", ["imaging", "language", "recommendation"])
+async def test_a_dead_service_makes_the_answer_partial(tmp_path, service):
+    async with running_mesh(tmp_path, dead=(service,)) as mesh:
+        started = time.monotonic()
+        diagnosis = await mesh.diagnose(full_case(), timeout_s=5)
+        assert time.monotonic() - started < 5
+    lost = {"record", "recommendation"} if service == "recommendation" else {service}
+    assert diagnosis.completeness == pb.COMPLETENESS_PARTIAL
+    assert diagnosis.review_required
+    assert {name for name, state in states(diagnosis).items() if state == "failed"} == lost
+    for name in lost:
+        failed = branch(diagnosis, name)
+        assert failed.reason == "UPSTREAM_UNAVAILABLE"
+        assert service in failed.message
+        assert failed.effect
+
+
+@pytest.mark.parametrize("name", list(METHODS))
+async def test_a_slow_branch_makes_the_answer_partial_within_the_deadline(mesh, name):
+    mesh.fakes.hold(METHODS[name])
+    diagnosis = await mesh.diagnose(full_case(), timeout_s=1.5)
+    assert {n for n, state in states(diagnosis).items() if state == "failed"} == {name}
+    assert branch(diagnosis, name).reason == "DEADLINE_EXCEEDED"
+    assert branch(diagnosis, name).elapsed_ms < 1500
+
+
+@pytest.mark.parametrize("name", list(METHODS))
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (ModelUnavailable(), "MODEL_UNAVAILABLE"),
+        (ModelFailed(), "MODEL_FAILED"),
+        (Overloaded(), "OVERLOADED"),
+        (PermissionDenied(), "PERMISSION_DENIED"),
+        (RuntimeError("canary of Jane Roe"), "INTERNAL"),
+    ],
+)
+async def test_a_failing_branch_makes_the_answer_partial(mesh, name, error, reason):
+    mesh.fakes.answers[METHODS[name]] = error
+    diagnosis = await mesh.diagnose(full_case())
+    assert diagnosis.completeness == pb.COMPLETENESS_PARTIAL
+    assert {n for n, state in states(diagnosis).items() if state == "failed"} == {name}
+    assert branch(diagnosis, name).reason == reason
+    assert branch(diagnosis, name).message
+    assert "canary" not in str(diagnosis) + mesh.log.getvalue()
+
+
+async def test_a_missing_branch_widens_the_interval_and_leaves_its_modality_out(mesh):
+    complete = probability(await mesh.diagnose(full_case()), PNEUMONIA)
+    mesh.fakes.answers["AnalyzeImage"] = ModelUnavailable()
+    partial = probability(await mesh.diagnose(full_case()), PNEUMONIA)
+    assert pb.MODALITY_IMAGE not in {c.modality for c in partial.contributions}
+    assert partial.probability_low <= complete.probability <= partial.probability_high
+    assert (
+        partial.probability_high - partial.probability_low
+        > complete.probability_high - complete.probability_low
+    )
+
+
+async def test_the_treatments_do_not_need_the_branch_that_reads_the_record(mesh):
+    mesh.fakes.answers["ReadRecord"] = ModelFailed()
+    diagnosis = await mesh.diagnose(full_case())
+    assert states(diagnosis)["recommendation"] == "answered"
+    assert mesh.fakes.requests("RankTreatments")[0].patient == full_case().patient
+
+
+async def test_one_image_of_several_may_fail(mesh):
+    mesh.fakes.answers["AnalyzeImage"] = lambda request: (
+        analysis() if request.image == b"image 1" else ModelFailed()
+    )
+    diagnosis = await mesh.diagnose(full_case(image_count=3))
+    assert [image.index for image in diagnosis.images] == [1]
+    assert states(diagnosis) == {
+        "imaging[0]": "failed",
+        "imaging[1]": "answered",
+        "imaging[2]": "failed",
+        "language": "answered",
+        "record": "answered",
+        "recommendation": "answered",
+    }
+
+
+async def test_when_every_branch_fails_the_call_fails(tmp_path):
+    async with running_mesh(tmp_path, dead=("imaging", "language", "recommendation")) as mesh:
+        refusal = await mesh.refused(full_case(), timeout_s=5)
+    assert (refusal.code, refusal.reason) == ("UNAVAILABLE", "UPSTREAM_UNAVAILABLE")
+    assert set(METHODS) <= refusal.metadata.keys()
+    assert not mesh.receipts.read_text()
+
+
+async def test_what_the_orchestrator_itself_asks_wrongly_is_not_the_callers_fault(mesh):
+    mesh.fakes.answers["RankTreatments"] = InvalidInput(
+        Reason.INPUT_TOO_LARGE, "further_conditions", "are too many"
+    )
+    diagnosis = await mesh.diagnose(full_case())
+    assert branch(diagnosis, "recommendation").reason == "INTERNAL"
+
+
+async def test_a_caller_without_a_deadline_gets_the_configured_one(tmp_path):
+    async with running_mesh(tmp_path, default_deadline_s=1.0) as mesh:
+        mesh.fakes.hold("AnalyzeNote")
+        answer = await mesh.stub.Diagnose(pb.DiagnoseRequest(case=full_case()))
+    assert branch(answer.diagnosis, "language").reason == "DEADLINE_EXCEEDED"

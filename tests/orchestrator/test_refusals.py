@@ -1,0 +1,80 @@
+"""Bad input is refused with its field's path in the combined request, and ends nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from medmesh.common.v1 import patient_pb2
+from medmesh.orchestrator.v1 import orchestrator_pb2 as pb
+from services.chassis.errors import (
+    InvalidInput,
+    Reason,
+)
+from tests.orchestrator.conftest import analysis, full_case
+
+REFUSALS = [
+    ("AnalyzeImage", "image", "case.images[1].image"),
+    ("AnalyzeImage", "options.body_part", "case.images[1].options.body_part"),
+    ("AnalyzeNote", "note", "case.note"),
+    ("ReadRecord", "patient.fhir_bundle", "case.patient.fhir_bundle"),
+    ("RankTreatments", "patient.record.age_years", "case.patient.record.age_years"),
+    ("RankTreatments", "max_result_count", "case.max_treatment_count"),
+]
+
+
+@pytest.mark.parametrize(("method", "field", "expected"), REFUSALS)
+async def test_bad_input_is_refused_with_its_field_in_the_combined_request(mesh, method, field, expected):
+    error = InvalidInput(Reason.INPUT_MALFORMED, field, "is not readable")
+    mesh.fakes.answers[method] = lambda request: (
+        analysis() if getattr(request, "image", b"") == b"image 0" else error
+    )
+    refusal = await mesh.refused(full_case(image_count=2))
+    assert (refusal.code, refusal.reason) == ("INVALID_ARGUMENT", "INPUT_MALFORMED")
+    assert refusal.field == expected
+    assert (await mesh.diagnose(pb.DiagnosticCase(images=[pb.ImageInput(image=b"image 0")]))).images
+
+
+async def test_bad_input_ends_the_other_branches_at_once(mesh):
+    mesh.fakes.hold("AnalyzeImage")
+    mesh.fakes.answers["AnalyzeNote"] = InvalidInput(Reason.INPUT_MALFORMED, "note", "is not text")
+    refusal = await mesh.refused(full_case(), timeout_s=30)
+    assert refusal.field == "case.note"
+    await asyncio.wait_for(mesh.fakes.left.wait(), 5)
+
+
+BAD_CASES = [
+    (pb.DiagnosticCase(), "case", "INPUT_MISSING"),
+    (pb.DiagnosticCase(max_treatment_count=3), "case", "INPUT_MISSING"),
+    (pb.DiagnosticCase(images=[pb.ImageInput()]), "case.images[0].image", "INPUT_MISSING"),
+    (pb.DiagnosticCase(images=[pb.ImageInput(image=b"x")] * 5), "case.images", "INPUT_TOO_LARGE"),
+    (
+        pb.DiagnosticCase(images=[pb.ImageInput(image=b"x"), pb.ImageInput(image=bytes(16 * 2**20 + 1))]),
+        "case.images[1].image",
+        "INPUT_TOO_LARGE",
+    ),
+    (
+        pb.DiagnosticCase(images=[pb.ImageInput(image=bytes(11 * 2**20))] * 3),
+        "case.images",
+        "INPUT_TOO_LARGE",
+    ),
+    (pb.DiagnosticCase(note="x" * 200_001), "case.note", "INPUT_TOO_LARGE"),
+    (pb.DiagnosticCase(patient=patient_pb2.PatientInput()), "case.patient", "INPUT_MISSING"),
+    (
+        pb.DiagnosticCase(patient=patient_pb2.PatientInput(fhir_bundle=bytes(8 * 2**20 + 1))),
+        "case.patient.fhir_bundle",
+        "INPUT_TOO_LARGE",
+    ),
+    (pb.DiagnosticCase(note="x", max_treatment_count=101), "case.max_treatment_count", "INPUT_OUT_OF_RANGE"),
+    (pb.DiagnosticCase(note="x", max_treatment_count=-1), "case.max_treatment_count", "INPUT_OUT_OF_RANGE"),
+]
+
+
+@pytest.mark.parametrize(
+    ("case", "field", "reason"), BAD_CASES, ids=lambda v: v if isinstance(v, str) else ""
+)
+async def test_a_bad_case_is_refused_before_anybody_is_asked(mesh, case, field, reason):
+    refusal = await mesh.refused(case)
+    assert (refusal.code, refusal.reason, refusal.field) == ("INVALID_ARGUMENT", reason, field)
+    assert mesh.fakes.seen == []
