@@ -76,13 +76,13 @@ CHEST_XRAY = FindingsModel(
 HEAD_CT = FindingsModel(
     spec=ModelSpec(
         name="head_ct",
-        inputs=_image(224),
-        outputs=_findings(labels=2, cells=7),
+        inputs=_image(160),
+        outputs=_findings(labels=2, cells=5),
         preprocessing_version=PREPROCESSING_VERSION,
         required=False,
     ),
     body_part=BodyPart.HEAD,
-    side_px=224,
+    side_px=160,
     modalities=frozenset({"CT", "SC", "OT"}),
     takes_hounsfield=True,
     concepts=MappingProxyType({"intracranial_haemorrhage": ("1386000", "Intracranial hemorrhage")}),

@@ -31,9 +31,9 @@ class Imaging:
     gate: list[float]
 
 
-def _findings(probabilities):
+def _findings(probabilities, cells=7):
     labels = len(probabilities)
-    maps = np.zeros((1, labels, 7, 7), np.float32)
+    maps = np.zeros((1, labels, cells, cells), np.float32)
     for label in range(labels):
         maps[0, label, label, label] = 1
     return {
@@ -49,7 +49,7 @@ async def imaging(tmp_path):
     gate = [0.98, 0.01, 0.01, 0.02, 0.02, 0.02]
     functions = {
         "chest_xray": lambda inputs: _findings(chest),
-        "head_ct": lambda inputs: _findings([0.3, 0.7]),
+        "head_ct": lambda inputs: _findings([0.3, 0.7], cells=5),
         "image_gate": lambda inputs: {"probabilities": np.array([gate], np.float32)},
     }
     conformal = {"conformal_coverage": 0.9, "conformal_minimum_probability": 0.25}

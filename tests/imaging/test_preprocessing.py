@@ -58,7 +58,7 @@ def test_a_ct_is_read_in_its_brain_window_and_a_radiograph_is_not():
         samples.dicom(units, Modality="CT", BodyPartExamined="HEAD", RescaleSlope=1, RescaleIntercept=0)
     )
     assert np.array_equal(
-        prepare(image, HEAD_CT), stretch_to_square(brain_window(units.astype(np.float32)), 224)
+        prepare(image, HEAD_CT), stretch_to_square(brain_window(units.astype(np.float32)), HEAD_CT.side_px)
     )
     assert not np.array_equal(prepare(image, CHEST_XRAY), prepare(image, HEAD_CT))
 

@@ -1,35 +1,20 @@
-"""Figures of merit for the image models, each with a bootstrap interval over patients or images."""
+"""Figures of merit that only the image models need; the others stand in `training.figures`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
+from scipy.optimize import minimize
+from scipy.special import log_softmax
 from sklearn.metrics import roc_auc_score
+
+from medmesh.common.v1.model_card_pb2 import Metric
+from training.figures import calibration_error
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-
-
-def bootstrap_interval(
-    figure: Callable[[Ints], float], groups: Ints, repeats: int = 1000, seed: int = 0
-) -> tuple[float, float]:
-    """95 % percentile interval of `figure(indices)` when whole groups (patients) are drawn with replacement.
-
-    Draws on which the figure is undefined (one class only) are left out.
-    """
-    rng = np.random.default_rng(seed)
-    members = [np.flatnonzero(groups == g) for g in np.unique(groups)]
-    values = []
-    for _ in range(repeats):
-        drawn = np.concatenate([members[i] for i in rng.integers(0, len(members), len(members))])
-        try:
-            values.append(figure(drawn))
-        except ValueError:
-            continue
-    low, high = np.percentile([v for v in values if np.isfinite(v)], (2.5, 97.5))
-    return float(low), float(high)
 
 
 def auroc(positive: npt.NDArray[np.bool_], score: Floats) -> float:
@@ -39,16 +24,35 @@ def auroc(positive: npt.NDArray[np.bool_], score: Floats) -> float:
     return float(roc_auc_score(positive, score))
 
 
-def calibration_error(probabilities: Floats, labels: Ints, bins: int = 10) -> float:
-    """Expected calibration error of the named class's probability (Guo et al., ICML 2017), equal-width
-    bins.
+def top_calibration_error(probabilities: Floats, labels: Ints) -> float:
+    """Expected calibration error of the most probable class, 10 equal-width bins; probabilities `[n,
+    classes]`.
     """
-    confidence = probabilities.max(axis=1)
-    correct = probabilities.argmax(axis=1) == labels
-    edge = np.minimum((confidence * bins).astype(int), bins - 1)
-    total = 0.0
-    for b in range(bins):
-        inside = edge == b
-        if inside.any():
-            total += inside.mean() * abs(confidence[inside].mean() - correct[inside].mean())
-    return float(total)
+    return calibration_error(probabilities.max(axis=1), probabilities.argmax(axis=1) == labels)
+
+
+def fit_temperature(logits: Floats, labels: Ints) -> tuple[float, list[float]]:
+    """Temperature and class offsets that minimise the log loss of `softmax(logits / temperature + offsets)`.
+
+    Temperature scaling (Guo et al., ICML 2017) with one offset a class, which undoes what class weights did.
+    """
+    classes = logits.shape[1]
+
+    def loss(parameters: Floats) -> float:
+        scaled = logits * np.exp(parameters[0]) + np.append(parameters[1:], 0.0)
+        # a little weight on small offsets: the calibration split is small
+        return float(
+            -log_softmax(scaled, axis=1)[np.arange(len(labels)), labels].mean() + 1e-3 * (parameters**2).sum()
+        )
+
+    best = minimize(loss, np.zeros(classes), method="L-BFGS-B").x
+    offsets = np.append(best[1:], 0.0)
+    return float(np.exp(-best[0])), [float(v) for v in offsets - offsets.mean()]
+
+
+def show(figures: Iterable[Metric]) -> None:
+    """Prints a card's figures, one a line."""
+    for f in figures:
+        print(
+            f"{f.name:28s} {f.subgroup:20s} {f.value:.4f} [{f.ci_low:.4f}, {f.ci_high:.4f}] n={f.case_count}"
+        )

@@ -1,0 +1,1 @@
+"""Training of `head_ct`: intracranial haemorrhage on one slice of a head CT."""

@@ -1,0 +1,1 @@
+"""Training of `image_gate`: chest radiograph, head CT or neither; upside down, inverted, photographed."""

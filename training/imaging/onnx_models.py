@@ -1,0 +1,119 @@
+"""Image networks as ONNX: export in fp32, quantization to int8, running and timing them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnxruntime as ort
+import torch
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+from onnxruntime.quantization.shape_inference import quant_pre_process
+from torch import nn
+
+OPSET = 17
+QUANTIZED = ("Conv", "Add", "Relu")
+"""What runs in int8. The standardisation before and the head behind stay in fp32: they cost nothing and
+decide much."""
+
+
+def export_fp32(network: nn.Module, outputs: Sequence[str], side_px: int, path: Path) -> None:
+    """Writes `network` (uint8 `image` `[batch, 1, side, side]` in, `outputs` out) with a free batch axis."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.onnx.export(
+        network.eval(),
+        (torch.zeros(2, 1, side_px, side_px, dtype=torch.uint8),),
+        str(path),
+        input_names=["image"],
+        output_names=list(outputs),
+        dynamic_axes={name: {0: "batch"} for name in ("image", *outputs)},
+        opset_version=OPSET,
+        dynamo=False,
+    )
+    onnx.checker.check_model(str(path))
+
+
+class _Images(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no types
+    def __init__(self, images: npt.NDArray[np.uint8]) -> None:
+        self._batches = iter(np.array_split(images, max(len(images) // 8, 1)))
+
+    def get_next(self) -> dict[str, Any] | None:
+        batch = next(self._batches, None)
+        return None if batch is None else {"image": batch[:, np.newaxis]}
+
+
+def quantize_int8(
+    source: Path, target: Path, images: npt.NDArray[np.uint8], keep: Sequence[str] = ("head",)
+) -> None:
+    """Static int8 quantization, QDQ, weights per channel, ranges from `images` uint8 `[n, side, side]`.
+
+    Nodes whose name contains one of `keep` stay in fp32.
+    """
+    prepared = target.with_suffix(".prepared.onnx")
+    quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
+    graph = onnx.load(str(prepared)).graph
+    kept = [node.name for node in graph.node if any(part in node.name for part in keep)]
+    first = next(i for i, node in enumerate(graph.node) if node.op_type == "Conv")
+    kept += [node.name for node in graph.node[:first]]
+    quantize_static(
+        str(prepared),
+        str(target),
+        _Images(images),
+        quant_format=QuantFormat.QDQ,
+        op_types_to_quantize=list(QUANTIZED),
+        per_channel=True,
+        weight_type=QuantType.QInt8,
+        activation_type=QuantType.QUInt8,
+        nodes_to_exclude=kept,
+    )
+    prepared.unlink()
+    onnx.checker.check_model(str(target))
+
+
+def session(path: Path) -> ort.InferenceSession:
+    """A session on one thread, as an instance under Triton runs it."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+def run(
+    model: ort.InferenceSession, images: npt.NDArray[np.uint8], output: str, batch: int = 16
+) -> npt.NDArray[np.float64]:
+    """One output over uint8 `[n, side, side]`, as float64."""
+    parts = [
+        model.run([output], {"image": images[i : i + batch, np.newaxis]})[0]
+        for i in range(0, len(images), batch)
+    ]
+    return np.concatenate(parts).astype(np.float64)
+
+
+def milliseconds(
+    models: Sequence[ort.InferenceSession], images: npt.NDArray[np.uint8], rounds: int = 15
+) -> list[float]:
+    """Median processor milliseconds an image on one thread, the models taking turns so that both meet the
+    same machine.
+    """
+    times: list[list[float]] = [[] for _ in models]
+    for _ in range(rounds):
+        for model, spent in zip(models, times, strict=True):
+            began = time.process_time()
+            model.run(None, {"image": images[:4, np.newaxis]})
+            spent.append((time.process_time() - began) / min(len(images), 4) * 1e3)
+    return [float(np.median(spent)) for spent in times]
+
+
+def check_parity(network: nn.Module, model: ort.InferenceSession, images: npt.NDArray[np.uint8]) -> None:
+    """Exits unless the graph gives the network's probabilities within 1e-3, on uint8 `[n, side, side]`."""
+    with torch.inference_mode():
+        outputs = network(torch.from_numpy(images).unsqueeze(1))
+    expected = (outputs if isinstance(outputs, torch.Tensor) else outputs[1]).numpy()
+    difference = float(np.abs(expected - run(model, images, "probabilities")).max())
+    print(f"largest difference between torch and ONNX probabilities: {difference:.2e}")
+    if difference > 1e-3:
+        raise SystemExit("the exported graph does not compute what the network computes")
