@@ -15,14 +15,8 @@ from services.chassis.errors import ModelFailed
 from services.chassis.inference import Inference
 from services.language.assertion import assert_entities
 from services.language.batches import infer_sequences
-from services.language.decoding import (
-    FloatArray,
-    WordSpan,
-    agree,
-    assemble,
-    decode,
-    word_log_probabilities,
-)
+from services.language.consistency import decode_note
+from services.language.decoding import FloatArray, WordSpan, assemble, word_log_probabilities
 from services.language.entities import Concept, Entity, EntityType, Span
 from services.language.models import CLINICAL_NER, LABELS
 from services.language.texts import MAX_NOTE_CODE_POINTS, check_text
@@ -81,8 +75,9 @@ class NoteAnnotator:
         starts = [int(encoding.starts[first]) for first, _ in bounds]
         ends = [int(encoding.ends[last - 1]) for _, last in bounds]
         surfaces = [note[start:end] for start, end in zip(starts, ends, strict=True)]
-        agreed = agree(word_log_probabilities(probabilities, bounds), surfaces)
-        words = decode(agreed, LABELS, breaks=_breaks(note, starts))
+        words = decode_note(
+            word_log_probabilities(probabilities, bounds), surfaces, LABELS, _breaks(note, starts)
+        )
         spans = [Span(starts[word.first], ends[word.last - 1], EntityType(word.label)) for word in words]
         return _described(note, spans, words, self._linker.codes)
 

@@ -1,5 +1,4 @@
-"""Token probabilities to entities: one distribution a word, agreement within the note, the most likely BIO
-sequence.
+"""Token probabilities to entities: one distribution a word, then the most likely valid BIO sequence.
 
 A word's distribution is the normalised geometric mean of its pieces' distributions, since the network was
 trained to give every piece its word's label. The Viterbi path then obeys the one rule of BIO: `I-X` follows
@@ -8,7 +7,6 @@ only `B-X` or `I-X` (Ramshaw and Marcus 1995, the IOB2 form).
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,10 +17,6 @@ from services.language.tokenization import Window
 
 FloatArray = npt.NDArray[np.float32]
 
-AGREEMENT = 0.35
-"""How far a word's other mentions in the note move its probabilities; chosen on the watched part of train."""
-
-_SHORTEST_NAME = 3
 _IMPOSSIBLE = np.float32(-1e9)
 _SMALLEST = np.float32(1e-9)
 
@@ -56,27 +50,6 @@ def assemble(cuts: Sequence[Window], rows: Sequence[FloatArray], tokens: int) ->
         first = 1 + cut.owned_start - cut.start
         whole[cut.owned_start : cut.owned_end] = row[first : first + cut.owned_end - cut.owned_start]
     return whole
-
-
-def agree(log_probabilities: FloatArray, words: Sequence[str], weight: float = AGREEMENT) -> FloatArray:
-    """Let the mentions of one word in a note speak for each other; FP32 [words, labels] in and out.
-
-    A name that one sentence makes plain stands bare in the next ("TET" after "tetrandrine (TET)"). Each word
-    of at least three characters, with a letter among them, moves by `weight` towards the mean of its other
-    mentions.
-    """
-    places: dict[str, list[int]] = defaultdict(list)
-    for place, word in enumerate(words):
-        if len(word) >= _SHORTEST_NAME and any(map(str.isalpha, word)):
-            places[word.lower()].append(place)
-    agreed = log_probabilities.copy()
-    for same in places.values():
-        if len(same) > 1:
-            own = log_probabilities[same]
-            others = (own.sum(axis=0) - own) / (len(same) - 1)
-            agreed[same] = (1 - weight) * own + weight * others
-    normalised: FloatArray = agreed - np.logaddexp.reduce(agreed, axis=1, keepdims=True)
-    return normalised
 
 
 def decode(

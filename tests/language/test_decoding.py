@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.language.decoding import agree, assemble, decode, viterbi, word_log_probabilities
+from services.language.decoding import assemble, decode, viterbi, word_log_probabilities
 from services.language.models import LABELS
 from services.language.tokenization import windows
 
@@ -83,23 +83,3 @@ def test_each_token_of_a_long_text_is_taken_from_the_window_that_owns_it():
         row[1 : 1 + cut.end - cut.start, 0] = np.arange(cut.start, cut.end)
         rows.append(row)
     assert assemble(cuts, rows, 500)[:, 0].tolist() == list(range(500))
-
-
-def test_a_plain_mention_helps_a_bare_one_of_the_same_word():
-    sure, unsure, other = (
-        [0.02, 0.9, 0.02, 0.04, 0.02],
-        [0.5, 0.44, 0.02, 0.02, 0.02],
-        [0.9, 0.04, 0.02, 0.02, 0.02],
-    )
-    table = logs(sure, other, unsure)
-    assert [span.first for span in decode(table, LABELS)] == [0]
-    agreed = agree(table, ["TET", "and", "Tet"])
-    assert [span.first for span in decode(agreed, LABELS)] == [0, 2]
-    assert agreed[1] == pytest.approx(table[1], abs=1e-5)
-    assert np.exp(agreed).sum(axis=1) == pytest.approx(np.ones(3), abs=1e-5)
-
-
-def test_numbers_and_short_words_do_not_speak_for_each_other():
-    table = logs([1, 9, 1, 1, 1], [9, 1, 1, 1, 1])
-    for word in ("of", "2015", "..."):
-        assert agree(table, [word, word]) == pytest.approx(table, abs=1e-5)

@@ -1,6 +1,8 @@
-"""Scores the exported tagger on BC5CDR's devel file, which training never saw.
+"""Scores the tagger on BC5CDR's devel file, which training never saw: `python -m
+training.clinical_ner.evaluate`.
 
-`python -m training.clinical_ner.evaluate` reads `triton_repo/clinical_ner` and prints what its card says.
+Without options it scores the best checkpoint, before calibration; with `--exported` the model in
+`triton_repo`, whose figures the card holds.
 """
 
 from __future__ import annotations
@@ -15,8 +17,8 @@ from services.language.models import CLINICAL_NER
 from services.language.tokenization import NoteTokenizer
 from training.clinical_ner import scoring
 from training.clinical_ner.corpus import Pieces, Sentence, data_folder, read
-from training.clinical_ner.inference import with_onnx
-from training.clinical_ner.train import SENTENCES_PER_NOTE
+from training.clinical_ner.inference import with_onnx, with_torch
+from training.clinical_ner.network import load
 from training.model_card import MODEL_REPOSITORY
 
 SEED = 7
@@ -38,10 +40,10 @@ class View:
 
 
 VIEWS = (
-    View("", SENTENCES_PER_NOTE, str, "nine sentences a note, read as the service reads it"),
+    View("", scoring.SENTENCES_PER_NOTE, str, "nine sentences a note, read as the service reads it"),
     View("_single_sentences", 1, str, "every sentence alone"),
-    View("_lower_case", SENTENCES_PER_NOTE, str.lower, "typed without capitals"),
-    View("_upper_case", SENTENCES_PER_NOTE, str.upper, "typed in capitals"),
+    View("_lower_case", scoring.SENTENCES_PER_NOTE, str.lower, "typed without capitals"),
+    View("_upper_case", scoring.SENTENCES_PER_NOTE, str.upper, "typed in capitals"),
 )
 
 
@@ -90,10 +92,15 @@ def line(metric: Metric) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repository", type=Path, default=MODEL_REPOSITORY, help="default %(default)s")
-    folder = parser.parse_args().repository / CLINICAL_NER.name
-    tokenizer = NoteTokenizer.from_file(folder / "tokenizer.json")
-    predict = with_onnx(folder / "1" / "model.onnx", tokenizer)
+    parser.add_argument("--folder", type=Path, default=Path("training/runs/clinical_ner"), help="checkpoints")
+    parser.add_argument("--exported", action="store_true", help="score the served model, not the checkpoint")
+    arguments = parser.parse_args()
+    exported = MODEL_REPOSITORY / CLINICAL_NER.name
+    tokenizer = NoteTokenizer.from_file(exported / "tokenizer.json")
+    if arguments.exported:
+        predict = with_onnx(exported / "1" / "model.onnx", tokenizer)
+    else:
+        predict = with_torch(load(arguments.folder)[0], tokenizer)
     sentences = read(data_folder() / "devel.tsv")
     for view in VIEWS:
         for metric in metrics(predict, sentences, Pieces(tokenizer), view):

@@ -23,8 +23,7 @@ from training.clinical_ner import evaluate, scoring
 from training.clinical_ner.card import Calibration, model_card
 from training.clinical_ner.corpus import Pieces, Sentence, data_folder, read, split
 from training.clinical_ner.inference import FloatArray, with_onnx, with_torch
-from training.clinical_ner.network import EntityTagger
-from training.clinical_ner.train import SENTENCES_PER_NOTE
+from training.clinical_ner.network import EntityTagger, load
 from training.compression import quantize_embedding, quantize_products
 from training.minilm import base_folder
 from training.model_card import MODEL_REPOSITORY, write_card
@@ -66,7 +65,7 @@ def fit_temperature(
 
     tried = {}
     for temperature in [1.0, *np.geomspace(0.4, 2.0, 17).tolist()]:
-        results = scoring.outcomes(sentences, pieces, at(temperature), SENTENCES_PER_NOTE)
+        results = scoring.outcomes(sentences, pieces, at(temperature), scoring.SENTENCES_PER_NOTE)
         judged = [item for outcome in results for item in outcome.judged]
         probability = np.clip([item.probability for item in judged], 1e-6, 1 - 1e-6)
         right = np.array([item.right for item in judged])
@@ -94,15 +93,13 @@ def main() -> None:
     parser.add_argument("--repository", type=Path, default=MODEL_REPOSITORY, help="default %(default)s")
     parser.add_argument("--precision", choices=("int8", "fp32"), default="int8", help="default %(default)s")
     arguments = parser.parse_args()
-    state = torch.load(arguments.folder / "best.pt", map_location="cpu", weights_only=True)
-    network = EntityTagger()
-    network.load_state_dict(state["network"])
+    network, recipe = load(arguments.folder)
     target = arguments.repository / CLINICAL_NER.name
     target.mkdir(parents=True, exist_ok=True)
     (target / "tokenizer.json").write_bytes((base_folder() / "tokenizer.json").read_bytes())
     tokenizer = NoteTokenizer.from_file(target / "tokenizer.json")
 
-    _, watched = split(read(data_folder() / "train.tsv"), state["recipe"]["held_out"])
+    _, watched = split(read(data_folder() / "train.tsv"), recipe["held_out"])
     calibration = fit_temperature(network, watched, tokenizer)
     print(calibration.sentence(), flush=True)
     save(network, calibration.temperature, arguments.precision, target / "1" / "model.onnx")
@@ -120,7 +117,7 @@ def main() -> None:
             print(evaluate.line(metric), flush=True)
     if reference.value - metrics[0].value > LARGEST_LOSS:
         raise SystemExit(f"{arguments.precision} loses more than {LARGEST_LOSS} strict F1 against fp32")
-    card = model_card([*metrics, reference], calibration, arguments.precision, state["recipe"])
+    card = model_card([*metrics, reference], calibration, arguments.precision, recipe)
     print(write_card(card, arguments.repository))
 
 

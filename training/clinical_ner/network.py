@@ -4,6 +4,9 @@ labels.
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -42,3 +45,11 @@ class EntityTagger(nn.Module):
         mixed = sum(weights[index] * output for index, output in enumerate(outputs))
         logits: torch.Tensor = self.labels(self.dropout(mixed))
         return logits.float()
+
+
+def load(folder: Path) -> tuple[EntityTagger, dict[str, Any]]:
+    """The network of the best checkpoint in `folder`, and the recipe it was trained with."""
+    state = torch.load(folder / "best.pt", map_location="cpu", weights_only=True)
+    network = EntityTagger()
+    network.load_state_dict(state["network"])
+    return network, state["recipe"]

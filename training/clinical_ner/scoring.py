@@ -12,11 +12,15 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from services.language.decoding import FloatArray, WordSpan, agree, assemble, decode, word_log_probabilities
+from services.language.consistency import decode_note
+from services.language.decoding import FloatArray, WordSpan, assemble, word_log_probabilities
 from services.language.tokenization import Int64Array, windows, word_bounds
 from training.clinical_ner.corpus import LABELS, Pieces, Sentence
 
 STEMS = ("Disease", "Chemical")
+
+SENTENCES_PER_NOTE = 9
+"""As many as an abstract of BC5CDR has on average."""
 
 Predict = Callable[[Sequence[Int64Array]], list[FloatArray]]
 """Windows of token ids, INT64 [tokens] each -> the network's answers FP32 [1 + tokens + padding, 5], [CLS]
@@ -57,8 +61,8 @@ def outcomes(
     for note, sequence, own in zip(notes, tokens, cuts, strict=True):
         probabilities = assemble(own, [next(rows) for _ in own], len(sequence.ids))
         words = [word for sentence in note for word in sentence.words]
-        agreed = agree(word_log_probabilities(probabilities, word_bounds(sequence.words)), words)
-        results += _judged(note, decode(agreed, LABELS))
+        logs = word_log_probabilities(probabilities, word_bounds(sequence.words))
+        results += _judged(note, decode_note(logs, words, LABELS))
     return results
 
 

@@ -35,8 +35,6 @@ from training.clinical_ner.network import EntityTagger
 from training.minilm import LAYERS, base_folder
 
 IGNORED = -100
-SENTENCES_PER_NOTE = 9
-"""As many as an abstract has on average."""
 
 
 @dataclass(frozen=True)
@@ -232,7 +230,7 @@ class Training:
     def _watch(self) -> float:
         self.average.cpu()
         predict = with_torch(self.average, self.tokenizer)
-        results = scoring.outcomes(self.watched, self.pieces, predict, SENTENCES_PER_NOTE)
+        results = scoring.outcomes(self.watched, self.pieces, predict, scoring.SENTENCES_PER_NOTE)
         self.average.to(self.device)
         return scoring.f1(scoring.counts(results))
 
