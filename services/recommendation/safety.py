@@ -16,7 +16,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from services.recommendation.record import LOINC, RXNORM, SNOMED, Concept, PatientRecord
+from services.recommendation.record import LOINC, RXNORM, SNOMED, Concept, Gender, PatientRecord
 
 RULES_FILE = Path(__file__).with_name("safety_rules.toml")
 
@@ -83,6 +83,9 @@ class SafetyRules:
                 self._by_name.setdefault(alias.lower(), set()).add(name)
         self._names = _words(self._by_name)
         self._withdrawn = {item["drug"] for item in content["withdrawn"]}
+        self._not_for = {
+            Gender(item["gender"]): frozenset((*item["drugs"], *item["codes"])) for item in content["not_for"]
+        }
         self.allergies = [
             _rule(item, {*item["codes"], item.get("drug_class", "")}) for item in content["allergies"]
         ]
@@ -109,9 +112,11 @@ class SafetyRules:
             found.add(self._by_code[concept.code])
         return frozenset(found)
 
-    def is_withdrawn(self, treatment: Concept) -> bool:
-        """Whether the treatment holds a drug that is off the market."""
-        return bool(self.drugs_of(treatment) & self._withdrawn)
+    def may_be_offered(self, treatment: Concept, gender: Gender) -> bool:
+        """Whether the treatment is on the market and meant for this gender."""
+        drugs = self.drugs_of(treatment)
+        groups = self.groups(drugs) | ({treatment.code} if treatment.system == SNOMED else frozenset())
+        return not drugs & self._withdrawn and not groups & self._not_for.get(gender, frozenset())
 
     def groups(self, drugs: Iterable[str]) -> frozenset[str]:
         """These drugs and the classes they belong to."""

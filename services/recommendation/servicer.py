@@ -1,0 +1,80 @@
+"""`medmesh.recommendation.v1.RecommendationService`: convert, call, convert."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Executor
+from typing import Any
+
+from medmesh.common.v1.answer_pb2 import Provenance
+from medmesh.common.v1.patient_pb2 import PatientInput
+from medmesh.recommendation.v1 import recommendation_pb2 as pb
+from medmesh.recommendation.v1 import recommendation_pb2_grpc
+from services.recommendation import convert, convert_outcome
+from services.recommendation.fhir import ReadBundle
+from services.recommendation.models import ICU_OUTCOME, PATIENT_ENCODER, TREATMENT_RANKER
+from services.recommendation.outcome import Outcome
+from services.recommendation.ranking import TreatmentRanker
+from services.recommendation.series import IcuStay
+from services.recommendation.similarity import SimilarPatients
+
+
+class RecommendationServicer(recommendation_pb2_grpc.RecommendationServiceServicer):
+    """Answers the four rpcs; bundles are read in `readers`, so that a long one does not hold up the loop."""
+
+    def __init__(
+        self,
+        ranker: TreatmentRanker,
+        similar: SimilarPatients,
+        predict: Callable[[IcuStay], Awaitable[Outcome]],
+        provenance: Callable[[str], Awaitable[Provenance]],
+        readers: Executor,
+    ) -> None:
+        self._ranker = ranker
+        self._similar = similar
+        self._predict = predict
+        self._provenance = provenance
+        self._readers = readers
+
+    async def ReadRecord(  # noqa: N802 - the name is the proto's
+        self,
+        request: pb.ReadRecordRequest,
+        context: Any,  # noqa: ARG002 - gRPC passes it
+    ) -> pb.ReadRecordResponse:
+        return convert.record_message(await self._read(request.patient))
+
+    async def RankTreatments(  # noqa: N802 - the name is the proto's
+        self,
+        request: pb.RankTreatmentsRequest,
+        context: Any,  # noqa: ARG002 - gRPC passes it
+    ) -> pb.RankTreatmentsResponse:
+        further, count = (
+            convert.further_from(request.further_conditions),
+            convert.count_from(request.max_result_count),
+        )
+        read = await self._read(request.patient)
+        ranking = await self._ranker.rank(read.record, further, count)
+        return convert.ranking_message(ranking, read, await self._provenance(TREATMENT_RANKER.name))
+
+    async def FindSimilarPatients(  # noqa: N802 - the name is the proto's
+        self,
+        request: pb.FindSimilarPatientsRequest,
+        context: Any,  # noqa: ARG002 - gRPC passes it
+    ) -> pb.FindSimilarPatientsResponse:
+        count = convert.count_from(request.max_result_count)
+        read = await self._read(request.patient)
+        patients = await self._similar.find(read.record, count)
+        return convert.similar_message(patients, read, await self._provenance(PATIENT_ENCODER.name))
+
+    async def PredictOutcome(  # noqa: N802 - the name is the proto's
+        self,
+        request: pb.PredictOutcomeRequest,
+        context: Any,  # noqa: ARG002 - gRPC passes it
+    ) -> pb.PredictOutcomeResponse:
+        stay = convert_outcome.stay_from(request.stay)
+        outcome = await self._predict(stay)
+        return convert_outcome.outcome_message(outcome, stay, await self._provenance(ICU_OUTCOME.name))
+
+    async def _read(self, message: PatientInput) -> ReadBundle:
+        return await asyncio.get_running_loop().run_in_executor(self._readers, convert.record_from, message)
