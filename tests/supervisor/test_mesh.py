@@ -34,7 +34,7 @@ def runs(pid: int) -> bool:
 
 def test_it_starts_names_what_dies_and_leaves_nothing_behind(tmp_path: Path):
     said: list[str] = []
-    with Mesh.start(MeshSettings.from_environment({}).on_free_ports(tmp_path), said.append) as mesh:
+    with Mesh.start(MeshSettings.from_environment().on_free_ports(tmp_path), said.append) as mesh:
         state = json.loads((tmp_path / "mesh.json").read_text())
         assert set(state["addresses"]) == {*SERVICES, "triton"}
         assert sum("services healthy" in line for line in said) == len(SERVICES)
@@ -52,7 +52,7 @@ def test_it_starts_names_what_dies_and_leaves_nothing_behind(tmp_path: Path):
 def test_all_of_it_ends_when_whoever_started_it_is_killed(tmp_path: Path):
     program = (
         "import time; from pathlib import Path; from services.supervisor import Mesh, MeshSettings; "
-        f"mesh = Mesh.start(MeshSettings.from_environment({{}}).on_free_ports(Path({str(tmp_path)!r}))); "
+        f"mesh = Mesh.start(MeshSettings.from_environment().on_free_ports(Path({str(tmp_path)!r}))); "
         "print('up', flush=True); time.sleep(600)"
     )
     with subprocess.Popen(
