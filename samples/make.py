@@ -32,11 +32,11 @@ DAY = "2026-10-30"
 NOTE = """\
 Synthetic note, not about a patient.
 
-Five-year-old boy with fever and productive cough for three days, and pneumonia is suspected.
+Five-year-old boy with fever and productive cough for three days, treated with ibuprofen.
+Crackles at the right base are suspicious for pneumonia.
 There is no pleural effusion or pneumothorax.
-He had a history of bronchiolitis in infancy.
+He had bronchiolitis in 2022.
 His mother has asthma.
-He was given ibuprofen for the fever and is allergic to penicillin.
 """
 
 SNOMED, RXNORM = "http://snomed.info/sct", "http://www.nlm.nih.gov/research/umls/rxnorm"

@@ -4,7 +4,6 @@ again.
 
 from __future__ import annotations
 
-import tempfile
 import time
 from pathlib import Path
 from typing import Annotated
@@ -38,16 +37,15 @@ def demo(
 
     began = time.monotonic()
     image, note, patient = (ROOT / "samples" / name for name in SAMPLES)
-    with tempfile.TemporaryDirectory(prefix="medmesh-demo-") as folder:
-        settings = MeshSettings.from_environment().on_free_ports(Path(folder))
-        with running(settings) as mesh, explained():
-            with Client(mesh.addresses["orchestrator"], timeout_s=TIMEOUT_S) as client:
-                marks.present([Text("asking for one combined diagnosis of the samples", style="dim")])
-                text = note.read_text(encoding="utf-8")
-                case = diagnose.read_case([image], text, patient, None, 0, overlay=True)
-                answer = diagnose.ask(client, case, tell=False)
-            diagnose.present(answer, text)
-            written = diagnose.save(answer, output)
+    settings = MeshSettings.from_environment().on_free_ports(ROOT / ".medmesh" / "demo")
+    with running(settings) as mesh, explained():
+        with Client(mesh.addresses["orchestrator"], timeout_s=TIMEOUT_S) as client:
+            marks.present([Text("asking for one combined diagnosis of the samples", style="dim")])
+            text = note.read_text(encoding="utf-8")
+            case = diagnose.read_case([image], text, patient, None, 0, overlay=True)
+            answer = diagnose.ask(client, case, tell=False)
+        diagnose.present(answer, text)
+        written = diagnose.save(answer, output)
     took = Text(f"{time.monotonic() - began:.1f} s from nothing to here; everything is stopped.", style="dim")
     marks.present([marks.heading("Saved"), *(Text(f"  {path}") for path in written), Text(), took])
     if answer.completeness != pb.COMPLETENESS_COMPLETE:

@@ -120,7 +120,9 @@ def _modality(
     line.add_column(width=11, justify="right")
     line.add_column(style="dim")
     name = MODALITIES.get(modality, "other")
-    said = ", ".join(dict.fromkeys(marks.label_name(c.evidence) for c in contributions if c.evidence))
+    # The mesh writes `note: Pneumonia possible`; the modality stands in front of the line already.
+    evidence = (marks.label_name(c.evidence).removeprefix(f"{name}: ") for c in contributions if c.evidence)
+    said = ", ".join(dict.fromkeys(evidence))
     log_odds = sum(c.log_odds for c in contributions)
     line.add_row(
         Text(marks.shortened(f"    {name:<8}{said}", 44)),

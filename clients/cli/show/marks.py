@@ -99,22 +99,26 @@ def shortened(text: str, columns: int) -> str:
     return text.rstrip() + "…"
 
 
-def notice(one: Notice) -> Text:
+def notice(one: Notice) -> RenderableType:
     """A notice of an answer."""
-    return Text.assemble(("  note: ", "yellow"), one.message or one.reason)
+    return indented(Text.assemble(("note: ", "yellow"), one.message or one.reason))
 
 
-def provenance(one: Provenance) -> Text:
-    """Which model, which weights, which code, which server, on one line."""
+def indented(text: Text, by: int = 2) -> RenderableType:
+    """A paragraph, indented with all of its lines."""
+    return Padding(text, (0, 2, 0, by))
+
+
+def provenance(one: Provenance) -> RenderableType:
+    """Which model, which weights, which code, which server."""
     parts = [
         f"version {one.model_version}" if one.model_version else "",
         f"weights {one.weights_sha256[:12]}" if one.weights_sha256 else "",
         f"preprocessing {one.preprocessing_version}" if one.preprocessing_version else "",
         one.runtime,
     ]
-    return Text.assemble(
-        (f"  {one.model_name}", "bold"), ("  " + " · ".join(part for part in parts if part), "dim")
-    )
+    said = " · ".join(part for part in parts if part)
+    return indented(Text.assemble((f"{one.model_name:<18}", "bold"), (said, "dim")))
 
 
 def enum_name(enum: object, value: int, prefix: str) -> str:

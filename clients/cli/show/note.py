@@ -63,12 +63,12 @@ def assertion(entity: pb.Entity) -> str:
 
 
 def _table(answer: pb.AnalyzeNoteResponse) -> Table:
-    table = Table.grid(padding=(0, 2))
+    table = Table.grid(padding=(0, 2), expand=True)
     table.add_column(max_width=30)
     table.add_column()
     table.add_column()
     table.add_column(justify="right")
-    table.add_column(max_width=30, style="dim")
+    table.add_column(ratio=1, style="dim")
     for entity in answer.entities:
         triggers = ", ".join(dict.fromkeys(f"“{trigger.text}”" for trigger in entity.triggers))
         code = marks.concept_code(entity.concept)

@@ -57,7 +57,8 @@ def _treatment(rank: int, one: pb.Recommendation) -> Iterator[RenderableType]:
 
 def _drivers(one: pb.Recommendation) -> str:
     shown = [
-        f"{marks.concept_name(d.concept)} ({100 * d.contribution:+.1f})" for d in one.drivers[:MAX_DRIVERS]
+        f"{marks.shortened(marks.concept_name(d.concept), 40)} ({100 * d.contribution:+.1f})"
+        for d in one.drivers[:MAX_DRIVERS]
     ]
     further = len(one.drivers) - MAX_DRIVERS
     return ", ".join(shown) + (f" and {further} more" if further > 0 else "")

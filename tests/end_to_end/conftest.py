@@ -1,0 +1,128 @@
+"""The whole mesh on this machine for the live tests: a real Triton, the four services, and a collector of
+their spans.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import gzip
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from medmesh import Client
+from services.supervisor import Mesh, MeshSettings
+
+ROOT = Path(__file__).resolve().parents[2]
+SAMPLES = ROOT / "samples"
+
+
+class Collector:
+    """Takes what the services export by OTLP over HTTP, and keeps the bytes: strings stand in them as they
+    are.
+    """
+
+    def __init__(self):
+        bodies: list[bytes] = []
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                bodies.append(
+                    gzip.decompress(body) if self.headers.get("Content-Encoding") == "gzip" else body
+                )
+                self.send_response(200)
+                self.end_headers()
+
+            def log_message(self, *arguments):
+                pass
+
+        self.bodies = bodies
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.thread = threading.Thread(target=self.server.serve_forever)
+        self.thread.start()
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.server.server_port}"
+
+    def content(self) -> bytes:
+        return b"\n".join(self.bodies)
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join()
+
+
+def until(condition, timeout_s: float = 20.0):
+    """Waits for what other processes do; fails when they do not."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="session")
+def collector():
+    collector = Collector()
+    yield collector
+    collector.close()
+
+
+@pytest.fixture(scope="session")
+def settings(tmp_path_factory, collector) -> MeshSettings:
+    folder = tmp_path_factory.mktemp("mesh")
+    variables = {
+        "MEDMESH_OTLP_ENDPOINT": collector.endpoint,
+        "MEDMESH_RECEIPT_FOLDER": str(folder / "receipts"),
+        "MEDMESH_LOG_LEVEL": "debug",
+        "OTEL_BSP_SCHEDULE_DELAY": "200",
+    }
+    return dataclasses.replace(MeshSettings.from_environment().on_free_ports(folder), variables=variables)
+
+
+@pytest.fixture(scope="session")
+def mesh(settings):
+    with Mesh.start(settings, say=lambda _: None) as mesh:
+        yield mesh
+
+
+@pytest.fixture
+def spare_mesh(mesh, settings, tmp_path):
+    """Four services of its own on the same Triton, for a test that stops some of them."""
+    own = dataclasses.replace(settings, triton_url=mesh.addresses["triton"], run_folder=tmp_path)
+    with Mesh.start(own, say=lambda _: None) as spare:
+        yield spare
+
+
+def client_of(mesh: Mesh, **settings) -> Client:
+    others = {name: mesh.addresses[name] for name in ("imaging", "language", "recommendation")}
+    return Client(mesh.addresses["orchestrator"], **others, **({"timeout_s": 60.0} | settings))
+
+
+@pytest.fixture
+def client(mesh):
+    with client_of(mesh) as client:
+        yield client
+
+
+@pytest.fixture
+def variables(mesh, monkeypatch):
+    """The environment in which the command reaches the mesh."""
+    monkeypatch.setenv("MEDMESH_URL", mesh.addresses["orchestrator"])
+    for name in ("imaging", "language", "recommendation"):
+        monkeypatch.setenv(f"MEDMESH_{name.upper()}_URL", mesh.addresses[name])
+
+
+@pytest.fixture
+def case() -> dict:
+    """The samples of the project."""
+    return {
+        "image": SAMPLES / "chest_xray.dcm",
+        "note": (SAMPLES / "note.txt").read_text(encoding="utf-8"),
+        "patient": SAMPLES / "patient.json",
+    }

@@ -1,0 +1,159 @@
+"""The command against the real mesh: diagnose, replay, models, doctor, load test; up and demo start and stop
+everything.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import venv
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from clients.cli.main import app
+from tests.end_to_end.conftest import ROOT, SAMPLES
+
+pytestmark = pytest.mark.live
+
+CASE = ["--image", str(SAMPLES / "chest_xray.dcm"), "--note", str(SAMPLES / "note.txt")]
+CASE += ["--patient", str(SAMPLES / "patient.json")]
+
+
+def medmesh(*arguments):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def test_diagnose_prints_and_replay_finds_the_same(variables, tmp_path):
+    printed = medmesh("diagnose", *CASE, "--output", tmp_path)
+    assert printed.exit_code == 0, printed.output
+    for said in ("COMPLETE", "Treatments", "Assessment", "Timings", "What this may be used for"):
+        assert said in printed.stdout
+    assert (tmp_path / "heat-map-0.png").read_bytes().startswith(b"\x89PNG")
+    replayed = medmesh("replay", tmp_path / "receipt.json", *CASE)
+    assert replayed.exit_code == 0, replayed.output
+    assert "differs" not in replayed.stdout
+
+
+def test_replay_of_another_note_names_it(variables, tmp_path):
+    medmesh("diagnose", *CASE, "--output", tmp_path)
+    other = [*CASE[:3], "The lungs are clear and there is no fever.", *CASE[4:]]
+    replayed = medmesh("replay", tmp_path / "receipt.json", *other)
+    assert replayed.exit_code == 1
+    differing = {tuple(line.split()[:2]) for line in replayed.stdout.splitlines() if " differs" in line}
+    assert ("input", "note") in differing
+    assert ("output", "language") in differing
+    assert ("input", "image[0]") not in differing
+    assert ("output", "imaging[0]") not in differing
+
+
+def test_models_are_all_served_and_doctor_is_content(variables):
+    listed = medmesh("models")
+    assert listed.exit_code == 0, listed.output
+    findings = json.loads(medmesh("doctor", "--json").stdout)
+    assert [f for f in findings if f["section"] == "Mesh" and f["verdict"] == "BAD"] == []
+    assert [f for f in findings if f["section"] == "Models" and f["verdict"] == "BAD"] == []
+
+
+def test_load_test_finds_no_failure(variables, tmp_path):
+    report = tmp_path / "load.json"
+    result = medmesh(
+        "loadtest", "--users", 2, "--count", 30, "--warm-up", 0, "--timeout", 60, "--report", report
+    )
+    assert result.exit_code == 0, result.output
+    assert json.loads(report.read_text())["total"]["succeeded"] == 30
+
+
+@contextmanager
+def command(*arguments, **variables):
+    """The command as a process of its own, as a user starts it; ended in any case."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "clients.cli.main", *map(str, arguments)],
+        cwd=ROOT,
+        env={**os.environ, **variables, "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        with process:
+            try:
+                yield process
+            finally:
+                if process.poll() is None:
+                    process.terminate()
+    finally:
+        process.kill()
+
+
+def test_up_runs_until_ctrl_c_and_leaves_nothing(mesh, tmp_path):
+    ports = {
+        f"MEDMESH_{name}_PORT": "0" for name in ("IMAGING", "LANGUAGE", "RECOMMENDATION", "ORCHESTRATOR")
+    }
+    extra = {"MEDMESH_TRITON_URL": mesh.addresses["triton"], "MEDMESH_RUN_FOLDER": str(tmp_path)}
+    with command("up", **ports, **extra) as process:
+        said = ""
+        for line in process.stdout:
+            said += line
+            if "Try: medmesh diagnose" in line:
+                break
+        assert "medmesh is up" in said, said
+        url = re.search(r"export MEDMESH_URL=(\S+)", said)[1]
+        asked = medmesh("diagnose", "--note", "Fever and cough.", "--url", url)
+        assert asked.exit_code == 0, asked.output
+        pids = json.loads((tmp_path / "mesh.json").read_text())["pids"].values()
+        process.send_signal(signal.SIGINT)
+        rest, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, rest
+    assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
+
+
+@pytest.mark.slow
+def test_demo_starts_diagnoses_saves_and_stops(tmp_path):
+    with command("demo", "--output", tmp_path) as process:
+        said, _ = process.communicate(timeout=180)
+    assert process.returncode == 0, said
+    assert json.loads((tmp_path / "answer.json").read_text())["completeness"] == "COMPLETENESS_COMPLETE"
+    assert (tmp_path / "heat-map-0.png").is_file()
+    assert "everything is stopped" in said
+
+
+FRESH = """
+import importlib.metadata, importlib.util, sys
+assert importlib.util.find_spec("services") is None
+assert importlib.util.find_spec("numpy") is None
+from medmesh import Client
+with Client(sys.argv[1], timeout_s=60) as client:
+    answer = client.diagnose(image=sys.argv[2], body_part="chest", note="Fever. No effusion.", patient=sys.argv[3])
+print(answer.completeness, sorted(d.metadata["Name"] for d in importlib.metadata.distributions()))
+"""
+
+
+@pytest.mark.slow
+def test_a_fresh_environment_with_only_the_client_can_call(mesh, tmp_path):
+    source = shutil.copytree(
+        ROOT / "clients" / "python", tmp_path / "source", ignore=shutil.ignore_patterns("*.egg-info", "build")
+    )
+    venv.create(tmp_path / "venv", with_pip=True)
+    python = tmp_path / "venv" / "bin" / "python"
+    pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", str(source)]
+    installed = subprocess.run(pip, capture_output=True, text=True, check=False)
+    if installed.returncode and "No matching distribution" in installed.stderr:
+        pytest.skip("no package index can be reached, and the client's dependencies come from one")
+    assert installed.returncode == 0, installed.stderr
+    arguments = [mesh.addresses["orchestrator"], SAMPLES / "chest_xray.png", SAMPLES / "patient.json"]
+    called = subprocess.run(
+        [python, "-c", FRESH, *arguments], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert called.returncode == 0, called.stderr
+    completeness, names = called.stdout.split(" ", 1)
+    assert completeness == "1"
+    expected = {"googleapis-common-protos", "grpcio", "medmesh-client", "protobuf", "typing_extensions"}
+    assert set(re.findall(r"'([^']+)'", names)) - {"pip", "setuptools"} == expected

@@ -1,0 +1,107 @@
+"""One combined request through the whole mesh: COMPLETE with everything there, PARTIAL with a service
+gone.
+"""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from medmesh import Unavailable
+from medmesh.language.v1 import language_pb2
+from medmesh.orchestrator.v1 import orchestrator_pb2 as pb
+from tests.end_to_end.conftest import client_of
+
+pytestmark = pytest.mark.live
+
+NOTE = (
+    "Fever and productive cough for three days, and pneumonia is suspected. "
+    "There is no pleural effusion. "
+    "He had a myocardial infarction in 2010. "
+    "His father died of lung cancer. "
+    "Amoxicillin was started."
+)
+
+
+def states(diagnosis: pb.Diagnosis) -> dict[str, str]:
+    return {branch.name: pb.Branch.State.Name(branch.state) for branch in diagnosis.branches}
+
+
+def test_samples_give_a_complete_diagnosis(client, case):
+    answer = client.diagnose(**case, overlay=True)
+    assert answer.completeness == pb.COMPLETENESS_COMPLETE
+    assert set(states(answer).values()) == {"STATE_ANSWERED"}
+    [image] = answer.images
+    assert sum(finding.probability for finding in image.analysis.findings) == pytest.approx(1, abs=0.01)
+    assert image.analysis.overlay_png.startswith(b"\x89PNG")
+    assertions = {entity.text.lower(): entity.assertion for entity in answer.note.entities}
+    assert assertions["pleural effusion"] == language_pb2.ASSERTION_ABSENT
+    assert assertions["asthma"] == language_pb2.ASSERTION_FAMILY
+    assert answer.treatments.recommendations
+    assert answer.assessments
+    assert all(0 <= a.probability_low <= a.probability <= a.probability_high <= 1 for a in answer.assessments)
+    assert {model.model_name for model in answer.receipt.models} >= {
+        "chest_xray",
+        "clinical_ner",
+        "treatment_ranker",
+    }
+    assert all(len(model.weights_sha256) == 64 for model in answer.receipt.models)
+    assert answer.intended_use
+    assert answer.elapsed_ms > 0
+
+
+def test_offsets_of_entities_point_into_the_note(client, case):
+    answer = client.diagnose(note="Größe 🙂: " + case["note"])
+    text = "Größe 🙂: " + case["note"]
+    assert answer.note.entities
+    for entity in answer.note.entities:
+        assert text[entity.start_offset : entity.end_offset] == entity.text
+
+
+def test_stream_ends_with_the_same_diagnosis(client, case):
+    *branches, diagnosis = client.diagnose_stream(**case)
+    assert sorted(branch.name for branch in branches) == ["imaging", "language", "recommendation", "record"]
+    assert diagnosis.completeness == pb.COMPLETENESS_COMPLETE
+
+
+def test_each_input_alone_is_enough(client, case):
+    asked = {"image": {"imaging"}, "note": {"language"}, "patient": {"record", "recommendation"}}
+    for name, branches in asked.items():
+        answer = client.diagnose(**{name: case[name]})
+        assert answer.completeness == pb.COMPLETENESS_COMPLETE
+        assert {branch for branch, state in states(answer).items() if state == "STATE_ANSWERED"} == branches
+
+
+def test_a_stopped_service_makes_it_partial_within_the_deadline(spare_mesh, case):
+    with client_of(spare_mesh) as client:
+        assert client.diagnose(**case).completeness == pb.COMPLETENESS_COMPLETE
+        spare_mesh.stop_service("language")
+        began = time.monotonic()
+        answer = client.diagnose(**case, timeout_s=15.0)
+        assert time.monotonic() - began < 15.0
+        assert answer.completeness == pb.COMPLETENESS_PARTIAL
+        failed = [branch for branch in answer.branches if branch.state == pb.Branch.STATE_FAILED]
+        assert [branch.name for branch in failed] == ["language"]
+        assert failed[0].reason == "UPSTREAM_UNAVAILABLE"
+        assert failed[0].message
+        assert failed[0].effect
+        assert answer.review_required
+        assert not answer.HasField("note")
+        assert answer.images
+        assert answer.treatments.recommendations
+        assert list(client.models().unreachable_services) == ["language"]
+        with pytest.raises(Unavailable):  # nothing that was asked for could be answered
+            client.diagnose(note="Fever and cough.")
+
+
+def test_real_study_with_note_and_record_is_complete(client, shared_data):
+    answer = client.diagnose(
+        image=shared_data / "dicom" / "chest_xray_rsna.dcm",
+        note=NOTE,
+        patient=shared_data / "fhir" / "synthea_00.json",
+    )
+    assert answer.completeness == pb.COMPLETENESS_COMPLETE
+    absent = {e.text.lower() for e in answer.note.entities if e.assertion == language_pb2.ASSERTION_ABSENT}
+    assert any("effusion" in text for text in absent)
+    assert answer.treatments.recommendations
