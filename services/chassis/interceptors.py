@@ -223,6 +223,8 @@ async def _answer_error(
     current.facts |= {f"error_{key}": value for key, value in typed.metadata.items()}
     if isinstance(typed, InvalidInput):
         current.facts["error_field"] = typed.field
+    else:
+        current.facts["error_detail"] = str(typed)
     details = (
         (requests.REQUEST_ID_KEY, current.request_id),
         (status.DETAILS_KEY, answer.SerializeToString()),

@@ -90,6 +90,18 @@ async def test_the_text_of_an_unknown_failure_reaches_neither_caller_nor_log(ser
     assert line["exception"][0]["frames"][-1].endswith(" fail")
 
 
+async def test_the_log_says_which_model_failed_and_how(serve, log_lines):
+    async def fail(parts, message, context):
+        raise errors.ModelFailed("doubler: Triton answered INTERNAL", metadata={"model": "doubler"})
+
+    async with serve(Handlers(unary=fail)) as sample:
+        answer = await refusal_of(sample.call("Unary")(Text()))
+    (line,) = log_lines("request")
+    assert (line["error_model"], line["error_detail"]) == ("doubler", "doubler: Triton answered INTERNAL")
+    assert answer.message == "The model failed on this request.", "the caller gets the fixed sentence alone"
+    assert answer.info.metadata == {"model": "doubler"}
+
+
 async def test_streams_of_all_kinds_pass_through_the_frame(serve, log_lines):
     async def download(parts, message, context):
         for letter in message.note:
