@@ -41,14 +41,15 @@ class Radiographs:
 
     def images(self, side_px: int) -> npt.NDArray[np.uint8]:
         """uint8 `[n, side_px, side_px]`, through the same code that serves a request."""
-        return np.stack([stretch_to_square(_grey(file), side_px)[0] for file in self.files])
+        return np.stack([stretch_to_square(read_grey(file), side_px)[0] for file in self.files])
 
     def take(self, chosen: npt.NDArray[np.bool_]) -> Radiographs:
         indices = np.flatnonzero(chosen)
         return Radiographs([self.files[i] for i in indices], self.labels[indices], self.patients[indices])
 
 
-def _grey(file: Path) -> Grey:
+def read_grey(file: Path) -> Grey:
+    """The pixels of one file, decoded as a request's are."""
     return decode_image(file.read_bytes()).grey
 
 

@@ -17,7 +17,7 @@ from training.imaging.network import ImageNetwork
 
 SIDE_PX = 224
 WIDTHS = (48, 96, 192, 384)
-SETTINGS = FitSettings(stages=(Stage(128, 14), Stage(160, 14), Stage(192, 16), Stage(224, 22)))
+SETTINGS = FitSettings(stages=(Stage(128, 14), Stage(160, 6), Stage(192, 12), Stage(224, 14)))
 DEFAULT_WORK = Path(__file__).resolve().parents[2] / "build" / "chest_xray"
 
 

@@ -1,6 +1,6 @@
 """Cross-validates and trains `head_ct`: `python -m training.head_ct.train [--work DIR] [--chest WEIGHTS]`.
 
-With 151 slices there is no test set to spare: the figures come from repeated stratified cross-validation, in
+With 149 slices there is no test set to spare: the figures come from repeated stratified cross-validation, in
 which every
 prediction is of a slice that its network has not seen; the network that is served is then trained on all
 slices in the
@@ -48,14 +48,13 @@ def build_network() -> ImageNetwork:
     return ImageNetwork(chest.WIDTHS, len(LABELS), drop_path=0.1, dropout=0.3)
 
 
-def transferred(weights: Path | None) -> ImageNetwork:
-    """The chest network with a fresh head; a fresh network without `weights`."""
+def transferred(weights: Path) -> ImageNetwork:
+    """The chest network with a fresh head."""
     network = build_network()
-    if weights is not None:
-        state = torch.load(weights, weights_only=True)
-        state = state.get("average", state)
-        own = network.state_dict()
-        network.load_state_dict(own | {k: v for k, v in state.items() if not k.startswith("head.")})
+    state = torch.load(weights, weights_only=True)
+    network.load_state_dict(
+        network.state_dict() | {k: v for k, v in state.items() if not k.startswith("head.")}
+    )
     return network
 
 
@@ -97,10 +96,22 @@ def fit_slices(
     return network.eval()
 
 
+def fold_weights(work: Path, fold: int) -> Path:
+    """Where the network of one fold of the first repeat is kept."""
+    return work / f"fold_{fold}.pt"
+
+
+def folds_of(
+    repeat: int, labels: npt.NDArray[np.int64]
+) -> list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
+    """(trained on, held out) row numbers of each fold."""
+    return list(StratifiedKFold(FOLDS, shuffle=True, random_state=repeat).split(labels, labels))
+
+
 def cross_validate(
     images: npt.NDArray[np.uint8],
     labels: npt.NDArray[np.int64],
-    chest_weights: Path | None,
+    chest_weights: Path,
     repeats: int,
     work: Path,
 ) -> npt.NDArray[np.float64]:
@@ -111,12 +122,14 @@ def cross_validate(
         if file.exists():
             logits[repeat] = np.load(file)
             continue
-        folds = StratifiedKFold(FOLDS, shuffle=True, random_state=repeat).split(images, labels)
-        for fold, (kept, out) in enumerate(tqdm(folds, total=FOLDS, desc=f"repeat {repeat + 1}/{repeats}")):
+        parts = tqdm(folds_of(repeat, labels), desc=f"repeat {repeat + 1}/{repeats}", mininterval=5)
+        for fold, (kept, out) in enumerate(parts):
             seed = 1000 * repeat + fold
             torch.manual_seed(seed)
             network = fit_slices(transferred(chest_weights), images[kept], labels[kept], seed)
             logits[repeat, out] = predict(network, images[out])
+            if repeat == 0:  # kept, to measure what int8 loses on slices that a network has not seen
+                torch.save(network.state_dict(), fold_weights(work, fold))
         np.save(file, logits[repeat])
         difference = logits[repeat, :, 1] - logits[repeat, :, 0]
         print(f"repeat {repeat + 1}: AUROC {auroc(labels == 1, difference):.4f}", flush=True)
@@ -129,19 +142,15 @@ def main() -> None:
     parser.add_argument(
         "--chest", type=Path, default=chest.DEFAULT_WORK / "weights.pt", help="weights to start from"
     )
-    parser.add_argument("--from-scratch", action="store_true")
-    parser.add_argument("--repeats", type=int, default=4)
-    parser.add_argument("--only-cross-validate", action="store_true")
+    parser.add_argument("--repeats", type=int, default=3)
     arguments = parser.parse_args()
     arguments.work.mkdir(parents=True, exist_ok=True)
     slices = load()
     images = slices.inputs()
-    start = None if arguments.from_scratch else arguments.chest
-    cross_validate(images, slices.labels, start, arguments.repeats, arguments.work)
-    if not arguments.only_cross_validate:
-        torch.manual_seed(0)
-        network = fit_slices(transferred(start), images, slices.labels, seed=0)
-        torch.save(network.state_dict(), arguments.work / "weights.pt")
+    cross_validate(images, slices.labels, arguments.chest, arguments.repeats, arguments.work)
+    torch.manual_seed(0)
+    network = fit_slices(transferred(arguments.chest), images, slices.labels, seed=0)
+    torch.save(network.state_dict(), arguments.work / "weights.pt")
 
 
 if __name__ == "__main__":

@@ -70,9 +70,8 @@ def measure(model: ort.InferenceSession, minimum: float) -> list[Metric]:
         figure = metric(
             name, lambda rows: float(hits[rows].mean()), groups, measured_on=on, subgroup=subgroup
         )
-        if (
-            hits.all() or not hits.any()
-        ):  # a bootstrap of equal values has no width; Clopper and Pearson's has
+        if hits.all() or not hits.any():
+            # A bootstrap of equal values has no width; the interval of Clopper and Pearson has.
             exact = binomtest(int(hits.sum()), len(hits)).proportion_ci()
             figure.ci_low, figure.ci_high = round(exact.low, 4), round(exact.high, 4)
         return figure
@@ -90,7 +89,7 @@ def measure(model: ort.InferenceSession, minimum: float) -> list[Metric]:
     rejected = []
     for draw in kinds.values():
         verdict = judged(model, [draw(rng) for _ in range(FOREIGN_PER_KIND)], minimum)
-        rejected.append(~verdict.accepted.any(axis=1))
+        rejected.append(np.asarray(verdict.accepted.sum(axis=1) == 0, dtype=bool))
     on_foreign = f"{FOREIGN_PER_KIND} images each of {len(kinds)} kinds of source that training never saw"
     figures.append(
         share(

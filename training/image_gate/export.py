@@ -103,8 +103,8 @@ def main() -> None:
         ),
         limitations=[
             (
-                "Radiographs of other body parts and CT of other regions were hardly there to learn from or to "
-                "measure on: the foreign images are mostly drawings, photographs and test pictures."
+                "Radiographs of other body parts and CT of other regions were hardly there to learn from or "
+                "to measure on: the foreign images are mostly drawings, photographs and test pictures."
             ),
             "Photographs of radiographs were simulated, not taken.",
             "Lateral chest radiographs and adults were not learned from.",

@@ -19,8 +19,8 @@ from pydicom.data import get_testdata_file
 from sklearn.datasets import load_digits, load_sample_image
 
 from services.chassis.errors import InvalidInput
-from services.imaging.analysis import Grey
 from services.imaging.decoding import decode_image
+from services.imaging.preprocessing import Grey
 
 Draw = Callable[[np.random.Generator], Grey]
 SIDE_PX = 192
@@ -43,7 +43,7 @@ def text_page(rng: np.random.Generator) -> Grey:
     size = int(rng.integers(6, 22))
     for top in range(int(rng.integers(2, 20)), SIDE_PX - 8, int(size * rng.uniform(1.1, 1.8))):
         if rng.random() < 0.85:
-            draw.text((rng.integers(2, 16), top), _words(rng, 8), fill=ink, font=_font(size))
+            draw.text((int(rng.integers(2, 16)), top), _words(rng, 8), fill=ink, font=_font(size))
     return np.asarray(page)
 
 

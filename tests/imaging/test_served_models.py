@@ -1,0 +1,155 @@
+"""The real models on a real Triton behind the real service, on real images and on the project's own "
+"samples."""
+
+from __future__ import annotations
+
+import io
+import shutil
+from pathlib import Path
+
+import grpc
+import numpy as np
+import pytest
+from PIL import Image
+
+from medmesh.imaging.v1 import imaging_pb2 as pb
+from medmesh.imaging.v1 import imaging_pb2_grpc
+from services.chassis.server import running_server
+from services.chassis.triton import TritonInference
+from services.imaging.__main__ import SERVICE
+from services.imaging.analysis import prepare
+from services.imaging.decoding import decode_image
+from services.imaging.heat_map import heat_maps
+from services.imaging.models import CHEST_XRAY, SPECS
+from services.imaging.settings import ImagingSettings
+from services.triton import EmbeddedTriton, TritonSettings
+from tests.conftest import REPOSITORY
+
+pytestmark = pytest.mark.live
+MODELS = REPOSITORY / "triton_repo"
+
+
+@pytest.fixture(scope="session")
+def triton(tmp_path_factory):
+    """The embedded Triton with the imaging models alone."""
+    repository = tmp_path_factory.mktemp("imaging_repository")
+    for spec in SPECS:
+        if (MODELS / spec.name).is_dir():
+            shutil.copytree(MODELS / spec.name, repository / spec.name)
+    log = tmp_path_factory.mktemp("log") / "triton.log"
+    with EmbeddedTriton.start(TritonSettings(repository=repository, log=log)) as server:
+        yield server
+
+
+@pytest.fixture
+async def stub(triton):
+    settings = ImagingSettings(listen="127.0.0.1:0", triton_url=triton.grpc_address)
+    async with (
+        running_server(SERVICE, settings) as running,
+        grpc.aio.insecure_channel(running.address) as channel,
+    ):
+        yield imaging_pb2_grpc.ImagingServiceStub(channel)
+
+
+@pytest.fixture
+async def inference(triton):
+    real = TritonInference(triton.grpc_address, SPECS)
+    yield real
+    await real.close()
+
+
+async def analyze(stub, image: bytes, **options):
+    request = pb.AnalyzeImageRequest(image=image, options=pb.ImageOptions(**options))
+    return (await stub.AnalyzeImage(request, timeout=60)).analysis
+
+
+def probabilities(analysis):
+    return {finding.label: finding.probability for finding in analysis.findings}
+
+
+def kind_of(name: str) -> str:
+    return name.partition("_")[0]
+
+
+async def test_the_projects_own_sample_gets_a_whole_answer(stub):
+    sample = (REPOSITORY / "samples" / "chest_xray.dcm").read_bytes()
+    analysis = await analyze(stub, sample, include_overlay=True)
+    assert sum(probabilities(analysis).values()) == pytest.approx(1, abs=1e-4)
+    assert analysis.gate.kind == pb.ImageGate.KIND_CHEST_XRAY
+    assert analysis.prediction_set.coverage == pytest.approx(0.9)
+    with Image.open(io.BytesIO(analysis.overlay_png)) as picture:
+        assert picture.mode == "RGB"
+
+
+async def test_full_size_radiographs_are_read_right(stub, shared_data):
+    files = sorted((shared_data / "chest_xray_full").iterdir())
+    assert files
+    right = 0
+    for file in files:
+        analysis = await analyze(stub, file.read_bytes())
+        assert analysis.gate.accepted
+        assert analysis.body_part == pb.BODY_PART_CHEST
+        right += (analysis.findings[0].label == "normal") == (kind_of(file.name) == "normal")
+    assert right >= len(files) - 1
+
+
+async def test_a_wrongly_tagged_dicom_gets_the_answer_of_the_sound_one(stub, shared_data):
+    """The MONOCHROME1 file holds the pixels of a MONOCHROME2 one: as tagged it is inverted, and the gate "
+    "sees it."""
+    sound, tagged = [
+        await analyze(stub, (shared_data / "dicom" / name).read_bytes())
+        for name in ("chest_xray_rsna.dcm", "chest_xray_monochrome1.dcm")
+    ]
+    assert not sound.gate.inverted
+    assert tagged.gate.inverted
+    assert probabilities(tagged) == pytest.approx(probabilities(sound), abs=1e-3)
+
+
+async def test_foreign_images_are_not_accepted(stub):
+    noise = np.random.default_rng(0).integers(0, 256, (300, 300), dtype=np.uint8)
+    stripes = np.tile((np.arange(300) // 20 % 2 * 255).astype(np.uint8), (300, 1))
+    for grey in (noise, stripes):
+        out = io.BytesIO()
+        Image.fromarray(grey).save(out, "PNG")
+        analysis = await analyze(stub, out.getvalue(), body_part=pb.BODY_PART_CHEST)
+        assert not analysis.gate.accepted
+        assert analysis.abstained
+
+
+async def test_masking_what_the_heat_map_names_moves_the_answer_more_than_masking_elsewhere(
+    inference, shared_data
+):
+    """Faithfulness: the hottest quarter of the map against random quarters, filled with the image's mean."""
+    folder = shared_data / "chest_xray" / "val"
+    files: list[Path] = [
+        f for kind in ("bacterial", "viral") for f in sorted((folder / kind).glob("*.jpg"))[::20]
+    ]
+    rng = np.random.default_rng(0)
+    named, random = [], []
+    for file in files:
+        image = prepare(decode_image(file.read_bytes()), CHEST_XRAY)
+        outputs = await inference.infer("chest_xray", {"image": image[np.newaxis]})
+        label = int(outputs["probabilities"][0].argmax())
+        heat = heat_maps(outputs["activation_map"][0])[label]
+        cells = heat.size // 4
+        hottest = np.argsort(heat, axis=None)[-cells:]
+        choices = [hottest, *(rng.permutation(heat.size)[:cells] for _ in range(4))]
+        moved = []
+        for chosen in choices:
+            mask = np.zeros(heat.size, bool)
+            mask[chosen] = True
+            side = image.shape[-1] // heat.shape[-1]
+            large = np.kron(mask.reshape(heat.shape), np.ones((side, side), bool))
+            spoiled = np.where(large, int(image.mean()), image).astype(np.uint8)
+            answer = await inference.infer("chest_xray", {"image": spoiled[np.newaxis]})
+            moved.append(_margin(outputs["logits"][0], label) - _margin(answer["logits"][0], label))
+        named.append(moved[0])
+        random.append(np.mean(moved[1:]))
+    assert len(files) >= 15
+    assert np.mean(named) > np.mean(random)
+    assert np.mean(np.array(named) > np.array(random)) >= 0.65
+
+
+def _margin(logits: np.ndarray, label: int) -> float:
+    """The label's logit above the mean of the others: what the heat map explains."""
+    return float(logits[label] - np.delete(logits, label).mean())

@@ -1,0 +1,90 @@
+"""The figures of `head_ct` from its cross-validation: `python -m training.head_ct.evaluate [--work DIR]`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import softmax
+
+from medmesh.common.v1.model_card_pb2 import Metric
+from training.figures import calibration_error, conformal_quantile, metric
+from training.head_ct.data import load
+from training.head_ct.train import DEFAULT_WORK
+from training.imaging.figures import Floats, Ints, auroc, fit_temperature, show
+
+COVERAGE = 0.9
+
+
+def read_logits(work: Path) -> npt.NDArray[np.float64]:
+    """Held-out logits `[repeats, n, 2]` that training left in `work`."""
+    files = sorted(work.glob("repeat_*.npy"))
+    if not files:
+        raise SystemExit(f"no cross-validation in {work}; run training.head_ct.train first")
+    return np.stack([np.load(file) for file in files])
+
+
+def calibration(logits: Floats, labels: Ints) -> tuple[float, list[float], float]:
+    """Temperature, class offsets and the least probability of the prediction set, from held-out logits."""
+    flat, repeated = logits.reshape(-1, 2), np.tile(labels, len(logits))
+    temperature, offsets = fit_temperature(flat, repeated)
+    probabilities = softmax(flat / temperature + offsets, axis=1)
+    truth = probabilities[np.arange(len(repeated)), repeated]
+    return temperature, offsets, 1 - conformal_quantile(1 - truth, COVERAGE)
+
+
+def measure(logits: Floats, labels: Ints) -> list[Metric]:
+    """Every figure is the mean over the repeats; intervals draw patients."""
+    temperature, offsets, minimum = calibration(logits, labels)
+    probabilities = softmax(logits / temperature + np.array(offsets), axis=2)
+    on = (
+        f"Head CT - hemorrhage, {len(labels)} slices of as many patients, 5-fold cross-validation, "
+        f"{len(logits)} repeats"
+    )
+    margin = logits[:, :, 1] - logits[:, :, 0]
+    members = probabilities >= minimum
+    sick = labels == 1
+
+    def entry(name: str, figure: Callable[[Floats, npt.NDArray[np.bool_], Ints], float]) -> Metric:
+        """`figure` takes one repeat's probabilities `[n, 2]`, set members `[n, 2]` and labels."""
+
+        def mean(rows: Ints) -> float:
+            pairs = zip(probabilities, members, strict=True)
+            return float(np.mean([figure(p[rows], m[rows], labels[rows]) for p, m in pairs]))
+
+        return metric(name, mean, np.arange(len(labels)), measured_on=on)
+
+    each = [auroc(sick, m) for m in margin]
+    return [
+        metric(
+            "auroc",
+            lambda rows: float(np.mean([auroc(sick[rows], m[rows]) for m in margin])),
+            np.arange(len(labels)),
+            measured_on=on,
+        ),
+        Metric(name="auroc_lowest_repeat", value=round(min(each), 4), case_count=len(labels), measured_on=on),
+        Metric(
+            name="auroc_highest_repeat", value=round(max(each), 4), case_count=len(labels), measured_on=on
+        ),
+        entry("sensitivity", lambda p, _m, y: float((p[y == 1, 1] >= 0.5).mean())),
+        entry("specificity", lambda p, _m, y: float((p[y == 0, 1] < 0.5).mean())),
+        entry(
+            "expected_calibration_error",
+            lambda p, _m, y: calibration_error(p.max(axis=1), p.argmax(axis=1) == y),
+        ),
+        entry(f"conformal_coverage_at_{COVERAGE:g}", lambda _p, m, y: float(m[np.arange(len(y)), y].mean())),
+        entry("answered_share", lambda _p, m, _y: float((m.sum(axis=1) == 1).mean())),
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--work", type=Path, default=DEFAULT_WORK)
+    show(measure(read_logits(parser.parse_args().work), load().labels))
+
+
+if __name__ == "__main__":
+    main()
