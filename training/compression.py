@@ -1,13 +1,11 @@
-"""Makes exported ONNX graphs small: int8 or fp16 weights, int8 rows of embedding tables, int8 matrix
-products.
+"""Makes exported ONNX graphs small: weights in int8 or fp16, embedding tables in int8 rows.
 
 Everything stays standard ONNX (opset 17), so that any ONNX Runtime loads it.
 """
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -52,42 +50,29 @@ def store_weights_as_half(model: onnx.ModelProto) -> None:
         model.graph.node.insert(0, helper.make_node("Cast", [f"{name}.half"], [name], f"{name}.cast", to=1))
 
 
-def store_weights_as_int8(model: onnx.ModelProto) -> None:
-    """Store large matrices [in, out] as int8 with one scale a column; the arithmetic stays float32."""
-    for name in _large_weights(model):
+def store_weights_as_int8(model: onnx.ModelProto, but: Sequence[str] = ()) -> None:
+    """Store the matrices [in, out] of products as int8 with one scale a column; the arithmetic stays float32.
+
+    Products whose node name holds one of `but` stay as they are. Activations are left alone on purpose:
+    quantized at each call, they would make an answer depend on whatever else is in its batch.
+    """
+    weights = {tensor.name for tensor in model.graph.initializer}
+    names = [
+        node.input[1]
+        for node in model.graph.node
+        if node.op_type == "MatMul"
+        and node.input[1] in weights
+        and not any(part in node.name for part in but)
+    ]
+    for name in names:
         values = _take(model, name)
-        if values.ndim != 2:
-            raise ValueError(f"{name} is no matrix")
         scales = np.maximum(np.abs(values).max(axis=0), 1e-8) / 127.0
         stored = np.clip(np.round(values / scales), -127, 127).astype(np.int8)
         model.graph.initializer.append(numpy_helper.from_array(stored, f"{name}.int8"))
         model.graph.initializer.append(numpy_helper.from_array(scales.astype(np.float32), f"{name}.scale"))
-        model.graph.node.insert(
-            0,
-            helper.make_node(
-                "DequantizeLinear", [f"{name}.int8", f"{name}.scale"], [name], f"{name}.dequantize", axis=1
-            ),
-        )
-
-
-def quantize_products(model: onnx.ModelProto, keep: tuple[str, ...] = ()) -> onnx.ModelProto:
-    """Matrix products in int8: weights per column, activations per call (dynamic); nodes named in `keep`
-    stay float.
-    """
-    from onnxruntime.quantization import QuantType, quantize_dynamic
-
-    with tempfile.TemporaryDirectory() as folder:
-        source, target = Path(folder) / "source.onnx", Path(folder) / "target.onnx"
-        onnx.save(model, source)
-        quantize_dynamic(
-            source,
-            target,
-            op_types_to_quantize=["MatMul"],
-            per_channel=True,
-            weight_type=QuantType.QInt8,
-            nodes_to_exclude=list(keep),
-        )
-        return onnx.load(target)
+        inputs = [f"{name}.int8", f"{name}.scale"]
+        node = helper.make_node("DequantizeLinear", inputs, [name], f"{name}.dequantize", axis=1)
+        model.graph.node.insert(0, node)
 
 
 def _large_weights(model: onnx.ModelProto) -> list[str]:

@@ -12,7 +12,7 @@ from training.clinical_ner.corpus import LABELS
 from training.model_card import INTENDED_USE
 
 PRECISIONS = {
-    "int8": "int8 (matrix products and word table; activations are quantized at each call)",
+    "int8": "int8 weights and word table, computed in fp32, so that no answer depends on its batch",
     "fp32": "fp32",
 }
 INTENDED = f"{INTENDED_USE} Not for de-identification, billing codes or complete medication lists."

@@ -1,8 +1,7 @@
 """Writes `triton_repo/clinical_ner` from the best checkpoint: `python -m training.clinical_ner.export`.
 
 Fits the temperature on the part of the train file that watched the training, puts it into the graph, stores
-the word table as int8 rows and computes the matrix products in int8, measures both precisions on devel, and
-writes the card.
+the weights as int8, measures both precisions on devel, and writes the card.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from training.clinical_ner.card import Calibration, model_card
 from training.clinical_ner.corpus import Pieces, Sentence, data_folder, read, split
 from training.clinical_ner.inference import FloatArray, with_onnx, with_torch
 from training.clinical_ner.network import EntityTagger, load
-from training.compression import quantize_embedding, quantize_products
+from training.compression import quantize_embedding, store_weights_as_int8
 from training.minilm import base_folder
 from training.model_card import MODEL_REPOSITORY, write_card
 
@@ -80,8 +79,8 @@ def save(network: EntityTagger, temperature: float, precision: str, path: Path) 
     model = onnx_export.to_onnx(Served(network, temperature), "probabilities", {0: "batch", 1: "tokens"})
     if precision == "int8":
         quantize_embedding(model, "network.encoder.words.weight")
-        # The label layer decides between close scores and holds 0.02 % of the weights: it stays float.
-        model = quantize_products(model, keep=("/network/labels/MatMul",))
+        # The label layer decides between close scores and holds 0.02 % of the weights.
+        store_weights_as_int8(model, but=("/labels/",))
     path.parent.mkdir(parents=True, exist_ok=True)
     onnx.save(model, path)
 
