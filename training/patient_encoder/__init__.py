@@ -1,0 +1,1 @@
+"""The patient encoder: an autoencoder of the record, for similar patients."""
