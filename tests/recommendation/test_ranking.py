@@ -1,0 +1,237 @@
+"""Ranking on the committed model."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from datetime import date
+
+import numpy as np
+import pytest
+
+from services.chassis.errors import ModelFailed
+from services.recommendation.equivalents import EQUIVALENTS_FILE, Equivalents
+from services.recommendation.fhir import read_bundle
+from services.recommendation.models import TREATMENT_RANKER
+from services.recommendation.ranking import MAX_DRIVERS, MAX_PARTS, TreatmentRanker
+from services.recommendation.record import (
+    ICD10CM,
+    RXNORM,
+    SNOMED,
+    Allergy,
+    Concept,
+    Condition,
+    Gender,
+    Medication,
+    PatientRecord,
+)
+from tests.fakes import FakeInference
+from tests.recommendation.conftest import DIABETES, HYPERTENSION
+
+TODAY = date(2020, 3, 1)
+
+
+@pytest.fixture
+def ranker(inference, encoder, rules):
+    return TreatmentRanker(inference, encoder, rules, Equivalents.load())
+
+
+def adult(*concepts, **fields):
+    conditions = tuple(Condition(concept, active=True, onset=TODAY) for concept in concepts)
+    return PatientRecord(age_years=55, gender=Gender.MALE, conditions=conditions, **fields)
+
+
+def named(ranking):
+    return [item.treatment.display for item in ranking.recommendations]
+
+
+@pytest.mark.parametrize(
+    ("condition", "treatment"),
+    [
+        (DIABETES, "Metformin"),
+        (HYPERTENSION, "Hydrochlorothiazide"),
+        (Concept(SNOMED, "90560007", "Gout"), "Colchicine"),
+        (Concept(SNOMED, "43878008", "Streptococcal sore throat"), "Penicillin"),
+        (Concept(SNOMED, "26929004", "Alzheimer's disease"), "Galantamine"),
+    ],
+)
+async def test_what_a_condition_is_treated_with_is_near_the_top(ranker, condition, treatment):
+    ranking = await ranker.rank(adult(condition), (), 5)
+    [found] = [item for item in ranking.recommendations if treatment in item.treatment.display][:1]
+    assert found.drivers[0].concept == condition
+    assert ranking.known_conditions == (condition,)
+    assert ranking.unknown_conditions == ()
+
+
+async def test_scores_fall_and_stay_in_their_range(ranker, records):
+    for record in records[:5]:
+        scores = [item.score for item in (await ranker.rank(record, (), 100)).recommendations]
+        assert len(scores) == 100
+        assert scores == sorted(scores, reverse=True)
+        assert 0 <= scores[-1] <= scores[0] <= 1
+
+
+async def test_drivers_are_what_the_ranker_says_without_them(ranker, records):
+    """Faithful: ranked again without a driver, the treatment has the score that the driver states."""
+    checked = 0
+    for record in records[:10]:
+        for item in (await ranker.rank(record, (), 3)).recommendations:
+            for driver in item.drivers:
+                again = await ranker.rank(keep_today(record, driver.concept), (), 1000)
+                [same] = [other for other in again.recommendations if other.treatment == item.treatment]
+                assert same.score == pytest.approx(driver.score_without, abs=1e-6)
+                assert driver.contribution == pytest.approx(item.score - same.score, abs=1e-6)
+                checked += 1
+    assert checked > 20
+
+
+async def test_removing_the_driver_moves_the_score_more_than_removing_another_condition(
+    ranker, encoder, records
+):
+    """Faithful: on average over records, against a condition of the same record drawn at random."""
+    rng = np.random.default_rng(5)
+    named_drops, random_drops = [], []
+    for record in records:
+        if len(record.conditions) < 2:
+            continue
+        top = (await ranker.rank(record, (), 1)).recommendations[0]
+        if not top.drivers:
+            continue
+        driver = top.drivers[0].concept
+        others = [item.concept for item in record.conditions if item.concept != driver]
+        other = others[rng.integers(len(others))]
+        column = [treatment.key for treatment in encoder.vocabulary.treatments].index(top.treatment.key)
+        for concept, drops in ((driver, named_drops), (other, random_drops)):
+            features = encoder.encode(keep_today(record, concept), record.latest_day())[None]
+            outputs = await ranker._inference.infer(TREATMENT_RANKER.name, {"features": features})
+            drops.append(top.score - outputs["scores"][0, column])
+    assert len(named_drops) >= 15
+    assert np.mean(named_drops) > 3 * abs(np.mean(random_drops))
+
+
+def keep_today(record, concept):
+    """Without the condition, but with the record's day: an allergy-like entry that the model does not know
+    holds it.
+    """
+    anchor = Condition(Concept(SNOMED, "0", "anchor"), active=False, onset=record.latest_day())
+    return dataclasses.replace(
+        record.without(concept.key), conditions=(*record.without(concept.key).conditions, anchor)
+    )
+
+
+async def test_what_the_patient_had_is_not_ranked_again(ranker):
+    had = next(item for item in (await ranker.rank(adult(DIABETES), (), 1)).recommendations).treatment
+    record = adult(DIABETES, medications=(Medication(had, active=False, authored=date(2015, 1, 1)),))
+    ranking = await ranker.rank(record, (), 100)
+    assert had not in [item.treatment for item in ranking.recommendations]
+    assert "PAST_TREATMENTS_NOT_RANKED" in [notice.reason for notice in ranking.notices]
+
+
+@pytest.mark.parametrize(
+    ("gender", "left_out"),
+    [
+        (Gender.FEMALE, {"Prostatectomy"}),
+        (Gender.MALE, {"Yaz 28 Day Pack", "Routine antenatal care"}),
+        (Gender.OTHER, set()),
+    ],
+)
+async def test_drugs_off_the_market_and_what_is_for_the_other_sex_are_not_ranked(
+    ranker, encoder, gender, left_out
+):
+    record = dataclasses.replace(adult(Concept(SNOMED, "26929004", "Alzheimer's disease")), gender=gender)
+    ranked = set(named(await ranker.rank(record, (), 1000)))
+    missing = {item.display for item in encoder.vocabulary.treatments} - ranked
+    assert {"Tacrine 10 MG Oral Capsule", "Terfenadine 60 MG Oral Tablet"} | left_out <= missing
+    assert len(missing) == {Gender.FEMALE: 4, Gender.MALE: 28, Gender.OTHER: 3}[gender]
+
+
+async def test_a_contraindicated_treatment_keeps_its_place(ranker):
+    throat = Concept(SNOMED, "43878008", "Streptococcal sore throat")
+    plain = await ranker.rank(adult(throat), (), 5)
+    penicillin = Concept(SNOMED, "91936005", "Allergy to penicillin")
+    allergic = await ranker.rank(adult(throat, allergies=(Allergy(penicillin),)), (), 5)
+    assert named(allergic) == named(plain)
+    [first] = [item for item in allergic.recommendations if "Penicillin" in item.treatment.display][:1]
+    assert first.alerts[0].trigger == penicillin
+
+
+async def test_further_conditions_count_as_of_today(ranker):
+    empty = adult(allergies=())
+    ranking = await ranker.rank(empty, (DIABETES,), 5)
+    assert any("Metformin" in name for name in named(ranking))
+    same = await ranker.rank(adult(DIABETES), (DIABETES,), 5)
+    assert same == await ranker.rank(adult(DIABETES), (), 5)
+
+
+async def test_other_codes_of_a_condition_count_and_are_named_as_given(ranker):
+    icd = Concept(ICD10CM, "E11.22", "Type 2 diabetes with kidney disease")
+    ranking = await ranker.rank(adult(icd), (), 5)
+    metformin = next(item for item in ranking.recommendations if "Metformin" in item.treatment.display)
+    assert metformin.drivers[0].concept == icd
+    assert ranking.known_conditions == (icd,)
+    assert not ranking.unknown_conditions
+    pregnant = await ranker.rank(adult(Concept(ICD10CM, "Z34.90", "Pregnancy")), (), 178)
+    captopril = next(item for item in pregnant.recommendations if "Captopril" in item.treatment.display)
+    assert captopril.alerts[0].trigger == Concept(ICD10CM, "Z34.90", "Pregnancy")
+
+
+async def test_what_does_not_count_is_told(ranker):
+    strange = Concept("http://example.org/codes", "x", "Strange condition")
+    pill = Concept(RXNORM, "0", "Strange pill")
+    record = PatientRecord(conditions=(Condition(strange),), medications=(Medication(pill),))
+    ranking = await ranker.rank(record, (), 5)
+    assert ranking.unknown_conditions == (strange,)
+    reasons = {notice.reason for notice in ranking.notices}
+    assert reasons == {"NO_KNOWN_CONDITION", "AGE_UNKNOWN", "MEDICATION_NOT_CHECKED"}
+
+
+async def test_an_empty_record_is_ranked_by_what_is_usual(ranker):
+    assert len((await ranker.rank(PatientRecord(), (), 10)).recommendations) == 10
+
+
+async def test_a_record_with_everything_fits_one_batch(ranker, encoder, inference):
+    everything = adult(*(Concept(SNOMED, key.split("|")[1], key) for key in encoder.vocabulary.conditions))
+    had = tuple(
+        Medication(Concept(RXNORM, t.key.split("|")[1], t.display)) for t in encoder.vocabulary.treatments
+    )
+    record = dataclasses.replace(everything, medications=had)
+    assert (
+        len(encoder.vocabulary.conditions)
+        + sum(t.kind == "medication" for t in encoder.vocabulary.treatments)
+        > 250
+    )
+    ranking = await ranker.rank(record, (), 5)
+    assert inference.calls[-1][1]["features"].shape[0] <= MAX_PARTS + 1
+    assert all(len(item.drivers) <= MAX_DRIVERS for item in ranking.recommendations)
+
+
+@pytest.mark.parametrize("value", [np.nan, 1.5, -0.1])
+async def test_an_answer_that_is_no_score_is_no_answer(encoder, rules, value):
+    def broken(inputs):
+        return {"scores": np.full((len(inputs["features"]), 178), value, np.float32)}
+
+    ranker = TreatmentRanker(
+        FakeInference({TREATMENT_RANKER.name: broken}), encoder, rules, Equivalents.load()
+    )
+    with pytest.raises(ModelFailed):
+        await ranker.rank(adult(DIABETES), (), 5)
+
+
+def test_equivalents_lead_to_conditions_that_something_knows(encoder, rules):
+    """A table row whose target neither the model nor a safety rule knows would be a typing error."""
+    content = tomllib.loads(EQUIVALENTS_FILE.read_text(encoding="utf-8"))
+    rule_codes = {code for rule in rules.conditions for code in rule.against}
+    for table in content.values():
+        for code, targets in table.items():
+            assert all(f"snomed|{t}" in encoder.conditions or t in rule_codes for t in targets), code
+
+
+async def test_real_bundles_are_ranked(ranker, shared_data):
+    files = sorted((shared_data / "fhir").glob("*.json"))
+    assert files
+    for file in files:
+        record = read_bundle(file.read_bytes()).record
+        ranking = await ranker.rank(record, (), 10)
+        assert len(ranking.recommendations) == 10
+        had = {item.concept.key for item in record.medications}
+        assert not had & {item.treatment.key for item in ranking.recommendations}

@@ -1,0 +1,196 @@
+"""What speaks against a treatment."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from datetime import date
+
+import pytest
+
+from services.recommendation.record import (
+    LOINC,
+    RXNORM,
+    SNOMED,
+    Allergy,
+    Concept,
+    Condition,
+    Gender,
+    Medication,
+    Observation,
+    PatientRecord,
+)
+from services.recommendation.safety import RULES_FILE, Kind, SafetyCheck, Severity
+
+NOBODY = PatientRecord()
+STOP, CARE, INFO = Severity.CONTRAINDICATED, Severity.CAUTION, Severity.INFORMATION
+
+
+def drug(display, code="0"):
+    return Concept(RXNORM, code, display)
+
+
+def allergic(display, code="0", system=SNOMED):
+    return PatientRecord(allergies=(Allergy(Concept(system, code, display)),))
+
+
+def taking(display, *, active=True):
+    return PatientRecord(medications=(Medication(drug(display, "1"), active=active),))
+
+
+def having(code, *, active=True):
+    return PatientRecord(conditions=(Condition(Concept(SNOMED, code, "a condition"), active=active),))
+
+
+def measured(code, *values):
+    concept = Concept(LOINC, code, "a measurement")
+    days = (date(2020, 1, 1 + index) for index in range(len(values)))
+    return PatientRecord(
+        observations=tuple(Observation(concept, v, "", d) for v, d in zip(values, days, strict=True))
+    )
+
+
+def aged(years):
+    return PatientRecord(age_years=years)
+
+
+def found(rules, treatment, record):
+    return [(alert.kind, alert.severity) for alert in SafetyCheck(rules, record).alerts(drug(treatment))]
+
+
+@pytest.mark.parametrize(
+    ("treatment", "record", "expected"),
+    [
+        # Allergies: to the drug, to its class, across classes, by code or by name.
+        (
+            "Penicillin V Potassium 250 MG",
+            allergic("Allergy to penicillin", "91936005"),
+            [(Kind.ALLERGY, STOP)],
+        ),
+        ("Amoxicillin 500 MG Oral Tablet", allergic("", "91936005"), [(Kind.ALLERGY, STOP)]),
+        ("Amoxicillin 500 MG Oral Tablet", allergic("penicillin V", "7984", RXNORM), [(Kind.ALLERGY, STOP)]),
+        ("Amoxicillin 500 MG Oral Tablet", allergic("", "7984", RXNORM), [(Kind.ALLERGY, STOP)]),
+        (
+            "Cefuroxime 250 MG Oral Tablet",
+            allergic("Allergy to penicillin", "91936005"),
+            [(Kind.ALLERGY, CARE)],
+        ),
+        ("Ampicillin 100 MG/ML Injection", allergic("Allergy to cephalosporin"), [(Kind.ALLERGY, CARE)]),
+        ("Ibuprofen 200 MG Oral Tablet", allergic("", "293586001"), [(Kind.ALLERGY, STOP)]),
+        ("Naproxen sodium 220 MG", allergic("Aspirin", "1191", RXNORM), [(Kind.ALLERGY, STOP)]),
+        ("Hydrochlorothiazide 25 MG", allergic("Allergy to sulfonamide", "91939003"), [(Kind.ALLERGY, STOP)]),
+        ("Lasix 40mg", allergic("Allergy to sulfonamide", "91939003"), [(Kind.ALLERGY, CARE)]),
+        ("Fluticasone / salmeterol [Advair]", allergic("", "425525006"), [(Kind.ALLERGY, STOP)]),
+        ("Loratadine 10 MG", allergic("Loratadine", "28889", RXNORM), [(Kind.ALLERGY, STOP)]),
+        ("Ibuprofen 200 MG Oral Tablet", allergic("Allergy to peanuts", "91935009"), []),
+        ("Doxycycline 50 MG", allergic("Allergy to penicillin", "91936005"), []),
+        # Interactions and duplicates, with active medication only.
+        ("Nitroglycerin 0.4 MG/ACTUAT", taking("Sildenafil 50 MG"), [(Kind.INTERACTION, STOP)]),
+        ("Sildenafil 50 MG", taking("Nitroglycerin 0.4 MG/ACTUAT"), [(Kind.INTERACTION, STOP)]),
+        ("Sildenafil 50 MG", taking("Nitroglycerin 0.4 MG/ACTUAT", active=False), []),
+        ("Simvistatin 10 MG", taking("Clarithromycin 500 MG"), [(Kind.INTERACTION, STOP)]),
+        ("Simvastatin 20 MG", taking("Amlodipine 5 MG"), [(Kind.INTERACTION, CARE)]),
+        ("Ibuprofen 200 MG", taking("Warfarin Sodium 5 MG"), [(Kind.INTERACTION, CARE)]),
+        ("Clonazepam [Klonopin]", taking("Oxycodone 5 MG"), [(Kind.INTERACTION, CARE)]),
+        ("Yaz 28 Day Pack", taking("Carbamazepine[Tegretol]"), [(Kind.INTERACTION, CARE)]),
+        ("Sertraline 100MG", taking("Phenelzine 15 MG"), [(Kind.INTERACTION, STOP)]),
+        ("Levothyroxine 0.075 MG", taking("ferrous sulfate 325 MG"), [(Kind.INTERACTION, INFO)]),
+        ("Simvastatin 20 MG", taking("Simvistatin 10 MG"), [(Kind.DUPLICATE, CARE)]),
+        ("Atorvastatin 80 MG", taking("Simvastatin 20 MG"), [(Kind.DUPLICATE, CARE)]),
+        ("Acetaminophen / oxyCODONE", taking("Acetaminophen 325 MG"), [(Kind.DUPLICATE, CARE)]),
+        ("Acetaminophen 325 MG", taking("Metformin 500 MG"), []),
+        # Both at once: ibuprofen is a second NSAID beside aspirin, and blocks it.
+        ("Ibuprofen 200 MG", taking("Aspirin 81 MG"), [(Kind.DUPLICATE, CARE), (Kind.INTERACTION, CARE)]),
+        # Conditions, measurements and age.
+        ("Captopril 25 MG", having("72892002"), [(Kind.CONDITION, STOP)]),
+        ("Captopril 25 MG", having("72892002", active=False), []),
+        ("Trinessa 28 Day Pack", having("230690007", active=False), [(Kind.CONDITION, STOP)]),
+        ("Camila 28 Day Pack", having("230690007"), []),
+        ("Naproxen 500 MG", having("88805009"), [(Kind.CONDITION, CARE)]),
+        ("Metformin 500 MG", measured("33914-3", 90.0, 25.0), [(Kind.CONDITION, STOP)]),
+        ("Metformin 500 MG", measured("33914-3", 25.0, 40.0), [(Kind.CONDITION, CARE)]),
+        ("Metformin 500 MG", measured("33914-3", 25.0, 45.0), []),
+        ("Dextromethorphan 1 MG/ML", aged(1), [(Kind.AGE, STOP)]),
+        ("Dextromethorphan 1 MG/ML", aged(3), [(Kind.AGE, CARE)]),
+        ("Dextromethorphan 1 MG/ML", aged(4), []),
+        ("Aspirin 81 MG", aged(18), [(Kind.AGE, CARE)]),
+        ("Diazepam [Valium]", aged(65), [(Kind.AGE, CARE)]),
+        ("Aspirin 81 MG", NOBODY, []),
+    ],
+)
+def test_rules(rules, treatment, record, expected):
+    assert found(rules, treatment, record) == expected
+
+
+def test_an_alert_names_its_trigger_and_its_source(rules):
+    [alert] = SafetyCheck(rules, allergic("Allergy to penicillin", "91936005")).alerts(
+        drug("Amoxicillin 500 MG")
+    )
+    assert alert.trigger == Concept(SNOMED, "91936005", "Allergy to penicillin")
+    assert alert.explanation
+    assert alert.source == "Labels of penicillins, section Contraindications"
+
+
+def test_the_most_serious_alert_of_a_trigger_is_kept_and_comes_first(rules):
+    record = PatientRecord(
+        age_years=70,
+        medications=(Medication(drug("Carbamazepine 200 MG", "2")), Medication(drug("Verapamil 40 MG", "3"))),
+        allergies=(Allergy(Concept(RXNORM, "723", "Amoxicillin")),),
+    )
+    alerts = SafetyCheck(rules, record).alerts(drug("Amoxicillin 500 MG"))
+    assert [(alert.kind, alert.severity) for alert in alerts] == [(Kind.ALLERGY, STOP)]
+    severities = [
+        alert.severity for alert in SafetyCheck(rules, record).alerts(drug("Simvastatin / Diazepam"))
+    ]
+    assert severities == sorted(severities, reverse=True)
+
+
+def test_every_medication_of_the_catalogue_is_recognised(rules, encoder):
+    medications = [item for item in encoder.vocabulary.treatments if item.kind == "medication"]
+    assert len(medications) > 100
+    assert [item.display for item in medications if not rules.drugs_of(drug(item.display))] == []
+
+
+@pytest.mark.parametrize(
+    ("display", "drugs"),
+    [
+        ("Norinyl 1+50 28 Day Pack", {"mestranol", "norethindrone"}),
+        ("Acetaminophen/Hydrocodone", {"acetaminophen", "hydrocodone"}),
+        ("24 HR metoprolol succinate 100 MG Extended Release Oral Tablet [Toprol]", {"metoprolol"}),
+        ("Unknown thing", set()),
+        ("Aspirinoid", set()),
+    ],
+)
+def test_drugs_are_recognised_by_whole_words(rules, display, drugs):
+    assert rules.drugs_of(drug(display)) == drugs
+
+
+def test_drugs_off_the_market_are_known(rules):
+    assert not rules.may_be_offered(drug("Terfenadine 60 MG Oral Tablet"), Gender.OTHER)
+    assert rules.may_be_offered(drug("Fexofenadine hydrochloride 60 MG Oral Tablet"), Gender.OTHER)
+
+
+def test_the_rules_file_is_sound():
+    """Every name in a rule is a drug or a class, every rule has its words and its source, every code is
+    one.
+    """
+    content = tomllib.loads(RULES_FILE.read_text(encoding="utf-8"))
+    known = content["drugs"].keys() | content["classes"].keys()
+    assert not content["drugs"].keys() & content["classes"].keys()
+    for name, properties in content["drugs"].items():
+        assert set(properties) <= {"rxcui", "classes", "names"}, name
+        assert set(properties.get("classes", ())) <= content["classes"].keys(), name
+    codes = [properties["rxcui"] for properties in content["drugs"].values() if "rxcui" in properties]
+    assert len(codes) == len(set(codes))
+    for table in ("allergies", "interactions", "conditions", "measurements", "ages"):
+        for rule in content[table]:
+            named = {*rule.get("drugs", ()), *rule.get("of", ()), *rule.get("with", ())}
+            assert named
+            assert named <= known, rule
+            assert rule["severity"].upper() in Severity.__members__
+            assert rule["explanation"].endswith(".")
+            assert len(rule["source"]) > 10
+            assert all(re.fullmatch(r"\d{6,18}", code) for code in rule.get("codes", ()))
+    for item in content["withdrawn"]:
+        assert item["drug"] in content["drugs"]
+        assert item["source"]
