@@ -127,7 +127,7 @@ class ImageAnalyzer:
         stated = options.body_part or _part_of_file(image)
         notices: list[Notice] = []
         gate = await self._judge(image)
-        if gate is not None and gate.inverted:
+        if gate is not None and gate.inverted and gate.kind is not Kind.OTHER and image.hounsfield is None:
             # A wrong Photometric Interpretation, or an inverted export: read it the way it was taken.
             image = replace(image, grey=255 - image.grey)
             notices.append(

@@ -20,4 +20,4 @@ class ImagingSettings(ServiceSettings):
     maximum_pixel_count: int = bounded(64_000_000, 1024, 1_000_000_000)
     """Largest declared rows x columns; checked before anything is decoded."""
     decoding_thread_count: int = bounded(2, 1, 64)
-    """Images that are decoded or drawn at the same time; a decoded image takes up to 9 bytes a pixel."""
+    """Images that are decoded or drawn at the same time; each takes up to 16 bytes a pixel."""

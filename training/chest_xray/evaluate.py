@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from google.protobuf import json_format
+from PIL import Image
 
 from medmesh.common.v1.model_card_pb2 import Metric, ModelCard
 from services.imaging.analysis import CONFORMAL_COVERAGE, CONFORMAL_MINIMUM
@@ -42,6 +43,21 @@ def measure(
     def score(index: int) -> Callable[[Ints], float]:
         return lambda rows: scores(probabilities[rows], labels[rows])[index]
 
+    def by_shape(square: bool) -> list[Metric]:
+        """Both AUROC for the files published as squares, and for the others."""
+        chosen = np.array([(size[0] == size[1]) == square for size in map(_size, cases.files)])
+        part, rows_of = cases.take(chosen), np.flatnonzero(chosen)
+        return [
+            metric(
+                name,
+                lambda rows, index=index: scores(probabilities[rows_of[rows]], part.labels[rows])[index],
+                part.patients,
+                measured_on=measured_on,
+                subgroup=f"file={'square' if square else 'oblong'}",
+            )
+            for index, name in enumerate(("auroc_normal_vs_pneumonia", "auroc_bacterial_vs_viral"))
+        ]
+
     members = probabilities >= minimum
     truth: npt.NDArray[np.bool_] = members[np.arange(len(labels)), labels]
     named = probabilities.argmax(axis=1)
@@ -67,7 +83,14 @@ def measure(
         entry("conformal_set_size", lambda rows: float(members[rows].sum(axis=1).mean())),
         entry("answered_share", lambda rows: float(single[rows].mean())),
         entry("accuracy_where_answered", lambda rows: float(truth[rows][single[rows]].mean())),
+        *by_shape(square=True),
+        *by_shape(square=False),
     ]
+
+
+def _size(file: Path) -> tuple[int, int]:
+    with Image.open(file) as image:
+        return image.size
 
 
 def read_card() -> ModelCard:
