@@ -51,6 +51,9 @@ async def test_a_slow_branch_makes_the_answer_partial_within_the_deadline(mesh, 
     assert {n for n, state in states(diagnosis).items() if state == "failed"} == {name}
     assert branch(diagnosis, name).reason == "DEADLINE_EXCEEDED"
     assert branch(diagnosis, name).elapsed_ms < 1500
+    # What the first stage may use at most is what is left when the treatments' share is kept back.
+    assert all(branch(diagnosis, n).budget_ms <= 0.7 * 1500 for n in ("imaging", "language", "record"))
+    assert branch(diagnosis, "recommendation").budget_ms >= 0.25 * 1500
 
 
 @pytest.mark.parametrize("name", list(METHODS))
@@ -84,6 +87,14 @@ async def test_a_missing_branch_widens_the_interval_and_leaves_its_modality_out(
         partial.probability_high - partial.probability_low
         > complete.probability_high - complete.probability_low
     )
+
+
+async def test_without_the_treatments_the_assessments_stay_as_they_are(mesh):
+    complete = await mesh.diagnose(full_case())
+    mesh.fakes.answers["RankTreatments"] = ModelUnavailable()
+    partial = await mesh.diagnose(full_case())
+    assert partial.completeness == pb.COMPLETENESS_PARTIAL
+    assert list(partial.assessments) == list(complete.assessments)
 
 
 async def test_the_treatments_do_not_need_the_branch_that_reads_the_record(mesh):
