@@ -120,6 +120,13 @@ async def test_a_patient_outside_the_models_ages_is_told(mesh):
     assert "OUTSIDE_MODEL_POPULATION" in {n.reason for n in diagnosis.notices}
 
 
+async def test_without_model_cards_images_do_not_count_and_the_answer_says_so(tmp_path):
+    async with running_mesh(tmp_path, model_repository=tmp_path) as mesh:
+        diagnosis = await mesh.diagnose(full_case())
+    assert "RELIABILITY_UNKNOWN" in {n.reason for n in diagnosis.notices}
+    assert all(c.modality != pb.MODALITY_IMAGE for a in diagnosis.assessments for c in a.contributions)
+
+
 async def test_each_answer_comes_with_a_receipt_in_the_log(mesh):
     first, second = await mesh.diagnose(full_case()), await mesh.diagnose(full_case())
     logged = [receipts.from_line(line) for line in mesh.receipts.read_text().splitlines()]
