@@ -17,6 +17,7 @@ import numpy as np
 from services.chassis.errors import InvalidInput, Reason
 
 MAX_NUMBER = 1e300
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _ALL_BUT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
@@ -53,6 +54,9 @@ class Node:
             return ""
         if not isinstance(member.value, str):
             member.refuse("must be a string")
+        if _SURROGATE.search(member.value):
+            # JSON can escape half a character; no other form of text can hold it.
+            member.refuse("must be Unicode text")
         if len(member.value) > limit:
             member.refuse(f"must have at most {limit} characters", Reason.INPUT_TOO_LARGE)
         return member.value

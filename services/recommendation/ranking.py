@@ -7,6 +7,7 @@ contribution.
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import itertools
 from collections.abc import Mapping
@@ -68,6 +69,20 @@ class Ranking:
     notices: tuple[Notice, ...]
 
 
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class _Prepared:
+    """A record ready to be scored."""
+
+    given: PatientRecord
+    """With the further conditions, under the codes that the caller uses."""
+    record: PatientRecord
+    """The same under the codes that count."""
+    parts: tuple[str, ...]
+    """Keys of what counts in it."""
+    features: NDArray[np.float32]
+    """[1 + parts, F]: of the record, and of the record without each part."""
+
+
 class TreatmentRanker:
     """Ranks with one model, its vocabulary and the safety rules."""
 
@@ -86,18 +101,31 @@ class TreatmentRanker:
         Treatments that the record has already, that are off the market or not for this gender are not ranked.
         Raises what `Inference.infer` raises, and ModelFailed when the model answers with what is no score.
         """
-        today = given.latest_day()
-        added = self._equivalents.translate(PatientRecord().with_conditions(further, today))
-        record = self._equivalents.translate(given).with_conditions(
-            tuple(item.concept for item in added.conditions), today
-        )
-        parts = _parts(record, self._encoder)
-        variants = [record, *(record.without(key) for key in parts[:MAX_PARTS])]
-        outputs = await self._inference.infer(MODEL, {"features": self._encoder.encode_all(variants, today)})
+        # Threads: a record at its bounds takes seconds, and the loop must go on.
+        prepared = await asyncio.to_thread(self._prepare, given, further)
+        outputs = await self._inference.infer(MODEL, {"features": prepared.features})
         scores = outputs["scores"].astype(np.float64)
         if not np.isfinite(scores).all() or scores.min() < 0 or scores.max() > 1:
             raise ModelFailed(f"{MODEL} answered with what is no score")
-        names = self._names(given.with_conditions(further, today))
+        return await asyncio.to_thread(self._explain, prepared, scores, count)
+
+    def _prepare(self, given: PatientRecord, further: tuple[Concept, ...]) -> _Prepared:
+        """Translates the record and takes it apart."""
+        today = given.latest_day()
+        added = self._equivalents.translate(PatientRecord().with_conditions(further, today))
+        concepts = tuple(item.concept for item in added.conditions)
+        record = self._equivalents.translate(given).with_conditions(concepts, today)
+        parts = _parts(record, self._encoder)
+        short = self._encoder.what_counts(record)
+        variants = [short, *(short.without(key) for key in parts[:MAX_PARTS])]
+        as_given = given.with_conditions(further, today)
+        return _Prepared(as_given, record, tuple(parts), self._encoder.encode_all(variants, today))
+
+    def _explain(self, prepared: _Prepared, scores: NDArray[np.float64], count: int) -> Ranking:
+        """From scores [1 + parts, T] to the answer."""
+        record = prepared.record
+        names = self._names(prepared.given)
+        concepts = [names[key] for key in prepared.parts]
         check = SafetyCheck(self._rules, record)
         had = _treatments_of(record)
         recommendations = [
@@ -105,13 +133,14 @@ class TreatmentRanker:
                 self._treatments[column],
                 self._encoder.vocabulary.treatments[column].kind,
                 float(scores[0, column]),
-                _drivers(scores[:, column], [names[key] for key in parts]),
+                _drivers(scores[:, column], concepts),
                 tuple(_named(alert, names) for alert in check.alerts(self._treatments[column])),
             )
             for column in self._order(scores[0], had, record.gender, count)
         ]
-        known, unknown = self._split_conditions(given.with_conditions(further, today))
-        return Ranking(tuple(recommendations), known, unknown, self._notices(record, len(parts), had))
+        known, unknown = self._split_conditions(prepared.given)
+        notices = self._notices(record, len(prepared.parts), had, check.unrecognised_count)
+        return Ranking(tuple(recommendations), known, unknown, notices)
 
     def _names(self, record: PatientRecord) -> dict[str, Concept]:
         """What the record itself calls each concept, by the key under which it counts."""
@@ -143,7 +172,9 @@ class TreatmentRanker:
             (known if counts else unknown).setdefault(condition.concept.key, condition.concept)
         return tuple(known.values()), tuple(unknown.values())
 
-    def _notices(self, record: PatientRecord, part_count: int, had: set[str]) -> tuple[Notice, ...]:
+    def _notices(
+        self, record: PatientRecord, part_count: int, had: set[str], unrecognised: int
+    ) -> tuple[Notice, ...]:
         notices = []
         if not any(item.concept.key in self._encoder.conditions for item in record.conditions):
             message = "The model knows none of the record's conditions: the ranking rests on the rest of it."
@@ -155,8 +186,6 @@ class TreatmentRanker:
         if had & self._encoder.treatments.keys():
             message = "Treatments that the record has already, also those that ended, are not ranked again."
             notices.append(Notice("PAST_TREATMENTS_NOT_RANKED", message))
-        active = {item.concept.key: item.concept for item in record.medications if item.is_active}
-        unrecognised = sum(not self._rules.drugs_of(concept) for concept in active.values())
         if unrecognised:
             message = (
                 f"{unrecognised} active medications are in no safety rule: nothing was checked against them."

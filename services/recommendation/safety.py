@@ -124,86 +124,102 @@ class SafetyRules:
 
 
 class SafetyCheck:
-    """The rules on one patient's record."""
+    """The rules on one patient's record: which of them it triggers is found once, for all treatments."""
 
     def __init__(self, rules: SafetyRules, record: PatientRecord) -> None:
         self._rules = rules
-        self._record = record
+        self._allergens = [(item.concept, rules.drugs_of(item.concept)) for item in record.allergies]
         active = {item.concept.key: item.concept for item in record.medications if item.is_active}
-        self._active = [(concept, rules.drugs_of(concept)) for concept in active.values()]
-        in_time = sorted(record.observations, key=lambda item: item.observed or date.min)
-        last = {item.concept.code: item for item in in_time if item.concept.system == LOINC}
-        self._last_values = [(item.concept, item.value) for item in last.values()]
+        taken = [(concept, rules.drugs_of(concept)) for concept in active.values()]
+        self._taken = [_Taken(concept, drugs, rules) for concept, drugs in taken if drugs]
+        self.unrecognised_count = len(taken) - len(self._taken)
+        """Active medications that no rule knows: nothing is checked against them."""
+        self._triggered = [
+            *self._by_allergy(),
+            *self._by_condition(record),
+            *self._by_measurement(record),
+            *self._by_age(record),
+        ]
 
     def alerts(self, treatment: Concept) -> list[Alert]:
-        """What in the record speaks against `treatment`, the most serious first; one alert a kind and
-        trigger.
-        """
+        """What in the record speaks against `treatment`, the worst first; one alert a kind and trigger."""
         drugs = self._rules.drugs_of(treatment)
         if not drugs:
             return []
         groups = self._rules.groups(drugs)
         worst: dict[tuple[Kind, str], Alert] = {}
         for alert in (
-            *self._of_allergies(drugs, groups),
-            *self._of_medications(drugs, groups),
-            *self._of_conditions(groups),
-            *self._of_measurements(groups),
-            *self._of_age(groups),
+            *self._of_allergens(drugs),
+            *self._of_taken(drugs, groups),
+            *(rule.alert(kind, trigger) for kind, rule, trigger in self._triggered if groups & rule.drugs),
         ):
             key = (alert.kind, alert.trigger.key if alert.trigger else alert.explanation)
             if key not in worst or alert.severity > worst[key].severity:
                 worst[key] = alert
         return sorted(worst.values(), key=lambda alert: -alert.severity)
 
-    def _of_allergies(self, drugs: frozenset[str], groups: frozenset[str]) -> Iterator[Alert]:
-        for allergy in self._record.allergies:
-            concept = allergy.concept
-            own = self._rules.drugs_of(concept)
+    def _of_allergens(self, drugs: frozenset[str]) -> Iterator[Alert]:
+        for concept, own in self._allergens:
             if own & drugs:
                 explanation = "The record has an allergy to this very drug."
                 source = "Labels, section Contraindications (hypersensitivity)"
                 yield Alert(Kind.ALLERGY, Severity.CONTRAINDICATED, concept, explanation, source)
+
+    def _of_taken(self, drugs: frozenset[str], groups: frozenset[str]) -> Iterator[Alert]:
+        for taken in self._taken:
+            if taken.drugs & drugs:
+                explanation = "The patient takes this drug already."
+                yield Alert(Kind.DUPLICATE, Severity.CAUTION, taken.concept, explanation, "The record itself")
+            elif groups & taken.groups & self._rules.duplicates:
+                explanation = "The patient takes another drug of its class already."
+                yield Alert(Kind.DUPLICATE, Severity.CAUTION, taken.concept, explanation, "The record itself")
+            # What is in both products at once meets itself: that is a duplicate, no interaction.
+            new, old = self._rules.groups(drugs - taken.drugs), self._rules.groups(taken.drugs - drugs)
+            for rule in taken.interactions:
+                if new & rule.drugs and old & rule.against:
+                    yield rule.alert(Kind.INTERACTION, taken.concept)
+
+    def _by_allergy(self) -> Iterator[_Triggered]:
+        for concept, own in self._allergens:
             known_as = self._rules.groups(own) | ({concept.code} if concept.system == SNOMED else frozenset())
             for rule in self._rules.allergies:
-                named = rule.names is not None and rule.names.search(concept.display)
-                if groups & rule.drugs and (named or known_as & rule.against):
-                    yield rule.alert(Kind.ALLERGY, concept)
+                if known_as & rule.against or (rule.names is not None and rule.names.search(concept.display)):
+                    yield Kind.ALLERGY, rule, concept
 
-    def _of_medications(self, drugs: frozenset[str], groups: frozenset[str]) -> Iterator[Alert]:
-        for concept, own in self._active:
-            if own & drugs:
-                explanation = "The patient takes this drug already."
-                yield Alert(Kind.DUPLICATE, Severity.CAUTION, concept, explanation, "The record itself")
-            elif groups & self._rules.groups(own) & self._rules.duplicates:
-                explanation = "The patient takes another drug of its class already."
-                yield Alert(Kind.DUPLICATE, Severity.CAUTION, concept, explanation, "The record itself")
-            # What is in both products at once meets itself: that is a duplicate, no interaction.
-            new, taken = self._rules.groups(drugs - own), self._rules.groups(own - drugs)
-            for rule in self._rules.interactions:
-                if new & rule.drugs and taken & rule.against:
-                    yield rule.alert(Kind.INTERACTION, concept)
-
-    def _of_conditions(self, groups: frozenset[str]) -> Iterator[Alert]:
-        for condition in self._record.conditions:
+    def _by_condition(self, record: PatientRecord) -> Iterator[_Triggered]:
+        for condition in record.conditions:
             concept = condition.concept
             for rule in self._rules.conditions:
                 counts = concept.system == SNOMED and (condition.is_active or not rule.active)
-                if counts and concept.code in rule.against and groups & rule.drugs:
-                    yield rule.alert(Kind.CONDITION, concept)
+                if counts and concept.code in rule.against:
+                    yield Kind.CONDITION, rule, concept
 
-    def _of_measurements(self, groups: frozenset[str]) -> Iterator[Alert]:
-        for concept, value in self._last_values:
+    def _by_measurement(self, record: PatientRecord) -> Iterator[_Triggered]:
+        in_time = sorted(record.observations, key=lambda item: item.observed or date.min)
+        last = {item.concept.code: item for item in in_time if item.concept.system == LOINC}
+        for observation in last.values():
             for rule in self._rules.measurements:
-                if concept.code in rule.against and groups & rule.drugs and rule.low <= value < rule.high:
-                    yield rule.alert(Kind.CONDITION, concept)
+                if observation.concept.code in rule.against and rule.low <= observation.value < rule.high:
+                    yield Kind.CONDITION, rule, observation.concept
 
-    def _of_age(self, groups: frozenset[str]) -> Iterator[Alert]:
-        age = self._record.age_years
-        if age is not None:
-            for rule in self._rules.ages:
-                if groups & rule.drugs and rule.low <= age < rule.high:
-                    yield rule.alert(Kind.AGE, None)
+    def _by_age(self, record: PatientRecord) -> Iterator[_Triggered]:
+        age = record.age_years
+        for rule in self._rules.ages:
+            if age is not None and rule.low <= age < rule.high:
+                yield Kind.AGE, rule, None
+
+
+_Triggered = tuple[Kind, Rule, Concept | None]
+
+
+class _Taken:
+    """An active medication, what is in it, and the interactions it can have."""
+
+    def __init__(self, concept: Concept, drugs: frozenset[str], rules: SafetyRules) -> None:
+        self.concept = concept
+        self.drugs = drugs
+        self.groups = rules.groups(drugs)
+        self.interactions = [rule for rule in rules.interactions if self.groups & rule.against]
 
 
 def _rule(item: Mapping[str, Any], against: Iterable[str]) -> Rule:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
-from typing import Any
+from typing import Any, TypeVar
 
 from medmesh.common.v1.answer_pb2 import Provenance
 from medmesh.common.v1.patient_pb2 import PatientInput
@@ -18,6 +18,8 @@ from services.recommendation.outcome import Outcome
 from services.recommendation.ranking import TreatmentRanker
 from services.recommendation.series import IcuStay
 from services.recommendation.similarity import SimilarPatients
+
+T = TypeVar("T")
 
 
 class RecommendationServicer(recommendation_pb2_grpc.RecommendationServiceServicer):
@@ -42,7 +44,7 @@ class RecommendationServicer(recommendation_pb2_grpc.RecommendationServiceServic
         request: pb.ReadRecordRequest,
         context: Any,  # noqa: ARG002 - gRPC passes it
     ) -> pb.ReadRecordResponse:
-        return convert.record_message(await self._read(request.patient))
+        return await self._in_pool(lambda: convert.record_message(convert.record_from(request.patient)))
 
     async def RankTreatments(  # noqa: N802 - the name is the proto's
         self,
@@ -77,4 +79,7 @@ class RecommendationServicer(recommendation_pb2_grpc.RecommendationServiceServic
         return convert_outcome.outcome_message(outcome, stay, await self._provenance(ICU_OUTCOME.name))
 
     async def _read(self, message: PatientInput) -> ReadBundle:
-        return await asyncio.get_running_loop().run_in_executor(self._readers, convert.record_from, message)
+        return await self._in_pool(lambda: convert.record_from(message))
+
+    async def _in_pool(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._readers, work)

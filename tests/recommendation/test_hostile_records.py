@@ -1,0 +1,121 @@
+"""Records made to hurt: whatever comes in, the answer is a record or a typed refusal, and in time."""
+
+from __future__ import annotations
+
+import copy
+import json
+import time
+from datetime import date, timedelta
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from services.chassis.errors import InvalidInput
+from services.recommendation import convert, fhir
+from services.recommendation.equivalents import Equivalents
+from services.recommendation.ranking import TreatmentRanker
+from services.recommendation.record import (
+    LOINC,
+    RXNORM,
+    SNOMED,
+    Allergy,
+    Concept,
+    Condition,
+    Gender,
+    Medication,
+    Observation,
+    PatientRecord,
+)
+from tests.recommendation.test_fhir import CANARY, GOLDEN
+
+BUNDLE = json.loads(GOLDEN.read_text(encoding="utf-8"))
+SCALARS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(allow_nan=False),
+    st.text(max_size=5),
+    st.sampled_from([CANARY, "\ud800", "0000-00-00", "9999-12-31", "Patient/p1", "#", "urn:uuid:", "9" * 70]),
+)
+JUNK = st.recursive(
+    SCALARS,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.dictionaries(
+            st.sampled_from(["coding", "code", "reference", "resourceType", "value"]), inner, max_size=3
+        ),
+    ),
+    max_leaves=6,
+)
+
+
+def paths(value, at=()):
+    """Every place in a JSON value."""
+    yield at
+    children = (
+        value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    )
+    for key, child in children:
+        yield from paths(child, (*at, key))
+
+
+PATHS = [path for path in paths(BUNDLE) if path]
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(st.tuples(st.sampled_from(PATHS), JUNK), min_size=1, max_size=3))
+def test_a_damaged_bundle_is_read_or_refused(changes):
+    """Whatever stands in place of any element; and what was read fits into an answer."""
+    bundle = copy.deepcopy(BUNDLE)
+    for path, junk in changes:
+        holder = bundle
+        try:
+            for step in path[:-1]:
+                holder = holder[step]
+            holder[path[-1]] = junk
+        except (KeyError, IndexError, TypeError):
+            continue  # an earlier change has removed the place
+    refusal = ""
+    try:
+        convert.record_message(fhir.read_bundle(json.dumps(bundle).encode())).SerializeToString()
+    except InvalidInput as error:
+        refusal = str(error)
+    assert CANARY not in refusal
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(max_size=300))
+def test_any_bytes_are_refused(content):
+    with pytest.raises(InvalidInput):
+        fhir.read_bundle(content)
+
+
+async def test_a_record_at_its_bounds_is_ranked_in_time(inference, encoder, rules):
+    """2,000 conditions and medications, 500 allergies, 20,000 observations: seconds, not minutes."""
+    today = date(2020, 1, 1)
+    keys = encoder.vocabulary.conditions
+    drugs = [item for item in encoder.vocabulary.treatments if item.kind == "medication"][::2]
+
+    def product(index):
+        drug = drugs[index % len(drugs)]
+        return Concept(RXNORM, f"{drug.key.split('|')[1]}{'0' * (index // len(drugs))}", drug.display * 8)
+
+    record = PatientRecord(
+        age_years=80,
+        gender=Gender.FEMALE,
+        conditions=tuple(
+            Condition(Concept(SNOMED, keys[i % len(keys)].split("|")[1]), onset=today) for i in range(2000)
+        ),
+        medications=tuple(Medication(product(i), active=True) for i in range(2000)),
+        allergies=tuple(Allergy(product(i)) for i in range(500)),
+        observations=tuple(
+            Observation(Concept(LOINC, "8480-6"), 120.0, "mm[Hg]", today - timedelta(days=i % 999))
+            for i in range(20_000)
+        ),
+    )
+    began = time.monotonic()
+    ranking = await TreatmentRanker(inference, encoder, rules, Equivalents.load()).rank(record, (), 100)
+    assert time.monotonic() - began < 20
+    assert ranking.recommendations
+    assert any(item.alerts for item in ranking.recommendations)
