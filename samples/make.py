@@ -32,9 +32,9 @@ DAY = "2026-10-30"
 NOTE = """\
 Synthetic note, not about a patient.
 
-Five-year-old boy with fever and productive cough for three days, treated with ibuprofen.
+Five-year-old boy with fever and cough for three days; he takes ibuprofen.
 Crackles at the right base are suspicious for pneumonia.
-There is no pleural effusion or pneumothorax.
+No pleural effusion or pneumothorax is seen.
 He had bronchiolitis in 2022.
 His mother has asthma.
 """
@@ -197,4 +197,4 @@ def status(system: str, code: str) -> dict[str, Any]:
 
 if __name__ == "__main__":
     for written in write(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).resolve().parent):
-        print(f"{written} ({written.stat().st_size // 1024} kB)")  # noqa: T201  # a command line prints
+        print(f"{written} ({written.stat().st_size // 1024} kB)")  # a command line prints

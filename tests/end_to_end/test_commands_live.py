@@ -131,7 +131,8 @@ assert importlib.util.find_spec("services") is None
 assert importlib.util.find_spec("numpy") is None
 from medmesh import Client
 with Client(sys.argv[1], timeout_s=60) as client:
-    answer = client.diagnose(image=sys.argv[2], body_part="chest", note="Fever. No effusion.", patient=sys.argv[3])
+    case = {"image": sys.argv[2], "note": "Fever. No effusion.", "patient": sys.argv[3]}
+    answer = client.diagnose(**case, body_part="chest")
 print(answer.completeness, sorted(d.metadata["Name"] for d in importlib.metadata.distributions()))
 """
 

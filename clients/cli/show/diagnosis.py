@@ -115,7 +115,7 @@ def _modality(
     modality: int, contributions: list[pb.Contribution], without: float | None
 ) -> Iterator[RenderableType]:
     line = Table.grid(padding=(0, 2))
-    line.add_column(width=44, style="dim")
+    line.add_column(width=52, style="dim")
     line.add_column(width=7, justify="right")
     line.add_column(width=11, justify="right")
     line.add_column(style="dim")
@@ -125,7 +125,7 @@ def _modality(
     said = ", ".join(dict.fromkeys(evidence))
     log_odds = sum(c.log_odds for c in contributions)
     line.add_row(
-        Text(marks.shortened(f"    {name:<8}{said}", 44)),
+        Text(marks.shortened(f"    {name:<8}{said}", 52)),
         Text(f"{log_odds:+.2f}", style="dim" if modality == pb.MODALITY_PRIOR else ""),
         Text(
             ""

@@ -110,11 +110,11 @@ def indented(text: Text, by: int = 2) -> RenderableType:
 
 
 def provenance(one: Provenance) -> RenderableType:
-    """Which model, which weights, which code, which server."""
+    """Which model, which weights, which preprocessing, which server."""
     parts = [
         f"version {one.model_version}" if one.model_version else "",
         f"weights {one.weights_sha256[:12]}" if one.weights_sha256 else "",
-        f"preprocessing {one.preprocessing_version}" if one.preprocessing_version else "",
+        one.preprocessing_version,
         one.runtime,
     ]
     said = " · ".join(part for part in parts if part)
