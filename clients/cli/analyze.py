@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from google.protobuf.json_format import MessageToJson
 from google.protobuf.message import Message
 from rich.console import RenderableType
 
-from clients.cli import inputs
+from clients.cli import inputs, machine
 from clients.cli.failures import explained
 from clients.cli.show import image as show_image
 from clients.cli.show import marks
@@ -88,12 +86,6 @@ def treatments(
 
 def _print(answer: Message, parts: list[RenderableType], *, as_json: bool) -> None:
     if as_json:
-        text = MessageToJson(
-            answer,
-            preserving_proto_field_name=True,
-            always_print_fields_with_no_presence=True,
-            ensure_ascii=False,
-        )
-        sys.stdout.write(text + "\n")
+        machine.write(answer)
         return
     marks.present(parts)

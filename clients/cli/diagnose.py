@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from google.protobuf.json_format import MessageToJson
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from clients.cli import inputs
+from clients.cli import inputs, machine
 from clients.cli.failures import ExitCode, explained, fail
 from clients.cli.show import diagnosis as show
 from clients.cli.show import marks
@@ -57,7 +56,7 @@ def diagnose(
         answer = ask(client, case, tell=stream)
         written = save(answer, output) if output else []
         if as_json:
-            sys.stdout.write(as_machine_text(answer) + "\n")
+            machine.write(without_pictures(answer))
         else:
             present(answer, text)
             marks.present(Text(f"  saved {path}", style="dim") for path in written)
@@ -147,7 +146,7 @@ def save(answer: pb.Diagnosis, folder: Path) -> list[Path]:
     """Writes `answer.json`, `receipt.json`, and the heat map over each image as `heat-map-<index>.png`."""
     folder.mkdir(parents=True, exist_ok=True)
     written = [folder / "answer.json"]
-    written[0].write_text(as_machine_text(answer) + "\n", encoding="utf-8")
+    written[0].write_text(machine.text(without_pictures(answer)), encoding="utf-8")
     if answer.HasField("receipt"):
         written.append(folder / "receipt.json")
         written[-1].write_text(receipt.to_line(answer.receipt) + "\n", encoding="utf-8")
@@ -158,17 +157,17 @@ def save(answer: pb.Diagnosis, folder: Path) -> list[Path]:
     return written
 
 
-def as_machine_text(answer: pb.Diagnosis) -> str:
-    """The answer as ProtoJSON with every field, without pictures and maps, which `--output` saves."""
+def without_pictures(answer: pb.Diagnosis) -> pb.Diagnosis:
+    """The answer without overlays and maps, which would be most of its JSON; `--output` saves the
+    overlays.
+    """
     slim = pb.Diagnosis()
     slim.CopyFrom(answer)
     for result in slim.images:
         result.analysis.overlay_png = b""
         for finding in result.analysis.findings:
             finding.ClearField("heat_map")
-    return MessageToJson(
-        slim, preserving_proto_field_name=True, always_print_fields_with_no_presence=True, ensure_ascii=False
-    )
+    return slim
 
 
 def read_receipt(path: Path) -> pb.EvidenceReceipt:

@@ -175,19 +175,16 @@ def mesh(url: str | None) -> Iterator[Finding]:
     with inputs.client(url, 5.0) as client:
         targets = client.connection.targets
         reachable = {service: _listens(target) for service, target in targets.items()}
-        if not any(reachable.values()) and not named:
-            yield Finding(
-                Verdict.NOTED,
-                "mesh",
-                "not running at the usual ports, which are free",
-                "Start it: `medmesh up`.",
-            )
+        if not reachable["orchestrator"] and not named:
+            yield Finding(Verdict.NOTED, "mesh", "not running at the usual ports", "Start it: `medmesh up`.")
+            for service in (name for name, there in reachable.items() if there):
+                way_out = f"`up` needs the port: end it, or set MEDMESH_{service.upper()}_PORT."
+                yield Finding(Verdict.BAD, service, f"something listens at {targets[service]}", way_out)
             return
         for service, target in targets.items():
             if not reachable[service]:
-                yield Finding(
-                    Verdict.BAD, service, f"nothing listens at {target}", "Start it, or correct its address."
-                )
+                found = f"nothing listens at {target}"
+                yield Finding(Verdict.BAD, service, found, "Start it, or correct its address.")
         if not reachable["orchestrator"]:
             return
         try:

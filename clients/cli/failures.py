@@ -84,6 +84,8 @@ def explained() -> Iterator[None]:
         code, way_out = _way_out(error)
         request = f" (request {error.request_id})" if error.request_id and error.reason else ""
         fail(f"{_sentence(error)}{request} {way_out}".strip(), code)
+    except BrokenPipeError:
+        raise  # whoever read the output has seen enough: no failure of ours
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         fail(f"{where}{error.strerror or type(error).__name__}.", ExitCode.INPUT)

@@ -25,7 +25,10 @@ ServiceUrl = Annotated[
     ),
 ]
 Timeout = Annotated[
-    float, typer.Option("--timeout", metavar="SECONDS", min=0.001, help="Deadline of the request.")
+    float,
+    typer.Option(
+        "--timeout", envvar="MEDMESH_TIMEOUT_S", metavar="SECONDS", min=0.001, help="Deadline of the request."
+    ),
 ]
 Images = Annotated[
     list[Path] | None,
@@ -68,7 +71,7 @@ def note_text(given: str | None) -> str:
         return ""
     if given == "-":
         return sys.stdin.read()
-    if "\n" not in given and len(given) < 4096 and Path(given).is_file():
+    if _is_file(given):
         try:
             return Path(given).read_text(encoding="utf-8")
         except UnicodeDecodeError:
@@ -77,6 +80,13 @@ def note_text(given: str | None) -> str:
     if one_word and ("/" in given or given.lower().endswith(_TEXT_SUFFIXES)):
         raise ValueError(f"{given}: no such file (a note given as text has more than one word)")
     return given
+
+
+def _is_file(given: str) -> bool:
+    try:
+        return Path(given).is_file()
+    except (OSError, ValueError):  # longer than a path may be, or with a character that none may have
+        return False
 
 
 def client(url: str | None, timeout_s: float | None = None) -> Client:

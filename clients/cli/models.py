@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
-from google.protobuf.json_format import MessageToJson
 
-from clients.cli import inputs
+from clients.cli import inputs, machine
 from clients.cli.failures import ExitCode, explained
 from clients.cli.show import marks
 from clients.cli.show import models as show
@@ -32,7 +30,7 @@ def models(
     with explained(), inputs.client(url, timeout) as client:
         answer = client.model_card(name) if name else client.models()
     if as_json:
-        sys.stdout.write(MessageToJson(answer, preserving_proto_field_name=True, ensure_ascii=False) + "\n")
+        machine.write(answer)
     else:
         marks.present(show.card(answer) if name else show.inventory(answer))  # type: ignore[arg-type]  # by `name`
     if not name and (answer.unreachable_services or not all(m.ready for m in answer.models)):  # type: ignore[union-attr]

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from clients.cli.main import app
 from medmesh import receipt
 from medmesh.common.v1 import catalog_pb2
+from medmesh.connection import DEFAULT_PORTS
 from medmesh.imaging.v1 import imaging_pb2
 from medmesh.language.v1 import language_pb2
 from medmesh.orchestrator.v1 import orchestrator_pb2 as pb
@@ -110,6 +111,12 @@ def test_a_note_from_stdin(mesh, run, answer):
     result = CliRunner().invoke(app, ["diagnose", "--note", "-", "--json"], input="Cough.\n")
     assert result.exit_code == 0
     assert mesh.last.request.case.note == "Cough.\n"
+
+
+def test_a_long_note_on_the_command_line_is_no_path(mesh, run, answer):
+    long = "The patient has a fever. " * 300
+    assert run("diagnose", "--note", long, "--json").exit_code == 0
+    assert mesh.last.request.case.note == long
 
 
 def test_nothing_to_diagnose_is_a_usage_error(run):
@@ -216,6 +223,7 @@ def test_models_lists_and_exits_1_when_one_is_not_served(run, mesh):
     result = run("models")
     assert result.exit_code == 1
     assert "No weights." in result.stdout
+    assert json.loads(run("models", "--json").stdout)["models"][1]["ready"] is False
 
 
 def test_models_shows_a_card_and_tells_of_an_unknown_name(run, mesh):
@@ -263,6 +271,17 @@ def test_doctor_tells_what_is_wrong_with_a_named_mesh(run, mesh):
     assert findings["Mesh", "language"]["verdict"] == "BAD"
     assert findings["Mesh", "chest_xray"]["found"] == "Its weights do not match its card."
     assert findings["Installation", "medmesh-client"]["verdict"] == "GOOD"
+
+
+def test_doctor_without_a_mesh_says_how_to_start_one_and_which_port_is_taken(mesh, monkeypatch):
+    monkeypatch.setattr("medmesh.connection.DEFAULT_PORTS", dict.fromkeys(DEFAULT_PORTS, 1))
+    monkeypatch.setenv("MEDMESH_LANGUAGE_URL", mesh.target)
+    findings = json.loads(CliRunner().invoke(app, ["doctor", "--json"]).stdout)
+    found = {f["subject"]: f for f in findings if f["section"] == "Mesh"}
+    assert found["mesh"]["verdict"] == "NOTED"
+    assert "medmesh up" in found["mesh"]["way_out"]
+    assert found["language"]["verdict"] == "BAD"
+    assert "MEDMESH_LANGUAGE_PORT" in found["language"]["way_out"]
 
 
 def test_doctor_says_why_the_embedded_triton_stays_on_one_machine(run):

@@ -45,7 +45,7 @@ from medmesh.requests import BodyPartName, Image, Note, Patient, Stay
 
 
 class AsyncClient:
-    """As `Client`, for asyncio; it belongs to the event loop that first calls it."""
+    """As `Client`, for asyncio. Make it where the event loop runs; it belongs to that loop."""
 
     def __init__(
         self,
