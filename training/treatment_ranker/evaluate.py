@@ -76,7 +76,7 @@ class Test:
         )
 
 
-def held_out_tests(patients: list[SyntheaPatient], encoder: FeatureEncoder) -> list[Test]:
+def tests_of(patients: list[SyntheaPatient], encoder: FeatureEncoder) -> list[Test]:
     """The two tests, on patients with at least two medications (`whole`) or one (`decision`)."""
     rng = np.random.default_rng(SEED)
     medications = medication_mask(encoder)
@@ -118,7 +118,7 @@ def evaluate(run: Path) -> list[Metric]:
         "fused": fuse(trained.network, whole, slice_),
     }
     metrics: list[Metric] = []
-    for test in held_out_tests(held_out, encoder):
+    for test in tests_of(held_out, encoder):
         results = {name: test.measure(score, medications) for name, score in compared.items()}
         metrics += _figures(test, results)
         everything = test.measure(compared["fused"], np.ones_like(medications))

@@ -24,8 +24,10 @@ from training.treatment_ranker.views import Views, hide_at_random
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """How the network is trained. Chosen by cross-validation of the training patients."""
+    """How the network is trained."""
 
+    loss: str = "binary"
+    """`binary` cross-entropy of each treatment, or `multinomial` over them as in Liang et al.; see `tune`."""
     hidden: int = 256
     dropout: float = 0.3
     input_dropout: float = 0.1
@@ -120,14 +122,14 @@ def train(
         network.train()
         for rows in np.array_split(order, steps):
             batch = Examples(examples.features[rows], examples.visible[rows], examples.hidden[rows])
-            loss = _loss(network, batch, device, recipe.input_dropout)
+            loss = _loss(network, batch, device, recipe, train=True)
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
             schedule.step()
         network.eval()
         with torch.no_grad():
-            validation = float(_loss(network, watch, device, 0.0))
+            validation = float(_loss(network, watch, device, recipe, train=False))
         progress.set_postfix(validation=f"{validation:.4f}")
         if validation < best:
             best, since = validation, 0
@@ -162,18 +164,22 @@ def ranker(network: Autoencoder, treatments: slice) -> Ranker:
     return score
 
 
-def _loss(network: Autoencoder, examples: Examples, device: torch.device, input_dropout: float) -> Tensor:
-    """Binary cross-entropy over the treatments that are not visible, summed over them, mean over the
-    examples.
-    """
+def _loss(
+    network: Autoencoder, examples: Examples, device: torch.device, recipe: Recipe, *, train: bool
+) -> Tensor:
+    """Cross-entropy over the treatments that are not visible, summed over them, mean over the examples."""
     features = torch.from_numpy(examples.features).to(device)
-    if input_dropout:
+    if train:
         # Without rescaling: a feature that is missing is what serving will see, not a weaker one.
-        features = features * (torch.rand_like(features) >= input_dropout)
+        features = features * (torch.rand_like(features) >= recipe.input_dropout)
     target = torch.from_numpy(examples.hidden.astype(np.float32)).to(device)
-    counted = torch.from_numpy(~examples.visible).to(device)
-    losses = functional.binary_cross_entropy_with_logits(network(features), target, reduction="none")
-    return (losses * counted).sum(dim=1).mean()
+    visible = torch.from_numpy(examples.visible).to(device)
+    logits = network(features)
+    if recipe.loss == "multinomial":
+        shares = torch.log_softmax(logits.masked_fill(visible, -1e9), dim=1)
+        return -(shares * target).sum(dim=1).mean()
+    losses = functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    return (losses * ~visible).sum(dim=1).mean()
 
 
 def _concatenate(parts: list[Examples]) -> Examples:

@@ -17,9 +17,9 @@ from training.treatment_ranker.views import Views
 Ranker = Callable[[NDArray[np.float32], NDArray[np.bool_]], NDArray[np.float64]]
 
 EASE_PENALTY = 20.0
-"""Of EASE on treatments alone; the best of 5, 20, 50, 200 in cross-validation of the training patients."""
+"""Of EASE on treatments alone; chosen by `tune`."""
 SIDE_PENALTY = 10.0
-"""Of EASE with side information, and of the content ranker; the best of 2, 8, 20, 100, 300."""
+"""Of EASE with side information, and of the content ranker; chosen by `tune`."""
 
 
 def popularity(whole: Views) -> Ranker:
@@ -28,25 +28,25 @@ def popularity(whole: Views) -> Ranker:
     return lambda features, _: np.tile(share, (len(features), 1))
 
 
-def ease(whole: Views, allowed: NDArray[np.bool_] | None = None) -> Ranker:
+def ease(whole: Views, allowed: NDArray[np.bool_] | None = None, *, penalty: float = EASE_PENALTY) -> Ranker:
     """EASE (Steck, WWW 2019) on the patient x treatment matrix; on the `allowed` treatments [T] alone where
     given.
     """
     mask = np.ones(whole.candidates.shape[1], dtype=np.bool_) if allowed is None else allowed
-    weights = _ease_weights((whole.candidates & mask).astype(np.float64), EASE_PENALTY)
+    weights = _ease_weights((whole.candidates & mask).astype(np.float64), penalty)
     return lambda _, visible: (visible & mask) @ weights
 
 
-def ease_with_side(whole: Views, treatments: slice) -> Ranker:
+def ease_with_side(whole: Views, treatments: slice, *, penalty: float = SIDE_PENALTY) -> Ranker:
     """EASE on the matrix of treatments and all other features side by side."""
-    weights = side_weights(whole, treatments)
+    weights = side_weights(whole, treatments, penalty=penalty)
     return lambda features, visible: with_visible(features, visible, treatments) @ weights
 
 
-def side_weights(whole: Views, treatments: slice) -> NDArray[np.float64]:
+def side_weights(whole: Views, treatments: slice, *, penalty: float = SIDE_PENALTY) -> NDArray[np.float64]:
     """The columns of EASE with side information that score treatments, [F, T]."""
     inputs = with_visible(whole.features, whole.candidates, treatments).astype(np.float64)
-    return _ease_weights(inputs, SIDE_PENALTY)[:, treatments]
+    return _ease_weights(inputs, penalty)[:, treatments]
 
 
 def content(whole: Views) -> Ranker:

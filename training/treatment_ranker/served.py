@@ -15,8 +15,7 @@ from training.treatment_ranker.rankers import Ranker, side_weights
 from training.treatment_ranker.views import Views, hide_at_random
 
 EASE_SHARE = 4.0
-"""Weight of EASE's score beside the network's logit; the best compromise of both views among 0, 2, 4, 6, 9
-and 13 in cross-validation of the training patients."""
+"""Weight of EASE's score beside the network's logit; chosen by `tune`."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -125,6 +125,7 @@ def learn_vocabulary(patients: Sequence[SyntheaPatient]) -> Vocabulary:
         observations=tuple(
             (key, round(float(np.mean(values[key])), 4), round(float(np.std(values[key])), 4))
             for key in OBSERVATIONS
+            if len(values[key]) >= MIN_PATIENTS
         ),
     )
 
