@@ -1,0 +1,113 @@
+"""The card says what the user said; what nobody said is asked for, and nothing is made up."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.importing.conftest import without
+from training.importing import Refused, facts
+
+TENSORS = ("inputs.image", "outputs.scores")
+
+
+def test_without_anything_all_is_missing_and_each_item_has_a_question():
+    lacking = facts.missing({}, {}, TENSORS)
+    assert set(lacking) == {*facts.QUESTIONS, "inputs.image.description", "outputs.scores.description"}
+    assert facts.question("inputs.image.description") == facts.TENSOR_QUESTION
+    assert facts.question("datasets.3.licence") == facts.QUESTIONS["datasets.0.licence"]
+
+
+def test_what_lacks_is_listed_and_refused_when_nobody_can_be_asked(given):
+    given["datasets"].append({"name": "second"})
+    with pytest.raises(Refused) as refused:
+        facts.complete({}, without(given, "licence"), (), ask=None)
+    listed = [line.split(":")[0].strip() for line in str(refused.value).splitlines()[1:-1]]
+    assert listed == ["licence", "datasets.1.source", "datasets.1.licence", "datasets.1.population"]
+
+
+def test_a_person_is_asked_for_what_lacks_and_for_nothing_else(given):
+    asked = []
+
+    def ask(text):
+        asked.append(text.split("\n")[1].strip(" :"))
+        return {"metrics.0.value": "0.93", "metrics.0.case_count": "120"}.get(asked[-1], "answered in words")
+
+    said = facts.complete({}, without(given, "metrics", "licence"), (), ask)
+    figures = [f"metrics.0.{part}" for part in ("name", "value", "case_count", "measured_on")]
+    assert asked == ["licence", *figures]
+    assert said["metrics"] == [
+        {
+            "name": "answered in words",
+            "value": 0.93,
+            "case_count": 120,
+            "measured_on": "answered in words",
+        }
+    ]
+
+
+def test_an_empty_answer_ends_the_import(given):
+    with pytest.raises(Refused, match="without licence"):
+        facts.complete({}, without(given, "licence"), (), ask=lambda _: " ")
+
+
+def test_the_importers_own_limitation_does_not_stand_for_the_users(given):
+    known = {"limitations": ["Known from the format."]}
+    assert facts.missing(facts.merge(known, {}), {}, ()).count("limitations.0") == 1
+    assert facts.complete(known, given, (), None)["limitations"] == [
+        *given["limitations"],
+        "Known from the format.",
+    ]
+
+
+def test_what_the_user_says_goes_before_what_is_proposed(given):
+    known = {
+        "summary": "Proposed.",
+        "inputs": [{"name": "image", "description": "proposed"}, {"name": "age", "description": "years"}],
+    }
+    given["inputs"] = [{"name": "image", "description": "said"}]
+    merged = facts.merge(known, given)
+    assert merged["summary"] == given["summary"]
+    assert {t["name"]: t["description"] for t in merged["inputs"]} == {"image": "said", "age": "years"}
+
+
+def test_single_facts_can_be_set_by_their_path():
+    said = {}
+    for path, text in (
+        ("licence", "CC-BY-4.0"),
+        ("version", "2.0.0"),
+        ("limitations.0", "2018 scanners only"),
+        ("metrics.0.value", "0.9"),
+        ("metrics.0.case_count", "12"),
+        ("inputs.image.description", "grey levels"),
+        ("serving_parameters.conformal_coverage", "0.9"),
+    ):
+        facts.set_fact(said, path, text)
+    assert said == {
+        "licence": "CC-BY-4.0",
+        "version": "2.0.0",
+        "limitations": ["2018 scanners only"],
+        "metrics": [{"value": 0.9, "case_count": 12}],
+        "inputs": [{"name": "image", "description": "grey levels"}],
+        "serving_parameters": {"conformal_coverage": 0.9},
+    }
+
+
+@pytest.mark.parametrize(
+    ("path", "text"), [("metrics.0.value", "high"), ("metrics.5.value", "1"), ("licence.x.y", "1")]
+)
+def test_a_path_that_leads_nowhere_is_refused(path, text):
+    with pytest.raises(Refused, match="does not fit a card"):
+        facts.set_fact({"licence": "MIT", "metrics": []}, path, text)
+
+
+def test_a_file_of_facts_may_be_toml_or_another_card(tmp_path):
+    (tmp_path / "facts.toml").write_text('licence = "MIT"\n[[metrics]]\nname = "auroc"\nvalue = 0.9\n')
+    (tmp_path / "card.json").write_text('{"licence": "MIT", "metrics": [{"name": "auroc", "value": 0.9}]}')
+    assert facts.read_file(tmp_path / "facts.toml") == facts.read_file(tmp_path / "card.json")
+
+
+@pytest.mark.parametrize("text", ['licens = "MIT"', 'metrics = "good"', "licence = "])
+def test_a_file_that_is_no_card_is_refused(tmp_path, text):
+    (tmp_path / "facts.toml").write_text(text)
+    with pytest.raises(Refused, match="does not have the form of a card"):
+        facts.read_file(tmp_path / "facts.toml")

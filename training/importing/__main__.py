@@ -1,0 +1,123 @@
+"""`python -m training.importing`, which `medmesh models import` runs in the training environment."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+import re
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from training.importing import Refused, facts
+from training.importing.importer import Order, run, spec_text
+from training.importing.source import Source
+from training.model_card import MODEL_REPOSITORY
+
+PROGRAM = os.environ.get("MEDMESH_IMPORT_PROGRAM", "python -m training.importing")
+"""How the user called it; the command line sets it."""
+REFUSED = 3
+EPILOG = """\
+What cannot be read from the model (intended use, population, licences, figures, limitations) is asked
+for on a terminal, or said in a file or with --set; without it there is no import.
+docs/adding-a-model.md walks through one.
+"""
+
+
+def main(arguments: Sequence[str]) -> int:
+    parsed = _parser().parse_args(arguments)
+    try:
+        order = _order(parsed)
+        source = _source(parsed)
+        card = run(order, source, print, input if sys.stdin.isatty() else None)
+    except Refused as refused:
+        print(f"medmesh: {refused}", file=sys.stderr)
+        return REFUSED
+    except (KeyboardInterrupt, EOFError):
+        print("\nmedmesh: stopped; the repository is as it was", file=sys.stderr)
+        return REFUSED
+    print(f"\nTo have it used: {source.use}\n\n{spec_text(card)}")
+    return 0
+
+
+def _order(parsed: argparse.Namespace) -> Order:
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", parsed.name):
+        raise Refused(f"{parsed.name!r} is no name for a model: small letters, digits and _")
+    given = facts.read_file(parsed.card_fields) if parsed.card_fields else {}
+    for pair in parsed.set:
+        path, equals, text = pair.partition("=")
+        if not equals:
+            raise Refused(f"--set takes FIELD=VALUE, not {pair!r}")
+        facts.set_fact(given, path, text)
+    command = f"{PROGRAM} {shlex.join([parsed.kind, parsed.source.name, '--name', parsed.name])}"
+    return Order(parsed.name, parsed.repository, given, parsed.source, command, parsed.force)
+
+
+def _source(parsed: argparse.Namespace) -> Source:
+    if parsed.kind == "onnx":
+        _need("onnx")
+        from training.importing.onnx_file import OnnxFile
+
+        names = dict(pair.partition("=")[::2] for pair in parsed.rename)
+        return OnnxFile(parsed.source, names)
+    _need("torch", "onnxruntime")
+    if parsed.kind == "torchxrayvision":
+        from training.importing.radiographs import Radiographs
+
+        labels = parsed.labels.read_text(encoding="utf-8").split() if parsed.labels else None
+        return Radiographs(parsed.source, labels, raw=parsed.raw_probabilities)
+    _need("transformers")
+    from training.importing.huggingface import SentenceEncoder, TokenClassifier
+
+    return (TokenClassifier if parsed.kind == "token-classifier" else SentenceEncoder)(parsed.source)
+
+
+def _need(*packages: str) -> None:
+    lacking = [package for package in packages if importlib.util.find_spec(package) is None]
+    if lacking:
+        raise Refused(
+            f"{', '.join(lacking)} is not installed here; make the training environment "
+            "(python3 services/bootstrap.py training) and run this with .venv-training/bin/python"
+        )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=PROGRAM, description="Import a model into triton_repo/.", epilog=EPILOG
+    )
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--name", required=True, help="name of the model's folder")
+    common.add_argument("--repository", type=Path, default=MODEL_REPOSITORY, help="default %(default)s")
+    common.add_argument("--card-fields", type=Path, metavar="FILE", help="facts of the card, TOML or JSON")
+    common.add_argument(
+        "--set", action="append", default=[], metavar="FIELD=VALUE", help="one fact, e.g. licence=Apache-2.0"
+    )
+    common.add_argument("--force", action="store_true", help="replace a model of this name")
+    kinds = parser.add_subparsers(dest="kind", required=True, metavar="KIND")
+    xrays = kinds.add_parser(
+        "torchxrayvision", parents=[common], help="a state dict of TorchXRayVision's DenseNet-121"
+    )
+    xrays.add_argument("source", type=Path, metavar="FILE.pt")
+    xrays.add_argument(
+        "--labels", type=Path, metavar="FILE", help="one finding a line, in the classifier's order"
+    )
+    xrays.add_argument("--raw-probabilities", action="store_true", help="accept weights without op_threshs")
+    for kind, help_text in (
+        ("token-classifier", "a Hugging Face folder with a token classification checkpoint"),
+        ("sentence-encoder", "a Hugging Face folder with an encoder, mean pooling"),
+    ):
+        kinds.add_parser(kind, parents=[common], help=help_text).add_argument(
+            "source", type=Path, metavar="FOLDER"
+        )
+    file = kinds.add_parser("onnx", parents=[common], help="an ONNX file")
+    file.add_argument("source", type=Path, metavar="FILE.onnx")
+    file.add_argument(
+        "--rename", action="append", default=[], metavar="OLD=NEW", help="give an input or output a name"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,186 @@
+"""The facts of a card: what the importer knows, what its user says, and what is still missing.
+
+Facts are kept under the card's own field names (protos/medmesh/common/v1/model_card.proto), as a TOML or
+JSON file has them. A path such as `datasets.0.licence` names one; tensors go by their name,
+`inputs.image.description`. Nothing is made up: what nobody says is asked for, and without an answer there
+is no import.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import jsonschema  # type: ignore[import-untyped]
+from google.protobuf import json_format
+
+from medmesh.common.v1.model_card_pb2 import ModelCard
+from training.importing import Refused
+
+Facts = dict[str, Any]
+
+SCHEMA = Path(__file__).resolve().parents[2] / "docs" / "model-card.schema.json"
+
+QUESTIONS: Mapping[str, str] = {
+    "summary": "What does the model do, in one sentence?",
+    "intended_use": "What may it be used for, and what not?",
+    "architecture": "Which network is it, how large, trained how?",
+    "licence": "Under which licence are the weights (an SPDX identifier where there is one)?",
+    "preprocessing_version": "Which preprocessing does it expect (its version in the code of the service)?",
+    "datasets.0.name": "On which data was it trained and measured?",
+    "datasets.0.source": "Where was that data published?",
+    "datasets.0.licence": "Under which licence is that data?",
+    "datasets.0.population": "Who is in it: how many, what age, where, when?",
+    "metrics.0.name": "A figure measured on unseen patients: its name, e.g. auroc_pneumonia?",
+    "metrics.0.value": "Its value?",
+    "metrics.0.case_count": "On how many cases?",
+    "metrics.0.measured_on": "Measured on what?",
+    "limitations.0": "What can the model not do; where does it fail?",
+}
+"""Every card needs these; the number 0 stands for each entry that there is, and for a first one."""
+TENSOR_QUESTION = "What do its values mean, and in which range are they?"
+
+_NUMBERS: Mapping[str, Callable[[str], float]] = {
+    "value": float,
+    "ci_low": float,
+    "ci_high": float,
+    "case_count": int,
+}
+_BY_NAME = ("inputs", "outputs")
+
+
+def read_file(path: Path) -> Facts:
+    """Facts from a TOML file, or from a JSON file such as another card."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        facts: Facts = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+        json_format.ParseDict(facts, ModelCard())
+    except OSError as error:
+        raise Refused(f"{path}: {error.strerror}") from error
+    except (ValueError, json_format.ParseError) as error:
+        raise Refused(f"{path} does not have the form of a card: {error}") from error
+    return facts
+
+
+def set_fact(facts: Facts, path: str, text: str) -> None:
+    """Sets the fact at `path`. Raises Refused where the path leads nowhere."""
+    steps = path.split(".")
+    at: Any = facts
+    try:
+        for step, following in pairwise(steps):
+            at = _enter(at, step, [] if following.isdecimal() or step in _BY_NAME else {})
+        value = _number(steps, text)
+        if isinstance(at, list):
+            _entry(at, int(steps[-1]), value)
+            at[int(steps[-1])] = value
+        else:
+            at[steps[-1]] = value
+    except (ValueError, IndexError, TypeError, AttributeError) as error:
+        raise Refused(f"{path}={text} does not fit a card") from error
+
+
+def merge(known: Facts, given: Facts) -> Facts:
+    """What the user says goes before what the importer proposes; limitations of both are kept."""
+    merged = {**known, **given}
+    merged["limitations"] = [*given.get("limitations", []), *known.get("limitations", [])]
+    for kind in _BY_NAME:
+        proposed = {tensor["name"]: tensor for tensor in known.get(kind, [])}
+        said = {tensor["name"]: tensor for tensor in given.get(kind, [])}
+        merged[kind] = [{**proposed.get(name, {}), **said.get(name, {})} for name in {**proposed, **said}]
+    return merged
+
+
+def missing(facts: Facts, given: Facts, tensors: Iterable[str]) -> list[str]:
+    """Paths of what is still to be said; `tensors` are paths such as `inputs.image`.
+
+    A limitation must come from the user (`given`): the importer's own say nothing of the patients.
+    """
+    paths = []
+    for path in QUESTIONS:
+        of = given if path.startswith("limitations") else facts
+        head, _, rest = path.partition(".0")
+        entries = of.get(head) or [None] if rest or path.endswith(".0") else None
+        if entries is None:
+            paths += [path] if _empty(of.get(path)) else []
+            continue
+        for number, entry in enumerate(entries):
+            value = entry if not rest else (entry or {}).get(rest.removeprefix("."))
+            paths += [f"{head}.{number}{rest}"] if _empty(value) else []
+    for tensor in tensors:
+        kind, _, name = tensor.partition(".")
+        described = {t["name"]: t.get("description") for t in facts.get(kind, [])}
+        paths += [f"{tensor}.description"] if _empty(described.get(name)) else []
+    return paths
+
+
+def question(path: str) -> str:
+    """What to ask for the fact at `path`."""
+    generic = ".".join("0" if step.isdecimal() else step for step in path.split("."))
+    return QUESTIONS.get(generic, TENSOR_QUESTION)
+
+
+def complete(known: Facts, given: Facts, tensors: Sequence[str], ask: Callable[[str], str] | None) -> Facts:
+    """All facts of the card that the user answers for.
+
+    `ask` puts one question to a person; None when nobody is there, and then Refused lists what is missing.
+    """
+    while paths := missing(merge(known, given), given, tensors):
+        if ask is None:
+            lines = "\n".join(f"  {path}: {question(path)}" for path in paths)
+            raise Refused(
+                "the card is not complete, and nothing is made up. Missing:\n"
+                f"{lines}\nSay them in a file (--card-fields FILE.toml) or with --set FIELD=VALUE."
+            )
+        answer = ask(f"{question(paths[0])}\n  {paths[0]}: ").strip()
+        if not answer:
+            raise Refused(f"without {paths[0]} there is no import")
+        set_fact(given, paths[0], answer)
+    return merge(known, given)
+
+
+def card_of(facts: Facts) -> ModelCard:
+    """The card; raises Refused with every rule of docs/model-card.schema.json that it breaks."""
+    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    try:
+        card = json_format.ParseDict(facts, ModelCard())
+    except json_format.ParseError as error:
+        raise Refused(f"the facts do not have the form of a card: {error}") from error
+    text = json_format.MessageToDict(card, preserving_proto_field_name=True)
+    problems = [
+        f"  {problem.json_path.removeprefix('$.')}: {problem.message}"
+        for problem in jsonschema.Draft202012Validator(schema).iter_errors(text)
+    ]
+    if problems:
+        raise Refused("the card breaks docs/model-card.schema.json:\n" + "\n".join(problems))
+    return card
+
+
+def _empty(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def _number(steps: Sequence[str], text: str) -> str | float:
+    kind = float if steps[0] == "serving_parameters" else _NUMBERS.get(steps[-1])
+    return kind(text) if kind else text
+
+
+def _enter(at: Any, step: str, fresh: Any) -> Any:
+    if not isinstance(at, list):
+        return at.setdefault(step, fresh)
+    if step.isdecimal():
+        return _entry(at, int(step), fresh)
+    for tensor in at:
+        if tensor.get("name") == step:
+            return tensor
+    at.append({"name": step})
+    return at[-1]
+
+
+def _entry(at: list[Any], number: int, fresh: Any) -> Any:
+    if number == len(at):
+        at.append(fresh)
+    return at[number]

@@ -1,0 +1,45 @@
+"""Puts a finished model folder into the repository, whole or not at all."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from training.importing import Refused
+
+
+def check_free(repository: Path, name: str, *, force: bool) -> None:
+    """Raises Refused where the repository is not there, or has the model and `force` is not given."""
+    if not repository.is_dir():
+        raise Refused(f"there is no model repository at {repository}")
+    if (repository / name).exists() and not force:
+        raise Refused(f"{repository / name} is there already; --force replaces it")
+
+
+@contextmanager
+def new_folder(repository: Path, name: str, *, force: bool) -> Iterator[Path]:
+    """A folder to write the model into; it takes its place in `repository` when the block ends well.
+
+    Until then it lies in a hidden folder of the repository, on the same file system, and nothing of it is
+    left when the block fails. A replaced folder is gone only when the new one has its place.
+    """
+    check_free(repository, name, force=force)
+    workspace = Path(tempfile.mkdtemp(prefix=".importing-", dir=repository))
+    try:
+        made, target, old = workspace / name, repository / name, workspace / "replaced"
+        made.mkdir()
+        yield made
+        check_free(repository, name, force=force)
+        if target.exists():
+            target.rename(old)
+        try:
+            made.rename(target)
+        except OSError:
+            if old.exists():
+                old.rename(target)
+            raise
+    finally:
+        shutil.rmtree(workspace, ignore_errors=True)
