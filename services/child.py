@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
 # Runs in the child before the real program. A preexec_fn would do the same inside the parent's memory, where
@@ -28,6 +28,8 @@ if os.getppid() != int(sys.argv[1]):
     sys.exit(1)
 os.execvp(sys.argv[2], sys.argv[2:])
 """
+
+_GROUP_GRACE_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -84,25 +86,28 @@ class Child:
             return f"{self.name} was ended by {signal.Signals(-code).name}"
         return f"{self.name} ended with status {code}"
 
-    def stop(self, grace_s: float = 15.0) -> None:
-        """SIGTERM, up to `grace_s` seconds to finish, then SIGKILL for it and everything it started."""
+    def stop(self, grace_s: float = 15.0, is_done: Callable[[], bool] = lambda: False) -> None:
+        """SIGTERM, up to `grace_s` seconds to finish, then SIGKILL for it and everything it started.
+
+        `is_done` tells that what is left of it would only take time, and ends the grace early.
+        """
         if self.exit_code is None:
             self.process.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(grace_s)
-        # Its own children may outlive it for a moment, or for good where it was killed.
-        deadline = time.monotonic() + 2.0
-        while self._group_lives() and time.monotonic() < deadline:
-            time.sleep(0.02)
+            deadline = time.monotonic() + grace_s
+            while time.monotonic() < deadline and not is_done():
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self.process.wait(0.05)
+                    break
+        if self.exit_code is not None:
+            self._wait_for_group()  # its own children may outlive it for a moment, or for good
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
+        self._wait_for_group()
 
-    def _group_lives(self) -> bool:
-        if self.exit_code is None:
-            return False  # still in its grace, which is over
-        try:
-            os.killpg(self.process.pid, 0)
-        except ProcessLookupError:
-            return False
-        return True
+    def _wait_for_group(self) -> None:
+        deadline = time.monotonic() + _GROUP_GRACE_S
+        with contextlib.suppress(ProcessLookupError):
+            while time.monotonic() < deadline:
+                os.killpg(self.process.pid, 0)
+                time.sleep(0.02)

@@ -182,10 +182,15 @@ class EmbeddedTriton:
         """Lets running requests finish, ends the server and its model processes, and removes what they
         left.
         """
-        self._child.stop()
+        self._child.stop(is_done=self._has_finished_requests)
         for region in _SHARED_MEMORY.glob(f"{_region_prefix(self._scratch)}*"):
             region.unlink(missing_ok=True)
         shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def _has_finished_requests(self) -> bool:
+        """Whether only the unloading of models is left, which takes Triton seconds and changes nothing."""
+        log = self._child.log
+        return log is not None and "All models are stopped" in log.read_text(errors="replace")
 
     def _wait_until_ready(self, names: list[str], say: Callable[[str], object]) -> None:
         deadline = time.monotonic() + self._settings.ready_timeout_s
