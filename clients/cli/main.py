@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import io
+import sys
 from collections.abc import Callable
 
 import typer
@@ -28,6 +30,10 @@ def medmesh() -> None:
 
     Start with `medmesh demo`, or with `medmesh up` and, in another shell, `medmesh diagnose --help`.
     """
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal of another encoding shows `?` for what it lacks, rather than ending the command.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _add(command: Callable[..., None], *, exit_codes: bool = False) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -253,6 +256,16 @@ def test_image_note_and_treatments_ask_one_service(run, mesh, files, tmp_path):
     assert json.loads(run("note", note, "--json").stdout)["entities"][1]["assertion"] == "ASSERTION_ABSENT"
 
 
+def test_a_terminal_without_unicode_breaks_nothing(mesh, answer):
+    root = Path(__file__).resolve().parents[2]
+    command = [sys.executable, "-m", "clients.cli.main", "diagnose", "--note", "Größe.", "--url", mesh.target]
+    shown = subprocess.run(
+        command, capture_output=True, cwd=root, env={**os.environ, "PYTHONIOENCODING": "ascii"}, check=False
+    )
+    assert shown.returncode == 0, shown.stderr
+    assert b"COMPLETE" in shown.stdout
+
+
 def test_every_command_teaches_with_an_example():
     for command in ("up", "demo", "diagnose", "replay", "image", "note", "treatments"):
         assert f"medmesh {command}" in CliRunner().invoke(app, [command, "--help"]).stdout
@@ -306,9 +319,6 @@ def test_doctor_finds_weights_that_do_not_match_their_card(tmp_path, monkeypatch
 
 def test_the_client_commands_need_nothing_of_the_services():
     """`diagnose`, `models`, `replay` run with medmesh-client, typer and rich alone."""
-    import subprocess
-    import sys
-
     code = (
         "import sys, clients.cli.main; "
         "heavy = {'services', 'numpy', 'pydicom', 'tritonclient', 'PIL'}; "

@@ -98,6 +98,7 @@ def test_up_runs_until_ctrl_c_and_leaves_nothing(mesh, tmp_path):
         f"MEDMESH_{name}_PORT": "0" for name in ("IMAGING", "LANGUAGE", "RECOMMENDATION", "ORCHESTRATOR")
     }
     extra = {"MEDMESH_TRITON_URL": mesh.addresses["triton"], "MEDMESH_RUN_FOLDER": str(tmp_path)}
+    extra["MEDMESH_RECEIPT_FOLDER"] = str(tmp_path / "receipts")
     with command("up", **ports, **extra) as process:
         said = ""
         for line in process.stdout:
@@ -117,7 +118,8 @@ def test_up_runs_until_ctrl_c_and_leaves_nothing(mesh, tmp_path):
 
 @pytest.mark.slow
 def test_demo_starts_diagnoses_saves_and_stops(tmp_path):
-    with command("demo", "--output", tmp_path) as process:
+    receipts = {"MEDMESH_RECEIPT_FOLDER": str(tmp_path / "receipts")}
+    with command("demo", "--output", tmp_path, **receipts) as process:
         said, _ = process.communicate(timeout=180)
     assert process.returncode == 0, said
     assert json.loads((tmp_path / "answer.json").read_text())["completeness"] == "COMPLETENESS_COMPLETE"

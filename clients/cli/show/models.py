@@ -73,29 +73,31 @@ def _paragraph(title: str, text: str) -> Iterator[RenderableType]:
 
 
 def _metrics(metrics: list[Metric]) -> Iterator[RenderableType]:
-    if not metrics:
-        return
+    for measured_on in dict.fromkeys(metric.measured_on for metric in metrics):
+        on = f" on {measured_on}" if measured_on else ""
+        yield marks.indented(Text(f"Held-out figures{on} (95 % interval)", style="bold"))
+        yield Padding(_figures([m for m in metrics if m.measured_on == measured_on]), (0, 0, 0, 4))
+
+
+def _figures(metrics: list[Metric]) -> Table:
     table = Table.grid(padding=(0, 2))
-    table.add_column(width=40)
+    table.add_column(width=36)
     table.add_column(justify="right")
     table.add_column()
     table.add_column(justify="right")
-    table.add_column(ratio=1, style="dim")
+    table.add_column(style="dim")
     for metric in metrics:
         interval = f"{metric.ci_low:.3f}-{metric.ci_high:.3f}" if metric.HasField("ci_low") else ""
         group = f" ({metric.subgroup})" if metric.subgroup else ""
-        published = f"published: {metric.published}" if metric.published else ""
+        published = f"published {metric.published}" if metric.published else ""
         table.add_row(
-            Text(marks.shortened(metric.name + group, 40)),
+            Text(marks.shortened(metric.name + group, 36)),
             Text(f"{metric.value:.3f}", style="bold"),
             interval,
             f"n {metric.case_count}" if metric.case_count else "",
-            Text(published),
+            Text(marks.shortened(published, 26)),
         )
-    yield Text("  Held-out figures (95 % interval)", style="bold")
-    yield Padding(table, (0, 0, 0, 4))
-    measured = list(dict.fromkeys(metric.measured_on for metric in metrics if metric.measured_on))
-    yield Padding(Text("Measured on: " + "; ".join(measured), style="dim"), (0, 0, 0, 4))
+    return table
 
 
 def _tensors(title: str, tensors: list[TensorContract]) -> Iterator[RenderableType]:
