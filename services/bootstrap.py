@@ -65,10 +65,13 @@ class Environment:
         return self.path / f".medmesh-{self.name}"
 
     def digest(self) -> str:
-        """What it would be made from now: the pinned file, the interpreter, the projects' metadata."""
+        """What it would be made from now: the pinned files, the interpreter, the projects' metadata."""
+        pinned = ROOT / "requirements" / self.requirements
+        included = [line[3:].strip() for line in pinned.read_text().splitlines() if line.startswith("-r ")]
+        projects = [ROOT / project / "pyproject.toml" for project in self.projects]
         content = hashlib.sha256(f"{sys.version_info[:2]}".encode())
-        for path in [f"requirements/{self.requirements}", *(f"{p}/pyproject.toml" for p in self.projects)]:
-            content.update((ROOT / path).read_bytes())
+        for path in [pinned, *(pinned.with_name(name) for name in included), *projects]:
+            content.update(path.read_bytes())
         return content.hexdigest()
 
     def is_made(self) -> bool:
