@@ -12,7 +12,7 @@ import inspect
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any, NoReturn
 
 import grpc
@@ -32,6 +32,7 @@ INFRASTRUCTURE = ("/grpc.health.v1.", "/grpc.reflection.")
 _HUGE_S = 10 * 365 * 86400.0
 _ANSWER_MARGIN_SHARE = 0.05
 _ANSWER_MARGIN_S = 0.1
+_READ_OUT_S = 1.0
 _ROUNDING_SHARE = 0.01
 """gRPC rounds a deadline up by as much on its way: 14.93 s arrive as 15 s, which is too late."""
 
@@ -54,6 +55,7 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # g
         self._default_deadline_s = default_deadline_s
         self._maximum_deadline_s = maximum_deadline_s
         self._running: set[asyncio.Task[Any]] = set()
+        self._handlers: dict[str, grpc.RpcMethodHandler] = {}
 
     async def intercept_service(
         self,
@@ -61,10 +63,14 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # g
         handler_call_details: grpc.HandlerCallDetails,
     ) -> grpc.RpcMethodHandler | None:
         """Returns the handler inside the frame; None for an unknown method, which gRPC answers itself."""
-        handler = await continuation(handler_call_details)
-        if handler is None:
-            return None
-        return self._framed(handler, handler_call_details.method)
+        method: str = handler_call_details.method
+        framed = self._handlers.get(method)
+        if framed is None:
+            handler = await continuation(handler_call_details)
+            if handler is None:
+                return None  # not remembered: a caller can invent as many names as it likes
+            framed = self._handlers[method] = self._framed(handler, method)
+        return framed
 
     async def drained(self, timeout_s: float) -> None:
         """Waits until the requests that run have ended, with their clean-up, or until `timeout_s` is over.
@@ -87,19 +93,21 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # g
             call = _unimplemented_stream if handler.response_streaming else _unimplemented
 
         async def one_answer(raw: Any, context: grpc.aio.ServicerContext) -> bytes:
-            async with self._frame(method, context) as current:
+            async with self._frame(method, context, raw) as current:
                 answer: bytes = encode(await call(_decoded(decode, raw, current), context))
                 current.add("response_bytes", len(answer))
                 return answer
             raise AssertionError("unreachable: the frame raises what it does not return")
 
         async def many_answers(raw: Any, context: grpc.aio.ServicerContext) -> None:
-            async with self._frame(method, context) as current:
+            async with self._frame(method, context, raw) as current:
                 await context.send_initial_metadata(((requests.REQUEST_ID_KEY, current.request_id),))
-                async for message in call(_decoded(decode, raw, current), context):
-                    answer = encode(message)
-                    current.add("response_bytes", len(answer))
-                    await context.write(answer)
+                # Closed here: left to the garbage collector, the handler's clean-up would miss the drain.
+                async with aclosing(call(_decoded(decode, raw, current), context)) as messages:
+                    async for message in messages:
+                        answer = encode(message)
+                        current.add("response_bytes", len(answer))
+                        await context.write(answer)
 
         if handler.response_streaming:
             make = grpc.stream_stream_rpc_method_handler if handler.request_streaming else _unary_stream
@@ -108,7 +116,9 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # g
         return make(one_answer)
 
     @asynccontextmanager
-    async def _frame(self, method: str, context: grpc.aio.ServicerContext) -> AsyncIterator[Request]:
+    async def _frame(
+        self, method: str, context: grpc.aio.ServicerContext, raw: Any
+    ) -> AsyncIterator[Request]:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - grpc.aio runs each handler in a task of its own
         self._running.add(task)
@@ -128,7 +138,7 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # g
                     async with self._bounded(current, context, metadata):
                         yield current
                 except BaseException as error:  # noqa: BLE001 - nothing may pass unmapped
-                    await _answer_error(error, current, context, outcome)
+                    await _answer_error(error, current, context, raw, outcome)
                 finally:
                     span.set_attribute("medmesh.request_id", current.request_id)
                     span.set_attribute("rpc.grpc.status_code", outcome.code)
@@ -199,7 +209,7 @@ class _Outcome:
 
 
 async def _answer_error(
-    error: BaseException, current: Request, context: grpc.aio.ServicerContext, outcome: _Outcome
+    error: BaseException, current: Request, context: grpc.aio.ServicerContext, raw: Any, outcome: _Outcome
 ) -> NoReturn:
     """Ends the call with the status of `error`; raises AbortError, or what has to go through."""
     if isinstance(error, grpc.aio.AbortError):
@@ -229,8 +239,22 @@ async def _answer_error(
         (requests.REQUEST_ID_KEY, current.request_id),
         (status.DETAILS_KEY, answer.SerializeToString()),
     )
+    if not isinstance(raw, bytes) and current.remaining_s > 0:
+        await _read_out(raw)
     await context.abort(code, answer.message, details)
     raise AssertionError("unreachable: abort raises")
+
+
+async def _read_out(raw: AsyncIterator[bytes]) -> None:
+    """Takes what a streaming caller is still sending, for a moment, so that it reads the answer.
+
+    A grpc.aio client whose write meets a call that has ended shows `Internal error from Core` to its user in
+    place of the status (grpc issue 36066).
+    """
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_READ_OUT_S):
+            async for _ in raw:
+                pass
 
 
 def _typed(error: BaseException) -> MedmeshError | None:

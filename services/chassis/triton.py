@@ -32,6 +32,7 @@ from services.chassis.inference import Arrays, ModelSpec, check_inputs, check_ou
 
 _READY_FOR_S = 1.0
 _PROBE_TIMEOUT_S = 5.0
+_BUSY_FOR_S = 30.0
 _RUNTIME_FOR_S = 30.0
 _KEEPALIVE_OPTIONS = [
     ("grpc.keepalive_time_ms", 30_000),
@@ -166,6 +167,12 @@ class TritonInference:
             await self.infer(spec.name, example_inputs(spec), timeout_s=_PROBE_TIMEOUT_S)
         except Overloaded:
             return True  # A full queue is what a living model under load has.
+        except DeadlineExceeded:
+            # So is a long one: a model that answers others is busy, not gone.
+            if time.monotonic() - self._answered_at.get(spec.name, -_BUSY_FOR_S) < _BUSY_FOR_S:
+                return True
+            self._refused_at[spec.name] = time.monotonic()
+            return False
         except (MedmeshError, InferenceServerException):
             self._refused_at[spec.name] = time.monotonic()
             return False

@@ -126,6 +126,29 @@ async def test_streams_of_all_kinds_pass_through_the_frame(serve, log_lines):
     assert {line["status"] for line in lines.values()} == {"OK"}
 
 
+async def test_a_refused_upload_reads_its_refusal_however_much_it_still_sends(serve):
+    async def refuse(parts, messages, context):
+        async for _ in messages:
+            raise InvalidInput(Reason.INPUT_UNSUPPORTED, "options", "no model reads it")
+
+    async with serve(Handlers(upload=refuse)) as sample:
+        answer = await refusal_of(sample.call("Upload")(_texts(*["x" * 100_000] * 50), timeout=30))
+    assert answer.info.reason == "INPUT_UNSUPPORTED"
+
+
+async def test_a_refused_upload_that_never_ends_is_answered_all_the_same(serve):
+    async def refuse(parts, messages, context):
+        raise InvalidInput(Reason.INPUT_UNSUPPORTED, "options", "no model reads it")
+
+    async def endless():
+        yield Text()
+        await asyncio.Event().wait()
+
+    async with serve(Handlers(upload=refuse)) as sample:
+        answer = await refusal_of(sample.call("Upload")(endless(), timeout=30))
+    assert answer.info.reason == "INPUT_UNSUPPORTED"
+
+
 async def test_errors_of_a_task_group_keep_their_reason_unless_one_is_unknown(serve):
     async def fail(parts, message, context):
         async with asyncio.TaskGroup() as group:
@@ -241,6 +264,25 @@ async def test_a_cancelled_call_cancels_its_inference_and_is_logged(serve, log_l
         sample.inference.release("doubler")
         await sample.call("Unary")(Text())
     assert [line["status"] for line in log_lines("request")] == ["CANCELLED", "OK"]
+
+
+async def test_a_stream_that_its_caller_leaves_cleans_up_within_the_frame(serve, log_lines):
+    cleaned = []
+
+    async def endless(parts, message, context):
+        try:
+            while True:
+                yield message
+        finally:
+            cleaned.append(request.current.get().request_id)
+
+    async with serve(Handlers(download=endless)) as sample:
+        call = sample.call("Download")(Text(), metadata=(("x-request-id", "left-early"),))
+        await call.read()
+        call.cancel()
+        await sample.running.interceptor.drained(10)
+        assert cleaned == ["left-early"]
+    assert log_lines("request")[0]["status"] == "CANCELLED"
 
 
 async def test_admission_bounds_work_and_queue_and_refuses_the_rest_at_once(serve):
