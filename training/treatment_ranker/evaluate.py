@@ -52,6 +52,7 @@ class Trained:
         self.network.load_state_dict(saved["network"])
         self.served = Served(self.network, np.zeros(shape), self.calibration)
         self.served.load_state_dict(saved["served"])
+        self.network.eval()
         self.served.eval()
 
 

@@ -16,7 +16,7 @@ from training.treatment_ranker.views import Views
 
 Ranker = Callable[[NDArray[np.float32], NDArray[np.bool_]], NDArray[np.float64]]
 
-EASE_PENALTY = 20.0
+EASE_PENALTY = 50.0
 """Of EASE on treatments alone; chosen by `tune`."""
 SIDE_PENALTY = 10.0
 """Of EASE with side information, and of the content ranker; chosen by `tune`."""
