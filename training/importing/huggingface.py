@@ -77,7 +77,7 @@ class Checkpoint:
             raise Refused(
                 f"the checkpoint has no weights for {', '.join(lacking[:4])}: it is of another kind"
             )
-        network: nn.Module = model.eval()
+        network: nn.Module = model.eval().requires_grad_(False)
         return network
 
     def export(self, target: Path) -> None:
@@ -98,9 +98,10 @@ class Checkpoint:
         return found
 
     def reference(self, inputs: Arrays) -> Arrays:
+        """By transformers, from the plain mask; the exported network makes the mask by itself."""
         with torch.inference_mode():
             ids, mask = (torch.from_numpy(inputs[name]) for name in ("input_ids", "attention_mask"))
-            return {self._output: self._network(ids, mask).numpy()}
+            return {self._output: self._network(ids, mask, mask).numpy()}
 
     def architecture(self) -> str:
         """From config.json and the weights."""
@@ -196,10 +197,11 @@ class _Tagger(nn.Module):
         super().__init__()
         self.model, self.modulo = model, modulo
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """INT64 [batch, tokens] twice -> FP32 [batch, tokens, labels]."""
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, given: Tensor | None = None) -> Tensor:
+        """INT64 [batch, tokens] twice -> FP32 [batch, tokens, labels]; `given` is the mask to hand over."""
         ids = input_ids % self.modulo if self.modulo else input_ids
-        return torch.softmax(self.model(input_ids=ids, attention_mask=attention_mask).logits, dim=-1)
+        mask = _additive(attention_mask) if given is None else given
+        return torch.softmax(self.model(input_ids=ids, attention_mask=mask).logits, dim=-1)
 
 
 class _MeanEncoder(nn.Module):
@@ -207,13 +209,22 @@ class _MeanEncoder(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """INT64 [batch, tokens] twice -> FP32 [batch, width]."""
-        hidden = self.model(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, given: Tensor | None = None) -> Tensor:
+        """INT64 [batch, tokens] twice -> FP32 [batch, width]; `given` is the mask to hand over."""
+        attended = _additive(attention_mask) if given is None else given
+        hidden = self.model(input_ids=input_ids, attention_mask=attended).last_hidden_state
         mask = attention_mask.unsqueeze(-1).to(hidden.dtype)
         mean = (hidden * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1e-9)
         unit: Tensor = mean / mean.norm(dim=1, keepdim=True).clamp(min=1e-12)
         return unit
+
+
+def _additive(mask: Tensor) -> Tensor:
+    """INT64 [batch, tokens] -> FP32 [batch, 1, 1, tokens], added to the scores: 0, or very negative.
+
+    transformers takes such a mask as it is; its own takes indexing that the exporter warns of.
+    """
+    return (1.0 - mask[:, None, None, :].to(torch.float32)) * -1e4
 
 
 def _check_mean_pooling(folder: Path) -> None:

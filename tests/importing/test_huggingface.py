@@ -1,0 +1,142 @@
+"""Hugging Face folders of the BERT family, with random weights: exported, compared, refused."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+NEEDED = "is not here: .venv-training/bin/python -m pytest tests/importing"
+torch = pytest.importorskip("torch", reason=f"torch {NEEDED}")
+pytest.importorskip("transformers", reason=f"transformers {NEEDED}")
+
+from services.language.tokenization import PREPROCESSING_VERSION, VOCABULARY_SIZE, NoteTokenizer  # noqa: E402 - torch decides whether there is anything to import
+from tests.importing import checkpoints  # noqa: E402 - torch decides whether there is anything to import
+from tests.importing.conftest import without  # noqa: E402 - torch decides whether there is anything to import
+from training.importing import Refused, graph  # noqa: E402 - torch decides whether there is anything to import
+from training.importing.huggingface import SentenceEncoder, TokenClassifier  # noqa: E402 - torch decides whether there is anything to import
+from training.importing.importer import run  # noqa: E402 - torch decides whether there is anything to import
+
+each_family = pytest.mark.parametrize("family", checkpoints.FAMILIES)
+
+
+def silent(_):
+    """Nobody listens."""
+
+
+@each_family
+def test_a_token_classifier_comes_with_its_labels_and_its_tokenizer(
+    family, tmp_path, order, given, repository
+):
+    folder = checkpoints.tagger(tmp_path / family, family)
+    said = []
+    run(order(given=without(given, "architecture")), TokenClassifier(folder), said.append)
+    made = repository / "imported"
+    card = json.loads((made / "metadata.json").read_text())
+    assert card["labels"] == list(checkpoints.LABELS)
+    assert card["outputs"][0]["shape"] == ["-1", "3"]
+    assert card["inputs"][0]["shape"] == ["-1"]
+    assert card["architecture"].startswith(f"{family} of 2 layers, 32 wide")
+    assert (made / "tokenizer.json").read_bytes() == (folder / "tokenizer.json").read_bytes()
+    assert any(line.startswith("parity of probabilities") for line in said)
+
+
+@each_family
+def test_a_sentence_encoder_gives_the_mean_of_its_tokens_at_unit_length(family, tmp_path):
+    source = SentenceEncoder(checkpoints.encoder(tmp_path / family, family))
+    source.export(tmp_path / "model.onnx")
+    run_onnx, _ = graph.runner(tmp_path / "model.onnx")
+    for inputs in source.examples():
+        embedding = run_onnx(inputs)["embedding"]
+        np.testing.assert_allclose(np.linalg.norm(embedding, axis=1), 1, atol=1e-5)
+        with torch.inference_mode():
+            hidden = source._network.model(**{name: torch.from_numpy(a) for name, a in inputs.items()})[
+                0
+            ].numpy()
+        means = [
+            row[mask == 1].mean(axis=0) for row, mask in zip(hidden, inputs["attention_mask"], strict=True)
+        ]
+        np.testing.assert_allclose(embedding, [m / np.linalg.norm(m) for m in means], atol=1e-4)
+
+
+def test_padding_changes_nothing(tmp_path):
+    source = SentenceEncoder(checkpoints.encoder(tmp_path / "bert"))
+    source.export(tmp_path / "model.onnx")
+    run_onnx, _ = graph.runner(tmp_path / "model.onnx")
+    ids, mask = np.array([[2, 7, 9, 3]]), np.ones((1, 4), np.int64)
+    padded = {"input_ids": np.pad(ids, ((0, 0), (0, 12))), "attention_mask": np.pad(mask, ((0, 0), (0, 12)))}
+    short = run_onnx({"input_ids": ids, "attention_mask": mask})["embedding"]
+    np.testing.assert_allclose(run_onnx(padded)["embedding"], short, atol=1e-5)
+
+
+def test_the_house_tokenizes_for_it_where_it_can(tmp_path):
+    folder = checkpoints.encoder(tmp_path / "bert")
+    assert SentenceEncoder(folder).known["preprocessing_version"] == PREPROCESSING_VERSION
+    assert len(NoteTokenizer.from_file(folder / "tokenizer.json").encode("w1 w2")) == 2
+    file = json.loads((folder / "tokenizer.json").read_text())
+    vocabulary = file["model"]["vocab"]
+    file["model"]["vocab"] = {"<s>" if token == "[CLS]" else token: n for token, n in vocabulary.items()}
+    file["added_tokens"] = []
+    (folder / "tokenizer.json").write_text(json.dumps(file))
+    assert "preprocessing_version" not in SentenceEncoder(folder).known  # so the user is asked
+
+
+def test_ids_that_carry_the_shape_of_the_word_are_read_as_plain_ones(tmp_path):
+    """The entity service sends piece + 30522 * shape; a checkpoint of that vocabulary reads the piece."""
+    source = TokenClassifier(checkpoints.tagger(tmp_path / "bert", vocab_size=VOCABULARY_SIZE))
+    source.export(tmp_path / "model.onnx")
+    run_onnx, _ = graph.runner(tmp_path / "model.onnx")
+    ids, mask = np.array([[101, 2054, 7592, 102]]), np.ones((1, 4), np.int64)
+    plain = run_onnx({"input_ids": ids, "attention_mask": mask})["probabilities"]
+    shaped = run_onnx({"input_ids": ids + VOCABULARY_SIZE * np.array([[0, 1, 2, 0]]), "attention_mask": mask})
+    np.testing.assert_array_equal(shaped["probabilities"], plain)
+
+
+def test_what_the_folder_cannot_say_is_asked_for(tmp_path, order):
+    with pytest.raises(Refused) as refused:
+        run(order(given={}), SentenceEncoder(checkpoints.encoder(tmp_path / "bert")), silent)
+    for field in ("summary", "intended_use", "licence", "datasets.0.population", "metrics.0.value"):
+        assert f"  {field}: " in str(refused.value)
+    assert "architecture" not in str(refused.value)
+
+
+def test_an_encoder_is_no_token_classifier(tmp_path):
+    """transformers would fill the missing layer with random numbers and go on."""
+    with pytest.raises(Refused, match="no weights for classifier"):
+        TokenClassifier(checkpoints.encoder(tmp_path / "bert"))
+
+
+def test_code_in_the_folder_is_never_run(tmp_path):
+    folder = checkpoints.encoder(tmp_path / "bert")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"auto_map": {"AutoModel": "modeling.Mine"}}))
+    (folder / "modeling.py").write_text("raise SystemExit('ran')")
+    with pytest.raises(Refused, match="never run"):
+        SentenceEncoder(folder)
+
+
+def test_another_pooling_than_the_mean_is_refused(tmp_path):
+    for mode, allowed in (("mean_tokens", True), ("cls_token", False)):
+        folder = checkpoints.encoder(tmp_path / mode)
+        checkpoints.pooled_by(folder, mode)
+        if allowed:
+            SentenceEncoder(folder)
+        else:
+            with pytest.raises(Refused, match="cls_token"):
+                SentenceEncoder(folder)
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "model.safetensors"])
+def test_a_folder_that_lacks_a_file_is_refused_by_its_name(tmp_path, name):
+    folder = checkpoints.encoder(tmp_path / "bert")
+    (folder / name).unlink()
+    with pytest.raises(Refused, match=name):
+        SentenceEncoder(folder)
+
+
+def test_a_tokenizer_of_another_network_is_refused(tmp_path):
+    folder = checkpoints.encoder(tmp_path / "bert")
+    checkpoints.wordpiece(folder / "tokenizer.json", tokens=2200)
+    with pytest.raises(Refused, match="2200 tokens, the network 2100"):
+        SentenceEncoder(folder)
