@@ -12,11 +12,11 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
 
 # Runs in the child before the real program. A preexec_fn would do the same inside the parent's memory, where
 # gRPC's threads make a fork unsafe. The parent may die before prctl takes effect, hence the look at getppid
@@ -107,7 +107,14 @@ class Child:
 
     def _wait_for_group(self) -> None:
         deadline = time.monotonic() + _GROUP_GRACE_S
-        with contextlib.suppress(ProcessLookupError):
-            while time.monotonic() < deadline:
-                os.killpg(self.process.pid, 0)
-                time.sleep(0.02)
+        while time.monotonic() < deadline and self._group_runs():
+            time.sleep(0.02)
+
+    def _group_runs(self) -> bool:
+        """Whether a process of the group runs; those that wait to be reaped by the system do not."""
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                state, _, group, *_ = stat.read_text().rpartition(")")[2].split()
+                if int(group) == self.process.pid and state not in {"Z", "X"}:
+                    return True
+        return False

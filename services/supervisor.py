@@ -123,9 +123,15 @@ class Mesh:
         self._children.pop(name).stop()
 
     def stop(self, say: Callable[[str], object] = lambda _: None) -> None:
-        """Stops the services, callers first, then Triton."""
-        for name, child in reversed(self._children.items()):
-            say(f"stopping {name}")
+        """Stops the orchestrator, then those whom it asks, at the same time, then Triton."""
+        if orchestrator := self._children.pop(SERVICES[-1], None):
+            say("stopping the orchestrator")
+            orchestrator.stop(_GRACE_S)
+        if self._children:
+            say(f"stopping {', '.join(self._children)}")
+        for child in self._children.values():
+            child.process.terminate()
+        for child in self._children.values():
             child.stop(_GRACE_S)
         self._children.clear()
         if self._triton is not None:
