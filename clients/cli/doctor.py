@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+import grpc
 import typer
 from rich.padding import Padding
 from rich.table import Table
@@ -22,6 +23,7 @@ from clients.cli import inputs
 from clients.cli.failures import ExitCode, explained
 from clients.cli.show import marks
 from medmesh import MedmeshError
+from medmesh.connection import Connection
 
 PACKAGES = ("medmesh-client", "grpcio", "protobuf", "typer", "rich")
 SERVICE_PACKAGES = ("tritonclient", "pydicom", "pillow", "tokenizers", "numpy")
@@ -194,19 +196,40 @@ def mesh(url: str | None) -> Iterator[Finding]:
                 Verdict.BAD, "orchestrator", f"{targets['orchestrator']}: {error}", "Look into its log."
             )
             return
-    yield Finding(Verdict.GOOD, "orchestrator", targets["orchestrator"])
-    for service in ("imaging", "language", "recommendation"):
+    for service in targets:
         if service in inventory.unreachable_services:
             yield Finding(
                 Verdict.BAD, service, "the orchestrator cannot reach it", "Start it, or see its log."
             )
         elif reachable[service]:
-            yield Finding(Verdict.GOOD, service, targets[service])
+            yield _health(client.connection, service)
     for model in inventory.models:
         if not model.ready:
-            yield Finding(Verdict.BAD, model.name, model.reason or "not served", "Look into Triton's log.")
+            yield Finding(Verdict.NOTED, model.name, f"not served: {model.reason}")
     ready = sum(model.ready for model in inventory.models)
     yield Finding(Verdict.GOOD, "models", f"{ready} of {len(inventory.models)} served")
+
+
+def _health(connection: Connection, service: str) -> Finding:
+    """A service is healthy while every model is ready that it cannot do without."""
+    target = connection.targets[service]
+    if importlib.util.find_spec("grpc_health") is None:
+        return Finding(Verdict.GOOD, service, f"{target}, reachable")
+    from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+    with connection.channel(service) as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        try:
+            status = stub.Check(health_pb2.HealthCheckRequest(), timeout=5.0).status
+        except grpc.RpcError as error:
+            found = f"{target}, its health cannot be asked ({error.code().name})"
+            return Finding(Verdict.BAD, service, found, "See its log.")
+    if status == health_pb2.HealthCheckResponse.SERVING:
+        return Finding(Verdict.GOOD, service, f"{target}, healthy")
+    found = f"{target}, not serving: something that it needs is not ready"
+    return Finding(
+        Verdict.BAD, service, found, "`medmesh models` says which model; see its log and Triton's."
+    )
 
 
 def _listens(target: str) -> bool:

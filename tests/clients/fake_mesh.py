@@ -19,6 +19,7 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from google.protobuf.text_format import Parse
 from google.rpc import code_pb2, error_details_pb2, status_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
 
 from medmesh.common.v1 import catalog_pb2
@@ -61,6 +62,8 @@ class FakeMesh:
     failures: dict[str, status_pb2.Status] = field(default_factory=dict)
     gates: dict[str, threading.Event] = field(default_factory=dict)
     target: str = ""
+    not_serving: bool = False
+    """What the health protocol answers."""
 
     def fail(self, method: str, code: str, message: str = "", *details: Message) -> None:
         status = status_pb2.Status(code=code_pb2.Code.Value(code), message=message)
@@ -117,6 +120,15 @@ def _handler(mesh: FakeMesh, method: MethodDescriptor) -> grpc.RpcMethodHandler:
     return grpc.unary_unary_rpc_method_handler(unary, **codec)
 
 
+class _Health(health_pb2_grpc.HealthServicer):
+    def __init__(self, mesh: FakeMesh):
+        self.mesh = mesh
+
+    def Check(self, request, context):  # noqa: N802  # the name is the proto's
+        status = "NOT_SERVING" if self.mesh.not_serving else "SERVING"
+        return health_pb2.HealthCheckResponse(status=status)
+
+
 def start(mesh: FakeMesh) -> grpc.Server:
     """Serves `mesh` on a free port of this machine and writes it to `mesh.target`."""
     server = grpc.server(
@@ -127,6 +139,7 @@ def start(mesh: FakeMesh) -> grpc.Server:
         handlers = {method.name: _handler(mesh, method) for method in service.methods}
         generic = grpc.method_handlers_generic_handler(service.full_name, handlers)
         server.add_generic_rpc_handlers((generic,))
+    health_pb2_grpc.add_HealthServicer_to_server(_Health(mesh), server)
     mesh.target = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
     server.start()
     return server

@@ -218,15 +218,15 @@ def test_replay_of_what_is_no_receipt_is_one_sentence(run, tmp_path):
     assert "holds no receipt" in result.stderr
 
 
-def test_models_lists_and_exits_1_when_one_is_not_served(run, mesh):
-    served = catalog_pb2.ModelSummary(name="chest_xray", ready=True)
-    mesh.answers["ListModels"] = catalog_pb2.ListModelsResponse(models=[served])
-    assert run("models").exit_code == 0
-    mesh.answers["ListModels"].models.add(name="head_ct", reason="No weights.")
+def test_models_says_what_is_not_served_and_exits_1_when_a_service_could_not_be_asked(run, mesh):
+    served, absent = {"name": "chest_xray", "ready": True}, {"name": "head_ct", "reason": "No weights."}
+    mesh.answers["ListModels"] = catalog_pb2.ListModelsResponse(models=[served, absent])
     result = run("models")
-    assert result.exit_code == 1
+    assert result.exit_code == 0
     assert "No weights." in result.stdout
     assert json.loads(run("models", "--json").stdout)["models"][1]["ready"] is False
+    mesh.answers["ListModels"].unreachable_services.append("language")
+    assert run("models").exit_code == 1
 
 
 def test_models_shows_a_card_and_tells_of_an_unknown_name(run, mesh):
@@ -274,16 +274,22 @@ def test_every_command_teaches_with_an_example():
 
 def test_doctor_tells_what_is_wrong_with_a_named_mesh(run, mesh):
     mesh.answers["ListModels"] = catalog_pb2.ListModelsResponse(
-        models=[{"name": "chest_xray", "reason": "Its weights do not match its card."}],
-        unreachable_services=["language"],
+        models=[{"name": "head_ct", "reason": "No weights."}], unreachable_services=["language"]
     )
+    mesh.not_serving = True
     result = run("doctor", "--json")
     findings = {(f["section"], f["subject"]): f for f in json.loads(result.stdout)}
     assert result.exit_code == 1
-    assert findings["Mesh", "orchestrator"]["verdict"] == "GOOD"
+    assert "not serving" in findings["Mesh", "imaging"]["found"]
+    assert findings["Mesh", "imaging"]["verdict"] == "BAD"
     assert findings["Mesh", "language"]["verdict"] == "BAD"
-    assert findings["Mesh", "chest_xray"]["found"] == "Its weights do not match its card."
+    assert findings["Mesh", "head_ct"]["found"] == "not served: No weights."
     assert findings["Installation", "medmesh-client"]["verdict"] == "GOOD"
+
+
+def test_doctor_is_content_with_a_healthy_mesh(run, mesh):
+    findings = json.loads(run("doctor", "--json").stdout)
+    assert {f["verdict"] for f in findings if f["section"] == "Mesh"} == {"GOOD"}
 
 
 def test_doctor_without_a_mesh_says_how_to_start_one_and_which_port_is_taken(mesh, monkeypatch):

@@ -91,6 +91,12 @@ def mesh(settings):
         yield mesh
 
 
+@pytest.fixture(scope="session")
+def shipped(settings) -> set[str]:
+    """The models that the repository holds. A service may know of more, which it can do without."""
+    return {config.parent.name for config in settings.triton.repository.glob("*/config.pbtxt")}
+
+
 @pytest.fixture
 def spare_mesh(mesh, settings, tmp_path):
     """Four services of its own on the same Triton, for a test that stops some of them."""

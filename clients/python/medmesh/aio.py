@@ -19,7 +19,7 @@ from medmesh.common.v1.catalog_pb2 import (
 from medmesh.common.v1.catalog_pb2_grpc import ModelCatalogServiceStub
 from medmesh.common.v1.concept_pb2 import Concept
 from medmesh.common.v1.model_card_pb2 import ModelCard
-from medmesh.connection import CHANNEL_OPTIONS, Connection, Tls, resolve
+from medmesh.connection import Connection, Tls, resolve
 from medmesh.errors import from_rpc_error
 from medmesh.imaging.v1.imaging_pb2 import AnalyzeImageResponse, AnalyzeImageStreamResponse, ImageAnalysis
 from medmesh.imaging.v1.imaging_pb2_grpc import ImagingServiceStub
@@ -69,7 +69,7 @@ class AsyncClient:
             environment=os.environ,
         )
         self._channels = {
-            service: _open(target, self.connection.tls) for service, target in self.connection.targets.items()
+            service: self.connection.async_channel(service) for service in self.connection.targets
         }
         self._catalog = ModelCatalogServiceStub(self._channels["orchestrator"])
         self._diagnostic = DiagnosticServiceStub(self._channels["orchestrator"])
@@ -310,9 +310,3 @@ class AsyncClient:
             raise from_rpc_error(error, call) from error
         finally:
             events.cancel()  # when the caller stops listening early; without effect on a call that has ended
-
-
-def _open(target: str, tls: Tls | None) -> grpc.aio.Channel:
-    if tls is None:
-        return grpc.aio.insecure_channel(target, options=CHANNEL_OPTIONS)
-    return grpc.aio.secure_channel(target, tls.credentials(), options=CHANNEL_OPTIONS)

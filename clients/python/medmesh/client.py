@@ -19,7 +19,7 @@ from medmesh.common.v1.catalog_pb2 import (
 from medmesh.common.v1.catalog_pb2_grpc import ModelCatalogServiceStub
 from medmesh.common.v1.concept_pb2 import Concept
 from medmesh.common.v1.model_card_pb2 import ModelCard
-from medmesh.connection import CHANNEL_OPTIONS, Connection, Tls, resolve
+from medmesh.connection import Connection, Tls, resolve
 from medmesh.errors import from_rpc_error
 from medmesh.imaging.v1.imaging_pb2 import AnalyzeImageResponse, AnalyzeImageStreamResponse, ImageAnalysis
 from medmesh.imaging.v1.imaging_pb2_grpc import ImagingServiceStub
@@ -79,9 +79,7 @@ class Client:
             timeout_s=timeout_s,
             environment=os.environ,
         )
-        self._channels = {
-            service: _open(target, self.connection.tls) for service, target in self.connection.targets.items()
-        }
+        self._channels = {service: self.connection.channel(service) for service in self.connection.targets}
         self._catalog = ModelCatalogServiceStub(self._channels["orchestrator"])
         self._diagnostic = DiagnosticServiceStub(self._channels["orchestrator"])
         self._imaging = ImagingServiceStub(self._channels["imaging"])
@@ -319,9 +317,3 @@ class Client:
             raise from_rpc_error(error, call) from error
         finally:
             events.cancel()  # when the caller stops listening early; without effect on a call that has ended
-
-
-def _open(target: str, tls: Tls | None) -> grpc.Channel:
-    if tls is None:
-        return grpc.insecure_channel(target, options=CHANNEL_OPTIONS)
-    return grpc.secure_channel(target, tls.credentials(), options=CHANNEL_OPTIONS)

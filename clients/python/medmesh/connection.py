@@ -100,6 +100,18 @@ class Connection:
         secured = "TLS" if self.tls else "in clear"
         return f"Connection({dict(self.targets)}, {secured}, token {'set' if self.token else 'not set'})"
 
+    def channel(self, service: str) -> grpc.Channel:
+        """A new channel to one service; it connects with its first call."""
+        if self.tls is None:
+            return grpc.insecure_channel(self.targets[service], options=CHANNEL_OPTIONS)
+        return grpc.secure_channel(self.targets[service], self.tls.credentials(), options=CHANNEL_OPTIONS)
+
+    def async_channel(self, service: str) -> grpc.aio.Channel:
+        """The same for the running event loop."""
+        if self.tls is None:
+            return grpc.aio.insecure_channel(self.targets[service], options=CHANNEL_OPTIONS)
+        return grpc.aio.secure_channel(self.targets[service], self.tls.credentials(), options=CHANNEL_OPTIONS)
+
     def call(self, service: str, timeout_s: float | None, request_id: str | None) -> Call:
         """What one call sends beside its request."""
         identifier = request_id or uuid.uuid4().hex
