@@ -37,7 +37,8 @@ def demo(
 
     began = time.monotonic()
     image, note, patient = (ROOT / "samples" / name for name in SAMPLES)
-    settings = MeshSettings.from_environment().on_free_ports(ROOT / ".medmesh" / "demo")
+    with explained():
+        settings = MeshSettings.from_environment().on_free_ports(ROOT / ".medmesh" / "demo")
     with running(settings) as mesh, explained():
         with Client(mesh.addresses["orchestrator"], timeout_s=TIMEOUT_S) as client:
             marks.present([Text("asking for one combined diagnosis of the samples", style="dim")])

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import typer
 
-from clients.cli import analyze, demo, diagnose, doctor, models, up
+from clients.cli import analyze, demo, diagnose, doctor, importing, models, up
 from clients.cli.failures import EXIT_CODES_HELP
 from clients.loadtest import command
 
@@ -21,6 +21,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=EXIT_CODES_HELP,
+)
+
+catalogue = typer.Typer(
+    cls=importing.ModelsGroup,
+    rich_markup_mode=None,
+    help="List the models of the mesh, show one model's card, or import a model.\n\n"
+    "`medmesh models` lists and `medmesh models NAME` shows: `show` may be left out.",
 )
 
 
@@ -36,12 +43,15 @@ def medmesh() -> None:
             stream.reconfigure(errors="replace")
 
 
-def _add(command: Callable[..., None], *, exit_codes: bool = False) -> None:
+def _add(
+    command: Callable[..., None], *, exit_codes: bool = False, to: typer.Typer = app, name: str | None = None
+) -> None:
     """Adds a command: its docstring is its help, and the examples at the docstring's end keep their lines."""
     said, _, examples = (inspect.getdoc(command) or "").partition("\n\nExample")
     lines = [line for line in examples.splitlines()[1:] if line.strip()]
     epilog = "\b\n" + "\n".join(["Examples:", *lines]) if lines else ""
-    app.command(help=said, epilog="\n\n".join([epilog, *([EXIT_CODES_HELP] if exit_codes else [])]))(command)
+    texts = [epilog, *([EXIT_CODES_HELP] if exit_codes else [])]
+    to.command(name, help=said, epilog="\n\n".join(texts))(command)
 
 
 _add(up.up)
@@ -51,7 +61,12 @@ _add(diagnose.replay)
 _add(analyze.image)
 _add(analyze.note)
 _add(analyze.treatments)
-_add(models.models)
+app.add_typer(catalogue, name="models")
+_add(models.models, to=catalogue, name="show")
+catalogue.command(
+    "import",
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
+)(importing.import_model)
 _add(doctor.doctor)
 _add(command.loadtest)
 

@@ -12,7 +12,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from clients.cli.failures import ExitCode, fail
+from clients.cli.failures import ExitCode, explained, fail
 from clients.cli.show import marks
 
 if TYPE_CHECKING:
@@ -35,8 +35,10 @@ def up() -> None:
     """
     from services.supervisor import MeshSettings
 
+    with explained():
+        settings = MeshSettings.from_environment()
     ended = threading.Event()
-    with running(MeshSettings.from_environment()) as mesh, _until_signalled(ended):
+    with running(settings) as mesh, _until_signalled(ended):
         _present(mesh.addresses)
         while not ended.wait(CHECK_INTERVAL_S):
             mesh.check()
@@ -64,7 +66,7 @@ def running(settings: MeshSettings) -> Iterator[Mesh]:
         finally:
             mesh.stop(say)
     except KeyboardInterrupt:
-        fail("stopped before it was ready.", ExitCode.FAILED)
+        fail("stopped by Ctrl-C.", ExitCode.FAILED)
     except (Missing, MeshError, TritonError, SettingsError) as error:
         fail(str(error), ExitCode.FAILED)
 

@@ -333,3 +333,21 @@ def test_the_client_commands_need_nothing_of_the_services():
     root = Path(__file__).resolve().parents[2]
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=root, check=True)
     assert found.stdout.strip() == "set()"
+
+
+def test_up_with_a_setting_that_is_none_is_one_sentence(monkeypatch):
+    monkeypatch.setenv("MEDMESH_IMAGING_PORT", "door")
+    result = CliRunner().invoke(app, ["up"])
+    assert result.exit_code != 0
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_up_names_a_port_that_is_taken(mesh, monkeypatch, tmp_path):
+    for name in ("IMAGING", "LANGUAGE", "RECOMMENDATION"):
+        monkeypatch.setenv(f"MEDMESH_{name}_PORT", "0")
+    monkeypatch.setenv("MEDMESH_ORCHESTRATOR_PORT", mesh.target.rsplit(":", 1)[1])
+    monkeypatch.setenv("MEDMESH_RUN_FOLDER", str(tmp_path))
+    result = CliRunner().invoke(app, ["up"])
+    assert result.exit_code == 1
+    assert "is taken" in result.stderr
+    assert "MEDMESH_ORCHESTRATOR_PORT" in result.stderr
