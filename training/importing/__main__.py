@@ -10,11 +10,14 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from training.importing import Refused, facts
-from training.importing.importer import Order, run, spec_text
-from training.importing.source import Source
+from training.importing import Refused
 from training.model_card import MODEL_REPOSITORY
+
+if TYPE_CHECKING:
+    from training.importing.importer import Order
+    from training.importing.source import Source
 
 PROGRAM = os.environ.get("MEDMESH_IMPORT_PROGRAM", "python -m training.importing")
 """How the user called it; the command line sets it."""
@@ -29,6 +32,9 @@ docs/adding-a-model.md walks through one.
 def main(arguments: Sequence[str]) -> int:
     parsed = _parser().parse_args(arguments)
     try:
+        _need("onnx", "jsonschema")
+        from training.importing.importer import run, spec_text
+
         order = _order(parsed)
         source = _source(parsed)
         card = run(order, source, print, input if sys.stdin.isatty() else None)
@@ -43,6 +49,9 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _order(parsed: argparse.Namespace) -> Order:
+    from training.importing import facts
+    from training.importing.importer import Order
+
     if not re.fullmatch(r"[a-z][a-z0-9_]*", parsed.name):
         raise Refused(f"{parsed.name!r} is no name for a model: small letters, digits and _")
     given = facts.read_file(parsed.card_fields) if parsed.card_fields else {}
@@ -57,7 +66,6 @@ def _order(parsed: argparse.Namespace) -> Order:
 
 def _source(parsed: argparse.Namespace) -> Source:
     if parsed.kind == "onnx":
-        _need("onnx")
         from training.importing.onnx_file import OnnxFile
 
         names = dict(pair.partition("=")[::2] for pair in parsed.rename)
