@@ -42,7 +42,7 @@ class Recipe:
     """Everything that decides what comes out."""
 
     seed: int = 7
-    epochs: int = 13
+    epochs: int = 12
     patience: int = 6
     held_out: float = 0.1
     tokens_per_step: int = 1024
