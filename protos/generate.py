@@ -1,4 +1,4 @@
-"""Generates the Python stubs of `protos/` into a folder (default `clients/python`); `make protos` calls it."""
+"""Generates the Python stubs of `protos/` into a folder; `make protos` calls it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DEFAULT_OUT = PROTOS.parent / "clients" / "python"
 
 
 def generate(out: Path) -> list[Path]:
-    """Writes `*_pb2.py`, `*_pb2.pyi`, `*_pb2_grpc.py` and `*_pb2_grpc.pyi` below `out`; returns them, sorted."""
+    """Writes `*_pb2.py`, `*_pb2_grpc.py` and their `.pyi` below `out`; returns them, sorted."""
     sources = sorted(str(p.relative_to(PROTOS)) for p in PROTOS.rglob("*.proto"))
     plugin = Path(sys.executable).with_name("protoc-gen-mypy_grpc")
     if not plugin.exists():

@@ -12,7 +12,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """The folder of real data (`MEDMESH_DATA`, else `../shared/data`); skips the test in a clone without it."""
+    """The folder of real data (`MEDMESH_DATA`, else `../shared/data`); skips the test without it."""
     folder = Path(os.environ.get("MEDMESH_DATA", REPOSITORY.parent / "shared" / "data"))
     if not (folder / "README.md").is_file():
         pytest.skip(f"the real data is not here ({folder}); set MEDMESH_DATA to its folder to run this test")
