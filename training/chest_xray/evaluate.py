@@ -46,11 +46,15 @@ def measure(
     def by_shape(square: bool) -> list[Metric]:
         """Both AUROC for the files published as squares, and for the others."""
         chosen = np.array([(size[0] == size[1]) == square for size in map(_size, cases.files)])
-        part, rows_of = cases.take(chosen), np.flatnonzero(chosen)
+        part, own = cases.take(chosen), probabilities[chosen]
+
+        def score_of(index: int) -> Callable[[Ints], float]:
+            return lambda rows: scores(own[rows], part.labels[rows])[index]
+
         return [
             metric(
                 name,
-                lambda rows, index=index: scores(probabilities[rows_of[rows]], part.labels[rows])[index],
+                score_of(index),
                 part.patients,
                 measured_on=measured_on,
                 subgroup=f"file={'square' if square else 'oblong'}",

@@ -126,7 +126,7 @@ def main() -> None:
             "Letters and devices in the picture may have taken part in what was learned.",
             "No figures by sex or age: the data does not hold them.",
             (
-                "The calibration images also chose the epoch, so the coverage on new patients can fall "
+                "The calibration images also chose when to stop, so the coverage on new patients can fall "
                 "short of its aim."
             ),
         ],
@@ -141,10 +141,9 @@ def main() -> None:
         licence="CC-BY-4.0",
         reproduce=(
             "python -m training.chest_xray.train && python -m training.chest_xray.export (seed 0); figures "
-            "alone: "
-            "python -m training.chest_xray.evaluate. The learning rate of the first 29 epochs of the "
-            "served weights "
-            "followed a cosine laid out for 66 epochs, so a new run differs slightly."
+            "alone: python -m training.chest_xray.evaluate. The schedule of the served weights was "
+            "shortened twice "
+            "under way (the cosine ran for 66, then 51, then 46 epochs), so a new run differs slightly."
         ),
         changelog=[Change(version="1.0.0", description="First release.")],
         serving_parameters={
