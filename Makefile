@@ -46,16 +46,18 @@ protos:  ## Generate the client stubs from protos/
 	@$(BOOTSTRAP) dev
 	@$(VENV)/python protos/generate.py
 
-train:  ## Train, evaluate and export one model: make train MODEL=chest_xray
-	@test -n "$(MODEL)" || { echo "medmesh: say which model: make train MODEL=<$$(ls -d training/*/ | xargs -n1 basename | paste -sd'|')>" >&2; exit 2; }
-	@test -f training/$(MODEL)/train.py || { echo "medmesh: there is no training/$(MODEL)/train.py" >&2; exit 2; }
+train:  ## Train, evaluate and export one model: make train MODEL=chest_xray [PRECISION=fp32]
+	@test -n "$(MODEL)" || { echo "medmesh: say which model: make train MODEL=<$$(ls -d training/*/export.py | xargs -n1 dirname | xargs -n1 basename | paste -sd'|')>" >&2; exit 2; }
+	@test -f training/$(MODEL)/export.py || { echo "medmesh: there is no training/$(MODEL)/export.py" >&2; exit 2; }
 	@$(BOOTSTRAP) training
 	@for step in train evaluate export; do \
 	  test -f training/$(MODEL)/$$step.py || continue; \
-	  echo "medmesh: $(MODEL): $$step" && .venv-training/bin/python -m training.$(MODEL).$$step || exit 1; done
+	  case "$${step}$(PRECISION)" in export?*) extra="--precision $(PRECISION)";; *) extra=;; esac; \
+	  echo "medmesh: $(MODEL): $$step" && .venv-training/bin/python -m training.$(MODEL).$$step $$extra || exit 1; done
 
-models:  ## Train, evaluate and export every model, one after the other
-	@for folder in training/*/train.py; do $(MAKE) --no-print-directory train MODEL=$$(basename $$(dirname $$folder)) || exit 1; done
+models:  ## Train, evaluate and export every model; with PRECISION=fp32|fp16|int8 those that have that form
+	@for step in $$(grep -lE -- '$(if $(PRECISION),--precision.*"$(PRECISION)",.)' training/*/export.py); do \
+	  $(MAKE) --no-print-directory train MODEL=$$(basename $$(dirname $$step)) PRECISION=$(PRECISION) || exit 1; done
 
 requirements:  ## Pin requirements/*.in again, with hashes, into requirements/*.txt (needs uv)
 	@command -v uv >/dev/null || { echo "medmesh: uv is missing; it resolves the pins (https://docs.astral.sh/uv)" >&2; exit 1; }

@@ -46,7 +46,9 @@ def answers(cases: list[LinkingCase], linker: Linker) -> list[str]:
     return [concept.code if concept else UNKNOWN for concept in concepts]
 
 
-def _share(of: NDArray[np.bool_], right: NDArray[np.bool_]) -> Callable[[NDArray[np.int64]], float]:
+def share_of(of: NDArray[np.bool_], right: NDArray[np.bool_]) -> Callable[[NDArray[np.int64]], float]:
+    """The figure "share of `right` among the chosen rows that are `of`"; ValueError where there is none."""
+
     def figure(rows: NDArray[np.int64]) -> float:
         chosen = rows[of[rows]]
         if not len(chosen):
@@ -72,7 +74,7 @@ def main() -> None:
                 "wrong among codes given": (given != UNKNOWN, given != wanted),
             }
             for name, (of, right) in figures.items():
-                share = _share(of, right)
+                share = share_of(of, right)
                 low, high = bootstrap_interval(share, rows)
                 label = kind.value if kind else "all"
                 count = int(of.sum())

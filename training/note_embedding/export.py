@@ -24,15 +24,20 @@ from training.note_embedding.network import SentenceEncoder
 from training.note_embedding.reference import distances, exported, reference, varied_texts
 
 SEED, TEXTS, LARGEST_DISTANCE = 7, 200, 1e-3
+PRECISIONS = {"fp16": "fp16 matrices and int8 word table, computed in fp32", "fp32": "fp32"}
+"""What the card says of each."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repository", type=Path, default=MODEL_REPOSITORY, help="default %(default)s")
-    folder = parser.parse_args().repository / NOTE_EMBEDDING.name
+    parser.add_argument("--precision", choices=("fp16", "fp32"), default="fp16", help="default %(default)s")
+    arguments = parser.parse_args()
+    folder = arguments.repository / NOTE_EMBEDDING.name
     model = onnx_export.to_onnx(SentenceEncoder(), "embedding", {0: "batch"})
-    quantize_embedding(model, "encoder.words.weight")
-    store_weights_as_half(model)
+    if arguments.precision == "fp16":
+        quantize_embedding(model, "encoder.words.weight")
+        store_weights_as_half(model)
     target = folder / "1" / "model.onnx"
     target.parent.mkdir(parents=True, exist_ok=True)
     onnx.save(model, target)
@@ -44,10 +49,10 @@ def main() -> None:
     print(f"1 - cosine to the reference: mean {found.mean():.2e}, max {found.max():.2e} of {TEXTS} texts")
     if found.max() > LARGEST_DISTANCE:
         raise SystemExit(f"the export differs from the reference by more than {LARGEST_DISTANCE}")
-    write_card(card(float(found.max()), float(np.mean(found))), folder.parent)
+    write_card(card(float(found.max()), float(np.mean(found)), arguments.precision), folder.parent)
 
 
-def card(largest: float, mean: float) -> ModelCard:
+def card(largest: float, mean: float, precision: str) -> ModelCard:
     """The model card; the digest of the weights is filled in by `write_card`."""
     measured_on = f"{TEXTS} varied texts (phrases, notes, notes longer than the window, noise), seed {SEED}"
     return ModelCard(
@@ -105,7 +110,7 @@ def card(largest: float, mean: float) -> ModelCard:
                 name="embedding", datatype="FP32", shape=[384], description="unit length; each value -1..1"
             )
         ],
-        precision="fp16 matrices and int8 word table, computed in fp32",
+        precision=PRECISIONS[precision],
         preprocessing_version=PREPROCESSING_VERSION,
         licence="Apache-2.0",
         reproduce=f"python -m training.note_embedding.export  # seed {SEED}",
