@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -16,7 +16,7 @@ from services.chassis.inference import Inference
 from services.language.assertion import assert_entities
 from services.language.batches import infer_sequences
 from services.language.consistency import decode_note
-from services.language.decoding import FloatArray, WordSpan, assemble, word_log_probabilities
+from services.language.decoding import FloatArray, assemble, word_log_probabilities
 from services.language.entities import Concept, Entity, EntityType, Span
 from services.language.models import CLINICAL_NER, LABELS
 from services.language.texts import MAX_NOTE_CODE_POINTS, check_text
@@ -26,6 +26,8 @@ from services.language.tokenization import Encoding, NoteTokenizer, windows, wor
 # bullet, a number or a capital. No entity reaches over it. A line that was only wrapped goes on with a small
 # letter.
 _LINE_BREAK = re.compile(r"\n\s*\n|\n[ \t]*(?=[-*•·\d]|[^\W\d_a-z])")
+
+_SHORTHAND = re.compile(r"[A-Z][A-Z0-9&/]{1,9}s?")
 
 
 class ConceptLinker(Protocol):
@@ -78,33 +80,46 @@ class NoteAnnotator:
         words = decode_note(
             word_log_probabilities(probabilities, bounds), surfaces, LABELS, _breaks(note, starts)
         )
-        spans = [Span(starts[word.first], ends[word.last - 1], EntityType(word.label)) for word in words]
-        return _described(note, spans, words, self._linker.codes)
+        found = [
+            (Span(starts[word.first], ends[word.last - 1], EntityType(word.label)), word.probability)
+            for word in words
+        ]
+        return self._described(note, [known for item in found if (known := self._known(note, *item))])
 
+    def _known(self, note: str, span: Span, probability: float) -> tuple[Span, float] | None:
+        """The entity as the terminology knows its shorthand, or None for a section's header.
 
-def _described(
-    note: str,
-    spans: Sequence[Span],
-    words: Sequence[WordSpan],
-    codes_of: Callable[[str, EntityType], tuple[Concept, ...]],
-) -> list[Entity]:
-    """Spans with their assertion and concept."""
-    entities = []
-    for span, word, result in zip(spans, words, assert_entities(note, spans), strict=True):
+        The model learned from abstracts, where few of the wards' abbreviations stand ("HTN", "PMH:"). For
+        them, and only for them, the terminology goes before the model when it knows them as the other type.
+        """
         surface = note[span.start : span.end]
-        concept, *equivalents = codes_of(surface, span.type) or (None,)
-        entities.append(
-            Entity(
-                span=span,
-                text=surface,
-                confidence=word.probability,
-                assertion=result.assertion,
-                triggers=tuple(result.triggers),
-                concept=concept,
-                equivalents=tuple(equivalents),
+        if not _SHORTHAND.fullmatch(surface) or self._linker.codes(surface, span.type):
+            return span, probability
+        other = EntityType.CHEMICAL if span.type is EntityType.DISEASE else EntityType.DISEASE
+        if self._linker.codes(surface, other):
+            return Span(span.start, span.end, other), probability
+        begins_line = not note[note.rfind("\n", 0, span.start) + 1 : span.start].strip()
+        return None if begins_line and note[span.end : span.end + 1] == ":" else (span, probability)
+
+    def _described(self, note: str, found: Sequence[tuple[Span, float]]) -> list[Entity]:
+        """Spans and their probabilities with assertion and concept."""
+        entities = []
+        results = assert_entities(note, [span for span, _ in found])
+        for (span, probability), result in zip(found, results, strict=True):
+            surface = note[span.start : span.end]
+            concept, *equivalents = self._linker.codes(surface, span.type) or (None,)
+            entities.append(
+                Entity(
+                    span=span,
+                    text=surface,
+                    confidence=probability,
+                    assertion=result.assertion,
+                    triggers=tuple(result.triggers),
+                    concept=concept,
+                    equivalents=tuple(equivalents),
+                )
             )
-        )
-    return entities
+        return entities
 
 
 def _breaks(note: str, starts: Sequence[int]) -> list[int]:

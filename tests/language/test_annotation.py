@@ -10,7 +10,9 @@ import pytest
 from services.chassis.errors import InvalidInput, ModelFailed, ModelUnavailable
 from services.language.annotation import NoteAnnotator
 from services.language.entities import Assertion, Concept, EntityType
+from services.language.linking import Linker
 from services.language.models import CLINICAL_NER
+from services.language.tokenization import VOCABULARY_SIZE
 
 ASTHMA = Concept("http://hl7.org/fhir/sid/icd-10-cm", "J45.909", "Unspecified asthma, uncomplicated")
 SNOMED = Concept("http://snomed.info/sct", "195967001", "Asthma")
@@ -65,6 +67,32 @@ async def test_an_entity_does_not_reach_over_a_new_line_of_a_list(annotator):
     assert [entity.text for entity in joined] == ["diabetes\nmellitus"]
     apart = await annotator.annotate("- Diabetes\n- Mellitus")
     assert [entity.text for entity in apart] == ["Diabetes"]
+
+
+async def test_the_terminology_knows_the_shorthand_of_the_wards_better_than_abstracts_do(
+    inference, tokenizer
+):
+    tag = inference.functions["clinical_ner"]
+    shorthand = {int(piece) for name in ("HTN", "PMH") for piece in tokenizer.encode(name).pieces}
+
+    def chemicals(arrays):
+        probabilities = tag(arrays)["probabilities"]
+        for place, piece in np.ndenumerate(arrays["input_ids"] % VOCABULARY_SIZE):
+            if int(piece) in shorthand:
+                probabilities[place] = [0.01, 0.01, 0.01, 0.96, 0.01]
+        return {"probabilities": probabilities}
+
+    inference.functions["clinical_ner"] = chemicals
+    entities = await NoteAnnotator(inference, tokenizer, Linker()).annotate(
+        "PMH: HTN, asthma.\nOn PMH aspirin."
+    )
+    assert [(entity.text, entity.span.type) for entity in entities] == [
+        ("HTN", EntityType.DISEASE),
+        ("asthma", EntityType.DISEASE),
+        ("PMH", EntityType.CHEMICAL),
+        ("aspirin", EntityType.CHEMICAL),
+    ]
+    assert entities[0].concept is not None
 
 
 async def test_a_text_without_words_for_the_model_has_no_entities(annotator):
