@@ -106,8 +106,8 @@ def main() -> None:
         ),
         limitations=[
             (
-                "Experimental: one slice each of 149 patients, collected from the internet, half of them "
-                "with blood."
+                "Experimental: one slice each of 149 patients, 70 of them with a haemorrhage, from unknown scanners "
+                "and of unknown selection."
             ),
             (
                 "The figures are of the networks of the cross-validation; the served one was trained on all "

@@ -22,7 +22,7 @@ HEAD_CT_SET = Dataset(
     source="F. Kitamura",
     licence="as published with the set",
     population=(
-        "One slice each of 149 patients, collected from the internet; age, sex and scanner are unknown."
+        "One slice each of 149 patients; age, sex and scanner are unknown."
     ),
 )
 

@@ -1,0 +1,64 @@
+"""What training promises of its networks; runs where torch is installed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from training.imaging.augmentation import AugmentationRange, augment  # noqa: E402 - needs torch
+from training.imaging.network import CalibratedNetwork, ImageNetwork, fold_averaging  # noqa: E402 - needs torch
+
+
+@pytest.fixture
+def network():
+    torch.manual_seed(0)
+    made = ImageNetwork((8, 16, 24, 32), 3)
+    for module in made.modules():  # statistics as after training: not 0 and 1
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.uniform_(-0.5, 0.5)
+            module.running_var.uniform_(0.5, 2)
+    return made.eval()
+
+
+@pytest.fixture
+def images():
+    return torch.randint(0, 256, (3, 1, 96, 64 + 32), dtype=torch.uint8)
+
+
+def test_the_activation_map_adds_up_to_the_logit(network, images):
+    logits, maps = network(images.float())
+    assert torch.allclose(maps.mean(dim=(2, 3)), logits, atol=1e-5)
+
+
+def test_exposure_does_not_matter(network, images):
+    dim = images.float() * 0.5 + 20
+    assert torch.allclose(network(images.float())[0], network(dim)[0], atol=0.05)
+
+
+def test_folding_the_averaging_changes_nothing(network, images):
+    assert torch.allclose(network(images.float())[0], fold_averaging(network)(images.float())[0], atol=1e-4)
+
+
+def test_the_temperature_and_offsets_are_inside_the_graph(network, images):
+    logits = network(images.float())[0]
+    calibrated, probabilities, _ = CalibratedNetwork(network, 2.0, [0.1, 0.0, -0.1])(images)
+    assert torch.allclose(calibrated, logits / 2 + torch.tensor([0.1, 0.0, -0.1]), atol=1e-5)
+    assert torch.allclose(probabilities, torch.softmax(calibrated, dim=1))
+
+
+def test_augmentation_never_turns_a_radiograph_upside_down():
+    ramp = np.repeat(np.linspace(0, 255, 128).astype(np.uint8)[:, None], 128, axis=1)
+    batch = torch.from_numpy(np.stack([ramp] * 64))
+    changed = augment(batch, 96, AugmentationRange(erase_probability=0), torch.Generator().manual_seed(1))
+    top, bottom = changed[:, 0, 24:40, 24:72].mean(dim=(1, 2)), changed[:, 0, 56:72, 24:72].mean(dim=(1, 2))
+    assert (bottom > top).all()
+
+
+def test_augmentation_is_decided_by_its_seed():
+    batch = torch.randint(0, 256, (4, 64, 64), dtype=torch.uint8)
+    first, second = (
+        augment(batch, 64, AugmentationRange(), torch.Generator().manual_seed(7)) for _ in range(2)
+    )
+    assert torch.equal(first, second)
