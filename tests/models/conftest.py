@@ -17,6 +17,8 @@ from services.triton import EmbeddedTriton, TritonSettings
 from tests.fakes import FakeInference
 
 REPOSITORY = Path(__file__).resolve().parents[2] / "triton_repo"
+NOT_EXCLUSIVE = {"image_gate"}
+"""Models whose labels do not exclude each other: their probabilities need not sum to 1."""
 SPECS = (*IMAGING, *LANGUAGE, *RECOMMENDATION)
 
 
@@ -49,7 +51,7 @@ def fake(spec: ModelSpec):
             shape = tuple(length if axis == -1 else axis for axis in tensor.shape)
             cells = np.arange(1, math.prod(shape) + 1).reshape(1, *shape)
             values = 0.5 + 0.4 * np.sin(sums.reshape(-1, *(1 for _ in shape)) + cells)
-            if tensor.name == "probabilities" and spec.name != "image_gate":
+            if tensor.name == "probabilities" and spec.name not in NOT_EXCLUSIVE:
                 values /= values.sum(axis=-1, keepdims=True)
             if tensor.name == "embedding":
                 values /= np.linalg.norm(values, axis=-1, keepdims=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.models.conftest import SPECS, example
+from tests.models.conftest import NOT_EXCLUSIVE, SPECS, example
 
 each_model = pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)
 
@@ -41,7 +41,7 @@ async def test_probabilities_are_probabilities(inference, spec):
         if name in outputs:
             assert outputs[name].min() >= 0
             assert outputs[name].max() <= 1
-    if "probabilities" in outputs and spec.name != "image_gate":  # the gate asks several questions at once
+    if "probabilities" in outputs and spec.name not in NOT_EXCLUSIVE:
         np.testing.assert_allclose(outputs["probabilities"].sum(axis=-1), 1, atol=1e-3)
 
 
