@@ -96,21 +96,18 @@ def main() -> None:
         intended_use=INTENDED_USE + " Frontal chest radiographs of children of one to five years only.",
         architecture=(
             f"Residual network of {sum(p.numel() for p in network.parameters()) / 1e6:.1f} M parameters "
-            "(eight blocks "
-            "of two 3x3 convolutions, widths 48 to 384, averaging shortcuts), trained from scratch on "
-            "images of "
-            f"growing size ({stages}) with AdamW, a cosine schedule, MixUp and averaged weights. The class "
-            "activation "
-            "map is the layer before the mean that gives the logits."
+            "(eight blocks of two 3x3 convolutions, widths 48 to 384, averaging shortcuts), trained from "
+            f"scratch on images of growing size ({stages}) with AdamW, a cosine schedule, MixUp and "
+            "averaged weights. The class activation map is the layer before the mean that gives the logits."
         ),
         labels=LABELS,
         datasets=[KERMANY],
         metrics=metrics,
         calibration=(
             f"Temperature {temperature:.3f} and an offset a class "
-            f"({', '.join(f'{v:+.3f}' for v in offsets)}) inside "
-            f"the graph, fitted on {len(held.files)} training images of patients left out of training; split "
-            f"conformal prediction on the same images: a label is in the set from probability {minimum:.4f}."
+            f"({', '.join(f'{v:+.3f}' for v in offsets)}) inside the graph, fitted on {len(held.files)} "
+            "training images of patients left out of training; split conformal prediction on the same "
+            f"images: a label is in the set from probability {minimum:.4f}."
         ),
         limitations=[
             "Children of one hospital: adults, other devices and other diseases were not measured.",
@@ -134,16 +131,15 @@ def main() -> None:
         outputs=findings_outputs(LABELS, side // 32),
         precision=(
             f"{chosen}; {slow:.1f} ms an image in fp32 and {fast:.1f} ms in int8 on one core with AVX-512 "
-            "VNNI. "
-            "The other precision: train again, then export with --precision."
+            "VNNI. The other precision: train again, then export with --precision."
         ),
         preprocessing_version=PREPROCESSING_VERSION,
         licence="CC-BY-4.0",
         reproduce=(
             "python -m training.chest_xray.train && python -m training.chest_xray.export (seed 0); figures "
             "alone: python -m training.chest_xray.evaluate. The schedule of the served weights was "
-            "shortened twice "
-            "under way (the cosine ran for 66, then 51, then 46 epochs), so a new run differs slightly."
+            "shortened twice under way (the cosine ran for 66, then 51, then 46 epochs), so a new run "
+            "differs slightly."
         ),
         changelog=[Change(version="1.0.0", description="First release.")],
         serving_parameters={

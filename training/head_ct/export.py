@@ -89,30 +89,26 @@ def main() -> None:
         intended_use=INTENDED_USE + " Experimental: 149 slices are too few to rely on it for anything.",
         architecture=(
             f"The network of chest_xray ({sum(p.numel() for p in network.parameters()) / 1e6:.1f} M "
-            "parameters) with "
-            f"a fresh head, all of it fine-tuned for {EPOCHS} epochs at {side} px. The class activation "
-            "map is the "
-            "layer before the mean that gives the logits."
+            f"parameters) with a fresh head, all of it fine-tuned for {EPOCHS} epochs at {side} px. The "
+            "class activation map is the layer before the mean that gives the logits."
         ),
         labels=LABELS,
         datasets=[HEAD_CT_SET, KERMANY],
         metrics=metrics,
         calibration=(
             f"Temperature {temperature:.3f} and an offset a class "
-            f"({', '.join(f'{v:+.3f}' for v in offsets)}) inside "
-            "the graph, and the conformal threshold, fitted on the held-out predictions of the "
-            "cross-validation: the "
-            "calibration figures are of those same predictions."
+            f"({', '.join(f'{v:+.3f}' for v in offsets)}) inside the graph, and the conformal threshold, "
+            "fitted on the held-out predictions of the cross-validation: the calibration figures are of "
+            "those same predictions."
         ),
         limitations=[
             (
-                "Experimental: one slice each of 149 patients, 70 of them with a haemorrhage, from unknown scanners "
-                "and of unknown selection."
+                "Experimental: one slice each of 149 patients, 70 of them with a haemorrhage, from unknown "
+                "scanners and of unknown selection."
             ),
             (
-                "The figures are of the networks of the cross-validation; the served one was trained on all "
-                "slices the "
-                "same way and has no test set of its own."
+                "The figures are of the networks of the cross-validation; the served one was trained on "
+                "all slices the same way and has no test set of its own."
             ),
             "It reads one slice, not a scan; which slice to show it is the caller's choice.",
             (
@@ -129,9 +125,8 @@ def main() -> None:
         outputs=findings_outputs(LABELS, side // 32),
         precision=(
             f"{chosen}; {slow:.1f} ms an image in fp32 and {fast:.1f} ms in int8 on one core with AVX-512 "
-            "VNNI; int8 "
-            f"loses {loss:.4f} AUROC in cross-validation. The other precision: train again, export with "
-            "--precision."
+            f"VNNI; int8 loses {loss:.4f} AUROC in cross-validation. The other precision: train again, "
+            "export with --precision."
         ),
         preprocessing_version=PREPROCESSING_VERSION,
         licence="CC-BY-4.0",

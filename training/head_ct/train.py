@@ -142,7 +142,7 @@ def main() -> None:
     parser.add_argument(
         "--chest", type=Path, default=chest.DEFAULT_WORK / "weights.pt", help="weights to start from"
     )
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--repeats", type=int, default=2)
     arguments = parser.parse_args()
     arguments.work.mkdir(parents=True, exist_ok=True)
     slices = load()

@@ -74,10 +74,8 @@ def main() -> None:
         + " A guard in front of the imaging models, not a classifier of body parts.",
         architecture=(
             f"Residual network of {sum(p.numel() for p in network.parameters()) / 1e6:.2f} M parameters on "
-            "96 x 96 "
-            "pixels, trained from scratch on medical images, whole and spoiled (turned, inverted, "
-            "photographed by "
-            "simulation), and on foreign images."
+            "96 x 96 pixels, trained from scratch on medical images, whole and spoiled (turned, inverted, "
+            "photographed by simulation), and on foreign images."
         ),
         labels=GATE_LABELS,
         datasets=[
@@ -90,21 +88,21 @@ def main() -> None:
                 ),
                 licence="of those packages",
                 population=(
-                    f"Trained on: {', '.join(training_kinds())}, scrambled and enlarged pieces. "
-                    f"Measured on other kinds: {', '.join(measuring_kinds())}."
+                    f"Trained on: {', '.join(training_kinds())}, scrambled and enlarged pieces. Measured on "
+                    f"other kinds: {', '.join(measuring_kinds())}."
                 ),
             ),
         ],
         metrics=metrics,
         calibration=(
             f"An image is accepted as a kind from probability {minimum:.3f}, which at most "
-            f"{FALSE_ALARMS:.0%} of the "
-            "chest radiographs of the calibration patients miss; held between 0.5 and 0.9."
+            f"{FALSE_ALARMS:.0%} of the chest radiographs of the calibration patients miss; held between "
+            "0.5 and 0.9."
         ),
         limitations=[
             (
-                "Radiographs of other body parts and CT of other regions were hardly there to learn from or "
-                "to measure on: the foreign images are mostly drawings, photographs and test pictures."
+                "Radiographs of other body parts and CT of other regions were hardly there to learn from "
+                "or to measure on: the foreign images are mostly drawings, photographs and test pictures."
             ),
             "Photographs of radiographs were simulated, not taken.",
             "Lateral chest radiographs and adults were not learned from.",
@@ -131,8 +129,8 @@ def main() -> None:
         preprocessing_version=PREPROCESSING_VERSION,
         licence="CC-BY-4.0",
         reproduce=(
-            "python -m training.image_gate.train && python -m training.image_gate.export (seed 0); "
-            "figures alone: python -m training.image_gate.evaluate"
+            "python -m training.image_gate.train && python -m training.image_gate.export (seed 0); figures "
+            "alone: python -m training.image_gate.evaluate"
         ),
         changelog=[Change(version="1.0.0", description="First release.")],
         serving_parameters={ACCEPT_MINIMUM: round(minimum, 6)},

@@ -12,8 +12,7 @@ KERMANY = Dataset(
     licence="CC-BY-4.0",
     population=(
         "Children of one to five years, Guangzhou Women and Children's Medical Center: 3,970 images to "
-        "train and "
-        "calibrate on, 517 of other patients to measure on. Sex and age of each are unknown."
+        "train and calibrate on, 517 of other patients to measure on. Sex and age of each are unknown."
     ),
 )
 
@@ -21,9 +20,7 @@ HEAD_CT_SET = Dataset(
     name="Head CT - hemorrhage",
     source="F. Kitamura",
     licence="as published with the set",
-    population=(
-        "One slice each of 149 patients; age, sex and scanner are unknown."
-    ),
+    population=("One slice each of 149 patients; age, sex and scanner are unknown."),
 )
 
 
