@@ -228,7 +228,8 @@ def _pip(environment: Environment, arguments: list[str], total: int, say: Say) -
             words = line.split()
             if words[:1] in (["Collecting"], ["Processing"]) and len(words) > 1:
                 collected += 1
-                say(f"  {collected:3d}/{total}  {_package(words[1])}")
+                # Where only the direct requirements are pinned, the whole number is not known.
+                say(f"  {collected:3d}{f'/{total}' if collected <= total else ''}  {_package(words[1])}")
             elif words[:2] == ["Installing", "collected"]:
                 say("  installing")
     if process.returncode != 0:
