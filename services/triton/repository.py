@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 
 def model_names(repository: Path) -> list[str]:
-    """The models in a repository: its folders that hold a config.pbtxt, sorted."""
-    return sorted(config.parent.name for config in repository.glob("*/config.pbtxt"))
+    """The models in a repository: Triton takes each of its folders for one. Sorted."""
+    return sorted(folder.name for folder in repository.glob("*") if folder.is_dir())
 
 
 def check(repository: Path, models: Sequence[str]) -> None:

@@ -163,6 +163,14 @@ def test_missing_weights_are_named_before_anything_starts(repository: Path):
 
 
 @pytest.mark.live
+def test_a_folder_that_is_no_model_is_named(repository: Path):
+    """Triton takes every folder of the repository for a model and would end."""
+    (repository / "leftover" / "configs").mkdir(parents=True)
+    with pytest.raises(Missing, match=r"the model leftover has no .*/leftover/config\.pbtxt"):
+        EmbeddedTriton.start(TritonSettings(repository=repository), SILENT)
+
+
+@pytest.mark.live
 def test_an_empty_repository_is_refused(tmp_path: Path):
     with pytest.raises(Missing, match="holds no model"):
         EmbeddedTriton.start(TritonSettings(repository=tmp_path), SILENT)
