@@ -106,6 +106,11 @@ def test_a_file_of_facts_may_be_toml_or_another_card(tmp_path):
     assert facts.read_file(tmp_path / "facts.toml") == facts.read_file(tmp_path / "card.json")
 
 
+def test_a_figure_of_zero_that_a_json_card_leaves_out_is_a_figure(tmp_path):
+    (tmp_path / "card.json").write_text('{"metrics": [{"name": "false_alarms", "case_count": 38}]}')
+    assert facts.read_file(tmp_path / "card.json")["metrics"][0]["value"] == 0
+
+
 @pytest.mark.parametrize("text", ['licens = "MIT"', 'metrics = "good"', "licence = "])
 def test_a_file_that_is_no_card_is_refused(tmp_path, text):
     (tmp_path / "facts.toml").write_text(text)

@@ -116,6 +116,30 @@ def test_code_in_the_folder_is_never_run(tmp_path):
         SentenceEncoder(folder)
 
 
+def test_weights_of_plain_tensors_are_read_and_code_among_them_is_never_run(tmp_path):
+    folder = checkpoints.encoder(tmp_path / "bert")
+    safe = SentenceEncoder(folder)
+    inputs = safe.examples()[0]
+    (folder / "model.safetensors").unlink()
+    torch.save(safe._network.model.state_dict(), folder / "pytorch_model.bin")
+    plain = SentenceEncoder(folder).reference(inputs)
+    np.testing.assert_array_equal(plain["embedding"], safe.reference(inputs)["embedding"])
+    torch.save({"weight": Trap(tmp_path / "ran")}, folder / "pytorch_model.bin")
+    with pytest.raises(Refused, match="never run"):
+        SentenceEncoder(folder)
+    assert not (tmp_path / "ran").exists()
+
+
+class Trap:
+    """Unpickling it leaves a file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (type(self.path).touch, (self.path,))
+
+
 def test_another_pooling_than_the_mean_is_refused(tmp_path):
     for mode, allowed in (("mean_tokens", True), ("cls_token", False)):
         folder = checkpoints.encoder(tmp_path / mode)

@@ -12,10 +12,11 @@ import pytest
 from services.triton.tensorrt import tensorrt_config
 from tests.importing import onnx_models
 from tests.importing.conftest import without
-from training.importing import Refused, graph
+from training.importing import Refused, facts, graph
 from training.importing.facts import SCHEMA
 from training.importing.importer import run, spec_text
 from training.importing.onnx_file import OnnxFile
+from training.model_card import MODEL_REPOSITORY
 
 DESCRIBED = {
     "inputs": [{"name": "features", "description": "three numbers"}],
@@ -156,6 +157,16 @@ def test_a_forced_import_that_fails_keeps_the_old_model(file, order, given, repo
     with pytest.raises(Refused, match="version"):
         run(order(force=True), OnnxFile(file, {}), silent)
     assert (repository / "imported" / "metadata.json").read_bytes() == before
+
+
+def test_a_model_that_comes_with_its_card_needs_nothing_else(order, repository):
+    folder = MODEL_REPOSITORY / "treatment_ranker"
+    file, card = folder / "1" / "model.onnx", json.loads((folder / "metadata.json").read_text())
+    given = facts.read_file(folder / "metadata.json")
+    made = run(order("treatment_ranker", given=given, origin=file), OnnxFile(file, {}), silent)
+    written = json.loads((repository / "treatment_ranker" / "metadata.json").read_text())
+    assert written == card
+    assert made.weights_sha256 == card["weights_sha256"]
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,9 @@ def main(arguments: Sequence[str]) -> int:
     except Refused as refused:
         print(f"medmesh: {refused}", file=sys.stderr)
         return REFUSED
+    except OSError as error:
+        print(f"medmesh: {error.filename or 'a file'}: {error.strerror}", file=sys.stderr)
+        return REFUSED
     except (KeyboardInterrupt, EOFError):
         print("\nmedmesh: stopped; the repository is as it was", file=sys.stderr)
         return REFUSED
@@ -56,10 +59,7 @@ def _order(parsed: argparse.Namespace) -> Order:
         raise Refused(f"{parsed.name!r} is no name for a model: small letters, digits and _")
     given = facts.read_file(parsed.card_fields) if parsed.card_fields else {}
     for pair in parsed.set:
-        path, equals, text = pair.partition("=")
-        if not equals:
-            raise Refused(f"--set takes FIELD=VALUE, not {pair!r}")
-        facts.set_fact(given, path, text)
+        facts.set_fact(given, *_pair("--set", pair))
     command = f"{PROGRAM} {shlex.join([parsed.kind, parsed.source.name, '--name', parsed.name])}"
     return Order(parsed.name, parsed.repository, given, parsed.source, command, parsed.force)
 
@@ -68,18 +68,24 @@ def _source(parsed: argparse.Namespace) -> Source:
     if parsed.kind == "onnx":
         from training.importing.onnx_file import OnnxFile
 
-        names = dict(pair.partition("=")[::2] for pair in parsed.rename)
-        return OnnxFile(parsed.source, names)
+        return OnnxFile(parsed.source, dict(_pair("--rename", pair) for pair in parsed.rename))
     _need("torch", "onnxruntime")
     if parsed.kind == "torchxrayvision":
         from training.importing.radiographs import Radiographs
 
-        labels = parsed.labels.read_text(encoding="utf-8").split() if parsed.labels else None
+        labels = parsed.labels.read_text(encoding="utf-8").splitlines() if parsed.labels else None
         return Radiographs(parsed.source, labels, raw=parsed.raw_probabilities)
     _need("transformers")
     from training.importing.huggingface import SentenceEncoder, TokenClassifier
 
     return (TokenClassifier if parsed.kind == "token-classifier" else SentenceEncoder)(parsed.source)
+
+
+def _pair(option: str, text: str) -> tuple[str, str]:
+    left, _, right = text.partition("=")
+    if not left or not right:
+        raise Refused(f"{option} takes two parts, as in A=B, not {text!r}")
+    return left, right
 
 
 def _need(*packages: str) -> None:

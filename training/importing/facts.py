@@ -59,6 +59,8 @@ def read_file(path: Path) -> Facts:
         text = path.read_text(encoding="utf-8")
         facts: Facts = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
         json_format.ParseDict(facts, ModelCard())
+        for figure in facts.get("metrics", []) if path.suffix == ".json" else []:
+            figure.setdefault("value", 0.0)  # ProtoJSON leaves a 0 out
     except OSError as error:
         raise Refused(f"{path}: {error.strerror}") from error
     except (ValueError, json_format.ParseError) as error:
@@ -88,8 +90,7 @@ def merge(known: Facts, given: Facts) -> Facts:
     merged = {**known, **given}
     merged["limitations"] = [*given.get("limitations", []), *known.get("limitations", [])]
     for kind in _BY_NAME:
-        proposed = {tensor["name"]: tensor for tensor in known.get(kind, [])}
-        said = {tensor["name"]: tensor for tensor in given.get(kind, [])}
+        proposed, said = ({t.get("name", ""): t for t in of.get(kind, [])} for of in (known, given))
         merged[kind] = [{**proposed.get(name, {}), **said.get(name, {})} for name in {**proposed, **said}]
     return merged
 

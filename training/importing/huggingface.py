@@ -6,6 +6,7 @@ Code from the folder is never run; weights are read from safetensors, or as plai
 from __future__ import annotations
 
 import json
+import pickle
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -65,11 +66,16 @@ class Checkpoint:
                 self._folder,
                 local_files_only=True,
                 trust_remote_code=False,
+                weights_only=True,
                 use_safetensors=(self._folder / SAFE).is_file(),
                 attn_implementation="eager",  # the fused kernels do not export
                 dtype=torch.float32,
                 output_loading_info=True,
             )
+        except pickle.UnpicklingError as error:
+            raise Refused(
+                f"{PLAIN} holds more than tensors, and code in a weight file is never run"
+            ) from error
         except (ValueError, OSError, RuntimeError) as error:
             raise Refused(f"transformers cannot read {self._folder}: {str(error).splitlines()[0]}") from error
         lacking = sorted(name for name in report["missing_keys"] if "pooler." not in name)
