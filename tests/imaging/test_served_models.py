@@ -11,6 +11,7 @@ import grpc
 import numpy as np
 import pytest
 from PIL import Image
+from pydicom.data import get_testdata_file
 
 from medmesh.imaging.v1 import imaging_pb2 as pb
 from medmesh.imaging.v1 import imaging_pb2_grpc
@@ -20,7 +21,7 @@ from services.imaging.__main__ import SERVICE
 from services.imaging.analysis import prepare
 from services.imaging.decoding import decode_image
 from services.imaging.heat_map import heat_maps
-from services.imaging.models import CHEST_XRAY, SPECS
+from services.imaging.models import CHEST_XRAY, HEAD_CT, SPECS
 from services.imaging.settings import ImagingSettings
 from services.triton import EmbeddedTriton, TritonSettings
 from tests.conftest import REPOSITORY
@@ -105,6 +106,21 @@ async def test_a_wrongly_tagged_dicom_gets_the_answer_of_the_sound_one(stub, sha
     assert probabilities(tagged) == pytest.approx(probabilities(sound), abs=1e-3)
 
 
+async def test_a_head_ct_in_hounsfield_units_is_read_in_its_brain_window(stub):
+    file = Path(str(get_testdata_file("J2K_pixelrep_mismatch.dcm", download=False)))
+    analysis = await analyze(stub, file.read_bytes(), include_heat_map=True)
+    assert analysis.body_part == pb.BODY_PART_HEAD
+    assert analysis.gate.kind == pb.ImageGate.KIND_HEAD_CT
+    assert {finding.label for finding in analysis.findings} == {"normal", "intracranial_haemorrhage"}
+    assert analysis.findings[0].heat_map.row_count == 5
+
+
+async def test_a_head_slice_without_a_body_part_is_recognised(stub, shared_data):
+    analysis = await analyze(stub, (shared_data / "head_ct" / "hemorrhage" / "002.png").read_bytes())
+    assert analysis.provenance.model_name == "head_ct"
+    assert "BODY_PART_RECOGNISED" in [notice.reason for notice in analysis.notices]
+
+
 async def test_foreign_images_are_not_accepted(stub):
     noise = np.random.default_rng(0).integers(0, 256, (300, 300), dtype=np.uint8)
     stripes = np.tile((np.arange(300) // 20 % 2 * 255).astype(np.uint8), (300, 1))
@@ -116,38 +132,47 @@ async def test_foreign_images_are_not_accepted(stub):
         assert analysis.abstained
 
 
-async def test_masking_what_the_heat_map_names_moves_the_answer_more_than_masking_elsewhere(
-    inference, shared_data
-):
+CASES = {
+    "chest_xray": ("chest_xray/val/bacterial", "chest_xray/val/viral"),
+    "head_ct": ("head_ct/hemorrhage",),
+}
+
+
+@pytest.mark.parametrize("model", [CHEST_XRAY, HEAD_CT], ids=lambda model: model.spec.name)
+async def test_masking_the_hottest_places_moves_the_answer_more_than_others(inference, shared_data, model):
     """Faithfulness: the hottest quarter of the map against random quarters, filled with the image's mean."""
-    folder = shared_data / "chest_xray" / "val"
-    files: list[Path] = [
-        f for kind in ("bacterial", "viral") for f in sorted((folder / kind).glob("*.jpg"))[::20]
-    ]
+    name = model.spec.name
+    files: list[Path] = []
+    for folder in CASES[name]:
+        found = [f for f in sorted((shared_data / folder).iterdir()) if f.suffix in {".jpg", ".png"}]
+        files += found[:: max(1, len(found) // 10)]
     rng = np.random.default_rng(0)
     named, random = [], []
     for file in files:
-        image = prepare(decode_image(file.read_bytes()), CHEST_XRAY)
-        outputs = await inference.infer("chest_xray", {"image": image[np.newaxis]})
+        image = prepare(decode_image(file.read_bytes()), model)
+        outputs = await inference.infer(name, {"image": image[np.newaxis]})
         label = int(outputs["probabilities"][0].argmax())
         heat = heat_maps(outputs["activation_map"][0])[label]
         cells = heat.size // 4
         hottest = np.argsort(heat, axis=None)[-cells:]
-        choices = [hottest, *(rng.permutation(heat.size)[:cells] for _ in range(4))]
         moved = []
-        for chosen in choices:
-            mask = np.zeros(heat.size, bool)
-            mask[chosen] = True
-            side = image.shape[-1] // heat.shape[-1]
-            large = np.kron(mask.reshape(heat.shape), np.ones((side, side), bool))
-            spoiled = np.where(large, int(image.mean()), image).astype(np.uint8)
-            answer = await inference.infer("chest_xray", {"image": spoiled[np.newaxis]})
+        for chosen in (hottest, *(rng.permutation(heat.size)[:cells] for _ in range(4))):
+            answer = await inference.infer(name, {"image": _masked(image, heat.shape, chosen)[np.newaxis]})
             moved.append(_margin(outputs["logits"][0], label) - _margin(answer["logits"][0], label))
         named.append(moved[0])
         random.append(np.mean(moved[1:]))
-    assert len(files) >= 15
+    assert len(files) >= 10
     assert np.mean(named) > np.mean(random)
     assert np.mean(np.array(named) > np.array(random)) >= 0.65
+
+
+def _masked(image: np.ndarray, shape: tuple[int, int], cells: np.ndarray) -> np.ndarray:
+    """The image with these cells of its map filled with its mean."""
+    mask = np.zeros(shape[0] * shape[1], bool)
+    mask[cells] = True
+    side = image.shape[-1] // shape[-1]
+    large = np.kron(mask.reshape(shape), np.ones((side, side), bool))
+    return np.where(large, int(image.mean()), image).astype(np.uint8)
 
 
 def _margin(logits: np.ndarray, label: int) -> float:
