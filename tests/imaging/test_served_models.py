@@ -68,6 +68,10 @@ def probabilities(analysis):
     return {finding.label: finding.probability for finding in analysis.findings}
 
 
+def pydicom_sample(name: str) -> bytes:
+    return Path(str(get_testdata_file(name, download=False))).read_bytes()
+
+
 def kind_of(name: str) -> str:
     return name.partition("_")[0]
 
@@ -107,8 +111,7 @@ async def test_a_wrongly_tagged_dicom_gets_the_answer_of_the_sound_one(stub, sha
 
 
 async def test_a_head_ct_in_hounsfield_units_is_read_in_its_brain_window(stub):
-    file = Path(str(get_testdata_file("J2K_pixelrep_mismatch.dcm", download=False)))
-    analysis = await analyze(stub, file.read_bytes(), include_heat_map=True)
+    analysis = await analyze(stub, pydicom_sample("J2K_pixelrep_mismatch.dcm"), include_heat_map=True)
     assert analysis.body_part == pb.BODY_PART_HEAD
     assert analysis.gate.kind == pb.ImageGate.KIND_HEAD_CT
     assert {finding.label for finding in analysis.findings} == {"normal", "intracranial_haemorrhage"}
