@@ -30,19 +30,40 @@ def test_a_person_is_asked_for_what_lacks_and_for_nothing_else(given):
 
     def ask(text):
         asked.append(text.split("\n")[1].strip(" :"))
-        return {"metrics.0.value": "0.93", "metrics.0.case_count": "120"}.get(asked[-1], "answered in words")
+        answers = {"name": "auroc_pneumonia", "value": "0.93", "case_count": "120"}
+        return answers.get(asked[-1].rpartition(".")[2], "answered in words")
 
     said = facts.complete({}, without(given, "metrics", "licence"), (), ask)
     figures = [f"metrics.0.{part}" for part in ("name", "value", "case_count", "measured_on")]
     assert asked == ["licence", *figures]
     assert said["metrics"] == [
         {
-            "name": "answered in words",
+            "name": "auroc_pneumonia",
             "value": 0.93,
             "case_count": 120,
             "measured_on": "answered in words",
         }
     ]
+
+
+def test_an_answer_of_the_wrong_form_is_asked_for_again_with_the_reason(given):
+    answers = iter(["Area under the curve", "auroc", "high", "0.9", "0", "12", "held-out patients of 2024"])
+    asked = []
+
+    def ask(text):
+        asked.append(text)
+        return next(answers)
+
+    said = facts.complete({}, without(given, "metrics"), (), ask)
+    assert said["metrics"][0] | {"measured_on": ""} == {
+        "name": "auroc",
+        "value": 0.9,
+        "case_count": 12,
+        "measured_on": "",
+    }
+    assert "'Area under the curve' does not match" in asked[1]
+    assert "metrics.0.value=high does not fit a card" in asked[3]
+    assert "0 is less than the minimum of 1" in asked[5]
 
 
 def test_an_empty_answer_ends_the_import(given):

@@ -8,6 +8,7 @@ is no import.
 
 from __future__ import annotations
 
+import copy
 import json
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -136,28 +137,47 @@ def complete(known: Facts, given: Facts, tensors: Sequence[str], ask: Callable[[
                 "the card is not complete, and nothing is made up. Missing:\n"
                 f"{lines}\nSay them in a file (--card-fields FILE.toml) or with --set FIELD=VALUE."
             )
-        answer = ask(f"{question(paths[0])}\n  {paths[0]}: ").strip()
-        if not answer:
-            raise Refused(f"without {paths[0]} there is no import")
-        set_fact(given, paths[0], answer)
+        given = _answered(given, paths[0], ask)
     return merge(known, given)
+
+
+def _answered(given: Facts, path: str, ask: Callable[[str], str]) -> Facts:
+    """`given` with an answer to the question at `path`, put again until the answer has the right form."""
+    reason = ""
+    while True:
+        answer = ask(f"{reason}{question(path)}\n  {path}: ").strip()
+        if not answer:
+            raise Refused(f"without {path} there is no import")
+        tried = copy.deepcopy(given)
+        try:
+            set_fact(tried, path, answer)
+        except Refused as refused:
+            reason = f"{refused}.\n"
+            continue
+        wrong = [why for at, why in _broken_rules(tried) if at == path]
+        if not wrong:
+            return tried
+        reason = f"{wrong[0]}.\n"
 
 
 def card_of(facts: Facts) -> ModelCard:
     """The card; raises Refused with every rule of docs/model-card.schema.json that it breaks."""
-    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
     try:
         card = json_format.ParseDict(facts, ModelCard())
     except json_format.ParseError as error:
         raise Refused(f"the facts do not have the form of a card: {error}") from error
     text = json_format.MessageToDict(card, preserving_proto_field_name=True)
-    problems = [
-        f"  {problem.json_path.removeprefix('$.')}: {problem.message}"
-        for problem in jsonschema.Draft202012Validator(schema).iter_errors(text)
-    ]
+    problems = [f"  {path}: {why}" for path, why in _broken_rules(text)]
     if problems:
         raise Refused("the card breaks docs/model-card.schema.json:\n" + "\n".join(problems))
     return card
+
+
+def _broken_rules(facts: Facts) -> list[tuple[str, str]]:
+    """Path and reason of each rule of the schema that `facts` break."""
+    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    problems = jsonschema.Draft202012Validator(schema).iter_errors(facts)
+    return [(".".join(map(str, problem.absolute_path)), problem.message) for problem in problems]
 
 
 def _empty(value: Any) -> bool:
