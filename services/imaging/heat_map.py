@@ -14,11 +14,17 @@ Floats = npt.NDArray[np.float32]
 
 OVERLAY_MAX_SIDE_PX = 1024
 """Of the drawn picture; larger images are reduced to it."""
-_HEAT = np.array([0.0, 0.35, 0.7, 1.0])
-_RED = np.array([70.0, 200.0, 255.0, 255.0])
-_GREEN = np.array([20.0, 40.0, 140.0, 240.0])
-_BLUE = np.array([120.0, 60.0, 0.0, 110.0])
-_STRONGEST_OPACITY = 0.6
+_STRENGTH = np.linspace(0, 1, 256)
+_COLOURS = np.stack(
+    [
+        np.interp(_STRENGTH, (0.0, 0.35, 0.7, 1.0), channel)
+        for channel in ((70, 200, 255, 255), (20, 40, 140, 240), (120, 60, 0, 110))
+    ],
+    axis=-1,
+).astype(np.uint8)
+"""Violet over red and orange to yellow, by heat: uint8 `[256, 3]`."""
+_OPACITY = np.rint(0.6 * 255 * np.minimum(_STRENGTH * 1.5, 1)).astype(np.uint8)
+"""More opaque where the heat is stronger, so that cold places show the image itself."""
 
 
 def heat_maps(activation: Floats) -> Floats:
@@ -39,17 +45,13 @@ def heat_maps(activation: Floats) -> Floats:
 def draw_overlay(grey: Grey, heat: Floats) -> bytes:
     """Heat map `[rows, columns]` in 0..1 drawn over grey uint8 `[height, width]`: a PNG.
 
-    Violet over red and orange to yellow, more opaque where the heat is stronger, so that cold places show
-    the image itself. The map covers the whole image.
+    The map covers the whole image. The palette keeps its order in grey and for colour-blind eyes.
     """
     image = Image.fromarray(grey)
     image.thumbnail((OVERLAY_MAX_SIDE_PX, OVERLAY_MAX_SIDE_PX))
     grown = Image.fromarray(heat.astype(np.float32)).resize(image.size, Image.Resampling.BICUBIC)
-    strength = np.clip(np.asarray(grown, dtype=np.float32), 0, 1)
-    colour = np.stack([np.interp(strength, _HEAT, channel) for channel in (_RED, _GREEN, _BLUE)], axis=-1)
-    opacity = (_STRONGEST_OPACITY * np.minimum(strength * 1.5, 1))[..., np.newaxis]
-    base = np.asarray(image, dtype=np.float32)[..., np.newaxis]
-    drawn = np.rint(base * (1 - opacity) + colour * opacity).astype(np.uint8)
+    level = np.rint(np.clip(np.asarray(grown), 0, 1) * 255).astype(np.uint8)
+    colour, opacity = Image.fromarray(_COLOURS[level]), Image.fromarray(_OPACITY[level])
     out = io.BytesIO()
-    Image.fromarray(drawn, mode="RGB").save(out, format="PNG", compress_level=3)
+    Image.composite(colour, image.convert("RGB"), opacity).save(out, format="PNG", compress_level=1)
     return out.getvalue()
