@@ -196,12 +196,14 @@ class EmbeddedTriton:
         deadline = time.monotonic() + self._settings.ready_timeout_s
         told = 0
         say(f"starting Triton with {len(names)} model(s): {', '.join(names)}")
-        while not self.is_ready():
+        while True:
             self.check()
-            loaded = self._loaded_models()
-            for name in loaded[told:]:
+            ready = self.is_ready()  # asked before the log is read: what is ready has been logged
+            for name in self._loaded_models()[told:]:
                 told += 1
                 say(f"  {told}/{len(names)} models loaded ({name})")
+            if ready:
+                break
             if time.monotonic() > deadline:
                 raise TritonError(
                     self._explain(f"triton was not ready within {self._settings.ready_timeout_s:.0f} s")
