@@ -51,6 +51,7 @@ def test_the_folder_is_complete_and_the_weights_are_those_that_came(file, order,
     assert any("parity of scores: largest difference 0.00e+00" in line for line in said)
     assert 'Tensor("features", np.float32, (3,))' in spec_text(card)
     assert [path.name for path in repository.iterdir()] == ["imported"]
+    assert {path.name for path in repository.parent.iterdir()} == {"source.onnx", "triton_repo"}
 
 
 def test_a_service_would_serve_it(file, order, given, repository):
@@ -135,6 +136,7 @@ def test_a_file_that_computes_something_else_is_refused_and_leaves_nothing(file,
     with pytest.raises(Refused, match="not what the source computes"):
         run(order(), Wrong(file, {}), silent)
     assert list(repository.iterdir()) == []
+    assert {path.name for path in repository.parent.iterdir()} == {"source.onnx", "triton_repo"}
 
 
 def test_a_model_that_is_there_is_replaced_only_when_forced(file, order, given, repository):

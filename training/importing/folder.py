@@ -23,11 +23,12 @@ def check_free(repository: Path, name: str, *, force: bool) -> None:
 def new_folder(repository: Path, name: str, *, force: bool) -> Iterator[Path]:
     """A folder to write the model into; it takes its place in `repository` when the block ends well.
 
-    Until then it lies in a hidden folder of the repository, on the same file system, and nothing of it is
-    left when the block fails. A replaced folder is gone only when the new one has its place.
+    Until then it lies in a hidden folder beside the repository, on the same file system: Triton refuses to
+    start on a repository with a folder that is no model. Nothing of it is left when the block fails, and a
+    replaced folder is gone only when the new one has its place.
     """
     check_free(repository, name, force=force)
-    workspace = Path(tempfile.mkdtemp(prefix=".importing-", dir=repository))
+    workspace = Path(tempfile.mkdtemp(prefix=".importing-", dir=repository.resolve().parent))
     try:
         made, target, old = workspace / name, repository / name, workspace / "replaced"
         made.mkdir()
