@@ -18,8 +18,8 @@ COMMANDS = re.findall(r"^\$ medmesh models import (.*)$", PAGE, re.MULTILINE)
 @pytest.mark.parametrize("words", COMMANDS)
 def test_its_commands_are_understood(words):
     parsed = command._parser().parse_args(shlex.split(words.partition("<")[0]))
-    assert parsed.kind == "torchxrayvision"
-    assert parsed.name == "chest_findings"
+    names = {"torchxrayvision": "chest_findings", "sentence-encoder": "note_embedding"}
+    assert parsed.name == names[parsed.kind]
 
 
 def test_its_facts_are_all_that_the_command_lists_as_missing(tmp_path):
@@ -27,7 +27,7 @@ def test_its_facts_are_all_that_the_command_lists_as_missing(tmp_path):
     (tmp_path / "facts.toml").write_text(text, encoding="utf-8")
     given = facts.read_file(tmp_path / "facts.toml")
     listed = re.findall(r"^  ([a-z_.0]+): ", PAGE, re.MULTILINE)
-    assert len(COMMANDS) == 2
+    assert len(COMMANDS) == 3
     assert listed == [path for path in facts.QUESTIONS if path in listed]
     assert not set(facts.missing(given, given, ())) & set(listed)
 
