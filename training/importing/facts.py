@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 import json
 import tomllib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -101,22 +101,27 @@ def missing(facts: Facts, given: Facts, tensors: Iterable[str]) -> list[str]:
 
     A limitation must come from the user (`given`): the importer's own say nothing of the patients.
     """
-    paths = []
-    for path in QUESTIONS:
-        of = given if path.startswith("limitations") else facts
-        head, _, rest = path.partition(".0")
-        entries = of.get(head) or [None] if rest or path.endswith(".0") else None
-        if entries is None:
-            paths += [path] if _empty(of.get(path)) else []
-            continue
-        for number, entry in enumerate(entries):
-            value = entry if not rest else (entry or {}).get(rest.removeprefix("."))
-            paths += [f"{head}.{number}{rest}"] if _empty(value) else []
+    paths = [
+        at
+        for path in QUESTIONS
+        for at, value in _values(given if path.startswith("limitations") else facts, path)
+        if _empty(value)
+    ]
     for tensor in tensors:
         kind, _, name = tensor.partition(".")
-        described = {t["name"]: t.get("description") for t in facts.get(kind, [])}
+        described = {t.get("name"): t.get("description") for t in facts.get(kind, [])}
         paths += [f"{tensor}.description"] if _empty(described.get(name)) else []
     return paths
+
+
+def _values(facts: Facts, path: str) -> Iterator[tuple[str, Any]]:
+    """Path and value for each entry that `path` of QUESTIONS stands for; one without value where none is."""
+    head, listed, rest = path.partition(".0")
+    if not listed:
+        yield path, facts.get(path)
+        return
+    for number, entry in enumerate(facts.get(head) or [{}]):
+        yield f"{head}.{number}{rest}", entry.get(rest.removeprefix(".")) if rest else entry
 
 
 def question(path: str) -> str:
@@ -181,7 +186,7 @@ def _broken_rules(facts: Facts) -> list[tuple[str, str]]:
 
 
 def _empty(value: Any) -> bool:
-    return value is None or (isinstance(value, str) and not value.strip())
+    return value in (None, {}) or (isinstance(value, str) and not value.strip())
 
 
 def _number(steps: Sequence[str], text: str) -> str | float:
