@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import typer
 
-from clients.cli import analyze, demo, diagnose, doctor, importing, models, up
+from clients.cli import analyze, demo, diagnose, doctor, importing, models, search, up
 from clients.cli.failures import EXIT_CODES_HELP
 from clients.loadtest import command
 
@@ -61,6 +61,7 @@ _add(diagnose.replay)
 _add(analyze.image)
 _add(analyze.note)
 _add(analyze.treatments)
+_add(search.search)
 app.add_typer(catalogue, name="models")
 _add(models.models, to=catalogue, name="show")
 catalogue.command(

@@ -15,6 +15,7 @@ from __future__ import annotations
 from medmesh.aio import AsyncClient
 from medmesh.client import Client
 from medmesh.connection import Tls
+from medmesh.corpus import Corpus
 from medmesh.errors import (
     DeadlineExceeded,
     InternalError,
@@ -31,6 +32,7 @@ from medmesh.errors import (
 __all__ = [
     "AsyncClient",
     "Client",
+    "Corpus",
     "DeadlineExceeded",
     "InternalError",
     "InvalidInput",
