@@ -118,6 +118,24 @@ class Mesh:
             if child.exit_code is not None:
                 raise MeshError(f"{child.describe_exit()}; the end of its log ({child.log}):\n{child.tail()}")
 
+    def lost(self) -> list[str]:
+        """Takes out the services that have ended, and says of each how; the others go on.
+
+        Raises MeshError or TritonError where no request can be answered any more: Triton, the orchestrator or
+        the last of the services that it asks has ended.
+        """
+        if self._triton is not None:
+            self._triton.check()
+        ended = {name: child for name, child in self._children.items() if child.exit_code is not None}
+        if SERVICES[-1] in ended or len(self._children) - len(ended) < 2:
+            self.check()
+        for name in ended:
+            del self._children[name]
+        return [
+            f"{child.describe_exit()}; the others go on, answers are PARTIAL. Its log: {child.log}"
+            for child in ended.values()
+        ]
+
     def stop_service(self, name: str) -> None:
         """Stops one service; the others go on."""
         self._children.pop(name).stop()

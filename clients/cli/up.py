@@ -27,8 +27,9 @@ def up() -> None:
     """Run the whole mesh on this machine: Triton and the four services. Ctrl-C stops all of it.
 
     The ports are those of `.env` and of the MEDMESH_*_PORT variables (0: a free one). MEDMESH_TRITON_URL
-    names another Triton, which is then used instead of the embedded one. Logs lie in `.medmesh/run`. The
-    embedded Triton is for one machine only: `medmesh doctor` says why.
+    names another Triton, which is then used instead of the embedded one. Logs lie in `.medmesh/run`. A
+    service that ends is named and not started again: the others go on, and answers are PARTIAL. The embedded
+    Triton is for one machine only: `medmesh doctor` says why.
 
     Example:
       medmesh up
@@ -41,7 +42,8 @@ def up() -> None:
     with running(settings) as mesh, _until_signalled(ended):
         _present(mesh.addresses)
         while not ended.wait(CHECK_INTERVAL_S):
-            mesh.check()
+            for loss in mesh.lost():
+                marks.console().print(Text(f"medmesh: {loss}", style="bold red"))
         marks.console().print("stopping")
 
 

@@ -58,6 +58,24 @@ def test_it_starts_names_what_dies_and_leaves_nothing_behind(tmp_path: Path):
     assert not (tmp_path / "mesh.json").exists()
 
 
+def test_a_lost_service_is_named_once_and_the_others_go_on(tmp_path: Path):
+    settings = MeshSettings.from_environment().on_free_ports(tmp_path)
+    with Mesh.start(settings, lambda _: None) as mesh:
+        pids = json.loads((tmp_path / "mesh.json").read_text())["pids"]
+        assert mesh.lost() == []
+        os.kill(pids["language"], signal.SIGKILL)
+        said: list[str] = []
+        wait_until(lambda: said.extend(mesh.lost()) or said)
+        assert len(said) == 1
+        assert said[0].startswith("language was ended by SIGKILL; the others go on, answers are PARTIAL.")
+        assert mesh.lost() == []
+        assert runs(pids["imaging"])
+        os.kill(pids["orchestrator"], signal.SIGKILL)
+        wait_until(lambda: complaint(mesh))
+        with pytest.raises(MeshError, match="orchestrator was ended by SIGKILL"):
+            mesh.lost()
+
+
 def test_all_of_it_ends_when_whoever_started_it_is_killed(tmp_path: Path):
     program = (
         "import time; from pathlib import Path; from services.supervisor import Mesh, MeshSettings; "
