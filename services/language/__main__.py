@@ -10,6 +10,7 @@ from services.language.annotation import NoteAnnotator
 from services.language.embedding import TextEmbedder
 from services.language.linking import Linker
 from services.language.models import CLINICAL_NER, NOTE_EMBEDDING, SPECS
+from services.language.recovery import Terms
 from services.language.servicer import LanguageServicer
 from services.language.settings import LanguageSettings
 from services.language.tokenization import NoteTokenizer
@@ -22,7 +23,7 @@ async def register(parts: Parts[LanguageSettings], server: grpc.aio.Server) -> N
         spec.name: NoteTokenizer.from_file(repository / spec.name / "tokenizer.json") for spec in SPECS
     }
     servicer = LanguageServicer(
-        NoteAnnotator(parts.inference, tokenizers[CLINICAL_NER.name], Linker()),
+        NoteAnnotator(parts.inference, tokenizers[CLINICAL_NER.name], Linker(), Terms()),
         TextEmbedder(parts.inference, tokenizers[NOTE_EMBEDDING.name]),
         parts.provenance,
     )

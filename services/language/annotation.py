@@ -1,5 +1,5 @@
-"""A note to its entities: tokens, the tagger's probabilities, spans, what is asserted of each, and its
-concept.
+"""A note to its entities: tokens, the tagger's probabilities, spans, what the terminology adds to them, what
+is asserted of each, and its concept.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from services.chassis.inference import Inference
 from services.language.assertion import assert_entities
 from services.language.batches import infer_sequences
 from services.language.consistency import decode_note
-from services.language.decoding import FloatArray, assemble, word_log_probabilities
+from services.language.decoding import FloatArray, WordSpan, assemble, word_log_probabilities
 from services.language.entities import Concept, Entity, EntityType, Span
 from services.language.models import CLINICAL_NER, LABELS
+from services.language.recovery import Terms, recover
 from services.language.texts import MAX_NOTE_CODE_POINTS, check_text
 from services.language.tokenization import Encoding, NoteTokenizer, windows, word_bounds
 
@@ -41,10 +42,13 @@ class ConceptLinker(Protocol):
 class NoteAnnotator:
     """Finds entities in notes with the model `clinical_ner`."""
 
-    def __init__(self, inference: Inference, tokenizer: NoteTokenizer, linker: ConceptLinker) -> None:
+    def __init__(
+        self, inference: Inference, tokenizer: NoteTokenizer, linker: ConceptLinker, terms: Terms
+    ) -> None:
         self._inference = inference
         self._tokenizer = tokenizer
         self._linker = linker
+        self._terms = terms
 
     async def annotate(self, note: str) -> list[Entity]:
         """The entities of `note` in order, not overlapping; raises InvalidInput naming `note`."""
@@ -77,16 +81,17 @@ class NoteAnnotator:
         starts = [int(encoding.starts[first]) for first, _ in bounds]
         ends = [int(encoding.ends[last - 1]) for _, last in bounds]
         surfaces = [note[start:end] for start, end in zip(starts, ends, strict=True)]
-        words = decode_note(
-            word_log_probabilities(probabilities, bounds), surfaces, LABELS, _breaks(note, starts)
-        )
-        found = [
-            (Span(starts[word.first], ends[word.last - 1], EntityType(word.label)), word.probability)
-            for word in words
-        ]
-        return self._described(note, [known for item in found if (known := self._known(note, *item))])
+        breaks = _breaks(note, starts)
+        logs = word_log_probabilities(probabilities, bounds)
+        words = recover(logs, surfaces, decode_note(logs, surfaces, LABELS, breaks), self._terms, breaks)
+        found = []
+        for word in words:
+            span = Span(starts[word.first], ends[word.last - 1], EntityType(word.label))
+            if (known := self._known(note, span)) is not None:
+                found.append((known, word))
+        return self._described(note, found)
 
-    def _known(self, note: str, span: Span, probability: float) -> tuple[Span, float] | None:
+    def _known(self, note: str, span: Span) -> Span | None:
         """The entity as the terminology knows its shorthand, or None for a section's header.
 
         The model learned from abstracts, where few of the wards' abbreviations stand ("HTN", "PMH:"). For
@@ -94,29 +99,30 @@ class NoteAnnotator:
         """
         surface = note[span.start : span.end]
         if not _SHORTHAND.fullmatch(surface) or self._linker.codes(surface, span.type):
-            return span, probability
+            return span
         other = EntityType.CHEMICAL if span.type is EntityType.DISEASE else EntityType.DISEASE
         if self._linker.codes(surface, other):
-            return Span(span.start, span.end, other), probability
+            return Span(span.start, span.end, other)
         begins_line = not note[note.rfind("\n", 0, span.start) + 1 : span.start].strip()
-        return None if begins_line and note[span.end : span.end + 1] == ":" else (span, probability)
+        return None if begins_line and note[span.end : span.end + 1] == ":" else span
 
-    def _described(self, note: str, found: Sequence[tuple[Span, float]]) -> list[Entity]:
-        """Spans and their probabilities with assertion and concept."""
+    def _described(self, note: str, found: Sequence[tuple[Span, WordSpan]]) -> list[Entity]:
+        """Spans, and the words they were found as, with assertion and concept."""
         entities = []
         results = assert_entities(note, [span for span, _ in found])
-        for (span, probability), result in zip(found, results, strict=True):
+        for (span, word), result in zip(found, results, strict=True):
             surface = note[span.start : span.end]
             concept, *equivalents = self._linker.codes(surface, span.type) or (None,)
             entities.append(
                 Entity(
                     span=span,
                     text=surface,
-                    confidence=probability,
+                    confidence=word.probability,
                     assertion=result.assertion,
                     triggers=tuple(result.triggers),
                     concept=concept,
                     equivalents=tuple(equivalents),
+                    from_terminology=word.from_terminology,
                 )
             )
         return entities

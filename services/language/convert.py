@@ -21,9 +21,18 @@ _ASSERTIONS = {
 
 
 def note_message(note: str, entities: Sequence[Entity], provenance: Provenance) -> pb.AnalyzeNoteResponse:
-    """The answer of AnalyzeNote; the triggers' words are cut from `note`."""
+    """The answer of AnalyzeNote, with a notice of what the terminology added; the triggers' words are cut
+    from `note`.
+    """
+    notices = []
+    if recovered := [str(index) for index, entity in enumerate(entities) if entity.from_terminology]:
+        message = (
+            "The terminology, not the model, decided the extent of the entities with index "
+            f"{', '.join(recovered)}; their confidence is a constant."
+        )
+        notices.append(Notice(reason="ENTITIES_FROM_TERMINOLOGY", message=message))
     return pb.AnalyzeNoteResponse(
-        entities=[_entity(note, entity) for entity in entities], provenance=provenance
+        entities=[_entity(note, entity) for entity in entities], notices=notices, provenance=provenance
     )
 
 

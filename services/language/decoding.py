@@ -23,12 +23,16 @@ _SMALLEST = np.float32(1e-9)
 
 @dataclass(frozen=True, slots=True)
 class WordSpan:
-    """An entity as words `[first, last)`, its label's stem ("Disease") and its probability (0..1)."""
+    """An entity as words `[first, last)`, its label's stem ("Disease") and its probability (0..1).
+
+    `from_terminology`: the terminology decided the span, not the tagger alone.
+    """
 
     first: int
     last: int
     label: str
     probability: float
+    from_terminology: bool = False
 
 
 def word_log_probabilities(probabilities: FloatArray, bounds: Sequence[tuple[int, int]]) -> FloatArray:

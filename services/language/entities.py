@@ -68,7 +68,8 @@ class Entity:
 
     `confidence` is the calibrated probability (0..1) that span and type are both right. `triggers` is empty
     when nothing but the default made the assertion. `concept` is None when no terminology entry is known;
-    `equivalents` are the same concept in other code systems.
+    `equivalents` are the same concept in other code systems. `from_terminology`: the terminology decided the
+    span, and the confidence is a constant.
     """
 
     span: Span
@@ -78,3 +79,4 @@ class Entity:
     triggers: tuple[Trigger, ...]
     concept: Concept | None
     equivalents: tuple[Concept, ...] = ()
+    from_terminology: bool = False

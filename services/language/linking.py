@@ -43,10 +43,9 @@ class Linker:
     """Finds the concept of a surface form; immutable, safe to share between threads."""
 
     def __init__(self, folder: Path = _TERMINOLOGY) -> None:
-        diseases, drugs = _read_diseases(folder / "diseases.tsv"), _read_drugs(folder / "drugs.tsv")
         self._indices = {
-            EntityType.DISEASE: _Index(diseases, ["disease_modifier"]),
-            EntityType.CHEMICAL: _Index(drugs, ["dose_form", "salt"]),
+            EntityType.DISEASE: _Index(read_terms(EntityType.DISEASE, folder), ["disease_modifier"]),
+            EntityType.CHEMICAL: _Index(read_terms(EntityType.CHEMICAL, folder), ["dose_form", "salt"]),
         }
 
     def link(self, surface: str, entity_type: EntityType) -> Concept | None:
@@ -67,7 +66,7 @@ class _Index:
     """The terms of one entity type, found by their words."""
 
     def __init__(self, terms: Iterable[tuple[str, _Codes]], modifiers: Sequence[str]) -> None:
-        self._modifiers = [_term_words(kind).keys() for kind in modifiers]
+        self._modifiers = [term_words(kind).keys() for kind in modifiers]
         self._exact: dict[_Words, _Codes] = {}
         self._bags: dict[_Words, _Codes] = {}  # empty: two concepts differ only in word order, so neither
         self._shapes: dict[tuple[tuple[str, int], ...], list[_Words]] = {}
@@ -101,24 +100,31 @@ class _Index:
         return next(iter(found.values())) if len(found) == 1 else ()
 
 
+def read_terms(entity_type: EntityType, folder: Path = _TERMINOLOGY) -> Iterator[tuple[str, _Codes]]:
+    """Every term of a type as the terminology writes it, with its codes."""
+    if entity_type is EntityType.DISEASE:
+        return _read_diseases(folder / "diseases.tsv")
+    return _read_drugs(folder / "drugs.tsv")
+
+
 def normalize(term: str) -> tuple[str, ...]:
     """The words of a term: lower case, no accents, possessives or asides, American spelling, singular."""
     text = unicodedata.normalize("NFKD", term).encode("ascii", "ignore").decode("ascii").lower()
     text = _POSSESSIVE.sub(" ", _ASIDE.sub(" ", text))
-    for british, american in _term_words("british").items():
+    for british, american in term_words("british").items():
         text = text.replace(british, american)
     words: list[str] = []
     for found in _WORD.findall(text):
         word = _singular(found)
         if words and words[-1] in _COUNTED and word in _ROMAN:
             word = _ROMAN[word]
-        words.append(_term_words("spelled_out").get(word, word))
+        words.append(term_words("spelled_out").get(word, word))
     return tuple(words)
 
 
 def _singular(word: str) -> str:
-    if word in _term_words("plural"):
-        return _term_words("plural")[word]
+    if word in term_words("plural"):
+        return term_words("plural")[word]
     if word.endswith("ies") and len(word) > 5:
         return word[:-3] + "y"
     if word.endswith("s") and len(word) > 4 and not word.endswith(("ss", "us", "is")):
@@ -127,7 +133,7 @@ def _singular(word: str) -> str:
 
 
 def _bag(words: Sequence[str]) -> _Words:
-    return tuple(sorted({word for word in words if word not in _term_words("empty")}))
+    return tuple(sorted({word for word in words if word not in term_words("empty")}))
 
 
 def _shape(words: Sequence[str]) -> tuple[tuple[str, int], ...]:
@@ -159,8 +165,10 @@ def _is_slip(word: str, term: str) -> bool:
 
 
 @functools.cache
-def _term_words(kind: str) -> dict[str, str]:
-    """Word -> replacement (empty where the kind has none), from `terminology/term_words.tsv`."""
+def term_words(kind: str) -> dict[str, str]:
+    """Word -> replacement (empty where the kind has none), from `terminology/term_words.tsv`; a kind of
+    several words ("not_alone", "finding") holds them separated by blanks.
+    """
     words = {}
     for row in _rows(_TERMINOLOGY / "term_words.tsv", 3):
         if row[0] == kind:

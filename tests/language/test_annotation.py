@@ -12,6 +12,7 @@ from services.language.annotation import NoteAnnotator
 from services.language.entities import Assertion, Concept, EntityType
 from services.language.linking import Linker
 from services.language.models import CLINICAL_NER
+from services.language.recovery import CONFIDENCE, Terms
 from services.language.tokenization import VOCABULARY_SIZE
 
 ASTHMA = Concept("http://hl7.org/fhir/sid/icd-10-cm", "J45.909", "Unspecified asthma, uncomplicated")
@@ -27,7 +28,7 @@ class OneConcept:
 
 @pytest.fixture
 def annotator(inference, tokenizer):
-    return NoteAnnotator(inference, tokenizer, OneConcept())
+    return NoteAnnotator(inference, tokenizer, OneConcept(), Terms())
 
 
 async def test_a_note_of_two_sentences(annotator):
@@ -83,7 +84,7 @@ async def test_the_terminology_knows_the_shorthand_of_the_wards_better_than_abst
         return {"probabilities": probabilities}
 
     inference.functions["clinical_ner"] = chemicals
-    entities = await NoteAnnotator(inference, tokenizer, Linker()).annotate(
+    entities = await NoteAnnotator(inference, tokenizer, Linker(), Terms()).annotate(
         "PMH: HTN, asthma.\nOn PMH aspirin."
     )
     assert [(entity.text, entity.span.type) for entity in entities] == [
@@ -93,6 +94,18 @@ async def test_the_terminology_knows_the_shorthand_of_the_wards_better_than_abst
         ("aspirin", EntityType.CHEMICAL),
     ]
     assert entities[0].concept is not None
+
+
+async def test_a_term_that_the_tagger_missed_is_found_and_says_where_it_comes_from(annotator):
+    note = "No pneumonia.\n- Pneumothorax, e\u0301: night  sweats."
+    entities = await annotator.annotate(note)
+    assert [(e.text, e.assertion, e.from_terminology) for e in entities] == [
+        ("pneumonia", Assertion.ABSENT, False),
+        ("Pneumothorax", Assertion.PRESENT, True),
+        ("night  sweats", Assertion.PRESENT, True),
+    ]
+    assert [e.confidence for e in entities[1:]] == [CONFIDENCE] * 2
+    assert [note[e.span.start : e.span.end] for e in entities] == [e.text for e in entities]
 
 
 async def test_a_text_without_words_for_the_model_has_no_entities(annotator):

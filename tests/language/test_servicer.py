@@ -50,6 +50,16 @@ async def test_a_note_is_answered_with_entities_and_provenance(stub):
     assert answer.provenance.runtime.startswith("fake 1.0")
 
 
+async def test_what_the_terminology_found_is_noticed(stub):
+    answer = await stub.AnalyzeNote(pb.AnalyzeNoteRequest(note="No fever, no pneumothorax."))
+    assert [entity.text for entity in answer.entities] == ["fever", "pneumothorax"]
+    [notice] = answer.notices
+    assert notice.reason == "ENTITIES_FROM_TERMINOLOGY"
+    assert "index 1;" in notice.message
+    of_the_model = await stub.AnalyzeNote(pb.AnalyzeNoteRequest(note="No fever."))
+    assert list(of_the_model.notices) == []
+
+
 async def test_a_note_without_entities_is_answered(stub):
     answer = await stub.AnalyzeNote(pb.AnalyzeNoteRequest(note="Feels well."))
     assert list(answer.entities) == []

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from medmesh.common.v1.model_card_pb2 import Change, Dataset, Metric, ModelCard, TensorContract
 from services.language.models import CLINICAL_NER
+from services.language.recovery import CONFIDENCE
 from services.language.tokenization import PREPROCESSING_VERSION
 from training.clinical_ner.corpus import LABELS
 from training.model_card import INTENDED_USE
@@ -30,6 +31,8 @@ IDS = (
 LIMITATIONS = (
     "Learned from abstracts; no figure was measured on clinical notes. Expect more misses there.",
     "Shorthand, spelling errors and brand names that no abstract holds are missed more often.",
+    "What AnalyzeNote takes from its terminology is not the network's; only `*_with_terminology` counts it.",
+    f"The constant confidence of what the terminology decides, {CONFIDENCE}, is too high for abstracts.",
     "English only.",
     "Knows diseases (with signs and symptoms) and chemicals; not imaging findings, procedures or doses.",
     "Sees at most 126 tokens at a time.",
@@ -59,6 +62,18 @@ class Calibration:
             "sentences of the train file that were not trained on; there the entities' expected calibration "
             f"error went from {self.error_before:.3f} to {self.error_after:.3f}."
         )
+
+
+def renewed(card: ModelCard, metrics: Sequence[Metric]) -> ModelCard:
+    """The card of the same weights with `metrics` measured anew; a figure that is not among them stays."""
+    names = {metric.name for metric in metrics}
+    kept = [metric for metric in card.metrics if metric.name not in names]
+    result = ModelCard()
+    result.CopyFrom(card)
+    del result.metrics[:], result.limitations[:]
+    result.metrics.extend([*metrics, *kept])
+    result.limitations.extend(LIMITATIONS)
+    return result
 
 
 def model_card(

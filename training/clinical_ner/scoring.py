@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from services.language.consistency import decode_note
 from services.language.decoding import FloatArray, WordSpan, assemble, word_log_probabilities
+from services.language.recovery import Terms, recover
 from services.language.tokenization import Int64Array, windows, word_bounds
 from training.clinical_ner.corpus import LABELS, Pieces, Sentence
 
@@ -30,11 +31,14 @@ first.
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One predicted entity of one sentence: its type, its probability, and whether gold has exactly it."""
+    """One predicted entity of one sentence: its type, its probability, whether gold has exactly it, and
+    whether the terminology decided it.
+    """
 
     label: str
     probability: float
     right: bool
+    from_terminology: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +50,14 @@ class Outcome:
 
 
 def outcomes(
-    sentences: Sequence[Sentence], pieces: Pieces, predict: Predict, sentences_per_note: int
+    sentences: Sequence[Sentence],
+    pieces: Pieces,
+    predict: Predict,
+    sentences_per_note: int,
+    terms: Terms | None = None,
 ) -> list[Outcome]:
     """Read every `sentences_per_note` sentences as one note, exactly as the service does, and judge each
-    sentence.
+    sentence; without `terms` the tagger alone, without what the terminology adds.
     """
     starts = range(0, len(sentences), sentences_per_note)
     notes = [sentences[start : start + sentences_per_note] for start in starts]
@@ -62,7 +70,8 @@ def outcomes(
         probabilities = assemble(own, [next(rows) for _ in own], len(sequence.ids))
         words = [word for sentence in note for word in sentence.words]
         logs = word_log_probabilities(probabilities, word_bounds(sequence.words))
-        results += _judged(note, decode_note(logs, words, LABELS))
+        found = decode_note(logs, words, LABELS)
+        results += _judged(note, found if terms is None else recover(logs, words, found, terms))
     return results
 
 
@@ -77,7 +86,12 @@ def _judged(note: Sequence[Sentence], found: Sequence[WordSpan]) -> Iterator[Out
 def _judge(sentence: Sentence, found: Sequence[WordSpan], start: int) -> Outcome:
     gold = set(sentence.mentions)
     judged = tuple(
-        Judged(span.label, span.probability, (span.first - start, span.last - start, span.label) in gold)
+        Judged(
+            span.label,
+            span.probability,
+            (span.first - start, span.last - start, span.label) in gold,
+            span.from_terminology,
+        )
         for span in found
     )
     return Outcome(judged, {stem: sum(mention[2] == stem for mention in gold) for stem in STEMS})

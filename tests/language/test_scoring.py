@@ -1,0 +1,48 @@
+"""The scores of the tagger, alone and with the terminology, and the card that holds them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from medmesh.common.v1.model_card_pb2 import Metric, ModelCard
+from services.language.models import LABELS
+from services.language.recovery import Terms
+from training.clinical_ner import scoring
+from training.clinical_ner.card import LIMITATIONS, renewed
+from training.clinical_ner.corpus import Pieces, Sentence
+
+SENTENCES = [
+    Sentence(("No", "pneumothorax", "."), (0, 1, 0)),
+    Sentence(("Second", "pregnancy", "."), (0, 0, 0)),
+    Sentence(("Mild", "clubbing", "."), (1, 2, 0)),
+]
+
+
+def nothing(sequences):
+    """The tagger finds nothing, and is 95 % sure of it."""
+    row = np.full(len(LABELS), 0.05 / 4, dtype=np.float32)
+    row[0] = 0.95
+    return [np.tile(row, (len(ids) + 2, 1)) for ids in sequences]
+
+
+def test_the_terminology_counts_only_where_it_is_asked_for(tokenizer):
+    alone = scoring.outcomes(SENTENCES, Pieces(tokenizer), nothing, 9)
+    assert scoring.counts(alone).tolist() == [[0, 0, 1], [0, 0, 0], [0, 0, 1]]
+    served = scoring.outcomes(SENTENCES, Pieces(tokenizer), nothing, 9, Terms())
+    assert scoring.counts(served).tolist() == [[1, 1, 1], [0, 0, 0], [0, 1, 1]]
+    assert scoring.f1(scoring.counts(served)) == pytest.approx(0.5)
+    assert all(item.from_terminology for outcome in served for item in outcome.judged)
+
+
+def test_a_renewed_card_keeps_what_was_not_measured_again_and_the_weights():
+    old = ModelCard(
+        weights_sha256="ab" * 32,
+        metrics=[Metric(name="f1", value=0.5), Metric(name="f1_fp32", value=0.6)],
+        limitations=["old"],
+    )
+    new = renewed(old, [Metric(name="f1", value=0.7)])
+    assert [(metric.name, metric.value) for metric in new.metrics] == [("f1", 0.7), ("f1_fp32", 0.6)]
+    assert new.weights_sha256 == old.weights_sha256
+    assert list(new.limitations) == list(LIMITATIONS)
+    assert [metric.value for metric in old.metrics] == [0.5, 0.6]
