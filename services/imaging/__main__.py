@@ -9,7 +9,7 @@ import grpc
 from medmesh.imaging.v1 import imaging_pb2, imaging_pb2_grpc
 from services.chassis.server import Parts, Service, run
 from services.imaging.analysis import ImageAnalyzer, ModelFacts
-from services.imaging.decoding import DecodingLimits
+from services.imaging.images import DecodingLimits
 from services.imaging.models import SPECS
 from services.imaging.servicer import ImagingServicer
 from services.imaging.settings import ImagingSettings

@@ -17,9 +17,10 @@ import numpy.typing as npt
 
 from services.chassis.errors import InvalidInput, ModelFailed, ModelUnavailable, Reason
 from services.chassis.inference import Inference
-from services.imaging.decoding import FIELD, DecodedImage, DecodingLimits, decode_image
+from services.imaging.decoding import decode_image
 from services.imaging.gate import GATE_LABELS, GateVerdict, Kind, judge
 from services.imaging.heat_map import draw_overlay, heat_maps
+from services.imaging.images import FIELD, DecodedImage, DecodingLimits
 from services.imaging.models import (
     BODY_PART_NAMES,
     FINDINGS_MODELS,

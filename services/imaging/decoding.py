@@ -10,83 +10,23 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from dataclasses import dataclass
-from enum import StrEnum
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from services.chassis.errors import InvalidInput, Reason
+from services.imaging.dicom import decode_dicom
+from services.imaging.images import (
+    FIELD,
+    DecodedImage,
+    DecodingLimits,
+    FileFormat,
+    check_size,
+    malformed,
+    too_large,
+    unsupported,
+)
 from services.imaging.preprocessing import Grey, spread
-
-FIELD = "image"
-SMALLEST_SIDE_PX = 32
-"""Below this a medical image carries nothing to read."""
-
-
-class FileFormat(StrEnum):
-    """The file formats that are read."""
-
-    DICOM = "DICOM"
-    PNG = "PNG"
-    JPEG = "JPEG"
-
-
-@dataclass(frozen=True)
-class DecodingLimits:
-    """What one file may cost before it is decoded."""
-
-    max_file_bytes: int = 128 * 1024 * 1024
-    """Size of the file."""
-    max_pixels: int = 64_000_000
-    """Declared rows x columns."""
-    max_inflated_bytes: int = 256 * 1024 * 1024
-    """Size of a DICOM data set of the deflated transfer syntax once inflated; pydicom itself has no bound."""
-
-
-@dataclass(frozen=True)
-class DecodedImage:
-    """One image as it would be displayed, and what its file says of it."""
-
-    file_format: FileFormat
-    grey: Grey
-    """uint8 `[height, width]`: upright, brighter is denser (MONOCHROME1 is already turned round)."""
-    hounsfield: npt.NDArray[np.float32] | None = None
-    """float32 `[height, width]` in Hounsfield units; only for a CT that states its rescale."""
-    body_part: str = ""
-    """DICOM Body Part Examined (0018,0015), upper case; empty when the file does not say."""
-    modality: str = ""
-    """DICOM Modality (0008,0060), upper case; empty when the file does not say."""
-    photometric_interpretation: str = ""
-    """DICOM Photometric Interpretation (0028,0004); empty for other formats."""
-    colourfulness: float = 0.0
-    """Mean difference between the strongest and the weakest colour channel, 0..1; 0 for grey images."""
-
-
-def malformed(description: str) -> InvalidInput:
-    """The file is damaged."""
-    return InvalidInput(Reason.INPUT_MALFORMED, FIELD, description)
-
-
-def unsupported(description: str) -> InvalidInput:
-    """The file is sound but of a kind that is not read here."""
-    return InvalidInput(Reason.INPUT_UNSUPPORTED, FIELD, description)
-
-
-def too_large(description: str) -> InvalidInput:
-    """The file, or what it would unpack to, exceeds a limit."""
-    return InvalidInput(Reason.INPUT_TOO_LARGE, FIELD, description)
-
-
-def check_size(height: int, width: int, limits: DecodingLimits) -> None:
-    """Raises InvalidInput when the declared size is out of bounds."""
-    if height * width > limits.max_pixels:
-        raise too_large(f"declares more than {limits.max_pixels} pixels")
-    if min(height, width) < SMALLEST_SIDE_PX:
-        raise InvalidInput(
-            Reason.INPUT_OUT_OF_RANGE, FIELD, f"declares a side of less than {SMALLEST_SIDE_PX} pixels"
-        )
 
 
 def decode_image(data: bytes, limits: DecodingLimits | None = None) -> DecodedImage:
@@ -95,8 +35,6 @@ def decode_image(data: bytes, limits: DecodingLimits | None = None) -> DecodedIm
     Raises InvalidInput: INPUT_MISSING (empty), INPUT_TOO_LARGE, INPUT_UNSUPPORTED (no image, transfer
     syntax, frames, no pixel data), INPUT_MALFORMED (damaged), INPUT_OUT_OF_RANGE (a side below 32 pixels).
     """
-    from services.imaging.dicom import decode_dicom  # dicom builds on this module
-
     limits = limits or DecodingLimits()
     if not data:
         raise InvalidInput(Reason.INPUT_MISSING, FIELD, "is empty")

@@ -37,7 +37,7 @@ from pydicom.uid import (
 )
 
 from services.chassis.errors import InvalidInput
-from services.imaging.decoding import (
+from services.imaging.images import (
     DecodedImage,
     DecodingLimits,
     FileFormat,

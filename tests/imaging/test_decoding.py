@@ -5,7 +5,8 @@ import pytest
 from pydicom.uid import JPEGBaseline8Bit
 
 from services.chassis.errors import InvalidInput, Reason
-from services.imaging.decoding import DecodingLimits, FileFormat, decode_image
+from services.imaging.decoding import decode_image
+from services.imaging.images import DecodingLimits, FileFormat
 from tests.imaging import samples
 
 CHEST = samples.chest()
