@@ -67,8 +67,8 @@ requirements:  ## Pin requirements/*.in again, with hashes, into requirements/*.
 	  uv pip compile -q --generate-hashes --no-header --no-annotate --python-version 3.11 $$extra $$name.in -o $$name.new && \
 	  { echo "# Made by \`make requirements\` from $$name.in; not edited by hand."; cat $$name.new; } > $$name.txt && rm $$name.new || exit 1; done
 
-clean:  ## Remove build outputs, caches and run-time state
-	@rm -rf .medmesh .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist demo-output
+clean:  ## Remove build outputs, caches and logs; receipts and training runs stay
+	@rm -rf .medmesh/run .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist demo-output
 	@find . -path './.venv*' -prune -o \( -name __pycache__ -o -name '*.egg-info' \) -prune -exec rm -rf {} +
 
 distclean: clean  ## Remove the environments too

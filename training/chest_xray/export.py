@@ -1,6 +1,6 @@
 """Calibrates, exports and measures `chest_xray`, writes its card.
 
-`python -m training.chest_xray.export [--work DIR] [--precision fp32|int8]`
+`python -m training.chest_xray.export [--run DIR] [--precision fp32|int8]`
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from services.imaging.models import CHEST_XRAY
 from services.imaging.preprocessing import PREPROCESSING_VERSION
 from training.chest_xray.data import LABELS, load, split_calibration
 from training.chest_xray.evaluate import measure, scores
-from training.chest_xray.train import DEFAULT_WORK, SETTINGS, build_network
+from training.chest_xray.train import RUN, SETTINGS, build_network
 from training.figures import conformal_quantile
 from training.imaging.cards import KERMANY, findings_inputs, findings_outputs
 from training.imaging.figures import fit_temperature, show
@@ -37,11 +37,11 @@ SMALLEST_GAIN = 2.5
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--work", type=Path, default=DEFAULT_WORK, help="folder with weights.pt")
+    parser.add_argument("--run", type=Path, default=RUN, help="folder with weights.pt")
     parser.add_argument("--repository", type=Path, default=MODEL_REPOSITORY)
     parser.add_argument("--precision", choices=("auto", "fp32", "int8"), default="auto")
     arguments = parser.parse_args()
-    work: Path = arguments.work
+    work: Path = arguments.run
     side = CHEST_XRAY.side_px
 
     fitted, held = split_calibration(load("train"))

@@ -1,4 +1,4 @@
-"""Trains `chest_xray` from scratch: `python -m training.chest_xray.train [--work DIR]`."""
+"""Trains `chest_xray` from scratch: `python -m training.chest_xray.train [--run DIR]`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from training.imaging.network import ImageNetwork
 SIDE_PX = 224
 WIDTHS = (48, 96, 192, 384)
 SETTINGS = FitSettings(stages=(Stage(128, 14), Stage(160, 6), Stage(192, 12), Stage(224, 14)))
-DEFAULT_WORK = Path(__file__).resolve().parents[2] / "build" / "chest_xray"
+RUN = Path(__file__).resolve().parents[1] / "runs" / "chest_xray"
 
 
 def build_network() -> ImageNetwork:
@@ -35,7 +35,7 @@ def scores(logits: npt.NDArray[np.float64], labels: npt.NDArray[np.int64]) -> tu
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--work", type=Path, default=DEFAULT_WORK, help="folder of the checkpoints")
+    parser.add_argument("--run", type=Path, default=RUN, help="folder of the checkpoints")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     fitted, held = split_calibration(load("train"))
@@ -48,12 +48,12 @@ def main() -> None:
         FitSettings(stages=SETTINGS.stages, seed=arguments.seed),
         (fitted.images, fitted.labels),
         (held.images, held.labels),
-        arguments.work / "checkpoint.pt",
+        arguments.run / "checkpoint.pt",
         lambda logits: "auroc normal-pneumonia {:.4f} bacterial-viral {:.4f}".format(
             *scores(logits, held.labels)
         ),
     )
-    torch.save(network.state_dict(), arguments.work / "weights.pt")
+    torch.save(network.state_dict(), arguments.run / "weights.pt")
 
 
 if __name__ == "__main__":

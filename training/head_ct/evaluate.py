@@ -1,4 +1,4 @@
-"""The figures of `head_ct` from its cross-validation: `python -m training.head_ct.evaluate [--work DIR]`."""
+"""The figures of `head_ct` from its cross-validation: `python -m training.head_ct.evaluate [--run DIR]`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from scipy.special import softmax
 from medmesh.common.v1.model_card_pb2 import Metric
 from training.figures import calibration_error, conformal_quantile, metric
 from training.head_ct.data import load
-from training.head_ct.train import DEFAULT_WORK
+from training.head_ct.train import RUN
 from training.imaging.figures import Floats, Ints, auroc, fit_temperature, show
 
 COVERAGE = 0.9
@@ -82,8 +82,8 @@ def measure(logits: Floats, labels: Ints) -> list[Metric]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--work", type=Path, default=DEFAULT_WORK)
-    show(measure(read_logits(parser.parse_args().work), load().labels))
+    parser.add_argument("--run", type=Path, default=RUN)
+    show(measure(read_logits(parser.parse_args().run), load().labels))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Calibrates and exports `head_ct`, writes its card: `python -m training.head_ct.export [--work DIR]`."""
+"""Calibrates and exports `head_ct`, writes its card: `python -m training.head_ct.export [--run DIR]`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from services.imaging.models import HEAD_CT
 from services.imaging.preprocessing import PREPROCESSING_VERSION
 from training.head_ct.data import LABELS, load
 from training.head_ct.evaluate import COVERAGE, calibration, measure, read_logits
-from training.head_ct.train import DEFAULT_WORK, EPOCHS, build_network, fold_weights, folds_of
+from training.head_ct.train import EPOCHS, RUN, build_network, fold_weights, folds_of
 from training.imaging.cards import HEAD_CT_SET, KERMANY, findings_inputs, findings_outputs
 from training.imaging.figures import auroc, show
 from training.imaging.network import CalibratedNetwork, fold_averaging
@@ -52,13 +52,11 @@ def quantized_loss(work: Path, images: npt.NDArray[np.uint8], labels: npt.NDArra
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--work", type=Path, default=DEFAULT_WORK, help="folder with weights.pt and the folds"
-    )
+    parser.add_argument("--run", type=Path, default=RUN, help="folder with weights.pt and the folds")
     parser.add_argument("--repository", type=Path, default=MODEL_REPOSITORY)
     parser.add_argument("--precision", choices=("auto", "fp32", "int8"), default="auto")
     arguments = parser.parse_args()
-    work: Path = arguments.work
+    work: Path = arguments.run
     side = HEAD_CT.side_px
     slices = load()
     images = slices.inputs()

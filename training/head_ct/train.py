@@ -1,4 +1,4 @@
-"""Cross-validates and trains `head_ct`: `python -m training.head_ct.train [--work DIR] [--chest WEIGHTS]`.
+"""Cross-validates and trains `head_ct`: `python -m training.head_ct.train [--run DIR] [--chest WEIGHTS]`.
 
 With 149 slices there is no test set to spare: the figures come from repeated stratified cross-validation, in
 which every
@@ -41,7 +41,7 @@ AUGMENTATION = AugmentationRange(
     noise_deviation=8,
     erase_probability=0.2,
 )
-DEFAULT_WORK = Path(__file__).resolve().parents[2] / "build" / "head_ct"
+RUN = Path(__file__).resolve().parents[1] / "runs" / "head_ct"
 
 
 def build_network() -> ImageNetwork:
@@ -138,19 +138,17 @@ def cross_validate(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--work", type=Path, default=DEFAULT_WORK)
-    parser.add_argument(
-        "--chest", type=Path, default=chest.DEFAULT_WORK / "weights.pt", help="weights to start from"
-    )
+    parser.add_argument("--run", type=Path, default=RUN)
+    parser.add_argument("--chest", type=Path, default=chest.RUN / "weights.pt", help="weights to start from")
     parser.add_argument("--repeats", type=int, default=2)
     arguments = parser.parse_args()
-    arguments.work.mkdir(parents=True, exist_ok=True)
+    arguments.run.mkdir(parents=True, exist_ok=True)
     slices = load()
     images = slices.inputs()
-    cross_validate(images, slices.labels, arguments.chest, arguments.repeats, arguments.work)
+    cross_validate(images, slices.labels, arguments.chest, arguments.repeats, arguments.run)
     torch.manual_seed(0)
     network = fit_slices(transferred(arguments.chest), images, slices.labels, seed=0)
-    torch.save(network.state_dict(), arguments.work / "weights.pt")
+    torch.save(network.state_dict(), arguments.run / "weights.pt")
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from medmesh.common.v1.model_card_pb2 import Metric
 from services.recommendation.series import tensors
 from training.figures import calibration_error, conformal_quantile, metric
 from training.icu_outcome.dataset import IcuData, load
-from training.icu_outcome.train import WORK, Recipe, folds, load_networks, predict
+from training.icu_outcome.train import RUN, Recipe, folds, load_networks, predict
 
 COVERAGE = 0.9
 
@@ -182,13 +182,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "--work", type=Path, default=WORK, help="folder of checkpoints (default: %(default)s)"
-    )
+    parser.add_argument("--run", type=Path, default=RUN, help="folder of checkpoints (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=Recipe.seed)
     arguments = parser.parse_args()
-    data = load(cache=arguments.work / "hourly.npz")
-    for entry in measure(data, held_out(data, arguments.work, arguments.seed)):
+    data = load(cache=arguments.run / "hourly.npz")
+    for entry in measure(data, held_out(data, arguments.run, arguments.seed)):
         interval = f"[{entry.ci_low:.3f}, {entry.ci_high:.3f}]"
         print(f"{entry.name:28} {entry.subgroup:12} {entry.value:.4f} {interval} n={entry.case_count}")
 

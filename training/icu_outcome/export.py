@@ -17,7 +17,7 @@ from services.recommendation.series import HOUR_COUNT, PREPROCESSING_VERSION, ST
 from training.icu_outcome.dataset import IcuData, load
 from training.icu_outcome.evaluate import COVERAGE, Calibration, calibrate, held_out, measure
 from training.icu_outcome.network import IcuNetwork
-from training.icu_outcome.train import FOLD_COUNT, INPUTS, MEMBER_COUNT, WORK, Recipe, load_networks
+from training.icu_outcome.train import FOLD_COUNT, INPUTS, MEMBER_COUNT, RUN, Recipe, load_networks
 from training.model_card import INTENDED_USE, MODEL_REPOSITORY, write_card
 
 NAME = "icu_outcome"
@@ -151,16 +151,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "--work", type=Path, default=WORK, help="folder of checkpoints (default: %(default)s)"
-    )
+    parser.add_argument("--run", type=Path, default=RUN, help="folder of checkpoints (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=Recipe.seed)
     arguments = parser.parse_args()
-    data = load(cache=arguments.work / "hourly.npz")
-    out = held_out(data, arguments.work, arguments.seed)
+    data = load(cache=arguments.run / "hourly.npz")
+    out = held_out(data, arguments.run, arguments.seed)
     calibration = calibrate(out.logits, data.died)
     export(
-        Served([network for group in load_networks(arguments.work) for network in group], calibration).eval(),
+        Served([network for group in load_networks(arguments.run) for network in group], calibration).eval(),
         data,
         MODEL_REPOSITORY / NAME / "1" / "model.onnx",
     )

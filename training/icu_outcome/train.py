@@ -23,7 +23,7 @@ from services.recommendation.series import HOUR_COUNT, VARIABLES, tensors
 from training.icu_outcome.dataset import IcuData, load
 from training.icu_outcome.network import IcuNetwork
 
-WORK = Path(__file__).resolve().parents[2] / ".medmesh" / "training" / "icu_outcome"
+RUN = Path(__file__).resolve().parents[1] / "runs" / "icu_outcome"
 FOLD_COUNT = 5
 MEMBER_COUNT = 3
 """Networks in a group: they differ in their start and in the tenth that stops their training."""
@@ -156,19 +156,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "--work", type=Path, default=WORK, help="folder of checkpoints (default: %(default)s)"
-    )
+    parser.add_argument("--run", type=Path, default=RUN, help="folder of checkpoints (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=Recipe.seed)
     parser.add_argument("--epochs", type=int, default=Recipe.epoch_count)
     arguments = parser.parse_args()
-    arguments.work.mkdir(parents=True, exist_ok=True)
-    data = load(cache=arguments.work / "hourly.npz")
+    arguments.run.mkdir(parents=True, exist_ok=True)
+    data = load(cache=arguments.run / "hourly.npz")
     for fold, (rows, _) in enumerate(folds(data, arguments.seed)):
         for member in range(MEMBER_COUNT):
             recipe = Recipe(seed=arguments.seed * MEMBER_COUNT + member, epoch_count=arguments.epochs)
             title = f"fold {fold + 1}/{FOLD_COUNT} network {member + 1}/{MEMBER_COUNT}"
-            train_network(data, rows, checkpoint_path(arguments.work, fold, member), recipe, title)
+            train_network(data, rows, checkpoint_path(arguments.run, fold, member), recipe, title)
 
 
 if __name__ == "__main__":

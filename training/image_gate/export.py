@@ -1,4 +1,4 @@
-"""Exports and measures `image_gate`, writes its card: `python -m training.image_gate.export [--work DIR]`."""
+"""Exports and measures `image_gate`, writes its card: `python -m training.image_gate.export [--run DIR]`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from services.imaging.preprocessing import PREPROCESSING_VERSION, stretch_to_squ
 from training.image_gate.data import CHEST, medical_greys
 from training.image_gate.evaluate import measure
 from training.image_gate.foreign import measuring_kinds, training_kinds
-from training.image_gate.train import DEFAULT_WORK, build_network
+from training.image_gate.train import RUN, build_network
 from training.imaging.cards import HEAD_CT_SET, KERMANY
 from training.imaging.figures import show
 from training.imaging.network import ImageNetwork
@@ -42,13 +42,13 @@ class Gate(nn.Module):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--work", type=Path, default=DEFAULT_WORK, help="folder with weights.pt")
+    parser.add_argument("--run", type=Path, default=RUN, help="folder with weights.pt")
     parser.add_argument("--repository", type=Path, default=MODEL_REPOSITORY)
     arguments = parser.parse_args()
     network = build_network()
-    network.load_state_dict(torch.load(arguments.work / "weights.pt", weights_only=True))
+    network.load_state_dict(torch.load(arguments.run / "weights.pt", weights_only=True))
     gate = Gate(network).eval()
-    file = arguments.work / "fp32.onnx"
+    file = arguments.run / "fp32.onnx"
     export_fp32(gate, ("probabilities",), GATE_SIDE_PX, file)
     model = session(file)
 

@@ -1,4 +1,4 @@
-"""Trains `image_gate`: `python -m training.image_gate.train [--work DIR]`; a few minutes on one core."""
+"""Trains `image_gate`: `python -m training.image_gate.train [--run DIR]`; a few minutes on one core."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ WIDTHS = (16, 32, 64, 128)
 EPOCHS = 8
 BATCH = 64
 LEARNING_RATE = 2e-3
-DEFAULT_WORK = Path(__file__).resolve().parents[2] / "build" / "image_gate"
+RUN = Path(__file__).resolve().parents[1] / "runs" / "image_gate"
 AUGMENTATION = AugmentationRange(
     rotation_deg=10, scale=0.1, shift=0.05, contrast=0.3, gamma=0.3, erase_probability=0.2
 )
@@ -97,15 +97,15 @@ def fit_gate(examples: Examples, checkpoint: Path, seed: int) -> ImageNetwork:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--work", type=Path, default=DEFAULT_WORK, help="folder of the checkpoints")
+    parser.add_argument("--run", type=Path, default=RUN, help="folder of the checkpoints")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    arguments.work.mkdir(parents=True, exist_ok=True)
+    arguments.run.mkdir(parents=True, exist_ok=True)
     chest, _, head, _ = medical_greys()
     examples = training_examples(chest, head, arguments.seed)
     print(f"{len(examples.images)} examples")
-    network = fit_gate(examples, arguments.work / "checkpoint.pt", arguments.seed)
-    torch.save(network.state_dict(), arguments.work / "weights.pt")
+    network = fit_gate(examples, arguments.run / "checkpoint.pt", arguments.seed)
+    torch.save(network.state_dict(), arguments.run / "weights.pt")
 
 
 if __name__ == "__main__":
