@@ -113,7 +113,7 @@ class ImageReliability:
 
 @dataclass(frozen=True)
 class StatementReliability:
-    """What a statement of the note or the record is worth, and how often it is right."""
+    """What a statement of the note is worth, and how often it is right."""
 
     rate_if_ill: float
     """How often it is made of patients who have the condition."""
@@ -121,6 +121,15 @@ class StatementReliability:
     """How often it is made of patients who have not."""
     precision: float
     """How often it is what it seems: the reliability."""
+    source: str
+
+
+@dataclass(frozen=True)
+class RecordReliability:
+    """How far the record is trusted."""
+
+    precision: float
+    """Share of recorded diagnoses that are right: the reliability, and where the record takes a prior."""
     source: str
 
 
@@ -132,7 +141,7 @@ class Catalogue:
         conditions: Iterable[Condition],
         images: Mapping[str, ImageReliability],
         note: Mapping[str, StatementReliability],
-        record: StatementReliability,
+        record: RecordReliability,
         sha256: str = "",
     ) -> None:
         self.conditions: Mapping[str, Condition] = {condition.key: condition for condition in conditions}
@@ -210,7 +219,7 @@ def load(repository: Path, folder: Path = FOLDER) -> Catalogue:
         conditions=conditions,
         images={name: _image_reliability(entry, auroc[name]) for name, entry in trusted["image"].items()},
         note={name: _note_reliability(entry) for name, entry in trusted["note"].items()},
-        record=StatementReliability(**trusted["record"]["active"]),
+        record=RecordReliability(**trusted["record"]["active"]),
         sha256=hashlib.sha256(b"\0".join((catalogue, reliability, measured))).hexdigest(),
     )
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from services.orchestrator.catalogue import Catalogue, Code, Condition, ImageLabels, StatementReliability
-from services.orchestrator.fusion import Evidence, Modality, Reach, about_the_whole
+from services.orchestrator.fusion import Evidence, Modality, Reach, about_the_whole, log_odds
 
 CONFIDENT_PROBABILITY = 0.8
 """From here on an image's finding is passed on to the treatments as a condition of the patient."""
@@ -128,7 +128,12 @@ def reach(condition: Condition, modality: Modality, catalogue: Catalogue) -> Rea
             against=max((-trust * low for trust, (low, _) in bounds), default=0.0),
         )
     if modality is Modality.RECORD:
-        return Reach(favour=catalogue.record.precision * _log_ratio(catalogue.record), against=0.0)
+        ratios = [_recorded_ratio(condition, catalogue)]
+        for kind in catalogue.conditions.values():
+            if condition in catalogue.broader(kind):
+                ratio = _recorded_ratio(kind, catalogue)
+                ratios.append(about_the_whole(ratio, kind.prior / condition.prior))
+        return Reach(favour=catalogue.record.precision * math.log(max(ratios)), against=0.0)
     present, absent = catalogue.note[Assertion.PRESENT.value], catalogue.note[Assertion.ABSENT.value]
     return Reach(
         favour=present.precision * _log_ratio(present), against=-absent.precision * _log_ratio(absent)
@@ -202,8 +207,9 @@ def _of_mention(mention: Mention, catalogue: Catalogue) -> Iterable[Item]:
             continue
         text = f"note: {condition.naming.display} {mention.assertion.value}"
         trust = mention.confidence * statement.precision
-        for bearing, ratio, direct in _spread(condition, statement, catalogue):
-            evidence = Evidence(Modality.NOTE, text, ratio, trust)
+        ratio = statement.rate_if_ill / statement.rate_if_well
+        for bearing, log_ratio, direct in _spread(condition, ratio, catalogue):
+            evidence = Evidence(Modality.NOTE, text, log_ratio, trust)
             yield Item(bearing.key, evidence, direct=direct, assertion=mention.assertion)
 
 
@@ -223,23 +229,28 @@ def _of_symptom(mention: Mention, catalogue: Catalogue) -> Iterable[Item]:
 def _of_record(recorded: RecordedCondition, catalogue: Catalogue) -> Iterable[Item]:
     for condition in catalogue.named(recorded.codes, recorded.display):
         text = f"record: {condition.naming.display} active"
-        for bearing, ratio, direct in _spread(condition, catalogue.record, catalogue):
-            yield Item(
-                bearing.key, Evidence(Modality.RECORD, text, ratio, catalogue.record.precision), direct=direct
-            )
+        for bearing, log_ratio, direct in _spread(
+            condition, _recorded_ratio(condition, catalogue), catalogue
+        ):
+            evidence = Evidence(Modality.RECORD, text, log_ratio, catalogue.record.precision)
+            yield Item(bearing.key, evidence, direct=direct)
+
+
+def _recorded_ratio(condition: Condition, catalogue: Catalogue) -> float:
+    """Likelihood ratio that takes the condition's prior to the share of recorded diagnoses that are right."""
+    return math.exp(log_odds(catalogue.record.precision) - log_odds(condition.prior))
 
 
 def _spread(
-    condition: Condition, statement: StatementReliability, catalogue: Catalogue
+    condition: Condition, ratio: float, catalogue: Catalogue
 ) -> Iterable[tuple[Condition, float, bool]]:
     """What a statement bears on: condition, log likelihood ratio, whether it is the stated one.
 
     It bears on the whole as far as the kind makes up the whole. About the whole, it says nothing of the kind.
     """
-    yield condition, _log_ratio(statement), True
+    yield condition, math.log(ratio), True
     for whole in catalogue.broader(condition):
-        ratio = about_the_whole(statement.rate_if_ill, statement.rate_if_well, condition.prior / whole.prior)
-        yield whole, math.log(ratio), False
+        yield whole, math.log(about_the_whole(ratio, condition.prior / whole.prior)), False
 
 
 def _among(condition: Condition, labels: ImageLabels, catalogue: Catalogue) -> frozenset[str]:

@@ -136,12 +136,13 @@ def within(whole: Fused, kind: Fused) -> Fused:
     )
 
 
-def about_the_whole(if_ill: float, if_well: float, share: float) -> float:
+def about_the_whole(ratio: float, share: float) -> float:
     """Likelihood ratio on the whole of a statement about a kind of it, which has this share of the whole.
 
-    It is made with probability `if_ill` of patients who have the kind, else with `if_well`.
+    `ratio` is the statement's likelihood ratio on the kind: of patients who have the whole but not the kind
+    it is made as often as of those who have neither.
     """
-    return (share * if_ill + (1 - share) * if_well) / if_well
+    return share * ratio + (1 - share)
 
 
 def log_odds(probability: float) -> float:

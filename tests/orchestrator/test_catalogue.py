@@ -124,7 +124,9 @@ def test_reliabilities_lie_between_guessing_and_certainty():
         assert sum(image.share.values()) == pytest.approx(1, abs=0.002)
         assert set(image.share) == set(image.held_out_count)
         assert all(0.5 <= value <= 1 for value in image.auroc.values())
-    for statement in [*CATALOGUE.note.values(), CATALOGUE.record]:
+    assert 0.5 <= CATALOGUE.record.precision < 1
+    assert CATALOGUE.record.source
+    for statement in CATALOGUE.note.values():
         assert 0 < statement.rate_if_ill < 1
         assert 0 < statement.rate_if_well < 1
         assert 0.5 <= statement.precision <= 1

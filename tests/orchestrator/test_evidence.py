@@ -121,6 +121,12 @@ def test_a_statement_about_a_kind_bears_on_the_whole_and_not_the_other_way_round
     assert set(items(says(PNEUMONIA))) == {("pneumonia", Modality.NOTE)}
 
 
+@pytest.mark.parametrize("key", ["asthma", "pneumonia", "epilepsy"])
+def test_a_record_takes_common_and_rare_conditions_to_about_the_share_that_is_right(key):
+    condition = CATALOGUE.conditions[key]
+    assert 0.75 < probabilities(has(condition.code))[key] < CATALOGUE.record.precision
+
+
 def test_only_active_conditions_of_the_record_count():
     assert items(has(ASTHMA))[("asthma", Modality.RECORD)].weight > 0
     assert items(has(ASTHMA, active=False)) == {}

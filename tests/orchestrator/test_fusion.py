@@ -154,7 +154,7 @@ def test_what_a_statement_about_a_kind_says_of_the_whole_is_bayes_theorem():
     """Counted out: of 20 patients with the whole, 5 have the kind; 80 have neither."""
     ill, well = 0.7, 0.01
     said_of_the_whole = (5 * ill + 15 * well) / 20
-    assert about_the_whole(ill, well, 5 / 20) == pytest.approx(said_of_the_whole / well)
+    assert about_the_whole(ill / well, 5 / 20) == pytest.approx(said_of_the_whole / well)
 
 
 @given(PRIORS)
