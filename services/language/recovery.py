@@ -11,6 +11,7 @@ never on devel.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -57,11 +58,16 @@ class Terms:
             self._types.setdefault(normalize(finding), EntityType.DISEASE)
         for words in plain:
             self._shorthand.pop(words, None)
+        self._modifiers = {normalize(words) for words in term_words("disease_modifier")}
         self._beginnings = {words[:1] for words in self._types}
 
     def begins(self, word: str) -> bool:
         """Whether a term can begin with the word; much cheaper than to look for one."""
         return word[0].isalnum() and normalize(word)[:1] in self._beginnings
+
+    def is_modifier(self, word: str) -> bool:
+        """Whether the word only says where, when or how severe a disease is."""
+        return normalize(word) in self._modifiers
 
     def find(self, surface: str) -> tuple[EntityType, float] | None:
         """The type of the one term that `surface` is and the support it needs, or None.
@@ -106,7 +112,18 @@ def recover(
         if span is not None:
             result.append(span)
         at = span.last if span is not None else at + 1
-    return result
+    return _joined_modifiers(result, words, terms)
+
+
+def _joined_modifiers(spans: Sequence[WordSpan], words: Sequence[str], terms: Terms) -> list[WordSpan]:
+    """Entities that are modifiers alone ("right") belong to the entity right behind them, or are none."""
+    result: list[WordSpan] = []
+    for span in reversed(spans):
+        if not all(terms.is_modifier(word) for word in words[span.first : span.last]):
+            result.append(span)
+        elif result and (result[-1].first, result[-1].label) == (span.last, span.label):
+            result[-1] = replace(result[-1], first=span.first)
+    return result[::-1]
 
 
 def _longest(

@@ -135,3 +135,27 @@ def test_no_drug_is_found_as_a_disease():
     for term, _ in read_terms(CHEMICAL):
         found = TERMS.find(term)
         assert found is None or found[0] is CHEMICAL, term
+
+
+@pytest.mark.parametrize(
+    ("spans", "expected"),
+    [
+        ([(0, 1), (1, 4)], ["right lower lobe pneumonia"]),
+        ([(0, 2), (2, 4)], ["right lower lobe pneumonia"]),
+        ([(0, 1), (3, 4)], ["pneumonia"]),
+        ([(0, 1)], []),
+        ([(3, 4)], ["pneumonia"]),
+    ],
+)
+def test_a_side_alone_is_no_disease_but_belongs_to_the_one_behind_it(spans, expected):
+    words = ["right", "lower", "lobe", "pneumonia"]
+    found = recover(
+        logs(words, np.full(4, 0.001)), words, [WordSpan(*span, "Disease", 0.9) for span in spans], TERMS
+    )
+    assert [" ".join(words[span.first : span.last]) for span in found] == expected
+
+
+def test_a_modifier_does_not_join_an_entity_of_another_type():
+    words = ["acute", "aspirin"]
+    spans = [WordSpan(0, 1, "Disease", 0.9), WordSpan(1, 2, "Chemical", 0.9)]
+    assert recover(logs(words, np.full(2, 0.001)), words, spans, TERMS) == spans[1:]
