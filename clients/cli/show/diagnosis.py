@@ -77,9 +77,8 @@ def assessments(answer: pb.Diagnosis) -> Iterator[RenderableType]:
         yield from _assessment(one)
     further = len(answer.assessments) - MAX_ASSESSMENTS
     if further > 0:
-        yield Text(
-            f"  {further} less probable conditions are left out here; --json has them all.", style="dim"
-        )
+        left_out = "condition is" if further == 1 else "conditions are"
+        yield Text(f"  {further} less probable {left_out} left out here; --json has all.", style="dim")
     for disagreement in answer.disagreements:
         yield Padding(
             Text.assemble(
