@@ -22,6 +22,10 @@ _RETRY_PAUSE_S = 0.1
 _BREAKER_FAILURES = 5
 _BREAKER_OPEN_S = 5.0
 _HEALTH_TIMEOUT_S = 2.0
+_CONNECT_TIMEOUT_S = 2.0
+"""A host that is gone, or a name that resolves no more, would otherwise keep a call for ten seconds and
+more.
+"""
 
 
 class Breaker:
@@ -114,7 +118,12 @@ class Upstream:
             )
         try:
             with telemetry.span(f"call {self.name}", upstream=self.name):
+                await self._connected(min(left_s, _CONNECT_TIMEOUT_S))
+                left_s = max(deadline - time.monotonic(), 0.0)
                 answer = await method(message, timeout=left_s, metadata=self._metadata())
+        except UpstreamUnavailable:
+            self.breaker.record(alive=False)
+            raise
         except grpc.aio.AioRpcError as error:
             typed: MedmeshError = status.from_rpc_error(error, self.name)
             self.breaker.record(alive=not isinstance(typed, UpstreamUnavailable))
@@ -125,6 +134,21 @@ class Upstream:
         self.breaker.record(alive=True)
         self._retry_tokens = min(self._retry_tokens + 1, _RETRY_TOKENS)
         return answer
+
+    async def _connected(self, timeout_s: float) -> None:
+        """Waits while the channel connects. A channel that has failed is left to the call, which then fails
+        at once.
+        """
+        try:
+            async with asyncio.timeout(timeout_s):
+                state = self.channel.get_state(try_to_connect=True)
+                while state in {grpc.ChannelConnectivity.IDLE, grpc.ChannelConnectivity.CONNECTING}:
+                    await self.channel.wait_for_state_change(state)
+                    state = self.channel.get_state(try_to_connect=True)
+        except TimeoutError as error:
+            raise UpstreamUnavailable(
+                f"{self.name}: no connection within {timeout_s:.1f} s", metadata={"upstream": self.name}
+            ) from error
 
     def _may_retry(self) -> bool:
         """Takes a retry out of the budget, one for ten answers: retries must not double an outage's load."""

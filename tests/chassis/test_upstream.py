@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 
 import grpc
@@ -208,3 +209,14 @@ class Counting:
     def __call__(self, *args, **kwargs):
         self.count += 1
         return self._method(*args, **kwargs)
+
+
+async def test_a_host_that_takes_the_connection_and_says_nothing_does_not_hold_the_call(monkeypatch):
+    monkeypatch.setattr("services.chassis.upstream._CONNECT_TIMEOUT_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        async with Upstream("silent", address, ServiceSettings()) as upstream:
+            started = time.monotonic()
+            with pytest.raises(UpstreamUnavailable, match="no connection within"):
+                await upstream.call(unary(upstream), Text(note="x"), timeout_s=60)
+            assert time.monotonic() - started < 30  # half of the deadline is still there for the others
