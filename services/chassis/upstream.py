@@ -28,6 +28,10 @@ more.
 """
 
 
+class _NotConnected(UpstreamUnavailable):
+    """No connection in time: another try would wait as long again."""
+
+
 class Breaker:
     """Refuses calls for a while after several failures in a row; then lets one through to try."""
 
@@ -83,13 +87,15 @@ class Upstream:
 
         The time is the smaller of `timeout_s` and what is left of the current request; the request id, the
         trace and this service's token travel along. A `safe` call (one that changes nothing, as all of the
-        mesh) is repeated once when the upstream did not answer, while the retry budget lasts. Raises the
-        upstream's own typed error, or UpstreamUnavailable, DeadlineExceeded, Overloaded.
+        mesh) is repeated once when the upstream was reached and did not answer, while the retry budget lasts.
+        Raises the upstream's own typed error, or UpstreamUnavailable, DeadlineExceeded, Overloaded.
         """
         left_s = requests.remaining_s(timeout_s)
         deadline = time.monotonic() + (self._settings.default_deadline_s if left_s is None else left_s)
         try:
             return await self._attempt(method, message, deadline)
+        except _NotConnected:
+            raise
         except UpstreamUnavailable:
             pause_s = random.uniform(0.0, _RETRY_PAUSE_S)  # noqa: S311 - spreads retries, guards nothing
             if not safe or time.monotonic() + pause_s >= deadline or not self._may_retry():
@@ -146,7 +152,7 @@ class Upstream:
                     await self.channel.wait_for_state_change(state)
                     state = self.channel.get_state(try_to_connect=True)
         except TimeoutError as error:
-            raise UpstreamUnavailable(
+            raise _NotConnected(
                 f"{self.name}: no connection within {timeout_s:.1f} s", metadata={"upstream": self.name}
             ) from error
 
