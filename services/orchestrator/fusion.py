@@ -161,8 +161,10 @@ def _bounded(odds: float) -> float:
     return min(max(probability_of(odds), 1 - SUREST), SUREST)
 
 
-def _rank(item: Evidence) -> tuple[float, float, str]:
-    return abs(item.weight), abs(item.log_likelihood_ratio), item.description
+def _rank(item: Evidence) -> tuple[float, float, float, float, str]:
+    # Everything that tells two pieces apart, so that the order in which they came never decides.
+    ratio = item.log_likelihood_ratio
+    return abs(item.weight), abs(ratio), ratio, item.reliability, item.description
 
 
 def _headroom(counted: Iterable[Evidence], missing: Mapping[Modality, Reach]) -> tuple[float, float]:

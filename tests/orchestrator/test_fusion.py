@@ -7,7 +7,7 @@ import math
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from services.orchestrator.fusion import (
@@ -39,7 +39,12 @@ def negated(item: Evidence) -> Evidence:
     return dataclasses.replace(item, log_likelihood_ratio=-item.log_likelihood_ratio)
 
 
+NOTHING = Evidence(Modality.IMAGE, "", 0.0, 0.0)
+
+
 @given(PRIORS, SETS, st.randoms())
+@example(0.5, [NOTHING, dataclasses.replace(NOTHING, reliability=1.0)], random.Random(1))
+@example(0.5, [dataclasses.replace(NOTHING, log_likelihood_ratio=r) for r in (1.0, -1.0)], random.Random(1))
 def test_the_order_of_the_evidence_does_not_matter(prior, evidence, shuffler: random.Random):
     shuffled = list(evidence)
     shuffler.shuffle(shuffled)
