@@ -164,8 +164,7 @@ class Mesh:
 
     def _start(self, say: Callable[[str], object]) -> None:
         settings = self._settings
-        claimed = ports.claim(_HOST, settings.ports, "MEDMESH_{}_PORT")
-        self.addresses = {name: f"{_HOST}:{port}" for name, port in claimed.items()}
+        ports.claim(_HOST, settings.ports, "MEDMESH_{}_PORT")  # a taken one is told before anything starts
         settings.run_folder.mkdir(parents=True, exist_ok=True)
         if settings.triton_url:
             self.addresses["triton"] = settings.triton_url
@@ -173,6 +172,8 @@ class Mesh:
         else:
             self._triton = EmbeddedTriton.start(settings.triton, say)
             self.addresses["triton"] = self._triton.grpc_address
+        claimed = ports.claim(_HOST, settings.ports, "MEDMESH_{}_PORT")
+        self.addresses |= {name: f"{_HOST}:{port}" for name, port in claimed.items()}
         # The orchestrator looks at its upstreams when it starts and then only every few seconds.
         for wave in (SERVICES[:-1], SERVICES[-1:]):
             for name in wave:
