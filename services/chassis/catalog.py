@@ -127,18 +127,14 @@ class CatalogServicer(catalog_pb2_grpc.ModelCatalogServiceServicer):
         self._catalog = catalog
         self._inference = inference
 
-    async def ListModels(  # noqa: N802 - the name is the proto's
-        self,
-        request: catalog_pb2.ListModelsRequest,  # noqa: ARG002 - it has no fields
-        context: Any,  # noqa: ARG002 - the signature is gRPC's
+    async def ListModels(
+        self, request: catalog_pb2.ListModelsRequest, context: Any
     ) -> catalog_pb2.ListModelsResponse:
         summaries = [await self._summary(model) for model in self._catalog.models()]
         return catalog_pb2.ListModelsResponse(models=summaries)
 
-    async def GetModelCard(  # noqa: N802 - the name is the proto's
-        self,
-        request: catalog_pb2.GetModelCardRequest,
-        context: Any,  # noqa: ARG002 - the signature is gRPC's
+    async def GetModelCard(
+        self, request: catalog_pb2.GetModelCardRequest, context: Any
     ) -> catalog_pb2.GetModelCardResponse:
         return catalog_pb2.GetModelCardResponse(card=self._catalog.card(request.name))
 

@@ -106,7 +106,7 @@ class HealthServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # g
     def __init__(self, health: Health) -> None:
         self._health = health
 
-    async def Check(  # noqa: N802 - the name is the proto's
+    async def Check(
         self, request: health_pb2.HealthCheckRequest, context: Any
     ) -> health_pb2.HealthCheckResponse:
         state = self._health.state(request.service)
@@ -114,10 +114,8 @@ class HealthServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # g
             await context.abort(grpc.StatusCode.NOT_FOUND, "no such service")
         return health_pb2.HealthCheckResponse(status=state)
 
-    async def Watch(  # noqa: N802 - the name is the proto's
-        self,
-        request: health_pb2.HealthCheckRequest,
-        context: Any,  # noqa: ARG002 - the signature is gRPC's
+    async def Watch(
+        self, request: health_pb2.HealthCheckRequest, context: Any
     ) -> AsyncIterator[health_pb2.HealthCheckResponse]:
         async for state in self._health.watch(request.service):
             yield health_pb2.HealthCheckResponse(status=state)

@@ -31,19 +31,13 @@ class ImagingServicer(imaging_pb2_grpc.ImagingServiceServicer):
         self._max_image_bytes = max_image_bytes
         self._max_streamed_bytes = max_streamed_bytes
 
-    async def AnalyzeImage(  # noqa: N802 - proto
-        self,
-        request: pb.AnalyzeImageRequest,
-        context: Any,  # noqa: ARG002 - gRPC
-    ) -> pb.AnalyzeImageResponse:
+    async def AnalyzeImage(self, request: pb.AnalyzeImageRequest, context: Any) -> pb.AnalyzeImageResponse:
         options = options_from(request.options)
         _bound(len(request.image), self._max_image_bytes)
         return pb.AnalyzeImageResponse(analysis=await self._analyze(request.image, options))
 
-    async def AnalyzeImageStream(  # noqa: N802 - proto
-        self,
-        request_iterator: AsyncIterator[pb.AnalyzeImageStreamRequest],
-        context: Any,  # noqa: ARG002 - gRPC
+    async def AnalyzeImageStream(
+        self, request_iterator: AsyncIterator[pb.AnalyzeImageStreamRequest], context: Any
     ) -> pb.AnalyzeImageStreamResponse:
         options, data = await self._collect(request_iterator)
         return pb.AnalyzeImageStreamResponse(analysis=await self._analyze(data, options))

@@ -27,26 +27,14 @@ class LanguageServicer(language_pb2_grpc.LanguageServiceServicer):
         self._embedder = embedder
         self._provenance = provenance
 
-    async def AnalyzeNote(  # noqa: N802 - the name is the proto's
-        self,
-        request: pb.AnalyzeNoteRequest,
-        context: Any,  # noqa: ARG002 - gRPC passes it
-    ) -> pb.AnalyzeNoteResponse:
+    async def AnalyzeNote(self, request: pb.AnalyzeNoteRequest, context: Any) -> pb.AnalyzeNoteResponse:
         entities = await self._annotator.annotate(request.note)
         return note_message(request.note, entities, await self._provenance(CLINICAL_NER.name))
 
-    async def EmbedTexts(  # noqa: N802 - the name is the proto's
-        self,
-        request: pb.EmbedTextsRequest,
-        context: Any,  # noqa: ARG002 - gRPC passes it
-    ) -> pb.EmbedTextsResponse:
+    async def EmbedTexts(self, request: pb.EmbedTextsRequest, context: Any) -> pb.EmbedTextsResponse:
         embeddings = await self._embedder.embed(list(request.texts))
         return embeddings_message(embeddings, await self._provenance(NOTE_EMBEDDING.name))
 
-    async def RankPassages(  # noqa: N802 - the name is the proto's
-        self,
-        request: pb.RankPassagesRequest,
-        context: Any,  # noqa: ARG002 - gRPC passes it
-    ) -> pb.RankPassagesResponse:
+    async def RankPassages(self, request: pb.RankPassagesRequest, context: Any) -> pb.RankPassagesResponse:
         ranked = await self._embedder.rank(request.query, list(request.passages), request.max_result_count)
         return ranking_message(ranked, await self._provenance(NOTE_EMBEDDING.name))

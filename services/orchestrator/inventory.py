@@ -28,11 +28,7 @@ class InventoryServicer(catalog_pb2_grpc.ModelCatalogServiceServicer):
     def __init__(self, shelves: Mapping[str, Shelf]) -> None:
         self._shelves = shelves
 
-    async def ListModels(  # noqa: N802 - the name is the proto's
-        self,
-        request: pb.ListModelsRequest,  # noqa: ARG002 - it has no fields
-        context: Any,  # noqa: ARG002 - gRPC passes it
-    ) -> pb.ListModelsResponse:
+    async def ListModels(self, request: pb.ListModelsRequest, context: Any) -> pb.ListModelsResponse:
         answers = await asyncio.gather(*(_attempt(shelf.list_models()) for shelf in self._shelves.values()))
         response = pb.ListModelsResponse()
         for name, answer in zip(self._shelves, answers, strict=True):
@@ -44,11 +40,7 @@ class InventoryServicer(catalog_pb2_grpc.ModelCatalogServiceServicer):
         response.unreachable_services.sort()
         return response
 
-    async def GetModelCard(  # noqa: N802 - the name is the proto's
-        self,
-        request: pb.GetModelCardRequest,
-        context: Any,  # noqa: ARG002 - gRPC passes it
-    ) -> pb.GetModelCardResponse:
+    async def GetModelCard(self, request: pb.GetModelCardRequest, context: Any) -> pb.GetModelCardResponse:
         answers = await asyncio.gather(
             *(_attempt(shelf.get_card(request)) for shelf in self._shelves.values())
         )

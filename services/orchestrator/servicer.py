@@ -18,18 +18,12 @@ class DiagnosticServicer(orchestrator_pb2_grpc.DiagnosticServiceServicer):
     def __init__(self, diagnostician: Diagnostician) -> None:
         self._diagnostician = diagnostician
 
-    async def Diagnose(  # noqa: N802 - the name is the proto's
-        self,
-        request: pb.DiagnoseRequest,
-        context: Any,  # noqa: ARG002 - gRPC passes it
-    ) -> pb.DiagnoseResponse:
+    async def Diagnose(self, request: pb.DiagnoseRequest, context: Any) -> pb.DiagnoseResponse:
         diagnosis = await self._diagnostician.diagnose(request.case, lambda _: None)
         return pb.DiagnoseResponse(diagnosis=diagnosis)
 
-    async def DiagnoseStream(  # noqa: N802 - the name is the proto's
-        self,
-        request: pb.DiagnoseStreamRequest,
-        context: Any,  # noqa: ARG002 - gRPC passes it
+    async def DiagnoseStream(
+        self, request: pb.DiagnoseStreamRequest, context: Any
     ) -> AsyncIterator[pb.DiagnoseStreamResponse]:
         ended: asyncio.Queue[pb.Branch | None] = asyncio.Queue()
         work = asyncio.create_task(self._diagnostician.diagnose(request.case, ended.put_nowait))

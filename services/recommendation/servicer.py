@@ -39,17 +39,11 @@ class RecommendationServicer(recommendation_pb2_grpc.RecommendationServiceServic
         self._provenance = provenance
         self._readers = readers
 
-    async def ReadRecord(  # noqa: N802 - the name is the proto's
-        self,
-        request: pb.ReadRecordRequest,
-        context: Any,  # noqa: ARG002 - gRPC passes it
-    ) -> pb.ReadRecordResponse:
+    async def ReadRecord(self, request: pb.ReadRecordRequest, context: Any) -> pb.ReadRecordResponse:
         return await self._in_pool(lambda: convert.record_message(convert.record_from(request.patient)))
 
-    async def RankTreatments(  # noqa: N802 - the name is the proto's
-        self,
-        request: pb.RankTreatmentsRequest,
-        context: Any,  # noqa: ARG002 - gRPC passes it
+    async def RankTreatments(
+        self, request: pb.RankTreatmentsRequest, context: Any
     ) -> pb.RankTreatmentsResponse:
         further, count = (
             convert.further_from(request.further_conditions),
@@ -59,20 +53,16 @@ class RecommendationServicer(recommendation_pb2_grpc.RecommendationServiceServic
         ranking = await self._ranker.rank(read.record, further, count)
         return convert.ranking_message(ranking, read, await self._provenance(TREATMENT_RANKER.name))
 
-    async def FindSimilarPatients(  # noqa: N802 - the name is the proto's
-        self,
-        request: pb.FindSimilarPatientsRequest,
-        context: Any,  # noqa: ARG002 - gRPC passes it
+    async def FindSimilarPatients(
+        self, request: pb.FindSimilarPatientsRequest, context: Any
     ) -> pb.FindSimilarPatientsResponse:
         count = convert.count_from(request.max_result_count)
         read = await self._read(request.patient)
         patients = await self._similar.find(read.record, count)
         return convert.similar_message(patients, read, await self._provenance(PATIENT_ENCODER.name))
 
-    async def PredictOutcome(  # noqa: N802 - the name is the proto's
-        self,
-        request: pb.PredictOutcomeRequest,
-        context: Any,  # noqa: ARG002 - gRPC passes it
+    async def PredictOutcome(
+        self, request: pb.PredictOutcomeRequest, context: Any
     ) -> pb.PredictOutcomeResponse:
         stay = convert_outcome.stay_from(request.stay)
         outcome = await self._predict(stay)
