@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
 from typing import Any, TypeVar
 
@@ -16,10 +16,12 @@ from services.recommendation.fhir import ReadBundle
 from services.recommendation.models import ICU_OUTCOME, PATIENT_ENCODER, TREATMENT_RANKER
 from services.recommendation.outcome import Outcome
 from services.recommendation.ranking import TreatmentRanker
+from services.recommendation.record import PatientRecord
 from services.recommendation.series import IcuStay
-from services.recommendation.similarity import SimilarPatients
+from services.recommendation.similarity import SimilarPatient
 
 T = TypeVar("T")
+FindSimilar = Callable[[PatientRecord, int], Awaitable[Sequence[SimilarPatient]]]
 
 
 class RecommendationServicer(recommendation_pb2_grpc.RecommendationServiceServicer):
@@ -28,13 +30,13 @@ class RecommendationServicer(recommendation_pb2_grpc.RecommendationServiceServic
     def __init__(
         self,
         ranker: TreatmentRanker,
-        similar: SimilarPatients,
+        find_similar: FindSimilar,
         predict: Callable[[IcuStay], Awaitable[Outcome]],
         provenance: Callable[[str], Awaitable[Provenance]],
         readers: Executor,
     ) -> None:
         self._ranker = ranker
-        self._similar = similar
+        self._find_similar = find_similar
         self._predict = predict
         self._provenance = provenance
         self._readers = readers
@@ -58,7 +60,7 @@ class RecommendationServicer(recommendation_pb2_grpc.RecommendationServiceServic
     ) -> pb.FindSimilarPatientsResponse:
         count = convert.count_from(request.max_result_count)
         read = await self._read(request.patient)
-        patients = await self._similar.find(read.record, count)
+        patients = await self._find_similar(read.record, count)
         return convert.similar_message(patients, read, await self._provenance(PATIENT_ENCODER.name))
 
     async def PredictOutcome(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from datetime import UTC, datetime
 
 import grpc
@@ -15,10 +16,14 @@ from google.rpc.status_pb2 import Status
 from medmesh.common.v1 import catalog_pb2, catalog_pb2_grpc, concept_pb2
 from medmesh.common.v1 import patient_pb2 as patient
 from medmesh.recommendation.v1 import recommendation_pb2 as pb
+from medmesh.recommendation.v1 import recommendation_pb2_grpc
 from services.chassis.errors import Overloaded
+from services.chassis.server import running_server
 from services.recommendation import convert
+from services.recommendation.__main__ import SERVICE
 from services.recommendation.models import ICU_OUTCOME, PATIENT_ENCODER, TREATMENT_RANKER
 from services.recommendation.ranking import MODEL
+from services.recommendation.settings import RecommendationSettings
 from services.recommendation.similarity import REPRESENTATION_SIZE, ReferencePopulation
 from tests.recommendation.conftest import MODELS
 from tests.recommendation.test_fhir import CANARY, GOLDEN
@@ -256,6 +261,23 @@ async def test_similar_patients_share_conditions(served):
     assert all(item.reference_id.startswith("synthetic-") for item in answer.patients)
     assert any(shared.code == "38341003" for item in answer.patients for shared in item.shared_conditions)
     assert answer.provenance.model_name == PATIENT_ENCODER.name
+
+
+async def test_without_the_optional_models_the_others_go_on(tmp_path, inference):
+    shutil.copytree(MODELS / TREATMENT_RANKER.name, tmp_path / TREATMENT_RANKER.name)
+    settings = RecommendationSettings(listen="127.0.0.1:0", model_repository=tmp_path)
+    async with (
+        running_server(SERVICE, settings, inference=inference) as running,
+        grpc.aio.insecure_channel(running.address) as channel,
+    ):
+        stub = recommendation_pb2_grpc.RecommendationServiceStub(channel)
+        ranked = await stub.RankTreatments(pb.RankTreatmentsRequest(patient=GOLDEN_INPUT), timeout=TIMEOUT)
+        assert ranked.recommendations
+        for call in (
+            stub.FindSimilarPatients(pb.FindSimilarPatientsRequest(patient=GOLDEN_INPUT), timeout=TIMEOUT),
+            stub.PredictOutcome(pb.PredictOutcomeRequest(stay=stay()), timeout=TIMEOUT),
+        ):
+            assert (await refused(call))[:2] == (grpc.StatusCode.UNAVAILABLE, "MODEL_UNAVAILABLE")
 
 
 async def test_a_representation_that_is_none_is_no_answer(served):
