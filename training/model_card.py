@@ -28,12 +28,18 @@ def write_card(card: ModelCard, repository: Path = MODEL_REPOSITORY) -> Path:
     """
     folder = repository / card.name
     weights = folder / "1" / "model.onnx"
-    card.weights_sha256 = hashlib.sha256(weights.read_bytes()).hexdigest()
+    card.weights_sha256 = sha256(weights)
     if card.labels:
         write_lines(folder / "labels.txt", card.labels)
     path = folder / "metadata.json"
     path.write_text(json_format.MessageToJson(card, preserving_proto_field_name=True, indent=2) + "\n")
     return path
+
+
+def sha256(path: Path) -> str:
+    """Lower-case hexadecimal digest of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_lines(path: Path, lines: Iterable[str]) -> None:

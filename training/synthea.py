@@ -10,7 +10,6 @@ import csv
 import dataclasses
 import gzip
 import hashlib
-import os
 from collections import defaultdict
 from datetime import date
 from pathlib import Path
@@ -28,13 +27,9 @@ from services.recommendation.record import (
     PatientRecord,
     Procedure,
 )
+from training.data_folder import data_folder
 
 ROOT = Path(__file__).resolve().parents[1]
-
-
-def data_folder() -> Path:
-    """Folder of the data sets: `MEDMESH_DATA`, or `../shared/data` beside the repository."""
-    return Path(os.environ.get("MEDMESH_DATA", ROOT.parent / "shared" / "data"))
 
 
 @dataclasses.dataclass(frozen=True)

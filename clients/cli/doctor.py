@@ -131,12 +131,11 @@ def embedded_triton() -> Iterator[Finding]:
 
 def models() -> Iterator[Finding]:
     """Whether each model's folder is whole and its weights are those of its card."""
-    import hashlib
-
     from google.protobuf.json_format import Parse, ParseError
 
     from medmesh.common.v1.model_card_pb2 import ModelCard
     from services.bootstrap import Missing
+    from services.chassis.catalog import sha256
     from services.triton import repository
     from services.triton.launcher import TritonSettings
 
@@ -157,7 +156,7 @@ def models() -> Iterator[Finding]:
             )
             continue
         weights = repository.weights_path(folder / name / "config.pbtxt")
-        digest = hashlib.sha256(weights.read_bytes() if weights else b"").hexdigest()
+        digest = sha256(weights) if weights else ""
         if digest == card.weights_sha256:
             yield Finding(Verdict.GOOD, name, f"{card.version}, weights {digest[:12]} as in its card")
         else:

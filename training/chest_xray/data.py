@@ -5,7 +5,6 @@ side.
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,18 +14,13 @@ import numpy.typing as npt
 
 from services.imaging.decoding import decode_image
 from services.imaging.preprocessing import Grey, stretch_to_square
+from training.data_folder import data_folder
 
 LABELS = ("normal", "bacterial_pneumonia", "viral_pneumonia")
 FOLDERS = ("normal", "bacterial", "viral")
-REPOSITORY = Path(__file__).resolve().parents[2]
 CALIBRATION_SHARE = 0.1
 """Of the training patients; used for early stopping, temperature and conformal thresholds, never for the
 weights."""
-
-
-def data_root() -> Path:
-    """`MEDMESH_DATA`, or the folder `shared/data` beside the checkout."""
-    return Path(os.environ.get("MEDMESH_DATA", REPOSITORY.parent / "shared" / "data"))
 
 
 @dataclass(frozen=True)
@@ -67,7 +61,7 @@ def patient_of(file: Path) -> str:
 
 def load(split: str, root: Path | None = None) -> Radiographs:
     """All images of `train` or `val`, in name order."""
-    folder = (root or data_root()) / "chest_xray" / split
+    folder = (root or data_folder()) / "chest_xray" / split
     files, labels = [], []
     for label, name in enumerate(FOLDERS):
         found = sorted((folder / name).glob("*.jpg"))

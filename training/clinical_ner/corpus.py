@@ -8,7 +8,6 @@ together.
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from services.language.tokenization import VOCABULARY_SIZE, NoteTokenizer, Shape
+from training.data_folder import data_folder
 
 LABELS = ("O", "B-Disease", "I-Disease", "B-Chemical", "I-Chemical")
 
@@ -55,10 +55,9 @@ class Tokens:
     tags: Int64Array
 
 
-def data_folder() -> Path:
-    """Where the data lies: MEDMESH_DATA, else `../shared/data` beside the repository."""
-    default = Path(__file__).parents[2].parent / "shared" / "data"
-    return Path(os.environ.get("MEDMESH_DATA", default)) / "ner_bc5cdr"
+def corpus_folder() -> Path:
+    """Where the corpus lies."""
+    return data_folder() / "ner_bc5cdr"
 
 
 def read(path: Path) -> list[Sentence]:

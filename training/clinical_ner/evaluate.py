@@ -21,7 +21,7 @@ from services.language.recovery import Terms
 from services.language.tokenization import NoteTokenizer
 from training.clinical_ner import scoring
 from training.clinical_ner.card import renewed
-from training.clinical_ner.corpus import Pieces, Sentence, data_folder, read
+from training.clinical_ner.corpus import Pieces, Sentence, corpus_folder, read
 from training.clinical_ner.inference import with_onnx, with_torch
 from training.clinical_ner.network import load
 from training.model_card import MODEL_REPOSITORY, write_card
@@ -132,7 +132,7 @@ def main() -> None:
         predict = with_onnx(exported / "1" / "model.onnx", tokenizer)
     else:
         predict = with_torch(load(arguments.folder)[0], tokenizer)
-    sentences = read(data_folder() / "devel.tsv")
+    sentences = read(corpus_folder() / "devel.tsv")
     measured = []
     for view in VIEWS:
         for metric in metrics(predict, sentences, Pieces(tokenizer), view):

@@ -20,7 +20,7 @@ from services.language.tokenization import Int64Array, NoteTokenizer
 from training import onnx_export
 from training.clinical_ner import evaluate, scoring
 from training.clinical_ner.card import Calibration, model_card
-from training.clinical_ner.corpus import Pieces, Sentence, data_folder, read, split
+from training.clinical_ner.corpus import Pieces, Sentence, corpus_folder, read, split
 from training.clinical_ner.inference import FloatArray, with_onnx, with_torch
 from training.clinical_ner.network import EntityTagger, load
 from training.compression import quantize_embedding, store_weights_as_int8
@@ -98,12 +98,12 @@ def main() -> None:
     (target / "tokenizer.json").write_bytes((base_folder() / "tokenizer.json").read_bytes())
     tokenizer = NoteTokenizer.from_file(target / "tokenizer.json")
 
-    _, watched = split(read(data_folder() / "train.tsv"), recipe["held_out"])
+    _, watched = split(read(corpus_folder() / "train.tsv"), recipe["held_out"])
     calibration = fit_temperature(network, watched, tokenizer)
     print(calibration.sentence(), flush=True)
     save(network, calibration.temperature, arguments.precision, target / "1" / "model.onnx")
 
-    devel, pieces, as_in_a_note = read(data_folder() / "devel.tsv"), Pieces(tokenizer), evaluate.VIEWS[0]
+    devel, pieces, as_in_a_note = read(corpus_folder() / "devel.tsv"), Pieces(tokenizer), evaluate.VIEWS[0]
     exact = with_torch(network, tokenizer, calibration.temperature)
     reference = evaluate.metrics(exact, devel, pieces, as_in_a_note)[0]
     reference.name, reference.published = "strict_entity_f1_fp32", ""

@@ -25,7 +25,7 @@ from training.clinical_ner.corpus import (
     Pieces,
     Sentence,
     Tokens,
-    data_folder,
+    corpus_folder,
     read,
     runs,
     split,
@@ -146,7 +146,7 @@ class Training:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.tokenizer = NoteTokenizer.from_file(base_folder() / "tokenizer.json")
         self.pieces = Pieces(self.tokenizer)
-        self.sentences, self.watched = split(read(data_folder() / "train.tsv"), recipe.held_out)
+        self.sentences, self.watched = split(read(corpus_folder() / "train.tsv"), recipe.held_out)
         self.augmentation = Augmentation(self.sentences, recipe.replace, recipe.lower, recipe.upper)
         self.network = EntityTagger(recipe.dropout).to(self.device)
         self.average = copy.deepcopy(self.network)

@@ -14,7 +14,7 @@ from services.imaging.analysis import prepare
 from services.imaging.decoding import decode_image
 from services.imaging.models import HEAD_CT
 from services.imaging.preprocessing import Grey
-from training.chest_xray.data import data_root
+from training.data_folder import data_folder
 
 LABELS = ("normal", "intracranial_haemorrhage")
 FOLDERS = ("normal", "hemorrhage")
@@ -38,7 +38,7 @@ class Slices:
 
 def load(root: Path | None = None) -> Slices:
     """All slices."""
-    folder = (root or data_root()) / "head_ct"
+    folder = (root or data_folder()) / "head_ct"
     files, labels = [], []
     for label, name in enumerate(FOLDERS):
         found = sorted((folder / name).glob("*.png"))

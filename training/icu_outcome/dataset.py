@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from services.recommendation.series import (
     hourly_means,
     static_row,
 )
+from training.data_folder import data_folder
 
 UNITS = dict(enumerate(STATIC_NAMES[3:], start=1))
 """ICUType of the challenge: 1 coronary care, 2 cardiac surgery recovery, 3 medical, 4 surgical."""
@@ -70,9 +70,7 @@ def load(folder: Path | None = None, cache: Path | None = None) -> IcuData:
     if cache is not None and cache.is_file():
         with np.load(cache) as saved:
             return IcuData(**saved)
-    if folder is None:
-        default = Path(__file__).resolve().parents[3] / "shared" / "data"
-        folder = Path(os.environ.get("MEDMESH_DATA", default)) / "icu_mortality"
+    folder = folder or data_folder() / "icu_mortality"
     outcomes = pd.read_csv(folder / "outcomes.csv").set_index("RecordID").sort_index()
     stays = dict(tuple(pd.read_csv(folder / "records.csv.gz").groupby("record_id")))
     hourly = np.empty((len(outcomes), HOUR_COUNT, len(VARIABLES)), np.float32)

@@ -6,8 +6,6 @@ import argparse
 import math
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -42,12 +40,6 @@ def gate_loss(logits: Tensor, targets: Tensor) -> Tensor:
         logits[:, 3:], targets[:, 3:].clamp_min(0), reduction="none"
     )
     return kinds + (flags * known).sum() / known.sum().clamp_min(1)
-
-
-def gate_probabilities(logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Softmax over the kinds, a sigmoid for each flag: `[n, 6]`."""
-    kinds = np.exp(logits[:, :3] - logits[:, :3].max(axis=1, keepdims=True))
-    return np.hstack([kinds / kinds.sum(axis=1, keepdims=True), 1 / (1 + np.exp(-logits[:, 3:]))])
 
 
 def fit_gate(examples: Examples, checkpoint: Path, seed: int) -> ImageNetwork:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from training.importing.facts import Facts
 from training.importing.folder import check_free, new_folder
 from training.importing.graph import Graph, GraphTensor
 from training.importing.source import Source
-from training.model_card import write_card
+from training.model_card import sha256, write_card
 
 LARGEST_DIFFERENCE = 1e-4
 """Between an output and the source's, absolute, or of the output's largest value where that is above 1."""
@@ -107,12 +106,6 @@ def spec_text(card: ModelCard) -> str:
         f"    outputs=({tensors(card.outputs)}\n    ),\n"
         f'    preprocessing_version="{card.preprocessing_version}",\n)'
     )
-
-
-def sha256(path: Path) -> str:
-    """Lower-case hexadecimal digest of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _measured(order: Order, said: Facts, found: Graph, digest: str) -> Facts:
