@@ -20,11 +20,9 @@ def quantize_embedding(model: onnx.ModelProto, table: str) -> None:
     """Store the embedding table `table` [rows, width] as int8 with one scale a row, scaled back after the
     look-up.
     """
-    values = _take(model, table)
-    scales = np.maximum(np.abs(values).max(axis=1, keepdims=True), 1e-8) / 127.0
-    rows = np.clip(np.round(values / scales), -127, 127).astype(np.int8)
+    rows, scales = _rounded(_take(model, table), axis=0)
     model.graph.initializer.append(numpy_helper.from_array(rows, f"{table}.int8"))
-    model.graph.initializer.append(numpy_helper.from_array(scales.astype(np.float32), f"{table}.scale"))
+    model.graph.initializer.append(numpy_helper.from_array(scales, f"{table}.scale"))
     for position, node in enumerate(model.graph.node):
         if node.op_type == "Gather" and node.input[0] == table:
             index, output = node.input[1], node.output[0]
@@ -51,28 +49,47 @@ def store_weights_as_half(model: onnx.ModelProto) -> None:
 
 
 def store_weights_as_int8(model: onnx.ModelProto, but: Sequence[str] = ()) -> None:
-    """Store the matrices [in, out] of products as int8 with one scale a column; the arithmetic stays float32.
+    """Store the large matrices of products and of GRUs as int8 with one scale an output (QDQ on the weights);
+    the arithmetic stays float32.
 
-    Products whose node name holds one of `but` stay as they are. Activations are left alone on purpose:
-    quantized at each call, they would make an answer depend on whatever else is in its batch.
+    Nodes whose name holds one of `but` stay as they are. Activations are left alone on purpose: quantized at
+    each call, they would make an answer depend on whatever else is in its batch.
     """
-    weights = {tensor.name for tensor in model.graph.initializer}
-    names = [
-        node.input[1]
+    large = set(_large_weights(model))
+    found = [
+        (node.input[position], axis)
         for node in model.graph.node
-        if node.op_type == "MatMul"
-        and node.input[1] in weights
-        and not any(part in node.name for part in but)
+        for position, axis in _output_axes(node).items()
+        if node.input[position] in large and not any(part in node.name for part in but)
     ]
-    for name in names:
-        values = _take(model, name)
-        scales = np.maximum(np.abs(values).max(axis=0), 1e-8) / 127.0
-        stored = np.clip(np.round(values / scales), -127, 127).astype(np.int8)
+    for name, axis in found:
+        stored, scales = _rounded(_take(model, name), axis)
         model.graph.initializer.append(numpy_helper.from_array(stored, f"{name}.int8"))
-        model.graph.initializer.append(numpy_helper.from_array(scales.astype(np.float32), f"{name}.scale"))
+        model.graph.initializer.append(numpy_helper.from_array(scales.ravel(), f"{name}.scale"))
         inputs = [f"{name}.int8", f"{name}.scale"]
-        node = helper.make_node("DequantizeLinear", inputs, [name], f"{name}.dequantize", axis=1)
+        node = helper.make_node("DequantizeLinear", inputs, [name], f"{name}.dequantize", axis=axis)
         model.graph.node.insert(0, node)
+
+
+def _output_axes(node: onnx.NodeProto) -> dict[int, int]:
+    """Which inputs of a node are matrices, and the axis of each that counts outputs."""
+    flags = {attribute.name: attribute for attribute in node.attribute}
+    if node.op_type == "MatMul":  # [in, out]
+        return {1: 1}
+    if node.op_type == "Gemm":  # [in, out], or [out, in] when it is transposed
+        return {1: 0 if "transB" in flags and flags["transB"].i else 1}
+    if node.op_type == "GRU" and "direction" not in flags:  # [1, 3 x hidden, in], input's and state's
+        return {1: 1, 2: 1}
+    return {}
+
+
+def _rounded(
+    values: npt.NDArray[np.float32], axis: int
+) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
+    """The values in int8, and the scales that give them back: one for each index of `axis`."""
+    others = tuple(other for other in range(values.ndim) if other != axis)
+    scales = np.maximum(np.abs(values).max(axis=others, keepdims=True), 1e-8) / 127.0
+    return np.clip(np.round(values / scales), -127, 127).astype(np.int8), scales.astype(np.float32)
 
 
 def _large_weights(model: onnx.ModelProto) -> list[str]:

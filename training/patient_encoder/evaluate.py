@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import argparse
 import functools
-import json
 from pathlib import Path
 
 import numpy as np
 import torch
-from google.protobuf import json_format
 from numpy.typing import NDArray
 
 from medmesh.common.v1.model_card_pb2 import Metric
@@ -22,10 +20,12 @@ from services.recommendation.features import FeatureEncoder, Vocabulary
 from training.figures import metric
 from training.patient_encoder.network import Recipe, RecordAutoencoder, continuous_features
 from training.patient_encoder.train import RUN, VOCABULARY
+from training.precisions import PRECISIONS, Graph
 from training.synthea import SyntheaPatient, is_held_out, load_patients
 
 NEIGHBOURS = 10
 SEED = 7
+OUTPUTS = ("representation", "reconstruction")
 
 
 class Trained:
@@ -46,23 +46,17 @@ class Trained:
         """Whole records, FP32 [n, F]."""
         return np.stack([self.encoder.encode(patient.record) for patient in patients])
 
-    def run(self, features: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Representations [n, d] and reconstructions [n, F]."""
-        with torch.no_grad():
-            representation, reconstruction = self.network(torch.from_numpy(features))
-        return representation.numpy(), reconstruction.numpy()
 
-
-def evaluate(run: Path) -> list[Metric]:
-    """Every figure of the card; prints the table."""
-    trained = Trained(run)
+def measure(trained: Trained, graph: Graph) -> list[Metric]:
+    """Every figure of the card, for this form of the encoder."""
     patients = load_patients()
     reference = [patient for patient in patients if not is_held_out(patient.id)]
     held_out = [patient for patient in patients if is_held_out(patient.id)]
     known, asked = trained.features(reference), trained.features(held_out)
     known_conditions, conditions = known[:, trained.ever] > 0, asked[:, trained.ever] > 0
-    representations, reconstructed = trained.run(asked)
-    nearest = np.argsort(-representations @ trained.run(known)[0].T, axis=1)[:, :NEIGHBOURS]
+    representations, reconstructed = graph.run({"features": asked})
+    known_representations, _ = graph.run({"features": known})
+    nearest = np.argsort(-representations @ known_representations.T, axis=1)[:, :NEIGHBOURS]
     rng = np.random.default_rng(SEED)
     anybody = np.stack([rng.choice(len(reference), NEIGHBOURS, replace=False) for _ in held_out])
     alike = np.stack([rng.choice(_same_age_and_sex(trained, known, row), NEIGHBOURS) for row in asked])
@@ -73,7 +67,10 @@ def evaluate(run: Path) -> list[Metric]:
 
     near, chance, matched = shared(nearest), shared(anybody), shared(alike)
     groups = np.arange(len(near))
-    on = f"Synthea, held-out patients against {len(reference)} training patients, seed {SEED}"
+    on = (
+        f"Synthea, held-out patients against {len(reference)} training patients, seed {SEED}, "
+        f"{graph.precision}"
+    )
     predicted = reconstructed[:, trained.ever] >= 0.5
     everybody = np.arange(len(held_out))
     metrics = [
@@ -118,12 +115,6 @@ def evaluate(run: Path) -> list[Metric]:
                 subgroup=f"sex={name}",
             )
         )
-    for entry in metrics:
-        interval = f"{entry.ci_low:.4f}-{entry.ci_high:.4f}"
-        print(f"{entry.name:40s} {entry.subgroup:12s} {entry.value:8.4f}  {interval}  n={entry.case_count}")
-    (run / "metrics.json").write_text(
-        json.dumps([json_format.MessageToDict(entry) for entry in metrics], indent=1)
-    )
     return metrics
 
 
@@ -149,7 +140,13 @@ def _same_age_and_sex(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", type=Path, default=RUN, help="folder of the run")
-    evaluate(parser.parse_args().run)
+    parser.add_argument("--precision", choices=PRECISIONS, default="fp32", help="default %(default)s")
+    arguments = parser.parse_args()
+    trained = Trained(arguments.run)
+    sample = {"features": trained.features(load_patients()[:64])}
+    for entry in measure(trained, Graph(trained.network, sample, OUTPUTS, arguments.precision)):
+        interval = f"{entry.ci_low:.4f}-{entry.ci_high:.4f}"
+        print(f"{entry.name:40s} {entry.subgroup:12s} {entry.value:8.4f}  {interval}  n={entry.case_count}")
 
 
 if __name__ == "__main__":

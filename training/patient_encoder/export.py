@@ -1,35 +1,38 @@
 """Exports the patient encoder to `triton_repo/patient_encoder`: `python -m training.patient_encoder.export`.
 
-Needs the run of `train` and the figures of `evaluate`. Writes `1/model.onnx`, `vocabulary.json`, the card,
-and the reference population: representations of the training patients, who are synthetic, under new names.
+Needs the run of `train`. Measures both precisions and writes the chosen one as `1/model.onnx`, with
+`vocabulary.json`, the card, and the reference population: representations of the training patients, who are
+synthetic, under new names.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 from pathlib import Path
 
 import numpy as np
-import torch
-from google.protobuf import json_format
 
 from medmesh.common.v1.model_card_pb2 import Change, Metric, ModelCard, TensorContract
 from services.recommendation.features import PREPROCESSING_VERSION
 from services.recommendation.similarity import REPRESENTATION_SIZE, ReferencePopulation
 from training.model_card import INTENDED_USE, MODEL_REPOSITORY, write_card
-from training.patient_encoder.evaluate import Trained
+from training.patient_encoder.evaluate import OUTPUTS, Trained, measure
 from training.patient_encoder.train import RUN, VOCABULARY
+from training.precisions import Graph, both, card_metrics, card_precision
 from training.synthea import is_held_out, load_patients
-from training.treatment_ranker.export import SYNTHEA, SYNTHETIC, to_onnx
+from training.treatment_ranker.export import SYNTHEA, SYNTHETIC
 
 NAME = "patient_encoder"
+COMPARED = ("shared_conditions_of_similar", "condition_precision", "condition_recall")
+"""Figures that the card gives in both precisions."""
 
 
-def reference_population(trained: Trained, features: np.ndarray) -> tuple[ReferencePopulation, float, float]:
+def reference_population(
+    trained: Trained, graph: Graph, features: np.ndarray
+) -> tuple[ReferencePopulation, float, float]:
     """The population, and precision and recall of its reconstructed conditions."""
-    representations, reconstructed = trained.run(features)
+    representations, reconstructed = graph.run({"features": features})
     truth, conditions = features[:, trained.ever] > 0, reconstructed[:, trained.ever] >= 0.5
     # In a shuffled order, so that the names do not follow the order of the source.
     order = np.random.default_rng(trained.recipe.seed).permutation(len(features))
@@ -39,7 +42,8 @@ def reference_population(trained: Trained, features: np.ndarray) -> tuple[Refere
     return population, float(hits / conditions.sum()), float(hits / truth.sum())
 
 
-def card(trained: Trained, metrics: list[Metric], precision: float, recall: float) -> ModelCard:
+def card(trained: Trained, metrics: list[Metric], right: float, found: float, precision: str) -> ModelCard:
+    """The model card; `right` and `found`: precision and recall of the reference population's conditions."""
     parameters = sum(value.numel() for value in trained.network.parameters())
     return ModelCard(
         name=NAME,
@@ -60,7 +64,7 @@ def card(trained: Trained, metrics: list[Metric], precision: float, recall: floa
             (
                 "The conditions shown as shared are those that the encoder reconstructs from a reference "
                 "patient's "
-                f"representation: {precision:.1%} of them are right, and {recall:.1%} of the true ones are "
+                f"representation: {right:.1%} of them are right, and {found:.1%} of the true ones are "
                 f"among them."
             ),
         ],
@@ -86,7 +90,7 @@ def card(trained: Trained, metrics: list[Metric], precision: float, recall: floa
                 description="Probabilities of the flags, 0 to 1, and values of the other features.",
             ),
         ],
-        precision="fp32; at 0.5 million parameters there is nothing to gain from int8",
+        precision=precision,
         preprocessing_version=PREPROCESSING_VERSION,
         licence="Apache-2.0",
         reproduce=f"python -m training.{NAME}.train, .evaluate, .export (seed {trained.recipe.seed})",
@@ -98,18 +102,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", type=Path, default=RUN, help="folder of the run")
     parser.add_argument("--repository", type=Path, default=MODEL_REPOSITORY)
+    parser.add_argument("--precision", choices=("fp32", "int8"), default="fp32", help="default %(default)s")
     arguments = parser.parse_args()
     trained = Trained(arguments.run)
     features = trained.features([patient for patient in load_patients() if not is_held_out(patient.id)])
+    sample = {"features": features[:64]}
+    graphs = both(trained.network, sample, OUTPUTS)
+    measured = {precision: measure(trained, graph) for precision, graph in graphs.items()}
+    metrics = card_metrics(arguments.precision, measured, COMPARED)
     folder: Path = arguments.repository / NAME
-    sample = torch.from_numpy(features[:64])
-    to_onnx(trained.network, sample, ["representation", "reconstruction"], folder / "1" / "model.onnx")
-    population, precision, recall = reference_population(trained, features)
+    graphs[arguments.precision].save(folder / "1" / "model.onnx")
+    population, right, found = reference_population(trained, graphs[arguments.precision], features)
     population.save(folder / "reference.npz")
     shutil.copy(VOCABULARY, folder / "vocabulary.json")
-    measured = json.loads((arguments.run / "metrics.json").read_text(encoding="utf-8"))
-    metrics = [json_format.ParseDict(entry, Metric()) for entry in measured]
-    print(write_card(card(trained, metrics, precision, recall), arguments.repository))
+    precision = card_precision(arguments.precision, graphs, sample)
+    print(write_card(card(trained, metrics, right, found, precision), arguments.repository))
 
 
 if __name__ == "__main__":

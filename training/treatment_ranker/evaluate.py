@@ -12,23 +12,22 @@ from __future__ import annotations
 
 import argparse
 import functools
-import json
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
-from google.protobuf import json_format
 from numpy.typing import NDArray
 
 from medmesh.common.v1.model_card_pb2 import Metric
 from services.recommendation.features import FeatureEncoder, Vocabulary
 from services.recommendation.record import Gender
 from training.figures import calibration_error, metric
+from training.precisions import PRECISIONS, Graph, Inputs
 from training.synthea import SyntheaPatient, is_held_out, load_patients
 from training.treatment_ranker import rankers
 from training.treatment_ranker.network import Autoencoder, Recipe, ranker
-from training.treatment_ranker.served import Calibration, Served, fuse
+from training.treatment_ranker.served import Calibration, Served
 from training.treatment_ranker.train import RUN
 from training.treatment_ranker.views import Views, decision_views, hide_at_random, whole_views
 
@@ -36,6 +35,7 @@ SEED = 7
 """Of what is hidden and of which day is looked at."""
 AGE_BANDS = ((0, 18), (18, 45), (45, 65), (65, 131))
 FIGURES = ("recall_at_5", "ndcg_at_10")
+OUTPUTS = ("scores",)
 
 
 class Trained:
@@ -54,6 +54,22 @@ class Trained:
         self.served.load_state_dict(saved["served"])
         self.network.eval()
         self.served.eval()
+
+
+def records(trained: Trained) -> Inputs:
+    """The ranker's input for the whole records of the held-out patients: what a graph is tried on."""
+    held_out = [patient for patient in load_patients() if is_held_out(patient.id)]
+    return {"features": whole_views(held_out, trained.encoder).features}
+
+
+def graph_ranker(graph: Graph, treatments: slice) -> rankers.Ranker:
+    """The exported ranker, with its calibrated probabilities."""
+
+    def score(features: NDArray[np.float32], visible: NDArray[np.bool_]) -> NDArray[np.float64]:
+        (scores,) = graph.run({"features": rankers.with_visible(features, visible, treatments)})
+        return scores.astype(np.float64)
+
+    return score
 
 
 class Test:
@@ -101,14 +117,14 @@ def medication_mask(encoder: FeatureEncoder) -> NDArray[np.bool_]:
     return np.array([treatment.kind == "medication" for treatment in encoder.vocabulary.treatments])
 
 
-def evaluate(run: Path) -> list[Metric]:
-    """Every figure of the card; prints the table."""
-    trained = Trained(run)
+def measure(trained: Trained, graph: Graph) -> list[Metric]:
+    """Every figure of the card, for this form of the ranker and for what it is compared with."""
     encoder, slice_ = trained.encoder, trained.encoder.treatment_slice
     patients = load_patients()
     held_out = [patient for patient in patients if is_held_out(patient.id)]
     whole = whole_views([patient for patient in patients if not is_held_out(patient.id)], encoder)
     medications = medication_mask(encoder)
+    served = graph_ranker(graph, slice_)
     compared: dict[str, rankers.Ranker] = {
         "popularity": rankers.popularity(whole),
         "ease_medications": rankers.ease(whole, medications),
@@ -116,25 +132,21 @@ def evaluate(run: Path) -> list[Metric]:
         "ease_with_side": rankers.ease_with_side(whole, slice_),
         "content": rankers.content(whole),
         "autoencoder": ranker(trained.network, slice_),
-        "fused": fuse(trained.network, whole, slice_),
+        "served": served,
     }
     metrics: list[Metric] = []
     for test in tests_of(held_out, encoder):
         results = {name: test.measure(score, medications) for name, score in compared.items()}
         metrics += _figures(test, results)
-        everything = test.measure(compared["fused"], np.ones_like(medications))
+        everything = test.measure(served, np.ones_like(medications))
         metrics += [
             _metric(f"{figure}_{test.name}_all_treatments", everything[:, column], test)
             for column, figure in enumerate(FIGURES)
         ]
-        metrics += _subgroups(test, results["fused"], held_out)
-        metrics.append(_calibration(test, trained))
+        metrics += _subgroups(test, results["served"], held_out)
+        metrics.append(_calibration(test, served))
     for entry in metrics:
-        interval = f"{entry.ci_low:.4f}-{entry.ci_high:.4f}"
-        print(f"{entry.name:48s} {entry.subgroup:14s} {entry.value:8.4f}  {interval}  n={entry.case_count}")
-    (run / "metrics.json").write_text(
-        json.dumps([json_format.MessageToDict(entry) for entry in metrics], indent=1)
-    )
+        entry.measured_on += f", {graph.precision}"
     return metrics
 
 
@@ -142,12 +154,12 @@ def _figures(test: Test, results: dict[str, NDArray[np.float64]]) -> list[Metric
     metrics = []
     for column, figure in enumerate(FIGURES):
         values = {name: result[:, column] for name, result in results.items()}
-        served = values["fused"]
+        served = values["served"]
         metrics.append(_metric(f"{figure}_{test.name}", served, test))
         metrics += [
             _metric(f"{figure}_{test.name}_of_{name}", values[name], test)
             for name in values
-            if name != "fused"
+            if name != "served"
         ]
         gain = functools.partial(_relative_gain, served, values["popularity"])
         metrics.append(_metric_of(f"{figure}_{test.name}_over_popularity", gain, test))
@@ -176,8 +188,8 @@ def _subgroups(test: Test, result: NDArray[np.float64], patients: list[SyntheaPa
     ]
 
 
-def _calibration(test: Test, trained: Trained) -> Metric:
-    score = ranker(trained.served, trained.encoder.treatment_slice)(test.views.features, test.visible)
+def _calibration(test: Test, served: rankers.Ranker) -> Metric:
+    score = served(test.views.features, test.visible)
 
     def error(rows: NDArray[np.int64]) -> float:
         counted = ~test.visible[rows]
@@ -209,7 +221,13 @@ def _measured_on(test: Test) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", type=Path, default=RUN, help="folder of the run")
-    evaluate(parser.parse_args().run)
+    parser.add_argument("--precision", choices=PRECISIONS, default="fp32", help="default %(default)s")
+    arguments = parser.parse_args()
+    trained = Trained(arguments.run)
+    graph = Graph(trained.served, records(trained), OUTPUTS, arguments.precision)
+    for entry in measure(trained, graph):
+        interval = f"{entry.ci_low:.4f}-{entry.ci_high:.4f}"
+        print(f"{entry.name:48s} {entry.subgroup:14s} {entry.value:8.4f}  {interval}  n={entry.case_count}")
 
 
 if __name__ == "__main__":

@@ -1,33 +1,26 @@
 """Exports the trained ranker to `triton_repo/treatment_ranker`: `python -m training.treatment_ranker.export`.
 
-Needs the run of `train` and the figures of `evaluate`. Writes `1/model.onnx`, `vocabulary.json`, `labels.txt`
-and the card; the graph must answer as torch does.
+Needs the run of `train`. Measures both precisions and writes the chosen one as `1/model.onnx`, with
+`vocabulary.json`, `labels.txt` and the card.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
-import warnings
 from pathlib import Path
-
-import numpy as np
-import onnxruntime
-import torch
-from google.protobuf import json_format
-from torch import nn
 
 from medmesh.common.v1.model_card_pb2 import Change, Dataset, Metric, ModelCard, TensorContract
 from services.recommendation.features import PREPROCESSING_VERSION
 from training.model_card import INTENDED_USE, MODEL_REPOSITORY, write_card
-from training.synthea import is_held_out, load_patients
-from training.treatment_ranker.evaluate import Trained
+from training.precisions import both, card_metrics, card_precision
+from training.treatment_ranker.evaluate import OUTPUTS, Trained, measure, records
 from training.treatment_ranker.served import EASE_SHARE
 from training.treatment_ranker.train import RUN
-from training.treatment_ranker.views import whole_views
 
 NAME = "treatment_ranker"
+COMPARED = ("recall_at_5_whole", "ndcg_at_10_whole", "recall_at_5_decision", "ndcg_at_10_decision")
+"""Figures that the card gives in both precisions."""
 
 SYNTHEA = Dataset(
     name="Synthea sample patients of SMART on FHIR (STU3 and R4)",
@@ -46,37 +39,7 @@ SYNTHETIC = (
 )
 
 
-def to_onnx(module: nn.Module, sample: torch.Tensor, outputs: list[str], path: Path) -> None:
-    """Write a module of one input `features` FP32 [batch, F], and check that ONNX Runtime answers within
-    1e-5.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with warnings.catch_warnings():
-        # The tracing exporter is enough for this graph; it warns that it is the older one.
-        warnings.simplefilter("ignore")
-        torch.onnx.export(
-            module,
-            (sample,),
-            str(path),
-            input_names=["features"],
-            output_names=outputs,
-            dynamic_axes={name: {0: "batch"} for name in ("features", *outputs)},
-            opset_version=17,
-            dynamo=False,
-        )
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    served = session.run(outputs, {"features": sample.numpy()})
-    with torch.no_grad():
-        expected = module(sample)
-    for name, ours, theirs in zip(
-        outputs, served, [expected] if len(outputs) == 1 else expected, strict=True
-    ):
-        difference = float(np.abs(ours - theirs.numpy()).max())
-        if difference > 1e-5:
-            raise SystemExit(f"{name} of the exported graph differs from the network by {difference:g}")
-
-
-def card(trained: Trained, metrics: list[Metric]) -> ModelCard:
+def card(trained: Trained, metrics: list[Metric], precision: str) -> ModelCard:
     vocabulary = trained.encoder.vocabulary
     parameters = sum(value.numel() for value in trained.served.parameters())
     return ModelCard(
@@ -131,7 +94,7 @@ def card(trained: Trained, metrics: list[Metric]) -> ModelCard:
                 description="Probability-like score of each treatment of labels.txt, 0 to 1.",
             )
         ],
-        precision="fp32; at 0.5 million parameters there is nothing to gain from int8",
+        precision=precision,
         preprocessing_version=PREPROCESSING_VERSION,
         licence="Apache-2.0",
         reproduce=(
@@ -146,16 +109,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", type=Path, default=RUN, help="folder of the run")
     parser.add_argument("--repository", type=Path, default=MODEL_REPOSITORY)
+    parser.add_argument("--precision", choices=("fp32", "int8"), default="fp32", help="default %(default)s")
     arguments = parser.parse_args()
     trained = Trained(arguments.run)
-    held_out = [patient for patient in load_patients() if is_held_out(patient.id)]
-    sample = torch.from_numpy(whole_views(held_out, trained.encoder).features)
+    sample = records(trained)
+    graphs = both(trained.served, sample, OUTPUTS)
+    measured = {precision: measure(trained, graph) for precision, graph in graphs.items()}
+    metrics = card_metrics(arguments.precision, measured, COMPARED)
     folder: Path = arguments.repository / NAME
-    to_onnx(trained.served, sample, ["scores"], folder / "1" / "model.onnx")
+    graphs[arguments.precision].save(folder / "1" / "model.onnx")
     shutil.copy(arguments.run / "vocabulary.json", folder / "vocabulary.json")
-    measured = json.loads((arguments.run / "metrics.json").read_text(encoding="utf-8"))
-    metrics = [json_format.ParseDict(entry, Metric()) for entry in measured]
-    print(write_card(card(trained, metrics), arguments.repository))
+    precision = card_precision(arguments.precision, graphs, sample)
+    print(write_card(card(trained, metrics, precision), arguments.repository))
 
 
 if __name__ == "__main__":
