@@ -88,5 +88,8 @@ def load(folder: Path | None = None, cache: Path | None = None) -> IcuData:
     )
     if cache is not None:
         cache.parent.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(cache, **vars(data))
+        part = cache.with_suffix(".part")
+        with part.open("wb") as file:
+            np.savez_compressed(file, **vars(data))
+        part.replace(cache)
     return data

@@ -21,7 +21,9 @@ from medmesh.common.v1.model_card_pb2 import Metric
 from services.recommendation.series import tensors
 from training.figures import calibration_error, conformal_quantile, metric
 from training.icu_outcome.dataset import IcuData, load
+from training.icu_outcome.network import IcuNetwork
 from training.icu_outcome.train import RUN, Recipe, folds, load_networks, predict
+from training.precisions import PRECISIONS, Graph, Inputs
 
 COVERAGE = 0.9
 
@@ -64,6 +66,8 @@ def best_threshold(p: NDArray[np.float64], died: NDArray[np.int64]) -> float:
 class HeldOut:
     """What the networks say of the stays that they never saw, [N] each."""
 
+    precision: str
+    """Of the networks."""
     logits: NDArray[np.float64]
     p: NDArray[np.float64]
     """Calibrated on the other folds."""
@@ -73,13 +77,14 @@ class HeldOut:
     survived_possible: NDArray[np.bool_]
 
 
-def held_out(data: IcuData, work: Path, seed: int) -> HeldOut:
+def held_out(data: IcuData, work: Path, seed: int, precision: str = "fp32") -> HeldOut:
     """Every stay judged by the one group of networks that did not train on it, calibrated without it."""
-    inputs = [torch.from_numpy(t) for t in tensors(data.hourly, data.static).values()]
+    inputs = tensors(data.hourly, data.static)
     logits = np.empty(len(data.died))
     parts = [held for _, held in folds(data, seed)]
-    for group, held in zip(load_networks(work), parts, strict=True):
-        logits[held] = np.mean([predict(network, [t[held] for t in inputs]) for network in group], axis=0)
+    for group, held in zip(load_networks(work, seed), parts, strict=True):
+        asked = {name: tensor[held] for name, tensor in inputs.items()}
+        logits[held] = np.mean([judge(network, asked, precision) for network in group], axis=0)
     p, flagged, died_possible, survived_possible = (np.empty(len(logits)) for _ in range(4))
     for held in parts:
         others = np.setdiff1d(np.arange(len(logits)), held)
@@ -88,9 +93,16 @@ def held_out(data: IcuData, work: Path, seed: int) -> HeldOut:
         flagged[held] = p[held] >= best_threshold(fit.probability(logits[others]), data.died[others])
         died_possible[held] = 1 - p[held] <= fit.died_quantile
         survived_possible[held] = p[held] <= fit.survived_quantile
-    return HeldOut(
-        logits, p, flagged.astype(bool), died_possible.astype(bool), survived_possible.astype(bool)
-    )
+    judged = (flagged.astype(bool), died_possible.astype(bool), survived_possible.astype(bool))
+    return HeldOut(precision, logits, p, *judged)
+
+
+def judge(network: IcuNetwork, inputs: Inputs, precision: str) -> NDArray[np.float64]:
+    """Logits of death, [N], of one network: by torch in fp32, by its exported graph in int8."""
+    if precision == "fp32":
+        return predict(network, [torch.from_numpy(tensor) for tensor in inputs.values()])
+    (logits,) = Graph(network, inputs, ["logit"], precision).run(inputs)
+    return logits.astype(np.float64)
 
 
 def measure(data: IcuData, out: HeldOut) -> list[Metric]:
@@ -99,7 +111,7 @@ def measure(data: IcuData, out: HeldOut) -> list[Metric]:
     everyone = np.arange(len(died))
     on = (
         "PhysioNet Challenge 2012 set A, 5-fold cross-validation, "
-        "each stay judged by networks that never saw it"
+        f"each stay judged by networks that never saw it, {out.precision}"
     )
 
     def precision(rows: NDArray[np.int64]) -> float:
@@ -184,9 +196,11 @@ def main() -> None:
     )
     parser.add_argument("--run", type=Path, default=RUN, help="folder of checkpoints (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=Recipe.seed)
+    parser.add_argument("--precision", choices=PRECISIONS, default="fp32", help="default %(default)s")
     arguments = parser.parse_args()
     data = load(cache=arguments.run / "hourly.npz")
-    for entry in measure(data, held_out(data, arguments.run, arguments.seed)):
+    out = held_out(data, arguments.run, arguments.seed, arguments.precision)
+    for entry in measure(data, out):
         interval = f"[{entry.ci_low:.3f}, {entry.ci_high:.3f}]"
         print(f"{entry.name:28} {entry.subgroup:12} {entry.value:.4f} {interval} n={entry.case_count}")
 

@@ -1,14 +1,15 @@
-"""Exports the ICU prognosis to `triton_repo/icu_outcome`: the calibrated mean of its networks."""
+"""Exports the ICU prognosis to `triton_repo/icu_outcome`: the calibrated mean of its networks.
+
+`python -m training.icu_outcome.export` needs the run of `train`. Measures both precisions, writes the chosen
+one as `1/model.onnx`, and the card.
+"""
 
 from __future__ import annotations
 
 import argparse
-import warnings
 from pathlib import Path
 from typing import cast
 
-import numpy as np
-import onnxruntime
 import torch
 from torch import Tensor, nn
 
@@ -17,10 +18,13 @@ from services.recommendation.series import HOUR_COUNT, PREPROCESSING_VERSION, ST
 from training.icu_outcome.dataset import IcuData, load
 from training.icu_outcome.evaluate import COVERAGE, Calibration, calibrate, held_out, measure
 from training.icu_outcome.network import IcuNetwork
-from training.icu_outcome.train import FOLD_COUNT, INPUTS, MEMBER_COUNT, RUN, Recipe, load_networks
+from training.icu_outcome.train import FOLD_COUNT, MEMBER_COUNT, RUN, Recipe, load_networks
 from training.model_card import INTENDED_USE, MODEL_REPOSITORY, write_card
+from training.precisions import PRECISIONS, both, card_metrics, card_precision
 
 NAME = "icu_outcome"
+COMPARED = ("auroc", "min_sensitivity_precision", "auprc", "expected_calibration_error")
+"""Figures that the card gives in both precisions."""
 
 
 class Served(nn.Module):
@@ -38,36 +42,9 @@ class Served(nn.Module):
         ).unsqueeze(1)
 
 
-def export(model: nn.Module, data: IcuData, path: Path) -> None:
-    """Writes the ONNX file and checks that ONNX Runtime answers as torch does, within 1e-5."""
-    sample = tensors(data.hourly[:8], data.static[:8])
-    arguments = tuple(torch.from_numpy(t) for t in sample.values())
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with warnings.catch_warnings():
-        # The tracing exporter is called for its GRU operator; its deprecation and its note on batch size are
-        # known.
-        warnings.simplefilter("ignore")
-        torch.onnx.export(
-            model,
-            arguments,
-            str(path),
-            input_names=list(INPUTS),
-            output_names=["probability"],
-            dynamic_axes={name: {0: "batch"} for name in (*INPUTS, "probability")},
-            opset_version=17,
-            dynamo=False,
-        )
-    check = tensors(data.hourly[8:72], data.static[8:72])
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    served = session.run(["probability"], check)[0]
-    with torch.no_grad():
-        reference = model(*(torch.from_numpy(t) for t in check.values())).numpy()
-    difference = float(np.abs(served - reference).max())
-    if difference > 1e-5:
-        raise SystemExit(f"the exported graph differs from the network by {difference:g}")
-
-
-def card(data: IcuData, metrics: list[Metric], calibration: Calibration, seed: int) -> ModelCard:
+def card(
+    data: IcuData, metrics: list[Metric], calibration: Calibration, precision: str, seed: int
+) -> ModelCard:
     series = [HOUR_COUNT, len(VARIABLES)]
     return ModelCard(
         name=NAME,
@@ -134,7 +111,7 @@ def card(data: IcuData, metrics: list[Metric], calibration: Calibration, seed: i
                 description="Calibrated probability of death, 0 to 1.",
             )
         ],
-        precision="fp32",
+        precision=precision,
         preprocessing_version=PREPROCESSING_VERSION,
         licence="Apache-2.0",
         reproduce=f"make train MODEL={NAME} (seed {seed}); python -m training.{NAME}.evaluate",
@@ -152,17 +129,22 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--run", type=Path, default=RUN, help="folder of checkpoints (default: %(default)s)")
+    parser.add_argument("--repository", type=Path, default=MODEL_REPOSITORY, help="default %(default)s")
+    parser.add_argument("--precision", choices=("fp32", "int8"), default="fp32", help="default %(default)s")
     parser.add_argument("--seed", type=int, default=Recipe.seed)
     arguments = parser.parse_args()
     data = load(cache=arguments.run / "hourly.npz")
-    out = held_out(data, arguments.run, arguments.seed)
-    calibration = calibrate(out.logits, data.died)
-    export(
-        Served([network for group in load_networks(arguments.run) for network in group], calibration).eval(),
-        data,
-        MODEL_REPOSITORY / NAME / "1" / "model.onnx",
-    )
-    print(f"wrote {write_card(card(data, measure(data, out), calibration, arguments.seed))}")
+    out = {precision: held_out(data, arguments.run, arguments.seed, precision) for precision in PRECISIONS}
+    measured = {precision: measure(data, judged) for precision, judged in out.items()}
+    metrics = card_metrics(arguments.precision, measured, COMPARED)
+    calibration = calibrate(out[arguments.precision].logits, data.died)
+    networks = [network for group in load_networks(arguments.run, arguments.seed) for network in group]
+    sample = tensors(data.hourly[:64], data.static[:64])
+    graphs = both(Served(networks, calibration), sample, ["probability"])
+    graphs[arguments.precision].save(arguments.repository / NAME / "1" / "model.onnx")
+    precision = card_precision(arguments.precision, graphs, sample)
+    made = card(data, metrics, calibration, precision, arguments.seed)
+    print(write_card(made, arguments.repository))
 
 
 if __name__ == "__main__":

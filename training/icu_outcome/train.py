@@ -10,6 +10,7 @@ import argparse
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from services.recommendation.series import HOUR_COUNT, VARIABLES, tensors
+from training import checkpoint
 from training.icu_outcome.dataset import IcuData, load
 from training.icu_outcome.network import IcuNetwork
 
@@ -27,7 +29,6 @@ RUN = Path(__file__).resolve().parents[1] / "runs" / "icu_outcome"
 FOLD_COUNT = 5
 MEMBER_COUNT = 3
 """Networks in a group: they differ in their start and in the tenth that stops their training."""
-INPUTS = ("values", "observed", "gap_hours", "static")
 
 
 @dataclass(frozen=True)
@@ -72,10 +73,17 @@ def predict(network: IcuNetwork, inputs: list[Tensor]) -> NDArray[np.float64]:
         return network(*inputs).cpu().numpy().astype(np.float64)
 
 
-def train_network(
-    data: IcuData, rows: NDArray[np.int64], checkpoint: Path, recipe: Recipe, title: str
-) -> None:
-    """Trains one network on `rows` and leaves its best state in `checkpoint` under `best`."""
+def is_finished(state: dict[str, Any], recipe: Recipe) -> bool:
+    """Whether the training that left this state is over."""
+    since_best: int = state["epoch"] - state["best_epoch"]
+    return state["epoch"] >= recipe.epoch_count or since_best > recipe.patience
+
+
+def train_network(data: IcuData, rows: NDArray[np.int64], path: Path, recipe: Recipe, title: str) -> None:
+    """Trains one network on `rows` and leaves its best state in the checkpoint `path` under `best`.
+
+    Goes on from that checkpoint where an earlier call was interrupted: the result is the same.
+    """
     device = "cuda" if torch.cuda.is_available() else "cpu"
     inputs = [torch.from_numpy(t).to(device) for t in tensors(data.hourly, data.static).values()]
     died = torch.from_numpy(data.died).float().to(device)
@@ -94,15 +102,15 @@ def train_network(
         epochs=recipe.epoch_count,
         steps_per_epoch=-(-len(rows) // recipe.batch_size),
     )
-    state = {"epoch": 0, "best_loss": float("inf"), "best_epoch": 0, "best": network.state_dict()}
-    if checkpoint.is_file():
-        state = torch.load(checkpoint, map_location=device, weights_only=True)
+    state = checkpoint.load(path, recipe)
+    if state is None:
+        state = {"epoch": 0, "best_loss": float("inf"), "best_epoch": 0, "best": network.state_dict()}
+    else:
         network.load_state_dict(state["network"])
         optimizer.load_state_dict(state["optimizer"])
         schedule.load_state_dict(state["schedule"])
-    for epoch in range(state["epoch"], recipe.epoch_count):
-        if epoch - state["best_epoch"] > recipe.patience:
-            break
+    while not is_finished(state, recipe):
+        epoch = state["epoch"]
         # Seeded by epoch: a resumed training draws what an uninterrupted one would have drawn.
         torch.manual_seed(recipe.seed * 1000 + epoch)
         network.train()
@@ -130,7 +138,7 @@ def train_network(
             "optimizer": optimizer.state_dict(),
             "schedule": schedule.state_dict(),
         }
-        torch.save(state, checkpoint)
+        checkpoint.save(path, recipe, state)
 
 
 def checkpoint_path(work: Path, fold: int, member: int) -> Path:
@@ -138,14 +146,31 @@ def checkpoint_path(work: Path, fold: int, member: int) -> Path:
     return work / f"fold{fold}-member{member}.pt"
 
 
-def load_networks(work: Path) -> list[list[IcuNetwork]]:
-    """The networks that `main` left, by fold, in evaluation mode."""
+def member_seed(seed: int, member: int) -> int:
+    """The seed of one network of each group, when that of the training is `seed`."""
+    return seed * MEMBER_COUNT + member
+
+
+def load_networks(work: Path, seed: int) -> list[list[IcuNetwork]]:
+    """The networks that `main` left, by fold, in evaluation mode.
+
+    Exits where one is missing, was not trained to its end, or comes from another seed: other seeds have other
+    folds, so that the networks would be measured on stays that they have seen.
+    """
     groups = []
     for fold in range(FOLD_COUNT):
         group = []
         for member in range(MEMBER_COUNT):
+            path = checkpoint_path(work, fold, member)
+            if not path.is_file():
+                raise SystemExit(f"{path} is missing: train first")
+            state = torch.load(path, map_location="cpu", weights_only=True)
+            recipe = Recipe(**state["recipe"])
+            if recipe.seed != member_seed(seed, member):
+                raise SystemExit(f"{path} was trained with another seed than {seed}")
+            if not is_finished(state, recipe):
+                raise SystemExit(f"{path} is not trained to its end: train again, it goes on from there")
             network = IcuNetwork()
-            state = torch.load(checkpoint_path(work, fold, member), map_location="cpu", weights_only=True)
             network.load_state_dict(state["best"])
             group.append(network.eval())
         groups.append(group)
@@ -160,11 +185,13 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=Recipe.seed)
     parser.add_argument("--epochs", type=int, default=Recipe.epoch_count)
     arguments = parser.parse_args()
+    # More threads add up in another order, and so to other weights.
+    torch.set_num_threads(1)
     arguments.run.mkdir(parents=True, exist_ok=True)
     data = load(cache=arguments.run / "hourly.npz")
     for fold, (rows, _) in enumerate(folds(data, arguments.seed)):
         for member in range(MEMBER_COUNT):
-            recipe = Recipe(seed=arguments.seed * MEMBER_COUNT + member, epoch_count=arguments.epochs)
+            recipe = Recipe(seed=member_seed(arguments.seed, member), epoch_count=arguments.epochs)
             title = f"fold {fold + 1}/{FOLD_COUNT} network {member + 1}/{MEMBER_COUNT}"
             train_network(data, rows, checkpoint_path(arguments.run, fold, member), recipe, title)
 

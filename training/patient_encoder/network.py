@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from services.recommendation.features import FeatureEncoder
 from services.recommendation.similarity import REPRESENTATION_SIZE
+from training import checkpoint
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,12 +86,12 @@ def feature_weights(encoder: FeatureEncoder, recipe: Recipe) -> NDArray[np.float
 
 
 def train(
-    features: NDArray[np.float32], encoder: FeatureEncoder, recipe: Recipe, *, checkpoint: Path | None = None
+    features: NDArray[np.float32], encoder: FeatureEncoder, recipe: Recipe, *, resume: Path | None = None
 ) -> RecordAutoencoder:
     """Fit the network on these records; a tenth of them decides when to stop.
 
-    Deterministic from `recipe.seed`. With `checkpoint` every epoch is written there and an interrupted run
-    goes on.
+    Deterministic from `recipe.seed`. With `resume` the state is written there after every epoch,
+    and a training that was interrupted goes on from it: the result is the same.
     """
     torch.manual_seed(recipe.seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -100,8 +101,8 @@ def train(
     network = RecordAutoencoder(encoder.size, continuous_features(encoder), recipe).to(device)
     optimiser = torch.optim.AdamW(network.parameters(), lr=recipe.rate, weight_decay=recipe.decay)
     best, best_state, since, first = float("inf"), network.state_dict(), 0, 0
-    if checkpoint is not None and checkpoint.exists():
-        saved = torch.load(checkpoint, weights_only=True)
+    saved = None if resume is None else checkpoint.load(resume, recipe)
+    if saved is not None:
         network.load_state_dict(saved["network"])
         optimiser.load_state_dict(saved["optimiser"])
         best, best_state, since, first = (
@@ -110,8 +111,10 @@ def train(
             saved["since"],
             saved["epoch"] + 1,
         )
-    progress = tqdm(range(first, recipe.epochs), desc="record autoencoder", disable=checkpoint is None)
+    progress = tqdm(range(first, recipe.epochs), desc="record autoencoder", disable=resume is None)
     for epoch in progress:
+        if since >= recipe.patience:
+            break
         # The epoch's own generators: a resumed run draws what an uninterrupted one would have drawn.
         torch.manual_seed(recipe.seed + epoch)
         rows = np.random.default_rng((recipe.seed, epoch)).permutation(len(fit))
@@ -132,11 +135,10 @@ def train(
         if validation < best:
             best, since = validation, 0
             best_state = {name: value.clone() for name, value in network.state_dict().items()}
-        if checkpoint is not None:
+        if resume is not None:
             state = {"network": network.state_dict(), "optimiser": optimiser.state_dict(), "best": best}
-            torch.save({**state, "best_state": best_state, "since": since, "epoch": epoch}, checkpoint)
-        if since >= recipe.patience:
-            break
+            state |= {"best_state": best_state, "since": since, "epoch": epoch}
+            checkpoint.save(resume, recipe, state)
     network.load_state_dict(best_state)
     return network.eval().cpu()
 

@@ -33,10 +33,10 @@ def main() -> None:
     records = [patient.record for patient in load_patients() if not is_held_out(patient.id)]
     features = np.stack([encoder.encode(record) for record in records])
     print(f"{len(records)} patients, {encoder.size} features")
-    checkpoint = arguments.run / "network.ckpt"
-    network = train(features, encoder, recipe, checkpoint=checkpoint)
+    resume = arguments.run / "network.ckpt"
+    network = train(features, encoder, recipe, resume=resume)
     torch.save({"network": network.state_dict(), "recipe": recipe}, arguments.run / "encoder.pt")
-    checkpoint.unlink()
+    resume.unlink()
 
 
 if __name__ == "__main__":

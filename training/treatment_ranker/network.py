@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from tqdm import tqdm
 
+from training import checkpoint
 from training.treatment_ranker.rankers import Ranker, with_visible
 from training.treatment_ranker.views import Views, hide_at_random
 
@@ -78,12 +79,12 @@ def draw_examples(whole: Views, decision: Views, treatments: slice, rng: np.rand
 
 
 def train(
-    whole: Views, decision: Views, treatments: slice, recipe: Recipe, *, checkpoint: Path | None = None
+    whole: Views, decision: Views, treatments: slice, recipe: Recipe, *, resume: Path | None = None
 ) -> Autoencoder:
     """Fit the network on these patients; a tenth of them decides when to stop.
 
-    Deterministic from `recipe.seed`. With `checkpoint` every epoch is written there and an interrupted run
-    goes on.
+    Deterministic from `recipe.seed`. With `resume` the state is written there after every epoch,
+    and a training that was interrupted goes on from it: the result is the same.
     """
     torch.manual_seed(recipe.seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -101,8 +102,8 @@ def train(
     steps = 2 * len(np.unique(fit_views[0].owner)) // recipe.batch + 1
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.rate, total_steps=recipe.epochs * steps)
     best, best_state, since, first = float("inf"), network.state_dict(), 0, 0
-    if checkpoint is not None and checkpoint.exists():
-        saved = torch.load(checkpoint, weights_only=False)
+    saved = None if resume is None else checkpoint.load(resume, recipe)
+    if saved is not None:
         network.load_state_dict(saved["network"])
         optimiser.load_state_dict(saved["optimiser"])
         schedule.load_state_dict(saved["schedule"])
@@ -112,8 +113,10 @@ def train(
             saved["since"],
             saved["epoch"] + 1,
         )
-    progress = tqdm(range(first, recipe.epochs), desc="denoising autoencoder", disable=checkpoint is None)
+    progress = tqdm(range(first, recipe.epochs), desc="denoising autoencoder", disable=resume is None)
     for epoch in progress:
+        if since >= recipe.patience:
+            break
         # The epoch's own generator: a resumed run draws what an uninterrupted one would have drawn.
         draw = np.random.default_rng((recipe.seed, epoch))
         torch.manual_seed(recipe.seed + epoch)
@@ -136,7 +139,7 @@ def train(
             best_state = {name: value.clone() for name, value in network.state_dict().items()}
         else:
             since += 1
-        if checkpoint is not None:
+        if resume is not None:
             state = {
                 "network": network.state_dict(),
                 "optimiser": optimiser.state_dict(),
@@ -146,9 +149,7 @@ def train(
                 "since": since,
                 "epoch": epoch,
             }
-            torch.save(state, checkpoint)
-        if since >= recipe.patience:
-            break
+            checkpoint.save(resume, recipe, state)
     network.load_state_dict(best_state)
     return network.eval().cpu()
 

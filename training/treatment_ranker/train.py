@@ -36,8 +36,8 @@ def main() -> None:
     encoder = FeatureEncoder(vocabulary)
     whole, decision = whole_views(patients, encoder), decision_views(patients, encoder)
     print(f"{len(patients)} patients, {encoder.size} features, {len(vocabulary.treatments)} treatments")
-    checkpoint = arguments.run / "network.ckpt"
-    network = train(whole, decision, encoder.treatment_slice, recipe, checkpoint=checkpoint)
+    resume = arguments.run / "network.ckpt"
+    network = train(whole, decision, encoder.treatment_slice, recipe, resume=resume)
     print("calibrating on patients left out in turn")
     calibration = calibrate(whole, decision, encoder.treatment_slice, recipe)
     print(f"slope {calibration.slope:.3f}, offset {calibration.offset:.3f}")
@@ -51,7 +51,7 @@ def main() -> None:
         },
         arguments.run / "ranker.pt",
     )
-    checkpoint.unlink()
+    resume.unlink()
 
 
 if __name__ == "__main__":
