@@ -23,6 +23,7 @@ from training.patient_encoder.train import RUN, VOCABULARY
 from training.precisions import PRECISIONS, Graph
 from training.synthea import SyntheaPatient, is_held_out, load_patients
 
+AGE_BANDS = ((0, 18), (18, 45), (45, 65), (65, 131))
 NEIGHBOURS = 10
 SEED = 7
 OUTPUTS = ("representation", "reconstruction")
@@ -68,9 +69,10 @@ def measure(trained: Trained, graph: Graph) -> list[Metric]:
     near, chance, matched = shared(nearest), shared(anybody), shared(alike)
     groups = np.arange(len(near))
     on = (
-        f"Synthea, held-out patients against {len(reference)} training patients, seed {SEED}, "
-        f"{graph.precision}"
+        f"Synthea, held-out patients, each against {NEIGHBOURS} of {len(reference)} training patients "
+        f"(Jaccard index of their conditions), seed {SEED}, {graph.precision}"
     )
+    on_own = f"Synthea, held-out patients, their own conditions reconstructed, {graph.precision}"
     predicted = reconstructed[:, trained.ever] >= 0.5
     everybody = np.arange(len(held_out))
     metrics = [
@@ -95,27 +97,35 @@ def measure(trained: Trained, graph: Graph) -> list[Metric]:
             "condition_precision",
             lambda r: float((predicted[r] & conditions[r]).sum() / predicted[r].sum()),
             everybody,
-            measured_on=on,
+            measured_on=on_own,
         ),
         metric(
             "condition_recall",
             lambda r: float((predicted[r] & conditions[r]).sum() / conditions[r].sum()),
             everybody,
-            measured_on=on,
+            measured_on=on_own,
         ),
     ]
-    for name in ("female", "male"):
-        group = near[asked[has_any, trained.encoder.vocabulary.names().index(name)] > 0]
+    for name, inside in _subgroups(trained, asked[has_any]).items():
+        group = near[inside]
         metrics.append(
             metric(
                 "shared_conditions_of_similar",
                 functools.partial(_mean, group),
                 np.arange(len(group)),
                 measured_on=on,
-                subgroup=f"sex={name}",
+                subgroup=name,
             )
         )
     return metrics
+
+
+def _subgroups(trained: Trained, features: NDArray[np.float32]) -> dict[str, NDArray[np.bool_]]:
+    names = trained.encoder.vocabulary.names()
+    ages = np.round(features[:, names.index("age")] * 100.0)
+    return {f"sex={name}": features[:, names.index(name)] > 0 for name in ("female", "male")} | {
+        f"age={low}-{high - 1}": (ages >= low) & (ages < high) for low, high in AGE_BANDS
+    }
 
 
 def _mean(values: NDArray[np.float64], rows: NDArray[np.int64]) -> float:

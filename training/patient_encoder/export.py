@@ -93,7 +93,10 @@ def card(trained: Trained, metrics: list[Metric], right: float, found: float, pr
         precision=precision,
         preprocessing_version=PREPROCESSING_VERSION,
         licence="Apache-2.0",
-        reproduce=f"python -m training.{NAME}.train, .evaluate, .export (seed {trained.recipe.seed})",
+        reproduce=(
+            f"make train MODEL={NAME} (seed {trained.recipe.seed}, one thread), after that of "
+            "treatment_ranker, whose vocabulary it reads"
+        ),
         changelog=[Change(version="1.0.0", description="First version.")],
     )
 

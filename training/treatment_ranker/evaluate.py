@@ -72,6 +72,12 @@ def graph_ranker(graph: Graph, treatments: slice) -> rankers.Ranker:
     return score
 
 
+VIEWS = {
+    "whole": "half of each record's treatments hidden",
+    "decision": "what began on one random day of each patient hidden",
+}
+
+
 class Test:
     """One view of the held-out patients: what is visible, what has to be found."""
 
@@ -140,7 +146,7 @@ def measure(trained: Trained, graph: Graph) -> list[Metric]:
         metrics += _figures(test, results)
         everything = test.measure(served, np.ones_like(medications))
         metrics += [
-            _metric(f"{figure}_{test.name}_all_treatments", everything[:, column], test)
+            _metric(f"{figure}_{test.name}_all_treatments", everything[:, column], test, of="all treatments")
             for column, figure in enumerate(FIGURES)
         ]
         metrics += _subgroups(test, results["served"], held_out)
@@ -195,27 +201,31 @@ def _calibration(test: Test, served: rankers.Ranker) -> Metric:
         counted = ~test.visible[rows]
         return calibration_error(score[rows][counted], test.hidden[rows][counted])
 
-    return _metric_of(f"calibration_error_{test.name}", error, test)
+    return _metric_of(f"calibration_error_{test.name}", error, test, of="all treatments")
 
 
-def _metric(name: str, values: NDArray[np.float64], test: Test, subgroup: str = "") -> Metric:
+def _metric(
+    name: str, values: NDArray[np.float64], test: Test, subgroup: str = "", of: str = "medications"
+) -> Metric:
     groups = np.arange(len(values))
     return metric(
         name,
         lambda rows: float(values[rows].mean()),
         groups,
-        measured_on=_measured_on(test),
+        measured_on=_measured_on(test, of),
         subgroup=subgroup,
     )
 
 
-def _metric_of(name: str, figure: Callable[[NDArray[np.int64]], float], test: Test) -> Metric:
+def _metric_of(
+    name: str, figure: Callable[[NDArray[np.int64]], float], test: Test, of: str = "medications"
+) -> Metric:
     groups = np.arange(len(test.views.owner))
-    return metric(name, lambda rows: float(figure(rows)), groups, measured_on=_measured_on(test))
+    return metric(name, lambda rows: float(figure(rows)), groups, measured_on=_measured_on(test, of))
 
 
-def _measured_on(test: Test) -> str:
-    return f"Synthea, held-out patients, view `{test.name}`, seed {SEED}"
+def _measured_on(test: Test, of: str) -> str:
+    return f"Synthea, held-out patients, {of}, view `{test.name}` ({VIEWS[test.name]}), seed {SEED}"
 
 
 def main() -> None:

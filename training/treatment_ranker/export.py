@@ -75,7 +75,7 @@ def card(trained: Trained, metrics: list[Metric], precision: str) -> ModelCard:
             "Codes that are not in vocabulary.json do not count; the answer names such conditions.",
             "Products of one drug are separate treatments, as in the data: their order carries no meaning.",
             "Treatments that the patient has had already are not ranked again.",
-            "Worse for women from 18 to 44: Synthea draws their contraceptives at random from many products.",
+            "Worst for women from 18 to 44: Synthea draws their contraceptives at random from many products.",
             "Contraindications are not learned: they come from a separate, incomplete list of rules.",
         ],
         inputs=[
@@ -97,10 +97,7 @@ def card(trained: Trained, metrics: list[Metric], precision: str) -> ModelCard:
         precision=precision,
         preprocessing_version=PREPROCESSING_VERSION,
         licence="Apache-2.0",
-        reproduce=(
-            f"python -m training.{NAME}.train, then .evaluate, then .export (seed {trained.recipe.seed}, one "
-            f"thread)"
-        ),
+        reproduce=f"make train MODEL={NAME} (seed {trained.recipe.seed}, one thread)",
         changelog=[Change(version="1.0.0", description="First version.")],
     )
 
