@@ -21,8 +21,9 @@ ARCHITECTURE = (
     "all-MiniLM-L6-v2's encoder (6 layers, 384 wide, 22.7 M parameters, half of them in the word table, "
     "which stays as it was), fine-tuned with the written word's shape beside its pieces, a mix of all "
     "layers, a BIO label for each word piece and constrained decoding. Training replaces names by others of "
-    "the train file and varies capitals; the weights are averaged over the steps; the last {held_out:.0%} of "
-    "the train file stopped it."
+    "the train file and varies capitals. The weights are the mean of {runs} runs, which have the first "
+    "{shared:.0%} of their {epochs} epochs in common, and in each run the mean over its last steps; the last "
+    "{held_out:.0%} of the train file watched."
 )
 IDS = (
     "[CLS] tokens [SEP], padded with 0; a token is its piece (0..30521) + 30522 * shape of the written word "
@@ -40,7 +41,12 @@ LIMITATIONS = (
 )
 FIRST = (
     "First training. Of twelve epochs the ninth was best on the part that watched. The end of the schedule "
-    "of learning rates was moved between epochs 12 and 16 on the way; a run from the start ends elsewhere."
+    "of learning rates was moved between epochs 12 and 16 on the way; a run from the start ends elsewhere. "
+    "Strict F1 on devel 0.858."
+)
+SECOND = (
+    "Trained anew as one command does it: the mean of several runs, each to the end of its schedule, instead "
+    "of a chosen epoch of one."
 )
 
 
@@ -84,10 +90,10 @@ def model_card(
     labels = "of each label for each token, 0..1, sum 1; every piece of a word carries the word's label"
     return ModelCard(
         name=CLINICAL_NER.name,
-        version="1.0.0",
+        version="1.1.0",
         summary="Finds names of diseases and chemicals in English text.",
         intended_use=INTENDED,
-        architecture=ARCHITECTURE.format(held_out=recipe["held_out"]),
+        architecture=ARCHITECTURE.format_map(recipe),
         labels=LABELS,
         datasets=[
             Dataset(
@@ -112,7 +118,10 @@ def model_card(
         licence="Apache-2.0",
         reproduce=(
             "python -m training.clinical_ner.train && python -m training.clinical_ner.export"
-            f"  # seed {recipe['seed']}, at most {recipe['epochs']} epochs"
+            f"  # seed {recipe['seed']}, {recipe['runs']} runs of {recipe['epochs']} epochs"
         ),
-        changelog=[Change(version="1.0.0", description=FIRST)],
+        changelog=[
+            Change(version="1.1.0", description=SECOND),
+            Change(version="1.0.0", description=FIRST),
+        ],
     )

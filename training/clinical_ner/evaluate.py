@@ -1,7 +1,7 @@
 """Scores the tagger on BC5CDR's devel file, which training never saw: `python -m
 training.clinical_ner.evaluate`.
 
-Without options it scores the best checkpoint, before calibration; with `--exported` the model in
+Without options it scores the trained weights, before calibration; with `--exported` the model in
 `triton_repo`, whose figures the card holds, and with `--write` it renews them there (after a change of the
 rules around the network, which leaves the weights as they are).
 """
@@ -123,7 +123,7 @@ def line(metric: Metric) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=Path("training/runs/clinical_ner"), help="checkpoints")
-    parser.add_argument("--exported", action="store_true", help="score the served model, not the checkpoint")
+    parser.add_argument("--exported", action="store_true", help="score the served model, not the training's")
     parser.add_argument("--write", action="store_true", help="renew the figures of the served model's card")
     arguments = parser.parse_args()
     exported = MODEL_REPOSITORY / CLINICAL_NER.name

@@ -1,4 +1,4 @@
-"""Writes `triton_repo/clinical_ner` from the best checkpoint: `python -m training.clinical_ner.export`.
+"""Writes `triton_repo/clinical_ner` from the trained weights: `python -m training.clinical_ner.export`.
 
 Fits the temperature on the part of the train file that watched the training, puts it into the graph, stores
 the weights as int8, measures both precisions on devel, and writes the card.

@@ -48,7 +48,7 @@ class EntityTagger(nn.Module):
 
 
 def load(folder: Path) -> tuple[EntityTagger, dict[str, Any]]:
-    """The network of the best checkpoint in `folder`, and the recipe it was trained with."""
+    """The network that a run or a whole training left in `folder`, and the recipe it was trained with."""
     state = torch.load(folder / "best.pt", map_location="cpu", weights_only=True)
     network = EntityTagger()
     network.load_state_dict(state["network"])
