@@ -16,6 +16,8 @@ from services.recommendation.series import HOUR_COUNT, STATIC_NAMES, VARIABLES  
 from training import checkpoint  # noqa: E402 - torch decides whether there is anything to train
 from training.icu_outcome import train as icu  # noqa: E402 - torch decides whether there is anything to train
 from training.icu_outcome.dataset import IcuData  # noqa: E402 - torch decides whether there is anything to train
+from training.imaging import fitting  # noqa: E402 - torch decides whether there is anything to train
+from training.imaging.network import ImageNetwork  # noqa: E402 - torch decides whether there is anything to train
 from training.patient_encoder import network as encoder  # noqa: E402 - torch decides whether there is anything to train
 from training.treatment_ranker import network as ranker  # noqa: E402 - torch decides whether there is anything to train
 from training.treatment_ranker.views import Views  # noqa: E402 - torch decides whether there is anything to train
@@ -76,7 +78,27 @@ def train_icu(path, **changes):
     return left_by(path)
 
 
-TRAINERS = {"treatment_ranker": train_ranker, "patient_encoder": train_encoder, "icu_outcome": train_icu}
+def train_images(path):
+    """An epoch of small images, then those of larger ones."""
+    stages = (fitting.Stage(32, 1), fitting.Stage(64, EPOCHS - 1))
+    settings = fitting.FitSettings(stages=stages, batch=8, warmup_epochs=1)
+
+    def images(side):
+        return np.random.default_rng(side).integers(0, 256, (PATIENTS, side, side), dtype=np.uint8)
+
+    def nothing(_):
+        return ""
+
+    torch.manual_seed(0)  # of the weights that training starts from
+    network = ImageNetwork((4, 4, 8, 8), 2, drop_path=0.2, dropout=0.2)
+    labelled = (images, np.arange(PATIENTS) % 2)
+    average = fitting.fit(network, settings, labelled, labelled, path, nothing)
+    return left_by(path) | {"returned": average.state_dict()}
+
+
+RECORDS = {"treatment_ranker": train_ranker, "patient_encoder": train_encoder, "icu_outcome": train_icu}
+each_of_records = pytest.mark.parametrize("train", RECORDS.values(), ids=RECORDS)
+TRAINERS = RECORDS | {"images": train_images}
 each_trainer = pytest.mark.parametrize("train", TRAINERS.values(), ids=TRAINERS)
 
 
@@ -133,7 +155,7 @@ def test_it_may_be_interrupted_again_and_again(train, tmp_path, interrupt):
     assert same(unbroken, train(tmp_path / "broken.ckpt"))
 
 
-@each_trainer
+@each_of_records
 def test_what_stopped_early_does_not_go_on(train, tmp_path):
     """As when the interruption comes after the training, while its checkpoint is still there."""
     path = tmp_path / "network.ckpt"
@@ -145,7 +167,7 @@ def test_what_stopped_early_does_not_go_on(train, tmp_path):
     assert path.read_bytes() == content
 
 
-@each_trainer
+@each_of_records
 def test_another_seed_does_not_go_on_from_this_checkpoint(train, tmp_path):
     train(tmp_path / "network.ckpt")
     with pytest.raises(SystemExit, match="another recipe or seed"):
