@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -32,7 +33,10 @@ def write_card(card: ModelCard, repository: Path = MODEL_REPOSITORY) -> Path:
     if card.labels:
         write_lines(folder / "labels.txt", card.labels)
     path = folder / "metadata.json"
-    path.write_text(json_format.MessageToJson(card, preserving_proto_field_name=True, indent=2) + "\n")
+    fields = json_format.MessageToDict(card, preserving_proto_field_name=True)
+    if "serving_parameters" in fields:  # a map has no order of its own, a file should not change by chance
+        fields["serving_parameters"] = dict(sorted(fields["serving_parameters"].items()))
+    path.write_text(json.dumps(fields, indent=2) + "\n", encoding="utf-8")
     return path
 
 

@@ -1,9 +1,10 @@
-"""Image networks as ONNX: export in fp32, quantization to int8, running and timing them."""
+"""Image networks as ONNX: both precisions of one, running and timing them."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from torch import nn
 
 OPSET = 17
-QUANTIZED = ("Conv", "Add", "Relu")
+QUANTIZED = ("Conv", "Add", "Relu", "Clip")
 """What runs in int8. The standardisation before and the head behind stay in fp32: they cost nothing and
 decide much."""
 
@@ -117,3 +118,61 @@ def check_parity(network: nn.Module, model: ort.InferenceSession, images: npt.ND
     print(f"largest difference between torch and ONNX probabilities: {difference:.2e}")
     if difference > 1e-3:
         raise SystemExit("the exported graph does not compute what the network computes")
+
+
+PRECISIONS = ("fp32", "int8")
+LARGEST_LOSS = 0.005
+"""Of the figure that decides, on images that calibrate: int8 that loses more is not served."""
+SMALLEST_GAIN = 2.5
+"""Times as fast: int8 that gains less is not worth a second rounding of the weights."""
+
+
+@dataclass(frozen=True)
+class Forms:
+    """One network in both precisions: ONNX files, sessions on them, processor milliseconds an image."""
+
+    files: Mapping[str, Path]
+    sessions: Mapping[str, ort.InferenceSession]
+    milliseconds: Mapping[str, float]
+
+    @classmethod
+    def export(
+        cls,
+        network: nn.Module,
+        outputs: Sequence[str],
+        ranges: npt.NDArray[np.uint8],
+        others: npt.NDArray[np.uint8],
+        work: Path,
+    ) -> Forms:
+        """Writes `fp32.onnx` and `int8.onnx` into `work`.
+
+        `ranges` uint8 `[n, side, side]` give the ranges of the int8 activations; on `others` the fp32 file
+        is compared with `network` (it exits when they differ) and both are timed.
+        """
+        files = {name: work / f"{name}.onnx" for name in PRECISIONS}
+        export_fp32(network, outputs, ranges.shape[-1], files["fp32"])
+        quantize_int8(files["fp32"], files["int8"], ranges)
+        sessions = {name: session(path) for name, path in files.items()}
+        check_parity(network, sessions["fp32"], others[:32])
+        times = milliseconds(list(sessions.values()), others)
+        return cls(files, sessions, dict(zip(PRECISIONS, times, strict=True)))
+
+    def chosen(self, wanted: str, loss: float) -> str:
+        """`wanted`, or for `auto` the one to serve, when int8 loses `loss` of the figure that decides."""
+        print(f"{self.speed()}; int8 loses {loss:.4f}")
+        if wanted != "auto":
+            return wanted
+        gain = self.milliseconds["fp32"] / self.milliseconds["int8"]
+        return "int8" if loss <= LARGEST_LOSS and gain >= SMALLEST_GAIN else "fp32"
+
+    @staticmethod
+    def other(chosen: str) -> str:
+        return PRECISIONS[1 - PRECISIONS.index(chosen)]
+
+    def speed(self) -> str:
+        """For the card."""
+        slow, fast = self.milliseconds["fp32"], self.milliseconds["int8"]
+        return (
+            f"{slow:.2g} ms an image in fp32 and {fast:.2g} ms in int8 ({slow / fast:.1f} times as fast) on "
+            "one core with AVX-512 VNNI"
+        )
