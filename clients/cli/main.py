@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import typer
 
-from clients.cli import analyze, demo, diagnose, doctor, importing, models, search, up
+from clients.cli import analyze, audit, demo, diagnose, doctor, importing, models, search, up
 from clients.cli.failures import EXIT_CODES_HELP
 from clients.loadtest import command
 
@@ -58,6 +58,7 @@ _add(up.up)
 _add(demo.demo)
 _add(diagnose.diagnose, exit_codes=True)
 _add(diagnose.replay)
+_add(audit.audit)
 _add(analyze.image)
 _add(analyze.note)
 _add(analyze.treatments)

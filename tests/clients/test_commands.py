@@ -267,7 +267,7 @@ def test_a_terminal_without_unicode_breaks_nothing(mesh, answer):
 
 
 def test_every_command_teaches_with_an_example():
-    for command in ("up", "demo", "diagnose", "replay", "image", "note", "treatments", "search"):
+    for command in ("up", "demo", "diagnose", "replay", "audit", "image", "note", "treatments", "search"):
         assert f"medmesh {command}" in CliRunner().invoke(app, [command, "--help"]).stdout
     assert "6  the diagnosis is PARTIAL" in CliRunner().invoke(app, ["--help"]).stdout
 
