@@ -86,3 +86,11 @@ def test_no_entity_ends_with_an_opening_bracket():
     assert [
         (span.first, span.last) for span in decode_note(logs(first, inside), ["asthma", "("], LABELS)
     ] == [(0, 1)]
+
+
+def test_an_entity_that_is_rather_wrong_than_right_is_none():
+    words = ["renal", "failure", "then", "fever"]
+    weak = [0.3, 0.6, 0.04, 0.03, 0.03], [0.3, 0.03, 0.6, 0.04, 0.03]
+    table = logs(*weak, OTHER, SURE)
+    assert [span.first for span in decode(table, LABELS)] == [0, 3]
+    assert [(span.first, span.last) for span in decode_note(table, words, LABELS)] == [(3, 4)]

@@ -95,11 +95,17 @@ def test_a_term_that_holds_what_the_tagger_found_replaces_it():
     assert recovered("giant cell arteritis", spans=parts) == [("giant cell arteritis", "Disease")]
 
 
-def test_what_the_tagger_found_is_never_cut_and_never_changes_its_type():
+def test_what_the_tagger_found_is_never_cut():
     longer = WordSpan(0, 2, "Disease", 0.9)
     assert recovered("tension pneumothorax", spans=[longer]) == [("tension pneumothorax", "Disease")]
+
+
+def test_only_an_entity_that_is_the_very_term_takes_its_type():
     chemical = WordSpan(2, 3, "Chemical", 0.9)
-    assert recovered("deep vein thrombosis", spans=[chemical]) == [("thrombosis", "Chemical")]
+    assert recovered("deep vein thrombosis", spans=[chemical]) == [("thrombosis", "Disease")]
+    part = WordSpan(0, 2, "Chemical", 0.9)
+    both = [("deep vein", "Chemical"), ("thrombosis", "Disease")]
+    assert recovered("deep vein thrombosis", spans=[part]) == both
     same = WordSpan(0, 1, "Disease", 0.9)
     words = ["pneumothorax"]
     assert recover(logs(words, [0.9]), words, [same], TERMS) == [same]

@@ -48,7 +48,8 @@ def fit_temperature(
 ) -> Calibration:
     """The temperature at which the entities' probabilities say best whether they are right (Guo et al. 2017).
 
-    It leaves the found entities as they are, since it scales the scores of all label sequences alike.
+    It leaves the likeliest label sequence as it is, since it scales the scores of all sequences alike, but
+    not which entities are likely enough to be served; so all of them count here.
     """
     pieces = Pieces(tokenizer)
     known: list[FloatArray] = []
@@ -64,7 +65,10 @@ def fit_temperature(
 
     tried = {}
     for temperature in [1.0, *np.geomspace(0.4, 2.0, 17).tolist()]:
-        results = scoring.outcomes(sentences, pieces, at(temperature), scoring.SENTENCES_PER_NOTE)
+        predict = at(temperature)
+        results = scoring.outcomes(
+            sentences, pieces, predict, scoring.SENTENCES_PER_NOTE, least_probability=0.0
+        )
         judged = [item for outcome in results for item in outcome.judged]
         probability = np.clip([item.probability for item in judged], 1e-6, 1 - 1e-6)
         right = np.array([item.right for item in judged])

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from services.language.consistency import decode_note
+from services.language.consistency import LEAST_PROBABILITY, decode_note
 from services.language.decoding import FloatArray, WordSpan, assemble, word_log_probabilities
 from services.language.recovery import Terms, recover
 from services.language.tokenization import Int64Array, windows, word_bounds
@@ -55,6 +55,7 @@ def outcomes(
     predict: Predict,
     sentences_per_note: int,
     terms: Terms | None = None,
+    least_probability: float = LEAST_PROBABILITY,
 ) -> list[Outcome]:
     """Read every `sentences_per_note` sentences as one note, exactly as the service does, and judge each
     sentence; without `terms` the tagger alone, without what the terminology adds.
@@ -70,7 +71,7 @@ def outcomes(
         probabilities = assemble(own, [next(rows) for _ in own], len(sequence.ids))
         words = [word for sentence in note for word in sentence.words]
         logs = word_log_probabilities(probabilities, word_bounds(sequence.words))
-        found = decode_note(logs, words, LABELS)
+        found = decode_note(logs, words, LABELS, least_probability=least_probability)
         results += _judged(note, found if terms is None else recover(logs, words, found, terms))
     return results
 
