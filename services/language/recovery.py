@@ -25,9 +25,9 @@ plain words that are no entity get more than 0.033, nine in ten less than 0.041.
 
 CONFIDENCE = 0.64
 """Of an entity that the terminology decided: its precision on the part of the train file that watched (9 of
-14 right), too few to make it depend on more. Measured afterwards: 94 of 181 on devel's abstracts, where it is
-too high; 13 of 18 on the held-out half of assertion_sentences.tsv and 11 of 13 on ward_sentences.tsv, which
-resemble notes, where it is too low."""
+14 right), too few to make it depend on more. Measured afterwards: 101 of 200 on devel's abstracts, where it
+is too high; 13 of 18 on the held-out half of assertion_sentences.tsv and 11 of 13 on ward_sentences.tsv,
+which resemble notes, where it is too low."""
 
 _MOST_WORDS = 8
 _LEAST_LETTERS, _LEAST_LETTERS_OF_SHORTHAND = 4, 3

@@ -59,15 +59,15 @@ async def counted(live) -> tuple[dict[bool, Count], list[str]]:
 
 
 async def test_short_clinical_sentences_are_read(live):
-    """The floors are what was measured; the tagger alone finds 60 of the 77."""
+    """The floors are what was measured; the tagger alone finds 64 of the 77."""
     counts, problems = await counted(live)
     denied, other = counts[True], counts[False]
     assert (len(SENTENCES), denied.wanted, other.wanted) == (40, 29, 48)
     assert denied.found >= 28, problems
-    assert other.found >= 43, problems
+    assert other.found >= 45, problems
     assert denied.unwanted + other.unwanted <= 8, problems
     assert denied.from_terminology + other.from_terminology >= 11, problems
-    assert denied.same_assertion + other.same_assertion >= 70, problems
+    assert denied.same_assertion + other.same_assertion >= 72, problems
 
 
 async def test_the_note_of_a_chest_radiograph_loses_nothing(live):
