@@ -49,7 +49,7 @@ FIRST = (
 SECOND = (
     "Trained anew as one command does it: the mean of several runs, each to the end of its schedule, instead "
     "of a chosen epoch of one. The service leaves out entities that are rather wrong than right, and the "
-    "figures are measured so; of the rise in strict F1 most comes from that."
+    "figures are measured so; measured so, the first version's weights have strict F1 0.863 on devel."
 )
 
 
