@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch")
 
 from training.imaging.augmentation import AugmentationRange, augment  # noqa: E402 - needs torch
 from training.imaging.efficientnet_lite import EfficientNetLite, _SameConv  # noqa: E402 - needs torch
-from training.imaging.network import CalibratedNetwork, ImageNetwork, fold_averaging  # noqa: E402 - needs torch
+from training.imaging.network import CalibratedNetwork, Ensemble, ImageNetwork, fold_averaging  # noqa: E402 - needs torch
 
 
 @pytest.fixture(params=["residual", "pretrained"])
@@ -38,6 +38,14 @@ def test_the_activation_map_adds_up_to_the_logit(network, images):
 def test_exposure_does_not_matter(network, images):
     dim = images.float() * 0.5 + 20
     assert torch.allclose(network(images.float())[0], network(dim)[0], atol=0.05)
+
+
+def test_an_ensemble_is_the_mean_of_its_members(images):
+    members = [ImageNetwork((8, 8, 8, 8), 3).eval(), EfficientNetLite(3, 8).eval()]
+    logits, maps = Ensemble(members)(images.float())
+    one, other = (member(images.float())[0] for member in members)
+    assert torch.allclose(logits, (one + other) / 2, atol=1e-5)
+    assert torch.allclose(maps.mean(dim=(2, 3)), logits, atol=1e-5)
 
 
 def test_folding_the_averaging_changes_nothing(network, images):

@@ -10,12 +10,13 @@ import numpy as np
 import numpy.typing as npt
 from google.protobuf import json_format
 from PIL import Image
+from sklearn.metrics import f1_score, recall_score
 
 from medmesh.common.v1.model_card_pb2 import Metric, ModelCard
 from services.imaging.analysis import CONFORMAL_COVERAGE, CONFORMAL_MINIMUM
 from services.imaging.models import CHEST_XRAY
-from training.chest_xray.data import Radiographs, load
-from training.figures import metric
+from training.chest_xray.data import LABELS, Radiographs, load
+from training.figures import calibration_error, metric
 from training.imaging.figures import Floats, Ints, auroc, show, top_calibration_error
 from training.imaging.onnx_models import run, session
 from training.model_card import MODEL_REPOSITORY
@@ -62,6 +63,23 @@ def measure(
             for index, name in enumerate(("auroc_normal_vs_pneumonia", "auroc_bacterial_vs_viral"))
         ]
 
+    def by_class(name: str, score: Callable[..., float]) -> list[Metric]:
+        """`recall` or `f1` of each label."""
+
+        def score_of(label: int) -> Callable[[Ints], float]:
+            return lambda rows: float(score(labels[rows] == label, named[rows] == label, zero_division=0.0))
+
+        return [
+            metric(
+                name,
+                score_of(label),
+                cases.patients,
+                measured_on=measured_on,
+                subgroup=f"class={LABELS[label]}",
+            )
+            for label in range(len(LABELS))
+        ]
+
     members = probabilities >= minimum
     truth: npt.NDArray[np.bool_] = members[np.arange(len(labels)), labels]
     named = probabilities.argmax(axis=1)
@@ -79,9 +97,17 @@ def measure(
             "specificity_pneumonia",
             lambda rows: float((named[rows] == 0)[labels[rows] == 0].mean()),
         ),
+        entry("f1_macro", lambda rows: float(f1_score(labels[rows], named[rows], average="macro"))),
+        *by_class("recall", recall_score),
+        *by_class("f1", f1_score),
         entry(
             "expected_calibration_error",
             lambda rows: top_calibration_error(probabilities[rows], labels[rows]),
+        ),
+        perfectly_calibrated(probabilities, measured_on),
+        entry(
+            "calibration_error_pneumonia",
+            lambda rows: calibration_error(1 - probabilities[rows, 0], labels[rows] > 0),
         ),
         entry(f"conformal_coverage_at_{coverage:g}", lambda rows: float(truth[rows].mean())),
         entry("conformal_set_size", lambda rows: float(members[rows].sum(axis=1).mean())),
@@ -90,6 +116,24 @@ def measure(
         *by_shape(square=True),
         *by_shape(square=False),
     ]
+
+
+def perfectly_calibrated(probabilities: Floats, measured_on: str) -> Metric:
+    """The expected calibration error that chance alone leaves on as many cases: the labels are drawn from the
+    probabilities themselves. Its interval is over draws.
+    """
+    bounds = probabilities.cumsum(axis=1)[:, :-1]
+    draws = np.random.default_rng(0).random((1000, len(probabilities), 1))
+    errors = [top_calibration_error(probabilities, (bounds < draw).sum(axis=1)) for draw in draws]
+    low, high = np.percentile(errors, (2.5, 97.5))
+    return Metric(
+        name="expected_calibration_error_by_chance",
+        value=round(float(np.mean(errors)), 4),
+        ci_low=round(float(low), 4),
+        ci_high=round(float(high), 4),
+        case_count=len(probabilities),
+        measured_on=f"{measured_on}, labels drawn from the probabilities",
+    )
 
 
 def _size(file: Path) -> tuple[int, int]:

@@ -49,7 +49,7 @@ def build_network() -> ImageNetwork:
 
 
 def transferred(weights: Path) -> ImageNetwork:
-    """The chest network with a fresh head."""
+    """The residual network of `chest_xray` with a fresh head."""
     network = build_network()
     state = torch.load(weights, weights_only=True)
     network.load_state_dict(
@@ -139,7 +139,7 @@ def cross_validate(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", type=Path, default=RUN)
-    parser.add_argument("--chest", type=Path, default=chest.RUN / "weights.pt", help="weights to start from")
+    parser.add_argument("--chest", type=Path, default=chest.RUN / "residual.pt", help="weights to start from")
     parser.add_argument("--repeats", type=int, default=2)
     arguments = parser.parse_args()
     arguments.run.mkdir(parents=True, exist_ok=True)

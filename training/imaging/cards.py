@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from torch import nn
-
 from medmesh.common.v1.model_card_pb2 import Dataset, TensorContract
 
 OTHER_PRECISION = "The other precision: train again, then export with --precision."
@@ -37,16 +35,6 @@ IMAGENET = Dataset(
     licence="Apache-2.0 (the weights); ImageNet's images are for research",
     population="Photographs of objects and animals, no patients.",
 )
-
-
-def describe(network: nn.Module) -> str:
-    """For a card: what the image networks have in common."""
-    return (
-        f"The first five stages of EfficientNet-Lite0 with ImageNet's weights, two fresh residual blocks; "
-        f"{sum(p.numel() for p in network.parameters()) / 1e6:.1f} M parameters. First the fresh ones are "
-        "trained alone, then all but the first blocks, these at a tenth of the rate (AdamW, cosine schedule, "
-        "MixUp, averaged weights)"
-    )
 
 
 def findings_inputs(side_px: int, content: str) -> list[TensorContract]:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 from tqdm import tqdm
 
@@ -78,9 +78,7 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def predict(
-    network: MappedNetwork, images: npt.NDArray[np.uint8], batch: int = 64
-) -> npt.NDArray[np.float64]:
+def predict(network: nn.Module, images: npt.NDArray[np.uint8], batch: int = 64) -> npt.NDArray[np.float64]:
     """Uncalibrated logits, float64 `[n, classes]`, computed in float32."""
     network.eval()
     where = next(network.parameters()).device

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 def _conv_norm(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Sequential:
@@ -41,6 +44,14 @@ class ResidualBlock(nn.Module):
         return functional.relu(branch + self.shortcut(x))
 
 
+def standardised(image: Tensor) -> Tensor:
+    """Each image `[batch, 1, side, side]` less its mean, over its deviation."""
+    mean = image.mean(dim=(1, 2, 3), keepdim=True)
+    centred = image - mean
+    deviation = (centred * centred).mean(dim=(1, 2, 3), keepdim=True).sqrt()
+    return centred / (deviation + 1.0)
+
+
 class MappedNetwork(nn.Module):
     """Grey images -> class logits and the activation maps whose mean they are.
 
@@ -57,22 +68,20 @@ class MappedNetwork(nn.Module):
         self.head = nn.Conv2d(width, classes, 1)
 
     def body(self, image: Tensor) -> Tensor:
-        """Standardised images `[batch, 1, side, side]` -> `[batch, width, cells, cells]`."""
+        """Standardised images `[batch, 1, side, side]` -> features `[batch, width, cells, cells]`."""
         raise NotImplementedError
 
     def pretrained(self) -> Iterator[nn.Parameter]:
         """The parameters that come trained on other images and are to be trained further, with care."""
         return iter(())
 
-    def features(self, image: Tensor) -> Tensor:
-        """float32 `[batch, 1, side, side]` -> float32 `[batch, width, cells, cells]`."""
-        mean = image.mean(dim=(1, 2, 3), keepdim=True)
-        centred = image - mean
-        deviation = (centred * centred).mean(dim=(1, 2, 3), keepdim=True).sqrt()
-        return self.body(centred / (deviation + 1.0)).float()
+    def maps(self, image: Tensor) -> Tensor:
+        """Standardised images `[batch, 1, side, side]` -> float32 `[batch, classes, cells, cells]`."""
+        maps: Tensor = self.head(self.dropout(self.body(image).float()))
+        return maps
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        maps: Tensor = self.head(self.dropout(self.features(image)))
+        maps = self.maps(standardised(image))
         return maps.mean(dim=(2, 3)), maps
 
 
@@ -101,12 +110,25 @@ class ImageNetwork(MappedNetwork):
         return features
 
 
+class Ensemble(nn.Module):
+    """The mean of several networks' maps, and so of their logits (Lakshminarayanan et al., NeurIPS 2017)."""
+
+    def __init__(self, members: Iterable[MappedNetwork]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        image = standardised(image)
+        maps = torch.stack([member.maps(image) for member in self.members]).mean(dim=0)
+        return maps.mean(dim=(2, 3)), maps
+
+
 class CalibratedNetwork(nn.Module):
     """What is exported: uint8 image in, calibrated probabilities out, temperature and class offsets inside
     the graph.
     """
 
-    def __init__(self, network: MappedNetwork, temperature: float, offsets: list[float]) -> None:
+    def __init__(self, network: nn.Module, temperature: float, offsets: list[float]) -> None:
         super().__init__()
         self.network = network
         self.register_buffer("temperature", torch.tensor(temperature))
@@ -122,7 +144,7 @@ class CalibratedNetwork(nn.Module):
 
 
 @torch.no_grad()
-def fold_averaging(network: MappedNetwork) -> MappedNetwork:
+def fold_averaging(network: Network) -> Network:
     """A copy that computes the same with each shortcut's averaging folded into its projection.
 
     The mean of 2x2 pixels followed by a 1x1 convolution is one 2x2 convolution of stride 2 with a quarter of
