@@ -18,15 +18,13 @@ from services.imaging.preprocessing import PREPROCESSING_VERSION
 from training.head_ct.data import LABELS, load
 from training.head_ct.evaluate import COVERAGE, calibration, measure, read_logits
 from training.head_ct.train import EPOCHS, RUN, build_network, fold_weights, folds_of
-from training.imaging.cards import HEAD_CT_SET, KERMANY, findings_inputs, findings_outputs
+from training.imaging.cards import HEAD_CT_SET, KERMANY, OTHER_PRECISION, findings_inputs, findings_outputs
 from training.imaging.figures import auroc, show
 from training.imaging.network import CalibratedNetwork, fold_averaging
-from training.imaging.onnx_models import check_parity, export_fp32, milliseconds, quantize_int8, run, session
+from training.imaging.onnx_models import Forms, export_fp32, quantize_int8, run, session
 from training.model_card import INTENDED_USE, MODEL_REPOSITORY, write_card
 
 OUTPUTS = ("logits", "probabilities", "activation_map")
-LARGEST_LOSS = 0.005
-SMALLEST_GAIN = 2.5
 
 
 def calibrated(weights: Path, temperature: float, offsets: list[float]) -> nn.Module:
@@ -63,30 +61,22 @@ def main() -> None:
     logits = read_logits(work)
     temperature, offsets, minimum = calibration(logits, slices.labels)
     network = calibrated(work / "weights.pt", temperature, offsets)
-    files = {name: work / f"{name}.onnx" for name in ("fp32", "int8")}
-    export_fp32(network, OUTPUTS, side, files["fp32"])
-    quantize_int8(files["fp32"], files["int8"], images)
-    sessions = {name: session(path) for name, path in files.items()}
-    check_parity(network, sessions["fp32"], images[:32])
-    slow, fast = milliseconds(list(sessions.values()), images)
+    forms = Forms.export(network, OUTPUTS, images, images, work)
     loss = quantized_loss(work, images, slices.labels)
-    print(f"fp32 {slow:.1f} ms, int8 {fast:.1f} ms an image; int8 loses {loss:.4f} AUROC on held-out slices")
-    chosen = arguments.precision
-    if chosen == "auto":
-        chosen = "int8" if loss <= LARGEST_LOSS and slow / fast >= SMALLEST_GAIN else "fp32"
+    chosen = forms.chosen(arguments.precision, loss)
     metrics = measure(logits, slices.labels)
     show(metrics)
 
     folder = arguments.repository / "head_ct" / "1"
     folder.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(files[chosen], folder / "model.onnx")
+    shutil.copyfile(forms.files[chosen], folder / "model.onnx")
     card = ModelCard(
         name="head_ct",
         version="1.0.0",
         summary="Experimental: tells intracranial haemorrhage on one slice of a head CT.",
         intended_use=INTENDED_USE + " Experimental: 149 slices are too few to rely on it for anything.",
         architecture=(
-            f"The network of chest_xray ({sum(p.numel() for p in network.parameters()) / 1e6:.1f} M "
+            f"The residual network of chest_xray ({sum(p.numel() for p in network.parameters()) / 1e6:.1f} M "
             f"parameters) with a fresh head, all of it fine-tuned for {EPOCHS} epochs at {side} px. The "
             "class activation map is the layer before the mean that gives the logits."
         ),
@@ -122,9 +112,7 @@ def main() -> None:
         inputs=findings_inputs(side, "Grey levels of the brain window (0 to 80 HU)"),
         outputs=findings_outputs(LABELS, side // 32),
         precision=(
-            f"{chosen}; {slow:.1f} ms an image in fp32 and {fast:.1f} ms in int8 on one core with AVX-512 "
-            f"VNNI; int8 loses {loss:.4f} AUROC in cross-validation. The other precision: train again, "
-            "export with --precision."
+            f"{chosen}; {forms.speed()}; int8 loses {loss:.4f} AUROC in cross-validation. {OTHER_PRECISION}"
         ),
         preprocessing_version=PREPROCESSING_VERSION,
         licence="CC-BY-4.0",
