@@ -5,16 +5,17 @@
 PYTHON ?= python3
 VENV := .venv/bin
 BOOTSTRAP := $(PYTHON) services/bootstrap.py
+TORCH_TESTS := tests/training tests/importing tests/imaging/test_training.py tests/language/test_tagger_training.py
 CHECKED := services clients/cli clients/loadtest clients/python/medmesh protos/generate.py
 
 # Contracts must stay compatible with the last release; before the first one, with the last commit.
 BUF_BASE ?= $(shell git describe --tags --abbrev=0 --match 'v*' 2>/dev/null || git rev-parse HEAD 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo up test lint format protos models train requirements clean distclean
+.PHONY: help venv demo up test test-training lint format protos models train requirements clean distclean
 
 help:  ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 venv:  ## Make the environments: services with the development tools, and the embedded Triton
 	@$(BOOTSTRAP) dev triton
@@ -29,6 +30,10 @@ up:  ## Start Triton and the four services on this machine; Ctrl-C stops them
 
 test: venv  ## Run the tests (ARGS="-k name -x" goes to pytest)
 	@$(VENV)/python -m pytest $(ARGS)
+
+test-training:  ## Run the tests of training and of imports, which need torch (3 GB)
+	@$(BOOTSTRAP) training triton
+	@.venv-training/bin/python -m pytest $(TORCH_TESTS) $(ARGS)
 
 lint: venv  ## Check style, types and contracts
 	@echo "medmesh: ruff" && $(VENV)/ruff check && $(VENV)/ruff format --check
