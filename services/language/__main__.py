@@ -7,6 +7,7 @@ import grpc
 from medmesh.language.v1 import language_pb2, language_pb2_grpc
 from services.chassis.server import Parts, Service, run
 from services.language.annotation import NoteAnnotator
+from services.language.confidence import AS_DECODED, Confidence
 from services.language.embedding import TextEmbedder
 from services.language.linking import Linker
 from services.language.models import CLINICAL_NER, NOTE_EMBEDDING, SPECS
@@ -22,8 +23,11 @@ async def register(parts: Parts[LanguageSettings], server: grpc.aio.Server) -> N
     tokenizers = {
         spec.name: NoteTokenizer.from_file(repository / spec.name / "tokenizer.json") for spec in SPECS
     }
+    confidence = AS_DECODED
+    if parts.catalog.serves(CLINICAL_NER.name):
+        confidence = Confidence.from_parameters(parts.catalog.card(CLINICAL_NER.name).serving_parameters)
     servicer = LanguageServicer(
-        NoteAnnotator(parts.inference, tokenizers[CLINICAL_NER.name], Linker(), Terms()),
+        NoteAnnotator(parts.inference, tokenizers[CLINICAL_NER.name], Linker(), Terms(), confidence),
         TextEmbedder(parts.inference, tokenizers[NOTE_EMBEDDING.name]),
         parts.provenance,
     )

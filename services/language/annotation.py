@@ -15,6 +15,7 @@ from services.chassis.errors import ModelFailed
 from services.chassis.inference import Inference
 from services.language.assertion import assert_entities
 from services.language.batches import infer_sequences
+from services.language.confidence import AS_DECODED, Confidence
 from services.language.consistency import decode_note
 from services.language.decoding import FloatArray, WordSpan, assemble, word_log_probabilities
 from services.language.entities import Concept, Entity, EntityType, Span
@@ -43,12 +44,18 @@ class NoteAnnotator:
     """Finds entities in notes with the model `clinical_ner`."""
 
     def __init__(
-        self, inference: Inference, tokenizer: NoteTokenizer, linker: ConceptLinker, terms: Terms
+        self,
+        inference: Inference,
+        tokenizer: NoteTokenizer,
+        linker: ConceptLinker,
+        terms: Terms,
+        confidence: Confidence = AS_DECODED,
     ) -> None:
         self._inference = inference
         self._tokenizer = tokenizer
         self._linker = linker
         self._terms = terms
+        self._confidence = confidence
 
     async def annotate(self, note: str) -> list[Entity]:
         """The entities of `note` in order, not overlapping; raises InvalidInput naming `note`."""
@@ -117,7 +124,7 @@ class NoteAnnotator:
                 Entity(
                     span=span,
                     text=surface,
-                    confidence=word.probability,
+                    confidence=self._confidence.of(word),
                     assertion=result.assertion,
                     triggers=tuple(result.triggers),
                     concept=concept,

@@ -9,6 +9,7 @@ import pytest
 
 from services.chassis.errors import InvalidInput, ModelFailed, ModelUnavailable
 from services.language.annotation import NoteAnnotator
+from services.language.confidence import Confidence
 from services.language.entities import Assertion, Concept, EntityType
 from services.language.linking import Linker
 from services.language.models import CLINICAL_NER
@@ -29,6 +30,14 @@ class OneConcept:
 @pytest.fixture
 def annotator(inference, tokenizer):
     return NoteAnnotator(inference, tokenizer, OneConcept(), Terms())
+
+
+async def test_the_confidence_is_scaled_as_the_card_says(inference, tokenizer, annotator):
+    scaled = NoteAnnotator(inference, tokenizer, OneConcept(), Terms(), Confidence(offset=-1.0))
+    note = "Known asthma, on salbutamol."
+    before, after = [await each.annotate(note) for each in (annotator, scaled)]
+    assert [e.span for e in before] == [e.span for e in after]
+    assert all(b.confidence > a.confidence > 0 for b, a in zip(before, after, strict=True))
 
 
 async def test_a_note_of_two_sentences(annotator):

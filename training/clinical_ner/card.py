@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from medmesh.common.v1.model_card_pb2 import Change, Dataset, Metric, ModelCard, TensorContract
+from services.language.confidence import OFFSET, SLOPE, Confidence
 from services.language.consistency import LEAST_PROBABILITY
 from services.language.models import CLINICAL_NER
 from services.language.recovery import CONFIDENCE
@@ -55,11 +56,12 @@ SECOND = (
 
 @dataclass(frozen=True)
 class Calibration:
-    """The fitted temperature, on how many sentences, and the calibration error of entities without and with
-    it.
+    """What was fitted, on how many sentences, and the entities' calibration error there without and with
+    `confidence`, which is then fitted on other notes than it is measured on.
     """
 
     temperature: float
+    confidence: Confidence
     sentence_count: int
     error_before: float
     error_after: float
@@ -67,9 +69,11 @@ class Calibration:
     def sentence(self) -> str:
         """For the card."""
         return (
-            f"One temperature, {self.temperature:.3f}, in the graph, fitted on {self.sentence_count} "
-            "sentences of the train file that were not trained on; there the entities' expected calibration "
-            f"error went from {self.error_before:.3f} to {self.error_after:.3f}."
+            f"One temperature, {self.temperature:.3f}, in the graph; the log-odds of an entity's probability "
+            f"times {self.confidence.slope:.2f} plus {self.confidence.offset:.2f} in the service (Platt "
+            f"scaling). Fitted on {self.sentence_count} sentences of the train file that were not trained "
+            "on; there the second brings the entities' expected calibration error from "
+            f"{self.error_before:.3f} to {self.error_after:.3f}, fitted and measured on different notes."
         )
 
 
@@ -118,6 +122,10 @@ def model_card(
         ],
         precision=f"{PRECISIONS[precision]}; the other by `training.clinical_ner.export --precision`",
         preprocessing_version=PREPROCESSING_VERSION,
+        serving_parameters={
+            SLOPE: round(calibration.confidence.slope, 4),
+            OFFSET: round(calibration.confidence.offset, 4),
+        },
         licence="Apache-2.0",
         reproduce=(
             "python -m training.clinical_ner.train && python -m training.clinical_ner.export"

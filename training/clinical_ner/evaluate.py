@@ -16,6 +16,7 @@ from pathlib import Path
 from google.protobuf import json_format
 
 from medmesh.common.v1.model_card_pb2 import Metric, ModelCard
+from services.language.confidence import AS_DECODED, Confidence
 from services.language.models import CLINICAL_NER
 from services.language.recovery import Terms
 from services.language.tokenization import NoteTokenizer
@@ -65,14 +66,20 @@ VIEWS = (
 
 
 def metrics(
-    predict: scoring.Predict, sentences: Sequence[Sentence], pieces: Pieces, view: View
+    predict: scoring.Predict,
+    sentences: Sequence[Sentence],
+    pieces: Pieces,
+    view: View,
+    confidence: Confidence = AS_DECODED,
 ) -> list[Metric]:
     """Strict F1 of both types and of each, with intervals; where all sentences are read precision, recall
     and ECE too, and the precision of what the terminology decided.
     """
     sentences = sentences[: view.most_sentences]
     rewritten = [Sentence(tuple(map(view.rewrite, sentence.words)), sentence.tags) for sentence in sentences]
-    results = scoring.outcomes(rewritten, pieces, predict, view.sentences_per_note, view.terms)
+    results = scoring.outcomes(
+        rewritten, pieces, predict, view.sentences_per_note, view.terms, confidence=confidence
+    )
     measured_on = f"BC5CDR devel, {len(sentences)} sentences of unseen abstracts, {view.measured_on}"
     found = []
     for stem in (None, *scoring.STEMS):
@@ -128,19 +135,20 @@ def main() -> None:
     arguments = parser.parse_args()
     exported = MODEL_REPOSITORY / CLINICAL_NER.name
     tokenizer = NoteTokenizer.from_file(exported / "tokenizer.json")
+    card = json_format.Parse((exported / "metadata.json").read_text(encoding="utf-8"), ModelCard())
     if arguments.exported or arguments.write:
         predict = with_onnx(exported / "1" / "model.onnx", tokenizer)
+        confidence = Confidence.from_parameters(card.serving_parameters)
     else:
-        predict = with_torch(load(arguments.folder)[0], tokenizer)
+        predict, confidence = with_torch(load(arguments.folder)[0], tokenizer), AS_DECODED
     sentences = read(corpus_folder() / "devel.tsv")
     measured = []
     for view in VIEWS:
-        for metric in metrics(predict, sentences, Pieces(tokenizer), view):
+        for metric in metrics(predict, sentences, Pieces(tokenizer), view, confidence):
             measured.append(metric)
             print(line(metric), flush=True)
     if arguments.write:
-        text = (exported / "metadata.json").read_text(encoding="utf-8")
-        print(write_card(renewed(json_format.Parse(text, ModelCard()), measured)))
+        print(write_card(renewed(card, measured)))
 
 
 if __name__ == "__main__":

@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import onnx
 import torch
+from scipy.special import logit
+from sklearn.linear_model import LogisticRegression
 from torch import nn
 
+from services.language.confidence import Confidence
+from services.language.decoding import WordSpan
 from services.language.models import CLINICAL_NER
 from services.language.tokenization import Int64Array, NoteTokenizer
 from training import onnx_export
@@ -43,9 +48,7 @@ class Served(nn.Module):
         return torch.softmax(self.network(input_ids, attention_mask) / self.temperature, dim=-1)
 
 
-def fit_temperature(
-    network: EntityTagger, sentences: Sequence[Sentence], tokenizer: NoteTokenizer
-) -> Calibration:
+def fit_temperature(network: EntityTagger, sentences: Sequence[Sentence], tokenizer: NoteTokenizer) -> float:
     """The temperature at which the entities' probabilities say best whether they are right (Guo et al. 2017).
 
     It leaves the likeliest label sequence as it is, since it scales the scores of all sequences alike, but
@@ -65,17 +68,44 @@ def fit_temperature(
 
     tried = {}
     for temperature in [1.0, *np.geomspace(0.4, 2.0, 17).tolist()]:
-        predict = at(temperature)
         results = scoring.outcomes(
-            sentences, pieces, predict, scoring.SENTENCES_PER_NOTE, least_probability=0.0
+            sentences, pieces, at(temperature), scoring.SENTENCES_PER_NOTE, least_probability=0.0
         )
         judged = [item for outcome in results for item in outcome.judged]
         probability = np.clip([item.probability for item in judged], 1e-6, 1 - 1e-6)
         right = np.array([item.right for item in judged])
-        loss = -float(np.mean(np.log(np.where(right, probability, 1 - probability))))
-        tried[temperature] = (loss, scoring.calibration_error(results))
-    best = min(tried, key=lambda temperature: tried[temperature][0])
-    return Calibration(best, len(sentences), tried[1.0][1], tried[best][1])
+        tried[temperature] = -float(np.mean(np.log(np.where(right, probability, 1 - probability))))
+    return min(tried, key=lambda temperature: tried[temperature])
+
+
+def fit_confidence(results: Sequence[scoring.Outcome]) -> tuple[Confidence, float, float]:
+    """Platt scaling of the entities' probabilities, and their calibration error without and with it.
+
+    For the errors it is fitted on the notes of four fifths and measured on those of the last, in turn.
+    """
+    notes = np.arange(len(results)) // scoring.SENTENCES_PER_NOTE
+    scaled: list[scoring.Outcome] = []
+    for fold in range(5):
+        own = fitted([outcome for note, outcome in zip(notes, results, strict=True) if note % 5 != fold])
+        rest = [outcome for note, outcome in zip(notes, results, strict=True) if note % 5 == fold]
+        scaled += [rescaled(outcome, own) for outcome in rest]
+    return fitted(results), scoring.calibration_error(results), scoring.calibration_error(scaled)
+
+
+def fitted(results: Sequence[scoring.Outcome]) -> Confidence:
+    """Maximum likelihood on the entities of `results`."""
+    judged = [item for outcome in results for item in outcome.judged]
+    log_odds = logit(np.clip([item.probability for item in judged], 1e-6, 1 - 1e-6))[:, np.newaxis]
+    model = LogisticRegression(C=np.inf).fit(log_odds, [item.right for item in judged])
+    return Confidence(float(model.coef_[0, 0]), float(model.intercept_[0]))
+
+
+def rescaled(outcome: scoring.Outcome, confidence: Confidence) -> scoring.Outcome:
+    judged = [
+        replace(item, probability=confidence.of(WordSpan(0, 1, item.label, item.probability)))
+        for item in outcome.judged
+    ]
+    return replace(outcome, judged=tuple(judged))
 
 
 def save(network: EntityTagger, temperature: float, precision: str, path: Path) -> None:
@@ -103,19 +133,22 @@ def main() -> None:
     tokenizer = NoteTokenizer.from_file(target / "tokenizer.json")
 
     _, watched = split(read(corpus_folder() / "train.tsv"), recipe["held_out"])
-    calibration = fit_temperature(network, watched, tokenizer)
+    temperature = fit_temperature(network, watched, tokenizer)
+    save(network, temperature, arguments.precision, target / "1" / "model.onnx")
+    served = with_onnx(target / "1" / "model.onnx", tokenizer)
+    results = scoring.outcomes(watched, Pieces(tokenizer), served, scoring.SENTENCES_PER_NOTE)
+    confidence, *errors = fit_confidence(results)
+    calibration = Calibration(temperature, confidence, len(watched), *errors)
     print(calibration.sentence(), flush=True)
-    save(network, calibration.temperature, arguments.precision, target / "1" / "model.onnx")
 
     devel, pieces, as_in_a_note = read(corpus_folder() / "devel.tsv"), Pieces(tokenizer), evaluate.VIEWS[0]
-    exact = with_torch(network, tokenizer, calibration.temperature)
+    exact = with_torch(network, tokenizer, temperature)
     reference = evaluate.metrics(exact, devel, pieces, as_in_a_note)[0]
     reference.name, reference.published = "strict_entity_f1_fp32", ""
     print(evaluate.line(reference), flush=True)
-    served = with_onnx(target / "1" / "model.onnx", tokenizer)
     metrics = []
     for view in evaluate.VIEWS:
-        for metric in evaluate.metrics(served, devel, pieces, view):
+        for metric in evaluate.metrics(served, devel, pieces, view, confidence):
             metrics.append(metric)
             print(evaluate.line(metric), flush=True)
     if reference.value - metrics[0].value > LARGEST_LOSS:
