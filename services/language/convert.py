@@ -27,7 +27,7 @@ def note_message(note: str, entities: Sequence[Entity], provenance: Provenance) 
     notices = []
     if recovered := [str(index) for index, entity in enumerate(entities) if entity.from_terminology]:
         message = (
-            "The terminology, not the model, decided the extent of the entities with index "
+            "The terminology, not the model, decided extent or type of the entities with index "
             f"{', '.join(recovered)}; their confidence is a constant."
         )
         notices.append(Notice(reason="ENTITIES_FROM_TERMINOLOGY", message=message))
