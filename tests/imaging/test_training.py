@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
+torch = pytest.importorskip("torch", reason="torch is not here: make test-training")
 
 from training.imaging.augmentation import AugmentationRange, augment  # noqa: E402 - needs torch
 from training.imaging.efficientnet_lite import EfficientNetLite, _SameConv  # noqa: E402 - needs torch

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-NEEDED = "is not here: .venv-training/bin/python -m pytest tests/importing"
+NEEDED = "is not here: make test-training"
 torch = pytest.importorskip("torch", reason=f"torch {NEEDED}")
 pytest.importorskip("transformers", reason=f"transformers {NEEDED}")
 

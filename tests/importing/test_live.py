@@ -40,9 +40,7 @@ def test_an_onnx_file(order, given, repository, tmp_path):
 
 
 def test_the_networks_of_torch(order, repository, tmp_path):
-    torch = pytest.importorskip(
-        "torch", reason="torch is not here: .venv-training/bin/python -m pytest tests/importing"
-    )
+    torch = pytest.importorskip("torch", reason="torch is not here: make test-training")
     from tests.importing import checkpoints
     from training.importing.huggingface import SentenceEncoder, TokenClassifier
     from training.importing.radiographs import Radiographs

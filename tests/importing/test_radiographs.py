@@ -7,9 +7,7 @@ import json
 import numpy as np
 import pytest
 
-torch = pytest.importorskip(
-    "torch", reason="torch is not here: .venv-training/bin/python -m pytest tests/importing"
-)
+torch = pytest.importorskip("torch", reason="torch is not here: make test-training")
 
 from tests.importing import checkpoints  # noqa: E402 - torch decides whether there is anything to import
 from training.importing import Refused, graph  # noqa: E402 - torch decides whether there is anything to import

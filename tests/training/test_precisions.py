@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-NEEDED = "is not here: .venv-training/bin/python -m pytest tests/training"
+NEEDED = "is not here: make test-training"
 torch = pytest.importorskip("torch", reason=f"torch {NEEDED}")
 pytest.importorskip("onnxruntime", reason=f"onnxruntime {NEEDED}")
 

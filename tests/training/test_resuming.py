@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-NEEDED = "is not here: .venv-training/bin/python -m pytest tests/training"
+NEEDED = "is not here: make test-training"
 torch = pytest.importorskip("torch", reason=f"torch {NEEDED}")
 pytest.importorskip("pandas", reason=f"pandas {NEEDED}")
 
