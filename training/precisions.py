@@ -8,22 +8,21 @@ figures.
 from __future__ import annotations
 
 import io
-import time
 import warnings
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from medmesh.common.v1.model_card_pb2 import Metric
 from training.compression import store_weights_as_int8
+from training.onnx_runtime import PRECISIONS, milliseconds, session
 
-PRECISIONS = ("fp32", "int8")
 LARGEST_DIFFERENCE = 1e-5
 """Between an output of the fp32 graph and torch's."""
 LARGEST_CHANGE = 0.005
@@ -50,11 +49,7 @@ class Graph:
             store_weights_as_int8(model)
             onnx.checker.check_model(model)
             self.content = model.SerializeToString()
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        self._session = onnxruntime.InferenceSession(
-            self.content, options, providers=["CPUExecutionProvider"]
-        )
+        self._session = session(self.content)
         if precision == "fp32":
             self._check(network, sample)
 
@@ -90,13 +85,8 @@ def card_precision(chosen: str, graphs: Mapping[str, Graph], sample: Inputs, rou
     same machine.
     """
     one = {name: rows[:1] for name, rows in sample.items()}
-    spent: dict[str, list[float]] = {precision: [] for precision in graphs}
-    for _ in range(rounds):
-        for precision, graph in graphs.items():
-            began = time.process_time()
-            graph.run(one)
-            spent[precision].append((time.process_time() - began) * 1e3)
-    exact, rough = (float(np.median(spent[precision])) for precision in PRECISIONS)
+    calls = [partial(graphs[precision].run, one) for precision in PRECISIONS]
+    exact, rough = milliseconds(calls, rounds)
     large, small = (len(graphs[precision].content) / 1e6 for precision in PRECISIONS)
     text = (
         f"{chosen}; int8 weights (QDQ, computed in fp32) need {small:.2f} MB instead of {large:.2f}, and "

@@ -13,6 +13,7 @@ from medmesh.common.v1.model_card_pb2 import Metric  # noqa: E402 - torch decide
 from services.recommendation.series import HOUR_COUNT, STATIC_NAMES, VARIABLES  # noqa: E402 - torch decides whether there is anything to export
 from training import precisions  # noqa: E402 - torch decides whether there is anything to export
 from training.icu_outcome.network import IcuNetwork  # noqa: E402 - torch decides whether there is anything to export
+from training.onnx_runtime import PRECISIONS  # noqa: E402 - torch decides whether there is anything to export
 
 ROWS = 12
 
@@ -47,7 +48,7 @@ def test_int8_is_smaller_and_stays_near(network, stays):
     assert 0 < np.abs(exact - rough).max() < 0.05 * np.ptp(exact)
 
 
-@pytest.mark.parametrize("precision", precisions.PRECISIONS)
+@pytest.mark.parametrize("precision", PRECISIONS)
 def test_an_answer_does_not_depend_on_its_company(network, stays, precision):
     graph = precisions.Graph(network, stays, ["logit"], precision)
     (together,) = graph.run(stays)

@@ -18,8 +18,9 @@ from services.imaging.models import CHEST_XRAY
 from training.chest_xray.data import LABELS, Radiographs, load
 from training.figures import calibration_error, metric
 from training.imaging.figures import Floats, Ints, auroc, show, top_calibration_error
-from training.imaging.onnx_models import run, session
+from training.imaging.onnx_models import run
 from training.model_card import MODEL_REPOSITORY
+from training.onnx_runtime import session
 
 PUBLISHED_NORMAL = "0.968, Kermany et al., Cell 2018, ImageNet-pretrained Inception v3, other test split"
 PUBLISHED_GERM = "0.940, Kermany et al., Cell 2018, ImageNet-pretrained Inception v3, other test split"

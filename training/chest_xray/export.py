@@ -29,8 +29,9 @@ from training.imaging.cards import (
 from training.imaging.figures import fit_temperature, show
 from training.imaging.fitting import predict
 from training.imaging.network import CalibratedNetwork, fold_averaging
-from training.imaging.onnx_models import PRECISIONS, Forms, run
+from training.imaging.onnx_models import Forms, run
 from training.model_card import INTENDED_USE, MODEL_REPOSITORY, write_card
+from training.onnx_runtime import PRECISIONS
 
 COVERAGE = 0.9
 RANGE_IMAGES = 256

@@ -35,15 +35,13 @@ def with_torch(
 
 def with_onnx(path: Path, tokenizer: NoteTokenizer) -> Callable[[Sequence[Int64Array]], list[FloatArray]]:
     """Predict with an exported model on one CPU thread."""
-    import onnxruntime
+    from training.onnx_runtime import session
 
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    model = session(path)
 
     def probabilities(input_ids: Int64Array, mask: Int64Array) -> FloatArray:
         feed = {"input_ids": input_ids, "attention_mask": mask}
-        result: FloatArray = session.run(["probabilities"], feed)[0]
+        result: FloatArray = model.run(["probabilities"], feed)[0]
         return result
 
     return lambda sequences: _run(sequences, tokenizer, probabilities)

@@ -26,6 +26,7 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from services.language.tokenization import MAX_TOKENS, NoteTokenizer
+from training import checkpoint
 from training.clinical_ner import scoring
 from training.clinical_ner.corpus import (
     Augmentation,
@@ -261,11 +262,10 @@ class Run:
             "optimizer": self.optimizer.state_dict(),
             "progress": asdict(self.progress),
             "steps": self.steps,
-            "recipe": asdict(self.recipe),
         }
         if self.number == 0 and self.progress.epoch == self.recipe.shared_epochs:
-            write(state, self.beginning)
-        write(state, self.folder / "last.pt")
+            checkpoint.save(self.beginning, self.recipe, state)
+        checkpoint.save(self.folder / "last.pt", self.recipe, state)
 
     def _resume(self) -> None:
         """Go on from this run's last epoch; a new run but the first goes on from the shared beginning."""
@@ -303,16 +303,9 @@ def mean(networks: Sequence[EntityTagger]) -> EntityTagger:
     return result
 
 
-def write(state: dict[str, object], path: Path) -> None:
-    """Save so that an interruption leaves the old file or the new one, never half of one."""
-    partial = path.with_name(f"{path.name}.partial")
-    torch.save(state, partial)
-    partial.replace(path)
-
-
 def save(network: EntityTagger, recipe: Recipe, folder: Path) -> None:
     """Write what `network.load` reads."""
-    write({"network": network.state_dict(), "recipe": asdict(recipe)}, folder / "best.pt")
+    checkpoint.save(folder / "best.pt", recipe, {"network": network.state_dict()})
 
 
 def train(recipe: Recipe, folder: Path) -> None:

@@ -21,8 +21,9 @@ from training.head_ct.train import EPOCHS, RUN, build_network, fold_weights, fol
 from training.imaging.cards import HEAD_CT_SET, KERMANY, OTHER_PRECISION, findings_inputs, findings_outputs
 from training.imaging.figures import auroc, show
 from training.imaging.network import CalibratedNetwork, fold_averaging
-from training.imaging.onnx_models import Forms, export_fp32, quantize_int8, run, session
+from training.imaging.onnx_models import Forms, export_fp32, quantize_int8, run
 from training.model_card import INTENDED_USE, MODEL_REPOSITORY, write_card
+from training.onnx_runtime import session
 
 OUTPUTS = ("logits", "probabilities", "activation_map")
 

@@ -23,7 +23,8 @@ from training.figures import calibration_error, conformal_quantile, metric
 from training.icu_outcome.dataset import IcuData, load
 from training.icu_outcome.network import IcuNetwork
 from training.icu_outcome.train import RUN, Recipe, folds, load_networks, predict
-from training.precisions import PRECISIONS, Graph, Inputs
+from training.onnx_runtime import PRECISIONS
+from training.precisions import Graph, Inputs
 
 COVERAGE = 0.9
 

@@ -21,7 +21,8 @@ from training.icu_outcome.evaluate import COVERAGE, Calibration, calibrate, held
 from training.icu_outcome.network import IcuNetwork
 from training.icu_outcome.train import FOLD_COUNT, MEMBER_COUNT, RUN, Recipe, load_networks
 from training.model_card import INTENDED_USE, MODEL_REPOSITORY, write_card
-from training.precisions import PRECISIONS, both, card_metrics, card_precision
+from training.onnx_runtime import PRECISIONS
+from training.precisions import both, card_metrics, card_precision
 
 NAME = "icu_outcome"
 COMPARED = ("auroc", "min_sensitivity_precision", "auprc", "expected_calibration_error")

@@ -28,8 +28,9 @@ from training.head_ct import data as head_data
 from training.image_gate.data import HEAD_HELD_EVERY, spoil
 from training.image_gate.foreign import measuring_kinds
 from training.imaging.figures import show
-from training.imaging.onnx_models import run, session
+from training.imaging.onnx_models import run
 from training.model_card import MODEL_REPOSITORY
+from training.onnx_runtime import session
 
 FOREIGN_PER_KIND = 100
 

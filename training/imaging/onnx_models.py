@@ -1,10 +1,10 @@
-"""Image networks as ONNX: both precisions of one, running and timing them."""
+"""Image networks as ONNX: both precisions of one, and running them."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ import torch
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from torch import nn
+
+from training.onnx_runtime import PRECISIONS, milliseconds, session
 
 OPSET = 17
 QUANTIZED = ("Conv", "Add", "Relu", "Clip")
@@ -76,13 +78,6 @@ def quantize_int8(
     onnx.checker.check_model(str(target))
 
 
-def session(path: Path) -> ort.InferenceSession:
-    """A session on one thread, as an instance under Triton runs it."""
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-
-
 def run(
     model: ort.InferenceSession, images: npt.NDArray[np.uint8], output: str, batch: int = 16
 ) -> npt.NDArray[np.float64]:
@@ -92,21 +87,6 @@ def run(
         for i in range(0, len(images), batch)
     ]
     return np.concatenate(parts).astype(np.float64)
-
-
-def milliseconds(
-    models: Sequence[ort.InferenceSession], images: npt.NDArray[np.uint8], rounds: int = 15
-) -> list[float]:
-    """Median processor milliseconds an image on one thread, the models taking turns so that both meet the
-    same machine.
-    """
-    times: list[list[float]] = [[] for _ in models]
-    for _ in range(rounds):
-        for model, spent in zip(models, times, strict=True):
-            began = time.process_time()
-            model.run(None, {"image": images[:4, np.newaxis]})
-            spent.append((time.process_time() - began) / min(len(images), 4) * 1e3)
-    return [float(np.median(spent)) for spent in times]
 
 
 def check_parity(network: nn.Module, model: ort.InferenceSession, images: npt.NDArray[np.uint8]) -> None:
@@ -120,7 +100,6 @@ def check_parity(network: nn.Module, model: ort.InferenceSession, images: npt.ND
         raise SystemExit("the exported graph does not compute what the network computes")
 
 
-PRECISIONS = ("fp32", "int8")
 LARGEST_LOSS = 0.005
 """Of the figure that decides, on images that calibrate: int8 that loses more is not served."""
 SMALLEST_GAIN = 2.5
@@ -154,7 +133,9 @@ class Forms:
         quantize_int8(files["fp32"], files["int8"], ranges)
         sessions = {name: session(path) for name, path in files.items()}
         check_parity(network, sessions["fp32"], others[:32])
-        times = milliseconds(list(sessions.values()), others)
+        few = others[:4, np.newaxis]
+        calls = [partial(model.run, None, {"image": few}) for model in sessions.values()]
+        times = [time / len(few) for time in milliseconds(calls, rounds=15)]
         return cls(files, sessions, dict(zip(PRECISIONS, times, strict=True)))
 
     def chosen(self, wanted: str, loss: float) -> str:

@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 from medmesh.common.v1.model_card_pb2 import Metric
 from services.recommendation.features import FeatureEncoder, Vocabulary
 from training.figures import metric
+from training.onnx_runtime import PRECISIONS
 from training.patient_encoder.network import Recipe, RecordAutoencoder, continuous_features
 from training.patient_encoder.train import RUN, VOCABULARY
-from training.precisions import PRECISIONS, Graph
+from training.precisions import Graph
 from training.synthea import SyntheaPatient, is_held_out, load_patients
 
 AGE_BANDS = ((0, 18), (18, 45), (45, 65), (65, 131))

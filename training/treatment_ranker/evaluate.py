@@ -23,7 +23,8 @@ from medmesh.common.v1.model_card_pb2 import Metric
 from services.recommendation.features import FeatureEncoder, Vocabulary
 from services.recommendation.record import Gender
 from training.figures import calibration_error, metric
-from training.precisions import PRECISIONS, Graph, Inputs
+from training.onnx_runtime import PRECISIONS
+from training.precisions import Graph, Inputs
 from training.synthea import SyntheaPatient, is_held_out, load_patients
 from training.treatment_ranker import rankers
 from training.treatment_ranker.network import Autoencoder, Recipe, ranker
