@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from services.chassis.errors import InvalidInput, ModelFailed, ModelUnavailable, Reason
 from services.chassis.inference import Inference
+from services.chassis.notices import Notice
 from services.imaging.decoding import decode_image
 from services.imaging.gate import GATE_LABELS, GateVerdict, Kind, judge
 from services.imaging.heat_map import draw_overlay, heat_maps
@@ -73,14 +74,6 @@ class Finding:
     """SNOMED CT code and display."""
     heat_map: Floats | None
     """`[rows, columns]` in 0..1, over the whole image."""
-
-
-@dataclass(frozen=True)
-class Notice:
-    """Something about the input that the reader should know."""
-
-    reason: str
-    message: str
 
 
 @dataclass(frozen=True)

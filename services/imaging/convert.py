@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from medmesh.common.v1.answer_pb2 import Notice, PredictionSet, Provenance
+from medmesh.common.v1.answer_pb2 import PredictionSet, Provenance
 from medmesh.common.v1.concept_pb2 import Concept
 from medmesh.imaging.v1 import imaging_pb2 as pb
 from services.chassis.errors import InvalidInput, Reason
+from services.chassis.notices import notice_messages
 from services.imaging.analysis import Finding, Floats, ImageAnalysis, ImageOptions
 from services.imaging.gate import GateVerdict, Kind
 from services.imaging.models import SNOMED_CT, BodyPart
@@ -49,7 +50,7 @@ def analysis_message(analysis: ImageAnalysis, provenance: Provenance) -> pb.Imag
             sha256=analysis.sha256,
         ),
         overlay_png=analysis.overlay_png,
-        notices=[Notice(reason=n.reason, message=n.message) for n in analysis.notices],
+        notices=notice_messages(analysis.notices),
         provenance=provenance,
     )
     if analysis.prediction_set is not None:

@@ -18,13 +18,15 @@ class EntityType(enum.Enum):
 
 
 class Assertion(enum.Enum):
-    """What the note says of an entity (i2b2 2010's classes, with history apart)."""
+    """What the note says of an entity (i2b2 2010's classes, with history and allergies apart)."""
 
     PRESENT = "present"
     ABSENT = "absent"
     POSSIBLE = "possible"
     HISTORICAL = "historical"
     FAMILY = "family"
+    HYPOTHETICAL = "hypothetical"
+    ALLERGY = "allergy"
 
 
 @dataclass(frozen=True, slots=True)

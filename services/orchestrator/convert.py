@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from medmesh.common.v1.answer_pb2 import Notice
@@ -16,11 +16,12 @@ from services.orchestrator import disagreement, evidence
 from services.orchestrator.assessment import Assessed, Assessment
 from services.orchestrator.catalogue import SNOMED, Catalogue, Code, Condition
 from services.orchestrator.evidence import Assertion, Case, ImageReading, Mention, RecordedCondition
-from services.orchestrator.fanout import Answers, Outcome, Service
+from services.orchestrator.fanout import Answers, Further, Outcome, Service
 from services.orchestrator.fusion import Modality
 
 MAXIMUM_FURTHER_COUNT = 100
-"""RankTreatments takes no more further conditions."""
+"""RankTreatments takes no more further conditions, and no more further allergies."""
+MAXIMUM_DISPLAY_LENGTH = 512
 _ASSERTIONS = {
     language_pb2.ASSERTION_PRESENT: Assertion.PRESENT,
     language_pb2.ASSERTION_ABSENT: Assertion.ABSENT,
@@ -119,8 +120,12 @@ def condition_concept(condition: Condition) -> Concept:
     return Concept(system=SNOMED, code=condition.code, display=condition.naming.display)
 
 
-def further_concepts(answers: Answers, catalogue: Catalogue) -> Sequence[Concept]:
-    """The conditions that note and images give the patient, for the treatments."""
+def further(answers: Answers, catalogue: Catalogue) -> Further:
+    """What note and images say of the patient beyond the record, for the treatments and their safety."""
+    return Further(_further_conditions(answers, catalogue), _further_allergies(answers))
+
+
+def _further_conditions(answers: Answers, catalogue: Catalogue) -> Sequence[Concept]:
     found = [condition_concept(c) for c in evidence.further_conditions(case_from(answers), catalogue)]
     for entity in answers.note.answer.entities if answers.note.answer is not None else ():
         mention = _mention(entity) if _is_disease(entity) else None
@@ -130,6 +135,21 @@ def further_concepts(answers: Answers, catalogue: Catalogue) -> Sequence[Concept
             found += concepts[:1]
     distinct = {(concept.system, concept.code): concept for concept in found}
     return list(distinct.values())[:MAXIMUM_FURTHER_COUNT]
+
+
+def _further_allergies(answers: Answers) -> Sequence[Concept]:
+    entities = answers.note.answer.entities if answers.note.answer is not None else ()
+    # A drug that the terminology does not know goes by its name: the check says what it could not check.
+    found = {
+        entity.text.lower(): entity.concept if entity.HasField("concept") else _named(entity.text)
+        for entity in entities
+        if entity.assertion == language_pb2.ASSERTION_ALLERGY
+    }
+    return list(found.values())[:MAXIMUM_FURTHER_COUNT]
+
+
+def _named(text: str) -> Concept:
+    return Concept(display=text[:MAXIMUM_DISPLAY_LENGTH])
 
 
 def assessment_messages(assessment: Assessment) -> list[pb.ConditionAssessment]:
@@ -205,6 +225,16 @@ def notices(answers: Answers, case: Case, catalogue: Catalogue) -> list[Notice]:
         for model in evidence.outside_population(case, catalogue)
     ]
     return found
+
+
+def all_notices(answers: Answers) -> Iterator[Notice]:
+    """Every notice of every branch, wherever in the answer it stands."""
+    for outcome in answers.images:
+        if outcome.answer is not None:
+            yield from outcome.answer.analysis.notices
+    for other in (answers.note, answers.record, answers.treatments):
+        if other.answer is not None:
+            yield from other.answer.notices
 
 
 def image_results(answers: Answers) -> list[pb.ImageResult]:

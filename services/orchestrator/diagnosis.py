@@ -54,7 +54,7 @@ class Diagnostician:
             self._services,
             requests.remaining_s() or self._default_deadline_s,
             self._split,
-            lambda answers: convert.further_concepts(answers, self._catalogue),
+            lambda answers: convert.further(answers, self._catalogue),
             lambda outcome: listen(convert.branch_message(outcome)),
         )
         _refuse_if_nothing_answered(answers)
@@ -83,7 +83,8 @@ class Diagnostician:
             review_required=partial
             or bool(assessment.disagreements)
             or any(image.analysis.abstained for image in images)
-            or any(not image.accepted for image in case.images),
+            or any(not image.accepted for image in case.images)
+            or any(notice.review_required for notice in convert.all_notices(answers)),
             branches=[convert.branch_message(branch) for branch in answers.branches()],
             images=images,
             note=answers.note.answer,

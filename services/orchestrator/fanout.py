@@ -104,12 +104,26 @@ class Answers:
 
 Listener = Callable[[Outcome[Any]], None]
 """Hears of each requested branch as it ends."""
-Further = Callable[[Answers], Sequence[Concept]]
-"""The conditions that stage 1 gives the patient beyond the record."""
+
+
+@dataclass(frozen=True)
+class Further:
+    """What stage 1 gives the patient beyond the record."""
+
+    conditions: Sequence[Concept] = ()
+    allergies: Sequence[Concept] = ()
+
+
+FindFurther = Callable[[Answers], Further]
 
 
 async def ask(
-    case: DiagnosticCase, services: Services, total_s: float, split: Split, further: Further, listen: Listener
+    case: DiagnosticCase,
+    services: Services,
+    total_s: float,
+    split: Split,
+    find_further: FindFurther,
+    listen: Listener,
 ) -> Answers:
     """Asks every service that the case needs, within `total_s` seconds.
 
@@ -123,7 +137,7 @@ async def ask(
     if not has_patient:
         return answers
     left_s = usable_s - (time.monotonic() - started)
-    treatments = await _rank(case, services, left_s, answers, further, listen)
+    treatments = await _rank(case, services, left_s, answers, find_further(answers), listen)
     return Answers(answers.images, answers.note, answers.record, treatments)
 
 
@@ -173,7 +187,8 @@ async def _rank(
     read = answers.record.answer
     request = RankTreatmentsRequest(
         patient=PatientInput(record=read.record) if read is not None else case.patient,
-        further_conditions=further(answers),
+        further_conditions=further.conditions,
+        further_allergies=further.allergies,
         max_result_count=case.max_treatment_count,
     )
 
@@ -181,7 +196,7 @@ async def _rank(
         try:
             return await services.rank_treatments(request, budget_s)
         except InvalidInput as error:
-            if error.field.startswith("further_conditions"):
+            if error.field.startswith("further_"):
                 raise MedmeshError("the orchestrator's own request was refused") from error
             if error.field == "max_result_count":
                 raise InvalidInput(error.reason, "case.max_treatment_count", error.description) from error

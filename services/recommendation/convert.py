@@ -16,6 +16,7 @@ from medmesh.common.v1 import answer_pb2, concept_pb2
 from medmesh.common.v1 import patient_pb2 as patient
 from medmesh.recommendation.v1 import recommendation_pb2 as pb
 from services.chassis.errors import InvalidInput, Reason
+from services.chassis.notices import Notice, notice_messages
 from services.recommendation.fhir import (
     MAX_AGE_YEARS,
     MAX_CODE,
@@ -25,7 +26,7 @@ from services.recommendation.fhir import (
     ReadBundle,
     read_bundle,
 )
-from services.recommendation.ranking import Driver, Notice, Ranking, Recommendation
+from services.recommendation.ranking import Driver, Ranking, Recommendation
 from services.recommendation.record import (
     Allergy,
     Concept,
@@ -144,20 +145,20 @@ def record_message(read: ReadBundle) -> pb.ReadRecordResponse:
     )
     if record.age_years is not None:
         message.age_years = record.age_years
-    return pb.ReadRecordResponse(record=message, notices=reading_notices(read))
+    return pb.ReadRecordResponse(record=message, notices=notice_messages(reading_notices(read)))
 
 
-def reading_notices(read: ReadBundle) -> list[answer_pb2.Notice]:
+def reading_notices(read: ReadBundle) -> list[Notice]:
     """What of a bundle is not in its record."""
     notices = []
     if read.skipped_kinds:
         text = f"{read.skipped_kinds} resources are of kinds that are not read, e.g. encounters and claims."
-        notices.append(answer_pb2.Notice(reason="RESOURCES_SKIPPED", message=text))
+        notices.append(Notice("RESOURCES_SKIPPED", text))
     if read.skipped_items:
         text = (
             f"{read.skipped_items} resources have no code or no patient, or state no fact (refuted, planned)."
         )
-        notices.append(answer_pb2.Notice(reason="RESOURCES_NOT_USABLE", message=text))
+        notices.append(Notice("RESOURCES_NOT_USABLE", text))
     return notices
 
 
@@ -169,7 +170,7 @@ def ranking_message(
         recommendations=[_recommendation(item) for item in ranking.recommendations],
         known_conditions=map(concept_message, ranking.known_conditions),
         unknown_conditions=map(concept_message, ranking.unknown_conditions),
-        notices=[*reading_notices(read), *notice_messages(ranking.notices)],
+        notices=notice_messages([*reading_notices(read), *ranking.notices]),
         provenance=provenance,
     )
 
@@ -187,14 +188,9 @@ def similar_message(
             )
             for item in patients
         ],
-        notices=reading_notices(read),
+        notices=notice_messages(reading_notices(read)),
         provenance=provenance,
     )
-
-
-def notice_messages(notices: Iterable[Notice]) -> list[answer_pb2.Notice]:
-    """Notices of the domain."""
-    return [answer_pb2.Notice(reason=item.reason, message=item.message) for item in notices]
 
 
 def concept_message(concept: Concept) -> concept_pb2.Concept:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from services.chassis.errors import ModelFailed
 from services.chassis.inference import Inference
+from services.chassis.notices import Notice
 from services.recommendation.equivalents import Equivalents
 from services.recommendation.features import FeatureEncoder, Treatment
 from services.recommendation.record import SYSTEM_BY_SHORT_NAME, Concept, Gender, PatientRecord
@@ -28,14 +29,6 @@ MAX_PARTS = 255
 MAX_DRIVERS = 5
 MIN_CONTRIBUTION = 0.001
 """A part of the record that moves a score by less is no driver of it."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Notice:
-    """Something the reader should know of the input."""
-
-    reason: str
-    message: str
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

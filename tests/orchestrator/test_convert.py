@@ -98,4 +98,4 @@ def test_the_modalities_of_failed_branches_are_missing():
 
 def test_no_more_conditions_go_on_than_the_treatments_take():
     many = note(*(entity(str(number)) for number in range(300)))
-    assert len(convert.further_concepts(answers(text=many), catalogue_of(FIGURES))) == 100
+    assert len(convert.further(answers(text=many), catalogue_of(FIGURES)).conditions) == 100

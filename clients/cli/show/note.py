@@ -20,6 +20,8 @@ STYLES: dict[int, str] = {
     pb.ASSERTION_POSSIBLE: "yellow",
     pb.ASSERTION_HISTORICAL: "blue",
     pb.ASSERTION_FAMILY: "magenta",
+    pb.ASSERTION_HYPOTHETICAL: "dim",
+    pb.ASSERTION_ALLERGY: "bold yellow",
 }
 
 

@@ -24,12 +24,16 @@ class Provenance(_message.Message):
     def __init__(self, model_name: _Optional[str] = ..., model_version: _Optional[str] = ..., weights_sha256: _Optional[str] = ..., preprocessing_version: _Optional[str] = ..., runtime: _Optional[str] = ..., intended_use: _Optional[str] = ...) -> None: ...
 
 class Notice(_message.Message):
-    __slots__ = ("reason", "message")
+    __slots__ = ("reason", "message", "review_required", "places")
     REASON_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    REVIEW_REQUIRED_FIELD_NUMBER: _ClassVar[int]
+    PLACES_FIELD_NUMBER: _ClassVar[int]
     reason: str
     message: str
-    def __init__(self, reason: _Optional[str] = ..., message: _Optional[str] = ...) -> None: ...
+    review_required: bool
+    places: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, reason: _Optional[str] = ..., message: _Optional[str] = ..., review_required: _Optional[bool] = ..., places: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class PredictionSet(_message.Message):
     __slots__ = ("labels", "coverage")

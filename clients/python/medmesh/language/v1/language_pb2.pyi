@@ -24,6 +24,8 @@ class Assertion(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ASSERTION_POSSIBLE: _ClassVar[Assertion]
     ASSERTION_HISTORICAL: _ClassVar[Assertion]
     ASSERTION_FAMILY: _ClassVar[Assertion]
+    ASSERTION_HYPOTHETICAL: _ClassVar[Assertion]
+    ASSERTION_ALLERGY: _ClassVar[Assertion]
 ENTITY_TYPE_UNSPECIFIED: EntityType
 ENTITY_TYPE_DISEASE: EntityType
 ENTITY_TYPE_CHEMICAL: EntityType
@@ -33,6 +35,8 @@ ASSERTION_ABSENT: Assertion
 ASSERTION_POSSIBLE: Assertion
 ASSERTION_HISTORICAL: Assertion
 ASSERTION_FAMILY: Assertion
+ASSERTION_HYPOTHETICAL: Assertion
+ASSERTION_ALLERGY: Assertion
 
 class AnalyzeNoteRequest(_message.Message):
     __slots__ = ("note",)

@@ -129,14 +129,16 @@ class ReadRecordResponse(_message.Message):
     def __init__(self, record: _Optional[_Union[_patient_pb2.PatientRecord, _Mapping]] = ..., notices: _Optional[_Iterable[_Union[_answer_pb2.Notice, _Mapping]]] = ...) -> None: ...
 
 class RankTreatmentsRequest(_message.Message):
-    __slots__ = ("patient", "further_conditions", "max_result_count")
+    __slots__ = ("patient", "further_conditions", "max_result_count", "further_allergies")
     PATIENT_FIELD_NUMBER: _ClassVar[int]
     FURTHER_CONDITIONS_FIELD_NUMBER: _ClassVar[int]
     MAX_RESULT_COUNT_FIELD_NUMBER: _ClassVar[int]
+    FURTHER_ALLERGIES_FIELD_NUMBER: _ClassVar[int]
     patient: _patient_pb2.PatientInput
     further_conditions: _containers.RepeatedCompositeFieldContainer[_concept_pb2.Concept]
     max_result_count: int
-    def __init__(self, patient: _Optional[_Union[_patient_pb2.PatientInput, _Mapping]] = ..., further_conditions: _Optional[_Iterable[_Union[_concept_pb2.Concept, _Mapping]]] = ..., max_result_count: _Optional[int] = ...) -> None: ...
+    further_allergies: _containers.RepeatedCompositeFieldContainer[_concept_pb2.Concept]
+    def __init__(self, patient: _Optional[_Union[_patient_pb2.PatientInput, _Mapping]] = ..., further_conditions: _Optional[_Iterable[_Union[_concept_pb2.Concept, _Mapping]]] = ..., max_result_count: _Optional[int] = ..., further_allergies: _Optional[_Iterable[_Union[_concept_pb2.Concept, _Mapping]]] = ...) -> None: ...
 
 class RankTreatmentsResponse(_message.Message):
     __slots__ = ("recommendations", "known_conditions", "unknown_conditions", "notices", "provenance")

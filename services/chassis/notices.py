@@ -1,0 +1,36 @@
+"""What the reader of an answer should know of its input or computation; the domain's side of `Notice`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from medmesh.common.v1 import answer_pb2
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One notice. Neither `message` nor `places` quotes the input: they name kinds and positions."""
+
+    reason: str
+    """Stable name, listed in docs/errors.md."""
+    message: str
+    """One sentence for people."""
+    review_required: bool = False
+    """Whether a person must look before the answer is used: something was not understood that could change
+    it."""
+    places: tuple[str, ...] = ()
+    """Where in the input: a FHIRPath (`Bundle.entry[3].resource.code`), a DICOM keyword, a line of a note."""
+
+
+def notice_messages(notices: Iterable[Notice]) -> list[answer_pb2.Notice]:
+    """Notices as they are sent."""
+    return [
+        answer_pb2.Notice(
+            reason=item.reason,
+            message=item.message,
+            review_required=item.review_required,
+            places=item.places,
+        )
+        for item in notices
+    ]
