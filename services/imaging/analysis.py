@@ -15,16 +15,14 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from services.chassis.errors import InvalidInput, ModelFailed, ModelUnavailable, Reason
+from services.chassis.errors import ModelFailed, ModelUnavailable
 from services.chassis.inference import Inference
 from services.chassis.notices import Notice
 from services.imaging.decoding import decode_image
 from services.imaging.gate import GATE_LABELS, GateVerdict, Kind, judge
 from services.imaging.heat_map import draw_overlay, heat_maps
-from services.imaging.images import FIELD, DecodedImage, DecodingLimits
+from services.imaging.images import DecodedImage, DecodingLimits
 from services.imaging.models import (
-    BODY_PART_NAMES,
-    FINDINGS_MODELS,
     GATE_SIDE_PX,
     IMAGE_GATE,
     NORMAL_LABEL,
@@ -32,6 +30,7 @@ from services.imaging.models import (
     FindingsModel,
 )
 from services.imaging.preprocessing import Grey, brain_window, stretch_to_square
+from services.imaging.routing import KIND_OF_PART, route
 
 Floats = npt.NDArray[np.float32]
 T = TypeVar("T")
@@ -42,8 +41,6 @@ CONFORMAL_MINIMUM = "conformal_minimum_probability"
 prediction set,
 and such sets held the truth in the stated share of the calibration cases (split conformal prediction,
 Sadinle et al., JASA 2019)."""
-_KIND_OF_PART = {BodyPart.CHEST: Kind.CHEST_XRAY, BodyPart.HEAD: Kind.HEAD_CT}
-_PART_OF_KIND = {kind: part for part, kind in _KIND_OF_PART.items()}
 
 
 @dataclass(frozen=True)
@@ -110,7 +107,6 @@ class ImageAnalyzer:
         self._facts = facts
         self._pool = pool
         self._limits = limits or DecodingLimits()
-        self._models = {model.body_part: model for model in FINDINGS_MODELS}
 
     async def analyze(self, data: bytes, options: ImageOptions) -> ImageAnalysis:
         """Analyses one file.
@@ -118,23 +114,18 @@ class ImageAnalyzer:
         Raises InvalidInput (fields `image`, `options.body_part`) and what the inference seam raises.
         """
         image, digest = await self._blocking(partial(_decode, data, self._limits))
-        stated = options.body_part or _part_of_file(image)
-        notices: list[Notice] = []
+        notices = list(image.notices)
         gate = await self._judge(image)
         if gate is not None and gate.inverted and gate.kind is not Kind.OTHER and image.hounsfield is None:
             # A wrong Photometric Interpretation, or an inverted export: read it the way it was taken.
             image = replace(image, grey=255 - image.grey)
             notices.append(
-                Notice("GREY_SCALE_INVERTED", "The grey scale looked inverted and was turned round.")
+                Notice("GREY_SCALE_INVERTED", "The grey scale looked inverted and was inverted back.")
             )
-        part = stated
-        if part is None:
-            part = _recognised(gate)
-            notices.append(Notice("BODY_PART_RECOGNISED", "The body part was recognised from the image."))
-        model = self._models[part]
-        _check_modality(model, image)
+        model, of_choice = route(image, options.body_part, gate)
+        notices += of_choice
         if gate is not None:
-            gate = gate.accepting(_KIND_OF_PART[part])
+            gate = gate.accepting(KIND_OF_PART[model.body_part])
             if not gate.accepted:
                 notices.append(
                     Notice("IMAGE_NOT_ACCEPTED", "The image does not look like what the model reads.")
@@ -240,30 +231,3 @@ def _decode(data: bytes, limits: DecodingLimits) -> tuple[DecodedImage, str]:
 
 def _gate_grey(image: DecodedImage) -> Grey:
     return brain_window(image.hounsfield) if image.hounsfield is not None else image.grey
-
-
-def _part_of_file(image: DecodedImage) -> BodyPart | None:
-    if not image.body_part:
-        return None
-    part = BODY_PART_NAMES.get(image.body_part.replace("_", " "))
-    if part is None:
-        raise InvalidInput(Reason.INPUT_UNSUPPORTED, FIELD, "states a body part that no model here reads")
-    return part
-
-
-def _recognised(gate: GateVerdict | None) -> BodyPart:
-    part = None if gate is None else _PART_OF_KIND.get(gate.kind)
-    if part is None:
-        raise InvalidInput(
-            Reason.INPUT_MISSING,
-            "options.body_part",
-            "is not set, the file does not state it, and it was not recognised from the image",
-        )
-    return part
-
-
-def _check_modality(model: FindingsModel, image: DecodedImage) -> None:
-    if image.modality and image.modality not in model.modalities:
-        raise InvalidInput(
-            Reason.INPUT_UNSUPPORTED, FIELD, f"is of a DICOM modality that {model.spec.name} does not read"
-        )

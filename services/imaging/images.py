@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from services.chassis.errors import InvalidInput, Reason
+from services.chassis.notices import Notice
 from services.imaging.preprocessing import Grey
 
 FIELD = "image"
@@ -22,6 +23,17 @@ class FileFormat(StrEnum):
     DICOM = "DICOM"
     PNG = "PNG"
     JPEG = "JPEG"
+
+
+class View(StrEnum):
+    """From where a file says that it shows the patient."""
+
+    FRONTAL = "frontal"
+    LATERAL = "lateral"
+    OBLIQUE = "oblique"
+    TRANSVERSE = "transverse"
+    LOCALIZER = "localizer"
+    """A CT's overview from which its slices are planned."""
 
 
 @dataclass(frozen=True)
@@ -42,17 +54,27 @@ class DecodedImage:
 
     file_format: FileFormat
     grey: Grey
-    """uint8 `[height, width]`: upright, brighter is denser (MONOCHROME1 is already turned round)."""
+    """uint8 `[height, width]`: upright by its own attributes, brighter is denser (MONOCHROME1 is already
+    inverted)."""
     hounsfield: npt.NDArray[np.float32] | None = None
-    """float32 `[height, width]` in Hounsfield units; only for a CT that states its rescale."""
+    """float32 `[height, width]` in Hounsfield units; only for a CT that states its rescale. Padding is
+    air."""
     body_part: str = ""
-    """DICOM Body Part Examined (0018,0015), upper case; empty when the file does not say."""
+    """DICOM Body Part Examined (0018,0015), upper case, else the term of the coded anatomic region; empty
+    when the file does not say."""
     modality: str = ""
     """DICOM Modality (0008,0060), upper case; empty when the file does not say."""
     photometric_interpretation: str = ""
     """DICOM Photometric Interpretation (0028,0004); empty for other formats."""
     colourfulness: float = 0.0
     """Mean difference between the strongest and the weakest colour channel, 0..1; 0 for grey images."""
+    view: View | None = None
+    """None: the file does not say, or not in words that are known."""
+    ages_years: tuple[int, ...] = ()
+    """The patient's age in completed years, as each attribute that tells it does; they may contradict each
+    other."""
+    notices: tuple[Notice, ...] = ()
+    """What of the file was assumed, chosen, repaired or not understood."""
 
 
 def malformed(description: str) -> InvalidInput:

@@ -12,6 +12,7 @@ from types import MappingProxyType
 import numpy as np
 
 from services.chassis.inference import ModelSpec, Tensor
+from services.imaging.images import View
 from services.imaging.preprocessing import PREPROCESSING_VERSION
 
 NORMAL_LABEL = "normal"
@@ -36,6 +37,10 @@ class FindingsModel:
     """Its input is uint8 `[batch, 1, side_px, side_px]`."""
     modalities: frozenset[str]
     """DICOM modalities that it was made for; a file that names another one is refused."""
+    view: View
+    """The view that it was trained on."""
+    age_years: tuple[int, int] | None
+    """Youngest and oldest patient that it was trained on, in completed years; None: not known."""
     takes_hounsfield: bool
     """Whether it reads the brain window of Hounsfield units where a file has them."""
     concepts: Mapping[str, tuple[str, str]]
@@ -64,6 +69,8 @@ CHEST_XRAY = FindingsModel(
     body_part=BodyPart.CHEST,
     side_px=224,
     modalities=frozenset({"CR", "DX", "DR", "RG", "RF", "SC", "OT", "XA"}),
+    view=View.FRONTAL,
+    age_years=(1, 5),
     takes_hounsfield=False,
     concepts=MappingProxyType(
         {
@@ -84,6 +91,8 @@ HEAD_CT = FindingsModel(
     body_part=BodyPart.HEAD,
     side_px=160,
     modalities=frozenset({"CT", "SC", "OT"}),
+    view=View.TRANSVERSE,
+    age_years=None,
     takes_hounsfield=True,
     concepts=MappingProxyType({"intracranial_haemorrhage": ("1386000", "Intracranial hemorrhage")}),
 )
@@ -99,18 +108,3 @@ IMAGE_GATE = ModelSpec(
 
 FINDINGS_MODELS = (CHEST_XRAY, HEAD_CT)
 SPECS = (CHEST_XRAY.spec, HEAD_CT.spec, IMAGE_GATE)
-
-BODY_PART_NAMES: Mapping[str, BodyPart] = MappingProxyType(
-    {
-        "CHEST": BodyPart.CHEST,
-        "THORAX": BodyPart.CHEST,
-        "LUNG": BodyPart.CHEST,
-        "PORT CHEST": BodyPart.CHEST,
-        "CHEST PA": BodyPart.CHEST,
-        "CHEST AP": BodyPart.CHEST,
-        "HEAD": BodyPart.HEAD,
-        "BRAIN": BodyPart.HEAD,
-        "SKULL": BodyPart.HEAD,
-    }
-)
-"""DICOM's defined terms (PS3.16 Annex L) and what devices write in their place."""

@@ -11,6 +11,8 @@ kinds, and a full-size radiograph, the same geometry.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
@@ -54,14 +56,25 @@ def brain_window(hounsfield: npt.NDArray[np.float32]) -> Grey:
 
 
 def spread(values: npt.NDArray[np.float32]) -> Grey:
-    """Values of unknown range -> grey uint8: the 0.5 and 99.5 percentiles become black and white.
+    """Values of unknown range `[height, width]` -> grey uint8: `display_range` becomes black and white."""
+    low, high = display_range(every_nth(values))
+    return apply_window(values, (low + high) / 2, high - low)
 
-    Of a large image every n-th row and column is looked at: a percentile of millions of values takes seconds.
-    """
+
+def every_nth(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Every n-th row and column of a large image: a percentile of millions of values takes seconds."""
     step = max(1, int((values.size / LARGEST_SAMPLE) ** 0.5))
-    low, high = (float(v) for v in np.percentile(values[::step, ::step], (0.5, 99.5)))
+    return values[::step, ::step]
+
+
+def display_range(values: npt.NDArray[np.floating]) -> tuple[float, float]:
+    """What is shown as black and as white where nothing says it: the 0.5 and 99.5 percentiles.
+
+    The first is less than the second, also for values without contrast, which all become black.
+    """
+    if not values.size:
+        return 0.0, 1.0
+    low, high = (float(v) for v in np.percentile(values, (0.5, 99.5)))
     if high <= low:
         low, high = float(values.min()), float(values.max())
-    if high <= low:
-        return np.zeros(values.shape, dtype=np.uint8)
-    return apply_window(values, (low + high) / 2, high - low)
+    return (low, high) if high > low else (low, low + 1.0)

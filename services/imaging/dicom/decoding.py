@@ -1,0 +1,200 @@
+"""One DICOM file -> one `DecodedImage`: the grey-scale pipeline of PS3.3 C.7.6.3, C.11 and PS3.4 N.2.
+
+Stored values are bit patterns of at most 16 bits, so every step up to the grey level is computed for each
+value that there can be and looked up once a pixel; this is exact, and quicker than computing with pixels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pydicom.dataset import Dataset
+
+from services.chassis.notices import Notice
+from services.imaging.dicom import colour
+from services.imaging.dicom.attributes import contradicting, integer, text
+from services.imaging.dicom.frame import GREY, Frame, PixelModule, decode_frame, pixel_module
+from services.imaging.dicom.geometry import Orientation, orientation
+from services.imaging.dicom.modality import ModalityValues, implausible, modality_values
+from services.imaging.dicom.reading import read
+from services.imaging.dicom.subject import read_subject
+from services.imaging.dicom.tables import Numbers
+from services.imaging.dicom.voi import WHITE, display
+from services.imaging.images import DecodedImage, DecodingLimits, FileFormat, unsupported
+from services.imaging.preprocessing import Grey, display_range, every_nth
+
+PADDING_HU = -1000.0
+"""Padding is shown as air is: black."""
+
+
+def decode_dicom(data: bytes, limits: DecodingLimits) -> DecodedImage:
+    """Decodes a DICOM file with a preamble. Raises InvalidInput as `decode_image` does."""
+    dataset = read(data, limits)
+    if "PixelData" not in dataset:
+        raise unsupported(
+            "is a DICOM object without pixel data (an image is needed, with whole numbers as pixels)"
+        )
+    notices: list[Notice] = []
+    pixels = pixel_module(dataset, limits, notices)
+    frame = decode_frame(dataset, pixels)
+    hounsfield, colourfulness = None, 0.0
+    if pixels.photometric in GREY:
+        grey, hounsfield = _grey_scale(frame, pixels, dataset, notices)
+    else:
+        grey, colourfulness = colour.shown(frame, pixels, dataset)
+    placed = orientation(dataset)
+    subject = read_subject(dataset, placed)
+    if placed is not None and placed.turn and subject.may_be_read:
+        grey = placed.turn(grey)
+        hounsfield = None if hounsfield is None else placed.turn(hounsfield)
+        notices.append(_turned(placed))
+    return DecodedImage(
+        FileFormat.DICOM,
+        np.ascontiguousarray(grey),
+        hounsfield,
+        body_part=subject.body_part,
+        modality=text(dataset, "Modality"),
+        photometric_interpretation=pixels.photometric,
+        colourfulness=colourfulness,
+        view=subject.view,
+        ages_years=subject.ages_years,
+        notices=(*notices, *subject.notices),
+    )
+
+
+@dataclass(frozen=True)
+class StoredValues:
+    """The pixels of an image by the levels that they take."""
+
+    index: npt.NDArray[np.unsignedinteger]
+    """`[rows, columns]`: which of `levels` each pixel has."""
+    levels: Numbers
+    """Stored values in ascending order, without gaps; negative ones where the pixels are signed."""
+    padding: npt.NDArray[np.bool_]
+    """Which of `levels` are padding, not image (PS3.3 C.7.5.1.1.2)."""
+    bits: int
+    """Of a stored value."""
+
+    def sample(self) -> npt.NDArray[np.intp]:
+        """The levels of enough pixels for statistics, padding left out."""
+        some = every_nth(self.index).astype(np.intp)
+        return some[~self.padding[some]] if self.padding.any() else some
+
+
+def _grey_scale(
+    frame: Frame, pixels: PixelModule, dataset: Dataset, notices: list[Notice]
+) -> tuple[Grey, npt.NDArray[np.float32] | None]:
+    stored = _stored_values(frame, pixels, dataset)
+    modality = modality_values(stored.levels, dataset, notices)
+    # A CT is read by its Hounsfield units: how the file would have them displayed does not bear on the
+    # answer.
+    about_display: list[Notice] = []
+    shown = display(modality.values, dataset, about_display)
+    if shown is None:
+        shown = _without_window(stored, modality, pixels, about_display)
+    if _inverted(pixels, dataset, about_display):
+        shown = WHITE - shown
+    grey = _looked_up(np.rint(np.where(stored.padding, 0.0, shown)).astype(np.uint8), stored.index)
+    if not modality.hounsfield:
+        notices.extend(about_display)
+        return grey, None
+    units = np.where(stored.padding, np.minimum(modality.values, PADDING_HU), modality.values)
+    # The levels end with values that pixels have, so that without padding they tell the extremes.
+    if implausible(units[stored.sample()] if stored.padding.any() else units):
+        notices.append(_IMPLAUSIBLE)
+    return grey, np.take(units.astype(np.float32), stored.index)
+
+
+def _stored_values(frame: Frame, pixels: PixelModule, dataset: Dataset) -> StoredValues:
+    word_bits = 8 * frame.samples.itemsize
+    bits = frame.bits
+    limits = [integer(dataset, k) for k in ("PixelPaddingValue", "PixelPaddingRangeLimit")]
+    padding = [limit for limit in limits if limit is not None] if limits[0] is not None else []
+    if any(not _fits(limit, bits, signed=pixels.signed) for limit in padding):
+        bits = word_bits  # a padding value beyond the stored bits: the words count as a whole
+    values: npt.NDArray[Any] = frame.samples
+    if pixels.signed:
+        values = values.view(f"i{values.itemsize}")
+        if bits < word_bits:
+            values = values << (word_bits - bits) >> (word_bits - bits)
+    elif bits < word_bits:
+        values = values & ((1 << bits) - 1)
+    low, high = (0, 255) if bits <= 8 and not pixels.signed else (int(values.min()), int(values.max()))
+    index = (values - values.dtype.type(low) if low else values).view(f"u{values.itemsize}")
+    levels = np.arange(low, high + 1, dtype=np.float64)
+    if not padding:
+        return StoredValues(index, levels, np.zeros(levels.size, dtype=np.bool_), bits)
+    ends = [_as_stored(limit, bits, signed=pixels.signed) for limit in padding]
+    return StoredValues(index, levels, (levels >= min(ends)) & (levels <= max(ends)), bits)
+
+
+def _fits(value: int, bits: int, *, signed: bool) -> bool:
+    """Whether `value`, written as 16 bits of either signedness, is a stored value of `bits` bits."""
+    word = value & 0xFFFF
+    if signed and word >= 1 << 15:
+        return word - (1 << 16) >= -(1 << (bits - 1))
+    return word < 1 << bits
+
+
+def _as_stored(value: int, bits: int, *, signed: bool) -> int:
+    """The stored value of `bits` bits that `value` is meant for, whichever signedness it was written with."""
+    pattern = value & ((1 << bits) - 1)
+    return pattern - (1 << bits) if signed and pattern >= 1 << (bits - 1) else pattern
+
+
+def _looked_up(table: Grey, index: npt.NDArray[np.unsignedinteger]) -> Grey:
+    if index.dtype == np.uint8 and np.array_equal(table, np.arange(256)):
+        return np.asarray(index, dtype=np.uint8)
+    return np.take(table, index)
+
+
+def _without_window(
+    stored: StoredValues, modality: ModalityValues, pixels: PixelModule, notices: list[Notice]
+) -> Numbers:
+    if modality.identity and stored.bits <= 8 and not pixels.signed:
+        # eight bits as they are
+        return np.clip(modality.values * (WHITE / ((1 << stored.bits) - 1)), 0.0, WHITE)
+    notices.append(_MEASURED)
+    low, high = display_range(modality.values[stored.sample()])
+    return np.clip((modality.values - low) * (WHITE / (high - low)), 0.0, WHITE)
+
+
+def _inverted(pixels: PixelModule, dataset: Dataset, notices: list[Notice]) -> bool:
+    """Whether low values are bright: MONOCHROME1, which Presentation LUT Shape INVERSE repeats
+    (C.11.6.1.2).
+    """
+    inverted = pixels.photometric == "MONOCHROME1"
+    shape = text(dataset, "PresentationLUTShape")
+    if "PresentationLUTSequence" in dataset or shape not in {"", "INVERSE" if inverted else "IDENTITY"}:
+        notices.append(
+            contradicting(
+                "Photometric Interpretation and Presentation LUT contradict; the former was followed.",
+                "PhotometricInterpretation",
+                "PresentationLUTShape",
+            )
+        )
+    return inverted
+
+
+def _turned(placed: Orientation) -> Notice:
+    return Notice(
+        "IMAGE_REORIENTED",
+        "The image was turned the way that its own attributes say.",
+        places=(placed.keyword,),
+    )
+
+
+_MEASURED = Notice(
+    "GREY_SCALE_MEASURED",
+    "The file does not say how its values are shown; black and white were measured from the pixels.",
+    places=("WindowCenter", "WindowWidth"),
+)
+_IMPLAUSIBLE = Notice(
+    "HOUNSFIELD_IMPLAUSIBLE",
+    "No pixel of the CT is as light as air: its values may not be Hounsfield units as the file says.",
+    review_required=True,
+    places=("RescaleIntercept", "RescaleSlope"),
+)

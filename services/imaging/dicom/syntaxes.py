@@ -1,0 +1,83 @@
+"""The transfer syntaxes that are read, which decoder unpacks each, and how to convert the others.
+
+Decoders, by what each does best: Pillow (libjpeg-turbo) for JPEG of 8 bits, GDCM for the processes of JPEG
+and JPEG-LS that Pillow does not have, OpenJPEG for JPEG 2000 and High-Throughput JPEG 2000, pylibjpeg-rle for
+run lengths. GDCM never sees a file: only single frames whose header was compared with the data set.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pydicom.uid import (
+    HTJ2K,
+    JPEG2000,
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    HTJ2KLossless,
+    HTJ2KLosslessRPCL,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    JPEGLSNearLossless,
+    RLELossless,
+)
+
+from services.chassis.errors import InvalidInput
+from services.imaging.images import unsupported
+
+
+class Decoder(StrEnum):
+    """Who unpacks the frames of a transfer syntax, by pydicom's names of its plugins."""
+
+    NONE = ""
+    """Nobody: the values stand in the file as they are."""
+    PILLOW = "pillow"
+    GDCM = "gdcm"
+    PYLIBJPEG = "pylibjpeg"
+
+
+DECODERS: dict[UID, Decoder] = {
+    ImplicitVRLittleEndian: Decoder.NONE,
+    ExplicitVRLittleEndian: Decoder.NONE,
+    ExplicitVRBigEndian: Decoder.NONE,
+    DeflatedExplicitVRLittleEndian: Decoder.NONE,
+    RLELossless: Decoder.PYLIBJPEG,
+    JPEGBaseline8Bit: Decoder.PILLOW,
+    JPEGExtended12Bit: Decoder.PILLOW,  # of 8 bits; those of 12 go to GDCM, see `frame`
+    JPEGLossless: Decoder.GDCM,
+    JPEGLosslessSV1: Decoder.GDCM,
+    JPEGLSLossless: Decoder.GDCM,
+    JPEGLSNearLossless: Decoder.GDCM,
+    JPEG2000Lossless: Decoder.PYLIBJPEG,
+    JPEG2000: Decoder.PYLIBJPEG,
+    HTJ2KLossless: Decoder.PYLIBJPEG,
+    HTJ2KLosslessRPCL: Decoder.PYLIBJPEG,
+    HTJ2K: Decoder.PYLIBJPEG,
+}
+"""Every transfer syntax that is read (PS3.5 Annex A)."""
+
+_VIDEO = ("MPEG", "HEVC", "H.264", "SMPTE")
+_READ = (
+    "Read are uncompressed, deflated, RLE, JPEG, JPEG lossless, JPEG-LS, JPEG 2000 and HTJ2K; convert it by "
+    "`gdcmconv --raw IN OUT` or `dcmdjpeg IN OUT`, or send the image as PNG"
+)
+
+
+def refusal(syntax: UID) -> InvalidInput:
+    """The error for a transfer syntax that is not read: it names the syntax, those read, and the way out.
+
+    The name comes from the standard's registry; an identifier outside it could hold anything and is not
+    quoted.
+    """
+    known = syntax.is_transfer_syntax and not syntax.is_private
+    found = f"'{syntax.name}'" if known else "one that the standard does not list"
+    if known and syntax.name.startswith(_VIDEO):
+        return unsupported(f"is a video ({found}); send a single frame as DICOM, PNG or JPEG")
+    return unsupported(f"is in a DICOM transfer syntax that is not read: {found}. {_READ}")

@@ -1,0 +1,67 @@
+"""PNG and JPEG -> grey pixels, bounded before decoding."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from services.chassis.errors import InvalidInput
+from services.imaging.images import (
+    DecodedImage,
+    DecodingLimits,
+    FileFormat,
+    check_size,
+    malformed,
+    too_large,
+    unsupported,
+)
+from services.imaging.preprocessing import Grey, spread
+
+
+def decode_picture(data: bytes, limits: DecodingLimits) -> DecodedImage:
+    """Decodes a PNG or JPEG file. Raises InvalidInput as `decode_image` does."""
+    try:
+        with Image.open(io.BytesIO(data), formats=(FileFormat.PNG, FileFormat.JPEG)) as image:
+            check_size(image.height, image.width, limits)
+            if getattr(image, "n_frames", 1) > 1:
+                raise unsupported("holds more than one frame")
+            image.load()
+            file_format = FileFormat(image.format or "")
+            upright = ImageOps.exif_transpose(image)
+            return DecodedImage(file_format, _grey(upright), colourfulness=colourfulness(upright))
+    except InvalidInput:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise too_large(f"declares more than {limits.max_pixels} pixels") from error
+    except (
+        UnidentifiedImageError,
+        OSError,
+        SyntaxError,
+        ValueError,
+        EOFError,
+        struct.error,
+        zlib.error,
+    ) as error:
+        # Pillow's decoders raise all of these on damaged files; their texts may quote the file.
+        raise malformed("is truncated or damaged") from error
+
+
+def _grey(image: Image.Image) -> Grey:
+    if image.mode.startswith(("I", "F")):  # 16 bits a pixel: PNG has no window, so the range is measured
+        return spread(np.asarray(image, dtype=np.float32))
+    if image.mode in {"LA", "RGBA", "PA"} or "transparency" in image.info:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "black"), image)
+    return np.asarray(image.convert("L"), dtype=np.uint8)
+
+
+def colourfulness(image: Image.Image) -> float:
+    """Mean spread between the colour channels, 0 (grey) to 1, on a thumbnail."""
+    if image.mode in {"1", "L", "LA"} or image.mode.startswith(("I", "F")):
+        return 0.0
+    small = np.asarray(image.convert("RGB").resize((64, 64)), dtype=np.float32)
+    return float((small.max(axis=2) - small.min(axis=2)).mean() / 255)
