@@ -19,7 +19,7 @@ from medmesh import Client
 
 
 def image(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A DICOM, PNG or JPEG file, at most 128 MiB.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A DICOM, PNG or JPEG file, at most 64 MiB.")],
     body_part: inputs.BodyPart = None,
     heat_map: Annotated[
         Path | None, typer.Option("--heat-map", metavar="PNG", help="Save the image with its heat map there.")

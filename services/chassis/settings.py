@@ -86,7 +86,7 @@ class ServiceSettings:
     maximum_request_bytes: int = bounded(48 * 1024 * 1024, 1024, 1 << 30)
     """Largest message that is taken from a caller or an upstream."""
     maximum_response_bytes: int = bounded(48 * 1024 * 1024, 1024, 1 << 30)
-    """Largest message that is sent."""
+    """Largest message that is sent, as an answer or to an upstream."""
     maximum_stream_count: int = bounded(256, 1, 100_000)
     """Concurrent streams (requests) on one connection; HTTP/2 makes the caller wait for more."""
     drain_s: float = bounded(20.0, 0.0, 3600.0)

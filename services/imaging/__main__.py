@@ -26,12 +26,11 @@ async def register(parts: Parts[ImagingSettings], server: grpc.aio.Server) -> No
         for model in parts.catalog.models()
         if model.card is not None and not model.refusal
     }
-    limits = DecodingLimits(settings.maximum_streamed_image_bytes, settings.maximum_pixel_count)
+    limits = DecodingLimits(settings.maximum_image_bytes, settings.maximum_pixel_count)
     servicer = ImagingServicer(
         ImageAnalyzer(parts.inference, facts, pool, limits),
         parts.provenance,
         max_image_bytes=settings.maximum_image_bytes,
-        max_streamed_bytes=settings.maximum_streamed_image_bytes,
     )
     imaging_pb2_grpc.add_ImagingServiceServicer_to_server(servicer, server)
 

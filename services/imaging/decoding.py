@@ -23,7 +23,7 @@ def decode_image(data: bytes, limits: DecodingLimits | None = None) -> DecodedIm
     if not data:
         raise InvalidInput(Reason.INPUT_MISSING, FIELD, "is empty")
     if len(data) > limits.max_file_bytes:
-        raise too_large(f"is larger than {limits.max_file_bytes} bytes")
+        raise too_large(f"is larger than {limits.max_file_bytes / 2**20:g} MiB")
     if data[128:132] == b"DICM":
         return decode_dicom(data, limits)
     if data.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")):

@@ -40,7 +40,7 @@ class View(StrEnum):
 class DecodingLimits:
     """What one file may cost before it is decoded."""
 
-    max_file_bytes: int = 128 * 1024 * 1024
+    max_file_bytes: int = 64 * 1024 * 1024
     """Size of the file."""
     max_pixels: int = 64_000_000
     """Declared rows x columns."""

@@ -24,12 +24,10 @@ class ImagingServicer(imaging_pb2_grpc.ImagingServiceServicer):
         provenance: Callable[[str], Awaitable[Provenance]],
         *,
         max_image_bytes: int,
-        max_streamed_bytes: int,
     ) -> None:
         self._analyzer = analyzer
         self._provenance = provenance
         self._max_image_bytes = max_image_bytes
-        self._max_streamed_bytes = max_streamed_bytes
 
     async def AnalyzeImage(self, request: pb.AnalyzeImageRequest, context: Any) -> pb.AnalyzeImageResponse:
         options = options_from(request.options)
@@ -63,8 +61,10 @@ class ImagingServicer(imaging_pb2_grpc.ImagingServiceServicer):
                 options = options_from(message.options)
                 continue
             if len(message.chunk) > MAX_CHUNK_BYTES:
-                raise InvalidInput(Reason.INPUT_TOO_LARGE, "chunk", f"is larger than {MAX_CHUNK_BYTES} bytes")
-            _bound(len(data) + len(message.chunk), self._max_streamed_bytes)
+                raise InvalidInput(
+                    Reason.INPUT_TOO_LARGE, "chunk", f"is larger than {MAX_CHUNK_BYTES / 2**20:g} MiB"
+                )
+            _bound(len(data) + len(message.chunk), self._max_image_bytes)
             data += message.chunk
         if options is None:
             raise InvalidInput(Reason.INPUT_MISSING, "options", "are missing: the stream is empty")
@@ -73,4 +73,4 @@ class ImagingServicer(imaging_pb2_grpc.ImagingServiceServicer):
 
 def _bound(size: int, limit: int) -> None:
     if size > limit:
-        raise InvalidInput(Reason.INPUT_TOO_LARGE, "image", f"is larger than {limit} bytes")
+        raise InvalidInput(Reason.INPUT_TOO_LARGE, "image", f"is larger than {limit / 2**20:g} MiB")

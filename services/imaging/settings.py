@@ -13,10 +13,10 @@ class ImagingSettings(ServiceSettings):
 
     listen: str = "127.0.0.1:50061"
     """Address and port to listen on. Port 0 takes a free one."""
-    maximum_image_bytes: int = bounded(16 * 1024 * 1024, 1024, 1 << 30)
-    """Largest file in one message."""
-    maximum_streamed_image_bytes: int = bounded(128 * 1024 * 1024, 1024, 1 << 30)
-    """Largest file in a stream of chunks."""
+    maximum_image_bytes: int = bounded(64 * 1024 * 1024, 1024, 1 << 30)
+    """Largest file, in one message or in a stream of chunks; the orchestrator takes the same."""
+    maximum_request_bytes: int = bounded(66 * 1024 * 1024, 1024, 1 << 30)
+    """Largest message that is taken from a caller: the largest file and its options."""
     maximum_pixel_count: int = bounded(64_000_000, 1024, 1_000_000_000)
     """Largest declared rows x columns; checked before anything is decoded."""
     decoding_thread_count: int = bounded(2, 1, 64)

@@ -6,8 +6,8 @@ from medmesh.orchestrator.v1 import orchestrator_pb2 as pb
 from services.chassis.errors import InvalidInput, Reason
 
 MAXIMUM_IMAGE_COUNT = 4
-MAXIMUM_IMAGE_BYTES = 16 * 1024 * 1024
-MAXIMUM_IMAGES_BYTES = 32 * 1024 * 1024
+MAXIMUM_IMAGES_BYTES = 64 * 1024 * 1024
+"""Of all images together, so that one alone may be as large as the imaging service takes it."""
 MAXIMUM_NOTE_LENGTH = 200_000
 MAXIMUM_BUNDLE_BYTES = 8 * 1024 * 1024
 MAXIMUM_TREATMENT_COUNT = 100
@@ -29,7 +29,7 @@ def check(case: pb.DiagnosticCase) -> None:
             raise InvalidInput(
                 Reason.INPUT_TOO_LARGE,
                 "case.patient.fhir_bundle",
-                f"is larger than {MAXIMUM_BUNDLE_BYTES} bytes",
+                f"is larger than {MAXIMUM_BUNDLE_BYTES / 2**20:g} MiB",
             )
     if not 0 <= case.max_treatment_count <= MAXIMUM_TREATMENT_COUNT:
         raise InvalidInput(
@@ -48,9 +48,13 @@ def _check_images(case: pb.DiagnosticCase) -> None:
         field = f"case.images[{index}].image"
         if not image.image:
             raise InvalidInput(Reason.INPUT_MISSING, field, "is empty")
-        if len(image.image) > MAXIMUM_IMAGE_BYTES:
-            raise InvalidInput(Reason.INPUT_TOO_LARGE, field, f"is larger than {MAXIMUM_IMAGE_BYTES} bytes")
+        if len(image.image) > MAXIMUM_IMAGES_BYTES:
+            raise InvalidInput(
+                Reason.INPUT_TOO_LARGE, field, f"is larger than {MAXIMUM_IMAGES_BYTES / 2**20:g} MiB"
+            )
     if sum(len(image.image) for image in case.images) > MAXIMUM_IMAGES_BYTES:
         raise InvalidInput(
-            Reason.INPUT_TOO_LARGE, "case.images", f"are larger than {MAXIMUM_IMAGES_BYTES} bytes together"
+            Reason.INPUT_TOO_LARGE,
+            "case.images",
+            f"are larger than {MAXIMUM_IMAGES_BYTES / 2**20:g} MiB together",
         )

@@ -14,6 +14,10 @@ class OrchestratorSettings(ServiceSettings):
 
     listen: str = "127.0.0.1:50060"
     """Address and port to listen on. Port 0 takes a free one."""
+    maximum_request_bytes: int = bounded(80 * 1024 * 1024, 1024, 1 << 30)
+    """Largest message that is taken from a caller or an upstream: images of 64 MiB, a bundle, a note."""
+    maximum_response_bytes: int = bounded(80 * 1024 * 1024, 1024, 1 << 30)
+    """Largest message that is sent, as an answer or to a service: an image of 64 MiB."""
     imaging_url: str = "127.0.0.1:50061"
     """Address and port of the imaging service."""
     language_url: str = "127.0.0.1:50062"

@@ -63,7 +63,6 @@ async def imaging(tmp_path):
         listen="127.0.0.1:0",
         model_repository=write_model_repository(tmp_path, cards),
         maximum_image_bytes=1_000_000,
-        maximum_streamed_image_bytes=2_000_000,
     )
     async with (
         running_server(SERVICE, settings, inference=inference) as running,

@@ -204,7 +204,7 @@ async def test_a_stream_gives_the_same_answer_as_one_message(imaging):
         (list(parts(FILE))[1:], "INPUT_INCONSISTENT", "options"),
         ([*parts(FILE), *parts(b"")], "INPUT_INCONSISTENT", "options"),
         (list(parts(b"")), "INPUT_MISSING", "image"),
-        (list(parts(bytes(2_000_001), 500_000)), "INPUT_TOO_LARGE", "image"),
+        (list(parts(bytes(1_000_001), 500_000)), "INPUT_TOO_LARGE", "image"),
         (list(parts(bytes(3_500_000), 3_500_000)), "INPUT_TOO_LARGE", "chunk"),
     ],
     ids=["nothing", "no options", "options twice", "no bytes", "too much", "large chunk"],

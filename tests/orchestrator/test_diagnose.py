@@ -27,6 +27,13 @@ from tests.orchestrator.conftest import (
 )
 
 
+async def test_a_large_detectors_image_reaches_imaging_whole(mesh):
+    """P11: a DX of 3072 x 3072 pixels of 16 bits, 18.9 MB."""
+    image = bytes(3072 * 3072 * 2 + 1500)
+    assert (await mesh.diagnose(pb.DiagnosticCase(images=[pb.ImageInput(image=image)]))).images
+    assert mesh.fakes.requests("AnalyzeImage")[0].image == image
+
+
 async def test_a_case_of_all_three_is_complete(mesh):
     diagnosis = await mesh.diagnose(full_case())
     assert diagnosis.completeness == pb.COMPLETENESS_COMPLETE

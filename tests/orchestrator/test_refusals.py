@@ -7,11 +7,16 @@ import asyncio
 import pytest
 
 from medmesh.common.v1 import patient_pb2
+from medmesh.connection import MAX_MESSAGE_BYTES
 from medmesh.orchestrator.v1 import orchestrator_pb2 as pb
 from services.chassis.errors import (
     InvalidInput,
     Reason,
 )
+from services.imaging.images import DecodingLimits
+from services.imaging.settings import ImagingSettings
+from services.orchestrator.intake import MAXIMUM_BUNDLE_BYTES, MAXIMUM_IMAGES_BYTES, MAXIMUM_NOTE_LENGTH
+from services.orchestrator.settings import OrchestratorSettings
 from tests.orchestrator.conftest import analysis, full_case
 
 REFUSALS = [
@@ -49,16 +54,6 @@ BAD_CASES = [
     (pb.DiagnosticCase(max_treatment_count=3), "case", "INPUT_MISSING"),
     (pb.DiagnosticCase(images=[pb.ImageInput()]), "case.images[0].image", "INPUT_MISSING"),
     (pb.DiagnosticCase(images=[pb.ImageInput(image=b"x")] * 5), "case.images", "INPUT_TOO_LARGE"),
-    (
-        pb.DiagnosticCase(images=[pb.ImageInput(image=b"x"), pb.ImageInput(image=bytes(16 * 2**20 + 1))]),
-        "case.images[1].image",
-        "INPUT_TOO_LARGE",
-    ),
-    (
-        pb.DiagnosticCase(images=[pb.ImageInput(image=bytes(11 * 2**20))] * 3),
-        "case.images",
-        "INPUT_TOO_LARGE",
-    ),
     (pb.DiagnosticCase(note="x" * 200_001), "case.note", "INPUT_TOO_LARGE"),
     (pb.DiagnosticCase(patient=patient_pb2.PatientInput()), "case.patient", "INPUT_MISSING"),
     (
@@ -69,6 +64,26 @@ BAD_CASES = [
     (pb.DiagnosticCase(note="x", max_treatment_count=101), "case.max_treatment_count", "INPUT_OUT_OF_RANGE"),
     (pb.DiagnosticCase(note="x", max_treatment_count=-1), "case.max_treatment_count", "INPUT_OUT_OF_RANGE"),
 ]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "field"),
+    [((1, MAXIMUM_IMAGES_BYTES + 1), "case.images[1].image"), ((22 * 2**20,) * 3, "case.images")],
+    ids=["one image", "all images together"],
+)
+async def test_images_beyond_the_limit_are_refused(mesh, sizes, field):
+    refusal = await mesh.refused(pb.DiagnosticCase(images=[pb.ImageInput(image=bytes(n)) for n in sizes]))
+    assert (refusal.code, refusal.reason, refusal.field) == ("INVALID_ARGUMENT", "INPUT_TOO_LARGE", field)
+    assert mesh.fakes.seen == []
+
+
+def test_an_image_has_the_same_limit_alone_and_in_a_case():
+    assert MAXIMUM_IMAGES_BYTES == ImagingSettings().maximum_image_bytes == DecodingLimits().max_file_bytes
+    beside = MAXIMUM_BUNDLE_BYTES + 4 * MAXIMUM_NOTE_LENGTH
+    assert OrchestratorSettings().maximum_request_bytes > MAXIMUM_IMAGES_BYTES + beside
+    assert OrchestratorSettings().maximum_response_bytes > MAXIMUM_IMAGES_BYTES
+    assert ImagingSettings().maximum_request_bytes > MAXIMUM_IMAGES_BYTES
+    assert OrchestratorSettings().maximum_request_bytes <= MAX_MESSAGE_BYTES
 
 
 @pytest.mark.parametrize(

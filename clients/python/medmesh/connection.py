@@ -26,9 +26,8 @@ DEFAULT_PORTS: Mapping[str, int] = {
 REQUEST_ID_HEADER = "x-request-id"
 """Metadata key of the request's id, in both directions."""
 
-# Four images (32 MiB together), a bundle (8 MiB) and a note fit one request; an answer may carry four
-# overlays.
-MAX_MESSAGE_BYTES = 64 * 1024 * 1024
+# Images (64 MiB together), a bundle (8 MiB) and a note fit one request; an answer may carry four overlays.
+MAX_MESSAGE_BYTES = 80 * 1024 * 1024
 
 CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),

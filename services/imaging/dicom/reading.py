@@ -98,6 +98,6 @@ def _inflated(data: bytes, limits: DecodingLimits) -> bytes:
     inflated = unpacker.decompress(data, limits.max_inflated_bytes)
     if not unpacker.eof:
         if len(inflated) >= limits.max_inflated_bytes:
-            raise too_large(f"inflates to more than {limits.max_inflated_bytes} bytes")
+            raise too_large(f"inflates to more than {limits.max_inflated_bytes / 2**20:g} MiB")
         raise malformed("is truncated or damaged")
     return inflated

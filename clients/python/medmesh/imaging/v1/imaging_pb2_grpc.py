@@ -62,7 +62,7 @@ class ImagingServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def AnalyzeImageStream(self, request_iterator, context):
-        """The same for an image that exceeds a message: the first message holds `options`, the others `chunk`s in order.
+        """The same for an image that comes in parts: the first message holds `options`, the others `chunk`s in order.
         Fails as AnalyzeImage does.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -40,7 +40,7 @@ class ImagingServiceStub:
     UNAVAILABLE: the model is not served now. RESOURCE_EXHAUSTED: too many requests wait. DEADLINE_EXCEEDED: too slow.
     """
     AnalyzeImageStream: _grpc.StreamUnaryMultiCallable[_imaging_pb2.AnalyzeImageStreamRequest, _imaging_pb2.AnalyzeImageStreamResponse]
-    """The same for an image that exceeds a message: the first message holds `options`, the others `chunk`s in order.
+    """The same for an image that comes in parts: the first message holds `options`, the others `chunk`s in order.
     Fails as AnalyzeImage does.
     """
 
@@ -56,7 +56,7 @@ class ImagingServiceAsyncStub(ImagingServiceStub):
     UNAVAILABLE: the model is not served now. RESOURCE_EXHAUSTED: too many requests wait. DEADLINE_EXCEEDED: too slow.
     """
     AnalyzeImageStream: _aio.StreamUnaryMultiCallable[_imaging_pb2.AnalyzeImageStreamRequest, _imaging_pb2.AnalyzeImageStreamResponse]  # type: ignore[assignment]
-    """The same for an image that exceeds a message: the first message holds `options`, the others `chunk`s in order.
+    """The same for an image that comes in parts: the first message holds `options`, the others `chunk`s in order.
     Fails as AnalyzeImage does.
     """
 
@@ -81,7 +81,7 @@ class ImagingServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_imaging_pb2.AnalyzeImageStreamRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_imaging_pb2.AnalyzeImageStreamResponse, _abc.Awaitable[_imaging_pb2.AnalyzeImageStreamResponse]]:
-        """The same for an image that exceeds a message: the first message holds `options`, the others `chunk`s in order.
+        """The same for an image that comes in parts: the first message holds `options`, the others `chunk`s in order.
         Fails as AnalyzeImage does.
         """
 
