@@ -11,6 +11,7 @@ import struct
 from dataclasses import dataclass
 
 JPEG_START = b"\xff\xd8"
+JPEG_END = b"\xff\xd9"
 JPEG2000_START = b"\xff\x4f\xff\x51"
 JP2_SIGNATURE = b"\x00\x00\x00\x0cjP  "
 """Some writers wrap the codestream in a JP2 file, which PS3.5 A.4.4 does not allow."""

@@ -9,21 +9,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import gdcm
+import imagecodecs
 import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset
 from pydicom.encaps import get_frame
 from pydicom.pixels.decoders.base import get_decoder
-from pydicom.uid import JPEGExtended12Bit, RLELossless
+from pydicom.pixels.processing import convert_color_space
+from pydicom.uid import JPEGExtended12Bit
 
 from services.chassis.errors import InvalidInput
 from services.chassis.notices import Notice
 from services.imaging.dicom.attributes import assumed, integer, needed, text
-from services.imaging.dicom.codestream import FrameHeader, NotReadableError, read_header
-from services.imaging.dicom.syntaxes import DECODERS
+from services.imaging.dicom.codestream import JPEG_END, FrameHeader, NotReadableError, read_header
+from services.imaging.dicom.syntaxes import DECODERS, Decoder
 from services.imaging.images import DecodingLimits, check_size, malformed, unsupported
 
+_TRUNCATED = "holds pixel data that cannot be decoded: it is truncated or damaged"
 Samples = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
 GREY = frozenset({"MONOCHROME1", "MONOCHROME2"})
@@ -33,9 +35,6 @@ _ONE_FRAME = (
     "Send the frame that matters as a file of its own, e.g. by `emf2sf --frame 1 --out-dir DIR IN` (dcm4che) "
     "of an enhanced object, or by `dcm2img --frame 1 IN OUT.png` (DCMTK)"
 )
-
-for silence in (gdcm.Trace.DebugOff, gdcm.Trace.WarningOff, gdcm.Trace.ErrorOff):
-    silence()  # what GDCM prints could quote the file
 
 
 @dataclass(frozen=True)
@@ -103,45 +102,95 @@ class Frame:
 
 def decode_frame(dataset: Dataset, pixels: PixelModule) -> Frame:
     """Unpacks the frame. Raises InvalidInput when it is not what it declares."""
-    syntax = dataset.file_meta.TransferSyntaxUID
     dataset.NumberOfFrames = 1
     dataset.PhotometricInterpretation = pixels.photometric
-    header = _frame_header(dataset, pixels) if syntax.is_encapsulated and syntax != RLELossless else None
-    if header is None:
+    syntax = dataset.file_meta.TransferSyntaxUID
+    decoder = DECODERS[syntax]
+    header = None
+    encoded = b""
+    if decoder is Decoder.NONE:
         _check_length(dataset, pixels)
+    else:
+        encoded = _one_frame(dataset)
+        header = None if decoder is Decoder.RUN_LENGTHS else _frame_header(encoded, pixels)
+    if syntax == JPEGExtended12Bit and header is not None and header.bits > 8:
+        decoder = Decoder.JPEG_TURBO
     try:
-        if syntax == JPEGExtended12Bit and header is not None and header.bits > 8:
-            samples = _unpack_jpeg12(dataset, pixels)
+        if decoder in {Decoder.NONE, Decoder.PILLOW}:
+            samples = _by_pydicom(dataset, decoder, pixels)
         else:
-            options: dict[str, Any] = {"correct_unused_bits": False}
-            samples, _ = get_decoder(syntax).as_array(
-                dataset, index=0, decoding_plugin=DECODERS[syntax], raw=pixels.samples == 1, **options
-            )
+            samples = _unpacked(encoded, decoder, pixels)
     except (InvalidInput, MemoryError):
         raise
     except Exception as error:  # pydicom and the decoders raise almost anything on damaged pixel data
-        raise malformed("holds pixel data that cannot be decoded: it is truncated or damaged") from error
+        raise malformed(_TRUNCATED) from error
     native = samples.astype(samples.dtype.newbyteorder("="), copy=False)
     patterns: Any = native.view(f"u{native.itemsize}")
-    if header is not None:
-        return Frame(patterns, header.bits)
+    if header is not None:  # some encoders state whole words for fewer bits stored, others fewer bits
+        return Frame(patterns, min(header.bits, pixels.bits_stored))
     shift = pixels.high_bit + 1 - pixels.bits_stored
     return Frame(patterns >> shift if shift else patterns, pixels.bits_stored)
 
 
+def _by_pydicom(dataset: Dataset, decoder: Decoder, pixels: PixelModule) -> npt.NDArray[Any]:
+    """Native values, and JPEG of 8 bits by Pillow, whose colours pydicom tells apart by their markers."""
+    options: dict[str, Any] = {"correct_unused_bits": False}
+    samples, _ = get_decoder(dataset.file_meta.TransferSyntaxUID).as_array(
+        dataset, index=0, decoding_plugin=decoder.value, raw=pixels.samples == 1, **options
+    )
+    return samples
+
+
+def _unpacked(encoded: bytes, decoder: Decoder, pixels: PixelModule) -> npt.NDArray[Any]:
+    if decoder in {Decoder.JPEG_TURBO, Decoder.CHARLS} and not encoded.rstrip(b"\0").endswith(JPEG_END):
+        # The one would fill the rest with grey, the other look for it for many seconds.
+        raise malformed(_TRUNCATED)
+    shape = (pixels.rows, pixels.columns, pixels.samples)[: 2 if pixels.samples == 1 else 3]
+    samples: npt.NDArray[Any]
+    if decoder is Decoder.RUN_LENGTHS:
+        # Unpacked into a given place, so that no run goes beyond it. Colours come plane by plane.
+        dtype = np.dtype(f"<u{pixels.bits_allocated // 8}")
+        planes = bytearray(pixels.rows * pixels.columns * pixels.samples * dtype.itemsize)
+        if len(imagecodecs.dicomrle_decode(encoded, dtype, out=planes)) < len(planes):
+            raise malformed(_TRUNCATED)
+        samples = np.frombuffer(planes, dtype).reshape(pixels.samples, pixels.rows, pixels.columns)
+        samples = samples[0] if pixels.samples == 1 else np.moveaxis(samples, 0, -1)
+    elif decoder is Decoder.JPEG_TURBO:
+        as_it_is = "GRAYSCALE" if pixels.samples == 1 else "RGB"  # no conversion, whatever the markers say
+        samples = imagecodecs.jpeg8_decode(encoded, colorspace=as_it_is, outcolorspace=as_it_is)
+    elif decoder is Decoder.CHARLS:
+        samples = imagecodecs.jpegls_decode(encoded)
+    else:
+        samples = imagecodecs.jpeg2k_decode(encoded, numthreads=1)
+    if samples.shape != shape:
+        raise malformed("holds a frame of another size than it declares")
+    if pixels.photometric in {"YBR_FULL", "YBR_FULL_422"}:
+        if samples.dtype != np.uint8:
+            raise unsupported("holds YBR colours of more than 8 bits, which are not read; send it as PNG")
+        samples = convert_color_space(samples, "YBR_FULL", "RGB")
+    return samples
+
+
 def _check_length(dataset: Dataset, pixels: PixelModule) -> None:
     """Refuses native data that holds a second frame which the file does not declare."""
-    if dataset.file_meta.TransferSyntaxUID == RLELossless or pixels.samples != 1:
+    if pixels.samples != 1:
         return
     frame_bytes = pixels.rows * pixels.columns * pixels.bits_allocated // 8
     if len(dataset.PixelData) >= 2 * frame_bytes:
         raise malformed(f"holds pixel data of more than the one frame that it declares. {_ONE_FRAME}")
 
 
-def _frame_header(dataset: Dataset, pixels: PixelModule) -> FrameHeader:
+def _one_frame(dataset: Dataset) -> bytes:
     try:
-        header = read_header(get_frame(dataset.PixelData, 0, number_of_frames=1))
-    except (NotReadableError, ValueError) as error:
+        return get_frame(dataset.PixelData, 0, number_of_frames=1)
+    except Exception as error:
+        raise malformed("holds compressed pixel data that is truncated or damaged") from error
+
+
+def _frame_header(encoded: bytes, pixels: PixelModule) -> FrameHeader:
+    try:
+        header = read_header(encoded)
+    except NotReadableError as error:
         raise malformed("holds a compressed frame without a header that could be read") from error
     if (header.rows, header.columns) != (pixels.rows, pixels.columns):
         raise malformed("holds a frame of another size than it declares")
@@ -150,26 +199,3 @@ def _frame_header(dataset: Dataset, pixels: PixelModule) -> FrameHeader:
     if not 1 <= header.bits <= pixels.bits_allocated:
         raise malformed("holds a frame of more bits than it declares")
     return header
-
-
-def _unpack_jpeg12(dataset: Dataset, pixels: PixelModule) -> npt.NDArray[np.uint16]:
-    """JPEG of 12 bits (process 4): GDCM reads it, though pydicom's use of GDCM leaves it out."""
-    if pixels.samples != 1:
-        raise unsupported("is a colour JPEG of 12 bits, which is not read; send it as PNG")
-    fragment = gdcm.Fragment()
-    fragment.SetByteStringValue(get_frame(dataset.PixelData, 0, number_of_frames=1))
-    fragments = gdcm.SequenceOfFragments.New()
-    fragments.AddFragment(fragment)
-    element = gdcm.DataElement(gdcm.Tag(0x7FE0, 0x0010))
-    element.SetValue(fragments.__ref__())
-    image = gdcm.Image()
-    image.SetNumberOfDimensions(2)
-    image.SetDimensions((pixels.columns, pixels.rows, 1))
-    image.SetDataElement(element)
-    image.SetPhotometricInterpretation(
-        gdcm.PhotometricInterpretation(gdcm.PhotometricInterpretation.MONOCHROME2)
-    )
-    image.SetTransferSyntax(gdcm.TransferSyntax(gdcm.TransferSyntax.JPEGExtendedProcess2_4))
-    image.SetPixelFormat(gdcm.PixelFormat(1, 16, 12, 11, 0))
-    unpacked = image.GetBuffer().encode("utf-8", "surrogateescape")  # GDCM hands its bytes out as text
-    return np.frombuffer(unpacked, np.uint16).reshape(pixels.rows, pixels.columns)

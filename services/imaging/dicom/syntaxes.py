@@ -1,8 +1,7 @@
 """The transfer syntaxes that are read, which decoder unpacks each, and how to convert the others.
 
-Decoders, by what each does best: Pillow (libjpeg-turbo) for JPEG of 8 bits, GDCM for the processes of JPEG
-and JPEG-LS that Pillow does not have, OpenJPEG for JPEG 2000 and High-Throughput JPEG 2000, pylibjpeg-rle for
-run lengths. GDCM never sees a file: only single frames whose header was compared with the data set.
+Pillow reads plain JPEG; what it does not have comes from the libraries that `imagecodecs` brings. GDCM was
+tried and refused: a damaged lossless JPEG ends its process. pylibjpeg-libjpeg is under the GPL.
 """
 
 from __future__ import annotations
@@ -34,13 +33,16 @@ from services.imaging.images import unsupported
 
 
 class Decoder(StrEnum):
-    """Who unpacks the frames of a transfer syntax, by pydicom's names of its plugins."""
+    """Who unpacks the frames of a transfer syntax."""
 
     NONE = ""
     """Nobody: the values stand in the file as they are."""
     PILLOW = "pillow"
-    GDCM = "gdcm"
-    PYLIBJPEG = "pylibjpeg"
+    """By pydicom's plugin of this name."""
+    RUN_LENGTHS = "run lengths"
+    JPEG_TURBO = "libjpeg-turbo"
+    CHARLS = "CharLS"
+    OPENJPEG = "OpenJPEG"
 
 
 DECODERS: dict[UID, Decoder] = {
@@ -48,18 +50,18 @@ DECODERS: dict[UID, Decoder] = {
     ExplicitVRLittleEndian: Decoder.NONE,
     ExplicitVRBigEndian: Decoder.NONE,
     DeflatedExplicitVRLittleEndian: Decoder.NONE,
-    RLELossless: Decoder.PYLIBJPEG,
+    RLELossless: Decoder.RUN_LENGTHS,
     JPEGBaseline8Bit: Decoder.PILLOW,
-    JPEGExtended12Bit: Decoder.PILLOW,  # of 8 bits; those of 12 go to GDCM, see `frame`
-    JPEGLossless: Decoder.GDCM,
-    JPEGLosslessSV1: Decoder.GDCM,
-    JPEGLSLossless: Decoder.GDCM,
-    JPEGLSNearLossless: Decoder.GDCM,
-    JPEG2000Lossless: Decoder.PYLIBJPEG,
-    JPEG2000: Decoder.PYLIBJPEG,
-    HTJ2KLossless: Decoder.PYLIBJPEG,
-    HTJ2KLosslessRPCL: Decoder.PYLIBJPEG,
-    HTJ2K: Decoder.PYLIBJPEG,
+    JPEGExtended12Bit: Decoder.PILLOW,  # of 8 bits; those of 12 go to libjpeg-turbo, see `frame`
+    JPEGLossless: Decoder.JPEG_TURBO,
+    JPEGLosslessSV1: Decoder.JPEG_TURBO,
+    JPEGLSLossless: Decoder.CHARLS,
+    JPEGLSNearLossless: Decoder.CHARLS,
+    JPEG2000Lossless: Decoder.OPENJPEG,
+    JPEG2000: Decoder.OPENJPEG,
+    HTJ2KLossless: Decoder.OPENJPEG,
+    HTJ2KLosslessRPCL: Decoder.OPENJPEG,
+    HTJ2K: Decoder.OPENJPEG,
 }
 """Every transfer syntax that is read (PS3.5 Annex A)."""
 
