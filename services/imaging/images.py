@@ -77,6 +77,12 @@ class DecodedImage:
     """What of the file was assumed, chosen, repaired or not understood."""
 
 
+GREY_SCALE_MEASURED = Notice(
+    "GREY_SCALE_MEASURED",
+    "The file does not say how its values are shown; black and white were measured from the pixels.",
+)
+
+
 def malformed(description: str) -> InvalidInput:
     """The file is damaged."""
     return InvalidInput(Reason.INPUT_MALFORMED, FIELD, description)

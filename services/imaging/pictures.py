@@ -11,6 +11,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from services.chassis.errors import InvalidInput
 from services.imaging.images import (
+    GREY_SCALE_MEASURED,
     DecodedImage,
     DecodingLimits,
     FileFormat,
@@ -32,7 +33,12 @@ def decode_picture(data: bytes, limits: DecodingLimits) -> DecodedImage:
             image.load()
             file_format = FileFormat(image.format or "")
             upright = ImageOps.exif_transpose(image)
-            return DecodedImage(file_format, _grey(upright), colourfulness=colourfulness(upright))
+            return DecodedImage(
+                file_format,
+                _grey(upright),
+                colourfulness=colourfulness(upright),
+                notices=(GREY_SCALE_MEASURED,) if _is_deep(upright) else (),
+            )
     except InvalidInput:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -51,7 +57,7 @@ def decode_picture(data: bytes, limits: DecodingLimits) -> DecodedImage:
 
 
 def _grey(image: Image.Image) -> Grey:
-    if image.mode.startswith(("I", "F")):  # 16 bits a pixel: PNG has no window, so the range is measured
+    if _is_deep(image):  # PNG has no window, so the range is measured
         return spread(np.asarray(image, dtype=np.float32))
     if image.mode in {"LA", "RGBA", "PA"} or "transparency" in image.info:
         image = image.convert("RGBA")
@@ -59,9 +65,14 @@ def _grey(image: Image.Image) -> Grey:
     return np.asarray(image.convert("L"), dtype=np.uint8)
 
 
+def _is_deep(image: Image.Image) -> bool:
+    """Whether a grey image has more than 8 bits a pixel."""
+    return image.mode.startswith(("I", "F"))
+
+
 def colourfulness(image: Image.Image) -> float:
     """Mean spread between the colour channels, 0 (grey) to 1, on a thumbnail."""
-    if image.mode in {"1", "L", "LA"} or image.mode.startswith(("I", "F")):
+    if image.mode in {"1", "L", "LA"} or _is_deep(image):
         return 0.0
     small = np.asarray(image.convert("RGB").resize((64, 64)), dtype=np.float32)
     return float((small.max(axis=2) - small.min(axis=2)).mean() / 255)

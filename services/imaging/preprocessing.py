@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-PREPROCESSING_VERSION = "imaging-square-1"
+PREPROCESSING_VERSION = "imaging-square-2"
 """Named in every model card and every answer; changes whenever the bytes that a network sees could change."""
 
 LARGEST_SAMPLE = 1_000_000

@@ -44,10 +44,14 @@ def file_of(case: dict[str, Any]) -> bytes:
     _pixels(dataset, case.get("pixels", {}))
     for keyword, value in case.get("attributes", {}).items():
         _set(dataset, keyword, value)
+    for keyword, value in case.get("malformed", {}).items():
+        dataset.add_new(keyword, "LO", value)
+    for keyword in case.get("doubles", []):
+        dataset.add_new(keyword, "FD", float(dataset[keyword].value))
     written = _written(dataset, UID(case.get("syntax", ExplicitVRLittleEndian)))
     if "declared_syntax" in case:
         written = _declaring(written, case["declared_syntax"])
-    return written[: case["cut"]] if "cut" in case else written
+    return written[case.get("skip", 0) : case.get("cut")]
 
 
 def _base(name: str) -> Dataset:
@@ -165,6 +169,9 @@ def _set(dataset: Dataset, keyword: str, value: Any) -> None:
                 _set(item, name, inner)
             items.append(item)
         value = items
+    if keyword.startswith("Segmented"):
+        dataset.add_new(keyword, "OW", np.array(value, np.uint16).tobytes())
+        return
     if keyword == "LUTData" or keyword.endswith("LookupTableData"):
         first, last, count = value  # a straight line
         table = np.rint(np.linspace(first, last, count)).astype(np.uint16)

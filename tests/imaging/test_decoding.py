@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
+from PIL import Image
 from pydicom.uid import JPEGBaseline8Bit
 
 from services.chassis.errors import InvalidInput, Reason
@@ -153,3 +156,30 @@ def test_the_same_pixels_tagged_monochrome1_are_shown_as_the_tag_says(shared_dat
         for name in ("chest_xray_rsna.dcm", "chest_xray_monochrome1.dcm")
     )
     assert np.array_equal(tagged, 255 - plain)
+
+
+PICTURES = {
+    "8 bits": Image.fromarray(CHEST),
+    "palette": Image.fromarray(CHEST).convert("P"),
+    "RGB": Image.fromarray(CHEST).convert("RGB"),
+    "grey and alpha": Image.fromarray(CHEST).convert("LA"),
+    "RGBA": Image.fromarray(CHEST).convert("RGBA"),
+}
+
+
+@pytest.mark.parametrize("kind", PICTURES)
+def test_a_png_gives_the_same_grey_values_whatever_its_mode(kind):
+    """I01."""
+    out = io.BytesIO()
+    PICTURES[kind].save(out, "PNG")
+    image = decode_image(out.getvalue())
+    assert np.abs(image.grey.astype(int) - CHEST).max() <= 1
+    assert not image.notices
+
+
+@pytest.mark.parametrize("factor", [16, 257])
+def test_a_png_of_12_or_16_bits_is_shown_over_its_range_and_says_so(factor):
+    """I01."""
+    image = decode_image(samples.picture(CHEST.astype(np.uint16) * factor))
+    assert np.corrcoef(image.grey.ravel(), CHEST.ravel())[0, 1] > 0.99
+    assert [notice.reason for notice in image.notices] == ["GREY_SCALE_MEASURED"]

@@ -71,3 +71,10 @@ def test_training_reads_a_file_exactly_as_a_request_does(shared_data):
     chosen = radiographs.take(few)
     served = [prepare(decode_image(file.read_bytes()), CHEST_XRAY)[0] for file in chosen.files]
     assert np.array_equal(chosen.images(CHEST_XRAY.side_px), np.stack(served))
+
+
+def test_pixels_that_are_not_square_change_nothing_for_a_network():
+    """Pixel Aspect Ratio is not applied: the whole image is stretched to the square either way."""
+    tall = np.repeat(CHEST, 2, axis=0)
+    there = stretch_to_square(CHEST, 64).astype(int)
+    assert np.abs(stretch_to_square(tall, 64).astype(int) - there).mean() < 1

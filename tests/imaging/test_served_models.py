@@ -25,6 +25,7 @@ from services.imaging.models import CHEST_XRAY, HEAD_CT, SPECS
 from services.imaging.settings import ImagingSettings
 from services.triton import EmbeddedTriton, TritonSettings
 from tests.conftest import REPOSITORY
+from tests.imaging.case_files import cases, file_of
 
 pytestmark = pytest.mark.live
 MODELS = REPOSITORY / "triton_repo"
@@ -133,6 +134,34 @@ async def test_foreign_images_are_not_accepted(stub):
         analysis = await analyze(stub, out.getvalue(), body_part=pb.BODY_PART_CHEST)
         assert not analysis.gate.accepted
         assert analysis.abstained
+
+
+@pytest.mark.parametrize("grey", [0, 128, None], ids=["black", "grey", "noise"])
+async def test_what_shows_nothing_is_not_recognised_as_a_body_part(stub, grey):
+    """I06: the faults of a detector."""
+    noise = np.random.default_rng(1).integers(0, 256, (256, 256), dtype=np.uint8)
+    out = io.BytesIO()
+    Image.fromarray(noise if grey is None else np.full_like(noise, grey)).save(out, "PNG")
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await analyze(stub, out.getvalue())
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+SAME = [
+    ("D28", "D21", "one frame of Enhanced CT"),
+    ("D19", "D21", "a CT without Rescale Slope"),
+    ("D32", "D05", "left-aligned pixels"),
+    ("D58", "D61", "colours of 12 bits"),
+]
+
+
+@pytest.mark.parametrize(("name", "plain", "what"), SAME, ids=[what for _, _, what in SAME])
+async def test_the_same_pixels_get_the_same_answer_however_they_are_written(stub, name, plain, what):
+    found, expected = [
+        probabilities(await analyze(stub, file_of(case)))
+        for case in (next(c for c in cases() if c["id"] == wanted) for wanted in (name, plain))
+    ]
+    assert found == pytest.approx(expected, abs=0.05)
 
 
 CASES = {

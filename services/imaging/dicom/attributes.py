@@ -57,8 +57,24 @@ def _tag(keyword: str) -> BaseTag:
 
 
 def _value(dataset: Dataset, keyword: str) -> Any:
-    element: Any = dataset.get(_tag(keyword))  # by keyword pydicom takes a detour, slow for what is absent
+    try:
+        element: Any = dataset.get(
+            _tag(keyword)
+        )  # by keyword pydicom takes a detour, slow for what is absent
+    except Exception as error:  # pydicom converts at the first touch and raises what it likes
+        raise malformed(f"holds {keyword} in a form that DICOM does not have") from error
     return None if element is None else element.value
+
+
+def unread(dataset: Dataset, keyword: str) -> Any:
+    """The element with its bytes as they stand in the file, where nobody has looked at it yet; None when
+    absent.
+    """
+    tag = _tag(keyword)
+    try:
+        return dataset.get_item(tag) if tag in dataset else None
+    except Exception as error:
+        raise malformed(f"holds {keyword} in a form that DICOM does not have") from error
 
 
 def _several(value: Any) -> list[Any]:
@@ -71,14 +87,22 @@ def _decoded(value: Any) -> str:
     return value.decode("latin-1") if isinstance(value, bytes) else str(value)
 
 
+def items(dataset: Dataset, keyword: str) -> list[Dataset]:
+    """The items of a sequence; none when it is absent."""
+    return [item for item in _several(_value(dataset, keyword)) if isinstance(item, Dataset)]
+
+
+def pixel_bytes(dataset: Dataset) -> bytes:
+    """Pixel Data, encoded or not; empty when there is none."""
+    value = _value(dataset, "PixelData")
+    return bytes(value) if isinstance(value, bytes | bytearray) else b""
+
+
 def integer(dataset: Dataset, keyword: str) -> int | None:
     """A whole number; None when absent or empty. Raises InvalidInput, naming the attribute, when it is
     none.
     """
-    try:
-        value = _value(dataset, keyword)
-    except Exception as error:  # pydicom converts at the first touch and raises what it likes
-        raise malformed(f"holds no whole number in {keyword}") from error
+    value = _value(dataset, keyword)
     if value is None or value == "":
         return None
     try:
@@ -97,14 +121,13 @@ def needed(dataset: Dataset, keyword: str) -> int:
 
 def decimals(dataset: Dataset, keyword: str) -> Decimals:
     """The numbers of an attribute, whatever value representation they were written in."""
-    tag = _tag(keyword)
-    if tag not in dataset:
+    element = unread(dataset, keyword)
+    if element is None:
         return Decimals()
-    element: Any = dataset.get_item(tag)
     if isinstance(element, RawDataElement) and element.VR not in _BINARY_NUMBERS:
         written = bytes(element.value or b"").decode("ascii", "replace").split("\\")
     else:
-        written = [str(one) for one in _several(dataset[tag].value)]
+        written = [str(one) for one in _several(_value(dataset, keyword))]
     if not any(one.strip(" \0") for one in written):
         return Decimals()
     numbers = [_number(one.strip(" \0\t\r\n")) for one in written]
@@ -127,11 +150,9 @@ def macro(dataset: Dataset, sequence: str) -> Dataset:
     at the top.
     """
     for groups in ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence"):
-        frames = _value(dataset, groups)
-        found = _value(frames[0], sequence) if frames else None
-        if found:
-            item: Dataset = found[0]
-            return item
+        for frame in items(dataset, groups)[:1]:
+            for item in items(frame, sequence)[:1]:
+                return item
     return dataset
 
 

@@ -15,7 +15,7 @@ from pydicom.dataset import Dataset
 
 from services.chassis.notices import Notice
 from services.imaging.dicom import colour
-from services.imaging.dicom.attributes import contradicting, integer, text
+from services.imaging.dicom.attributes import contradicting, integer, pixel_bytes, text
 from services.imaging.dicom.frame import GREY, Frame, PixelModule, decode_frame, pixel_module
 from services.imaging.dicom.geometry import Orientation, orientation
 from services.imaging.dicom.modality import ModalityValues, implausible, modality_values
@@ -23,7 +23,13 @@ from services.imaging.dicom.reading import read
 from services.imaging.dicom.subject import read_subject
 from services.imaging.dicom.tables import Numbers
 from services.imaging.dicom.voi import WHITE, display
-from services.imaging.images import DecodedImage, DecodingLimits, FileFormat, unsupported
+from services.imaging.images import (
+    GREY_SCALE_MEASURED,
+    DecodedImage,
+    DecodingLimits,
+    FileFormat,
+    unsupported,
+)
 from services.imaging.preprocessing import Grey, display_range, every_nth
 
 PADDING_HU = -1000.0
@@ -33,7 +39,7 @@ PADDING_HU = -1000.0
 def decode_dicom(data: bytes, limits: DecodingLimits) -> DecodedImage:
     """Decodes a DICOM file with a preamble. Raises InvalidInput as `decode_image` does."""
     dataset = read(data, limits)
-    if "PixelData" not in dataset:
+    if not pixel_bytes(dataset):
         raise unsupported(
             "is a DICOM object without pixel data (an image is needed, with whole numbers as pixels)"
         )
@@ -157,7 +163,7 @@ def _without_window(
     if modality.identity and stored.bits <= 8 and not pixels.signed:
         # eight bits as they are
         return np.clip(modality.values * (WHITE / ((1 << stored.bits) - 1)), 0.0, WHITE)
-    notices.append(_MEASURED)
+    notices.append(GREY_SCALE_MEASURED)
     low, high = display_range(modality.values[stored.sample()])
     return np.clip((modality.values - low) * (WHITE / (high - low)), 0.0, WHITE)
 
@@ -187,11 +193,6 @@ def _turned(placed: Orientation) -> Notice:
     )
 
 
-_MEASURED = Notice(
-    "GREY_SCALE_MEASURED",
-    "The file does not say how its values are shown; black and white were measured from the pixels.",
-    places=("WindowCenter", "WindowWidth"),
-)
 _IMPLAUSIBLE = Notice(
     "HOUNSFIELD_IMPLAUSIBLE",
     "No pixel of the CT is as light as air: its values may not be Hounsfield units as the file says.",

@@ -20,7 +20,7 @@ from pydicom.uid import JPEGExtended12Bit
 
 from services.chassis.errors import InvalidInput
 from services.chassis.notices import Notice
-from services.imaging.dicom.attributes import assumed, integer, needed, text
+from services.imaging.dicom.attributes import assumed, integer, needed, pixel_bytes, text
 from services.imaging.dicom.codestream import JPEG_END, FrameHeader, NotReadableError, read_header
 from services.imaging.dicom.syntaxes import DECODERS, Decoder
 from services.imaging.images import DecodingLimits, check_size, malformed, unsupported
@@ -102,8 +102,8 @@ class Frame:
 
 def decode_frame(dataset: Dataset, pixels: PixelModule) -> Frame:
     """Unpacks the frame. Raises InvalidInput when it is not what it declares."""
-    dataset.NumberOfFrames = 1
-    dataset.PhotometricInterpretation = pixels.photometric
+    dataset.add_new("NumberOfFrames", "IS", 1)
+    dataset.add_new("PhotometricInterpretation", "CS", pixels.photometric)
     syntax = dataset.file_meta.TransferSyntaxUID
     decoder = DECODERS[syntax]
     header = None
@@ -142,7 +142,7 @@ def _by_pydicom(dataset: Dataset, decoder: Decoder, pixels: PixelModule) -> npt.
 
 
 def _unpacked(encoded: bytes, decoder: Decoder, pixels: PixelModule) -> npt.NDArray[Any]:
-    if decoder in {Decoder.JPEG_TURBO, Decoder.CHARLS} and not encoded.rstrip(b"\0").endswith(JPEG_END):
+    if decoder in {Decoder.JPEG_TURBO, Decoder.CHARLS} and not encoded.rstrip(b"\0\xff").endswith(JPEG_END):
         # The one would fill the rest with grey, the other look for it for many seconds.
         raise malformed(_TRUNCATED)
     shape = (pixels.rows, pixels.columns, pixels.samples)[: 2 if pixels.samples == 1 else 3]
@@ -176,13 +176,13 @@ def _check_length(dataset: Dataset, pixels: PixelModule) -> None:
     if pixels.samples != 1:
         return
     frame_bytes = pixels.rows * pixels.columns * pixels.bits_allocated // 8
-    if len(dataset.PixelData) >= 2 * frame_bytes:
+    if len(pixel_bytes(dataset)) >= 2 * frame_bytes:
         raise malformed(f"holds pixel data of more than the one frame that it declares. {_ONE_FRAME}")
 
 
 def _one_frame(dataset: Dataset) -> bytes:
     try:
-        return get_frame(dataset.PixelData, 0, number_of_frames=1)
+        return get_frame(pixel_bytes(dataset), 0, number_of_frames=1)
     except Exception as error:
         raise malformed("holds compressed pixel data that is truncated or damaged") from error
 

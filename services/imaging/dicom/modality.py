@@ -11,7 +11,16 @@ from dataclasses import dataclass
 from pydicom.dataset import Dataset
 
 from services.chassis.notices import Notice
-from services.imaging.dicom.attributes import assumed, contradicting, decimals, macro, repaired, text, texts
+from services.imaging.dicom.attributes import (
+    assumed,
+    contradicting,
+    decimals,
+    items,
+    macro,
+    repaired,
+    text,
+    texts,
+)
 from services.imaging.dicom.tables import Numbers, read_table
 from services.imaging.images import malformed, unsupported
 
@@ -43,7 +52,7 @@ def modality_values(stored: Numbers, dataset: Dataset, notices: list[Notice]) ->
     `stored`: the possible stored values, negative ones included.
     """
     group = macro(dataset, "PixelValueTransformationSequence")
-    tables = dataset.get("ModalityLUTSequence")
+    tables = items(dataset, "ModalityLUTSequence")
     is_ct = text(dataset, "Modality") == "CT"
     if tables:
         if "RescaleSlope" in group or "RescaleIntercept" in group:

@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset
 
 from services.chassis.notices import Notice
 from services.imaging import anatomy
-from services.imaging.dicom.attributes import assumed, contradicting, macro, text, texts
+from services.imaging.dicom.attributes import assumed, contradicting, items, macro, text, texts
 from services.imaging.dicom.geometry import Orientation
 from services.imaging.images import View
 
@@ -65,7 +65,7 @@ def _body_part(dataset: Dataset, notices: list[Notice]) -> str:
     coded = [
         anatomy.region(text(item, "CodingSchemeDesignator"), text(item, "CodeValue"))
         for group in (dataset, macro(dataset, "FrameAnatomySequence"))
-        for item in group.get("AnatomicRegionSequence") or ()
+        for item in items(group, "AnatomicRegionSequence")
     ]
     known = next((term for term in coded if term), "")
     if not stated:
@@ -96,7 +96,7 @@ def _view(dataset: Dataset, placed: Orientation | None, body_part: str, notices:
     named = anatomy.understand(body_part).views
     # "CHEST AP LAT" names the views of the examination, not that of this image.
     stated = {*position.views, *(named if len(named) == 1 else ())}
-    for item in dataset.get("ViewCodeSequence") or ():
+    for item in items(dataset, "ViewCodeSequence"):
         coded = anatomy.view(text(item, "CodingSchemeDesignator"), text(item, "CodeValue"))
         if coded is not None:
             stated.add(coded)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 
+from services.imaging.dicom.attributes import unread
 from services.imaging.images import malformed
 
 Numbers = npt.NDArray[np.float64]
@@ -60,10 +61,8 @@ def read_table(item: Dataset, *, signed_input: bool) -> LookupTable:
 
 def _words(item: Dataset, keyword: str) -> npt.NDArray[np.uint16] | None:
     """The unsigned 16-bit words of an attribute, whatever value representation it has (US, SS or OW)."""
-    if keyword not in item:
-        return None
-    element: Any = item.get_item(keyword)  # raw bytes where nobody has looked yet
-    value = element.value
+    element = unread(item, keyword)
+    value: Any = None if element is None else element.value
     if isinstance(value, bytes):
         big_endian = isinstance(element, RawDataElement) and not element.is_little_endian
         words = np.frombuffer(value[: len(value) // 2 * 2], dtype=">u2" if big_endian else "<u2")

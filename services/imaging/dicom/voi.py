@@ -11,7 +11,7 @@ import numpy as np
 from pydicom.dataset import Dataset
 
 from services.chassis.notices import Notice
-from services.imaging.dicom.attributes import Decimals, contradicting, decimals, macro, repaired, text
+from services.imaging.dicom.attributes import Decimals, contradicting, decimals, items, macro, repaired, text
 from services.imaging.dicom.tables import Numbers, read_table
 
 WHITE = 255.0
@@ -24,7 +24,7 @@ def display(values: Numbers, dataset: Dataset, notices: list[Notice]) -> Numbers
     """
     group = macro(dataset, "FrameVOILUTSequence")
     center, width = decimals(group, "WindowCenter"), decimals(group, "WindowWidth")
-    tables = dataset.get("VOILUTSequence")
+    tables = items(dataset, "VOILUTSequence")
     if tables:
         if len(tables) > 1 or center.values:
             notices.append(
