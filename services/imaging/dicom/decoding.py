@@ -119,8 +119,9 @@ def _stored_values(frame: Frame, pixels: PixelModule, dataset: Dataset) -> Store
     bits = frame.bits
     limits = [integer(dataset, k) for k in ("PixelPaddingValue", "PixelPaddingRangeLimit")]
     padding = [limit for limit in limits if limit is not None] if limits[0] is not None else []
-    if any(not _fits(limit, bits, signed=pixels.signed) for limit in padding):
-        bits = word_bits  # a padding value beyond the stored bits: the words count as a whole
+    beyond = [limit & 0xFFFF for limit in padding if not _fits(limit, bits, signed=pixels.signed)]
+    if any((frame.samples == word).any() for word in beyond):
+        bits = word_bits  # padding beyond the stored bits, and it is used: the words count as a whole
     values: npt.NDArray[Any] = frame.samples
     if pixels.signed:
         values = values.view(f"i{values.itemsize}")
