@@ -11,6 +11,7 @@ import dataclasses
 import json
 import os
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Self
 
 from services import ports
-from services.bootstrap import ROOT
+from services.bootstrap import ROOT, Missing
 from services.chassis import probe
 from services.chassis.settings import ServiceSettings
 from services.child import Child
@@ -82,6 +83,7 @@ class Mesh:
         self._settings = settings
         self._children: dict[str, Child] = {}
         self._triton: EmbeddedTriton | None = None
+        self._announced = False
         self.addresses: dict[str, str] = {}
         """HOST:PORT of each service and of Triton's gRPC endpoint."""
 
@@ -156,7 +158,8 @@ class Mesh:
             say("stopping Triton")
             self._triton.stop()
             self._triton = None
-        self._state_file.unlink(missing_ok=True)
+        if self._announced:
+            self._state_file.unlink(missing_ok=True)
 
     @property
     def _state_file(self) -> Path:
@@ -165,7 +168,7 @@ class Mesh:
     def _start(self, say: Callable[[str], object]) -> None:
         settings = self._settings
         ports.claim(_HOST, settings.ports, "MEDMESH_{}_PORT")  # a taken one is told before anything starts
-        settings.run_folder.mkdir(parents=True, exist_ok=True)
+        _make_run_folder(settings.run_folder)
         if settings.triton_url:
             self.addresses["triton"] = settings.triton_url
             say(f"using the Triton at {settings.triton_url}")
@@ -187,6 +190,7 @@ class Mesh:
             asyncio.run(self._wait_until_healthy(wave, say))
         state = {"addresses": self.addresses, "pids": self._pids()}
         self._state_file.write_text(json.dumps(state, indent=2) + "\n")
+        self._announced = True
 
     def _variables(self, name: str) -> dict[str, str]:
         upstreams = {
@@ -228,6 +232,19 @@ class Mesh:
                     f"end of its log ({child.log}):\n{child.tail()}"
                 )
             await asyncio.sleep(0.1)  # a process that is still importing has nothing to wait on
+
+
+def _make_run_folder(folder: Path) -> None:
+    """Raises Missing where logs could not be written there; better now than after the models are loaded."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise Missing(
+            f"logs cannot be written to {folder} ({error.strerror}): set MEDMESH_RUN_FOLDER to a folder that "
+            "can be written, and MEDMESH_RECEIPT_FOLDER to one for the receipts."
+        ) from error
 
 
 def read_env_file(path: Path) -> dict[str, str]:

@@ -114,12 +114,13 @@ class EmbeddedTriton:
         bootstrap.check_disk(Path(tempfile.gettempdir()), _NEEDED_DISK_MB)
         bootstrap.check_disk(_SHARED_MEMORY, 16 * len(names))
         claimed = _ports(settings)
-        backends = installation.backends()
         _remove_shared_memory_of_the_dead()
-        scratch = Path(tempfile.mkdtemp(prefix="medmesh-triton-"))
+        scratch = _scratch()
         started = None
         try:
-            folder = _subset(settings, scratch) if settings.models else settings.repository
+            backends = installation.backends(None if is_plain(installation.environment) else scratch)
+            direct = is_plain(settings.repository) and not settings.models
+            folder = settings.repository if direct else _links(settings.repository, names, scratch)
             command = [str(installation.server), *_arguments(settings, folder, backends, claimed, scratch)]
             child = Child.start(
                 "triton", command, env=installation.variables(), cwd=scratch, log=settings.log
@@ -238,8 +239,9 @@ class EmbeddedTriton:
 
 def is_ready(http_address: str) -> bool:
     """Whether a Triton says that it and all its models are ready; it can say so of one that has died."""
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with urllib.request.urlopen(f"http://{http_address}/v2/health/ready", timeout=2) as answer:
+        with direct.open(f"http://{http_address}/v2/health/ready", timeout=2) as answer:
             return bool(answer.status == 200)
     except (urllib.error.URLError, TimeoutError, ConnectionError):
         return False
@@ -286,14 +288,29 @@ def _arguments(
     return [*words, *settings.arguments]
 
 
-def _subset(settings: TritonSettings, scratch: Path) -> Path:
-    """A repository of links to the models that were named: with model control `none` Triton loads all it
-    finds.
+def is_plain(path: Path) -> bool:
+    """Whether Triton's Python backend can start its processes on `path`: it hands it to a shell unquoted."""
+    return re.fullmatch(r"[\w./+@=-]+", str(path), re.ASCII) is not None
+
+
+def _scratch() -> Path:
+    parent = Path(tempfile.gettempdir())
+    if not is_plain(parent):
+        raise Missing(
+            f"the temporary folder {parent} has a space or a special character in its name, which Triton "
+            "cannot work with: set TMPDIR to another folder."
+        )
+    return Path(tempfile.mkdtemp(prefix="medmesh-triton-", dir=parent))
+
+
+def _links(source: Path, names: list[str], scratch: Path) -> Path:
+    """A repository of links to `names` only (with model control `none` Triton loads all it finds), on a path
+    that is plain.
     """
     folder = scratch / "repository"
     folder.mkdir()
-    for name in settings.models:
-        (folder / name).symlink_to((settings.repository / name).resolve())
+    for name in names:
+        (folder / name).symlink_to((source / name).resolve())
     return folder
 
 

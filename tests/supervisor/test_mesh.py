@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from services.bootstrap import ROOT
+from services.bootstrap import ROOT, Missing
 from services.supervisor import SERVICES, Mesh, MeshError, MeshSettings
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
@@ -56,6 +56,13 @@ def test_it_starts_names_what_dies_and_leaves_nothing_behind(tmp_path: Path):
         )
     assert not any(runs(pid) for pid in state["pids"].values())
     assert not (tmp_path / "mesh.json").exists()
+
+
+def test_a_run_folder_that_cannot_be_written_is_named_before_anything_starts(tmp_path: Path):
+    (tmp_path / "file").touch()
+    settings = MeshSettings.from_environment().on_free_ports(tmp_path / "file" / "run")
+    with pytest.raises(Missing, match=r"logs cannot be written to .*: set MEDMESH_RUN_FOLDER"):
+        Mesh.start(settings, lambda _: None)
 
 
 def test_a_lost_service_is_named_once_and_the_others_go_on(tmp_path: Path):
