@@ -26,6 +26,8 @@ def server_options(settings: ServiceSettings) -> list[tuple[str, int]]:
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
         ("grpc.so_reuseport", 0),  # a second server on the port is a mistake, and says so
+        # gRPC inflates a message before it checks its size: 1 MB can become 1 GB. Images are small already.
+        ("grpc.compression_enabled_algorithms_bitset", 1),
     ]
 
 
