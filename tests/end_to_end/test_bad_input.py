@@ -156,7 +156,7 @@ def test_after_all_of_it_every_service_still_serves_and_nothing_leaked(
             client.diagnose(**arguments, request_id=sent[-1])
     note = f"{CANARY} has pneumonia. No pleural effusion."
     answer = client.diagnose(
-        image=dicom(), note=note, patient=bundle(condition("Patient/1")), request_id="canary-good-1"
+        image=dicom(), note=note, patient=bundle(condition("Patient/1")), request_id="ca9a1790-0001"
     )
     assert answer.note.entities
     sent.append("canary-good-1")
