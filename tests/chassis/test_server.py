@@ -151,6 +151,18 @@ async def test_the_drain_lets_a_running_request_finish_and_tells_the_watchers(se
         assert cleaned.is_set()
 
 
+async def test_an_open_reflection_stream_does_not_hold_the_drain(serve):
+    async def still_asking():
+        yield reflection_pb2.ServerReflectionRequest(list_services="")
+        await asyncio.sleep(60)
+
+    async with serve(Handlers(unary=None), drain_s=30.0) as sample:
+        stub = reflection_pb2_grpc.ServerReflectionStub(sample.channel)
+        stream = stub.ServerReflectionInfo(still_asking())
+        await stream.read()
+        await asyncio.wait_for(sample.running.drain(), 15)
+
+
 async def test_a_request_that_outlives_the_drain_is_cancelled_and_cleans_up(serve, log_lines):
     entered, cleaned = asyncio.Event(), asyncio.Event()
 
@@ -185,6 +197,21 @@ async def test_a_message_beyond_the_limit_is_refused(serve):
         await sample.call("Unary")(Text(note="x" * 1000))
         answer = await refusal_of(sample.call("Unary")(Text(note="x" * 4000)))
     assert answer.code is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+@pytest.mark.slow
+async def test_g04_a_caller_that_pings_between_its_calls_keeps_its_connection(serve):
+    """gRPC's own default ends such a connection at the third ping, with too_many_pings."""
+
+    async def echo(parts, message, context):
+        return message
+
+    async with serve(Handlers(unary=echo)) as sample:
+        options = [("grpc.keepalive_time_ms", 10_000), ("grpc.keepalive_permit_without_calls", 1)]
+        async with grpc.aio.insecure_channel(sample.running.address, options=options) as channel:
+            await channel.channel_ready()
+            await asyncio.sleep(34)
+            assert channel.get_state() is grpc.ChannelConnectivity.READY
 
 
 async def test_the_probe_tells_serving_not_serving_and_no_answer(serve):

@@ -4,6 +4,7 @@ their spans.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import gzip
 import threading
@@ -73,6 +74,24 @@ def collector():
     collector.close()
 
 
+@contextlib.contextmanager
+def proxies_that_lead_nowhere():
+    """The whole mesh, its clients and its telemetry live on loopback: no proxy may catch them."""
+    with pytest.MonkeyPatch.context() as patched:
+        for name in ("http_proxy", "https_proxy", "all_proxy", "grpc_proxy"):
+            patched.setenv(name, "http://127.0.0.1:9")
+            patched.setenv(name.upper(), "http://127.0.0.1:9")
+        patched.delenv("no_proxy", raising=False)
+        patched.delenv("NO_PROXY", raising=False)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _beside_a_proxy():
+    with proxies_that_lead_nowhere():
+        yield
+
+
 @pytest.fixture(scope="session")
 def settings(tmp_path_factory, collector) -> MeshSettings:
     folder = tmp_path_factory.mktemp("mesh")
@@ -87,7 +106,9 @@ def settings(tmp_path_factory, collector) -> MeshSettings:
 
 @pytest.fixture(scope="session")
 def mesh(settings):
-    with Mesh.start(settings, say=lambda _: None) as mesh:
+    with proxies_that_lead_nowhere():
+        mesh = Mesh.start(settings, say=lambda _: None)
+    with mesh:
         yield mesh
 
 
