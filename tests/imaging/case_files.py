@@ -122,6 +122,13 @@ def _put(pixels, value, _dataset):
     return pixels
 
 
+def _top(pixels, value, _dataset):
+    """The first so many rows take this value."""
+    rows, new = value
+    pixels[:rows] = new
+    return pixels
+
+
 def _dtype(pixels, value, dataset):
     """Sets the attributes that go with it too."""
     dtype = np.dtype(value)
@@ -144,6 +151,7 @@ STEPS = {
     "ybr": _ybr,
     "planar": _planar,
     "put": _put,
+    "top": _top,
     "dtype": _dtype,
     "tint": lambda pixels, value, _dataset: pixels * np.array(value),
     "plus": lambda pixels, value, _dataset: pixels + value,

@@ -71,23 +71,22 @@ def test_no_file_is_anything_but_read_or_refused():
     assert count >= 30
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
-def test_a_file_is_shown_as_the_formulas_say(path):
+def test_every_file_that_is_read_is_shown_as_the_formulas_say():
     """P01."""
-    try:
-        image = read(path)
-    except InvalidInput:
-        pytest.skip("refused, see the tests of refusals")
-    expected = plainly(path)
-    if expected is None or image.photometric_interpretation == "PALETTE COLOR":
-        pytest.skip("pydicom alone cannot decode it; tests/imaging/test_transfer_syntaxes.py has its syntax")
-    assert np.abs(image.grey.astype(float) - expected).mean() < 0.3
+    compared = {}
+    for path in FILES:
+        with contextlib.suppress(InvalidInput):
+            image = read(path)
+            expected = None if image.photometric_interpretation == "PALETTE COLOR" else plainly(path)
+            if expected is not None:
+                compared[path.name] = float(np.abs(image.grey.astype(float) - expected).mean())
+    assert len(compared) >= 30
+    assert {name: mean for name, mean in compared.items() if mean >= 0.3} == {}
 
 
 REFUSED = {
     "SC_rgb_rle_2frame.dcm": "2 frames",
     "examples_ybr_color.dcm": "30 frames",
-    "emri_small.dcm": "frames",
     "liver_1frame.dcm": "8 or 16 bits",
     "SC_rgb_rle_32bit.dcm": "8 or 16 bits",
     "no_meta.dcm": "preamble",
@@ -99,11 +98,8 @@ REFUSED = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_cannot_be_read_is_refused_in_plain_words(name):
     """P02, P07, P08."""
-    found = get_testdata_file(name, download=False)
-    if found is None:
-        pytest.skip(f"{name} does not come with pydicom itself")
     with pytest.raises(InvalidInput, match=REFUSED[name]):
-        read(Path(str(found)))
+        read(Path(str(get_testdata_file(name, download=False))))
 
 
 READ = ["MR_small_jpeg_ls_lossless.dcm", "JPGExtended.dcm", "JPEG-lossy.dcm", "examples_palette.dcm",

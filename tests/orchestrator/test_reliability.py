@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from services.chassis.settings import MODEL_REPOSITORY
+from services.imaging.models import FINDINGS_MODELS
 from services.language.assertion import assert_entities
 from services.language.entities import EntityType
 from services.orchestrator.catalogue import load
@@ -68,3 +69,8 @@ def test_the_served_cards_have_the_figures_that_the_fusion_reads(model):
     catalogue = load(MODEL_REPOSITORY)
     wanted = {i.metric for c in catalogue.conditions.values() for i in c.images if i.model == model}
     assert catalogue.images[model].auroc.keys() == wanted
+
+
+@pytest.mark.parametrize("model", FINDINGS_MODELS, ids=lambda model: model.spec.name)
+def test_imaging_and_fusion_know_the_same_ages_of_a_model(model):
+    assert model.age_years == load(MODEL_REPOSITORY).images[model.spec.name].age_years

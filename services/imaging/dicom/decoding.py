@@ -83,6 +83,13 @@ class StoredValues:
     """Which of `levels` are padding, not image (PS3.3 C.7.5.1.1.2)."""
     bits: int
     """Of a stored value."""
+    signed: bool
+
+    @property
+    def possible(self) -> tuple[int, int]:
+        """The least and the greatest stored value that there can be."""
+        count = 1 << self.bits
+        return (-count // 2, count // 2 - 1) if self.signed else (0, count - 1)
 
     def sample(self) -> npt.NDArray[np.intp]:
         """The levels of enough pixels for statistics, padding left out."""
@@ -94,13 +101,13 @@ def _grey_scale(
     frame: Frame, pixels: PixelModule, dataset: Dataset, notices: list[Notice]
 ) -> tuple[Grey, npt.NDArray[np.float32] | None]:
     stored = _stored_values(frame, pixels, dataset)
-    modality = modality_values(stored.levels, dataset, notices)
+    modality = modality_values(stored.levels, stored.possible, dataset, notices)
     # A CT is read by its Hounsfield units: how the file would have them displayed does not bear on the
     # answer.
     about_display: list[Notice] = []
-    shown = display(modality.values, dataset, about_display)
+    shown = display(modality, dataset, about_display)
     if shown is None:
-        shown = _without_window(stored, modality, pixels, about_display)
+        shown = _without_window(stored, modality, about_display)
     if _inverted(pixels, dataset, about_display):
         shown = WHITE - shown
     grey = _looked_up(np.rint(np.where(stored.padding, 0.0, shown)).astype(np.uint8), stored.index)
@@ -133,9 +140,9 @@ def _stored_values(frame: Frame, pixels: PixelModule, dataset: Dataset) -> Store
     index = (values - values.dtype.type(low) if low else values).view(f"u{values.itemsize}")
     levels = np.arange(low, high + 1, dtype=np.float64)
     if not padding:
-        return StoredValues(index, levels, np.zeros(levels.size, dtype=np.bool_), bits)
+        return StoredValues(index, levels, np.zeros(levels.size, dtype=np.bool_), bits, pixels.signed)
     ends = [_as_stored(limit, bits, signed=pixels.signed) for limit in padding]
-    return StoredValues(index, levels, (levels >= min(ends)) & (levels <= max(ends)), bits)
+    return StoredValues(index, levels, (levels >= min(ends)) & (levels <= max(ends)), bits, pixels.signed)
 
 
 def _fits(value: int, bits: int, *, signed: bool) -> bool:
@@ -158,10 +165,8 @@ def _looked_up(table: Grey, index: npt.NDArray[np.unsignedinteger]) -> Grey:
     return np.take(table, index)
 
 
-def _without_window(
-    stored: StoredValues, modality: ModalityValues, pixels: PixelModule, notices: list[Notice]
-) -> Numbers:
-    if modality.identity and stored.bits <= 8 and not pixels.signed:
+def _without_window(stored: StoredValues, modality: ModalityValues, notices: list[Notice]) -> Numbers:
+    if modality.identity and stored.bits <= 8 and not stored.signed:
         # eight bits as they are
         return np.clip(modality.values * (WHITE / ((1 << stored.bits) - 1)), 0.0, WHITE)
     notices.append(GREY_SCALE_MEASURED)

@@ -44,13 +44,18 @@ class ModalityValues:
     """Whether they are Hounsfield units."""
     identity: bool
     """Whether they are the stored values themselves."""
+    may_be_negative: bool
+    """Whether a value of this image's kind can be negative, whatever values this one has."""
 
 
-def modality_values(stored: Numbers, dataset: Dataset, notices: list[Notice]) -> ModalityValues:
+def modality_values(
+    stored: Numbers, possible: tuple[int, int], dataset: Dataset, notices: list[Notice]
+) -> ModalityValues:
     """Applies the Modality LUT or the rescale. Raises InvalidInput where the rescale cannot be read.
 
-    `stored`: the possible stored values, negative ones included.
+    `stored`: the stored values that the image spans; `possible`: the least and greatest that there can be.
     """
+    signed = possible[0] < 0
     group = macro(dataset, "PixelValueTransformationSequence")
     tables = items(dataset, "ModalityLUTSequence")
     is_ct = text(dataset, "Modality") == "CT"
@@ -58,18 +63,18 @@ def modality_values(stored: Numbers, dataset: Dataset, notices: list[Notice]) ->
         if "RescaleSlope" in group or "RescaleIntercept" in group:
             sentence = "The file holds a Modality LUT and a rescale; the former was applied."
             notices.append(contradicting(sentence, "ModalityLUTSequence", "RescaleSlope"))
-        table = read_table(tables[0], signed_input=bool(stored[0] < 0))
+        table = read_table(tables[0], signed_input=signed)
         hounsfield = is_ct and text(tables[0], "ModalityLUTType") == "HU"
         if is_ct and not hounsfield:
             notices.append(_NOT_HOUNSFIELD)
-        return ModalityValues(table(stored), hounsfield, identity=False)
+        return ModalityValues(table(stored), hounsfield, identity=False, may_be_negative=False)
     slope, intercept = _number(group, "RescaleSlope", notices), _number(group, "RescaleIntercept", notices)
     if slope == 0:
         raise malformed("states a Rescale Slope of 0, which makes all values the same")
     if slope is None and intercept is None:
         if is_ct:
             notices.append(_NOT_HOUNSFIELD)
-        return ModalityValues(stored, hounsfield=False, identity=True)
+        return ModalityValues(stored, hounsfield=False, identity=True, may_be_negative=signed)
     if slope is None:
         notices.append(assumed("RescaleSlope", "1"))
     if intercept is None:
@@ -78,7 +83,13 @@ def modality_values(stored: Numbers, dataset: Dataset, notices: list[Notice]) ->
     hounsfield = is_ct and _is_hounsfield(dataset, group)
     if is_ct and not hounsfield:
         notices.append(_NOT_HOUNSFIELD)
-    return ModalityValues(stored * slope + intercept, hounsfield, identity=slope == 1 and intercept == 0)
+    ends = [value * slope + intercept for value in possible]
+    return ModalityValues(
+        stored * slope + intercept,
+        hounsfield,
+        identity=slope == 1 and intercept == 0,
+        may_be_negative=min(ends) < 0,
+    )
 
 
 _NOT_HOUNSFIELD = Notice(

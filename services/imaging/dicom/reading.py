@@ -41,8 +41,8 @@ READ_ATTRIBUTES = [
     "StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate", "PatientBirthDate", "PatientAge",
     # its pixels
     "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames", "Rows",
-    "Columns", "PixelAspectRatio", "PixelSpacing", "ImagerPixelSpacing", "BitsAllocated", "BitsStored",
-    "HighBit", "PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit",
+    "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation",
+    "PixelPaddingValue", "PixelPaddingRangeLimit",
     # what its values mean and how they are shown
     "RescaleIntercept", "RescaleSlope", "RescaleType", "ModalityLUTSequence", "WindowCenter", "WindowWidth",
     "VOILUTFunction", "VOILUTSequence", "PresentationLUTShape", "PresentationLUTSequence",

@@ -12,16 +12,18 @@ from pydicom.dataset import Dataset
 
 from services.chassis.notices import Notice
 from services.imaging.dicom.attributes import Decimals, contradicting, decimals, items, macro, repaired, text
+from services.imaging.dicom.modality import ModalityValues
 from services.imaging.dicom.tables import Numbers, read_table
 
 WHITE = 255.0
 LINEAR, LINEAR_EXACT, SIGMOID = "LINEAR", "LINEAR_EXACT", "SIGMOID"
 
 
-def display(values: Numbers, dataset: Dataset, notices: list[Notice]) -> Numbers | None:
-    """Grey levels in [0, 255] of each of `values`; None when the file has no window and no table that can be
+def display(modality: ModalityValues, dataset: Dataset, notices: list[Notice]) -> Numbers | None:
+    """Grey levels in [0, 255] of each value; None when the file has no window and no table that can be
     used.
     """
+    values = modality.values
     group = macro(dataset, "FrameVOILUTSequence")
     center, width = decimals(group, "WindowCenter"), decimals(group, "WindowWidth")
     tables = items(dataset, "VOILUTSequence")
@@ -30,7 +32,7 @@ def display(values: Numbers, dataset: Dataset, notices: list[Notice]) -> Numbers
             notices.append(
                 _chosen("the first table", "VOILUTSequence", *(["WindowCenter"] if center.values else []))
             )
-        table = read_table(tables[0], signed_input=bool(values.min() < 0))
+        table = read_table(tables[0], signed_input=modality.may_be_negative)
         if not table.bits_as_stated:
             notices.append(
                 contradicting("A table's entries exceed its stated bits.", "VOILUTSequence", "LUTDescriptor")
