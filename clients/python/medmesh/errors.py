@@ -184,5 +184,8 @@ def _own_sentence(error: grpc.RpcError, call: Call) -> str:
     if code is grpc.StatusCode.UNIMPLEMENTED:
         return f"the service at {call.target} does not have this call: is it the right address?"
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
-        return f"{call.target} refused the call: it is overloaded, or a message exceeds its limit"
+        return (
+            f"{call.target} refused the call: it is overloaded, or the message exceeds its limit "
+            "(64 MiB of images, 8 MiB of a record)"
+        )
     return f"the call to {call.target} failed ({code.name if code else 'no status'})"
