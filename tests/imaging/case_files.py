@@ -181,8 +181,8 @@ def _set(dataset: Dataset, keyword: str, value: Any) -> None:
         dataset.add_new(keyword, "OW", np.array(value, np.uint16).tobytes())
         return
     if keyword == "LUTData" or keyword.endswith("LookupTableData"):
-        first, last, count = value  # a straight line
-        table = np.rint(np.linspace(first, last, count)).astype(np.uint16)
+        first, last, count, *packed = value  # a straight line, perhaps of two entries in each word
+        table = np.rint(np.linspace(first, last, count)).astype(np.uint8 if packed else np.uint16)
         dataset.add_new(keyword, "OW", table.tobytes())
         return
     if keyword.endswith("Descriptor") or keyword.startswith("PixelPadding"):

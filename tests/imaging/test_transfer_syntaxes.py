@@ -130,6 +130,20 @@ def test_native_colours_come_back(syntax, planar, bits):
     assert np.array_equal(decode_image(file).grey, in_grey(values, bits))
 
 
+@pytest.mark.parametrize("syntax", NATIVE, ids=lambda s: s.keyword)
+@pytest.mark.parametrize("first", [0, -1024])
+def test_tables_are_read_in_each_byte_order(syntax, first):
+    """A falling VOI LUT, which begins below 0 where the rescale does."""
+    values = stored(12, 0, 1)
+    table = Dataset()
+    table.add_new("LUTDescriptor", "SS" if first else "US", [4096, first, 12])
+    table.add_new("LUTData", "US", [4095 - entry for entry in range(4096)])
+    dataset = dataset_of(12, 0, 1)
+    dataset.Modality, dataset.BodyPartExamined, dataset.RescaleIntercept = "DX", "CHEST", first
+    file = written(dataset, native_bytes(values, 12, syntax), syntax, VOILUTSequence=[table])
+    assert np.array_equal(decode_image(file).grey, np.rint((4095 - values) * (255 / 4095)))
+
+
 @pytest.mark.parametrize(("bits", "signed"), GREY_DEPTHS)
 def test_run_lengths_come_back(bits, signed):
     """Packed here, unpacked by pylibjpeg-rle."""

@@ -68,9 +68,10 @@ def _body_part(dataset: Dataset, notices: list[Notice]) -> str:
         for item in items(group, "AnatomicRegionSequence")
     ]
     known = next((term for term in coded if term), "")
-    if not stated:
+    understood = anatomy.understand(stated)
+    if known and not (understood.parts or understood.elsewhere):
         return known
-    if known and not anatomy.agree(anatomy.understand(stated), anatomy.understand(known)):
+    if known and not anatomy.agree(understood, anatomy.understand(known)):
         notices.append(
             contradicting(
                 "Two attributes name different body parts; Body Part Examined was followed.",
