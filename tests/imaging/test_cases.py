@@ -20,7 +20,8 @@ from tests.imaging.case_files import RAMP_SIDE, cases, file_of
 CASES = {case["id"]: case for case in cases()}
 SERVED = [name for name, case in CASES.items() if "analysis" in case["expect"]]
 BODY_PARTS = {"CHEST": pb.BODY_PART_CHEST, "HEAD": pb.BODY_PART_HEAD}
-GATE = {"chest": [0.98, 0.01, 0.01, 0.02, 0.02, 0.02], "head": [0.01, 0.98, 0.01, 0.02, 0.02, 0.02]}
+KIND = {"chest": [0.98, 0.01, 0.01], "head": [0.01, 0.98, 0.01]}
+"""What the gate's first three columns say."""
 
 
 def ids(names):
@@ -69,7 +70,7 @@ def test_a_file_is_decoded_right(name):
 async def test_the_service_says_what_it_must_of_a_file(name, imaging):
     case, expected = CASES[name], CASES[name]["expect"]["analysis"]
     looks_like = expected.get("gate") or expected.get("part", "CHEST").lower()
-    imaging.gate[:] = GATE[looks_like]
+    imaging.gate[:3] = KIND[looks_like]
     options = pb.ImageOptions(body_part=BODY_PARTS.get(expected.get("ask"), pb.BODY_PART_UNSPECIFIED))
     call = imaging.stub.AnalyzeImage(pb.AnalyzeImageRequest(image=file_of(case), options=options), timeout=20)
     if "refused" in expected:
