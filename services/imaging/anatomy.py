@@ -48,6 +48,8 @@ def understand(text: str) -> Understood:
     """Reads a Body Part Examined or View Position in whatever words it came; what is longer than a name is
     cut.
     """
+    if not text:
+        return Understood()
     meanings: list[str] = []
     unknown = False
     for word in _WORD.findall(_plain(text[:LONGEST_TEXT])):

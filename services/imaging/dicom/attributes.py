@@ -57,13 +57,13 @@ def _tag(keyword: str) -> BaseTag:
 
 
 def _value(dataset: Dataset, keyword: str) -> Any:
+    tag = _tag(keyword)  # by keyword pydicom takes a detour
+    if tag not in dataset:
+        return None
     try:
-        element: Any = dataset.get(
-            _tag(keyword)
-        )  # by keyword pydicom takes a detour, slow for what is absent
+        return dataset[tag].value
     except Exception as error:  # pydicom converts at the first touch and raises what it likes
         raise malformed(f"holds {keyword} in a form that DICOM does not have") from error
-    return None if element is None else element.value
 
 
 def unread(dataset: Dataset, keyword: str) -> Any:

@@ -34,6 +34,7 @@ from services.imaging.preprocessing import Grey, display_range, every_nth
 
 PADDING_HU = -1000.0
 """Padding is shown as air is: black."""
+ROWS_AT_A_TIME = 64
 
 
 def decode_dicom(data: bytes, limits: DecodingLimits) -> DecodedImage:
@@ -118,7 +119,7 @@ def _grey_scale(
     # The levels end with values that pixels have, so that without padding they tell the extremes.
     if implausible(units[stored.sample()] if stored.padding.any() else units):
         notices.append(_IMPLAUSIBLE)
-    return grey, np.take(units.astype(np.float32), stored.index)
+    return grey, _looked_up(units.astype(np.float32), stored.index)
 
 
 def _stored_values(frame: Frame, pixels: PixelModule, dataset: Dataset) -> StoredValues:
@@ -159,10 +160,15 @@ def _as_stored(value: int, bits: int, *, signed: bool) -> int:
     return pattern - (1 << bits) if signed and pattern >= 1 << (bits - 1) else pattern
 
 
-def _looked_up(table: Grey, index: npt.NDArray[np.unsignedinteger]) -> Grey:
-    if index.dtype == np.uint8 and np.array_equal(table, np.arange(256)):
-        return np.asarray(index, dtype=np.uint8)
-    return np.take(table, index)
+def _looked_up(table: npt.NDArray[Any], index: npt.NDArray[np.unsignedinteger]) -> npt.NDArray[Any]:
+    """What `table` has for each pixel; some rows at a time, since numpy makes each index eight bytes wide."""
+    if table.dtype == index.dtype == np.uint8 and np.array_equal(table, np.arange(256)):
+        return np.asarray(index)
+    found = np.empty(index.shape, dtype=table.dtype)
+    for start in range(0, len(index), ROWS_AT_A_TIME):
+        rows = slice(start, start + ROWS_AT_A_TIME)
+        np.take(table, index[rows], out=found[rows], mode="clip")
+    return found
 
 
 def _without_window(stored: StoredValues, modality: ModalityValues, notices: list[Notice]) -> Numbers:

@@ -36,7 +36,8 @@ PREAMBLE_BYTES = 132
 READ_ATTRIBUTES = [
     # what the image is
     "ImageType", "SOPClassUID", "Modality", "PresentationIntentType", "AnatomicRegionSequence",
-    "BodyPartExamined", "ViewPosition", "ViewCodeSequence", "PatientOrientation", "ImageOrientationPatient",
+    "BodyPartExamined", "ViewPosition", "ViewCodeSequence", "SeriesDescription", "ProtocolName",
+    "PatientOrientation", "ImageOrientationPatient",
     # how old the patient is
     "StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate", "PatientBirthDate", "PatientAge",
     # its pixels

@@ -94,9 +94,11 @@ def _view(dataset: Dataset, placed: Orientation | None, body_part: str, notices:
     position = anatomy.understand(text(dataset, "ViewPosition"))
     if position.unknown and not position.views:
         notices.append(not_understood("ViewPosition"))
-    named = anatomy.understand(body_part).views
-    # "CHEST AP LAT" names the views of the examination, not that of this image.
-    stated = {*position.views, *(named if len(named) == 1 else ())}
+    stated = set(position.views)
+    for words in (body_part, text(dataset, "SeriesDescription"), text(dataset, "ProtocolName")):
+        named = anatomy.understand(words).views
+        if len(named) == 1:  # "CHEST AP LAT" names the views of the examination, not that of this image
+            stated |= named
     for item in items(dataset, "ViewCodeSequence"):
         coded = anatomy.view(text(item, "CodingSchemeDesignator"), text(item, "CodeValue"))
         if coded is not None:
