@@ -83,9 +83,9 @@ ENVIRONMENTS = {
     e.name: e
     for e in (
         Environment(
-            "services", ".venv", "services.txt", "services and command line", 700, projects=_PROJECTS
+            "services", ".venv", "services.txt", "services and command line", 800, projects=_PROJECTS
         ),
-        Environment("dev", ".venv", "dev.txt", "tests, lint and code generation", 900, projects=_PROJECTS),
+        Environment("dev", ".venv", "dev.txt", "tests, lint and code generation", 1000, projects=_PROJECTS),
         Environment(
             "triton", ".venv-triton", "triton.txt", "embedded Triton", 700, ("--require-hashes", "--no-deps")
         ),
