@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
-from services.recommendation.record import ICD10CM, SNOMED, Concept, Condition, PatientRecord
+from services.recommendation.record import ICD10CM, SNOMED, CodedConcept, Condition, PatientRecord
 
 EQUIVALENTS_FILE = Path(__file__).with_name("equivalents.toml")
 
@@ -30,7 +30,9 @@ class Equivalents:
         them.
         """
         conditions = tuple(
-            dataclasses.replace(item, concept=Concept(SNOMED, code, item.concept.display)) if code else item
+            dataclasses.replace(item, concept=CodedConcept.of(SNOMED, code, item.concept.display))
+            if code
+            else item
             for item in record.conditions
             for code in self._codes(item)
         )
@@ -38,7 +40,7 @@ class Equivalents:
 
     def _codes(self, condition: Condition) -> list[str]:
         """SNOMED codes that the condition stands for; [""] where it stands for itself."""
-        concept = condition.concept
+        concept = condition.concept.preferred
         if concept.system == SNOMED:
             return self._snomed.get(concept.code, [""])
         if concept.system == ICD10CM:

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from services.recommendation.record import Gender, Observation, PatientRecord
+from services.recommendation.record import UNDATED, Gender, Observation, PatientRecord
 
 PREPROCESSING_VERSION = "patient-record/1"
 
@@ -187,7 +187,7 @@ class FeatureEncoder:
             key = observation.concept.key
             if key in self._observations:
                 other = latest.get(key)
-                if other is None or (observation.observed or date.min) >= (other.observed or date.min):
+                if other is None or (observation.observed or UNDATED) >= (other.observed or UNDATED):
                     latest[key] = observation
         return latest
 

@@ -12,17 +12,20 @@ import contextlib
 import dataclasses
 import re
 from collections.abc import Callable, Iterator
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Final
 
 from services.chassis.errors import InvalidInput, Reason
+from services.chassis.notices import Notice
 from services.recommendation.bounded_json import Node, parse
+from services.recommendation.code_systems import canonical_concept
 from services.recommendation.record import (
     ICD10CM,
     LOINC,
     RXNORM,
     SNOMED,
     Allergy,
+    CodedConcept,
     Concept,
     Condition,
     Gender,
@@ -41,10 +44,11 @@ MAX_ITEMS: Final = {
     "procedures": 2000,
     "allergies": 500,
     "observations": 20_000,
+    "findings": 20_000,
 }
 """As in `medmesh.common.v1.PatientRecord`."""
 MAX_AGE_YEARS: Final = 130
-MAX_SYSTEM, MAX_CODE, MAX_DISPLAY = 256, 64, 512
+MAX_SYSTEM, MAX_CODE, MAX_DISPLAY, MAX_CODINGS = 256, 64, 512, 20
 
 _DATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2})(?:T.*)?)?)?")
 _RETRACTED = {
@@ -64,13 +68,10 @@ _OWNER = {"AllergyIntolerance": "patient"}
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ReadBundle:
-    """A record and what of the bundle is not in it."""
+    """A record, and what the reader should know of its reading: what of the bundle is not in it."""
 
     record: PatientRecord
-    skipped_kinds: int = 0
-    """Resources of kinds that are not read, e.g. Claim."""
-    skipped_items: int = 0
-    """Resources that were refuted, cancelled or planned, or have no code."""
+    notices: tuple[Notice, ...] = ()
 
 
 def read_bundle(content: bytes) -> ReadBundle:
@@ -145,7 +146,7 @@ class _BundleReader:
         for name, limit in MAX_ITEMS.items():
             if len(getattr(record, name)) > limit:
                 raise InvalidInput(Reason.INPUT_TOO_LARGE, "entry", f"must hold at most {limit} {name}")
-        return ReadBundle(self._with_demographics(record), other, self._skipped)
+        return ReadBundle(self._with_demographics(record), tuple(_notices(other, self._skipped)))
 
     def _with_demographics(self, record: PatientRecord) -> PatientRecord:
         patient = self._patient
@@ -189,7 +190,9 @@ class _BundleReader:
                 or _day(node, "recordedDate")
             )
             abatement = _day(node, "abatementDateTime") or _period(node, "abatementPeriod", "end")
-            yield Condition(concept, _activity(_status(node, "clinicalStatus")), onset, abatement)
+            yield Condition(
+                concept, _activity(_status(node, "clinicalStatus")), onset, abatement, place=_place(node)
+            )
 
     def _medication(self, node: Node) -> Iterator[Medication]:
         holder, name = node, "medicationCodeableConcept"
@@ -205,11 +208,13 @@ class _BundleReader:
                 or _day(node, "effectiveDateTime")
                 or _period(node, "effectivePeriod", "start")
             )
-            yield Medication(concept, _activity(node.text("status", MAX_CODE)), day, self._reason(node))
+            yield Medication(
+                concept, _activity(node.text("status", MAX_CODE)), day, self._reason(node), _place(node)
+            )
 
     def _reason(self, node: Node) -> Concept | None:
         for code in node.items("reasonCode"):
-            return _preferred(code, SNOMED, ICD10CM)
+            return _first(_coded(code, SNOMED, ICD10CM))
         for reference in node.items("reasonReference"):
             found = self._resolve(reference)
             if found is None and reference.text("reference", MAX_DISPLAY).startswith("urn:"):
@@ -217,23 +222,25 @@ class _BundleReader:
                 reference.refuse("must refer to a resource of the bundle", Reason.INPUT_INCONSISTENT)
             if found is not None and found[0] == "Condition":
                 cause = found[1].get("code")
-                return None if cause is None else _preferred(cause, SNOMED, ICD10CM)
+                return None if cause is None else _first(_coded(cause, SNOMED, ICD10CM))
         return None
 
     def _procedure(self, node: Node) -> Iterator[Procedure]:
         for concept in self._concept(node, "code", SNOMED):
             yield Procedure(
-                concept, _day(node, "performedDateTime") or _period(node, "performedPeriod", "start")
+                concept,
+                _day(node, "performedDateTime") or _period(node, "performedPeriod", "start"),
+                _place(node),
             )
 
     def _care_plan(self, node: Node) -> Iterator[Procedure]:
         # The category says what is planned; US Core adds its own `assess-plan` to it.
-        found = [_preferred(category, SNOMED) for category in node.items("category")]
-        concepts = [concept for concept in found if concept is not None and concept.system == SNOMED]
+        found = [_coded(category, SNOMED) for category in node.items("category")]
+        concepts = [concept for concept in found if concept.preferred.system == SNOMED]
         if not concepts:
             self._skipped += 1
         for concept in concepts:
-            yield Procedure(concept, _period(node, "period", "start"))
+            yield Procedure(concept, _period(node, "period", "start"), _place(node))
 
     def _allergy(self, node: Node) -> Iterator[Allergy]:
         if _status(node, "clinicalStatus") in {"inactive", "resolved"}:
@@ -241,29 +248,30 @@ class _BundleReader:
             return
         # A server that codes the reaction's substance may leave the allergy itself as text.
         codes = [node.get("code"), *(reaction.get("substance") for reaction in node.items("reaction"))]
-        found = (None if code is None else _preferred(code, SNOMED, RXNORM) for code in codes)
-        concepts = {concept.key: concept for concept in found if concept is not None}
+        found = (CodedConcept() if code is None else _coded(code, SNOMED, RXNORM) for code in codes)
+        concepts = {concept.key: concept for concept in found if concept.names or concept.codings}
         if not concepts:
             self._skipped += 1
-        yield from (Allergy(concept) for concept in concepts.values())
+        yield from (Allergy(concept, place=_place(node)) for concept in concepts.values())
 
     def _observations(self, node: Node) -> Iterator[Observation]:
         day = _day(node, "effectiveDateTime") or _period(node, "effectivePeriod", "start")
+        moment = None if day is None else datetime(day.year, day.month, day.day, tzinfo=UTC)
         # A blood pressure has its two values in components.
         for part in [node, *node.items("component")]:
             quantity, code = part.get("valueQuantity"), part.get("code")
             if quantity is None or code is None:
                 continue
-            value, concept = quantity.number("value"), _preferred(code, LOINC)
-            if value is not None and concept is not None:
+            value, concept = quantity.number("value"), _coded(code, LOINC)
+            if value is not None and concept.names:
                 unit = quantity.text("code", MAX_CODE) or quantity.text("unit", MAX_CODE)
-                yield Observation(concept, value, unit, day)
+                yield Observation(concept, value, unit, moment, place=_place(node))
 
-    def _concept(self, node: Node, name: str, *systems: str) -> Iterator[Concept]:
-        """The element's best coding, if it has one; otherwise the resource counts as skipped."""
+    def _concept(self, node: Node, name: str, *systems: str) -> Iterator[CodedConcept]:
+        """What the element says, if it says anything; otherwise the resource counts as skipped."""
         code = node.get(name)
-        concept = None if code is None else _preferred(code, *systems)
-        if concept is None:
+        concept = CodedConcept() if code is None else _coded(code, *systems)
+        if concept == CodedConcept():
             self._skipped += 1
         else:
             yield concept
@@ -309,19 +317,34 @@ def _activity(status: str) -> bool | None:
     return False if status in _INACTIVE else None
 
 
-def _preferred(node: Node, *systems: str) -> Concept | None:
-    """The CodeableConcept's coding of the first of these systems that it has, else its first complete
-    coding.
-    """
+def _coded(node: Node, *systems: str) -> CodedConcept:
+    """The CodeableConcept with the codings of these systems first."""
     codings = [
-        Concept(system, code, coding.text("display", 4 * MAX_DISPLAY)[:MAX_DISPLAY])
+        canonical_concept(system, code, coding.text("display", 4 * MAX_DISPLAY)[:MAX_DISPLAY])
         for coding in node.items("coding")
         if (system := coding.text("system", MAX_SYSTEM)) and (code := coding.text("code", MAX_CODE))
     ]
     ranked = sorted(
         codings, key=lambda item: systems.index(item.system) if item.system in systems else len(systems)
     )
-    return ranked[0] if ranked else None
+    return CodedConcept(tuple(ranked[:MAX_CODINGS]), node.text("text", 4 * MAX_DISPLAY)[:MAX_DISPLAY])
+
+
+def _first(concept: CodedConcept) -> Concept | None:
+    return concept.codings[0] if concept.codings else None
+
+
+def _place(node: Node) -> str:
+    return f"Bundle.{node.path}"
+
+
+def _notices(skipped_kinds: int, skipped_items: int) -> Iterator[Notice]:
+    if skipped_kinds:
+        text = f"{skipped_kinds} resources are of kinds that are not read, e.g. encounters and claims."
+        yield Notice("RESOURCES_SKIPPED", text)
+    if skipped_items:
+        text = f"{skipped_items} resources have no code or no patient, or state no fact (refuted, planned)."
+        yield Notice("RESOURCES_NOT_USABLE", text)
 
 
 def _period(node: Node, name: str, end: str) -> date | None:

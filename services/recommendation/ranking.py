@@ -106,7 +106,7 @@ class TreatmentRanker:
         """Translates the record and takes it apart."""
         today = given.latest_day()
         added = self._equivalents.translate(PatientRecord().with_conditions(further, today))
-        concepts = tuple(item.concept for item in added.conditions)
+        concepts = tuple(item.concept.preferred for item in added.conditions)
         record = self._equivalents.translate(given).with_conditions(concepts, today)
         parts = _parts(record, self._encoder)
         short = self._encoder.what_counts(record)
@@ -140,11 +140,11 @@ class TreatmentRanker:
         names: dict[str, Concept] = {}
         for condition in record.conditions:
             for item in self._equivalents.translate(PatientRecord(conditions=(condition,))).conditions:
-                names.setdefault(item.concept.key, condition.concept)
+                names.setdefault(item.concept.key, condition.concept.preferred)
         for medication in record.medications:
-            names.setdefault(medication.concept.key, medication.concept)
+            names.setdefault(medication.concept.key, medication.concept.preferred)
         for procedure in record.procedures:
-            names.setdefault(procedure.concept.key, procedure.concept)
+            names.setdefault(procedure.concept.key, procedure.concept.preferred)
         return names
 
     def _order(self, scores: NDArray[np.float64], had: set[str], gender: Gender, count: int) -> list[int]:
@@ -162,7 +162,7 @@ class TreatmentRanker:
         for condition in record.conditions:
             alone = self._equivalents.translate(PatientRecord(conditions=(condition,)))
             counts = any(item.concept.key in self._encoder.conditions for item in alone.conditions)
-            (known if counts else unknown).setdefault(condition.concept.key, condition.concept)
+            (known if counts else unknown).setdefault(condition.concept.key, condition.concept.preferred)
         return tuple(known.values()), tuple(unknown.values())
 
     def _notices(

@@ -12,11 +12,10 @@ import enum
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import date
 from pathlib import Path
 from typing import Any
 
-from services.recommendation.record import LOINC, RXNORM, SNOMED, Concept, Gender, PatientRecord
+from services.recommendation.record import LOINC, RXNORM, SNOMED, UNDATED, Concept, Gender, PatientRecord
 
 RULES_FILE = Path(__file__).with_name("safety_rules.toml")
 
@@ -128,8 +127,10 @@ class SafetyCheck:
 
     def __init__(self, rules: SafetyRules, record: PatientRecord) -> None:
         self._rules = rules
-        self._allergens = [(item.concept, rules.drugs_of(item.concept)) for item in record.allergies]
-        active = {item.concept.key: item.concept for item in record.medications if item.is_active}
+        self._allergens = [
+            (item.concept.preferred, rules.drugs_of(item.concept.preferred)) for item in record.allergies
+        ]
+        active = {item.concept.key: item.concept.preferred for item in record.medications if item.is_active}
         taken = [(concept, rules.drugs_of(concept)) for concept in active.values()]
         self._taken = [_Taken(concept, drugs, rules) for concept, drugs in taken if drugs]
         self.unrecognised_count = len(taken) - len(self._taken)
@@ -188,19 +189,22 @@ class SafetyCheck:
 
     def _by_condition(self, record: PatientRecord) -> Iterator[_Triggered]:
         for condition in record.conditions:
-            concept = condition.concept
+            concept = condition.concept.preferred
             for rule in self._rules.conditions:
                 counts = concept.system == SNOMED and (condition.is_active or not rule.active)
                 if counts and concept.code in rule.against:
                     yield Kind.CONDITION, rule, concept
 
     def _by_measurement(self, record: PatientRecord) -> Iterator[_Triggered]:
-        in_time = sorted(record.observations, key=lambda item: item.observed or date.min)
-        last = {item.concept.code: item for item in in_time if item.concept.system == LOINC}
+        in_time = sorted(record.observations, key=lambda item: item.observed or UNDATED)
+        last = {
+            item.concept.preferred.code: item for item in in_time if item.concept.preferred.system == LOINC
+        }
         for observation in last.values():
             for rule in self._rules.measurements:
-                if observation.concept.code in rule.against and rule.low <= observation.value < rule.high:
-                    yield Kind.CONDITION, rule, observation.concept
+                concept = observation.concept.preferred
+                if concept.code in rule.against and rule.low <= observation.value < rule.high:
+                    yield Kind.CONDITION, rule, concept
 
     def _by_age(self, record: PatientRecord) -> Iterator[_Triggered]:
         age = record.age_years

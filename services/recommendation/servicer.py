@@ -11,7 +11,7 @@ from medmesh.common.v1.answer_pb2 import Provenance
 from medmesh.common.v1.patient_pb2 import PatientInput
 from medmesh.recommendation.v1 import recommendation_pb2 as pb
 from medmesh.recommendation.v1 import recommendation_pb2_grpc
-from services.recommendation import convert, convert_outcome
+from services.recommendation import convert, convert_outcome, convert_record
 from services.recommendation.fhir import ReadBundle
 from services.recommendation.models import ICU_OUTCOME, PATIENT_ENCODER, TREATMENT_RANKER
 from services.recommendation.outcome import Outcome
@@ -42,7 +42,9 @@ class RecommendationServicer(recommendation_pb2_grpc.RecommendationServiceServic
         self._readers = readers
 
     async def ReadRecord(self, request: pb.ReadRecordRequest, context: Any) -> pb.ReadRecordResponse:
-        return await self._in_pool(lambda: convert.record_message(convert.record_from(request.patient)))
+        return await self._in_pool(
+            lambda: convert_record.record_message(convert_record.record_from(request.patient))
+        )
 
     async def RankTreatments(
         self, request: pb.RankTreatmentsRequest, context: Any
@@ -71,7 +73,7 @@ class RecommendationServicer(recommendation_pb2_grpc.RecommendationServiceServic
         return convert_outcome.outcome_message(outcome, stay, await self._provenance(ICU_OUTCOME.name))
 
     async def _read(self, message: PatientInput) -> ReadBundle:
-        return await self._in_pool(lambda: convert.record_from(message))
+        return await self._in_pool(lambda: convert_record.record_from(message))
 
     async def _in_pool(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._readers, work)

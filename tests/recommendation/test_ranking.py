@@ -19,6 +19,7 @@ from services.recommendation.record import (
     RXNORM,
     SNOMED,
     Allergy,
+    CodedConcept,
     Concept,
     Condition,
     Gender,
@@ -37,7 +38,7 @@ def ranker(inference, encoder, rules):
 
 
 def adult(*concepts, **fields):
-    conditions = tuple(Condition(concept, active=True, onset=TODAY) for concept in concepts)
+    conditions = tuple(Condition(CodedConcept((concept,)), active=True, onset=TODAY) for concept in concepts)
     return PatientRecord(age_years=55, gender=Gender.MALE, conditions=conditions, **fields)
 
 
@@ -113,7 +114,7 @@ def keep_today(record, concept):
     """Without the condition, but with the record's day: an allergy-like entry that the model does not know
     holds it.
     """
-    anchor = Condition(Concept(SNOMED, "0", "anchor"), active=False, onset=record.latest_day())
+    anchor = Condition(CodedConcept.of(SNOMED, "0", "anchor"), active=False, onset=record.latest_day())
     return dataclasses.replace(
         record.without(concept.key), conditions=(*record.without(concept.key).conditions, anchor)
     )
@@ -121,7 +122,9 @@ def keep_today(record, concept):
 
 async def test_what_the_patient_had_is_not_ranked_again(ranker):
     had = next(item for item in (await ranker.rank(adult(DIABETES), (), 1)).recommendations).treatment
-    record = adult(DIABETES, medications=(Medication(had, active=False, authored=date(2015, 1, 1)),))
+    record = adult(
+        DIABETES, medications=(Medication(CodedConcept((had,)), active=False, authored=date(2015, 1, 1)),)
+    )
     ranking = await ranker.rank(record, (), 100)
     assert had not in [item.treatment for item in ranking.recommendations]
     assert "PAST_TREATMENTS_NOT_RANKED" in [notice.reason for notice in ranking.notices]
@@ -149,7 +152,7 @@ async def test_a_contraindicated_treatment_keeps_its_place(ranker):
     throat = Concept(SNOMED, "43878008", "Streptococcal sore throat")
     plain = await ranker.rank(adult(throat), (), 5)
     penicillin = Concept(SNOMED, "91936005", "Allergy to penicillin")
-    allergic = await ranker.rank(adult(throat, allergies=(Allergy(penicillin),)), (), 5)
+    allergic = await ranker.rank(adult(throat, allergies=(Allergy(CodedConcept((penicillin,))),)), (), 5)
     assert named(allergic) == named(plain)
     [first] = [item for item in allergic.recommendations if "Penicillin" in item.treatment.display][:1]
     assert first.alerts[0].trigger == penicillin
@@ -176,11 +179,11 @@ async def test_other_codes_of_a_condition_count_and_are_named_as_given(ranker):
 
 
 async def test_what_does_not_count_is_told(ranker):
-    strange = Concept("http://example.org/codes", "x", "Strange condition")
-    pill = Concept(RXNORM, "0", "Strange pill")
+    strange = CodedConcept.of("http://example.org/codes", "x", "Strange condition")
+    pill = CodedConcept.of(RXNORM, "0", "Strange pill")
     record = PatientRecord(conditions=(Condition(strange),), medications=(Medication(pill),))
     ranking = await ranker.rank(record, (), 5)
-    assert ranking.unknown_conditions == (strange,)
+    assert ranking.unknown_conditions == (strange.preferred,)
     reasons = {notice.reason for notice in ranking.notices}
     assert reasons == {"NO_KNOWN_CONDITION", "AGE_UNKNOWN", "MEDICATION_NOT_CHECKED"}
 
@@ -192,7 +195,8 @@ async def test_an_empty_record_is_ranked_by_what_is_usual(ranker):
 async def test_a_record_with_everything_fits_one_batch(ranker, encoder, inference):
     everything = adult(*(Concept(SNOMED, key.split("|")[1], key) for key in encoder.vocabulary.conditions))
     had = tuple(
-        Medication(Concept(RXNORM, t.key.split("|")[1], t.display)) for t in encoder.vocabulary.treatments
+        Medication(CodedConcept.of(RXNORM, t.key.split("|")[1], t.display))
+        for t in encoder.vocabulary.treatments
     )
     record = dataclasses.replace(everything, medications=had)
     assert (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from datetime import date
+from datetime import UTC, datetime
 
 import pytest
 
@@ -13,6 +13,7 @@ from services.recommendation.record import (
     RXNORM,
     SNOMED,
     Allergy,
+    CodedConcept,
     Concept,
     Condition,
     Gender,
@@ -31,20 +32,20 @@ def drug(display, code="0"):
 
 
 def allergic(display, code="0", system=SNOMED):
-    return PatientRecord(allergies=(Allergy(Concept(system, code, display)),))
+    return PatientRecord(allergies=(Allergy(CodedConcept.of(system, code, display)),))
 
 
 def taking(display, *, active=True):
-    return PatientRecord(medications=(Medication(drug(display, "1"), active=active),))
+    return PatientRecord(medications=(Medication(CodedConcept((drug(display, "1"),)), active=active),))
 
 
 def having(code, *, active=True):
-    return PatientRecord(conditions=(Condition(Concept(SNOMED, code, "a condition"), active=active),))
+    return PatientRecord(conditions=(Condition(CodedConcept.of(SNOMED, code, "a condition"), active=active),))
 
 
 def measured(code, *values):
-    concept = Concept(LOINC, code, "a measurement")
-    days = (date(2020, 1, 1 + index) for index in range(len(values)))
+    concept = CodedConcept.of(LOINC, code, "a measurement")
+    days = (datetime(2020, 1, 1 + index, tzinfo=UTC) for index in range(len(values)))
     return PatientRecord(
         observations=tuple(Observation(concept, v, "", d) for v, d in zip(values, days, strict=True))
     )
@@ -134,8 +135,11 @@ def test_an_alert_names_its_trigger_and_its_source(rules):
 def test_the_most_serious_alert_of_a_trigger_is_kept_and_comes_first(rules):
     record = PatientRecord(
         age_years=70,
-        medications=(Medication(drug("Carbamazepine 200 MG", "2")), Medication(drug("Verapamil 40 MG", "3"))),
-        allergies=(Allergy(Concept(RXNORM, "723", "Amoxicillin")),),
+        medications=(
+            Medication(CodedConcept((drug("Carbamazepine 200 MG", "2"),))),
+            Medication(CodedConcept((drug("Verapamil 40 MG", "3"),))),
+        ),
+        allergies=(Allergy(CodedConcept.of(RXNORM, "723", "Amoxicillin")),),
     )
     alerts = SafetyCheck(rules, record).alerts(drug("Amoxicillin 500 MG"))
     assert [(alert.kind, alert.severity) for alert in alerts] == [(Kind.ALLERGY, STOP)]

@@ -29,7 +29,7 @@ from tests.recommendation.conftest import MODELS
 from tests.recommendation.test_fhir import CANARY, GOLDEN
 
 TIMEOUT = 20
-SNOMED = "http://snomed.info/sct"
+SNOMED, ICD10CM = "http://snomed.info/sct", "http://hl7.org/fhir/sid/icd-10-cm"
 GOLDEN_INPUT = patient.PatientInput(fhir_bundle=GOLDEN.read_bytes())
 
 
@@ -59,7 +59,10 @@ async def test_a_bundle_reads_into_the_typed_record(served):
     answer = await served.stub.ReadRecord(pb.ReadRecordRequest(patient=GOLDEN_INPUT), timeout=TIMEOUT)
     record = answer.record
     assert (record.age_years, record.gender) == (61, patient.ADMINISTRATIVE_GENDER_FEMALE)
-    assert [item.concept.code for item in record.conditions] == ["38341003", "36971009"]
+    assert [item.concept.code for item in record.conditions] == ["38341003", "36971009", ""]
+    assert record.conditions[2].concept.display == "feels unwell"
+    assert [item.system for item in record.conditions[0].code.codings] == [SNOMED, ICD10CM]
+    assert [item.place for item in record.allergies] == ["Bundle.entry[8].resource"] * 2
     assert record.conditions[0].active is True
     assert record.conditions[1].onset_time.ToDatetime(UTC) == datetime(2019, 2, 1, tzinfo=UTC)
     assert record.medications[0].reason.code == "38341003"
