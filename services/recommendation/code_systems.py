@@ -31,6 +31,7 @@ _EDITION = re.compile(r"^(snomed\.info/x?sct)/.*")
 _DAGGERS = "+*!†‡"
 
 
+@functools.lru_cache(maxsize=4096)
 def canonical_concept(system: str, code: str, display: str = "") -> Concept:
     """The coding under its canonical system and code."""
     system = canonical_system(system)

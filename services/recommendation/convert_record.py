@@ -19,16 +19,16 @@ from medmesh.recommendation.v1 import recommendation_pb2 as pb
 from services.chassis.errors import InvalidInput, Reason
 from services.chassis.notices import notice_messages
 from services.recommendation.code_systems import canonical_concept
-from services.recommendation.fhir import (
+from services.recommendation.fhir import ReadBundle, read_bundle
+from services.recommendation.limits import (
     MAX_AGE_YEARS,
     MAX_CODE,
     MAX_CODINGS,
     MAX_DISPLAY,
     MAX_ITEMS,
     MAX_SYSTEM,
-    ReadBundle,
-    read_bundle,
 )
+from services.recommendation.measurements import in_used_units
 from services.recommendation.record import (
     Allergy,
     AllergyType,
@@ -76,9 +76,15 @@ _NUMBERS: Mapping[enum.Enum, int] = {
 
 
 def record_from(message: patient.PatientInput) -> ReadBundle:
-    """The record of either form; InvalidInput with the field's path from `patient` on. Long bundles take
-    seconds.
+    """The record of either form, its measurements in the units in which they are used; InvalidInput with the
+    field's path from `patient` on. Long bundles take seconds.
     """
+    read = _read(message)
+    record, notices = in_used_units(read.record)
+    return ReadBundle(record, read.notices + notices)
+
+
+def _read(message: patient.PatientInput) -> ReadBundle:
     match message.WhichOneof("form"):
         case "record":
             return ReadBundle(_record(message.record))

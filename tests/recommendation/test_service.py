@@ -67,7 +67,11 @@ async def test_a_bundle_reads_into_the_typed_record(served):
     assert record.conditions[1].onset_time.ToDatetime(UTC) == datetime(2019, 2, 1, tzinfo=UTC)
     assert record.medications[0].reason.code == "38341003"
     assert not record.medications[1].HasField("reason")
-    assert [item.reason for item in answer.notices] == ["RESOURCES_SKIPPED", "RESOURCES_NOT_USABLE"]
+    assert [item.reason for item in answer.notices] == [
+        "RESOURCE_WITHOUT_PATIENT",
+        "RESOURCES_NOT_USABLE",
+        "RESOURCES_SKIPPED",
+    ]
 
 
 async def test_a_typed_record_reads_as_it_is(served):
