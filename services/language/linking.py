@@ -2,9 +2,10 @@
 
 The terms are data (`diseases.tsv` and `term_words.tsv` in `terminology/`, `drugs.tsv` in
 `services/clinical/`; the NOTICE beside them names sources and licences). A term is tried as it stands, then
-in any word order, then without what only modifies it ("acute severe", "left lower lobe", "20 mg oral tablet"), then with a slip of the pen. Each step
-takes a match only where it leads to one concept; where none does, the answer is None: an unknown term is
-better than a wrong code. A head word alone never matches ("cancer of the ampulla" is not "cancer").
+in any word order, then without what only modifies it ("acute severe", "left lower lobe", "20 mg oral
+tablet"), then with a slip of the pen. Each step takes a match only where it leads to one concept; where
+none does, the answer is None: an unknown term is better than a wrong code. A head word alone never matches
+("cancer of the ampulla" is not "cancer").
 """
 
 from __future__ import annotations
@@ -189,5 +190,7 @@ def _read_diseases(path: Path) -> Iterator[tuple[str, _Codes]]:
 
 def _read_drugs() -> Iterator[tuple[str, _Codes]]:
     for ingredient in read_ingredients():
+        if not ingredient.rxcui:  # nothing to link to
+            continue
         for term in ingredient.terms:
             yield term, (Concept(RXNORM, ingredient.rxcui, ingredient.name),)

@@ -8,14 +8,14 @@ from medmesh.common.v1 import answer_pb2, concept_pb2
 from medmesh.recommendation.v1 import recommendation_pb2 as pb
 from services.chassis.errors import InvalidInput, Reason
 from services.chassis.notices import notice_messages
-from services.recommendation.convert_record import concept_from, concept_message
+from services.recommendation.convert_record import concept_from, concept_message, named_concept_from
 from services.recommendation.fhir import ReadBundle
 from services.recommendation.ranking import Driver, Ranking, Recommendation
-from services.recommendation.record import Concept
-from services.recommendation.safety import Alert, Kind, Severity
+from services.recommendation.record import Allergy, Concept
+from services.recommendation.safety_rules import Alert, Kind, Severity
 from services.recommendation.similarity import SimilarPatient
 
-MAX_FURTHER_CONDITIONS = 100
+MAX_FURTHER = 100
 MAX_RESULTS = 100
 DEFAULT_RESULTS = 10
 
@@ -40,10 +40,23 @@ _SEVERITIES = {
 
 def further_from(messages: Sequence[concept_pb2.Concept]) -> tuple[Concept, ...]:
     """The further conditions of a request; InvalidInput by field."""
-    if len(messages) > MAX_FURTHER_CONDITIONS:
-        description = f"must have at most {MAX_FURTHER_CONDITIONS} items"
-        raise InvalidInput(Reason.INPUT_TOO_LARGE, "further_conditions", description)
+    _bounded(messages, "further_conditions")
     return tuple(concept_from(item, f"further_conditions[{index}]") for index, item in enumerate(messages))
+
+
+def further_allergies_from(messages: Sequence[concept_pb2.Concept]) -> tuple[Allergy, ...]:
+    """The further allergies of a request, some of which have only words; InvalidInput by field."""
+    _bounded(messages, "further_allergies")
+    paths = (f"further_allergies[{index}]" for index in range(len(messages)))
+    return tuple(
+        Allergy(named_concept_from(item, path), place=path)
+        for item, path in zip(messages, paths, strict=True)
+    )
+
+
+def _bounded(messages: Sequence[concept_pb2.Concept], name: str) -> None:
+    if len(messages) > MAX_FURTHER:
+        raise InvalidInput(Reason.INPUT_TOO_LARGE, name, f"must have at most {MAX_FURTHER} items")
 
 
 def count_from(requested: int) -> int:

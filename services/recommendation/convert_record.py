@@ -181,6 +181,14 @@ def concept_from(message: concept_pb2.Concept, path: str) -> Concept:
     return canonical_concept(message.system, message.code, message.display)
 
 
+def named_concept_from(message: concept_pb2.Concept, path: str) -> CodedConcept:
+    """A coding, or words alone where system and code are empty; InvalidInput by field."""
+    if message.display.strip() and not message.system and not message.code:
+        _bounded(message.display, MAX_DISPLAY, f"{path}.display")
+        return CodedConcept(text=message.display)
+    return CodedConcept((concept_from(message, path),))
+
+
 def _named(item: Condition | Medication | Procedure | Allergy | Observation) -> dict[str, Any]:
     """The fields that every item of a record has."""
     concept = item.concept
@@ -284,10 +292,7 @@ def _concept_of(item: Any, path: str) -> CodedConcept:
     """What an item is: its `code`, else its `concept`."""
     if item.HasField("code"):
         return _coded(item.code, f"{path}.code")
-    if item.concept.display and not item.concept.system and not item.concept.code:
-        _bounded(item.concept.display, MAX_DISPLAY, f"{path}.concept.display")
-        return CodedConcept(text=item.concept.display)
-    return CodedConcept((concept_from(item.concept, f"{path}.concept"),))
+    return named_concept_from(item.concept, f"{path}.concept")
 
 
 def _coded(message: concept_pb2.CodedConcept, path: str) -> CodedConcept:

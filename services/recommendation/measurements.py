@@ -28,6 +28,8 @@ _DROPPED = re.compile(r"[\s_*^()]")
 class Measurement:
     """A quantity that is used."""
 
+    name: str
+    """As in `measurements.toml`."""
     unit: str
     plausible: tuple[float, float]
     scales: dict[str, tuple[float, float]]
@@ -117,13 +119,13 @@ def _measurements() -> tuple[dict[str, Measurement], re.Pattern[str]]:
     content: dict[str, dict[str, Any]] = tomllib.loads(MEASUREMENTS_FILE.read_text(encoding="utf-8"))
     by_code: dict[str, Measurement] = {}
     names: list[str] = []
-    for entry in content.values():
+    for name, entry in content.items():
         scales = {
             plain_unit(unit): (scale, 0.0) if isinstance(scale, float) else (scale[0], scale[1])
             for unit, scale in entry["units"].items()
         }
         low, high = entry["plausible"]
-        measurement = Measurement(entry["unit"], (low, high), scales)
+        measurement = Measurement(name, entry["unit"], (low, high), scales)
         names += entry.get("names", ())
         by_code |= dict.fromkeys(entry["loinc"], measurement)
     return by_code, re.compile("|".join(names), re.IGNORECASE)

@@ -24,7 +24,20 @@ NDC = "http://hl7.org/fhir/sid/ndc"
 UNDATED = datetime.min.replace(tzinfo=UTC)
 """Stands for the time of an observation without one: before all others."""
 
-SYSTEM_BY_SHORT_NAME = {"snomed": SNOMED, "rxnorm": RXNORM, "loinc": LOINC, "icd10cm": ICD10CM}
+ABSENT_UNKNOWN = "http://hl7.org/fhir/uv/ips/CodeSystem/absent-unknown-uv-ips"
+"""The International Patient Summary's codes for "no known allergies" and the like."""
+
+SYSTEM_BY_SHORT_NAME = {
+    "snomed": SNOMED,
+    "rxnorm": RXNORM,
+    "loinc": LOINC,
+    "icd10cm": ICD10CM,
+    "icd10": ICD10,
+    "unii": UNII,
+    "atc": ATC,
+    "ndc": NDC,
+    "absent-unknown": ABSENT_UNKNOWN,
+}
 SHORT_NAME_BY_SYSTEM = {uri: name for name, uri in SYSTEM_BY_SHORT_NAME.items()}
 
 
@@ -276,6 +289,6 @@ class PatientRecord:
         return dataclasses.replace(
             self,
             conditions=tuple(item for item in self.conditions if item.concept.key != key),
-            medications=tuple(item for item in self.medications if item.concept.key != key),
-            procedures=tuple(item for item in self.procedures if item.concept.key != key),
+            medications=tuple(item for item in self.medications if key not in item.concept.keys),
+            procedures=tuple(item for item in self.procedures if key not in item.concept.keys),
         )

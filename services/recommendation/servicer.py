@@ -49,12 +49,11 @@ class RecommendationServicer(recommendation_pb2_grpc.RecommendationServiceServic
     async def RankTreatments(
         self, request: pb.RankTreatmentsRequest, context: Any
     ) -> pb.RankTreatmentsResponse:
-        further, count = (
-            convert.further_from(request.further_conditions),
-            convert.count_from(request.max_result_count),
-        )
+        further = convert.further_from(request.further_conditions)
+        allergies = convert.further_allergies_from(request.further_allergies)
+        count = convert.count_from(request.max_result_count)
         read = await self._read(request.patient)
-        ranking = await self._ranker.rank(read.record, further, count)
+        ranking = await self._ranker.rank(read.record, further, count, allergies)
         return convert.ranking_message(ranking, read, await self._provenance(TREATMENT_RANKER.name))
 
     async def FindSimilarPatients(

@@ -20,7 +20,7 @@ from services.recommendation.__main__ import SERVICE
 from services.recommendation.features import FeatureEncoder, Vocabulary
 from services.recommendation.models import ICU_OUTCOME, PATIENT_ENCODER, SPECS, TREATMENT_RANKER
 from services.recommendation.record import SNOMED, CodedConcept, Concept, Condition, Gender, PatientRecord
-from services.recommendation.safety import SafetyRules
+from services.recommendation.safety_rules import SafetyRules
 from services.recommendation.settings import RecommendationSettings
 from tests.fakes import FakeInference, model_card, write_model_repository
 

@@ -1,0 +1,60 @@
+"""Names in running text: the words of a text, and which of a list of names occur in them."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
+
+_WORD = re.compile(r"[^\W_]+")
+_ALLERGY_ENDINGS = re.compile(r"(?<=.{3})(?:allerg(?:ie|y|ia|i)|uberempfindlichkeit|unvertraglichkeit)$")
+
+
+def words(text: str) -> tuple[str, ...]:
+    """The words of a text: lower case, without accents, and without an ending that says "allergy" in a
+    compound ("Penicillinallergie").
+    """
+    plain = unicodedata.normalize("NFKD", text).casefold()
+    plain = "".join(letter for letter in plain if not unicodedata.combining(letter))
+    return tuple(_ALLERGY_ENDINGS.sub("", word) for word in _WORD.findall(plain))
+
+
+class Names:
+    """Names of things, found in texts by whole words; of names that overlap, the longest counts."""
+
+    def __init__(self, things: Mapping[str, Iterable[str]]) -> None:
+        """`things` gives the names of each thing; one name may belong to several things."""
+        self._things: dict[tuple[str, ...], set[str]] = {}
+        for thing, names in things.items():
+            for name in names:
+                self._things.setdefault(words(name), set()).add(thing)
+        self._things.pop((), None)
+        self._longest = max(map(len, self._things), default=0)
+
+    def whole(self, text: str) -> frozenset[str]:
+        """The things of which the whole text is a name."""
+        return frozenset(self._things.get(words(text), ()))
+
+    def within(self, text: str) -> frozenset[str]:
+        """The things that the text names anywhere."""
+        return frozenset(thing for things, _ in self._spans(words(text)) for thing in things)
+
+    def rest(self, text: str) -> tuple[str, ...]:
+        """The words of the text that belong to no name."""
+        kept = list(words(text))
+        for _, span in self._spans(kept):
+            kept[span] = [""] * (span.stop - span.start)
+        return tuple(word for word in kept if word)
+
+    def _spans(self, spoken: Iterable[str]) -> Iterator[tuple[set[str], slice]]:
+        every = tuple(spoken)
+        start = 0
+        while start < len(every):
+            for length in range(min(self._longest, len(every) - start), 0, -1):
+                things = self._things.get(every[start : start + length])
+                if things:
+                    yield things, slice(start, start + length)
+                    start += length
+                    break
+            else:
+                start += 1
