@@ -32,6 +32,8 @@ NOT_DONE: Final = {"entered-in-error", "preparation", "not-done", "draft", "revo
 """Statuses of Procedure and CarePlan of what was not done."""
 ORDERED: Final = {"", "order", "original-order", "reflex-order", "filler-order", "instance-order"}
 """Intents of what is more than a thought; empty: not stated."""
+IN_FORCE: Final = ORDERED | {"plan"}
+"""Of a CarePlan, which is a plan by its nature."""
 
 
 def read_condition(node: Node, birth: date | None, remarks: Remarks) -> Iterator[Condition]:
@@ -86,8 +88,8 @@ def read_procedure(node: Node, birth: date | None, remarks: Remarks) -> Iterator
 
 
 def read_care_plan(node: Node, remarks: Remarks) -> Iterator[Procedure]:
-    """What a CarePlan arranges, by its categories, if it is more than proposed."""
-    if node.text("status") in NOT_DONE or node.text("intent") not in ORDERED:
+    """What a CarePlan arranges, by its categories, if it is more than proposed; its day may be ahead."""
+    if node.text("status") in NOT_DONE or node.text("intent") not in IN_FORCE:
         remarks.add(Remark.RESOURCES_NOT_USABLE, node)
         return
     found = [concept_of(category, remarks, SNOMED) for category in node.items("category")]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+from typing import Any
 
 from services.chassis.notices import Notice
 from services.recommendation.bounded_json import Node
@@ -104,9 +105,13 @@ class Remarks:
     def __init__(self) -> None:
         self._counts: dict[Remark, int] = {}
         self._places: dict[Remark, list[str]] = {}
+        self._last: dict[Remark, Any] = {}
 
     def add(self, remark: Remark, node: Node) -> None:
-        """Note a remark on what stands at the node."""
+        """Note a remark on what stands at the node; twice in a row counts once."""
+        if self._last.get(remark) is node.value:
+            return
+        self._last[remark] = node.value
         places = self._places.setdefault(remark, [])
         self._counts[remark] = self._counts.get(remark, 0) + 1
         if len(places) < MAX_PLACES:
