@@ -23,6 +23,8 @@ WORDS_FILE = Path(__file__).with_name("allergy_words.toml")
 
 _DENIED = "denied"
 _PARTS = re.compile(r"[,;/&+\n]|\b(?:and|or|und|et|y)\b", re.IGNORECASE)
+_TAG = re.compile(r"\((?:situation|finding|disorder)\)\s*$")
+"""What SNOMED CT adds to a name in full."""
 _NUMBER = re.compile(r"\d+")
 
 
@@ -86,7 +88,7 @@ class Allergens:
         return Allergen(groups, understood=any(item.understood for item in read))
 
     def _denies(self, text: str) -> bool:
-        spoken = " ".join(words(text))
+        spoken = " ".join(words(_TAG.sub("", text)))
         return any(pattern.fullmatch(spoken) for pattern in self._denials)
 
     def _by_words(self, text: str) -> Allergen:

@@ -28,7 +28,7 @@ from services.recommendation.record import (
     Gender,
     PatientRecord,
 )
-from services.recommendation.safety import MAX_PLACES, SafetyCheck
+from services.recommendation.safety import SafetyCheck
 from services.recommendation.safety_rules import Alert, SafetyRules
 
 MODEL = "treatment_ranker"
@@ -117,6 +117,10 @@ class TreatmentRanker:
             raise ModelFailed(f"{MODEL} answered with what is no score")
         return await asyncio.to_thread(self._explain, prepared, scores, count, further_allergies)
 
+    def check(self, record: PatientRecord, further_allergies: tuple[Allergy, ...] = ()) -> SafetyCheck:
+        """The safety rules on a record."""
+        return SafetyCheck(self._rules, record, further_allergies, self._counts)
+
     def _prepare(self, given: PatientRecord, further: tuple[Concept, ...]) -> _Prepared:
         """Translates the record and takes it apart."""
         today = given.latest_day()
@@ -140,7 +144,7 @@ class TreatmentRanker:
         record = prepared.record
         names = self._names(prepared.given)
         concepts = [names[key] for key in prepared.parts]
-        check = SafetyCheck(self._rules, prepared.given, further_allergies)
+        check = self.check(prepared.given, further_allergies)
         had = {key for concept in _treatments_of(record) for key in concept.keys}
         recommendations = [
             Recommendation(
@@ -154,8 +158,7 @@ class TreatmentRanker:
         ]
         known, unknown = self._split_conditions(prepared.given)
         notices = self._notices(record, len(prepared.parts), had)
-        unread = self._unread_conditions(prepared.given)
-        return Ranking(tuple(recommendations), known, unknown, (*notices, *check.notices, *unread))
+        return Ranking(tuple(recommendations), known, unknown, (*notices, *check.notices))
 
     def _names(self, record: PatientRecord) -> dict[str, Concept]:
         """What the record itself calls each concept, by the key under which it counts."""
@@ -185,22 +188,6 @@ class TreatmentRanker:
                 condition.concept.key, condition.concept.preferred
             )
         return tuple(known.values()), tuple(unknown.values())
-
-    def _unread_conditions(self, record: PatientRecord) -> tuple[Notice, ...]:
-        """A notice where conditions have neither a code that could be looked up nor words that are known."""
-        groups = self._rules.condition_groups
-        unread = [
-            item
-            for item in record.conditions
-            if not groups.is_coded(item.concept) and not groups.of(item.concept) and not self._counts(item)
-        ]
-        if not unread:
-            return ()
-        message = (
-            f"Conditions whose codes and words are not known: {len(unread)}. No rule was held against them."
-        )
-        places = tuple(dict.fromkeys(item.place for item in unread if item.place))[:MAX_PLACES]
-        return (Notice("CONDITION_NOT_CHECKED", message, review_required=True, places=places),)
 
     def _counts(self, condition: Condition) -> bool:
         """Whether the model knows the condition."""

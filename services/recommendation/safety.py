@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from services.chassis.notices import Notice
 from services.recommendation.measurements import measurement_of
@@ -18,6 +18,7 @@ from services.recommendation.record import (
     CodedConcept,
     Comparator,
     Concept,
+    Condition,
     Medication,
     Observation,
     PatientRecord,
@@ -34,6 +35,10 @@ _MEDICATION_NOT_CHECKED = (
     "MEDICATION_NOT_CHECKED",
     "Active medications that are in no safety rule, at least in part: {count}. They were not checked.",
 )
+_CONDITION_NOT_CHECKED = (
+    "CONDITION_NOT_CHECKED",
+    "Conditions whose codes and words are not known: {count}. No rule was held against them.",
+)
 _PARTS = re.compile(r"\s[/+]\s")
 """Between the ingredients in a product's name; strengths have their slashes without spaces."""
 
@@ -42,14 +47,27 @@ class SafetyCheck:
     """The rules on one patient's record: which of them it triggers is found once, for all treatments."""
 
     def __init__(
-        self, rules: SafetyRules, record: PatientRecord, further_allergies: Sequence[Allergy] = ()
+        self,
+        rules: SafetyRules,
+        record: PatientRecord,
+        further_allergies: Sequence[Allergy] = (),
+        is_understood: Callable[[Condition], bool] = lambda _: False,
     ) -> None:
-        """`further_allergies` are not in the record; they count like its own."""
+        """`further_allergies` are not in the record; they count like its own. `is_understood` tells
+        conditions in words that no rule speaks of from those that nobody knows.
+        """
         self._rules = rules
         self._unread_allergies: list[Allergy] = []
         self._unread_medications: list[Medication] = []
         self._allergens = [*self._read_allergies((*record.allergies, *further_allergies))]
         self._taken = [*self._read_medications(record.medications)]
+        self._unread_conditions = [
+            item
+            for item in record.conditions
+            if not rules.condition_groups.is_coded(item.concept)
+            and not rules.condition_groups.of(item.concept)
+            and not is_understood(item)
+        ]
         self._triggered = [
             *self._by_allergy(),
             *self._by_condition(record),
@@ -59,10 +77,11 @@ class SafetyCheck:
 
     @property
     def notices(self) -> tuple[Notice, ...]:
-        """What was not checked: allergies and active medications that no rule knows."""
-        found = (
+        """What was not checked: allergies, active medications and conditions that are not understood."""
+        found: tuple[tuple[tuple[str, str], Sequence[Allergy | Medication | Condition]], ...] = (
             (_ALLERGY_NOT_CHECKED, self._unread_allergies),
             (_MEDICATION_NOT_CHECKED, self._unread_medications),
+            (_CONDITION_NOT_CHECKED, self._unread_conditions),
         )
         return tuple(
             Notice(reason, message.format(count=len(items)), review_required=True, places=_places(items))
@@ -243,5 +262,5 @@ def _name(concept: Concept) -> str:
     return concept.key if concept.code else concept.display
 
 
-def _places(items: Sequence[Allergy | Medication]) -> tuple[str, ...]:
+def _places(items: Sequence[Allergy | Medication | Condition]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(item.place for item in items if item.place))[:MAX_PLACES]
