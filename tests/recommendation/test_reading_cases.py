@@ -1,7 +1,7 @@
-"""Records that people met, and our own of the same kinds: read as the table says, or refused with the way out.
+"""Records that people met, and ours of the same kinds: read as the table says, or refused with the way out.
 
-`data/cases/given.tsv` names the cases that were handed in, `reading.json` has ours (F501 and on). What is right
-is the whole reading in the lines of `reading.described`; of a refusal, its beginning.
+`data/cases/given.tsv` names the cases that were handed in, `reading.json` has ours (F501 and on). Right is
+the whole reading, in the lines of `described`; of a refusal, its beginning.
 """
 
 from __future__ import annotations
