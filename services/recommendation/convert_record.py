@@ -6,7 +6,7 @@ import enum
 import math
 import re
 from collections.abc import Iterator, Mapping
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, TypeVar, cast
 
 from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
@@ -17,7 +17,7 @@ from medmesh.common.v1 import concept_pb2
 from medmesh.common.v1 import patient_pb2 as patient
 from medmesh.recommendation.v1 import recommendation_pb2 as pb
 from services.chassis.errors import InvalidInput, Reason
-from services.chassis.notices import notice_messages
+from services.chassis.notices import Notice, notice_messages
 from services.recommendation.code_systems import canonical_concept
 from services.recommendation.fhir import ReadBundle, read_bundle
 from services.recommendation.limits import (
@@ -26,6 +26,7 @@ from services.recommendation.limits import (
     MAX_CODINGS,
     MAX_DISPLAY,
     MAX_ITEMS,
+    MAX_PLACES,
     MAX_SYSTEM,
 )
 from services.recommendation.measurements import in_used_units
@@ -75,13 +76,24 @@ _NUMBERS: Mapping[enum.Enum, int] = {
 }
 
 
-def record_from(message: patient.PatientInput) -> ReadBundle:
+def record_from(message: patient.PatientInput, today: date | None = None) -> ReadBundle:
     """The record of either form, its measurements in the units in which they are used; InvalidInput with the
     field's path from `patient` on. Long bundles take seconds.
+
+    Facts of a bundle that are dated after `today` are noticed: they make the patient older than is true.
     """
     read = _read(message)
     record, notices = in_used_units(read.record)
+    if today is not None and message.HasField("fhir_bundle"):
+        notices += tuple(_of_the_future(record, today))
     return ReadBundle(record, read.notices + notices)
+
+
+def _of_the_future(record: PatientRecord, today: date) -> Iterator[Notice]:
+    places = record.places_after(today + timedelta(days=1))  # it may be tomorrow already where it was written
+    if places:
+        text = f"Facts that are dated after today: {len(places)}. The patient counts as of the last of them."
+        yield Notice("DATE_IN_FUTURE", text, review_required=True, places=places[:MAX_PLACES])
 
 
 def _read(message: patient.PatientInput) -> ReadBundle:

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from services.chassis.notices import Notice
+from services.recommendation.limits import MAX_PLACES
 from services.recommendation.record import LOINC, CodedConcept, Observation, PatientRecord
 
 MEASUREMENTS_FILE = Path(__file__).with_name("measurements.toml")
-MAX_PLACES = 20
 
 _ANNOTATION = re.compile(r"\{([^}]*)\}")
 _DROPPED = re.compile(r"[\s_*^()]")

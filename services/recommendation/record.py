@@ -273,6 +273,18 @@ class PatientRecord:
         )
         return max((day for day in days if day is not None), default=None)
 
+    def places_after(self, day: date) -> tuple[str, ...]:
+        """Where facts stand that are dated after a day."""
+        dated = [
+            *((item.place, item.onset) for item in self.conditions),
+            *((item.place, item.abatement) for item in self.conditions),
+            *((item.place, item.authored) for item in self.medications),
+            *((item.place, item.performed) for item in self.procedures),
+            *((item.place, item.observed and item.observed.date()) for item in self.observations),
+            *((item.place, item.observed and item.observed.date()) for item in self.findings),
+        ]
+        return tuple(dict.fromkeys(place for place, when in dated if when is not None and when > day))
+
     def with_conditions(self, concepts: tuple[Concept, ...], day: date | None) -> PatientRecord:
         """The record with these as further active conditions since `day`; those it has as active are
         skipped.

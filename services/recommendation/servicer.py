@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from medmesh.common.v1.answer_pb2 import Provenance
@@ -42,9 +43,7 @@ class RecommendationServicer(recommendation_pb2_grpc.RecommendationServiceServic
         self._readers = readers
 
     async def ReadRecord(self, request: pb.ReadRecordRequest, context: Any) -> pb.ReadRecordResponse:
-        return await self._in_pool(
-            lambda: convert_record.record_message(convert_record.record_from(request.patient))
-        )
+        return await self._in_pool(lambda: convert_record.record_message(_read(request.patient)))
 
     async def RankTreatments(
         self, request: pb.RankTreatmentsRequest, context: Any
@@ -72,7 +71,11 @@ class RecommendationServicer(recommendation_pb2_grpc.RecommendationServiceServic
         return convert_outcome.outcome_message(outcome, stay, await self._provenance(ICU_OUTCOME.name))
 
     async def _read(self, message: PatientInput) -> ReadBundle:
-        return await self._in_pool(lambda: convert_record.record_from(message))
+        return await self._in_pool(lambda: _read(message))
 
     async def _in_pool(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._readers, work)
+
+
+def _read(message: PatientInput) -> ReadBundle:
+    return convert_record.record_from(message, datetime.now(UTC).date())

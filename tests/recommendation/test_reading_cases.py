@@ -1,7 +1,7 @@
-"""Records that people met, and our own of the same kinds: read as the table says, or refused with the way out.
+"""Records that people met, and ours of the same kinds: read as the table says, or refused with the way out.
 
-`data/cases/given.tsv` names the cases that were handed in, `reading.json` has ours (F501 and on). What is right
-is the whole reading in the lines of `reading.described`; of a refusal, its beginning.
+`data/cases/given.tsv` names the cases that were handed in, `reading.json` has ours (F501 and on). Right is
+the whole reading, in the lines of `described`; of a refusal, its beginning.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,15 @@ def test_a_case_is_read_as_is_right(content, right):
         assert found[0].startswith(right[0])
     else:
         assert found == (right if right and right[0].startswith("age") else ["age None", *right])
+
+
+def test_what_is_dated_after_today_is_noticed():
+    condition = {"resourceType": "Condition", "code": "snomed|233604007", "onsetDateTime": "2026-10-20"}
+    message = PatientInput(fhir_bundle=content_of({"entries": [condition]}))
+    for today, places in ((date(2026, 10, 19), []), (date(2026, 10, 18), ["Bundle.entry[1].resource"])):
+        notices = record_from(message, today).notices
+        assert [place for notice in notices for place in notice.places] == places
+        assert all(notice.review_required and notice.reason == "DATE_IN_FUTURE" for notice in notices)
 
 
 @pytest.mark.parametrize("content", [case[1] for case in ALL], ids=[case[0] for case in ALL])

@@ -97,6 +97,9 @@ class _BundleReader:
     def read(self) -> ReadBundle:
         for entry in self._entries:
             kind = entry.kind
+            for contained in entry.resource.items("contained"):
+                if contained.text("resourceType") in READ:
+                    self._remarks.add(Remark.RESOURCE_NOT_READ, contained)
             if kind in READ:
                 if self._is_of_patient(entry):
                     self._read_entry(entry)

@@ -11,9 +11,7 @@ from typing import Any
 
 from services.chassis.notices import Notice
 from services.recommendation.bounded_json import Node
-
-MAX_PLACES = 20
-"""As in `medmesh.common.v1.Notice`."""
+from services.recommendation.limits import MAX_PLACES
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -85,7 +83,8 @@ class Remark(enum.Enum):
         review=True,
     )
     RESOURCE_NOT_READ = _Words(
-        "Resources that may bear on safety and are not read (adverse events, flags, issues): {count}.",
+        "Resources that may bear on safety and are not read (adverse events, flags, what others contain): "
+        "{count}.",
         review=True,
     )
     FHIR_STU3 = _Words(
