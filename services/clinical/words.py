@@ -29,7 +29,10 @@ class Names:
             for name in names:
                 self._things.setdefault(words(name), set()).add(thing)
         self._things.pop((), None)
-        self._longest = max(map(len, self._things), default=0)
+        self._longest: dict[str, int] = {}
+        """Words of the longest name that begins with a word."""
+        for name in self._things:
+            self._longest[name[0]] = max(self._longest.get(name[0], 0), len(name))
 
     def whole(self, text: str) -> frozenset[str]:
         """The things of which the whole text is a name."""
@@ -50,7 +53,8 @@ class Names:
         every = tuple(spoken)
         start = 0
         while start < len(every):
-            for length in range(min(self._longest, len(every) - start), 0, -1):
+            longest = self._longest.get(every[start], 0)
+            for length in range(min(longest, len(every) - start), 0, -1):
                 things = self._things.get(every[start : start + length])
                 if things:
                     yield things, slice(start, start + length)
