@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 
 _WORD = re.compile(r"[^\W_]+")
+_ALLERGY = re.compile("allerg|empfindlich|vertraglich")
 _ALLERGY_ENDINGS = re.compile(r"(?<=.{3})(?:allerg(?:ie|y|ia|i)|uberempfindlichkeit|unvertraglichkeit)$")
 
 
@@ -14,9 +15,13 @@ def words(text: str) -> tuple[str, ...]:
     """The words of a text: lower case, without accents, and without an ending that says "allergy" in a
     compound ("Penicillinallergie").
     """
-    plain = unicodedata.normalize("NFKD", text).casefold()
-    plain = "".join(letter for letter in plain if not unicodedata.combining(letter))
-    return tuple(_ALLERGY_ENDINGS.sub("", word) for word in _WORD.findall(plain))
+    plain = text.casefold()
+    if not text.isascii():
+        plain = "".join(c for c in unicodedata.normalize("NFKD", plain) if not unicodedata.combining(c))
+    found = _WORD.findall(plain)
+    if _ALLERGY.search(plain):
+        found = [_ALLERGY_ENDINGS.sub("", word) for word in found]
+    return tuple(found)
 
 
 class Names:
@@ -31,8 +36,8 @@ class Names:
         self._things.pop((), None)
         self._longest: dict[str, int] = {}
         """Words of the longest name that begins with a word."""
-        for name in self._things:
-            self._longest[name[0]] = max(self._longest.get(name[0], 0), len(name))
+        for spoken in self._things:
+            self._longest[spoken[0]] = max(self._longest.get(spoken[0], 0), len(spoken))
 
     def whole(self, text: str) -> frozenset[str]:
         """The things of which the whole text is a name."""
