@@ -151,6 +151,26 @@ async def test_ranking_explains_itself_and_says_where_it_comes_from(served):
             "further_conditions[1].code",
         ),
         (
+            {"patient": typed(), "further_allergies": [concept()] * 101},
+            "INPUT_TOO_LARGE",
+            "further_allergies",
+        ),
+        (
+            {"patient": typed(), "further_allergies": [concept_pb2.Concept()]},
+            "INPUT_MISSING",
+            "further_allergies[0].system",
+        ),
+        (
+            {"patient": typed(), "further_allergies": [concept_pb2.Concept(system=CANARY, display="x")]},
+            "INPUT_MISSING",
+            "further_allergies[0].code",
+        ),
+        (
+            {"patient": typed(), "further_allergies": [concept_pb2.Concept(display=CANARY * 100)]},
+            "INPUT_TOO_LARGE",
+            "further_allergies[0].display",
+        ),
+        (
             {"patient": typed(conditions=[patient.Condition()])},
             "INPUT_MISSING",
             "patient.record.conditions[0].concept.system",
@@ -208,6 +228,33 @@ async def test_bad_input_is_refused_by_its_field_and_the_server_goes_on(
     assert not served.inference.calls
     good = pb.RankTreatmentsRequest(patient=typed())
     assert (await served.stub.RankTreatments(good, timeout=TIMEOUT)).recommendations
+
+
+@pytest.mark.parametrize(
+    ("allergy", "contraindicated", "unread"),
+    [
+        (concept("7984", "Penicillin V", "http://www.nlm.nih.gov/research/umls/rxnorm"), True, False),
+        (concept("91936005", ""), True, False),
+        (concept_pb2.Concept(display="PCN"), True, False),
+        (concept_pb2.Concept(display="peanuts"), False, False),
+        (concept_pb2.Concept(display=CANARY), False, True),
+        (concept("99999999", "", "http://www.nlm.nih.gov/research/umls/rxnorm"), False, True),
+    ],
+)
+async def test_further_allergies_are_checked_like_those_of_the_record(
+    served, allergy, contraindicated, unread
+):
+    throat = [patient.Condition(concept=concept("43878008", "Streptococcal sore throat"), active=True)]
+    request = pb.RankTreatmentsRequest(patient=typed(conditions=throat), further_allergies=[allergy])
+    answer = await served.stub.RankTreatments(request, timeout=TIMEOUT)
+    penicillin = next(item for item in answer.recommendations if "Penicillin" in item.treatment.display)
+    assert penicillin.contraindicated == contraindicated
+    if contraindicated:
+        assert penicillin.alerts[0].trigger == allergy
+    found = [item for item in answer.notices if item.reason == "ALLERGY_NOT_CHECKED"]
+    assert [list(item.places) for item in found] == ([["further_allergies[0]"]] if unread else [])
+    assert all(item.review_required for item in found)
+    assert CANARY not in str(answer.notices)
 
 
 async def test_a_later_contracts_gender_counts_as_not_stated(served):
