@@ -78,7 +78,7 @@ class Remark(enum.Enum):
         review=True,
     )
     SECTION_NOT_READ = _Words(
-        "Sections on allergies, medications or problems that list nothing and do not say that there is nothing: "
+        "Sections on allergies, medications or problems that are empty without saying that nothing is known: "
         "{count}. Text is not read.",
         review=True,
     )
