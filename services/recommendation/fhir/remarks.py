@@ -78,8 +78,8 @@ class Remark(enum.Enum):
         review=True,
     )
     SECTION_NOT_READ = _Words(
-        "Sections of a document on allergies, medications or problems that have only text: {count}. "
-        "Text is not read.",
+        "Sections on allergies, medications or problems that are empty without saying that nothing is known: "
+        "{count}. Text is not read.",
         review=True,
     )
     RESOURCE_NOT_READ = _Words(
