@@ -215,7 +215,7 @@ class Observation:
     unit: str = ""
     """UCUM."""
     observed: datetime | None = None
-    """With its time zone; a day alone is its beginning in UTC."""
+    """In UTC; a day alone is its beginning."""
     comparator: Comparator = Comparator.EXACT
     place: str = dataclasses.field(default="", compare=False)
 
