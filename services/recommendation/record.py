@@ -96,7 +96,7 @@ class Comparator(enum.Enum):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Concept:
-    """A concept of a code system, as FHIR's Coding. `system` is the canonical URI, `code` has no spaces."""
+    """A concept of a code system, as FHIR's Coding. `system` is the canonical URI."""
 
     system: str
     code: str
