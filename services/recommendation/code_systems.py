@@ -48,8 +48,8 @@ def canonical_system(system: str) -> str:
 
 
 def canonical_code(system: str, code: str) -> str:
-    """The code in the spelling of its (canonical) system."""
-    code = "".join(code.split())
+    """The code in the spelling of its (canonical) system; of one that is not listed, as it stands."""
+    code = "".join(code.split()) if system in _names().values() else code.strip()
     if system in ICD10_EDITIONS:
         code = code.upper().rstrip(_DAGGERS)
         return f"{code[:3]}.{code[3:]}" if len(code) > 3 and "." not in code else code

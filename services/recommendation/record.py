@@ -109,7 +109,7 @@ class Comparator(enum.Enum):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Concept:
-    """A concept of a code system, as FHIR's Coding. `system` is the canonical URI, `code` has no spaces."""
+    """A concept of a code system, as FHIR's Coding. `system` is the canonical URI."""
 
     system: str
     code: str
@@ -228,7 +228,7 @@ class Observation:
     unit: str = ""
     """UCUM."""
     observed: datetime | None = None
-    """With its time zone; a day alone is its beginning in UTC."""
+    """In UTC; a day alone is its beginning."""
     comparator: Comparator = Comparator.EXACT
     place: str = dataclasses.field(default="", compare=False)
 

@@ -65,10 +65,4 @@ def stated(member) -> str:
 
 
 def at(moment: datetime | None) -> str:
-    return (
-        "?"
-        if moment is None
-        else moment.strftime("%Y-%m-%dT%H:%MZ")
-        if not moment.utcoffset()
-        else moment.isoformat()
-    )
+    return "?" if moment is None else moment.isoformat(timespec="minutes").replace("+00:00", "Z")

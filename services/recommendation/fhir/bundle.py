@@ -198,19 +198,29 @@ def _identity(version: _Version, index: int, *, one_server: bool) -> tuple[str, 
 
 def _newest(versions: list[_Version], bundle: Node, remarks: Remarks) -> list[_Version]:
     """The newest version; all of them where it cannot be told which that is."""
+    contents = [None if version.entry is None else version.entry.resource.value for version in versions]
+    if all(content == contents[0] for content in contents):
+        return versions[:1]
+    is_history = bundle.text("type") == "history"
+    newest = _position_of_newest(versions)
+    if newest is None and is_history:
+        newest = 0  # "sorted with oldest versions last" (R4, http.html#history)
+    if newest is None:
+        for version in versions:
+            remarks.add(Remark.VERSIONS_NOT_ORDERED, version.node)
+        return versions
+    if not is_history:
+        for version in (*versions[:newest], *versions[newest + 1 :]):
+            remarks.add(Remark.VERSION_SUPERSEDED, version.node)
+    return [versions[newest]]
+
+
+def _position_of_newest(versions: list[_Version]) -> int | None:
+    """By the time, then the number of the versions; None where some have neither, or two are the newest."""
     numbers, times = [item.number() for item in versions], [item.updated() for item in versions]
     keys: list[Any] = []
     if None not in times:
         keys = [(time, number or 0) for time, number in zip(times, numbers, strict=True)]
     elif None not in numbers:
         keys = numbers
-    if keys:
-        return [versions[keys.index(max(keys))]]
-    contents = [version.entry.resource.value for version in versions if version.entry is not None]
-    if len(contents) == len(versions) and all(content == contents[0] for content in contents):
-        return versions[:1]
-    if bundle.text("type") == "history":
-        return versions[:1]  # "sorted with oldest versions last" (R4, http.html#history)
-    for version in versions:
-        remarks.add(Remark.VERSIONS_NOT_ORDERED, version.node)
-    return versions
+    return keys.index(max(keys)) if keys and keys.count(max(keys)) == 1 else None

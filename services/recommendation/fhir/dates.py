@@ -46,16 +46,16 @@ def day(node: Node, name: str) -> date | None:
 
 
 def moment(node: Node, name: str) -> datetime | None:
-    """The instant of a FHIR dateTime or instant, in its time zone; a time without one counts as UTC.
+    """The instant of a FHIR dateTime or instant, in UTC; a time without a zone counts as UTC.
 
     Otherwise as `day`, whose beginning in UTC it is where the time is absent or cannot be read.
     """
     whole = day(node, name)
     if whole is None:
         return None
-    with contextlib.suppress(ValueError):
+    with contextlib.suppress(ValueError, OverflowError):  # a leap second, the first day of the calendar
         found = datetime.fromisoformat(node.text(name))
-        return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+        return found.astimezone(UTC) if found.tzinfo is not None else found.replace(tzinfo=UTC)
     return datetime.combine(whole, time(), UTC)
 
 

@@ -35,9 +35,9 @@ class References:
                 self._by_name.setdefault(f"{entry.kind}/{entry.id}", []).append(entry)
             if entry.kind in {"Patient", "Medication"}:
                 for identifier in entry.resource.items("identifier"):
-                    key = (entry.kind, identifier.text("system").strip(), identifier.text("value").strip())
-                    if key[2]:
-                        self._by_identifier.setdefault(key, entry)
+                    system, value = _member(identifier, "system"), _member(identifier, "value")
+                    if value:
+                        self._by_identifier.setdefault((entry.kind, system, value), entry)
 
     def find(self, reference: Node, holder: Entry, kind: str) -> Entry | None:
         """The entry of a kind that a Reference of `holder` points to; None where it is not in the bundle."""
@@ -53,8 +53,7 @@ class References:
         identifier = reference.get("identifier")
         if identifier is None:
             return None
-        value = identifier.text("value").strip()
-        return self._by_identifier.get((kind, identifier.text("system").strip(), value))
+        return self._by_identifier.get((kind, _member(identifier, "system"), _member(identifier, "value")))
 
     def _resolve(self, target: str, holder: Entry) -> Entry | None:
         target = _HISTORY.sub("", target)
@@ -108,6 +107,12 @@ def contained_in(holder: Entry, reference: Node) -> Node | None:
         if contained.text("id").removeprefix("#") == target[1:]:  # STU3's servers wrote the "#" into the id
             return contained
     return None
+
+
+def _member(identifier: Node, name: str) -> str:
+    """A member of an Identifier; what is no text identifies nothing."""
+    value = identifier.value.get(name) if isinstance(identifier.value, dict) else None
+    return value.strip() if isinstance(value, str) else ""
 
 
 def _normalised(url: str) -> str:

@@ -77,6 +77,7 @@ class Remark(enum.Enum):
         "Resources in several versions of which the newest cannot be told: {count}. All of them count.",
         review=True,
     )
+    VERSION_SUPERSEDED = _Words("Older versions of resources beside the newest: {count}. They do not count.")
     SECTION_NOT_READ = _Words(
         "Sections on allergies, medications or problems that are empty without saying that nothing is known: "
         "{count}. Text is not read.",
