@@ -66,8 +66,13 @@ class ConditionGroups:
 
     @staticmethod
     def is_coded(concept: CodedConcept) -> bool:
-        """Whether one of its codings is of a system whose codes have a meaning here."""
-        return any(coding.system in {SNOMED, *ICD10_EDITIONS} for coding in concept.codings)
+        """Whether its codes say what it is: any of ICD-10, and one of SNOMED CT whose name stands beside it.
+        Which of SNOMED CT's codes without a name is what nobody knows but of those in the table.
+        """
+        return any(
+            coding.system in ICD10_EDITIONS or (coding.system == SNOMED and concept.names)
+            for coding in concept.codings
+        )
 
     def _by_coding(self, coding: Concept) -> frozenset[str]:
         if coding.system == SNOMED:

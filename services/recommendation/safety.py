@@ -57,14 +57,17 @@ class SafetyCheck:
         conditions in words that no rule speaks of from those that nobody knows.
         """
         self._rules = rules
-        self._unread_allergies: list[Allergy] = []
+        self._unread_allergies: list[Allergy | Condition] = []
         self._unread_medications: list[Medication] = []
-        self._allergens = [*self._read_allergies((*record.allergies, *further_allergies))]
+        stated = [item for item in record.conditions if rules.allergens.is_one(item.concept)]
+        active = (item for item in stated if item.is_active)
+        self._allergens = [*self._read_allergies((*record.allergies, *further_allergies, *active))]
         self._taken = [*self._read_medications(record.medications)]
         self._unread_conditions = [
             item
             for item in record.conditions
-            if not rules.condition_groups.is_coded(item.concept)
+            if item not in stated
+            and not rules.condition_groups.is_coded(item.concept)
             and not rules.condition_groups.of(item.concept)
             and not is_understood(item)
         ]
@@ -112,7 +115,9 @@ class SafetyCheck:
                 worst[key] = alert
         return sorted(worst.values(), key=lambda alert: -alert.severity)
 
-    def _read_allergies(self, allergies: Sequence[Allergy]) -> Iterator[tuple[Concept, frozenset[str]]]:
+    def _read_allergies(
+        self, allergies: Sequence[Allergy | Condition]
+    ) -> Iterator[tuple[Concept, frozenset[str]]]:
         for allergy in allergies:
             allergen = self._rules.allergens.read(allergy.concept)
             if not allergen.understood:

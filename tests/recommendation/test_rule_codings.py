@@ -165,13 +165,24 @@ def test_a_rule_on_allergies_knows_every_code_of_other_allergens():
     for name, kind, system, value, *_ in rows(ALLERGENS_FILE, 6):
         concept = CodedConcept(text=value) if system == "text" else coded(system, value)
         check = SafetyCheck(RULES, PatientRecord(allergies=(Allergy(concept),)))
-        assert not check.notices, value
+        assert bool(check.notices) == (kind == "unspecified"), value
         alerts = check.alerts(product("lactose inhaler"))
         assert bool(alerts) == (name == "milk"), (kind, value)
 
 
 def coded(system, code):
     return CodedConcept.of(SYSTEM_BY_SHORT_NAME[system], code)
+
+
+def test_a_condition_that_is_an_allergy_by_its_code_counts_as_one():
+    coded_as = [row for row in rows(ALLERGENS_FILE, 6) if row[2] != "text"]
+    for name, kind, system, value, *_ in coded_as:
+        condition = Condition(coded(system, value), active=True)
+        check = SafetyCheck(RULES, PatientRecord(conditions=(condition,)))
+        reasons = {notice.reason for notice in check.notices}
+        assert reasons == ({"ALLERGY_NOT_CHECKED"} if kind == "unspecified" else set()), value
+        if kind == "drug":
+            assert check.alerts(product(name))[0].kind is Kind.ALLERGY, value
 
 
 def test_an_allergy_to_a_drug_that_no_rule_names_says_nothing_of_others():
