@@ -7,9 +7,8 @@ import tomllib
 import pytest
 
 from services.recommendation.code_systems import NAMES_FILE, canonical_concept
-from services.recommendation.measurements import measurement_of, plain_unit
+from services.recommendation.measurements import MEASUREMENTS_FILE, measurement_of, plain_unit
 from services.recommendation.record import LOINC, CodedConcept, Observation
-from services.recommendation.safety import RULES_FILE
 
 
 def converted(code, value, unit):
@@ -19,7 +18,8 @@ def converted(code, value, unit):
 
 def test_every_measurement_that_a_model_or_a_rule_uses_has_its_unit(encoder):
     used = {key.split("|")[1] for key, _, _ in encoder.vocabulary.observations}
-    rules = tomllib.loads(RULES_FILE.read_text(encoding="utf-8"))["measurements"]
+    content = MEASUREMENTS_FILE.with_name("safety_rules.toml").read_text(encoding="utf-8")
+    rules = tomllib.loads(content)["measurements"]
     used |= {code for rule in rules for code in rule.get("codes", [rule.get("code")])}
     assert {code for code in used if measurement_of(CodedConcept.of(LOINC, code)) is None} == set()
 
