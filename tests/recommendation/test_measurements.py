@@ -14,7 +14,7 @@ def converted(code, value, unit):
     return measurement_of(concept).converted(Observation(concept, value, unit))
 
 
-def test_every_measurement_that_the_models_use_has_its_unit(encoder):
+def test_every_measurement_that_a_model_uses_has_its_unit(encoder):
     used = {key.split("|")[1] for key, _, _ in encoder.vocabulary.observations}
     assert {code for code in used if measurement_of(CodedConcept.of(LOINC, code)) is None} == set()
 

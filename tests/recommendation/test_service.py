@@ -84,6 +84,26 @@ async def test_a_typed_record_reads_as_it_is(served):
     assert (await served.stub.ReadRecord(again, timeout=TIMEOUT)).record == first.record
 
 
+async def test_a_typed_record_is_read_under_canonical_codes_and_in_used_units(served):
+    """Codes by OID, a name alone, an eGFR in mL/s: a typed record is read as a bundle is."""
+    snomed = concept(system="urn:oid:2.16.840.1.113883.6.96")
+    egfr = concept("33914-3", "", "urn:oid:2.16.840.1.113883.6.1")
+    record = typed(
+        conditions=[patient.Condition(concept=snomed)],
+        allergies=[patient.Allergy(concept=concept_pb2.Concept(display="Penicillin"))],
+        observations=[patient.Observation(concept=egfr, value=0.5, unit="mL/s")],
+    )
+    answer = await served.stub.ReadRecord(pb.ReadRecordRequest(patient=record), timeout=TIMEOUT)
+    assert answer.record.conditions[0].concept.system == SNOMED
+    assert answer.record.allergies[0].concept.display == "Penicillin"
+    assert not answer.record.allergies[0].concept.code
+    assert answer.record.allergies[0].place == "patient.record.allergies[0]"
+    assert (answer.record.observations[0].value, answer.record.observations[0].unit) == (
+        30.0,
+        "mL/min/{1.73_m2}",
+    )
+
+
 async def test_both_forms_of_a_record_rank_alike(served):
     read = await served.stub.ReadRecord(pb.ReadRecordRequest(patient=GOLDEN_INPUT), timeout=TIMEOUT)
     by_bundle, by_record = [
@@ -237,26 +257,6 @@ async def test_bad_input_is_refused_by_its_field_and_the_server_goes_on(
     assert not served.inference.calls
     good = pb.RankTreatmentsRequest(patient=typed())
     assert (await served.stub.RankTreatments(good, timeout=TIMEOUT)).recommendations
-
-
-async def test_a_typed_record_is_read_under_canonical_codes_and_in_used_units(served):
-    """Codes by OID, a name alone, an eGFR in mL/s: a typed record is read as a bundle is."""
-    snomed = concept(system="urn:oid:2.16.840.1.113883.6.96")
-    egfr = concept("33914-3", "", "urn:oid:2.16.840.1.113883.6.1")
-    record = typed(
-        conditions=[patient.Condition(concept=snomed)],
-        allergies=[patient.Allergy(concept=concept_pb2.Concept(display="Penicillin"))],
-        observations=[patient.Observation(concept=egfr, value=0.5, unit="mL/s")],
-    )
-    answer = await served.stub.ReadRecord(pb.ReadRecordRequest(patient=record), timeout=TIMEOUT)
-    assert answer.record.conditions[0].concept.system == SNOMED
-    assert answer.record.allergies[0].concept.display == "Penicillin"
-    assert not answer.record.allergies[0].concept.code
-    assert answer.record.allergies[0].place == "patient.record.allergies[0]"
-    assert (answer.record.observations[0].value, answer.record.observations[0].unit) == (
-        30.0,
-        "mL/min/{1.73_m2}",
-    )
 
 
 async def test_a_later_contracts_gender_counts_as_not_stated(served):
