@@ -31,7 +31,6 @@ _EDITION = re.compile(r"^(snomed\.info/x?sct)/.*")
 _DAGGERS = "+*!†‡"
 
 
-@functools.lru_cache(maxsize=4096)
 def canonical_concept(system: str, code: str, display: str = "") -> Concept:
     """The coding under its canonical system and code."""
     system = canonical_system(system)
@@ -49,7 +48,7 @@ def canonical_system(system: str) -> str:
 
 def canonical_code(system: str, code: str) -> str:
     """The code in the spelling of its (canonical) system; of one that is not listed, as it stands."""
-    code = "".join(code.split()) if system in _names().values() else code.strip()
+    code = "".join(code.split()) if system in _known() else code.strip()
     if system in ICD10_EDITIONS:
         code = code.upper().rstrip(_DAGGERS)
         return f"{code[:3]}.{code[3:]}" if len(code) > 3 and "." not in code else code
@@ -61,6 +60,11 @@ def canonical_code(system: str, code: str) -> str:
 def _normalised(name: str) -> str:
     name = " ".join(name.split("|", maxsplit=1)[0].split()).lower().rstrip("/")
     return _EDITION.sub(r"\1", _PREFIX.sub("", name))
+
+
+@functools.cache
+def _known() -> frozenset[str]:
+    return frozenset(_names().values())
 
 
 @functools.cache

@@ -51,8 +51,10 @@ from services.recommendation.record import (
 E = TypeVar("E", bound=enum.Enum)
 
 MAX_PLACE = 256
-_PLACE = re.compile(r"(?:[A-Za-z]+(?:\[\d{1,6}\])?)(?:\.[A-Za-z]+(?:\[\d{1,6}\])?)*")
-"""A FHIRPath of names and indices: nothing of the content fits into it."""
+_PLACE = re.compile(
+    r"Bundle(?:\.entry\[\d{1,5}\]\.resource)+|patient\.record\.(?:" + "|".join(MAX_ITEMS) + r")\[\d{1,5}\]"
+)
+"""An entry of a bundle, or an item of a typed record: nothing of the content fits into it."""
 
 
 def _members(kind: EnumTypeWrapper, prefix: str, values: type[E], **others: E) -> Mapping[int, E]:
@@ -330,7 +332,11 @@ def _place(item: Any, path: str) -> str:
     if not place:
         return path
     if len(place) > MAX_PLACE or not _PLACE.fullmatch(place):
-        raise InvalidInput(Reason.INPUT_MALFORMED, f"{path}.place", "must be a FHIRPath of names and indices")
+        raise InvalidInput(
+            Reason.INPUT_MALFORMED,
+            f"{path}.place",
+            "must be the place of a bundle's entry, such as Bundle.entry[3].resource",
+        )
     return place
 
 

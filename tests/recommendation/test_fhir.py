@@ -112,6 +112,15 @@ def test_golden_bundle_reads_as_written():
     ]
 
 
+def test_kinds_that_are_not_read_are_named_if_they_are_of_fhir(bundle):
+    for kind in ("Claim", CANARY, "Immunization"):
+        bundle["entry"].append({"resource": {"resourceType": kind}})
+    [notice] = [item for item in read(bundle).notices if item.reason == "RESOURCES_SKIPPED"]
+    assert notice.message == (
+        "Resources of kinds that are not read (Claim, Encounter, Immunization, others): 4."
+    )
+
+
 def test_every_remark_is_documented():
     rows = (Path(__file__).parents[2] / "docs" / "errors.md").read_text(encoding="utf-8").splitlines()
     documented = {row.split("`")[1]: "Asks for review." in row for row in rows if row.startswith("| `")}

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import tomllib
-
 import pytest
 
 from services.recommendation.code_systems import NAMES_FILE, canonical_concept
-from services.recommendation.measurements import MEASUREMENTS_FILE, measurement_of, plain_unit
+from services.recommendation.measurements import measurement_of, plain_unit
 from services.recommendation.record import LOINC, CodedConcept, Observation
-from services.recommendation.safety_rules import RULES_FILE
 
 
 def converted(code, value, unit):
@@ -20,12 +17,6 @@ def converted(code, value, unit):
 def test_every_measurement_that_a_model_uses_has_its_unit(encoder):
     used = {key.split("|")[1] for key, _, _ in encoder.vocabulary.observations}
     assert {code for code in used if measurement_of(CodedConcept.of(LOINC, code)) is None} == set()
-
-
-def test_every_measurement_that_a_rule_names_is_known():
-    rules = tomllib.loads(RULES_FILE.read_text(encoding="utf-8"))["measurements"]
-    known = tomllib.loads(MEASUREMENTS_FILE.read_text(encoding="utf-8"))
-    assert {rule["measurement"] for rule in rules} <= set(known)
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,10 @@ def typed(**fields):
     return patient.PatientInput(record=patient.PatientRecord(age_years=60, **fields))
 
 
+def coded(codings, text=""):
+    return concept_pb2.CodedConcept(codings=codings, text=text)
+
+
 async def refused(call):
     """Status, reason and field of a refused call, and all that was sent about it."""
     with pytest.raises(grpc.aio.AioRpcError) as caught:
@@ -78,6 +82,26 @@ async def test_a_typed_record_reads_as_it_is(served):
     first = await served.stub.ReadRecord(pb.ReadRecordRequest(patient=GOLDEN_INPUT), timeout=TIMEOUT)
     again = pb.ReadRecordRequest(patient=patient.PatientInput(record=first.record))
     assert (await served.stub.ReadRecord(again, timeout=TIMEOUT)).record == first.record
+
+
+async def test_a_typed_record_is_read_under_canonical_codes_and_in_used_units(served):
+    """Codes by OID, a name alone, an eGFR in mL/s: a typed record is read as a bundle is."""
+    snomed = concept(system="urn:oid:2.16.840.1.113883.6.96")
+    egfr = concept("33914-3", "", "urn:oid:2.16.840.1.113883.6.1")
+    record = typed(
+        conditions=[patient.Condition(concept=snomed)],
+        allergies=[patient.Allergy(concept=concept_pb2.Concept(display="Penicillin"))],
+        observations=[patient.Observation(concept=egfr, value=0.5, unit="mL/s")],
+    )
+    answer = await served.stub.ReadRecord(pb.ReadRecordRequest(patient=record), timeout=TIMEOUT)
+    assert answer.record.conditions[0].concept.system == SNOMED
+    assert answer.record.allergies[0].concept.display == "Penicillin"
+    assert not answer.record.allergies[0].concept.code
+    assert answer.record.allergies[0].place == "patient.record.allergies[0]"
+    assert (answer.record.observations[0].value, answer.record.observations[0].unit) == (
+        30.0,
+        "mL/min/{1.73_m2}",
+    )
 
 
 async def test_both_forms_of_a_record_rank_alike(served):
@@ -210,6 +234,31 @@ async def test_ranking_explains_itself_and_says_where_it_comes_from(served):
             },
             "INPUT_OUT_OF_RANGE",
             "patient.record.procedures[0].performed_time",
+        ),
+        (
+            {"patient": typed(allergies=[patient.Allergy(concept=concept(), place=f"Bundle.{CANARY}")])},
+            "INPUT_MALFORMED",
+            "patient.record.allergies[0].place",
+        ),
+        (
+            {"patient": typed(allergies=[patient.Allergy(code=concept_pb2.CodedConcept())])},
+            "INPUT_MISSING",
+            "patient.record.allergies[0].code",
+        ),
+        (
+            {"patient": typed(allergies=[patient.Allergy(code=coded([concept()] * 21))])},
+            "INPUT_TOO_LARGE",
+            "patient.record.allergies[0].code.codings",
+        ),
+        (
+            {"patient": typed(allergies=[patient.Allergy(code=coded([concept()], text="x" * 513))])},
+            "INPUT_TOO_LARGE",
+            "patient.record.allergies[0].code.text",
+        ),
+        (
+            {"patient": typed(findings=[patient.Finding(code=coded([concept()]))])},
+            "INPUT_MISSING",
+            "patient.record.findings[0].value",
         ),
         (
             {"patient": patient.PatientInput(record=patient.PatientRecord(age_years=131))},

@@ -85,11 +85,11 @@ def _value(part: Node) -> tuple[float, str, Comparator] | None:
 
 
 def _has_value(part: Node) -> bool:
-    """Whether there is a value of any type, a quantity without its number left out: that is absent data."""
+    """Whether there is a result of any type; a quantity without its number is absent data."""
     quantity = part.get("valueQuantity")
     if quantity is not None:
         return quantity.has("value")
-    return any(name.startswith("value") for name in part.value)
+    return any(name.startswith("value") or name == "interpretation" for name in part.value)
 
 
 def _period_moment(node: Node) -> datetime | None:

@@ -99,7 +99,7 @@ class _BundleReader:
             kind = entry.kind
             for contained in entry.resource.items("contained"):
                 if contained.text("resourceType") in READ:
-                    self._remarks.add(Remark.RESOURCE_NOT_READ, contained)
+                    self._remarks.add(Remark.RESOURCE_NOT_READ, contained, contained.text("resourceType"))
             if kind in READ:
                 if self._is_of_patient(entry):
                     self._read_entry(entry)
@@ -108,9 +108,9 @@ class _BundleReader:
             elif kind == "Composition":
                 remark_on_sections(entry.resource, self._remarks)
             elif kind in BEAR_ON_SAFETY:
-                self._remarks.add(Remark.RESOURCE_NOT_READ, entry.resource)
+                self._remarks.add(Remark.RESOURCE_NOT_READ, entry.resource, kind)
             elif kind not in {"Patient", "Medication"}:
-                self._remarks.add(Remark.RESOURCES_SKIPPED, entry.resource)
+                self._remarks.add(Remark.RESOURCES_SKIPPED, entry.resource, kind)
         record = self._record()
         for name, limit in MAX_ITEMS.items():
             if len(getattr(record, name)) > limit:

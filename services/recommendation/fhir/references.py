@@ -70,7 +70,9 @@ class References:
             for entry in self._by_name.get(target, ())
             if not (holder.base and entry.base and entry.base != holder.base)
         ]
-        return candidates[0] if len(candidates) == 1 else None
+        if candidates:
+            return candidates[0] if len(candidates) == 1 else None
+        return self._by_url.get(_normalised(target))  # servers that write `Patient/1` as the full URL
 
     def _of_unnamed_server(self, target: str) -> Entry | None:
         """The entry that an absolute URL may name because the entry has no URL itself: all such must agree on

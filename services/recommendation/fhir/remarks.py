@@ -7,11 +7,16 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from typing import Any
+import functools
+from pathlib import Path
+from typing import Any, Final
 
 from services.chassis.notices import Notice
 from services.recommendation.bounded_json import Node
 from services.recommendation.limits import MAX_PLACES
+
+KINDS_FILE: Final = Path(__file__).with_name("resource_kinds.txt")
+MAX_NAMED_KINDS: Final = 10
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -21,7 +26,9 @@ class _Words:
 
 
 class Remark(enum.Enum):
-    """The kinds of remark; the name is the notice's reason. {count} is how often it was met."""
+    """The kinds of remark; the name is the notice's reason. {count} is how often it was met, {kinds} in which
+    types of resource.
+    """
 
     ALLERGY_NOT_UNDERSTOOD = _Words(
         "Allergies without a substance that can be read: {count}. Nothing is checked against them.",
@@ -84,8 +91,8 @@ class Remark(enum.Enum):
         review=True,
     )
     RESOURCE_NOT_READ = _Words(
-        "Resources that may bear on safety and are not read (adverse events, flags, what others contain): "
-        "{count}.",
+        "Resources that may bear on safety and are not read, for their kind or since others contain them "
+        "({kinds}): {count}.",
         review=True,
     )
     FHIR_STU3 = _Words(
@@ -96,7 +103,7 @@ class Remark(enum.Enum):
         "Resources that state no fact of the patient (refuted, entered in error, cancelled, planned, ended "
         "allergies): {count}. They do not count."
     )
-    RESOURCES_SKIPPED = _Words("Resources of kinds that are not read, e.g. encounters and claims: {count}.")
+    RESOURCES_SKIPPED = _Words("Resources of kinds that are not read ({kinds}): {count}.")
 
 
 class Remarks:
@@ -106,12 +113,14 @@ class Remarks:
         self._counts: dict[Remark, int] = {}
         self._places: dict[Remark, list[str]] = {}
         self._last: dict[Remark, Any] = {}
+        self._kinds: dict[Remark, set[str]] = {}
 
-    def add(self, remark: Remark, node: Node) -> None:
-        """Note a remark on what stands at the node; twice in a row counts once."""
+    def add(self, remark: Remark, node: Node, kind: str = "") -> None:
+        """Note a remark on what stands at the node, a resource of that kind; twice in a row counts once."""
         if self._last.get(remark) is node.value:
             return
         self._last[remark] = node.value
+        self._kinds.setdefault(remark, set()).add(kind)
         places = self._places.setdefault(remark, [])
         self._counts[remark] = self._counts.get(remark, 0) + 1
         if len(places) < MAX_PLACES:
@@ -122,13 +131,25 @@ class Remarks:
         return tuple(
             Notice(
                 remark.name,
-                remark.value.text.format(count=self._counts[remark]),
+                remark.value.text.format(count=self._counts[remark], kinds=_named(self._kinds[remark])),
                 remark.value.review,
                 tuple(self._places[remark]),
             )
             for remark in Remark
             if remark in self._counts
         )
+
+
+def _named(kinds: set[str]) -> str:
+    """FHIR's own names of these kinds; what it does not name counts as others."""
+    named = sorted(kinds & _fhir_kinds())[:MAX_NAMED_KINDS]
+    return ", ".join(named if len(named) == len(kinds) else [*named, "others"])
+
+
+@functools.cache
+def _fhir_kinds() -> frozenset[str]:
+    lines = KINDS_FILE.read_text(encoding="utf-8").splitlines()
+    return frozenset(line for line in lines if not line.startswith("#"))
 
 
 def place_of(node: Node) -> str:
