@@ -1,7 +1,7 @@
 """The Synthea tables as patient records, and the split of the patients.
 
 Source: `ehr_synthea/*.csv.gz`, synthetic patients of Synthea (Walonoski et al. 2018) from SMART on FHIR's
-sample data, Apache-2.0. A care plan is read as a procedure, as `services/recommendation/fhir.py` does.
+sample data, Apache-2.0. A care plan is read as a procedure, as `services/recommendation/fhir/` does.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import dataclasses
 import gzip
 import hashlib
 from collections import defaultdict
-from datetime import date
+from datetime import UTC, date, datetime, time
 from pathlib import Path
 
 from services.recommendation.record import (
@@ -19,6 +19,7 @@ from services.recommendation.record import (
     RXNORM,
     SNOMED,
     Allergy,
+    CodedConcept,
     Concept,
     Condition,
     Gender,
@@ -65,7 +66,7 @@ class SyntheaPatient:
             medications=tuple(item for item in record.medications if item.authored and item.authored < day),
             procedures=tuple(item for item in record.procedures if item.performed and item.performed < day),
             observations=tuple(
-                item for item in record.observations if item.observed and item.observed <= day
+                item for item in record.observations if item.observed and item.observed.date() <= day
             ),
         )
 
@@ -95,7 +96,7 @@ def load_patients(folder: Path | None = None) -> list[SyntheaPatient]:
             gender=Gender(row["gender"]),
             conditions=tuple(
                 Condition(
-                    Concept(SNOMED, item["snomed"], item["display"].strip()),
+                    CodedConcept.of(SNOMED, item["snomed"], item["display"].strip()),
                     active=not item["abatement"],
                     onset=_day(item["onset"]),
                     abatement=_day(item["abatement"]),
@@ -104,7 +105,7 @@ def load_patients(folder: Path | None = None) -> list[SyntheaPatient]:
             ),
             medications=tuple(
                 Medication(
-                    Concept(RXNORM, item["rxnorm"], item["display"].strip()),
+                    CodedConcept.of(RXNORM, item["rxnorm"], item["display"].strip()),
                     active=item["status"] == "active",
                     authored=_day(item["authored"]),
                     reason=Concept(SNOMED, item["reason_snomed"], item["reason"])
@@ -115,26 +116,28 @@ def load_patients(folder: Path | None = None) -> list[SyntheaPatient]:
             ),
             procedures=tuple(
                 Procedure(
-                    Concept(SNOMED, item["snomed"], item["display"].strip()),
+                    CodedConcept.of(SNOMED, item["snomed"], item["display"].strip()),
                     performed=_day(item["performed"]),
                 )
                 for item in procedures[patient_id]
             )
             + tuple(
                 Procedure(
-                    Concept(SNOMED, item["snomed"], item["display"].strip()), performed=_day(item["start"])
+                    CodedConcept.of(SNOMED, item["snomed"], item["display"].strip()),
+                    performed=_day(item["start"]),
                 )
                 for item in care_plans[patient_id]
             ),
             allergies=tuple(
-                Allergy(Concept(SNOMED, item["code"], item["display"])) for item in allergies[patient_id]
+                Allergy(CodedConcept.of(SNOMED, item["code"], item["display"]))
+                for item in allergies[patient_id]
             ),
             observations=tuple(
                 Observation(
-                    Concept(LOINC, item["loinc"], item["display"]),
+                    CodedConcept.of(LOINC, item["loinc"], item["display"]),
                     float(item["value"]),
                     item["unit"],
-                    _day(item["date"]),
+                    _moment(item["date"]),
                 )
                 for item in observations[patient_id]
                 if _is_number(item["value"])
@@ -165,6 +168,11 @@ def _rows(folder: Path, table: str) -> defaultdict[str, list[dict[str, str]]]:
 
 def _day(text: str) -> date | None:
     return date.fromisoformat(text[:10]) if text else None
+
+
+def _moment(text: str) -> datetime | None:
+    day = _day(text)
+    return None if day is None else datetime.combine(day, time(), UTC)
 
 
 def _years(birth: date, day: date) -> int:

@@ -1,10 +1,11 @@
 """Links an entity's words to a code: diseases to ICD-10-CM (else SNOMED CT), chemicals to RxNorm ingredients.
 
-The terms are data (`diseases.tsv`, `drugs.tsv` and `term_words.tsv` in `terminology/`; the NOTICE there
-names sources and licences). A term is tried as it stands, then in any word order, then without what only
-modifies it ("acute severe", "left lower lobe", "20 mg oral tablet"), then with a slip of the pen. Each step
-takes a match only where it leads to one concept; where none does, the answer is None: an unknown term is
-better than a wrong code. A head word alone never matches ("cancer of the ampulla" is not "cancer").
+The terms are data (`diseases.tsv` and `term_words.tsv` in `terminology/`, `drugs.tsv` in
+`services/clinical/`; the NOTICE beside them names sources and licences). A term is tried as it stands, then
+in any word order, then without what only modifies it ("acute severe", "left lower lobe", "20 mg oral
+tablet"), then with a slip of the pen. Each step takes a match only where it leads to one concept; where
+none does, the answer is None: an unknown term is better than a wrong code. A head word alone never matches
+("cancer of the ampulla" is not "cancer").
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from services.clinical.drugs import read_ingredients
+from services.clinical.tables import rows
 from services.language.entities import Concept, EntityType
 
 ICD10CM = "http://hl7.org/fhir/sid/icd-10-cm"
@@ -104,7 +107,7 @@ def read_terms(entity_type: EntityType, folder: Path = _TERMINOLOGY) -> Iterator
     """Every term of a type as the terminology writes it, with its codes."""
     if entity_type is EntityType.DISEASE:
         return _read_diseases(folder / "diseases.tsv")
-    return _read_drugs(folder / "drugs.tsv")
+    return _read_drugs()
 
 
 def normalize(term: str) -> tuple[str, ...]:
@@ -170,14 +173,14 @@ def term_words(kind: str) -> dict[str, str]:
     several words ("not_alone", "finding") holds them separated by blanks.
     """
     words = {}
-    for row in _rows(_TERMINOLOGY / "term_words.tsv", 3):
+    for row in rows(_TERMINOLOGY / "term_words.tsv", 3):
         if row[0] == kind:
             words[row[1]] = row[2]
     return words
 
 
 def _read_diseases(path: Path) -> Iterator[tuple[str, _Codes]]:
-    for icd, title, snomed, name, terms in _rows(path, 5):
+    for icd, title, snomed, name, terms in rows(path, 5):
         codes = [Concept(ICD10CM, icd, title)] if icd else []
         if snomed:
             codes.append(Concept(SNOMED_CT, snomed, name))
@@ -185,16 +188,9 @@ def _read_diseases(path: Path) -> Iterator[tuple[str, _Codes]]:
             yield term, tuple(codes)
 
 
-def _read_drugs(path: Path) -> Iterator[tuple[str, _Codes]]:
-    for rxcui, name, _compared, terms in _rows(path, 4):
-        for term in terms.split("; "):
-            yield term, (Concept(RXNORM, rxcui, name),)
-
-
-def _rows(path: Path, columns: int) -> Iterator[list[str]]:
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        if line and not line.startswith("#"):
-            row = line.split("\t")
-            if len(row) != columns:
-                raise ValueError(f"{path.name}, line {number}: {len(row)} columns instead of {columns}")
-            yield row
+def _read_drugs() -> Iterator[tuple[str, _Codes]]:
+    for ingredient in read_ingredients():
+        if not ingredient.rxcui:  # nothing to link to
+            continue
+        for term in ingredient.terms:
+            yield term, (Concept(RXNORM, ingredient.rxcui, ingredient.name),)

@@ -22,6 +22,17 @@ from medmesh.common.v1.model_card_pb2 import ModelCard
 
 SNOMED = "http://snomed.info/sct"
 ICD10CM = "http://hl7.org/fhir/sid/icd-10-cm"
+ICD10 = frozenset(
+    {
+        ICD10CM,
+        "http://hl7.org/fhir/sid/icd-10",
+        "http://hl7.org/fhir/sid/icd-10-ca",
+        "http://hl7.org/fhir/sid/icd-10-nl",
+        "http://fhir.de/CodeSystem/bfarm/icd-10-gm",
+    }
+)
+"""Editions of ICD-10: their categories of three characters are the WHO's."""
+_SEMANTIC_TAG = re.compile(r" \((?:disorder|finding)\)$")
 NORMAL = "normal"
 """The label of every image model that stands for the absence of a finding."""
 CARD = "metadata.json"
@@ -43,15 +54,15 @@ class Naming:
     synonyms: frozenset[str]
     """Lower case."""
 
-    def names(self, codes: Iterable[Code], text: str) -> bool:
-        """Whether one of the codes, or else the words themselves, mean this concept."""
-        return any(self._has(code) for code in codes) or normalise(text) in self.synonyms
+    def names(self, codes: Iterable[Code], *texts: str) -> bool:
+        """Whether one of the codes, or else one of the texts, means this concept."""
+        return any(map(self._has, codes)) or any(normalise(text) in self.synonyms for text in texts)
 
     def _has(self, code: Code) -> bool:
         system, value = code
         if system == SNOMED:
             return value in self.snomed
-        return system == ICD10CM and value.replace(".", "").upper().startswith(self.icd10cm)
+        return system in ICD10 and value.replace(".", "").upper().startswith(self.icd10cm)
 
 
 @dataclass(frozen=True)
@@ -159,10 +170,10 @@ class Catalogue:
             if self.label_priors(model).keys() != reliability.share.keys():
                 raise ValueError(f"each label of {model} but normal needs a condition of its own")
 
-    def named(self, codes: Iterable[Code], text: str = "") -> list[Condition]:
-        """The conditions that these codes or words name, each without those that it is a kind of."""
+    def named(self, codes: Iterable[Code], *texts: str) -> list[Condition]:
+        """The conditions that these codes or texts name, each without those that it is a kind of."""
         codes = tuple(codes)
-        found = [c for c in self.conditions.values() if c.naming.names(codes, text)]
+        found = [c for c in self.conditions.values() if c.naming.names(codes, *texts)]
         implied = {broader.key for condition in found for broader in self.broader(condition)}
         return [condition for condition in found if condition.key not in implied]
 
@@ -196,8 +207,8 @@ class Catalogue:
 
 
 def normalise(text: str) -> str:
-    """Lower case, with single spaces and without punctuation at the ends."""
-    return re.sub(r"\s+", " ", text).strip(" .,;:()[]").lower()
+    """Lower case, with single spaces, without SNOMED CT's semantic tag and punctuation at the ends."""
+    return _SEMANTIC_TAG.sub("", re.sub(r"\s+", " ", text).strip().lower()).strip(" .,;:()[]")
 
 
 def load(repository: Path, folder: Path = FOLDER) -> Catalogue:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from medmesh.common.v1 import patient_pb2
 from medmesh.common.v1.answer_pb2 import Notice
 from medmesh.common.v1.concept_pb2 import Concept
 from medmesh.common.v1.patient_pb2 import Condition as RecordCondition
@@ -28,6 +29,11 @@ _ASSERTIONS = {
     language_pb2.ASSERTION_POSSIBLE: Assertion.POSSIBLE,
     language_pb2.ASSERTION_HISTORICAL: Assertion.HISTORICAL,
     language_pb2.ASSERTION_FAMILY: Assertion.FAMILY,
+}
+_TENTATIVE = {
+    patient_pb2.VERIFICATION_STATUS_PROVISIONAL,
+    patient_pb2.VERIFICATION_STATUS_DIFFERENTIAL,
+    patient_pb2.VERIFICATION_STATUS_UNCONFIRMED,
 }
 _MODALITIES = {
     Modality.IMAGE: pb.MODALITY_IMAGE,
@@ -274,7 +280,14 @@ def _concepts(entity: language_pb2.Entity) -> list[Concept]:
 
 def _recorded(condition: RecordCondition) -> RecordedCondition:
     stated = condition.active if condition.HasField("active") else not condition.HasField("abatement_time")
-    return RecordedCondition(_codes([condition.concept]), condition.concept.display, stated)
+    codings = condition.code.codings if condition.HasField("code") else [condition.concept]
+    texts = [condition.code.text, *(coding.display for coding in codings)]
+    return RecordedCondition(
+        _codes(codings),
+        tuple(text for text in texts if text),
+        stated,
+        condition.verification_status in _TENTATIVE,
+    )
 
 
 def _codes(concepts: Iterable[Concept]) -> tuple[Code, ...]:

@@ -93,7 +93,7 @@ def _stances(items: Iterable[Item]) -> _Stances:
         if item.evidence.modality is Modality.IMAGE:
             images.append(item.evidence.log_likelihood_ratio)
         elif item.evidence.modality is Modality.RECORD:
-            recorded |= item.direct
+            recorded |= item.direct and item.assertion is None
         elif item.direct and abs(item.evidence.log_likelihood_ratio) >= SPEAKS_UP:
             asserted.add(item.assertion)
     return _Stances(

@@ -68,8 +68,10 @@ class RecordedCondition:
     """A condition of the record."""
 
     codes: tuple[Code, ...]
-    display: str
+    texts: tuple[str, ...]
     active: bool
+    tentative: bool = False
+    """Whether the record has it as provisional, differential or unconfirmed."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ class Item:
     direct: bool = True
     """Whether the source speaks of this very condition, not of a symptom or a broader or narrower one."""
     assertion: Assertion | None = None
-    """What the note says of the condition; None for symptoms and other sources."""
+    """What the note says of the condition, `POSSIBLE` where the record is not sure of it; else None."""
 
 
 def collect(case: Case, catalogue: Catalogue) -> list[Item]:
@@ -227,13 +229,16 @@ def _of_symptom(mention: Mention, catalogue: Catalogue) -> Iterable[Item]:
 
 
 def _of_record(recorded: RecordedCondition, catalogue: Catalogue) -> Iterable[Item]:
-    for condition in catalogue.named(recorded.codes, recorded.display):
-        text = f"record: {condition.naming.display} active"
-        for bearing, log_ratio, direct in _spread(
-            condition, _recorded_ratio(condition, catalogue), catalogue
-        ):
+    possible = catalogue.note[Assertion.POSSIBLE.value]
+    for condition in catalogue.named(recorded.codes, *recorded.texts):
+        ratio = _recorded_ratio(condition, catalogue)
+        if recorded.tentative:  # says as much as a note that calls it possible
+            ratio = min(ratio, possible.rate_if_ill / possible.rate_if_well)
+        text = f"record: {condition.naming.display} {'possible' if recorded.tentative else 'active'}"
+        for bearing, log_ratio, direct in _spread(condition, ratio, catalogue):
             evidence = Evidence(Modality.RECORD, text, log_ratio, catalogue.record.precision)
-            yield Item(bearing.key, evidence, direct=direct)
+            assertion = Assertion.POSSIBLE if recorded.tentative else None
+            yield Item(bearing.key, evidence, direct=direct, assertion=assertion)
 
 
 def _recorded_ratio(condition: Condition, catalogue: Catalogue) -> float:

@@ -16,7 +16,7 @@ from services.recommendation.models import PATIENT_ENCODER, SPECS, TREATMENT_RAN
 from services.recommendation.outcome import Outcome, predict_outcome
 from services.recommendation.ranking import TreatmentRanker
 from services.recommendation.record import PatientRecord
-from services.recommendation.safety import SafetyRules
+from services.recommendation.safety_rules import SafetyRules
 from services.recommendation.series import IcuStay
 from services.recommendation.servicer import FindSimilar, RecommendationServicer
 from services.recommendation.settings import RecommendationSettings

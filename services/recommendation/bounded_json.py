@@ -1,12 +1,12 @@
 """JSON from strangers: parsed within bounds, read with the path of every value at hand.
 
 A `Node` is a value and where it stands. Reading one as what it is not raises InvalidInput with that path and
-without the value, which may be patient data.
+without the value, which may be patient data. An object with two members of one name is refused: which of them
+counts would be anyone's guess.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import re
 from collections.abc import Iterator
@@ -23,19 +23,36 @@ _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _ALL_BUT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
 class Node:
-    """One JSON value with its path, e.g. `entry[3].resource.code`; the root's path is the empty string."""
+    """One JSON value that knows where it stands, e.g. `entry[3].resource`; the root's path is empty."""
 
-    value: Any
-    path: str = ""
+    __slots__ = ("_holder", "_step", "value")
+
+    def __init__(self, value: Any, holder: Node | None = None, step: str | int = "") -> None:
+        self.value = value
+        self._holder = holder
+        self._step = step
+
+    @property
+    def path(self) -> str:
+        """Made when it is asked for: most values are read without anyone asking where they stand."""
+        if self._holder is None:
+            return ""
+        path = self._holder.path
+        if isinstance(self._step, int):
+            return f"{path}[{self._step}]"
+        return f"{path}.{self._step}" if path else self._step
 
     def get(self, name: str) -> Node | None:
         """The member of this object, None where it is absent or null. InvalidInput: this is no object."""
         if not isinstance(self.value, dict):
             self.refuse("must be an object")
         member = self.value.get(name)
-        return None if member is None else Node(member, f"{self.path}.{name}" if self.path else name)
+        return None if member is None else Node(member, self, name)
+
+    def has(self, name: str) -> bool:
+        """Whether this is an object with such a member that is not null."""
+        return isinstance(self.value, dict) and self.value.get(name) is not None
 
     def items(self, name: str) -> Iterator[Node]:
         """The items of the member list; nothing where it is absent; InvalidInput where it is no list."""
@@ -45,21 +62,27 @@ class Node:
         if not isinstance(member.value, list):
             member.refuse("must be a list")
         for index, value in enumerate(member.value):
-            yield Node(value, f"{member.path}[{index}]")
+            yield Node(value, member, index)
 
-    def text(self, name: str, limit: int) -> str:
+    def text(self, name: str, limit: int | None = None) -> str:
         """The member string, empty where it is absent. InvalidInput: no string, or longer than `limit`."""
-        member = self.get(name)
-        if member is None:
+        if not isinstance(self.value, dict):
+            self.refuse("must be an object")
+        value = self.value.get(name)
+        if value is None:
             return ""
-        if not isinstance(member.value, str):
-            member.refuse("must be a string")
-        if _SURROGATE.search(member.value):
+        if not isinstance(value, str):
+            self.refuse_member(name, "must be a string")
+        if not value.isascii() and _SURROGATE.search(value):
             # JSON can escape half a character; no other form of text can hold it.
-            member.refuse("must be Unicode text")
-        if len(member.value) > limit:
-            member.refuse(f"must have at most {limit} characters", Reason.INPUT_TOO_LARGE)
-        return member.value
+            self.refuse_member(name, "must be Unicode text")
+        if limit is not None and len(value) > limit:
+            self.refuse_member(name, f"must have at most {limit} characters", Reason.INPUT_TOO_LARGE)
+        return value
+
+    def words(self, name: str, limit: int) -> str:
+        """The member string with single spaces, cut at `limit` characters."""
+        return " ".join(self.text(name).split())[:limit]
 
     def number(self, name: str) -> float | None:
         """The member number, None where it is absent. InvalidInput: no finite number."""
@@ -84,6 +107,10 @@ class Node:
         """Raise InvalidInput for this value."""
         raise InvalidInput(reason, self.path, description)
 
+    def refuse_member(self, name: str, description: str, reason: Reason = Reason.INPUT_MALFORMED) -> NoReturn:
+        """Raise InvalidInput for a member of this value, be it there or not."""
+        Node(None, self, name).refuse(description, reason)
+
 
 def parse(content: bytes, *, max_bytes: int, max_depth: int) -> Node:
     """The root of a JSON text in UTF-8. InvalidInput (with an empty path): beyond the bounds, or no JSON."""
@@ -96,7 +123,12 @@ def parse(content: bytes, *, max_bytes: int, max_depth: int) -> Node:
             Reason.INPUT_MALFORMED, "", f"must be JSON that nests at most {max_depth} levels deep"
         )
     try:
-        value = json.loads(content.decode("utf-8-sig"), parse_constant=_refuse_constant)
+        value = json.loads(
+            content.decode("utf-8-sig"), parse_constant=_refuse_constant, object_pairs_hook=_object
+        )
+    except _DuplicateMemberError:
+        description = "must be JSON without two members of one name in an object"
+        raise InvalidInput(Reason.INPUT_MALFORMED, "", description) from None
     except (ValueError, RecursionError):
         # `from None`: the cause quotes the text.
         raise InvalidInput(Reason.INPUT_MALFORMED, "", "must be JSON in UTF-8") from None
@@ -114,3 +146,14 @@ def _depth(content: bytes) -> int:
 def _refuse_constant(_: str) -> NoReturn:
     """Python reads NaN and Infinity, which JSON does not have."""
     raise ValueError
+
+
+class _DuplicateMemberError(Exception):
+    pass
+
+
+def _object(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(members)
+    if len(found) != len(members):
+        raise _DuplicateMemberError
+    return found

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from services.recommendation.record import Gender, Observation, PatientRecord
+from services.recommendation.record import UNDATED, Gender, Observation, PatientRecord
 
 PREPROCESSING_VERSION = "patient-record/1"
 
@@ -127,12 +127,14 @@ class FeatureEncoder:
         _write_demographics(row, record)
         self._write_conditions(row, record, today)
         for medication in record.medications:
-            _mark(row, self.treatments.get(medication.concept.key))
+            for key in medication.concept.keys:
+                _mark(row, self.treatments.get(key))
         for procedure in record.procedures:
-            key = procedure.concept.key
-            _mark(row, self.treatments.get(key, self._procedures.get(key)))
+            for key in procedure.concept.keys:
+                _mark(row, self.treatments.get(key, self._procedures.get(key)))
         for allergy in record.allergies:
-            _mark(row, self._allergies.get(allergy.concept.key))
+            for key in allergy.concept.keys:
+                _mark(row, self._allergies.get(key))
         self._write_observations(row, record)
         return row
 
@@ -143,8 +145,12 @@ class FeatureEncoder:
         return dataclasses.replace(
             record,
             conditions=tuple(item for item in record.conditions if item.concept.key in self.conditions),
-            medications=tuple(item for item in record.medications if item.concept.key in self.treatments),
-            procedures=tuple(item for item in record.procedures if self.known(item.concept.key)),
+            medications=tuple(
+                item
+                for item in record.medications
+                if any(key in self.treatments for key in item.concept.keys)
+            ),
+            procedures=tuple(item for item in record.procedures if any(map(self.known, item.concept.keys))),
             observations=tuple(self._latest(record).values()),
         )
 
@@ -184,10 +190,9 @@ class FeatureEncoder:
         """The last observation of each key of the vocabulary; undated ones come first."""
         latest: dict[str, Observation] = {}
         for observation in record.observations:
-            key = observation.concept.key
-            if key in self._observations:
+            for key in filter(self._observations.__contains__, observation.concept.keys):
                 other = latest.get(key)
-                if other is None or (observation.observed or date.min) >= (other.observed or date.min):
+                if other is None or (observation.observed or UNDATED) >= (other.observed or UNDATED):
                     latest[key] = observation
         return latest
 

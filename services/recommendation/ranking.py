@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import itertools
-from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +19,17 @@ from services.chassis.inference import Inference
 from services.chassis.notices import Notice
 from services.recommendation.equivalents import Equivalents
 from services.recommendation.features import FeatureEncoder, Treatment
-from services.recommendation.record import SYSTEM_BY_SHORT_NAME, Concept, Gender, PatientRecord
-from services.recommendation.safety import Alert, SafetyCheck, SafetyRules
+from services.recommendation.record import (
+    SYSTEM_BY_SHORT_NAME,
+    Allergy,
+    CodedConcept,
+    Concept,
+    Condition,
+    Gender,
+    PatientRecord,
+)
+from services.recommendation.safety import SafetyCheck
+from services.recommendation.safety_rules import Alert, SafetyRules
 
 MODEL = "treatment_ranker"
 MAX_PARTS = 255
@@ -88,8 +96,15 @@ class TreatmentRanker:
         self._equivalents = equivalents
         self._treatments = [_concept(treatment) for treatment in encoder.vocabulary.treatments]
 
-    async def rank(self, given: PatientRecord, further: tuple[Concept, ...], count: int) -> Ranking:
-        """The `count` best treatments for `given` with `further` active conditions that began today.
+    async def rank(
+        self,
+        given: PatientRecord,
+        further: tuple[Concept, ...],
+        count: int,
+        further_allergies: tuple[Allergy, ...] = (),
+    ) -> Ranking:
+        """The `count` best treatments for `given` with `further` active conditions that began today, held
+        against the record's allergies and `further_allergies`.
 
         Treatments that the record has already, that are off the market or not for this gender are not ranked.
         Raises what `Inference.infer` raises, and ModelFailed when the model answers with what is no score.
@@ -100,13 +115,17 @@ class TreatmentRanker:
         scores = outputs["scores"].astype(np.float64)
         if not np.isfinite(scores).all() or scores.min() < 0 or scores.max() > 1:
             raise ModelFailed(f"{MODEL} answered with what is no score")
-        return await asyncio.to_thread(self._explain, prepared, scores, count)
+        return await asyncio.to_thread(self._explain, prepared, scores, count, further_allergies)
+
+    def check(self, record: PatientRecord, further_allergies: tuple[Allergy, ...] = ()) -> SafetyCheck:
+        """The safety rules on a record."""
+        return SafetyCheck(self._rules, record, further_allergies, self._counts)
 
     def _prepare(self, given: PatientRecord, further: tuple[Concept, ...]) -> _Prepared:
         """Translates the record and takes it apart."""
         today = given.latest_day()
         added = self._equivalents.translate(PatientRecord().with_conditions(further, today))
-        concepts = tuple(item.concept for item in added.conditions)
+        concepts = tuple(item.concept.preferred for item in added.conditions)
         record = self._equivalents.translate(given).with_conditions(concepts, today)
         parts = _parts(record, self._encoder)
         short = self._encoder.what_counts(record)
@@ -114,37 +133,42 @@ class TreatmentRanker:
         as_given = given.with_conditions(further, today)
         return _Prepared(as_given, record, tuple(parts), self._encoder.encode_all(variants, today))
 
-    def _explain(self, prepared: _Prepared, scores: NDArray[np.float64], count: int) -> Ranking:
+    def _explain(
+        self,
+        prepared: _Prepared,
+        scores: NDArray[np.float64],
+        count: int,
+        further_allergies: tuple[Allergy, ...],
+    ) -> Ranking:
         """From scores [1 + parts, T] to the answer."""
         record = prepared.record
         names = self._names(prepared.given)
         concepts = [names[key] for key in prepared.parts]
-        check = SafetyCheck(self._rules, record)
-        had = _treatments_of(record)
+        check = self.check(prepared.given, further_allergies)
+        had = {key for concept in _treatments_of(record) for key in concept.keys}
         recommendations = [
             Recommendation(
                 self._treatments[column],
                 self._encoder.vocabulary.treatments[column].kind,
                 float(scores[0, column]),
                 _drivers(scores[:, column], concepts),
-                tuple(_named(alert, names) for alert in check.alerts(self._treatments[column])),
+                tuple(check.alerts(self._treatments[column])),
             )
             for column in self._order(scores[0], had, record.gender, count)
         ]
         known, unknown = self._split_conditions(prepared.given)
-        notices = self._notices(record, len(prepared.parts), had, check.unrecognised_count)
-        return Ranking(tuple(recommendations), known, unknown, notices)
+        notices = self._notices(record, len(prepared.parts), had)
+        return Ranking(tuple(recommendations), known, unknown, (*notices, *check.notices))
 
     def _names(self, record: PatientRecord) -> dict[str, Concept]:
         """What the record itself calls each concept, by the key under which it counts."""
         names: dict[str, Concept] = {}
         for condition in record.conditions:
             for item in self._equivalents.translate(PatientRecord(conditions=(condition,))).conditions:
-                names.setdefault(item.concept.key, condition.concept)
-        for medication in record.medications:
-            names.setdefault(medication.concept.key, medication.concept)
-        for procedure in record.procedures:
-            names.setdefault(procedure.concept.key, procedure.concept)
+                names.setdefault(item.concept.key, condition.concept.preferred)
+        for concept in _treatments_of(record):
+            for coding in concept.codings:
+                names.setdefault(coding.key, coding)
         return names
 
     def _order(self, scores: NDArray[np.float64], had: set[str], gender: Gender, count: int) -> list[int]:
@@ -160,14 +184,17 @@ class TreatmentRanker:
         known: dict[str, Concept] = {}
         unknown: dict[str, Concept] = {}
         for condition in record.conditions:
-            alone = self._equivalents.translate(PatientRecord(conditions=(condition,)))
-            counts = any(item.concept.key in self._encoder.conditions for item in alone.conditions)
-            (known if counts else unknown).setdefault(condition.concept.key, condition.concept)
+            (known if self._counts(condition) else unknown).setdefault(
+                condition.concept.key, condition.concept.preferred
+            )
         return tuple(known.values()), tuple(unknown.values())
 
-    def _notices(
-        self, record: PatientRecord, part_count: int, had: set[str], unrecognised: int
-    ) -> tuple[Notice, ...]:
+    def _counts(self, condition: Condition) -> bool:
+        """Whether the model knows the condition."""
+        alone = self._equivalents.translate(PatientRecord(conditions=(condition,)))
+        return any(item.concept.key in self._encoder.conditions for item in alone.conditions)
+
+    def _notices(self, record: PatientRecord, part_count: int, had: set[str]) -> tuple[Notice, ...]:
         notices = []
         if not any(item.concept.key in self._encoder.conditions for item in record.conditions):
             message = "The model knows none of the record's conditions: the ranking rests on the rest of it."
@@ -179,37 +206,24 @@ class TreatmentRanker:
         if had & self._encoder.treatments.keys():
             message = "Treatments that the record has already, also those that ended, are not ranked again."
             notices.append(Notice("PAST_TREATMENTS_NOT_RANKED", message))
-        if unrecognised:
-            message = (
-                f"{unrecognised} active medications are in no safety rule: nothing was checked against them."
-            )
-            notices.append(Notice("MEDICATION_NOT_CHECKED", message))
         if part_count > MAX_PARTS:
             message = f"Only {MAX_PARTS} parts of the record were removed in turn to find the drivers."
             notices.append(Notice("DRIVERS_LIMITED", message))
         return tuple(notices)
 
 
-def _treatments_of(record: PatientRecord) -> set[str]:
-    medications = {item.concept.key for item in record.medications}
-    return medications | {item.concept.key for item in record.procedures}
+def _treatments_of(record: PatientRecord) -> list[CodedConcept]:
+    medications = [item.concept for item in record.medications]
+    return [*medications, *(item.concept for item in record.procedures)]
 
 
 def _parts(record: PatientRecord, encoder: FeatureEncoder) -> list[str]:
     """Keys of what counts in the record, each once: conditions first, then medications, then procedures."""
     keys = [
         *(item.concept.key for item in record.conditions),
-        *(item.concept.key for item in record.medications),
-        *(item.concept.key for item in record.procedures),
+        *(key for concept in _treatments_of(record) for key in concept.keys),
     ]
     return [key for key in dict.fromkeys(keys) if encoder.known(key)]
-
-
-def _named(alert: Alert, names: Mapping[str, Concept]) -> Alert:
-    """The alert with its trigger under the code that the record gives it."""
-    if alert.trigger is None:
-        return alert
-    return dataclasses.replace(alert, trigger=names.get(alert.trigger.key, alert.trigger))
 
 
 def _drivers(scores: NDArray[np.float64], parts: list[Concept]) -> tuple[Driver, ...]:

@@ -8,14 +8,36 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from datetime import date
+from datetime import UTC, date, datetime
+from typing import Self
 
 SNOMED = "http://snomed.info/sct"
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
 LOINC = "http://loinc.org"
 ICD10CM = "http://hl7.org/fhir/sid/icd-10-cm"
+ICD10 = "http://hl7.org/fhir/sid/icd-10"
+"""The WHO's edition; its categories of three characters mean the same in the national ones."""
+UNII = "http://fdasis.nlm.nih.gov"
+ATC = "http://www.whocc.no/atc"
+NDC = "http://hl7.org/fhir/sid/ndc"
 
-SYSTEM_BY_SHORT_NAME = {"snomed": SNOMED, "rxnorm": RXNORM, "loinc": LOINC, "icd10cm": ICD10CM}
+UNDATED = datetime.min.replace(tzinfo=UTC)
+"""Stands for the time of an observation without one: before all others."""
+
+ABSENT_UNKNOWN = "http://hl7.org/fhir/uv/ips/CodeSystem/absent-unknown-uv-ips"
+"""The International Patient Summary's codes for "no known allergies" and the like."""
+
+SYSTEM_BY_SHORT_NAME = {
+    "snomed": SNOMED,
+    "rxnorm": RXNORM,
+    "loinc": LOINC,
+    "icd10cm": ICD10CM,
+    "icd10": ICD10,
+    "unii": UNII,
+    "atc": ATC,
+    "ndc": NDC,
+    "absent-unknown": ABSENT_UNKNOWN,
+}
 SHORT_NAME_BY_SYSTEM = {uri: name for name, uri in SYSTEM_BY_SHORT_NAME.items()}
 
 
@@ -29,9 +51,65 @@ class Gender(enum.Enum):
     UNKNOWN = "unknown"
 
 
+class ClinicalStatus(enum.Enum):
+    """FHIR condition-clinical."""
+
+    UNSPECIFIED = ""
+    ACTIVE = "active"
+    RECURRENCE = "recurrence"
+    RELAPSE = "relapse"
+    INACTIVE = "inactive"
+    REMISSION = "remission"
+    RESOLVED = "resolved"
+
+
+class Verification(enum.Enum):
+    """FHIR condition-ver-status and allergyintolerance-verification, without what is no fact of the patient
+    (refuted, entered in error).
+    """
+
+    UNSPECIFIED = ""
+    CONFIRMED = "confirmed"
+    PROVISIONAL = "provisional"
+    DIFFERENTIAL = "differential"
+    UNCONFIRMED = "unconfirmed"
+
+    @property
+    def is_tentative(self) -> bool:
+        """Whether it is less than an established diagnosis."""
+        return self in {Verification.PROVISIONAL, Verification.DIFFERENTIAL, Verification.UNCONFIRMED}
+
+
+class AllergyType(enum.Enum):
+    """FHIR allergy-intolerance-type."""
+
+    UNSPECIFIED = ""
+    ALLERGY = "allergy"
+    INTOLERANCE = "intolerance"
+
+
+class Criticality(enum.Enum):
+    """FHIR allergy-intolerance-criticality."""
+
+    UNSPECIFIED = ""
+    LOW = "low"
+    HIGH = "high"
+    UNABLE_TO_ASSESS = "unable-to-assess"
+
+
+class Comparator(enum.Enum):
+    """FHIR quantity-comparator: how the measured quantity stands to the number."""
+
+    EXACT = ""
+    LESS = "<"
+    LESS_OR_EQUAL = "<="
+    GREATER_OR_EQUAL = ">="
+    GREATER = ">"
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Concept:
-    """A concept of a code system, as FHIR's Coding."""
+    """A concept of a code system, as FHIR's Coding. `system` is the canonical URI."""
 
     system: str
     code: str
@@ -44,14 +122,59 @@ class Concept:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class CodedConcept:
+    """One concept in all the codings that its source gives it, and in the source's words: FHIR's
+    CodeableConcept. It has a coding, a text, or both.
+    """
+
+    codings: tuple[Concept, ...] = ()
+    """Those of the systems that the models use come first."""
+    text: str = ""
+
+    @classmethod
+    def of(cls, system: str, code: str, display: str = "") -> Self:
+        """A concept with one coding."""
+        return cls((Concept(system, code, display),))
+
+    @property
+    def preferred(self) -> Concept:
+        """The first coding; of a concept that has only its text, a display without system and code."""
+        return self.codings[0] if self.codings else Concept("", "", self.text)
+
+    @property
+    def key(self) -> str:
+        """The key of the preferred coding; a text is its own key."""
+        return self.codings[0].key if self.codings else f"|{self.text}"
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys of all codings."""
+        return tuple(coding.key for coding in self.codings)
+
+    @property
+    def display(self) -> str:
+        """What to call it: the first display, else the text."""
+        return next((coding.display for coding in self.codings if coding.display), self.text)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All its words, each once: the text first, since it is what people wrote."""
+        return tuple(dict.fromkeys(n for n in (self.text, *(c.display for c in self.codings)) if n))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Condition:
     """FHIR Condition: a problem, diagnosis or finding."""
 
-    concept: Concept
+    concept: CodedConcept
     active: bool | None = None
     """None where it is not stated: taken as active while there is no abatement."""
     onset: date | None = None
     abatement: date | None = None
+    clinical_status: ClinicalStatus = ClinicalStatus.UNSPECIFIED
+    verification: Verification = Verification.UNSPECIFIED
+    place: str = dataclasses.field(default="", compare=False)
+    """Where the record has it, as a FHIRPath: what a notice about it names."""
 
     @property
     def is_active(self) -> bool:
@@ -60,13 +183,14 @@ class Condition:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Medication:
-    """FHIR MedicationRequest: a drug that was ordered."""
+    """A drug that was ordered, dispensed, given, or that the patient says to take."""
 
-    concept: Concept
+    concept: CodedConcept
     active: bool | None = None
     """None where it is not stated: taken as active."""
     authored: date | None = None
     reason: Concept | None = None
+    place: str = dataclasses.field(default="", compare=False)
 
     @property
     def is_active(self) -> bool:
@@ -75,28 +199,50 @@ class Medication:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Procedure:
-    """FHIR Procedure, or CarePlan by its category: something done to, or planned for, the patient."""
+    """FHIR Procedure, or CarePlan by its category: something done to, or arranged for, the patient."""
 
-    concept: Concept
+    concept: CodedConcept
     performed: date | None = None
+    place: str = dataclasses.field(default="", compare=False)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Allergy:
-    """FHIR AllergyIntolerance."""
+    """FHIR AllergyIntolerance that was neither refuted nor has ended. Its words or codes may also deny one
+    ("No known allergy").
+    """
 
-    concept: Concept
+    concept: CodedConcept
+    verification: Verification = Verification.UNSPECIFIED
+    type: AllergyType = AllergyType.UNSPECIFIED
+    criticality: Criticality = Criticality.UNSPECIFIED
+    place: str = dataclasses.field(default="", compare=False)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Observation:
     """FHIR Observation with a numeric value."""
 
-    concept: Concept
+    concept: CodedConcept
     value: float
     unit: str = ""
     """UCUM."""
-    observed: date | None = None
+    observed: datetime | None = None
+    """In UTC; a day alone is its beginning."""
+    comparator: Comparator = Comparator.EXACT
+    place: str = dataclasses.field(default="", compare=False)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Finding:
+    """FHIR Observation with a coded value, e.g. of the pregnancy status: pregnant."""
+
+    concept: CodedConcept
+    """What was asked."""
+    value: CodedConcept
+    """What was found."""
+    observed: datetime | None = None
+    place: str = dataclasses.field(default="", compare=False)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -111,6 +257,7 @@ class PatientRecord:
     procedures: tuple[Procedure, ...] = ()
     allergies: tuple[Allergy, ...] = ()
     observations: tuple[Observation, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
     def latest_day(self) -> date | None:
         """The last day on which the record notes anything: its own "today", so that answers can be
@@ -121,9 +268,22 @@ class PatientRecord:
             + [item.abatement for item in self.conditions]
             + [item.authored for item in self.medications]
             + [item.performed for item in self.procedures]
-            + [item.observed for item in self.observations]
+            + [item.observed.date() for item in self.observations if item.observed]
+            + [item.observed.date() for item in self.findings if item.observed]
         )
         return max((day for day in days if day is not None), default=None)
+
+    def places_after(self, day: date) -> tuple[str, ...]:
+        """Where facts stand that are dated after a day."""
+        dated = [
+            *((item.place, item.onset) for item in self.conditions),
+            *((item.place, item.abatement) for item in self.conditions),
+            *((item.place, item.authored) for item in self.medications),
+            *((item.place, item.performed) for item in self.procedures),
+            *((item.place, item.observed and item.observed.date()) for item in self.observations),
+            *((item.place, item.observed and item.observed.date()) for item in self.findings),
+        ]
+        return tuple(dict.fromkeys(place for place, when in dated if when is not None and when > day))
 
     def with_conditions(self, concepts: tuple[Concept, ...], day: date | None) -> PatientRecord:
         """The record with these as further active conditions since `day`; those it has as active are
@@ -131,7 +291,9 @@ class PatientRecord:
         """
         present = {item.concept.key for item in self.conditions if item.is_active}
         new = {concept.key: concept for concept in concepts if concept.key not in present}
-        further = tuple(Condition(concept, active=True, onset=day) for concept in new.values())
+        further = tuple(
+            Condition(CodedConcept((concept,)), active=True, onset=day) for concept in new.values()
+        )
         return dataclasses.replace(self, conditions=self.conditions + further)
 
     def without(self, key: str) -> PatientRecord:
@@ -139,6 +301,6 @@ class PatientRecord:
         return dataclasses.replace(
             self,
             conditions=tuple(item for item in self.conditions if item.concept.key != key),
-            medications=tuple(item for item in self.medications if item.concept.key != key),
-            procedures=tuple(item for item in self.procedures if item.concept.key != key),
+            medications=tuple(item for item in self.medications if key not in item.concept.keys),
+            procedures=tuple(item for item in self.procedures if key not in item.concept.keys),
         )

@@ -1,139 +1,76 @@
 """What in a record speaks against a treatment: allergies, interactions, duplicates, conditions, measurements,
-age.
+age. And what of the record could not be held against the rules, so that no alert is not taken for clearance.
 
-The rules and their sources are data (`safety_rules.toml`); here is only how they apply. They are well-known
-rules and no complete database: the absence of an alert is no clearance. Nothing here is learned.
+The rules and their sources are data (`safety_rules.py`); here is only how they apply.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import enum
+import math
 import re
-import tomllib
-from collections.abc import Iterable, Iterator, Mapping
-from datetime import date
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
 
-from services.recommendation.record import LOINC, RXNORM, SNOMED, Concept, Gender, PatientRecord
+from services.chassis.notices import Notice
+from services.recommendation.measurements import measurement_of
+from services.recommendation.record import (
+    UNDATED,
+    Allergy,
+    CodedConcept,
+    Comparator,
+    Concept,
+    Condition,
+    Medication,
+    Observation,
+    PatientRecord,
+)
+from services.recommendation.safety_rules import Alert, Kind, Rule, SafetyRules, Severity
 
-RULES_FILE = Path(__file__).with_name("safety_rules.toml")
-
-
-class Kind(enum.Enum):
-    """What an alert is about."""
-
-    ALLERGY = "allergy"
-    INTERACTION = "interaction"
-    DUPLICATE = "duplicate"
-    CONDITION = "condition"
-    AGE = "age"
-
-
-class Severity(enum.IntEnum):
-    """How serious an alert is."""
-
-    INFORMATION = 1
-    CAUTION = 2
-    CONTRAINDICATED = 3
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Alert:
-    """One reason against a treatment."""
-
-    kind: Kind
-    severity: Severity
-    trigger: Concept | None
-    """What of the record triggers it; None: the patient's age."""
-    explanation: str
-    source: str
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Rule:
-    """A row of the rules file: when one of `drugs` meets one of `against`, these are the words."""
-
-    drugs: frozenset[str]
-    against: frozenset[str]
-    severity: Severity
-    explanation: str
-    source: str
-    names: re.Pattern[str] | None = None
-    active: bool = False
-    low: float = float("-inf")
-    high: float = float("inf")
-
-    def alert(self, kind: Kind, trigger: Concept | None) -> Alert:
-        return Alert(kind, self.severity, trigger, self.explanation, self.source)
-
-
-class SafetyRules:
-    """The rules and the drugs that they speak of. Groups are names of drugs and of their classes."""
-
-    def __init__(self, content: Mapping[str, Any]) -> None:
-        drugs: Mapping[str, Mapping[str, Any]] = content["drugs"]
-        self._classes = {name: frozenset(drug.get("classes", ())) for name, drug in drugs.items()}
-        self.duplicates = {name for name, properties in content["classes"].items() if properties["duplicate"]}
-        self._by_code = {drug["rxcui"]: name for name, drug in drugs.items() if "rxcui" in drug}
-        self._by_name: dict[str, set[str]] = {}
-        for name, drug in drugs.items():
-            for alias in (name, *drug.get("names", ())):
-                self._by_name.setdefault(alias.lower(), set()).add(name)
-        self._names = _words(self._by_name)
-        self._withdrawn = {item["drug"] for item in content["withdrawn"]}
-        self._not_for = {
-            Gender(item["gender"]): frozenset((*item["drugs"], *item["codes"])) for item in content["not_for"]
-        }
-        self.allergies = [
-            _rule(item, {*item["codes"], item.get("drug_class", "")}) for item in content["allergies"]
-        ]
-        self.interactions = [
-            _rule({**item, "drugs": item[one]}, item[other])
-            for item in content["interactions"]
-            for one, other in (("of", "with"), ("with", "of"))
-        ]
-        self.conditions = [_rule(item, item["codes"]) for item in content["conditions"]]
-        self.measurements = [_rule(item, [item["code"]]) for item in content["measurements"]]
-        self.ages = [_rule(item, []) for item in content["ages"]]
-
-    @classmethod
-    def load(cls, path: Path = RULES_FILE) -> SafetyRules:
-        """Read the rules file."""
-        return cls(tomllib.loads(path.read_text(encoding="utf-8")))
-
-    def drugs_of(self, concept: Concept) -> frozenset[str]:
-        """Names of the drugs in a product, or of the drug an allergy is to; empty where none is known."""
-        found: set[str] = set()
-        for match in self._names.findall(concept.display):
-            found |= self._by_name[match.lower()]
-        if concept.system == RXNORM and concept.code in self._by_code:
-            found.add(self._by_code[concept.code])
-        return frozenset(found)
-
-    def may_be_offered(self, treatment: Concept, gender: Gender) -> bool:
-        """Whether the treatment is on the market and meant for this gender."""
-        drugs = self.drugs_of(treatment)
-        groups = self.groups(drugs) | ({treatment.code} if treatment.system == SNOMED else frozenset())
-        return not drugs & self._withdrawn and not groups & self._not_for.get(gender, frozenset())
-
-    def groups(self, drugs: Iterable[str]) -> frozenset[str]:
-        """These drugs and the classes they belong to."""
-        return frozenset(drugs).union(*(self._classes[name] for name in drugs))
+MAX_PLACES = 20
+"""As in `medmesh.common.v1.Notice`."""
+_ALLERGY_NOT_CHECKED = (
+    "ALLERGY_NOT_CHECKED",
+    "Allergies that are not understood, at least in part: {count}. What is not understood was not checked.",
+)
+_MEDICATION_NOT_CHECKED = (
+    "MEDICATION_NOT_CHECKED",
+    "Active medications that are in no safety rule, at least in part: {count}. They were not checked.",
+)
+_CONDITION_NOT_CHECKED = (
+    "CONDITION_NOT_CHECKED",
+    "Conditions whose codes and words are not known: {count}. No rule was held against them.",
+)
+_PARTS = re.compile(r"\s[/+]\s")
+"""Between the ingredients in a product's name; strengths have their slashes without spaces."""
 
 
 class SafetyCheck:
     """The rules on one patient's record: which of them it triggers is found once, for all treatments."""
 
-    def __init__(self, rules: SafetyRules, record: PatientRecord) -> None:
+    def __init__(
+        self,
+        rules: SafetyRules,
+        record: PatientRecord,
+        further_allergies: Sequence[Allergy] = (),
+        is_understood: Callable[[Condition], bool] = lambda _: False,
+    ) -> None:
+        """`further_allergies` are not in the record; they count like its own. `is_understood` tells
+        conditions in words that no rule speaks of from those that nobody knows.
+        """
         self._rules = rules
-        self._allergens = [(item.concept, rules.drugs_of(item.concept)) for item in record.allergies]
-        active = {item.concept.key: item.concept for item in record.medications if item.is_active}
-        taken = [(concept, rules.drugs_of(concept)) for concept in active.values()]
-        self._taken = [_Taken(concept, drugs, rules) for concept, drugs in taken if drugs]
-        self.unrecognised_count = len(taken) - len(self._taken)
-        """Active medications that no rule knows: nothing is checked against them."""
+        self._unread_allergies: list[Allergy | Condition] = []
+        self._unread_medications: list[Medication] = []
+        stated = [item for item in record.conditions if rules.allergens.is_one(item.concept)]
+        active = (item for item in stated if item.is_active)
+        self._allergens = [*self._read_allergies((*record.allergies, *further_allergies, *active))]
+        self._taken = [*self._read_medications(record.medications)]
+        self._unread_conditions = [
+            item
+            for item in record.conditions
+            if item not in stated
+            and not rules.condition_groups.is_coded(item.concept)
+            and not rules.condition_groups.of(item.concept)
+            and not is_understood(item)
+        ]
         self._triggered = [
             *self._by_allergy(),
             *self._by_condition(record),
@@ -141,27 +78,80 @@ class SafetyCheck:
             *self._by_age(record),
         ]
 
+    @property
+    def notices(self) -> tuple[Notice, ...]:
+        """What was not checked: allergies, active medications and conditions that are not understood."""
+        found: tuple[tuple[tuple[str, str], Sequence[Allergy | Medication | Condition]], ...] = (
+            (_ALLERGY_NOT_CHECKED, self._unread_allergies),
+            (_MEDICATION_NOT_CHECKED, self._unread_medications),
+            (_CONDITION_NOT_CHECKED, self._unread_conditions),
+        )
+        return tuple(
+            Notice(reason, message.format(count=len(items)), review_required=True, places=_places(items))
+            for (reason, message), items in found
+            if items
+        )
+
     def alerts(self, treatment: Concept) -> list[Alert]:
         """What in the record speaks against `treatment`, the worst first; one alert a kind and trigger."""
-        drugs = self._rules.drugs_of(treatment)
+        drugs = self._rules.drugs_of(CodedConcept((treatment,)))
         if not drugs:
             return []
         groups = self._rules.groups(drugs)
         worst: dict[tuple[Kind, str], Alert] = {}
         for alert in (
-            *self._of_allergens(drugs),
+            *self._of_allergens(drugs, "very drug"),
             *self._of_taken(drugs, groups),
-            *(rule.alert(kind, trigger) for kind, rule, trigger in self._triggered if groups & rule.drugs),
+            *(
+                rule.alert(kind, trigger, at_most=at_most)
+                for kind, rule, trigger, at_most in self._triggered
+                if groups & rule.drugs
+            ),
+            # After the rules, which say more of a class.
+            *self._of_allergens(groups - drugs, "drug's class"),
         ):
-            key = (alert.kind, alert.trigger.key if alert.trigger else alert.explanation)
+            key = (alert.kind, _name(alert.trigger) if alert.trigger else alert.explanation)
             if key not in worst or alert.severity > worst[key].severity:
                 worst[key] = alert
         return sorted(worst.values(), key=lambda alert: -alert.severity)
 
-    def _of_allergens(self, drugs: frozenset[str]) -> Iterator[Alert]:
-        for concept, own in self._allergens:
-            if own & drugs:
-                explanation = "The record has an allergy to this very drug."
+    def _read_allergies(
+        self, allergies: Sequence[Allergy | Condition]
+    ) -> Iterator[tuple[Concept, frozenset[str]]]:
+        for allergy in allergies:
+            allergen = self._rules.allergens.read(allergy.concept)
+            if not allergen.understood:
+                self._unread_allergies.append(allergy)
+            yield allergy.concept.preferred, allergen.groups
+
+    def _read_medications(self, medications: Sequence[Medication]) -> Iterator[_Taken]:
+        distinct = {item.concept: item for item in medications if item.is_active}
+        for medication in distinct.values():
+            concept = medication.concept
+            if self._rules.is_no_medication(concept):
+                continue
+            drugs = self._rules.drugs_of(concept)
+            if not self._is_checked(concept, drugs):
+                self._unread_medications.append(medication)
+            if drugs:
+                yield _Taken(concept.preferred, drugs, self._rules)
+
+    def _is_checked(self, concept: CodedConcept, drugs: frozenset[str]) -> bool:
+        """Whether the rules know every drug in a product."""
+        known = self._rules.drugs
+        whole = any(all(known.by_name(part) for part in _PARTS.split(name)) for name in concept.names) or any(
+            map(known.by_code, concept.keys)
+        )
+        return (
+            bool(drugs)
+            and whole
+            and all(map(self._rules.speak_of, drugs & known.names | drugs & known.classes))
+        )
+
+    def _of_allergens(self, groups: frozenset[str], what: str) -> Iterator[Alert]:
+        for concept, allergens in self._allergens:
+            if groups & allergens:
+                explanation = f"The record has an allergy to this {what}."
                 source = "Labels, section Contraindications (hypersensitivity)"
                 yield Alert(Kind.ALLERGY, Severity.CONTRAINDICATED, concept, explanation, source)
 
@@ -180,36 +170,58 @@ class SafetyCheck:
                     yield rule.alert(Kind.INTERACTION, taken.concept)
 
     def _by_allergy(self) -> Iterator[_Triggered]:
-        for concept, own in self._allergens:
-            known_as = self._rules.groups(own) | ({concept.code} if concept.system == SNOMED else frozenset())
+        for concept, allergens in self._allergens:
+            known_as = self._rules.groups(allergens)
             for rule in self._rules.allergies:
-                if known_as & rule.against or (rule.names is not None and rule.names.search(concept.display)):
-                    yield Kind.ALLERGY, rule, concept
+                if known_as & rule.against:
+                    yield Kind.ALLERGY, rule, concept, Severity.CONTRAINDICATED
 
     def _by_condition(self, record: PatientRecord) -> Iterator[_Triggered]:
         for condition in record.conditions:
-            concept = condition.concept
-            for rule in self._rules.conditions:
-                counts = concept.system == SNOMED and (condition.is_active or not rule.active)
-                if counts and concept.code in rule.against:
-                    yield Kind.CONDITION, rule, concept
+            groups = self._rules.condition_groups.of(condition.concept)
+            at_most = Severity.CAUTION if condition.verification.is_tentative else Severity.CONTRAINDICATED
+            for rule in self._rules.conditions if groups else ():
+                if groups & rule.against and (condition.is_active or not rule.active):
+                    yield Kind.CONDITION, rule, condition.concept.preferred, at_most
+        yield from self._by_finding(record)
+
+    def _by_finding(self, record: PatientRecord) -> Iterator[_Triggered]:
+        """Of the answers to one question the last counts: "pregnant", then "not pregnant"."""
+        last: dict[str, tuple[CodedConcept, CodedConcept]] = {}
+        for finding in sorted(record.findings, key=lambda item: item.observed or UNDATED):
+            last[finding.concept.key] = (finding.concept, finding.value)
+        for _, value in last.values():
+            groups = self._rules.condition_groups.of(value)
+            for rule in self._rules.conditions if groups else ():
+                if groups & rule.against:
+                    yield Kind.CONDITION, rule, value.preferred, Severity.CONTRAINDICATED
 
     def _by_measurement(self, record: PatientRecord) -> Iterator[_Triggered]:
-        in_time = sorted(record.observations, key=lambda item: item.observed or date.min)
-        last = {item.concept.code: item for item in in_time if item.concept.system == LOINC}
-        for observation in last.values():
-            for rule in self._rules.measurements:
-                if observation.concept.code in rule.against and rule.low <= observation.value < rule.high:
-                    yield Kind.CONDITION, rule, observation.concept
+        last: dict[str, list[Observation]] = {}
+        for observation in sorted(record.observations, key=lambda item: item.observed or UNDATED):
+            measurement = measurement_of(observation.concept)
+            if measurement is None:
+                continue
+            newest = last.setdefault(measurement.name, [])
+            if newest and newest[0].observed != observation.observed:
+                newest.clear()
+            newest.append(observation)
+        for name, newest in last.items():
+            for observation in newest:
+                for rule in self._rules.measurements:
+                    at_most = _certainty(observation, rule) if name in rule.against else None
+                    if at_most is not None:
+                        yield Kind.CONDITION, rule, observation.concept.preferred, at_most
 
     def _by_age(self, record: PatientRecord) -> Iterator[_Triggered]:
         age = record.age_years
         for rule in self._rules.ages:
             if age is not None and rule.low <= age < rule.high:
-                yield Kind.AGE, rule, None
+                yield Kind.AGE, rule, None, Severity.CONTRAINDICATED
 
 
-_Triggered = tuple[Kind, Rule, Concept | None]
+_Triggered = tuple[Kind, Rule, Concept | None, Severity]
+"""What triggers which rule, and how serious it can be at most."""
 
 
 class _Taken:
@@ -222,23 +234,38 @@ class _Taken:
         self.interactions = [rule for rule in rules.interactions if self.groups & rule.against]
 
 
-def _rule(item: Mapping[str, Any], against: Iterable[str]) -> Rule:
-    return Rule(
-        drugs=frozenset(item["drugs"]),
-        against=frozenset(against),
-        severity=Severity[item["severity"].upper()],
-        explanation=item["explanation"],
-        source=item["source"],
-        names=_words(item["names"]) if item.get("names") else None,
-        active=item.get("active", False),
-        low=item.get("from", float("-inf")),
-        high=item.get("below", float("inf")),
-    )
+def _certainty(observation: Observation, rule: Rule) -> Severity | None:
+    """How serious the rule can be for this value; None where the value does not trigger it.
+
+    "<60" may be any value below: a rule that holds only for some of them cautions at most. Laboratories
+    report whole numbers: ">59" is 60 or more.
+    """
+    low, high = _bounds(observation)
+    if rule.low <= low and high < rule.high:
+        return Severity.CONTRAINDICATED
+    return Severity.CAUTION if low < rule.high and high >= rule.low else None
 
 
-def _words(names: Iterable[str]) -> re.Pattern[str]:
-    """Matches any of the names as whole words, the longest first."""
-    ranked = sorted(names, key=len, reverse=True)
-    return re.compile(
-        r"(?<!\w)(?:" + "|".join(re.escape(name) for name in ranked) + r")(?!\w)", re.IGNORECASE
-    )
+def _bounds(observation: Observation) -> tuple[float, float]:
+    """The least and the greatest value that the observation can mean."""
+    value = observation.value
+    step = 1.0 if value.is_integer() else 0.0
+    match observation.comparator:
+        case Comparator.LESS:
+            return -math.inf, value - step if step else math.nextafter(value, -math.inf)
+        case Comparator.LESS_OR_EQUAL:
+            return -math.inf, value
+        case Comparator.GREATER:
+            return value + step if step else math.nextafter(value, math.inf), math.inf
+        case Comparator.GREATER_OR_EQUAL:
+            return value, math.inf
+        case _:
+            return value, value
+
+
+def _name(concept: Concept) -> str:
+    return concept.key if concept.code else concept.display
+
+
+def _places(items: Sequence[Allergy | Medication | Condition]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(item.place for item in items if item.place))[:MAX_PLACES]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from medmesh.common.v1.answer_pb2 import Provenance
 from medmesh.common.v1.patient_pb2 import PatientInput
 from medmesh.recommendation.v1 import recommendation_pb2 as pb
 from medmesh.recommendation.v1 import recommendation_pb2_grpc
-from services.recommendation import convert, convert_outcome
+from services.recommendation import convert, convert_outcome, convert_record
 from services.recommendation.fhir import ReadBundle
 from services.recommendation.models import ICU_OUTCOME, PATIENT_ENCODER, TREATMENT_RANKER
 from services.recommendation.outcome import Outcome
@@ -42,17 +43,16 @@ class RecommendationServicer(recommendation_pb2_grpc.RecommendationServiceServic
         self._readers = readers
 
     async def ReadRecord(self, request: pb.ReadRecordRequest, context: Any) -> pb.ReadRecordResponse:
-        return await self._in_pool(lambda: convert.record_message(convert.record_from(request.patient)))
+        return await self._in_pool(lambda: convert_record.record_message(_read(request.patient)))
 
     async def RankTreatments(
         self, request: pb.RankTreatmentsRequest, context: Any
     ) -> pb.RankTreatmentsResponse:
-        further, count = (
-            convert.further_from(request.further_conditions),
-            convert.count_from(request.max_result_count),
-        )
+        further = convert.further_from(request.further_conditions)
+        allergies = convert.further_allergies_from(request.further_allergies)
+        count = convert.count_from(request.max_result_count)
         read = await self._read(request.patient)
-        ranking = await self._ranker.rank(read.record, further, count)
+        ranking = await self._ranker.rank(read.record, further, count, allergies)
         return convert.ranking_message(ranking, read, await self._provenance(TREATMENT_RANKER.name))
 
     async def FindSimilarPatients(
@@ -71,7 +71,11 @@ class RecommendationServicer(recommendation_pb2_grpc.RecommendationServiceServic
         return convert_outcome.outcome_message(outcome, stay, await self._provenance(ICU_OUTCOME.name))
 
     async def _read(self, message: PatientInput) -> ReadBundle:
-        return await self._in_pool(lambda: convert.record_from(message))
+        return await self._in_pool(lambda: _read(message))
 
     async def _in_pool(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._readers, work)
+
+
+def _read(message: PatientInput) -> ReadBundle:
+    return convert_record.record_from(message, datetime.now(UTC).date())

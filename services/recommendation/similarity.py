@@ -90,7 +90,7 @@ class SimilarPatients:
         if not np.isfinite(length) or length == 0.0:
             raise ModelFailed(f"{MODEL} answered with what is no representation")
         similarities = self._population.representations @ (representation / length)
-        concepts = {item.concept.key: item.concept for item in record.conditions}
+        concepts = {item.concept.key: item.concept.preferred for item in record.conditions}
         columns = [
             (column, concepts[key])
             for column, key in enumerate(self._encoder.vocabulary.conditions)

@@ -190,6 +190,15 @@ def test_case_is_built_from_paths_text_and_dicts(mesh, client, tmp_path):
     assert case.max_treatment_count == 3
 
 
+def test_what_is_known_beyond_the_record_goes_with_it(mesh, client):
+    named = Concept(display="PCN")
+    client.rank_treatments(
+        PatientRecord(age_years=60), further_conditions=[PNEUMONIA], further_allergies=[named]
+    )
+    assert list(mesh.last.request.further_conditions) == [PNEUMONIA]
+    assert list(mesh.last.request.further_allergies) == [named]
+
+
 def test_a_ready_made_case_is_sent_as_it_is(mesh, client):
     case = requests.diagnostic_case(note="Cough.", max_treatments=4)
     client.diagnose(case)

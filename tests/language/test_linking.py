@@ -75,7 +75,7 @@ def test_a_condition_of_the_records_carries_its_snomed_code_beside_the_icd_code(
     ("kind", "terms"),
     [
         (DISEASE, _read_diseases(TERMINOLOGY / "diseases.tsv")),
-        (CHEMICAL, _read_drugs(TERMINOLOGY / "drugs.tsv")),
+        (CHEMICAL, _read_drugs()),
     ],
 )
 def test_every_term_of_the_files_finds_its_own_codes(kind, terms):

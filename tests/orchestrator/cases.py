@@ -20,9 +20,9 @@ def says(code: str, assertion: Assertion = Assertion.PRESENT, confidence: float 
     return Mention(((SNOMED, code),), "", assertion, confidence)
 
 
-def has(code: str, *, active: bool = True) -> RecordedCondition:
+def has(code: str, *, active: bool = True, tentative: bool = False) -> RecordedCondition:
     """A condition of the record."""
-    return RecordedCondition(((SNOMED, code),), "", active)
+    return RecordedCondition(((SNOMED, code),), (), active, tentative)
 
 
 def case(*findings: ImageReading | Mention | RecordedCondition, age_years: int | None = None) -> Case:

@@ -51,6 +51,29 @@ def test_a_condition_is_active_until_it_has_ended(fields, active):
     assert [one.active for one in case(patient=read).recorded] == [active]
 
 
+def test_a_condition_of_the_record_is_known_by_all_its_codings_and_by_its_words():
+    """F077 and its like: ICD-10 beside a local code, a display with SNOMED CT's tag, words alone."""
+    who = concept_pb2.Concept(system="http://hl7.org/fhir/sid/icd-10", code="J18.9")
+    local = concept_pb2.Concept(system="urn:local", code="A1", display="Pneumonia (disorder)")
+    read = record()
+    read.record.conditions.add(concept=local, code=concept_pb2.CodedConcept(codings=[local, who]))
+    read.record.conditions.add(concept=local)
+    read.record.conditions.add(code=concept_pb2.CodedConcept(text="Lobar pneumonia"))
+    for one in case(patient=read).recorded:
+        assert [c.key for c in catalogue_of(FIGURES).named(one.codes, *one.texts)] == ["pneumonia"]
+
+
+@pytest.mark.parametrize(
+    ("status", "tentative"),
+    [("UNSPECIFIED", False), ("CONFIRMED", False), ("PROVISIONAL", True), ("DIFFERENTIAL", True)],
+)
+def test_a_condition_is_tentative_as_its_verification_says(status, tentative):
+    """F104, F106."""
+    read = record()
+    read.record.conditions.append(condition(verification_status=f"VERIFICATION_STATUS_{status}"))
+    assert [one.tentative for one in case(patient=read).recorded] == [tentative]
+
+
 def test_chemicals_and_undecided_assertions_are_no_evidence():
     chemical, undecided = entity(PNEUMONIA), entity(PNEUMONIA, language_pb2.ASSERTION_UNSPECIFIED)
     chemical.type = language_pb2.ENTITY_TYPE_CHEMICAL

@@ -9,6 +9,7 @@ import pytest
 
 from services.orchestrator.assessment import assess
 from services.orchestrator.catalogue import ICD10CM
+from services.orchestrator.disagreement import Kind, find
 from services.orchestrator.evidence import (
     Assertion,
     Case,
@@ -130,6 +131,21 @@ def test_a_record_takes_common_and_rare_conditions_to_about_the_share_that_is_ri
 def test_only_active_conditions_of_the_record_count():
     assert items(has(ASTHMA))[("asthma", Modality.RECORD)].weight > 0
     assert items(has(ASTHMA, active=False)) == {}
+
+
+@pytest.mark.parametrize("key", ["asthma", "pneumonia", "epilepsy"])
+def test_a_tentative_condition_of_the_record_counts_less_than_a_confirmed_one(key):
+    condition = CATALOGUE.conditions[key]
+    tentative = probabilities(has(condition.code, tentative=True))[key]
+    assert condition.prior < tentative < 0.5
+    assert tentative < probabilities(has(condition.code))[key]
+
+
+def test_a_tentative_condition_contradicts_no_note():
+    denial = says(ASTHMA, Assertion.ABSENT)
+    for tentative, kinds in ((True, []), (False, [Kind.RECORD_POSITIVE_NOTE_NEGATIVE])):
+        found = collect(case(has(ASTHMA, tentative=tentative), denial), CATALOGUE)
+        assert [one.kind for one in find(found, CATALOGUE)] == kinds
 
 
 def test_a_kind_is_never_more_probable_than_the_whole_on_the_served_catalogue():

@@ -19,8 +19,8 @@ from services.chassis.server import Running, running_server
 from services.recommendation.__main__ import SERVICE
 from services.recommendation.features import FeatureEncoder, Vocabulary
 from services.recommendation.models import ICU_OUTCOME, PATIENT_ENCODER, SPECS, TREATMENT_RANKER
-from services.recommendation.record import SNOMED, Concept, Condition, Gender, PatientRecord
-from services.recommendation.safety import SafetyRules
+from services.recommendation.record import SNOMED, CodedConcept, Concept, Condition, Gender, PatientRecord
+from services.recommendation.safety_rules import SafetyRules
 from services.recommendation.settings import RecommendationSettings
 from tests.fakes import FakeInference, model_card, write_model_repository
 
@@ -109,7 +109,9 @@ def records(encoder):
     for _ in range(40):
         chosen = rng.choice(keys, size=rng.integers(1, 7), replace=False)
         conditions = tuple(
-            Condition(Concept(SNOMED, key.split("|")[1], key), active=True, onset=date(2019, int(month), 1))
+            Condition(
+                CodedConcept.of(SNOMED, key.split("|")[1], key), active=True, onset=date(2019, int(month), 1)
+            )
             for key, month in zip(chosen, rng.integers(1, 12, len(chosen)), strict=True)
         )
         gender = Gender.FEMALE if rng.random() < 0.5 else Gender.MALE

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from datetime import date
+from datetime import UTC, date, datetime
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ from services.recommendation.record import (
     RXNORM,
     SNOMED,
     Allergy,
-    Concept,
+    CodedConcept,
     Condition,
     Gender,
     Medication,
@@ -48,17 +48,17 @@ def test_every_part_of_a_record_has_its_place():
         age_years=40,
         gender=Gender.FEMALE,
         conditions=(
-            Condition(Concept(SNOMED, "1"), onset=date(1985, 1, 1), abatement=date(1986, 1, 1)),
-            Condition(Concept(SNOMED, "2"), onset=date(2020, 5, 20)),
-            Condition(Concept(SNOMED, "2"), onset=date(2019, 5, 20)),
-            Condition(Concept(SNOMED, "unknown")),
+            Condition(CodedConcept.of(SNOMED, "1"), onset=date(1985, 1, 1), abatement=date(1986, 1, 1)),
+            Condition(CodedConcept.of(SNOMED, "2"), onset=date(2020, 5, 20)),
+            Condition(CodedConcept.of(SNOMED, "2"), onset=date(2019, 5, 20)),
+            Condition(CodedConcept.of(SNOMED, "unknown")),
         ),
-        medications=(Medication(Concept(RXNORM, "3")),),
-        procedures=(Procedure(Concept(SNOMED, "4")), Procedure(Concept(SNOMED, "5"))),
-        allergies=(Allergy(Concept(SNOMED, "6")),),
+        medications=(Medication(CodedConcept.of(RXNORM, "3")),),
+        procedures=(Procedure(CodedConcept.of(SNOMED, "4")), Procedure(CodedConcept.of(SNOMED, "5"))),
+        allergies=(Allergy(CodedConcept.of(SNOMED, "6")),),
         observations=(
-            Observation(Concept(LOINC, "7"), 125.0, "", date(2020, 1, 1)),
-            Observation(Concept(LOINC, "7"), 80.0, "", date(2019, 1, 1)),
+            Observation(CodedConcept.of(LOINC, "7"), 125.0, "", datetime(2020, 1, 1, tzinfo=UTC)),
+            Observation(CodedConcept.of(LOINC, "7"), 80.0, "", datetime(2019, 1, 1, tzinfo=UTC)),
         ),
     )
     assert named(record) == {
@@ -86,7 +86,7 @@ def test_nothing_known_is_all_zero():
 
 
 def test_an_odd_value_is_bounded():
-    odd = PatientRecord(observations=(Observation(Concept(LOINC, "7"), 1e9),))
+    odd = PatientRecord(observations=(Observation(CodedConcept.of(LOINC, "7"), 1e9),))
     assert named(odd)["observation:loinc|7:value"] == 3.0
 
 
@@ -127,7 +127,7 @@ def bundle_of(patient):
     record, subject = patient.record, {"reference": "Patient/1"}
 
     def coded(concept):
-        return {"coding": [{"system": concept.system, "code": concept.code, "display": concept.display}]}
+        return {"coding": [dataclasses.asdict(coding) for coding in concept.codings]}
 
     def day(value):
         return None if value is None else value.isoformat()

@@ -29,7 +29,7 @@ from tests.recommendation.conftest import MODELS
 from tests.recommendation.test_fhir import CANARY, GOLDEN
 
 TIMEOUT = 20
-SNOMED = "http://snomed.info/sct"
+SNOMED, ICD10CM = "http://snomed.info/sct", "http://hl7.org/fhir/sid/icd-10-cm"
 GOLDEN_INPUT = patient.PatientInput(fhir_bundle=GOLDEN.read_bytes())
 
 
@@ -40,6 +40,10 @@ def concept(code="44054006", display="Diabetes", system=SNOMED):
 def typed(**fields):
     fields.setdefault("conditions", [patient.Condition(concept=concept(), active=True)])
     return patient.PatientInput(record=patient.PatientRecord(age_years=60, **fields))
+
+
+def coded(codings, text=""):
+    return concept_pb2.CodedConcept(codings=codings, text=text)
 
 
 async def refused(call):
@@ -59,18 +63,45 @@ async def test_a_bundle_reads_into_the_typed_record(served):
     answer = await served.stub.ReadRecord(pb.ReadRecordRequest(patient=GOLDEN_INPUT), timeout=TIMEOUT)
     record = answer.record
     assert (record.age_years, record.gender) == (61, patient.ADMINISTRATIVE_GENDER_FEMALE)
-    assert [item.concept.code for item in record.conditions] == ["38341003", "36971009"]
+    assert [item.concept.code for item in record.conditions] == ["38341003", "36971009", ""]
+    assert record.conditions[2].concept.display == "feels unwell"
+    assert [item.system for item in record.conditions[0].code.codings] == [SNOMED, ICD10CM]
+    assert [item.place for item in record.allergies] == ["Bundle.entry[8].resource"] * 2
     assert record.conditions[0].active is True
     assert record.conditions[1].onset_time.ToDatetime(UTC) == datetime(2019, 2, 1, tzinfo=UTC)
     assert record.medications[0].reason.code == "38341003"
     assert not record.medications[1].HasField("reason")
-    assert [item.reason for item in answer.notices] == ["RESOURCES_SKIPPED", "RESOURCES_NOT_USABLE"]
+    assert [item.reason for item in answer.notices] == [
+        "RESOURCE_WITHOUT_PATIENT",
+        "RESOURCES_NOT_USABLE",
+        "RESOURCES_SKIPPED",
+    ]
 
 
 async def test_a_typed_record_reads_as_it_is(served):
     first = await served.stub.ReadRecord(pb.ReadRecordRequest(patient=GOLDEN_INPUT), timeout=TIMEOUT)
     again = pb.ReadRecordRequest(patient=patient.PatientInput(record=first.record))
     assert (await served.stub.ReadRecord(again, timeout=TIMEOUT)).record == first.record
+
+
+async def test_a_typed_record_is_read_under_canonical_codes_and_in_used_units(served):
+    """Codes by OID, a name alone, an eGFR in mL/s: a typed record is read as a bundle is."""
+    snomed = concept(system="urn:oid:2.16.840.1.113883.6.96")
+    egfr = concept("33914-3", "", "urn:oid:2.16.840.1.113883.6.1")
+    record = typed(
+        conditions=[patient.Condition(concept=snomed)],
+        allergies=[patient.Allergy(concept=concept_pb2.Concept(display="Penicillin"))],
+        observations=[patient.Observation(concept=egfr, value=0.5, unit="mL/s")],
+    )
+    answer = await served.stub.ReadRecord(pb.ReadRecordRequest(patient=record), timeout=TIMEOUT)
+    assert answer.record.conditions[0].concept.system == SNOMED
+    assert answer.record.allergies[0].concept.display == "Penicillin"
+    assert not answer.record.allergies[0].concept.code
+    assert answer.record.allergies[0].place == "patient.record.allergies[0]"
+    assert (answer.record.observations[0].value, answer.record.observations[0].unit) == (
+        30.0,
+        "mL/min/{1.73_m2}",
+    )
 
 
 async def test_both_forms_of_a_record_rank_alike(served):
@@ -144,6 +175,26 @@ async def test_ranking_explains_itself_and_says_where_it_comes_from(served):
             "further_conditions[1].code",
         ),
         (
+            {"patient": typed(), "further_allergies": [concept()] * 101},
+            "INPUT_TOO_LARGE",
+            "further_allergies",
+        ),
+        (
+            {"patient": typed(), "further_allergies": [concept_pb2.Concept()]},
+            "INPUT_MISSING",
+            "further_allergies[0].system",
+        ),
+        (
+            {"patient": typed(), "further_allergies": [concept_pb2.Concept(system=CANARY, display="x")]},
+            "INPUT_MISSING",
+            "further_allergies[0].code",
+        ),
+        (
+            {"patient": typed(), "further_allergies": [concept_pb2.Concept(display=CANARY * 100)]},
+            "INPUT_TOO_LARGE",
+            "further_allergies[0].display",
+        ),
+        (
             {"patient": typed(conditions=[patient.Condition()])},
             "INPUT_MISSING",
             "patient.record.conditions[0].concept.system",
@@ -185,6 +236,31 @@ async def test_ranking_explains_itself_and_says_where_it_comes_from(served):
             "patient.record.procedures[0].performed_time",
         ),
         (
+            {"patient": typed(allergies=[patient.Allergy(concept=concept(), place=f"Bundle.{CANARY}")])},
+            "INPUT_MALFORMED",
+            "patient.record.allergies[0].place",
+        ),
+        (
+            {"patient": typed(allergies=[patient.Allergy(code=concept_pb2.CodedConcept())])},
+            "INPUT_MISSING",
+            "patient.record.allergies[0].code",
+        ),
+        (
+            {"patient": typed(allergies=[patient.Allergy(code=coded([concept()] * 21))])},
+            "INPUT_TOO_LARGE",
+            "patient.record.allergies[0].code.codings",
+        ),
+        (
+            {"patient": typed(allergies=[patient.Allergy(code=coded([concept()], text="x" * 513))])},
+            "INPUT_TOO_LARGE",
+            "patient.record.allergies[0].code.text",
+        ),
+        (
+            {"patient": typed(findings=[patient.Finding(code=coded([concept()]))])},
+            "INPUT_MISSING",
+            "patient.record.findings[0].value",
+        ),
+        (
             {"patient": patient.PatientInput(record=patient.PatientRecord(age_years=131))},
             "INPUT_OUT_OF_RANGE",
             "patient.record.age_years",
@@ -201,6 +277,33 @@ async def test_bad_input_is_refused_by_its_field_and_the_server_goes_on(
     assert not served.inference.calls
     good = pb.RankTreatmentsRequest(patient=typed())
     assert (await served.stub.RankTreatments(good, timeout=TIMEOUT)).recommendations
+
+
+@pytest.mark.parametrize(
+    ("allergy", "contraindicated", "unread"),
+    [
+        (concept("7984", "Penicillin V", "http://www.nlm.nih.gov/research/umls/rxnorm"), True, False),
+        (concept("91936005", ""), True, False),
+        (concept_pb2.Concept(display="PCN"), True, False),
+        (concept_pb2.Concept(display="peanuts"), False, False),
+        (concept_pb2.Concept(display=CANARY), False, True),
+        (concept("99999999", "", "http://www.nlm.nih.gov/research/umls/rxnorm"), False, True),
+    ],
+)
+async def test_further_allergies_are_checked_like_those_of_the_record(
+    served, allergy, contraindicated, unread
+):
+    throat = [patient.Condition(concept=concept("43878008", "Streptococcal sore throat"), active=True)]
+    request = pb.RankTreatmentsRequest(patient=typed(conditions=throat), further_allergies=[allergy])
+    answer = await served.stub.RankTreatments(request, timeout=TIMEOUT)
+    penicillin = next(item for item in answer.recommendations if "Penicillin" in item.treatment.display)
+    assert penicillin.contraindicated == contraindicated
+    if contraindicated:
+        assert penicillin.alerts[0].trigger == allergy
+    found = [item for item in answer.notices if item.reason == "ALLERGY_NOT_CHECKED"]
+    assert [list(item.places) for item in found] == ([["further_allergies[0]"]] if unread else [])
+    assert all(item.review_required for item in found)
+    assert CANARY not in str(answer.notices)
 
 
 async def test_a_later_contracts_gender_counts_as_not_stated(served):

@@ -9,12 +9,20 @@ import numpy as np
 import pytest
 
 from services.recommendation.features import FeatureEncoder, Treatment, Vocabulary
-from services.recommendation.record import RXNORM, SNOMED, Concept, Condition, Medication, PatientRecord
+from services.recommendation.record import (
+    RXNORM,
+    SNOMED,
+    CodedConcept,
+    Condition,
+    Medication,
+    PatientRecord,
+)
 from training.synthea import SyntheaPatient, is_held_out, load_patients
 from training.treatment_ranker import rankers
 from training.treatment_ranker.views import decision_views, hide_at_random, learn_vocabulary, whole_views
 
-COLD, PILL, SYRUP = Concept(SNOMED, "1", "Cold"), Concept(RXNORM, "2", "Pill"), Concept(RXNORM, "3", "Syrup")
+COLD = CodedConcept.of(SNOMED, "1", "Cold")
+PILL, SYRUP = CodedConcept.of(RXNORM, "2", "Pill"), CodedConcept.of(RXNORM, "3", "Syrup")
 VOCABULARY = Vocabulary(
     conditions=(COLD.key,),
     treatments=(Treatment(PILL.key, "Pill", "medication"), Treatment(SYRUP.key, "Syrup", "medication")),
@@ -59,7 +67,9 @@ def test_a_treatment_given_again_is_not_new():
 
 
 def test_a_medication_outside_of_the_vocabulary_counts_as_missed():
-    strange = patient(treatments=((Concept(RXNORM, "99"), date(2010, 1, 1)), (PILL, date(2010, 1, 1))))
+    strange = patient(
+        treatments=((CodedConcept.of(RXNORM, "99"), date(2010, 1, 1)), (PILL, date(2010, 1, 1)))
+    )
     views = whole_views([strange], FeatureEncoder(VOCABULARY))
     assert views.outside.tolist() == [1]
 
@@ -76,7 +86,7 @@ def test_the_share_that_is_hidden_is_rounded_up(share, hidden):
 
 def test_rare_codes_stay_out_of_the_vocabulary():
     often = [patient(str(index)) for index in range(3)]
-    rare = dataclasses.replace(patient("r", treatments=((Concept(RXNORM, "99"), date(2010, 1, 1)),)))
+    rare = dataclasses.replace(patient("r", treatments=((CodedConcept.of(RXNORM, "99"), date(2010, 1, 1)),)))
     vocabulary = learn_vocabulary([*often, rare])
     assert [treatment.key for treatment in vocabulary.treatments] == [PILL.key, SYRUP.key]
     assert vocabulary.conditions == (COLD.key,)
@@ -87,7 +97,7 @@ def test_ease_is_the_constrained_least_squares_solution():
     rng = np.random.default_rng(4)
     given = rng.random((50, 6)) < 0.4
     day = date(2010, 1, 1)
-    concepts = [Concept(RXNORM, str(index)) for index in range(6)]
+    concepts = [CodedConcept.of(RXNORM, str(index)) for index in range(6)]
     people = [
         patient(
             str(row), tuple((concept, day) for concept, has in zip(concepts, given[row], strict=True) if has)

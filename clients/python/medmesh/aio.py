@@ -217,14 +217,15 @@ class AsyncClient:
         patient: Patient,
         *,
         further_conditions: Iterable[Concept] = (),
+        further_allergies: Iterable[Concept] = (),
         max_results: int = 0,
         timeout_s: float | None = None,
         request_id: str | None = None,
     ) -> RankTreatmentsResponse:
-        """Treatments for a record, each with what drives it and what speaks against it; `max_results` 0:
-        10.
+        """Treatments for a record, each with what drives it and what speaks against it; `max_results` 0: 10.
+        What is further known is not in the record; an allergy may have a display alone.
         """
-        request = requests.rank_treatments(patient, further_conditions, max_results)
+        request = requests.rank_treatments(patient, further_conditions, further_allergies, max_results)
         answer: RankTreatmentsResponse = await self._call(
             "recommendation", self._recommendation.RankTreatments, request, timeout_s, request_id
         )

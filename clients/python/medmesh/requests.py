@@ -143,12 +143,16 @@ def rank_passages(query: str, passages: Sequence[str], max_results: int) -> Rank
 
 
 def rank_treatments(
-    patient: Patient, further_conditions: Iterable[Concept], max_results: int
+    patient: Patient,
+    further_conditions: Iterable[Concept],
+    further_allergies: Iterable[Concept],
+    max_results: int,
 ) -> RankTreatmentsRequest:
     """The record and what is known beyond it."""
     return RankTreatmentsRequest(
         patient=patient_input(patient),
         further_conditions=further_conditions,
+        further_allergies=further_allergies,
         max_result_count=max_results,
     )
 

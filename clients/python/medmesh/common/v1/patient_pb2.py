@@ -27,7 +27,7 @@ from medmesh.common.v1 import concept_pb2 as medmesh_dot_common_dot_v1_dot_conce
 from medmesh.common.v1 import options_pb2 as medmesh_dot_common_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fmedmesh/common/v1/patient.proto\x12\x11medmesh.common.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fmedmesh/common/v1/concept.proto\x1a\x1fmedmesh/common/v1/options.proto\"\xc8\x01\n\tCondition\x12+\n\x07\x63oncept\x18\x01 \x01(\x0b\x32\x1a.medmesh.common.v1.Concept\x12\x13\n\x06\x61\x63tive\x18\x02 \x01(\x08H\x00\x88\x01\x01\x12\x34\n\nonset_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\x88\xb3\x19\x01\x12\x38\n\x0e\x61\x62\x61tement_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\x88\xb3\x19\x01\x42\t\n\x07_active\"\xbe\x01\n\nMedication\x12+\n\x07\x63oncept\x18\x01 \x01(\x0b\x32\x1a.medmesh.common.v1.Concept\x12\x13\n\x06\x61\x63tive\x18\x02 \x01(\x08H\x00\x88\x01\x01\x12\x37\n\rauthored_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\x88\xb3\x19\x01\x12*\n\x06reason\x18\x04 \x01(\x0b\x32\x1a.medmesh.common.v1.ConceptB\t\n\x07_active\"r\n\tProcedure\x12+\n\x07\x63oncept\x18\x01 \x01(\x0b\x32\x1a.medmesh.common.v1.Concept\x12\x38\n\x0eperformed_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\x88\xb3\x19\x01\"6\n\x07\x41llergy\x12+\n\x07\x63oncept\x18\x01 \x01(\x0b\x32\x1a.medmesh.common.v1.Concept\"\x9c\x01\n\x0bObservation\x12+\n\x07\x63oncept\x18\x01 \x01(\x0b\x32\x1a.medmesh.common.v1.Concept\x12\x13\n\x05value\x18\x02 \x01(\x01\x42\x04\x88\xb3\x19\x01\x12\x12\n\x04unit\x18\x03 \x01(\tB\x04\x88\xb3\x19\x00\x12\x37\n\robserved_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\x88\xb3\x19\x01\"\xf7\x02\n\rPatientRecord\x12\x1c\n\tage_years\x18\x01 \x01(\x05\x42\x04\x88\xb3\x19\x01H\x00\x88\x01\x01\x12=\n\x06gender\x18\x02 \x01(\x0e\x32\'.medmesh.common.v1.AdministrativeGenderB\x04\x88\xb3\x19\x01\x12\x30\n\nconditions\x18\x03 \x03(\x0b\x32\x1c.medmesh.common.v1.Condition\x12\x32\n\x0bmedications\x18\x04 \x03(\x0b\x32\x1d.medmesh.common.v1.Medication\x12\x30\n\nprocedures\x18\x05 \x03(\x0b\x32\x1c.medmesh.common.v1.Procedure\x12-\n\tallergies\x18\x06 \x03(\x0b\x32\x1a.medmesh.common.v1.Allergy\x12\x34\n\x0cobservations\x18\x07 \x03(\x0b\x32\x1e.medmesh.common.v1.ObservationB\x0c\n\n_age_years\"g\n\x0cPatientInput\x12\x32\n\x06record\x18\x01 \x01(\x0b\x32 .medmesh.common.v1.PatientRecordH\x00\x12\x1b\n\x0b\x66hir_bundle\x18\x02 \x01(\x0c\x42\x04\x88\xb3\x19\x01H\x00\x42\x06\n\x04\x66orm*\xc3\x01\n\x14\x41\x64ministrativeGender\x12%\n!ADMINISTRATIVE_GENDER_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x41\x44MINISTRATIVE_GENDER_MALE\x10\x01\x12 \n\x1c\x41\x44MINISTRATIVE_GENDER_FEMALE\x10\x02\x12\x1f\n\x1b\x41\x44MINISTRATIVE_GENDER_OTHER\x10\x03\x12!\n\x1d\x41\x44MINISTRATIVE_GENDER_UNKNOWN\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fmedmesh/common/v1/patient.proto\x12\x11medmesh.common.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fmedmesh/common/v1/concept.proto\x1a\x1fmedmesh/common/v1/options.proto\"\x98\x03\n\tCondition\x12+\n\x07\x63oncept\x18\x01 \x01(\x0b\x32\x1a.medmesh.common.v1.Concept\x12\x13\n\x06\x61\x63tive\x18\x02 \x01(\x08H\x00\x88\x01\x01\x12\x34\n\nonset_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\x88\xb3\x19\x01\x12\x38\n\x0e\x61\x62\x61tement_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\x88\xb3\x19\x01\x12-\n\x04\x63ode\x18\x05 \x01(\x0b\x32\x1f.medmesh.common.v1.CodedConcept\x12@\n\x0f\x63linical_status\x18\x06 \x01(\x0e\x32!.medmesh.common.v1.ClinicalStatusB\x04\x88\xb3\x19\x01\x12H\n\x13verification_status\x18\x07 \x01(\x0e\x32%.medmesh.common.v1.VerificationStatusB\x04\x88\xb3\x19\x01\x12\x13\n\x05place\x18\x08 \x01(\tB\x04\x88\xb3\x19\x00\x42\t\n\x07_active\"\x82\x02\n\nMedication\x12+\n\x07\x63oncept\x18\x01 \x01(\x0b\x32\x1a.medmesh.common.v1.Concept\x12\x13\n\x06\x61\x63tive\x18\x02 \x01(\x08H\x00\x88\x01\x01\x12\x37\n\rauthored_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\x88\xb3\x19\x01\x12*\n\x06reason\x18\x04 \x01(\x0b\x32\x1a.medmesh.common.v1.Concept\x12-\n\x04\x63ode\x18\x05 \x01(\x0b\x32\x1f.medmesh.common.v1.CodedConcept\x12\x13\n\x05place\x18\x06 \x01(\tB\x04\x88\xb3\x19\x00\x42\t\n\x07_active\"\xb6\x01\n\tProcedure\x12+\n\x07\x63oncept\x18\x01 \x01(\x0b\x32\x1a.medmesh.common.v1.Concept\x12\x38\n\x0eperformed_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\x88\xb3\x19\x01\x12-\n\x04\x63ode\x18\x03 \x01(\x0b\x32\x1f.medmesh.common.v1.CodedConcept\x12\x13\n\x05place\x18\x04 \x01(\tB\x04\x88\xb3\x19\x00\"\xb3\x02\n\x07\x41llergy\x12+\n\x07\x63oncept\x18\x01 \x01(\x0b\x32\x1a.medmesh.common.v1.Concept\x12-\n\x04\x63ode\x18\x02 \x01(\x0b\x32\x1f.medmesh.common.v1.CodedConcept\x12H\n\x13verification_status\x18\x03 \x01(\x0e\x32%.medmesh.common.v1.VerificationStatusB\x04\x88\xb3\x19\x01\x12\x32\n\x04type\x18\x04 \x01(\x0e\x32\x1e.medmesh.common.v1.AllergyTypeB\x04\x88\xb3\x19\x01\x12\x39\n\x0b\x63riticality\x18\x05 \x01(\x0e\x32\x1e.medmesh.common.v1.CriticalityB\x04\x88\xb3\x19\x01\x12\x13\n\x05place\x18\x06 \x01(\tB\x04\x88\xb3\x19\x00\"\x99\x02\n\x0bObservation\x12+\n\x07\x63oncept\x18\x01 \x01(\x0b\x32\x1a.medmesh.common.v1.Concept\x12\x13\n\x05value\x18\x02 \x01(\x01\x42\x04\x88\xb3\x19\x01\x12\x12\n\x04unit\x18\x03 \x01(\tB\x04\x88\xb3\x19\x00\x12\x37\n\robserved_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\x88\xb3\x19\x01\x12-\n\x04\x63ode\x18\x05 \x01(\x0b\x32\x1f.medmesh.common.v1.CodedConcept\x12\x37\n\ncomparator\x18\x06 \x01(\x0e\x32\x1d.medmesh.common.v1.ComparatorB\x04\x88\xb3\x19\x01\x12\x13\n\x05place\x18\x07 \x01(\tB\x04\x88\xb3\x19\x00\"\xb6\x01\n\x07\x46inding\x12-\n\x04\x63ode\x18\x01 \x01(\x0b\x32\x1f.medmesh.common.v1.CodedConcept\x12.\n\x05value\x18\x02 \x01(\x0b\x32\x1f.medmesh.common.v1.CodedConcept\x12\x37\n\robserved_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\x88\xb3\x19\x01\x12\x13\n\x05place\x18\x04 \x01(\tB\x04\x88\xb3\x19\x00\"\xa5\x03\n\rPatientRecord\x12\x1c\n\tage_years\x18\x01 \x01(\x05\x42\x04\x88\xb3\x19\x01H\x00\x88\x01\x01\x12=\n\x06gender\x18\x02 \x01(\x0e\x32\'.medmesh.common.v1.AdministrativeGenderB\x04\x88\xb3\x19\x01\x12\x30\n\nconditions\x18\x03 \x03(\x0b\x32\x1c.medmesh.common.v1.Condition\x12\x32\n\x0bmedications\x18\x04 \x03(\x0b\x32\x1d.medmesh.common.v1.Medication\x12\x30\n\nprocedures\x18\x05 \x03(\x0b\x32\x1c.medmesh.common.v1.Procedure\x12-\n\tallergies\x18\x06 \x03(\x0b\x32\x1a.medmesh.common.v1.Allergy\x12\x34\n\x0cobservations\x18\x07 \x03(\x0b\x32\x1e.medmesh.common.v1.Observation\x12,\n\x08\x66indings\x18\x08 \x03(\x0b\x32\x1a.medmesh.common.v1.FindingB\x0c\n\n_age_years\"g\n\x0cPatientInput\x12\x32\n\x06record\x18\x01 \x01(\x0b\x32 .medmesh.common.v1.PatientRecordH\x00\x12\x1b\n\x0b\x66hir_bundle\x18\x02 \x01(\x0c\x42\x04\x88\xb3\x19\x01H\x00\x42\x06\n\x04\x66orm*\xc3\x01\n\x14\x41\x64ministrativeGender\x12%\n!ADMINISTRATIVE_GENDER_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x41\x44MINISTRATIVE_GENDER_MALE\x10\x01\x12 \n\x1c\x41\x44MINISTRATIVE_GENDER_FEMALE\x10\x02\x12\x1f\n\x1b\x41\x44MINISTRATIVE_GENDER_OTHER\x10\x03\x12!\n\x1d\x41\x44MINISTRATIVE_GENDER_UNKNOWN\x10\x04*\xe5\x01\n\x0e\x43linicalStatus\x12\x1f\n\x1b\x43LINICAL_STATUS_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x43LINICAL_STATUS_ACTIVE\x10\x01\x12\x1e\n\x1a\x43LINICAL_STATUS_RECURRENCE\x10\x02\x12\x1b\n\x17\x43LINICAL_STATUS_RELAPSE\x10\x03\x12\x1c\n\x18\x43LINICAL_STATUS_INACTIVE\x10\x04\x12\x1d\n\x19\x43LINICAL_STATUS_REMISSION\x10\x05\x12\x1c\n\x18\x43LINICAL_STATUS_RESOLVED\x10\x06*\xcc\x01\n\x12VerificationStatus\x12#\n\x1fVERIFICATION_STATUS_UNSPECIFIED\x10\x00\x12!\n\x1dVERIFICATION_STATUS_CONFIRMED\x10\x01\x12#\n\x1fVERIFICATION_STATUS_PROVISIONAL\x10\x02\x12$\n VERIFICATION_STATUS_DIFFERENTIAL\x10\x03\x12#\n\x1fVERIFICATION_STATUS_UNCONFIRMED\x10\x04*c\n\x0b\x41llergyType\x12\x1c\n\x18\x41LLERGY_TYPE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x41LLERGY_TYPE_ALLERGY\x10\x01\x12\x1c\n\x18\x41LLERGY_TYPE_INTOLERANCE\x10\x02*w\n\x0b\x43riticality\x12\x1b\n\x17\x43RITICALITY_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x43RITICALITY_LOW\x10\x01\x12\x14\n\x10\x43RITICALITY_HIGH\x10\x02\x12 \n\x1c\x43RITICALITY_UNABLE_TO_ASSESS\x10\x03*\x94\x01\n\nComparator\x12\x1a\n\x16\x43OMPARATOR_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x43OMPARATOR_LESS\x10\x01\x12\x1c\n\x18\x43OMPARATOR_LESS_OR_EQUAL\x10\x02\x12\x1f\n\x1b\x43OMPARATOR_GREATER_OR_EQUAL\x10\x03\x12\x16\n\x12\x43OMPARATOR_GREATER\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,36 +38,74 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CONDITION'].fields_by_name['onset_time']._serialized_options = b'\210\263\031\001'
   _globals['_CONDITION'].fields_by_name['abatement_time']._loaded_options = None
   _globals['_CONDITION'].fields_by_name['abatement_time']._serialized_options = b'\210\263\031\001'
+  _globals['_CONDITION'].fields_by_name['clinical_status']._loaded_options = None
+  _globals['_CONDITION'].fields_by_name['clinical_status']._serialized_options = b'\210\263\031\001'
+  _globals['_CONDITION'].fields_by_name['verification_status']._loaded_options = None
+  _globals['_CONDITION'].fields_by_name['verification_status']._serialized_options = b'\210\263\031\001'
+  _globals['_CONDITION'].fields_by_name['place']._loaded_options = None
+  _globals['_CONDITION'].fields_by_name['place']._serialized_options = b'\210\263\031\000'
   _globals['_MEDICATION'].fields_by_name['authored_time']._loaded_options = None
   _globals['_MEDICATION'].fields_by_name['authored_time']._serialized_options = b'\210\263\031\001'
+  _globals['_MEDICATION'].fields_by_name['place']._loaded_options = None
+  _globals['_MEDICATION'].fields_by_name['place']._serialized_options = b'\210\263\031\000'
   _globals['_PROCEDURE'].fields_by_name['performed_time']._loaded_options = None
   _globals['_PROCEDURE'].fields_by_name['performed_time']._serialized_options = b'\210\263\031\001'
+  _globals['_PROCEDURE'].fields_by_name['place']._loaded_options = None
+  _globals['_PROCEDURE'].fields_by_name['place']._serialized_options = b'\210\263\031\000'
+  _globals['_ALLERGY'].fields_by_name['verification_status']._loaded_options = None
+  _globals['_ALLERGY'].fields_by_name['verification_status']._serialized_options = b'\210\263\031\001'
+  _globals['_ALLERGY'].fields_by_name['type']._loaded_options = None
+  _globals['_ALLERGY'].fields_by_name['type']._serialized_options = b'\210\263\031\001'
+  _globals['_ALLERGY'].fields_by_name['criticality']._loaded_options = None
+  _globals['_ALLERGY'].fields_by_name['criticality']._serialized_options = b'\210\263\031\001'
+  _globals['_ALLERGY'].fields_by_name['place']._loaded_options = None
+  _globals['_ALLERGY'].fields_by_name['place']._serialized_options = b'\210\263\031\000'
   _globals['_OBSERVATION'].fields_by_name['value']._loaded_options = None
   _globals['_OBSERVATION'].fields_by_name['value']._serialized_options = b'\210\263\031\001'
   _globals['_OBSERVATION'].fields_by_name['unit']._loaded_options = None
   _globals['_OBSERVATION'].fields_by_name['unit']._serialized_options = b'\210\263\031\000'
   _globals['_OBSERVATION'].fields_by_name['observed_time']._loaded_options = None
   _globals['_OBSERVATION'].fields_by_name['observed_time']._serialized_options = b'\210\263\031\001'
+  _globals['_OBSERVATION'].fields_by_name['comparator']._loaded_options = None
+  _globals['_OBSERVATION'].fields_by_name['comparator']._serialized_options = b'\210\263\031\001'
+  _globals['_OBSERVATION'].fields_by_name['place']._loaded_options = None
+  _globals['_OBSERVATION'].fields_by_name['place']._serialized_options = b'\210\263\031\000'
+  _globals['_FINDING'].fields_by_name['observed_time']._loaded_options = None
+  _globals['_FINDING'].fields_by_name['observed_time']._serialized_options = b'\210\263\031\001'
+  _globals['_FINDING'].fields_by_name['place']._loaded_options = None
+  _globals['_FINDING'].fields_by_name['place']._serialized_options = b'\210\263\031\000'
   _globals['_PATIENTRECORD'].fields_by_name['age_years']._loaded_options = None
   _globals['_PATIENTRECORD'].fields_by_name['age_years']._serialized_options = b'\210\263\031\001'
   _globals['_PATIENTRECORD'].fields_by_name['gender']._loaded_options = None
   _globals['_PATIENTRECORD'].fields_by_name['gender']._serialized_options = b'\210\263\031\001'
   _globals['_PATIENTINPUT'].fields_by_name['fhir_bundle']._loaded_options = None
   _globals['_PATIENTINPUT'].fields_by_name['fhir_bundle']._serialized_options = b'\210\263\031\001'
-  _globals['_ADMINISTRATIVEGENDER']._serialized_start=1364
-  _globals['_ADMINISTRATIVEGENDER']._serialized_end=1559
+  _globals['_ADMINISTRATIVEGENDER']._serialized_start=2319
+  _globals['_ADMINISTRATIVEGENDER']._serialized_end=2514
+  _globals['_CLINICALSTATUS']._serialized_start=2517
+  _globals['_CLINICALSTATUS']._serialized_end=2746
+  _globals['_VERIFICATIONSTATUS']._serialized_start=2749
+  _globals['_VERIFICATIONSTATUS']._serialized_end=2953
+  _globals['_ALLERGYTYPE']._serialized_start=2955
+  _globals['_ALLERGYTYPE']._serialized_end=3054
+  _globals['_CRITICALITY']._serialized_start=3056
+  _globals['_CRITICALITY']._serialized_end=3175
+  _globals['_COMPARATOR']._serialized_start=3178
+  _globals['_COMPARATOR']._serialized_end=3326
   _globals['_CONDITION']._serialized_start=154
-  _globals['_CONDITION']._serialized_end=354
-  _globals['_MEDICATION']._serialized_start=357
-  _globals['_MEDICATION']._serialized_end=547
-  _globals['_PROCEDURE']._serialized_start=549
-  _globals['_PROCEDURE']._serialized_end=663
-  _globals['_ALLERGY']._serialized_start=665
-  _globals['_ALLERGY']._serialized_end=719
-  _globals['_OBSERVATION']._serialized_start=722
-  _globals['_OBSERVATION']._serialized_end=878
-  _globals['_PATIENTRECORD']._serialized_start=881
-  _globals['_PATIENTRECORD']._serialized_end=1256
-  _globals['_PATIENTINPUT']._serialized_start=1258
-  _globals['_PATIENTINPUT']._serialized_end=1361
+  _globals['_CONDITION']._serialized_end=562
+  _globals['_MEDICATION']._serialized_start=565
+  _globals['_MEDICATION']._serialized_end=823
+  _globals['_PROCEDURE']._serialized_start=826
+  _globals['_PROCEDURE']._serialized_end=1008
+  _globals['_ALLERGY']._serialized_start=1011
+  _globals['_ALLERGY']._serialized_end=1318
+  _globals['_OBSERVATION']._serialized_start=1321
+  _globals['_OBSERVATION']._serialized_end=1602
+  _globals['_FINDING']._serialized_start=1605
+  _globals['_FINDING']._serialized_end=1787
+  _globals['_PATIENTRECORD']._serialized_start=1790
+  _globals['_PATIENTRECORD']._serialized_end=2211
+  _globals['_PATIENTINPUT']._serialized_start=2213
+  _globals['_PATIENTINPUT']._serialized_end=2316
 # @@protoc_insertion_point(module_scope)

@@ -63,8 +63,8 @@ class RecommendationServiceServicer:
 
     def ReadRecord(self, request, context):
         """Reads a record into its typed form, and says what was left out. No model is asked.
-        INVALID_ARGUMENT: no record, or a bundle that is too large, not FHIR R4 JSON, or inconsistent (several patients,
-        references that resolve to nothing); the field is named.
+        INVALID_ARGUMENT: no record, or a bundle that is too large, not FHIR JSON, or inconsistent (several patients,
+        resources of another one); the field is named.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -35,8 +35,8 @@ class RecommendationServiceStub:
     def __new__(cls, channel: _aio.Channel) -> RecommendationServiceAsyncStub: ...
     ReadRecord: _grpc.UnaryUnaryMultiCallable[_recommendation_pb2.ReadRecordRequest, _recommendation_pb2.ReadRecordResponse]
     """Reads a record into its typed form, and says what was left out. No model is asked.
-    INVALID_ARGUMENT: no record, or a bundle that is too large, not FHIR R4 JSON, or inconsistent (several patients,
-    references that resolve to nothing); the field is named.
+    INVALID_ARGUMENT: no record, or a bundle that is too large, not FHIR JSON, or inconsistent (several patients,
+    resources of another one); the field is named.
     """
     RankTreatments: _grpc.UnaryUnaryMultiCallable[_recommendation_pb2.RankTreatmentsRequest, _recommendation_pb2.RankTreatmentsResponse]
     """Ranks treatments for a patient, each with what drives it and what speaks against it. Fails as ReadRecord does.
@@ -57,8 +57,8 @@ class RecommendationServiceAsyncStub(RecommendationServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     ReadRecord: _aio.UnaryUnaryMultiCallable[_recommendation_pb2.ReadRecordRequest, _recommendation_pb2.ReadRecordResponse]  # type: ignore[assignment]
     """Reads a record into its typed form, and says what was left out. No model is asked.
-    INVALID_ARGUMENT: no record, or a bundle that is too large, not FHIR R4 JSON, or inconsistent (several patients,
-    references that resolve to nothing); the field is named.
+    INVALID_ARGUMENT: no record, or a bundle that is too large, not FHIR JSON, or inconsistent (several patients,
+    resources of another one); the field is named.
     """
     RankTreatments: _aio.UnaryUnaryMultiCallable[_recommendation_pb2.RankTreatmentsRequest, _recommendation_pb2.RankTreatmentsResponse]  # type: ignore[assignment]
     """Ranks treatments for a patient, each with what drives it and what speaks against it. Fails as ReadRecord does.
@@ -82,8 +82,8 @@ class RecommendationServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_recommendation_pb2.ReadRecordResponse, _abc.Awaitable[_recommendation_pb2.ReadRecordResponse]]:
         """Reads a record into its typed form, and says what was left out. No model is asked.
-        INVALID_ARGUMENT: no record, or a bundle that is too large, not FHIR R4 JSON, or inconsistent (several patients,
-        references that resolve to nothing); the field is named.
+        INVALID_ARGUMENT: no record, or a bundle that is too large, not FHIR JSON, or inconsistent (several patients,
+        resources of another one); the field is named.
         """
 
     @_abc_1.abstractmethod

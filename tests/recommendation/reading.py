@@ -1,0 +1,68 @@
+"""A reading in a few lines that people can check: what the tables of cases say is right."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from medmesh.common.v1.patient_pb2 import PatientInput
+from services.chassis.errors import InvalidInput
+from services.recommendation.convert_record import record_from
+from services.recommendation.fhir import ReadBundle
+
+
+def described(content: bytes) -> list[str]:
+    """How a bundle is read, or why it is not."""
+    try:
+        read = record_from(PatientInput(fhir_bundle=content))
+    except InvalidInput as error:
+        field = error.field.removeprefix("patient.fhir_bundle").removeprefix(".")
+        return [f"refused {error.reason} {field}: {error.description}".replace(" :", ":")]
+    return lines_of(read)
+
+
+def lines_of(read: ReadBundle) -> list[str]:
+    record = read.record
+    return [
+        f"age {record.age_years}",
+        *(
+            f"condition {named(item.concept)} {'active' if item.is_active else 'inactive'}"
+            f"{stated(item.verification)} {item.onset or '?'}..{item.abatement or ''}"
+            for item in record.conditions
+        ),
+        *(
+            f"medication {named(item.concept)} {'active' if item.is_active else 'inactive'}"
+            f" {item.authored or '?'}" + (f" for {item.reason.key}" if item.reason else "")
+            for item in record.medications
+        ),
+        *(f"procedure {named(item.concept)} {item.performed or '?'}" for item in record.procedures),
+        *(
+            f"allergy {named(item.concept)}{stated(item.verification)}{stated(item.type)}"
+            f"{stated(item.criticality)}"
+            for item in record.allergies
+        ),
+        *(
+            f"observation {named(item.concept)} {item.comparator.value}{item.value:.4g} {item.unit}"
+            f" {at(item.observed)}"
+            for item in record.observations
+        ),
+        *(
+            f"finding {named(item.concept)} = {named(item.value)} {at(item.observed)}"
+            for item in record.findings
+        ),
+        *(
+            f"notice {item.reason}{'!' if item.review_required else ''} {' '.join(item.places)}".strip()
+            for item in read.notices
+        ),
+    ]
+
+
+def named(concept) -> str:
+    return "+".join([*concept.keys, *([repr(concept.text)] if concept.text else [])])
+
+
+def stated(member) -> str:
+    return f" {member.value}" if member.value not in {"", "confirmed"} else ""
+
+
+def at(moment: datetime | None) -> str:
+    return "?" if moment is None else moment.isoformat(timespec="minutes").replace("+00:00", "Z")
