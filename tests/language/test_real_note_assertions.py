@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 
 from services.language.entities import Assertion
-from training.assertion.real_notes import LABELS, LabelledNote, read_notes
+from training.assertion.real_notes import LABELS, LabelledNote, read_imaging, read_notes
 
 # Kinds of which the rules had sentences when they were written (assertion_sentences.tsv).
 WRITTEN_ON = {"narrative", "radiology", "uncertainty", "past_in_text", "past_history"}
@@ -58,3 +58,10 @@ def test_a_changed_text_is_refused(tmp_path, shared_data):
     changed.write_text("\n".join([*head, "\t".join(fields)]), encoding="utf-8")
     with pytest.raises(ValueError, match="not the one that was labelled"):
         read_notes(shared_data, changed)
+
+
+def test_the_sentences_of_imaging_are_there(shared_data):
+    sentences = [sentence for _, group in read_imaging(shared_data) for sentence in group]
+    assert len(sentences) == 150
+    assert sum(bool(sentence.present) for sentence in sentences) >= 60
+    assert sum(not sentence.present and not sentence.possible for sentence in sentences) >= 50
