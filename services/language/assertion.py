@@ -44,7 +44,7 @@ from dataclasses import dataclass
 
 from services.language.assertion_lexicon import Lexicon, Token, default_lexicon, tokenize
 from services.language.assertion_scope import Active, Event, Mention, find_items, speak
-from services.language.entities import Assertion, Span, Trigger
+from services.language.entities import Assertion, EntityType, Span, Trigger
 from services.language.sections import Section, split_sections
 from services.language.sentences import ITEM, split_sentences
 from services.language.typography import plain
@@ -148,8 +148,19 @@ def _decide(mention: Mention, section: Section) -> AssertionResult:
         Trigger(mention.spoken[kind].start, mention.spoken[kind].end, _ASSERTION[kind]) for kind in said
     ]
     default = section.default(mention.kind)
-    if default and (not said or default.kind is Assertion.FAMILY):
+    if default and _holds(default.kind, mention, said):
         return AssertionResult(default.kind, (default, *triggers))
     if not said:
         return AssertionResult(Assertion.PRESENT, ())
     return AssertionResult(_ASSERTION[said[0]], tuple(triggers))
+
+
+def _holds(default: Assertion, mention: Mention, said: Sequence[str]) -> bool:
+    """Whether a section's default stands against what words say of an entity in it."""
+    if not said or default is Assertion.FAMILY:
+        return True
+    if said != ["present"]:
+        return False
+    timeless = all(rule.timeless for rule in mention.spoken["present"].rules)
+    of_a_disease = default is Assertion.HISTORICAL and mention.kind is EntityType.DISEASE
+    return timeless and (default is Assertion.ALLERGY or of_a_disease)

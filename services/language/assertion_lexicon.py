@@ -51,8 +51,9 @@ class Rule:
     """What one phrase says: `category`, on which side (`direction`), and how far its word reaches.
 
     `reach`: words; `clause`: the whole clause; `final`: only where the clause ends after it ("Asthma: no");
-    `only`: of entities of this type ("refused" negates a drug); `ends`: the categories that a terminating
-    phrase ends, empty for all.
+    `only`: of entities of this type ("refused" negates a drug); `timeless`: does not say when, so that a
+    section of the past still decides ("PMH: He has gout"); `ends`: the categories that a terminating phrase
+    ends, empty for all.
     """
 
     category: str
@@ -61,6 +62,7 @@ class Rule:
     clause: bool = False
     final: bool = False
     only: EntityType | None = None
+    timeless: bool = False
     ends: frozenset[str] = frozenset()
 
 
@@ -190,7 +192,15 @@ def _rule(category: str, direction: str, scope: str) -> Rule:
     parts = set(scope.split(",")) if scope else set()
     reach = next((int(part) for part in parts if part.isdecimal()), None)
     only = next((kind for kind in EntityType if kind.value.lower() in parts), None)
-    return Rule(category, direction, reach, clause="clause" in parts, final="final" in parts, only=only)
+    return Rule(
+        category,
+        direction,
+        reach,
+        clause="clause" in parts,
+        final="final" in parts,
+        only=only,
+        timeless="timeless" in parts,
+    )
 
 
 @functools.cache

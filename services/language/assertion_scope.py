@@ -184,8 +184,9 @@ def _end_other_clause(tokens: Sequence[Token], edge: int, event: Event, rule: Ru
         rule.category == "historical" and ahead & _ALTERNATIVES
     ):  # "denies chest pain, prior stroke, or seizures"
         return
-    for category in list(active):
-        if category not in {rule.category, "family"}:
+    for category, (said, by) in list(active.items()):
+        opens_sentence = by.clause and said.last < len(tokens) and tokens[said.last].text == ","
+        if category not in {rule.category, "family"} and not opens_sentence:  # "In the past, she was on ..."
             del active[category]
 
 

@@ -25,11 +25,13 @@ from dataclasses import dataclass, replace
 from services.language.assertion_lexicon import TERMINOLOGY, Lexicon, Token, tokenize
 from services.language.entities import Assertion, EntityType, Span, Trigger
 
-_SIGN = re.compile(r"(?<=[^\W\d]):(?!//)|:(?![\d/])|(?<=[^\W\d]) - |\n")  # what may stand after a header
+_SIGN = re.compile(
+    r"(?<=[^\W\d]):(?!//)|:(?![\d/])|(?<=[^\W\d]) - |(?<=[A-Z]{3})(?=1[.)])|\n"
+)  # what may stand after a header
 _LOOK_BACK = 80  # characters in which a header must fit
 _HEADER_WORDS = 8
 _OTHER_HEADER_WORDS = 5
-_FLIP = re.compile(r"(?<=[a-z])(?=[A-Z]{2})|(?<=[a-z][a-z])(?=[A-Z][a-z]+ [A-Za-z ]{0,30}:)")
+_FLIP = re.compile(r"(?<=[a-z0-9])(?=[A-Z]{2})|(?<=[a-z][a-z])(?=[A-Z][a-z]+ [A-Za-z ]{0,30}:)")
 _BEFORE_HEADER = frozenset({*".;!?)]:,-*#=|\u2022", "[x]", "[ ]"})
 _EMPHASIS = frozenset("*#=")
 _DECORATION = re.compile(r"[\s#*=_>~|\u2022.-]*")
@@ -115,42 +117,50 @@ def split_sections(text: str, entities: Sequence[Span], lexicon: Lexicon) -> Ite
 def _headers(text: str, entities: Sequence[Span], lexicon: Lexicon) -> Iterator[Section]:
     """Each header as a section without its end; `named` is None for an inner one."""
     starts = [span.start for span in entities]
-    last = 0  # nothing before it belongs to the next header
-    colon = 0
+    last = colon = (
+        0  # the ends of the header and of the colon before; nothing before them belongs to the next
+    )
     for sign in _SIGN.finditer(text):
-        at = sign.start()
-        own_line = sign.group() != ":"
-        line_start = text.rfind("\n", max(last, at - _LOOK_BACK), at) + 1
-        # A header with a colon may be wrapped: it may begin in the line before.
-        edge = (
-            line_start
-            if own_line or not line_start
-            else text.rfind("\n", max(0, at - _LOOK_BACK), line_start - 1) + 1
-        )
-        low = max(last, edge, colon, at - _LOOK_BACK)
-        cut = low == at - _LOOK_BACK and low > max(last, edge, colon)
+        at, line_start, low, cut = _window(text, sign, max(last, colon))
         colon = sign.end() if sign.group() == ":" else colon
         tokens = _header_tokens(text, low, at)
+        while sign.group() == "\n" and tokens and tokens[-1].text in _EMPHASIS:
+            tokens.pop()
         if not tokens or tokens[-1].end <= line_start:
             continue
-        while own_line and tokens and tokens[-1].text in _EMPHASIS:
-            tokens.pop()
         known = _known(tokens, low_is_boundary=not cut)
         answered = any(lexicon.is_a(token.text, "answer") for token in tokenize(text, at + 1, at + 12)[:1])
         if known is not None:
             first, header = known
-            if own_line and not _begins(text, tokens, first, line_start):
+            start = tokens[first].start
+            if sign.group() != ":" and not _stands_apart(text, tokens, first, line_start, sign.group()):
                 continue
-            if answered and _overlaps(entities, starts, tokens[first].start):
+            if answered and _overlaps(entities, starts, start):
                 continue  # "PE: absent" is no physical examination
-            named = None if header.inner else (tokens[first].start, tokens[-1].end)
-            yield Section(tokens[first].start, sign.end(), sign.end(), header.defaults, named)
+            named = None if header.inner else (start, tokens[-1].end)
+            yield Section(start, sign.end(), sign.end(), header.defaults, named)
             last = sign.end()
-        elif not own_line and (start := _unknown(tokens, lexicon, low_is_boundary=not cut)) is not None:
-            place = bisect.bisect_left(starts, start)
-            if not answered and (place == len(starts) or starts[place] >= at):
-                yield Section(start, start, sign.end(), _NOTHING, (start, tokens[-1].end))
+        elif sign.group() == ":" and not answered:
+            begins = _unknown(tokens, lexicon, low_is_boundary=not cut)
+            if begins is not None and bisect.bisect_left(starts, begins) == bisect.bisect_left(starts, at):
+                yield Section(begins, begins, sign.end(), _NOTHING, (begins, tokens[-1].end))
                 last = sign.end()
+
+
+def _window(text: str, sign: re.Match[str], edge: int) -> tuple[int, int, int, bool]:
+    """The sign's place, where its line begins, where its header may begin at the earliest, and whether that
+    is only because so far back no header begins.
+
+    A header with a colon may be wrapped: it may begin in the line before.
+    """
+    at = sign.start()
+    far = max(0, at - _LOOK_BACK)
+    line_start = text.rfind("\n", far, at) + 1
+    begins = line_start
+    if sign.group() == ":" and line_start:
+        begins = text.rfind("\n", far, line_start - 1) + 1
+    low = max(edge, begins, far)
+    return at, line_start, low, low == far and low > max(edge, begins)
 
 
 def _overlaps(entities: Sequence[Span], starts: Sequence[int], at: int) -> bool:
@@ -184,10 +194,13 @@ def _known(tokens: Sequence[Token], *, low_is_boundary: bool) -> tuple[int, Head
     return None
 
 
-def _begins(text: str, tokens: Sequence[Token], first: int, line_start: int) -> bool:
-    """Whether nothing but decoration stands before word `first` in its line."""
-    start = tokens[first].start
-    return _DECORATION.fullmatch(text, line_start, start) is not None
+def _stands_apart(text: str, tokens: Sequence[Token], first: int, line_start: int, sign: str) -> bool:
+    """Whether words without a colon are a header: nothing but decoration stands before them in their line, or
+    a mark stands before them and a number after them ("... 25 mg.ALLERGIES1. Penicillin").
+    """
+    if not sign and (first == 0 or tokens[first - 1].text in _BEFORE_HEADER):
+        return True
+    return _DECORATION.fullmatch(text, line_start, tokens[first].start) is not None
 
 
 def _unknown(tokens: Sequence[Token], lexicon: Lexicon, *, low_is_boundary: bool) -> int | None:
@@ -224,7 +237,8 @@ def _default_ends(text: str, section: Section, lexicon: Lexicon) -> int | None:
     opening = _OPENING.match(text, begin, section.end)
     if opening is not None:
         words = [token.text for token in tokenize(text, begin, min(opening.end(), begin + _LOOK_BACK))]
-        if words and all(lexicon.is_a(word, "closing") for word in words):
+        closed = any(lexicon.is_a(word, "nothing") for word in words)
+        if closed and all(lexicon.is_a(word, "closing") for word in words):
             return opening.end()
     if not section.is_family:
         return None
