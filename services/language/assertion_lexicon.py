@@ -50,7 +50,8 @@ class Token:
 class Rule:
     """What one phrase says: `category`, on which side (`direction`), and how far its word reaches.
 
-    `reach`: words; `clause`: the whole clause; `final`: only where the clause ends after it ("Asthma: no");
+    `reach`: words; `clause`: the whole clause; `phrase`: up to a comma that does not stand in a list with
+    "or"; `final`: only where the clause ends after it ("Asthma: no");
     `only`: of entities of this type ("refused" negates a drug); `timeless`: does not say when, so that a
     section of the past still decides ("PMH: He has gout"); `ends`: the categories that a terminating phrase
     ends, empty for all.
@@ -60,6 +61,7 @@ class Rule:
     direction: str
     reach: int | None = None
     clause: bool = False
+    phrase: bool = False
     final: bool = False
     only: EntityType | None = None
     timeless: bool = False
@@ -202,6 +204,7 @@ def _rule(category: str, direction: str, scope: str) -> Rule:
         direction,
         reach,
         clause="clause" in parts,
+        phrase="phrase" in parts,
         final="final" in parts,
         only=only,
         timeless="timeless" in parts,

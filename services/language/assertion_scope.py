@@ -21,6 +21,7 @@ _HAPPENS = frozenset({"occurs", "occur", "develops", "develop", "persists", "wor
 _OR_AHEAD = 8  # words in which "or" shows that a comma still belongs to the negated list
 _JOINS = frozenset({",", "and", ";", "&", "."})
 _ALTERNATIVES = frozenset({"or", "nor"})
+_CHOICES = _ALTERNATIVES | {"versus", "vs"}
 _CONJUNCTIONS = _ALTERNATIVES | {"and", "&", "/", "versus", "vs"}
 _BOXES = frozenset({"[x]", "[ ]"})
 
@@ -201,9 +202,14 @@ def _end_other_clause(tokens: Sequence[Token], edge: int, event: Event, rule: Ru
 def _expired(tokens: Sequence[Token], event: Event, rule: Rule, mention: Mention) -> bool:
     if rule.reach is not None:
         return mention.first - event.last > rule.reach
-    if rule.clause:
+    if rule.phrase or rule.clause:
         if mention.first - event.last > _CLAUSE_REACH:
             return True
+    if rule.phrase:
+        between = {token.text for token in tokens[event.last : mention.first]}
+        ahead = {token.text for token in tokens[mention.last : mention.last + _OR_AHEAD]}
+        return "," in between and not _CHOICES & (between | ahead)  # "possible allergies, asthma"
+    if rule.clause:
         words = [token.text for token in tokens[event.last : mention.first]]
         return "," in words and not _HAPPENS.isdisjoint(words)  # "if rash occurs, stop ..."
     return False
