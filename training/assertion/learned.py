@@ -40,6 +40,7 @@ BUCKETS = 1 << 18
 MOST_SILVER_A_CLASS = 1200
 WEIGHT_OF_LABELLED, WEIGHT_OF_DEFAULT = 5.0, 0.7
 SURE = 0.7  # what the classifier must reach to speak where the rules are silent
+DOUBT = (0.7, 0.9)  # what it must reach to doubt an answer of the rules
 
 _HEADER = re.compile(r"(?:^|(?<=[.\s:a-z0-9)]))([A-Z][A-Za-z/&,'\- ]{2,50}):")
 _WORD = re.compile(r"\w+|[^\w\s]")
@@ -203,6 +204,13 @@ def compare(examples: Sequence[Example], chances: FloatArray) -> None:
     gain = (spoken == label).astype(float) - (rules == label)
     low, high = bootstrap_interval(lambda rows: float(gain[rows].mean()), notes)
     print(f"accuracy gained where the rules are silent: {gain.mean():+.3f} ({low:+.3f} to {high:+.3f})")
+    wrong = rules != label
+    for least in DOUBT:
+        doubted = (learned != rules) & (chances.max(1) >= least)
+        print(
+            f"doubted with {least} or more: {doubted.sum()} of {len(label)} answers of the rules; "
+            f"{(doubted & wrong).sum()} of the {wrong.sum()} wrong ones are among them"
+        )
 
 
 def main() -> None:
