@@ -131,10 +131,13 @@ async def running_server(
         parts = Parts(settings, guarded, catalog, telemetry, health, resources)
         interceptor = RequestInterceptor(
             policy=Policy.read(settings.auth_policy) if settings.auth_policy else Policy.open(),
-            admission=Admission(settings.maximum_in_flight_count, settings.maximum_queue_count),
+            admission=Admission(
+                settings.maximum_in_flight_count, settings.maximum_queue_count, settings.maximum_held_bytes
+            ),
             telemetry=telemetry,
             default_deadline_s=settings.default_deadline_s,
             maximum_deadline_s=settings.maximum_deadline_s,
+            maximum_stall_s=settings.maximum_stall_s,
         )
         server = grpc.aio.server(interceptors=[interceptor], options=transport.server_options(settings))
         await service.register(parts, server)

@@ -148,6 +148,11 @@ class Lexicon:
                 best = (position + 1, rules)
         return best
 
+    def is_trigger(self, surface: str) -> bool:
+        """Whether `surface` (plain text) is a phrase of the lexicon from end to end: "prn", "allergic to"."""
+        tokens = tokenize(surface, 0, len(surface))
+        return bool(tokens) and self.longest_match(tokens, 0, len(tokens))[0] == len(tokens)
+
     def _step(self, node: _Node, word: str) -> Iterator[_Node]:
         if word in node.words:
             yield node.words[word]

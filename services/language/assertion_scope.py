@@ -55,7 +55,7 @@ Active = dict[str, tuple[Event, Rule]]
 def find_items(tokens: Sequence[Token], entities: Sequence[tuple[int, Span]], lexicon: Lexicon) -> list[Item]:
     """The entities and matched phrases of a sentence, in order; nothing overlaps."""
     items: list[Item] = []
-    pending = [Mention(*_words(tokens, span), index, span.type) for index, span in entities]
+    pending = [Mention(*_words(tokens, span, lexicon), index, span.type) for index, span in entities]
     pending.sort(key=lambda mention: mention.first)
     at = 0
     for mention in [*pending, None]:
@@ -101,8 +101,11 @@ def _outlasts(lexicon: Lexicon, tokens: Sequence[Token], at: int, stop: int, aft
     return end > after and any(rule.category == "pseudo" for rule in rules)
 
 
-def _words(tokens: Sequence[Token], span: Span) -> tuple[int, int]:
-    """First word and word after the last of a span; binary search, since a sentence may be long."""
+def _words(tokens: Sequence[Token], span: Span, lexicon: Lexicon) -> tuple[int, int]:
+    """First word and word after the last of a span, without triggers at its edges ("prn headache").
+
+    A binary search, since a sentence may be long.
+    """
     low, high = 0, len(tokens)
     while low < high:
         middle = (low + high) // 2
@@ -113,6 +116,10 @@ def _words(tokens: Sequence[Token], span: Span) -> tuple[int, int]:
     last = low
     while last < len(tokens) and tokens[last].start < span.end:
         last += 1
+    while low + 1 < last and lexicon.is_a(tokens[low].text, "edge"):
+        low += 1
+    while low + 1 < last and lexicon.is_a(tokens[last - 1].text, "edge"):
+        last -= 1
     return low, max(last, low + 1)
 
 
@@ -150,7 +157,7 @@ def _same_kind(one: Event, other: Event) -> bool:
 
 
 def _speak_forward(tokens: Sequence[Token], items: Sequence[Item], active: Active) -> Active:
-    edge = 0  # the word after the last item
+    edge = 0  # the word after the last entity or phrase that speaks
     for position, item in enumerate(items):
         if isinstance(item, Mention):
             for category, (event, rule) in list(active.items()):
@@ -167,7 +174,8 @@ def _speak_forward(tokens: Sequence[Token], items: Sequence[Item], active: Activ
                 elif rule.direction == "both" or (rule.direction == "forward" and side != "backward"):
                     _end_other_clause(tokens, edge, item, rule, active)
                     active[rule.category] = (item, rule)
-        edge = item.last
+        if isinstance(item, Mention) or any(rule.category != "terminate" for rule in item.rules):
+            edge = item.last
     return active
 
 
@@ -231,9 +239,8 @@ def _speak_for_list(
 
 def _lets_pass(before: Event, event: Event, rule: Rule) -> bool:
     """Two phrases that say one thing ("remains on the differential", "s/p lumpectomy in 2014")."""
-    return {said.category for said in before.rules} == {"present"} or (
-        rule.clause and _same_kind(before, event)
-    )
+    said = {other.category for other in before.rules}
+    return said - {"terminate"} == {"present"} or (rule.clause and _same_kind(before, event))
 
 
 def _free_own_clause(tokens: Sequence[Token], items: Sequence[Item], at: int, mention: Mention) -> None:

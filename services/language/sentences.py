@@ -18,7 +18,8 @@ _ABBREVIATIONS = frozenset({"dr", "mr", "mrs", "ms", "vs", "approx", "e.g", "i.e
 _DOTTED = re.compile(r"(?:[a-z][.])+[a-z]", re.IGNORECASE)
 _BOUNDARY = re.compile(
     r"[.!?](?=\s|$)|\n"
-    r"|(?<=[a-z]{3}[.])(?=[A-Za-z]{3})|(?<=[A-Z]{3}[.])(?=[A-Z]{3})"  # "No fever.Cough"
+    r"|(?<=[a-z]{3}[.])(?=[A-Za-z]{3}|(?:[Hh]e|[Ii]t|[Nn]o|[Ww]e|[Ii]|[Ii]n|[Oo]n|[Ii]f|[Aa]|[Aa]n)\b)"
+    r"|(?<=[A-Z]{3}[.])(?=[A-Z]{3})"  # "No fever.Cough"
     r"|(?<=\d[.])(?=[A-Z][a-z]{2})|(?<=[a-zA-Z]{3}[.])(?=\d{1,2}[.)])"  # "in 2015.Cough", "adenopathy.2."
     r"|(?<=\S)(?=\s*\u2022)"  # a bullet in line
 )
