@@ -28,15 +28,16 @@ def notes(shared_data) -> list[LabelledNote]:
 
 def test_the_set_is_large_varied_and_split_by_note(rows):
     labels = Counter(row["label"] for row in rows if row["doubtful"] == "no")
-    assert len(rows) >= 1200
+    assert len(rows) >= 1500
     assert all(labels[kind.value] >= 65 for kind in Assertion), labels
-    assert sum(row["kind"] not in WRITTEN_ON for row in rows) >= 2 / 3 * len(rows)
+    held_out = [row for row in rows if row["split"] == "test"]
+    assert sum(row["kind"] not in WRITTEN_ON for row in held_out) >= 2 / 3 * len(held_out)
     splits = {
         note: {row["split"] for row in rows if row["note"] == note} for note in {r["note"] for r in rows}
     }
     assert all(len(names) == 1 for names in splits.values())
     tested = sum(names == {"test"} for names in splits.values())
-    assert 0.6 <= tested / len(splits) <= 0.7
+    assert 0.5 <= tested / len(splits) <= 0.7
     passages = Counter(note for note, _, _ in {(r["note"], r["kind"], r["sentence_start"]) for r in rows})
     assert max(passages.values()) <= 3
 

@@ -44,10 +44,12 @@ def predict_notes(notes: Sequence[LabelledNote], doubtful: bool = False) -> Pred
 
 
 def table(predictions: Predictions) -> list[str]:
-    """One line a class, and the accuracy."""
+    """One line a class that has labels, and the accuracy."""
     lines = [f"{'class':<13} {'n':>4} {'precision':>9} {'recall':>7} {'F1':>6}  95 % interval of F1"]
     for kind in CLASSES:
         count = int(np.count_nonzero(predictions.label == CLASSES.index(kind)))
+        if not count:
+            continue
 
         def f1(rows: NDArray[np.int64], kind: Assertion = kind) -> float:
             return predictions.f1(kind, rows)
