@@ -258,7 +258,7 @@ def _free_own_clause(tokens: Sequence[Token], items: Sequence[Item], at: int, me
     if not isinstance(previous, Mention):
         return
     gap = {token.text for token in tokens[previous.last : mention.first]}
-    if gap & _JOINS and not gap & _ALTERNATIVES:
+    if not gap or (gap & _JOINS and not gap & _ALTERNATIVES):
         mention.spoken = {kind: said for kind, said in mention.spoken.items() if kind == "family"}
 
 
