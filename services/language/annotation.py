@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 from services.chassis.errors import ModelFailed
 from services.chassis.inference import Inference
 from services.language.assertion import assert_entities
+from services.language.assertion_lexicon import default_lexicon
 from services.language.batches import infer_sequences
 from services.language.confidence import AS_DECODED, Confidence
 from services.language.consistency import decode_note
@@ -21,13 +23,10 @@ from services.language.decoding import FloatArray, WordSpan, assemble, word_log_
 from services.language.entities import Concept, Entity, EntityType, Span
 from services.language.models import CLINICAL_NER, LABELS
 from services.language.recovery import Terms, recover
+from services.language.sentences import line_breaks
 from services.language.texts import MAX_NOTE_CODE_POINTS, check_text
 from services.language.tokenization import Encoding, NoteTokenizer, windows, word_bounds
-
-# Where a new thought begins although no full stop says so: an empty line, or a line that starts with a
-# bullet, a number or a capital. No entity reaches over it. A line that was only wrapped goes on with a small
-# letter.
-_LINE_BREAK = re.compile(r"\n\s*\n|\n[ \t]*(?=[-*•·\d]|[^\W\d_a-z])")
+from services.language.typography import plain
 
 _SHORTHAND = re.compile(r"[A-Z][A-Z0-9&/]{1,9}s?")
 
@@ -61,9 +60,11 @@ class NoteAnnotator:
         """The entities of `note` in order, not overlapping; raises InvalidInput naming `note`."""
         check_text(note, "note", MAX_NOTE_CODE_POINTS)
         # A long note takes tens of milliseconds to tokenize and to decode: off the event loop.
-        encoding = await asyncio.to_thread(self._tokenizer.encode, note)
+        text = plain(note)
+        encoding = await asyncio.to_thread(self._tokenizer.encode, text)
         probabilities = await self._probabilities(encoding)
-        return await asyncio.to_thread(self._entities, note, encoding, probabilities)
+        entities = await asyncio.to_thread(self._entities, text, encoding, probabilities)
+        return [replace(entity, text=note[entity.span.start : entity.span.end]) for entity in entities]
 
     async def _probabilities(self, encoding: Encoding) -> FloatArray:
         """FP32 [tokens, labels]: for each token from the window that owns it."""
@@ -99,12 +100,18 @@ class NoteAnnotator:
         return self._described(note, found)
 
     def _known(self, note: str, span: Span) -> Span | None:
-        """The entity as the terminology knows its shorthand, or None for a section's header.
+        """The entity as the terminology knows its shorthand, or None for a section's header and for words
+        that are themselves a trigger of the assertion rules ("PRN", "allergic to").
 
         The model learned from abstracts, where few of the wards' abbreviations stand ("HTN", "PMH:"). For
         them, and only for them, the terminology goes before the model when it knows them as the other type.
         """
         surface = note[span.start : span.end]
+        lexicon = default_lexicon()
+        if lexicon.is_a(surface.lower(), "no_entity"):
+            return None
+        if lexicon.is_trigger(note, span.start, span.end) and not self._linker.codes(surface, span.type):
+            return None
         if not _SHORTHAND.fullmatch(surface) or self._linker.codes(surface, span.type):
             return span
         other = EntityType.CHEMICAL if span.type is EntityType.DISEASE else EntityType.DISEASE
@@ -136,6 +143,5 @@ class NoteAnnotator:
 
 
 def _breaks(note: str, starts: Sequence[int]) -> list[int]:
-    """The words before which a new thought begins."""
-    ends = [match.end() for match in _LINE_BREAK.finditer(note)]
-    return sorted({int(word) for word in np.searchsorted(starts, ends)} - {len(starts)})
+    """The words before which a new thought begins although no mark says so; no entity reaches over it."""
+    return sorted({int(word) for word in np.searchsorted(starts, line_breaks(note))} - {len(starts)})

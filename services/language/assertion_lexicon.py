@@ -10,35 +10,65 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+from services.language.entities import EntityType
+from services.language.typography import INVISIBLE
 
 TERMINOLOGY = Path(__file__).parent / "terminology"
 
-_TOKEN = re.compile(r"\w+|[^\w\s]")
-_YEAR = re.compile(r"(?:19|20)\d\d")
+_DEIDENTIFIED = re.compile(r"\[\*\*.*\*\*\]", re.DOTALL)
+_TOKEN = re.compile(
+    r"\[\*\*[^\]\n]{0,80}\*\*\]|\[ {0,3}x? {0,3}\]|\((?:[x+-]| {1,3})\)|[-+]ve\b"
+    rf"|\w[\w{INVISIBLE}]*|[^\w\s{INVISIBLE}]",
+    re.IGNORECASE,
+)
+_BOXES = {"\u2611": "[x]", "(x)": "[x]", "\u2610": "[ ]", "()": "[ ]", "[]": "[ ]", "[x]": "[x]"}
+_BOXES |= {"(+)": "\u2295", "(-)": "\u2296"}
+_SIGNS = {"+": "\u2295", "-": "\u2296"}
+_YEAR = re.compile(r"(?:19|20|21)\d\d")  # de-identified notes lie in the future
 _DECADE = re.compile(r"(?:(?:19|20)\d|[1-9])0s")  # "the 1990s", "her 40s"
-_SPEAKING = ("absent", "possible", "refuted", "historical", "family", "present")
+_SPEAKING = ("absent", "possible", "refuted", "hypothetical", "allergy", "historical", "family", "present")
 _CATEGORIES = frozenset({*_SPEAKING, "terminate", "pseudo", "class"})
+_AFTER_AN_ANSWER = frozenset({*".,;)]|/-?!", "[x]", "[ ]", "and", "or", "but"})
+_ANSWERS = frozenset({"negative", "positive", "yes", "absent", "present", "denied", "-ve", "+ve"})
+_LABEL_WORDS = 4
+_SHORT, _AROUND = 2, 4  # characters of a piece of shorthand, and those on each side that belong to it
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """One word or one punctuation mark, lower case, with its place in the note."""
+    r"""One word, mark or check box, lower case, with its place in the note.
+
+    `gap` is what stands before it: "" (nothing), " ", "\t" (a column) or "\n" (a line end).
+    """
 
     text: str
     start: int
     end: int
+    gap: str
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What one phrase says: `category`, on which side (`forward`), how far (`reach` words; `clause`)."""
+    """What one phrase says: `category`, on which side (`direction`), and how far its word reaches.
+
+    `reach`: words; `clause`: the whole clause; `phrase`: up to a comma that does not stand in a list with
+    "or"; `final`: only where the clause ends after it ("Asthma: no");
+    `only`: of entities of this type ("refused" negates a drug); `timeless`: does not say when, so that a
+    section of the past still decides ("PMH: He has gout"); `ends`: the categories that a terminating phrase
+    ends, empty for all.
+    """
 
     category: str
     direction: str
     reach: int | None = None
     clause: bool = False
+    phrase: bool = False
+    final: bool = False
+    only: EntityType | None = None
+    timeless: bool = False
     ends: frozenset[str] = frozenset()
 
 
@@ -50,8 +80,38 @@ class _Node:
 
 
 def tokenize(text: str, start: int, end: int) -> list[Token]:
-    """The words and punctuation marks of `text[start:end]`, with offsets into `text`."""
-    return [Token(m.group().lower(), m.start(), m.end()) for m in _TOKEN.finditer(text, start, end)]
+    """The words, marks and boxes of `text[start:end]` (plain text), with offsets into `text`."""
+    tokens: list[Token] = []
+    before = start
+    for match in _TOKEN.finditer(text, start, end):
+        word = match.group().lower()
+        if _DEIDENTIFIED.fullmatch(word):  # of "[**2142**]" the year counts, of a name nothing
+            word = word[3:-3] if _YEAR.fullmatch(word[3:-3]) else "[**]"
+        for mark in INVISIBLE if not word.isascii() else "":
+            word = word.replace(mark, "")
+        lead = text[before : match.start()]
+        gap = "\n" if "\n" in lead else "\t" if "\t" in lead else " " if lead else ""
+        tokens.append(Token(_boxed(word), match.start(), match.end(), gap))
+        before = match.end()
+    return _signed(tokens)
+
+
+def _signed(tokens: list[Token]) -> list[Token]:
+    """The tokens with the signs of ward shorthand ("+cough -fever", "+ cough, - fever") as ⊕ and ⊖.
+
+    A minus counts only beside a plus: alone it is a bullet or a dash.
+    """
+    signs = [at for at, token in enumerate(tokens[:-1]) if token.text in _SIGNS and _is_sign(tokens, at)]
+    if any(tokens[at].text == "+" for at in signs):
+        for at in signs:
+            tokens[at] = replace(tokens[at], text=_SIGNS[tokens[at].text])
+    return tokens
+
+
+def _is_sign(tokens: Sequence[Token], at: int) -> bool:
+    apart = at == 0 or tokens[at].gap != ""
+    opens = at == 0 or tokens[at - 1].text in {",", ";", ":", "and"}
+    return tokens[at + 1].text[0].isalpha() and apart and (opens or tokens[at + 1].gap == "")
 
 
 class Lexicon:
@@ -93,19 +153,38 @@ class Lexicon:
     def longest_match(self, tokens: Sequence[Token], at: int, stop: int) -> tuple[int, list[Rule]]:
         """The longest phrase that begins at word `at` and ends before `stop`: (word after it, its rules).
 
-        (at, []) when no phrase begins here.
+        A terminating phrase may reach beyond `stop`, into the entity that begins there ("with small" before
+        "small effusion"). (at, []) when no phrase begins here.
         """
         best: tuple[int, list[Rule]] = (at, [])
         frontier = [self._root]
-        for position in range(at, min(stop, at + self.longest)):
+        for position in range(at, min(len(tokens), at + self.longest)):
             word = tokens[position].text
             frontier = [child for node in frontier for child in self._step(node, word)]
             if not frontier:
                 break
             rules = [rule for node in frontier for rule in node.rules]
+            if position >= stop:
+                rules = [rule for rule in rules if rule.category == "terminate"]
+            if any(rule.final for rule in rules) and not _clause_ends(tokens, position + 1):
+                rules = [rule for rule in rules if not rule.final]
             if rules:
                 best = (position + 1, rules)
         return best
+
+    def is_trigger(self, text: str, start: int, end: int) -> bool:
+        """Whether plain `text[start:end]` is a phrase of the lexicon ("prn", "allergic to") or, being short,
+        a part of one ("h" of "h/o").
+        """
+        around = _AROUND if end - start <= _SHORT else 0
+        tokens = tokenize(text, max(0, start - around), min(len(text), end + around))
+        for at, token in enumerate(tokens):
+            if token.start > start:
+                break
+            after = self.longest_match(tokens, at, len(tokens))[0]
+            if after > at and tokens[after - 1].end >= end:
+                return True
+        return False
 
     def _step(self, node: _Node, word: str) -> Iterator[_Node]:
         if word in node.words:
@@ -116,32 +195,54 @@ class Lexicon:
 
     def _add(self, phrase: str, rule: Rule) -> None:
         node = self._root
-        words = re.findall(r"<\w+>|\w+|[^\w\s]", phrase)
+        words = re.findall(rf"<\w+>|{_TOKEN.pattern}", phrase)
         for word in words:
             if word.startswith("<") and len(word) > 1:
                 node = node.classes.setdefault(word[1:-1], _Node())
             else:
-                node = node.words.setdefault(word, _Node())
+                node = node.words.setdefault(_boxed(word), _Node())
         node.rules.append(rule)
         self.longest = max(self.longest, len(words))
+
+
+def _boxed(word: str) -> str:
+    """The word, a check box in its one form."""
+    return _BOXES.get(word.replace(" ", ""), word)
+
+
+def _clause_ends(tokens: Sequence[Token], at: int) -> bool:
+    """Whether a clause ends before word `at`: a mark, a column, or the next item with its answer ("Asthma: no
+    Diabetes: yes").
+    """
+    if at >= len(tokens) or tokens[at].text in _AFTER_AN_ANSWER or tokens[at].gap == "\t":
+        return True
+    for token in tokens[at : at + _LABEL_WORDS]:
+        if token.text == ":" or token.text in _ANSWERS:
+            return True
+        if not token.text[0].isalnum():
+            return False
+    return False
 
 
 def _rule(category: str, direction: str, scope: str) -> Rule:
     if category == "terminate":
         return Rule(category, direction, ends=frozenset(scope.split("+")) if scope else frozenset())
-    if scope.isdecimal():
-        return Rule(category, direction, reach=int(scope))
-    return Rule(category, direction, clause=scope == "clause")
+    parts = set(scope.split(",")) if scope else set()
+    reach = next((int(part) for part in parts if part.isdecimal()), None)
+    only = next((kind for kind in EntityType if kind.value.lower() in parts), None)
+    return Rule(
+        category,
+        direction,
+        reach,
+        clause="clause" in parts,
+        phrase="phrase" in parts,
+        final="final" in parts,
+        only=only,
+        timeless="timeless" in parts,
+    )
 
 
 @functools.cache
 def default_lexicon() -> Lexicon:
     """The lexicon that lies beside this file, read once."""
     return Lexicon.read(TERMINOLOGY / "assertion_triggers.tsv")
-
-
-@functools.cache
-def section_defaults() -> dict[str, str]:
-    """Section header (lower case, words and marks separated by one space) -> default assertion or `none`."""
-    rows = (TERMINOLOGY / "section_headers.tsv").read_text(encoding="utf-8").splitlines()
-    return dict(row.split("\t") for row in rows if row and not row.startswith("#"))

@@ -13,10 +13,26 @@ from training.assertion.sentences import read_sentences
 
 SENTENCES = read_sentences()
 
-# Reported F1 (training/assertion/evaluate.py) less 0.02.
+# Reported F1 (training/assertion/evaluate.py) less 0.02; development keeps its floors where they were higher.
 FLOORS = {
-    "development": {"present": 0.972, "absent": 0.98, "possible": 0.973, "historical": 0.966, "family": 0.98},
-    "held_out": {"present": 0.898, "absent": 0.956, "possible": 0.924, "historical": 0.94, "family": 0.938},
+    "development": {
+        "present": 0.972,
+        "absent": 0.98,
+        "possible": 0.973,
+        "historical": 0.966,
+        "family": 0.98,
+        "hypothetical": 0.957,
+        "allergy": 0.98,
+    },
+    "held_out": {
+        "present": 0.888,
+        "absent": 0.942,
+        "possible": 0.93,
+        "historical": 0.951,
+        "family": 0.932,
+        "hypothetical": 0.921,
+        "allergy": 0.927,
+    },
 }
 
 

@@ -39,6 +39,18 @@ class Predictions:
             raise ValueError("no such entity")
         return 2 * found / named
 
+    def precision(self, kind: Assertion) -> float:
+        """Share of the answers of one class that are right; NaN without such an answer."""
+        index = CLASSES.index(kind)
+        answered = self.answer == index
+        return float(np.mean(self.label[answered] == index)) if answered.any() else float("nan")
+
+    def recall(self, kind: Assertion) -> float:
+        """Share of the labels of one class that are found; NaN without such a label."""
+        index = CLASSES.index(kind)
+        labelled = self.label == index
+        return float(np.mean(self.answer[labelled] == index)) if labelled.any() else float("nan")
+
     def accuracy(self, rows: NDArray[np.int64] | None = None) -> float:
         right = self.label == self.answer
         return float(np.mean(right if rows is None else right[rows]))

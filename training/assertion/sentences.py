@@ -16,8 +16,10 @@ _LABELS = {
     "U": Assertion.POSSIBLE,
     "H": Assertion.HISTORICAL,
     "F": Assertion.FAMILY,
+    "Y": Assertion.HYPOTHETICAL,
+    "L": Assertion.ALLERGY,
 }
-_MARK = re.compile(r"<([PAUHF])(:C)? ([^<>]+)>")
+_MARK = re.compile(r"<([PAUHFYL])(:C)? ([^<>]+)>")
 
 
 @dataclass(frozen=True, slots=True)
