@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -19,6 +20,7 @@ from services.language.confidence import AS_DECODED, Confidence
 from services.language.consistency import decode_note
 from services.language.decoding import FloatArray, WordSpan, assemble, word_log_probabilities
 from services.language.entities import Concept, Entity, EntityType, Span
+from services.language.languages import foreign_passages
 from services.language.models import CLINICAL_NER, LABELS
 from services.language.recovery import Terms, recover
 from services.language.texts import MAX_NOTE_CODE_POINTS, check_text
@@ -94,9 +96,10 @@ class NoteAnnotator:
         found = []
         for word in words:
             span = Span(starts[word.first], ends[word.last - 1], EntityType(word.label))
-            if (known := self._known(note, span)) is not None:
+            known = span if word.stands_for is not None else self._known(note, span)
+            if known is not None:
                 found.append((known, word))
-        return self._described(note, found)
+        return self._described(note, _readable(note, found))
 
     def _known(self, note: str, span: Span) -> Span | None:
         """The entity as the terminology knows its shorthand, or None for a section's header.
@@ -119,7 +122,8 @@ class NoteAnnotator:
         results = assert_entities(note, [span for span, _ in found])
         for (span, word), result in zip(found, results, strict=True):
             surface = note[span.start : span.end]
-            concept, *equivalents = self._linker.codes(surface, span.type) or (None,)
+            term = surface if word.stands_for is None else word.stands_for
+            concept, *equivalents = self._linker.codes(term, span.type) or (None,)
             entities.append(
                 Entity(
                     span=span,
@@ -133,6 +137,17 @@ class NoteAnnotator:
                 )
             )
         return entities
+
+
+def _readable(note: str, found: list[tuple[Span, WordSpan]]) -> list[tuple[Span, WordSpan]]:
+    """Without what stands in a passage in another language: the rules would read it as English."""
+    foreign = foreign_passages(note)
+    starts = [passage.start for passage in foreign]
+    return [
+        item
+        for item in found
+        if not (at := bisect_right(starts, item[0].start)) or foreign[at - 1].end <= item[0].start
+    ]
 
 
 def _breaks(note: str, starts: Sequence[int]) -> list[int]:

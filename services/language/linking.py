@@ -10,6 +10,7 @@ better than a wrong code. A head word alone never matches ("cancer of the ampull
 from __future__ import annotations
 
 import functools
+import itertools
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
@@ -43,9 +44,15 @@ class Linker:
     """Finds the concept of a surface form; immutable, safe to share between threads."""
 
     def __init__(self, folder: Path = _TERMINOLOGY) -> None:
+        images = [(term, codes) for term, codes in _read_images(folder / "radiology.tsv") if codes]
         self._indices = {
-            EntityType.DISEASE: _Index(read_terms(EntityType.DISEASE, folder), ["disease_modifier"]),
-            EntityType.CHEMICAL: _Index(read_terms(EntityType.CHEMICAL, folder), ["dose_form", "salt"]),
+            EntityType.DISEASE: [
+                _Index(read_terms(EntityType.DISEASE, folder), ["disease_modifier"]),
+                _Index(images, ["disease_modifier", "filler"]),
+            ],
+            EntityType.CHEMICAL: [
+                _Index(read_terms(EntityType.CHEMICAL, folder), ["dose_form", "salt"]),
+            ],
         }
 
     def link(self, surface: str, entity_type: EntityType) -> Concept | None:
@@ -59,7 +66,7 @@ class Linker:
             return ()
         if entity_type is EntityType.CHEMICAL:
             surface = _STRENGTH.sub(" ", surface)
-        return self._indices[entity_type].find(surface)
+        return next((codes for index in self._indices[entity_type] if (codes := index.find(surface))), ())
 
 
 class _Index:
@@ -67,10 +74,12 @@ class _Index:
 
     def __init__(self, terms: Iterable[tuple[str, _Codes]], modifiers: Sequence[str]) -> None:
         self._modifiers = [term_words(kind).keys() for kind in modifiers]
+        self._written: dict[str, _Codes] = {}
         self._exact: dict[_Words, _Codes] = {}
         self._bags: dict[_Words, _Codes] = {}  # empty: two concepts differ only in word order, so neither
         self._shapes: dict[tuple[tuple[str, int], ...], list[_Words]] = {}
         for term, codes in terms:
+            self._written.setdefault(term.lower(), codes)
             words = normalize(term)
             if self._exact.setdefault(words, codes) is codes:
                 self._shapes.setdefault(_shape(words), []).append(words)
@@ -79,6 +88,8 @@ class _Index:
                 self._bags[_bag(words)] = ()
 
     def find(self, surface: str) -> _Codes:
+        if codes := self._written.get(surface.lower()):
+            return codes  # also tells "rib fractures" from "rib fracture"
         forms = [normalize(surface)]
         for words in self._modifiers:
             forms.append(tuple(word for word in forms[-1] if word not in words))
@@ -103,8 +114,14 @@ class _Index:
 def read_terms(entity_type: EntityType, folder: Path = _TERMINOLOGY) -> Iterator[tuple[str, _Codes]]:
     """Every term of a type as the terminology writes it, with its codes."""
     if entity_type is EntityType.DISEASE:
-        return _read_diseases(folder / "diseases.tsv")
+        images = _read_images(folder / "radiology.tsv")
+        return itertools.chain(_read_diseases(folder / "diseases.tsv"), ((t, c) for t, c in images if c))
     return _read_drugs(folder / "drugs.tsv")
+
+
+def image_terms(folder: Path = _TERMINOLOGY) -> Iterator[str]:
+    """Every term of what images show, with or without a code."""
+    return (term for term, _ in _read_images(folder / "radiology.tsv"))
 
 
 def normalize(term: str) -> tuple[str, ...]:
@@ -170,14 +187,14 @@ def term_words(kind: str) -> dict[str, str]:
     several words ("not_alone", "finding") holds them separated by blanks.
     """
     words = {}
-    for row in _rows(_TERMINOLOGY / "term_words.tsv", 3):
+    for row in rows(_TERMINOLOGY / "term_words.tsv", 3):
         if row[0] == kind:
             words[row[1]] = row[2]
     return words
 
 
 def _read_diseases(path: Path) -> Iterator[tuple[str, _Codes]]:
-    for icd, title, snomed, name, terms in _rows(path, 5):
+    for icd, title, snomed, name, terms in rows(path, 5):
         codes = [Concept(ICD10CM, icd, title)] if icd else []
         if snomed:
             codes.append(Concept(SNOMED_CT, snomed, name))
@@ -185,13 +202,20 @@ def _read_diseases(path: Path) -> Iterator[tuple[str, _Codes]]:
             yield term, tuple(codes)
 
 
+def _read_images(path: Path) -> Iterator[tuple[str, _Codes]]:
+    for icd, title, terms in rows(path, 3):
+        for term in terms.split("; "):
+            yield term, (Concept(ICD10CM, icd, title),) if icd else ()
+
+
 def _read_drugs(path: Path) -> Iterator[tuple[str, _Codes]]:
-    for rxcui, name, _compared, terms in _rows(path, 4):
+    for rxcui, name, _compared, terms in rows(path, 4):
         for term in terms.split("; "):
             yield term, (Concept(RXNORM, rxcui, name),)
 
 
-def _rows(path: Path, columns: int) -> Iterator[list[str]]:
+def rows(path: Path, columns: int) -> Iterator[list[str]]:
+    """The rows of a tab separated file of the terminology, without comments; ValueError naming a bad line."""
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         if line and not line.startswith("#"):
             row = line.split("\t")
