@@ -9,13 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
+from services.clinical.tables import rows
 from services.language.decoding import WordSpan
 from services.language.entities import EntityType
-from services.language.linking import Linker, rows
+from services.language.linking import Linker
+from services.language.vocabulary import TERMINOLOGY
 
-_TABLE = Path(__file__).parent / "terminology" / "abbreviations.tsv"
+_TABLE = TERMINOLOGY / "abbreviations.tsv"
 _WORDS_BEFORE, _WORDS_AFTER = 12, 5
 _LEAST_LETTERS = 3
 _UNKNOWN, _NO_ENTITY = "?", "-"

@@ -15,11 +15,11 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from services.language.linking import rows
+from services.clinical.tables import rows
+from services.language.vocabulary import TERMINOLOGY
 
-_TABLE = Path(__file__).parent / "terminology" / "languages.tsv"
+_TABLE = TERMINOLOGY / "languages.tsv"
 _PASSAGE = re.compile(r"(?:[^.!?;\s\u3002]|\.(?=\d))(?:[^.!?;\n\r\u3002]|\.(?=\d))*")
 _WORD = re.compile(r"[^\W\d_]+")
 _ACCENT_COUNTS = 0.5

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from services.language.decoding import WordSpan
 from services.language.entities import EntityType
-from services.language.linking import image_terms, normalize, term_words
+from services.language.vocabulary import normalize, read_images, term_words
 
 MOST_FILLERS = 7
 """Between two words of a term; keeps the work linear in the note."""
@@ -45,8 +45,9 @@ class Phrases:
     def __init__(self) -> None:
         self._root = _Node()
         self._fillers = frozenset(term_words("filler"))
-        self._written = {term.lower() for term in image_terms()}
-        for term in [*image_terms(), *term_words("no_entity")]:
+        terms = [term for term, _ in read_images()]
+        self._written = {term.lower() for term in terms}
+        for term in [*terms, *term_words("no_entity")]:
             node = self._root
             for word in normalize(term):
                 if word not in term_words("empty"):

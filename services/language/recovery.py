@@ -18,8 +18,8 @@ import numpy as np
 from services.language.abbreviations import Abbreviations
 from services.language.decoding import FloatArray, WordSpan
 from services.language.entities import EntityType
-from services.language.linking import normalize, read_terms, term_words
 from services.language.phrases import Phrases, with_findings
+from services.language.vocabulary import normalize, read_terms, term_words
 
 LEAST_SUPPORT, LEAST_SUPPORT_OF_SHORTHAND = 0.03, 0.1
 """What the tagger must leave to a term, as the probability that its likeliest word is no "O". Half of the

@@ -30,13 +30,13 @@ def test_the_rules_see_the_whole_project():
     seen = {path.parts[:2] for path, _ in modules("services")} | {
         path.parts[:2] for path, _ in modules("clients")
     }
-    assert {("services", name) for name in (*SERVICES, "chassis", "triton")} <= seen
+    assert {("services", name) for name in (*SERVICES, "chassis", "clinical", "triton")} <= seen
     assert ("clients", "python") in seen
 
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_no_service_imports_another_services_code(service):
-    allowed = (f"services.{service}", "services.chassis")
+    allowed = (f"services.{service}", "services.chassis", "services.clinical")
     found = all_imports(f"services/{service}")
     assert not [
         (str(p), n) for p, n in found if within(n, "services") and n != "services" and not within(n, *allowed)
@@ -51,6 +51,18 @@ def test_the_chassis_imports_no_service():
         if within(n, "services") and not within(n, "services.chassis", "services")
     ]
     assert not [(str(p), n) for p, n in found if within(n, *(f"services.{s}" for s in (*SERVICES, "triton")))]
+
+
+def test_shared_clinical_knowledge_is_pure():
+    allowed = {*sys.stdlib_module_names, "services"}
+    found = all_imports("services/clinical")
+    assert found
+    assert not [(str(p), n) for p, n in found if n.split(".")[0] not in allowed]
+    assert not [
+        (str(p), n)
+        for p, n in found
+        if within(n, "services") and not within(n, "services.clinical", "services")
+    ]
 
 
 def test_only_the_seam_imports_tritonclient():

@@ -10,18 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.language.entities import EntityType
-from services.language.linking import (
-    ICD10CM,
-    RXNORM,
-    SNOMED_CT,
-    Linker,
-    _read_diseases,
-    _read_drugs,
-)
-from training.linking.evaluate import PATH, UNKNOWN, answers, read_cases
+from services.language.linking import Linker
+from services.language.vocabulary import ICD10CM, RXNORM, SNOMED_CT, read_terms
+from training.linking.evaluate import UNKNOWN, answers, read_cases
 
 LINKER = Linker()
-TERMINOLOGY = PATH.parents[3] / "services" / "language" / "terminology"
 DISEASE, CHEMICAL = EntityType.DISEASE, EntityType.CHEMICAL
 
 
@@ -70,16 +63,10 @@ def test_a_condition_of_the_records_carries_its_snomed_code_beside_the_icd_code(
     assert [(c.system, c.code) for c in codes] == [(ICD10CM, "I10"), (SNOMED_CT, "38341003")]
 
 
-@pytest.mark.parametrize(
-    ("kind", "terms"),
-    [
-        (DISEASE, _read_diseases(TERMINOLOGY / "diseases.tsv")),
-        (CHEMICAL, _read_drugs(TERMINOLOGY / "drugs.tsv")),
-    ],
-)
-def test_every_term_of_the_files_finds_its_own_codes(kind, terms):
+@pytest.mark.parametrize("kind", EntityType)
+def test_every_term_of_the_files_finds_its_own_codes(kind):
     first: dict[str, str] = {}
-    for term, codes in terms:
+    for term, codes in read_terms(kind):
         assert codes, term
         expected = first.setdefault(term.lower(), codes[0].code)
         concept = LINKER.link(term, kind)

@@ -8,8 +8,9 @@ import pytest
 
 from services.language.decoding import WordSpan
 from services.language.entities import EntityType
-from services.language.linking import Linker, image_terms, term_words
+from services.language.linking import Linker
 from services.language.phrases import Phrases, with_findings
+from services.language.vocabulary import read_images, term_words
 
 PHRASES = Phrases()
 
@@ -81,7 +82,7 @@ def test_a_chemical_that_is_the_finding_becomes_one():
 def test_every_term_is_found_as_itself_and_has_one_code():
     linker = Linker()
     codes = {}
-    for term in image_terms():
+    for term, _ in read_images():
         words = term.split()
         assert [(f.first, f.last) for f in PHRASES.find(words)] == [(0, len(words))], term
         codes.setdefault(term.lower(), set()).add(linker.codes(term, EntityType.DISEASE)[:1])

@@ -10,7 +10,7 @@ import pytest
 from services.language.consistency import decode_note
 from services.language.decoding import WordSpan
 from services.language.entities import EntityType
-from services.language.linking import Linker, read_terms, term_words
+from services.language.linking import Linker
 from services.language.models import LABELS
 from services.language.recovery import (
     CONFIDENCE,
@@ -19,6 +19,7 @@ from services.language.recovery import (
     Terms,
     recover,
 )
+from services.language.vocabulary import read_terms, term_words
 
 TERMS = Terms()
 DISEASE, CHEMICAL = EntityType.DISEASE, EntityType.CHEMICAL
