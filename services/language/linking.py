@@ -82,7 +82,7 @@ class Linker:
         if len(findings) != 1:
             return ()
         [finding] = findings
-        beside = [normalize(word) for word in words[: finding.first] + words[finding.last :] if word != "-"]
+        beside = [normalize(word) for word in words[: finding.first] + words[finding.reach :] if word != "-"]
         if not all(word in self._beside_images or _NUMBER.fullmatch("".join(word)) for word in beside):
             return ()
         return self._image_codes.get(finding.term.lower(), ())

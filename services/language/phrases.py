@@ -21,6 +21,7 @@ MOST_FILLERS = 7
 Reading = tuple[str, ...]
 """A word as the terminology compares it; empty for a mark."""
 
+_OF_WHAT = frozenset({"of", "in", "within", "at", "along"})
 _HYPHEN: Reading = ("-",)
 
 
@@ -32,11 +33,16 @@ class _Node(dict[str, "_Node"]):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A term as the words `[first, last)`; `term` as the terminology writes it."""
+    """A finding as the words `[first, last)`, and the term that it is, as the terminology writes it.
+
+    Of "fracture of the left clavicle" the finding is "fracture", and the term says of what.
+    """
 
     first: int
     last: int
     term: str
+    reach: int
+    """One past the last word of the term."""
 
 
 class Phrases:
@@ -66,15 +72,16 @@ class Phrases:
                 stops.popleft()
             inner = at > 0 and readings[at - 1] is _HYPHEN and at - 1 not in breaks
             found = None if inner else self._longest(words, readings, at, stops[0])
-            if found is not None and found.term not in self._nothing and not _undone(words, found.last):
+            if found is not None and found.term not in self._nothing and not _undone(words, found.reach):
                 yield found
-            at = found.last if found is not None else at + 1
+            at = found.reach if found is not None else at + 1
 
     def _longest(
         self, words: Sequence[str], readings: Sequence[Reading], first: int, stop: int
     ) -> Finding | None:
         """The longest term from the word `first` on that ends before the word `stop`."""
         node, found, fillers = self._root, None, 0
+        head: int | None = None  # where what is found ends, once words of place have begun
         written: list[str] = []
         for at in range(first, stop):
             reading = readings[at]
@@ -89,9 +96,12 @@ class Phrases:
                 if node.term is not None:
                     # "lung nodules" are another concept than "lung nodule".
                     plain = " ".join(written)
-                    found = Finding(first, at + 1, plain if plain in self._written else node.term)
+                    term = plain if plain in self._written else node.term
+                    found = Finding(first, head or at + 1, term, at + 1)
             elif at > first and fillers < MOST_FILLERS and self._is_filler(reading):
                 fillers += 1
+                if head is None and found is not None and words[at].lower() in _OF_WHAT:
+                    head = found.last
             else:
                 break
         return found

@@ -72,7 +72,11 @@ class Terms:
 
     def is_no_disease(self, word: str) -> bool:
         """Whether the word only says where, when or how severe a disease is, or that all is well."""
-        return (words := normalize(word)) in self._modifiers or words in self._places
+        return self.is_modifier(word) or normalize(word) in self._places
+
+    def is_modifier(self, word: str) -> bool:
+        """Whether the word only says when or how severe a disease is, or on which side."""
+        return normalize(word) in self._modifiers
 
     def find(self, surface: str) -> tuple[EntityType, float] | None:
         """The type of the one term that `surface` is and the support it needs, or None.
@@ -162,8 +166,25 @@ def _longest(
             continue
         support = float(-np.expm1(log_probabilities[first:last, 0].min()))
         if support >= least:
+            if (shorter := _without_degree(words, inside, terms, first, last)) is not None:
+                return shorter
             return WordSpan(first, last, entity_type.value, CONFIDENCE, from_terminology=True)
     return None
+
+
+def _without_degree(
+    words: Sequence[str], inside: set[WordSpan], terms: Terms, first: int, last: int
+) -> WordSpan | None:
+    """The entity that the term only tells the degree or time of ("acute" subdural hematoma), with the term as
+    what it stands for; None where the term says more.
+    """
+    if len(inside) != 1:
+        return None
+    [span] = inside
+    degree = words[first : span.first]
+    if span.last != last or not degree or not all(map(terms.is_modifier, degree)):
+        return None
+    return replace(span, stands_for=" ".join(words[first:last]))
 
 
 def _reach(words: Sequence[str], first: int, breaks: set[int]) -> int:
