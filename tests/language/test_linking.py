@@ -81,7 +81,7 @@ def test_any_text_is_answered(text):
 
 
 # Reported figures (training/linking/evaluate.py) less 0.02.
-@pytest.mark.parametrize(("split", "floor"), [("development", 0.98), ("held_out", 0.832)])
+@pytest.mark.parametrize(("split", "floor"), [("development", 0.98), ("held_out", 0.869)])
 def test_top_1_is_not_under_its_floor_and_nothing_unknown_is_guessed(split, floor):
     cases = [case for case in read_cases() if case.split == split]
     given_codes = answers(cases, LINKER)
@@ -90,7 +90,7 @@ def test_top_1_is_not_under_its_floor_and_nothing_unknown_is_guessed(split, floo
     wrong = sum(g not in {code, UNKNOWN} for code, g in linkable)
     assert sum(code == g for code, g in linkable) / len(linkable) >= floor
     assert sum(g == UNKNOWN for g in unknown) / len(unknown) >= 0.98
-    assert wrong / len(linkable) <= 0.05
+    assert wrong / len(linkable) <= 0.033
 
 
 def test_there_are_enough_cases():
