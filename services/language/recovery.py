@@ -63,7 +63,7 @@ class Terms:
         self.images = Phrases()
         self.abbreviations = Abbreviations()
         self._modifiers = {normalize(words) for words in term_words("disease_modifier")}
-        self._places = {normalize(words) for words in term_words("anatomy")}
+        self._places = {normalize(words) for kind in ("anatomy", "filler") for words in term_words(kind)}
         self._beginnings = {words[:1] for words in self._types}
 
     def begins(self, word: str) -> bool:
