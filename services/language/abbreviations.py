@@ -19,6 +19,7 @@ from services.language.vocabulary import TERMINOLOGY
 _TABLE = TERMINOLOGY / "abbreviations.tsv"
 _WORDS_BEFORE, _WORDS_AFTER = 12, 5
 _LEAST_LETTERS = 3
+_DASHES = str.maketrans("\u2013\u2014", "--")
 _UNKNOWN, _NO_ENTITY = "?", "-"
 
 
@@ -116,7 +117,8 @@ def _before(words: Sequence[str], first: int, new_lines: set[int]) -> str:
 
 
 def _after(words: Sequence[str], last: int) -> str:
-    return " ".join(words[last : last + _WORDS_AFTER]).lower()
+    """The words after, in small letters; every dash as a hyphen."""
+    return " ".join(words[last : last + _WORDS_AFTER]).lower().translate(_DASHES)
 
 
 def _read_as(span: WordSpan, first: int, last: int, meaning: _Meaning, confidence: float) -> WordSpan | None:

@@ -89,7 +89,7 @@ class NoteAnnotator:
         bounds = word_bounds(encoding.words)
         starts = [int(encoding.starts[first]) for first, _ in bounds]
         ends = [int(encoding.ends[last - 1]) for _, last in bounds]
-        surfaces = [note[start:end] for start, end in zip(starts, ends, strict=True)]
+        surfaces = [_word(note, start, end) for start, end in zip(starts, ends, strict=True)]
         breaks = _breaks(note, starts)
         logs = word_log_probabilities(probabilities, bounds)
         words = recover(logs, surfaces, decode_note(logs, surfaces, LABELS, breaks), self._terms, breaks)
@@ -148,6 +148,13 @@ def _readable(note: str, found: list[tuple[Span, WordSpan]]) -> list[tuple[Span,
         for item in found
         if not (at := bisect_right(starts, item[0].start)) or foreign[at - 1].end <= item[0].start
     ]
+
+
+def _word(note: str, start: int, end: int) -> str:
+    """A word as written; a hyphen between blanks joins nothing and is a dash ("fever - none")."""
+    word = note[start:end]
+    apart = note[start - 1 : start].isspace() and note[end : end + 1].isspace()
+    return "\u2014" if word == "-" and apart else word
 
 
 def _breaks(note: str, starts: Sequence[int]) -> list[int]:
