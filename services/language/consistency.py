@@ -29,7 +29,7 @@ anything. The terminology may bring such an entity back."""
 _SHORTEST_NAME = 3
 _LONGEST_ABBREVIATION = 10
 _OPENING = frozenset({"(", "[", "{", "-", ",", ";", ":", "/"})
-_NO_END = _OPENING | {"of", "the", "in", "with", "and", "or", "to", "for", "ve"}
+_NO_END = _OPENING | {"of", "the", "in", "with", "and", "or", "to", "for", "ve", "yes", "no", "none"}
 _CLOSING = frozenset({")", "]", ",", ";"})
 
 
