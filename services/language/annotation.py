@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
@@ -21,6 +22,7 @@ from services.language.confidence import AS_DECODED, Confidence
 from services.language.consistency import decode_note
 from services.language.decoding import FloatArray, WordSpan, assemble, word_log_probabilities
 from services.language.entities import Concept, Entity, EntityType, Span
+from services.language.languages import foreign_passages
 from services.language.models import CLINICAL_NER, LABELS
 from services.language.recovery import Terms, recover
 from services.language.sentences import line_breaks
@@ -88,16 +90,17 @@ class NoteAnnotator:
         bounds = word_bounds(encoding.words)
         starts = [int(encoding.starts[first]) for first, _ in bounds]
         ends = [int(encoding.ends[last - 1]) for _, last in bounds]
-        surfaces = [note[start:end] for start, end in zip(starts, ends, strict=True)]
+        surfaces = [_word(note, start, end) for start, end in zip(starts, ends, strict=True)]
         breaks = _breaks(note, starts)
         logs = word_log_probabilities(probabilities, bounds)
         words = recover(logs, surfaces, decode_note(logs, surfaces, LABELS, breaks), self._terms, breaks)
         found = []
         for word in words:
             span = Span(starts[word.first], ends[word.last - 1], EntityType(word.label))
-            if (known := self._known(note, span)) is not None:
+            known = span if word.stands_for is not None else self._known(note, span)
+            if known is not None:
                 found.append((known, word))
-        return self._described(note, found)
+        return self._described(note, _readable(note, found))
 
     def _known(self, note: str, span: Span) -> Span | None:
         """The entity as the terminology knows its shorthand, or None for a section's header and for words
@@ -126,7 +129,8 @@ class NoteAnnotator:
         results = assert_entities(note, [span for span, _ in found])
         for (span, word), result in zip(found, results, strict=True):
             surface = note[span.start : span.end]
-            concept, *equivalents = self._linker.codes(surface, span.type) or (None,)
+            term = surface if word.stands_for is None else word.stands_for
+            concept, *equivalents = self._linker.codes(term, span.type) or (None,)
             entities.append(
                 Entity(
                     span=span,
@@ -140,6 +144,24 @@ class NoteAnnotator:
                 )
             )
         return entities
+
+
+def _readable(note: str, found: list[tuple[Span, WordSpan]]) -> list[tuple[Span, WordSpan]]:
+    """Without what stands in a passage in another language: the rules would read it as English."""
+    foreign = foreign_passages(note)
+    starts = [passage.start for passage in foreign]
+    return [
+        item
+        for item in found
+        if not (at := bisect_right(starts, item[0].start)) or foreign[at - 1].end <= item[0].start
+    ]
+
+
+def _word(note: str, start: int, end: int) -> str:
+    """A word as written; a hyphen between blanks joins nothing and is a dash ("fever - none")."""
+    word = note[start:end]
+    apart = note[start - 1 : start].isspace() and note[end : end + 1].isspace()
+    return "\u2014" if word == "-" and apart else word
 
 
 def _breaks(note: str, starts: Sequence[int]) -> list[int]:

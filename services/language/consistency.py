@@ -29,6 +29,7 @@ anything. The terminology may bring such an entity back."""
 _SHORTEST_NAME = 3
 _LONGEST_ABBREVIATION = 10
 _OPENING = frozenset({"(", "[", "{", "-", ",", ";", ":", "/"})
+_NO_END = _OPENING | {"of", "the", "in", "with", "and", "or", "to", "for", "ve", "yes", "no", "none"}
 _CLOSING = frozenset({")", "]", ",", ";"})
 
 
@@ -137,9 +138,9 @@ def _informed(
 
 
 def _trimmed(span: WordSpan, words: Sequence[str]) -> WordSpan:
-    """Without the opening bracket or the separator that no name ends with."""
+    """Without the opening bracket, the separator or the preposition that no name ends with."""
     last = span.last
-    while last - 1 > span.first and words[last - 1] in _OPENING:
+    while last - 1 > span.first and words[last - 1] in _NO_END:
         last -= 1
     return replace(span, last=last)
 

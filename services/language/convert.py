@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from medmesh.common.v1.answer_pb2 import Notice, Provenance
 from medmesh.common.v1.concept_pb2 import Concept as ConceptMessage
 from medmesh.language.v1 import language_pb2 as pb
+from services.chassis.notices import notice_messages
 from services.language.embedding import Embeddings, Ranked
 from services.language.entities import Assertion, Concept, Entity, EntityType, Trigger
+from services.language.legibility import legibility_notices
 
 _TYPES = {EntityType.DISEASE: pb.ENTITY_TYPE_DISEASE, EntityType.CHEMICAL: pb.ENTITY_TYPE_CHEMICAL}
 _ASSERTIONS = {
@@ -23,10 +25,11 @@ _ASSERTIONS = {
 
 
 def note_message(note: str, entities: Sequence[Entity], provenance: Provenance) -> pb.AnalyzeNoteResponse:
-    """The answer of AnalyzeNote, with a notice of what the terminology added; the triggers' words are cut
-    from `note`.
+    """The answer of AnalyzeNote, with notices of what could not be read and of what the terminology added.
+
+    The triggers' words are cut from `note`.
     """
-    notices = []
+    notices = notice_messages(legibility_notices(note))
     if recovered := [str(index) for index, entity in enumerate(entities) if entity.from_terminology]:
         message = (
             "The terminology, not the model, decided extent or type of the entities with index "

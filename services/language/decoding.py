@@ -25,7 +25,8 @@ _SMALLEST = np.float32(1e-9)
 class WordSpan:
     """An entity as words `[first, last)`, its label's stem ("Disease") and its probability (0..1).
 
-    `from_terminology`: the terminology decided the span, not the tagger alone.
+    `from_terminology`: the terminology decided the span, not the tagger alone. `stands_for`: the term that
+    the context gives an abbreviation, empty where it is ambiguous, None where words speak for themselves.
     """
 
     first: int
@@ -33,6 +34,7 @@ class WordSpan:
     label: str
     probability: float
     from_terminology: bool = False
+    stands_for: str | None = None
 
 
 def word_log_probabilities(probabilities: FloatArray, bounds: Sequence[tuple[int, int]]) -> FloatArray:

@@ -1,54 +1,61 @@
 """Links an entity's words to a code: diseases to ICD-10-CM (else SNOMED CT), chemicals to RxNorm ingredients.
 
-The terms are data (`diseases.tsv` and `term_words.tsv` in `terminology/`, `drugs.tsv` in
-`services/clinical/`; the NOTICE beside them names sources and licences). A term is tried as it stands, then
-in any word order, then without what only modifies it ("acute severe", "left lower lobe", "20 mg oral
-tablet"), then with a slip of the pen. Each step takes a match only where it leads to one concept; where
-none does, the answer is None: an unknown term is better than a wrong code. A head word alone never matches
-("cancer of the ampulla" is not "cancer").
+The terms are data (services/language/vocabulary.py). A term is tried as it stands, then in any word order,
+then without what only modifies it ("acute severe", "left lower lobe", "20 mg oral tablet"), then as what
+images show ("heart is mildly enlarged"), then with a slip of the pen. Each step takes a match only where it
+leads to one concept; where none does, the answer is None: an unknown term is better than a wrong code. A head
+word alone never matches ("cancer of the ampulla" is not "cancer"), a side that is said chooses the code of
+that side, and a cause or a time that makes another disease ("traumatic", "postoperative", "old") is never
+left out.
 """
 
 from __future__ import annotations
 
-import functools
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 
-from services.clinical.drugs import read_ingredients
 from services.clinical.tables import rows
 from services.language.entities import Concept, EntityType
+from services.language.phrases import Phrases
+from services.language.vocabulary import (
+    ICD10CM,
+    TERMINOLOGY,
+    Codes,
+    Words,
+    normalize,
+    read_images,
+    read_terms,
+    term_words,
+)
 
-ICD10CM = "http://hl7.org/fhir/sid/icd-10-cm"
-SNOMED_CT = "http://snomed.info/sct"
-RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
-
-_TERMINOLOGY = Path(__file__).parent / "terminology"
 _LONGEST_SURFACE = 200  # characters; a longer "entity" is no term
 _SHORTEST_SLIP = 7  # letters: in a shorter word one letter makes another word ("ileus", "iritis")
-_ROMAN = {"i": "1", "ii": "2", "iii": "3", "iv": "4", "v": "5"}
-_COUNTED = frozenset({"type", "stage", "grade", "class"})
 
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
-_WORD = re.compile(r"\d+(?:[.,]\d+)*|[a-z]+\d*[a-z]*|\d+[a-z]+")
-_ASIDE = re.compile(r"\[[^\]]*\]|\((?:disorder|finding|situation|morphologic abnormality)\)")
-_POSSESSIVE = re.compile(r" ?' ?s?\b")
+_WORD_OR_HYPHEN = re.compile(r"[^\W_]+|-")
 _STRENGTH = re.compile(
     r"\b\d[\d.,]* ?(?:mg|mcg|ug|g|ml|unt|units?|hr|actuat|meq|day)\b|\bnda\d+\b", re.IGNORECASE
 )
 
-_Words = tuple[str, ...]
-_Codes = tuple[Concept, ...]  # of one concept, the preferred code first
+
+_BESIDE_IMAGES = ("side", "disease_modifier", "filler")
+"""Words that may stand before or after what images show without naming another concept."""
 
 
 class Linker:
     """Finds the concept of a surface form; immutable, safe to share between threads."""
 
-    def __init__(self, folder: Path = _TERMINOLOGY) -> None:
+    def __init__(self) -> None:
         self._indices = {
-            EntityType.DISEASE: _Index(read_terms(EntityType.DISEASE, folder), ["disease_modifier"]),
-            EntityType.CHEMICAL: _Index(read_terms(EntityType.CHEMICAL, folder), ["dose_form", "salt"]),
+            EntityType.DISEASE: _Index(read_terms(EntityType.DISEASE), ["side", "disease_modifier"]),
+            EntityType.CHEMICAL: _Index(read_terms(EntityType.CHEMICAL), ["dose_form", "salt"]),
+        }
+        self._images = Phrases()
+        self._image_codes = {term.lower(): codes for term, codes in read_images() if codes}
+        self._beside_images = {normalize(word) for kind in _BESIDE_IMAGES for word in term_words(kind)}
+        self._sides = {
+            (code, side): Concept(ICD10CM, of_side, title)
+            for code, side, of_side, title in rows(TERMINOLOGY / "sides.tsv", 4)
         }
 
     def link(self, surface: str, entity_type: EntityType) -> Concept | None:
@@ -62,39 +69,81 @@ class Linker:
             return ()
         if entity_type is EntityType.CHEMICAL:
             surface = _STRENGTH.sub(" ", surface)
-        return self._indices[entity_type].find(surface)
+        index = self._indices[entity_type]
+        codes = index.find(surface)
+        if not codes and entity_type is EntityType.DISEASE:
+            codes = self._of_images(surface)
+        return self._of_its_side(codes or index.misspelled(surface), surface)
+
+    def _of_images(self, surface: str) -> Codes:
+        """The code of the one thing that images show which is named, if the rest is degree and place."""
+        words = _WORD_OR_HYPHEN.findall(surface)
+        findings = list(self._images.find(words))
+        if len(findings) != 1:
+            return ()
+        [finding] = findings
+        beside = [normalize(word) for word in words[: finding.first] + words[finding.reach :] if word != "-"]
+        if not all(word in self._beside_images or _NUMBER.fullmatch("".join(word)) for word in beside):
+            return ()
+        return self._image_codes.get(finding.term.lower(), ())
+
+    def _of_its_side(self, codes: Codes, surface: str) -> Codes:
+        """The code of the side that the words name, where there is one; then it alone says the same."""
+        said = {side for word in normalize(surface) if (side := term_words("side").get(word))}
+        if not codes or len(said) != 1:
+            return codes
+        sided = self._sides.get((codes[0].code, said.pop()))
+        return (sided,) if sided else codes
 
 
 class _Index:
     """The terms of one entity type, found by their words."""
 
-    def __init__(self, terms: Iterable[tuple[str, _Codes]], modifiers: Sequence[str]) -> None:
-        self._modifiers = [term_words(kind).keys() for kind in modifiers]
-        self._exact: dict[_Words, _Codes] = {}
-        self._bags: dict[_Words, _Codes] = {}  # empty: two concepts differ only in word order, so neither
-        self._shapes: dict[tuple[tuple[str, int], ...], list[_Words]] = {}
+    def __init__(self, terms: Iterable[tuple[str, Codes]], modifiers: Sequence[str]) -> None:
+        self._modifiers = [frozenset(term_words(kind)) for kind in modifiers]
+        self._written: dict[str, Codes] = {}
+        self._exact: dict[Words, Codes] = {}
+        self._bags: dict[Words, Codes] = {}  # empty: two concepts differ only in word order, so neither
+        self._shapes: dict[tuple[tuple[str, int], ...], list[Words]] = {}
         for term, codes in terms:
+            self._written.setdefault(term.lower(), codes)
             words = normalize(term)
-            if self._exact.setdefault(words, codes) is codes:
-                self._shapes.setdefault(_shape(words), []).append(words)
+            if self._exact.setdefault(words, codes) is not codes:
+                continue  # another number of the same words
+            self._shapes.setdefault(_shape(words), []).append(words)
             known = self._bags.setdefault(_bag(words), codes)
             if known and known[0] != codes[0]:
                 self._bags[_bag(words)] = ()
 
-    def find(self, surface: str) -> _Codes:
-        forms = [normalize(surface)]
-        for words in self._modifiers:
-            forms.append(tuple(word for word in forms[-1] if word not in words))
-        forms.append(tuple(word for word in forms[-1] if not _NUMBER.fullmatch(word)))
-        forms = [form for form in dict.fromkeys(forms) if form]
-        for form in forms:
-            if codes := self._exact.get(form) or self._bags.get(_bag(form)):
+    def find(self, surface: str) -> Codes:
+        """The codes of the term that the words are, in any order and without what only modifies it."""
+        for written, form in self._forms(surface):
+            if codes := self._written.get(written) or self._exact.get(form) or self._bags.get(_bag(form)):
                 return codes
-        return next((codes for form in forms if (codes := self._misspelled(form))), ())
+        return ()
 
-    def _misspelled(self, words: _Words) -> _Codes:
+    def misspelled(self, surface: str) -> Codes:
+        """The same with a slip of the pen."""
+        return next((codes for _, form in self._forms(surface) if (codes := self._misspelled(form))), ())
+
+    def _forms(self, surface: str) -> Iterator[tuple[str, Words]]:
+        """The words as they stand and as they are compared: all, then without one kind of modifier after the
+        other, then without numbers. As they stand, "rib fractures" are not "rib fracture".
+        """
+        words = surface.lower().split()
+        form = normalize(surface)
+        yield " ".join(words), form
+        for kind in self._modifiers:
+            words = [word for word in words if not kind.issuperset(normalize(word) or ("",))]
+            form = tuple(word for word in form if word not in kind)
+            if form:
+                yield " ".join(words), form
+        if form := tuple(word for word in form if not _NUMBER.fullmatch(word)):
+            yield " ".join(words), form
+
+    def _misspelled(self, words: Words) -> Codes:
         """The one concept with a term that differs by a slip in long words; all else must agree."""
-        found: dict[Concept, _Codes] = {}
+        found: dict[Concept, Codes] = {}
         for shape in _neighbouring_shapes(words):
             for term in self._shapes.get(shape, ()):
                 if all(a == b or _is_slip(a, b) for a, b in zip(words, term, strict=True)):
@@ -103,39 +152,7 @@ class _Index:
         return next(iter(found.values())) if len(found) == 1 else ()
 
 
-def read_terms(entity_type: EntityType, folder: Path = _TERMINOLOGY) -> Iterator[tuple[str, _Codes]]:
-    """Every term of a type as the terminology writes it, with its codes."""
-    if entity_type is EntityType.DISEASE:
-        return _read_diseases(folder / "diseases.tsv")
-    return _read_drugs()
-
-
-def normalize(term: str) -> tuple[str, ...]:
-    """The words of a term: lower case, no accents, possessives or asides, American spelling, singular."""
-    text = unicodedata.normalize("NFKD", term).encode("ascii", "ignore").decode("ascii").lower()
-    text = _POSSESSIVE.sub(" ", _ASIDE.sub(" ", text))
-    for british, american in term_words("british").items():
-        text = text.replace(british, american)
-    words: list[str] = []
-    for found in _WORD.findall(text):
-        word = _singular(found)
-        if words and words[-1] in _COUNTED and word in _ROMAN:
-            word = _ROMAN[word]
-        words.append(term_words("spelled_out").get(word, word))
-    return tuple(words)
-
-
-def _singular(word: str) -> str:
-    if word in term_words("plural"):
-        return term_words("plural")[word]
-    if word.endswith("ies") and len(word) > 5:
-        return word[:-3] + "y"
-    if word.endswith("s") and len(word) > 4 and not word.endswith(("ss", "us", "is")):
-        return word[:-1]
-    return word
-
-
-def _bag(words: Sequence[str]) -> _Words:
+def _bag(words: Sequence[str]) -> Words:
     return tuple(sorted({word for word in words if word not in term_words("empty")}))
 
 
@@ -144,7 +161,7 @@ def _shape(words: Sequence[str]) -> tuple[tuple[str, int], ...]:
     return tuple((word[:4], len(word)) for word in words)
 
 
-def _neighbouring_shapes(words: _Words) -> Iterator[tuple[tuple[str, int], ...]]:
+def _neighbouring_shapes(words: Words) -> Iterator[tuple[tuple[str, int], ...]]:
     """The shapes of terms of which `words` can be a slip: one word a letter shorter or longer, or none."""
     shape = _shape(words)
     yield shape
@@ -165,32 +182,3 @@ def _is_slip(word: str, term: str) -> bool:
         return rest[1:] == other[1:] or (rest[:2] == other[1::-1] and rest[2:] == other[2:])
     longer, shorter = (rest, other) if len(rest) > len(other) else (other, rest)
     return longer[1:] == shorter
-
-
-@functools.cache
-def term_words(kind: str) -> dict[str, str]:
-    """Word -> replacement (empty where the kind has none), from `terminology/term_words.tsv`; a kind of
-    several words ("not_alone", "finding") holds them separated by blanks.
-    """
-    words = {}
-    for row in rows(_TERMINOLOGY / "term_words.tsv", 3):
-        if row[0] == kind:
-            words[row[1]] = row[2]
-    return words
-
-
-def _read_diseases(path: Path) -> Iterator[tuple[str, _Codes]]:
-    for icd, title, snomed, name, terms in rows(path, 5):
-        codes = [Concept(ICD10CM, icd, title)] if icd else []
-        if snomed:
-            codes.append(Concept(SNOMED_CT, snomed, name))
-        for term in terms.split("; "):
-            yield term, tuple(codes)
-
-
-def _read_drugs() -> Iterator[tuple[str, _Codes]]:
-    for ingredient in read_ingredients():
-        if not ingredient.rxcui:  # nothing to link to
-            continue
-        for term in ingredient.terms:
-            yield term, (Concept(RXNORM, ingredient.rxcui, ingredient.name),)

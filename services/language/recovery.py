@@ -15,9 +15,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from services.language.abbreviations import Abbreviations
 from services.language.decoding import FloatArray, WordSpan
 from services.language.entities import EntityType
-from services.language.linking import normalize, read_terms, term_words
+from services.language.phrases import Phrases, with_findings
+from services.language.vocabulary import normalize, read_terms, term_words
 
 LEAST_SUPPORT, LEAST_SUPPORT_OF_SHORTHAND = 0.03, 0.1
 """What the tagger must leave to a term, as the probability that its likeliest word is no "O". Half of the
@@ -58,15 +60,22 @@ class Terms:
             self._types.setdefault(normalize(finding), EntityType.DISEASE)
         for words in plain:
             self._shorthand.pop(words, None)
+        self.images = Phrases()
+        self.abbreviations = Abbreviations()
         self._modifiers = {normalize(words) for words in term_words("disease_modifier")}
+        self._places = {normalize(words) for kind in ("anatomy", "filler") for words in term_words(kind)}
         self._beginnings = {words[:1] for words in self._types}
 
     def begins(self, word: str) -> bool:
         """Whether a term can begin with the word; much cheaper than to look for one."""
         return word[0].isalnum() and normalize(word)[:1] in self._beginnings
 
+    def is_no_disease(self, word: str) -> bool:
+        """Whether the word only says where, when or how severe a disease is, or that all is well."""
+        return self.is_modifier(word) or normalize(word) in self._places
+
     def is_modifier(self, word: str) -> bool:
-        """Whether the word only says where, when or how severe a disease is."""
+        """Whether the word only says when or how severe a disease is, or on which side."""
         return normalize(word) in self._modifiers
 
     def find(self, surface: str) -> tuple[EntityType, float] | None:
@@ -95,9 +104,10 @@ def recover(
     """The tagger's entities with those that the terminology adds and those that it widens, in order.
 
     `log_probabilities` FP32 [words, labels] with "O" first, `words` as written; no entity reaches over the
-    start of a word in `breaks`. The longest term from the left wins; it never cuts an entity of the tagger,
-    and it changes the type only of one that is the very term.
+    start of a word in `breaks`. What images show comes first. The longest term from the left wins; it never
+    cuts an entity that was found before, and it changes the type only of one that is the very term.
     """
+    spans = with_findings(words, spans, terms.images, CONFIDENCE, breaks)
     owner = {word: span for span in spans for word in range(span.first, span.last)}
     new_lines = set(breaks)
     beginnings = {word for word in set(words) if terms.begins(word)}
@@ -112,14 +122,17 @@ def recover(
         if span is not None:
             result.append(span)
         at = span.last if span is not None else at + 1
-    return _joined_modifiers(result, words, terms)
+    result = terms.abbreviations.settled(words, result, CONFIDENCE, breaks)
+    return _without_mere_places(result, words, terms)
 
 
-def _joined_modifiers(spans: Sequence[WordSpan], words: Sequence[str], terms: Terms) -> list[WordSpan]:
-    """Entities that are modifiers alone ("right") belong to the entity right behind them, or are none."""
+def _without_mere_places(spans: Sequence[WordSpan], words: Sequence[str], terms: Terms) -> list[WordSpan]:
+    """Entities that only say where or how ("right", "pleural spaces") belong to the entity right behind them,
+    or are none.
+    """
     result: list[WordSpan] = []
     for span in reversed(spans):
-        if not all(terms.is_modifier(word) for word in words[span.first : span.last]):
+        if not all(terms.is_no_disease(word) for word in words[span.first : span.last]):
             result.append(span)
         elif result and (result[-1].first, result[-1].label) == (span.last, span.label):
             result[-1] = replace(result[-1], first=span.first)
@@ -153,8 +166,25 @@ def _longest(
             continue
         support = float(-np.expm1(log_probabilities[first:last, 0].min()))
         if support >= least:
+            if (shorter := _without_degree(words, inside, terms, first, last)) is not None:
+                return shorter
             return WordSpan(first, last, entity_type.value, CONFIDENCE, from_terminology=True)
     return None
+
+
+def _without_degree(
+    words: Sequence[str], inside: set[WordSpan], terms: Terms, first: int, last: int
+) -> WordSpan | None:
+    """The entity that the term only tells the degree or time of ("acute" subdural hematoma), with the term as
+    what it stands for; None where the term says more.
+    """
+    if len(inside) != 1:
+        return None
+    [span] = inside
+    degree = words[first : span.first]
+    if span.last != last or not degree or not all(map(terms.is_modifier, degree)):
+        return None
+    return replace(span, stands_for=" ".join(words[first:last]))
 
 
 def _reach(words: Sequence[str], first: int, breaks: set[int]) -> int:

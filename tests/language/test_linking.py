@@ -10,19 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.language.entities import EntityType
-from services.language.linking import (
-    ICD10CM,
-    RXNORM,
-    SNOMED_CT,
-    Linker,
-    _read_diseases,
-    _read_drugs,
-    normalize,
-)
-from training.linking.evaluate import PATH, UNKNOWN, answers, read_cases
+from services.language.linking import Linker
+from services.language.vocabulary import ICD10CM, RXNORM, SNOMED_CT, read_terms
+from training.linking.evaluate import UNKNOWN, answers, read_cases
 
 LINKER = Linker()
-TERMINOLOGY = PATH.parents[3] / "services" / "language" / "terminology"
 DISEASE, CHEMICAL = EntityType.DISEASE, EntityType.CHEMICAL
 
 
@@ -71,18 +63,12 @@ def test_a_condition_of_the_records_carries_its_snomed_code_beside_the_icd_code(
     assert [(c.system, c.code) for c in codes] == [(ICD10CM, "I10"), (SNOMED_CT, "38341003")]
 
 
-@pytest.mark.parametrize(
-    ("kind", "terms"),
-    [
-        (DISEASE, _read_diseases(TERMINOLOGY / "diseases.tsv")),
-        (CHEMICAL, _read_drugs()),
-    ],
-)
-def test_every_term_of_the_files_finds_its_own_codes(kind, terms):
-    first: dict[tuple[str, ...], str] = {}
-    for term, codes in terms:
+@pytest.mark.parametrize("kind", EntityType)
+def test_every_term_of_the_files_finds_its_own_codes(kind):
+    first: dict[str, str] = {}
+    for term, codes in read_terms(kind):
         assert codes, term
-        expected = first.setdefault(normalize(term), codes[0].code)
+        expected = first.setdefault(term.lower(), codes[0].code)
         concept = LINKER.link(term, kind)
         assert concept is not None, term
         assert concept.code == expected, term
@@ -95,7 +81,7 @@ def test_any_text_is_answered(text):
 
 
 # Reported figures (training/linking/evaluate.py) less 0.02.
-@pytest.mark.parametrize(("split", "floor"), [("development", 0.98), ("held_out", 0.832)])
+@pytest.mark.parametrize(("split", "floor"), [("development", 0.98), ("held_out", 0.869)])
 def test_top_1_is_not_under_its_floor_and_nothing_unknown_is_guessed(split, floor):
     cases = [case for case in read_cases() if case.split == split]
     given_codes = answers(cases, LINKER)
@@ -104,7 +90,7 @@ def test_top_1_is_not_under_its_floor_and_nothing_unknown_is_guessed(split, floo
     wrong = sum(g not in {code, UNKNOWN} for code, g in linkable)
     assert sum(code == g for code, g in linkable) / len(linkable) >= floor
     assert sum(g == UNKNOWN for g in unknown) / len(unknown) >= 0.98
-    assert wrong / len(linkable) <= 0.05
+    assert wrong / len(linkable) <= 0.033
 
 
 def test_there_are_enough_cases():

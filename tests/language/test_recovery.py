@@ -10,7 +10,7 @@ import pytest
 from services.language.consistency import decode_note
 from services.language.decoding import WordSpan
 from services.language.entities import EntityType
-from services.language.linking import Linker, read_terms, term_words
+from services.language.linking import Linker
 from services.language.models import LABELS
 from services.language.recovery import (
     CONFIDENCE,
@@ -19,6 +19,7 @@ from services.language.recovery import (
     Terms,
     recover,
 )
+from services.language.vocabulary import read_terms, term_words
 
 TERMS = Terms()
 DISEASE, CHEMICAL = EntityType.DISEASE, EntityType.CHEMICAL
@@ -42,7 +43,8 @@ def test_a_term_that_the_tagger_missed_becomes_an_entity_with_a_constant_confide
     words = ["No", "pneumothorax", "is", "seen", "."]
     table = logs(words, np.full(len(words), 0.05))
     assert decode_note(table, words, LABELS) == []
-    assert recover(table, words, [], TERMS) == [WordSpan(1, 2, "Disease", CONFIDENCE, from_terminology=True)]
+    expected = WordSpan(1, 2, "Disease", CONFIDENCE, from_terminology=True, stands_for="pneumothorax")
+    assert recover(table, words, [], TERMS) == [expected]
 
 
 @pytest.mark.parametrize(
@@ -72,7 +74,6 @@ def test_the_longest_term_is_found_however_it_is_spelled(text, expected):
         "night . sweats",
         "pneumothorax - free",
         "post - pneumonia",
-        "MI",
         "the dog",
     ],
 )
@@ -82,10 +83,20 @@ def test_words_that_may_mean_something_else_are_no_entity(text):
 
 
 def test_the_tagger_may_refuse_a_term():
-    assert recovered("pneumothorax", LEAST_SUPPORT + 0.001) == [("pneumothorax", "Disease")]
-    assert recovered("pneumothorax", LEAST_SUPPORT - 0.001) == []
-    assert recovered("COPD", LEAST_SUPPORT_OF_SHORTHAND + 0.001) == [("COPD", "Disease")]
-    assert recovered("COPD", LEAST_SUPPORT_OF_SHORTHAND - 0.001) == []
+    assert recovered("urticaria", LEAST_SUPPORT + 0.001) == [("urticaria", "Disease")]
+    assert recovered("urticaria", LEAST_SUPPORT - 0.001) == []
+    assert recovered("SIADH", LEAST_SUPPORT_OF_SHORTHAND + 0.001) == [("SIADH", "Disease")]
+    assert recovered("SIADH", LEAST_SUPPORT_OF_SHORTHAND - 0.001) == []
+
+
+def test_what_images_show_and_plain_abbreviations_are_found_whatever_the_tagger_says():
+    assert recovered("pneumothorax , known COPD", 0.001) == [("pneumothorax", "Disease"), ("COPD", "Disease")]
+
+
+@pytest.mark.parametrize("words", ["cardiomediastinal", "pleural spaces", "bony structures"])
+def test_a_part_of_the_body_is_no_disease(words):
+    count = len(words.split())
+    assert recovered(words, spans=[WordSpan(0, count, "Disease", 0.9)]) == []
 
 
 def test_a_term_that_holds_what_the_tagger_found_replaces_it():
@@ -146,15 +157,15 @@ def test_no_drug_is_found_as_a_disease():
 @pytest.mark.parametrize(
     ("spans", "expected"),
     [
-        ([(0, 1), (1, 4)], ["right lower lobe pneumonia"]),
-        ([(0, 2), (2, 4)], ["right lower lobe pneumonia"]),
-        ([(0, 1), (3, 4)], ["pneumonia"]),
+        ([(0, 1), (1, 4)], ["right lower lobe urticaria"]),
+        ([(0, 2), (2, 4)], ["right lower lobe urticaria"]),
+        ([(0, 1), (3, 4)], ["urticaria"]),
         ([(0, 1)], []),
-        ([(3, 4)], ["pneumonia"]),
+        ([(3, 4)], ["urticaria"]),
     ],
 )
 def test_a_side_alone_is_no_disease_but_belongs_to_the_one_behind_it(spans, expected):
-    words = ["right", "lower", "lobe", "pneumonia"]
+    words = ["right", "lower", "lobe", "urticaria"]
     found = recover(
         logs(words, np.full(4, 0.001)), words, [WordSpan(*span, "Disease", 0.9) for span in spans], TERMS
     )

@@ -117,3 +117,11 @@ async def test_a_stopped_model_is_unavailable_and_recovers(stub, inference):
     assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
     inference.start("clinical_ner")
     assert (await stub.AnalyzeNote(pb.AnalyzeNoteRequest(note="Fever."))).entities
+
+
+async def test_nothing_is_asserted_of_another_language_and_that_is_said(stub):
+    answer = await stub.AnalyzeNote(pb.AnalyzeNoteRequest(note="The patient has fever.\nKeine pneumonia."))
+    assert [entity.text for entity in answer.entities] == ["fever"]
+    [notice] = answer.notices
+    assert (notice.reason, notice.review_required) == ("LANGUAGE_NOT_SUPPORTED", True)
+    assert list(notice.places) == ["line 2"]

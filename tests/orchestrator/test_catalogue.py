@@ -7,8 +7,11 @@ import re
 import pytest
 
 from services.chassis.settings import MODEL_REPOSITORY
+from services.language.entities import EntityType
+from services.language.linking import Linker
 from services.orchestrator.catalogue import ICD10CM, SNOMED, load
 
+LINKER = Linker()
 CATALOGUE = load(MODEL_REPOSITORY)
 CONDITIONS = list(CATALOGUE.conditions.values())
 _D = [
@@ -101,6 +104,31 @@ def test_words_name_one_condition():
 )
 def test_icd_codes_below_a_category_name_its_condition(code, expected):
     assert [c.key for c in CATALOGUE.named([(ICD10CM, code)])] == [expected]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("traumatic pneumothorax", {"pneumothorax"}),
+        ("iatrogenic pneumothorax", {"pneumothorax"}),
+        ("left DVT", {"deep_vein_thrombosis"}),
+        ("right lower lobe collapse", {"atelectasis"}),
+        ("legionella pneumonia", {"bacterial_pneumonia"}),
+        ("hypertensive heart failure", {"hypertension", "heart_failure"}),
+        ("hypertensive kidney disease", {"hypertension", "chronic_kidney_disease"}),
+        ("right upper lobe lung cancer", {"lung_cancer"}),
+        ("acute subdural hematoma", {"intracranial_hemorrhage"}),
+        ("malignant pleural effusion", {"pleural_effusion"}),
+        ("emphysematous changes", {"copd"}),
+        ("metastatic cancer to lung", set()),
+        ("subcutaneous emphysema", set()),
+        ("old stroke", set()),
+        ("pulmonary nodules", set()),
+    ],
+)
+def test_what_a_note_names_bears_on_its_condition_and_no_other(words, expected):
+    codes = [(c.system, c.code) for c in LINKER.codes(words, EntityType.DISEASE)]
+    assert {c.key for c in CATALOGUE.named(codes, words)} == expected
 
 
 @pytest.mark.parametrize("code", ["J09", "I6", "Z99.9", "E12"])

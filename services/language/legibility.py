@@ -1,0 +1,61 @@
+"""What of a note could not be read, as notices: other languages, and text that an export damaged."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterable
+
+from services.chassis.notices import Notice
+from services.language.languages import foreign_passages, foreign_script
+
+_MOST_PLACES = 20
+_LINE_END = re.compile(r"\r\n?|\n")
+_OUTSIDE_ASCII = re.compile(r"[^\x00-\x7f]{2,8}")
+_UNDECODED = re.compile(r"[\ufffd\x80-\x9f]|[\u00c2\u00c3](?=[\s,.;:)]|$)")
+
+
+def legibility_notices(note: str) -> list[Notice]:
+    """At most one notice of other languages and one of damaged text, each with the lines where it is so."""
+    notices = []
+    foreign = foreign_passages(note)
+    if starts := sorted({*(passage.start for passage in foreign), *foreign_script(note)}):
+        names = sorted({passage.language for passage in foreign} - {""})
+        of = f" ({', '.join(names)}, it seems)" if names else ""
+        message = f"Only English is read; nothing was taken from what is in another language{of}."
+        notices.append(Notice("LANGUAGE_NOT_SUPPORTED", message, True, _lines(note, starts)))
+    if damaged := sorted(_damaged(note)):
+        message = "Characters were lost or changed on the way here; words that hold them may be misread."
+        notices.append(Notice("TEXT_DAMAGED", message, True, _lines(note, damaged)))
+    return notices
+
+
+def _damaged(note: str) -> Iterable[int]:
+    """Where characters are that no codec gave a meaning, or UTF-8 that was read as Windows-1252."""
+    yield from (match.start() for match in _UNDECODED.finditer(note))
+    yield from (match.start() for match in _OUTSIDE_ASCII.finditer(note) if _is_utf8_misread(match.group()))
+
+
+def _is_utf8_misread(text: str) -> bool:
+    """Whether the characters, written as Windows-1252 bytes, are UTF-8: "Ã©" for "é"."""
+    try:
+        return len(_bytes(text).decode("utf-8")) < len(text)
+    except UnicodeError:
+        return False
+
+
+def _bytes(text: str) -> bytes:
+    """Windows-1252 bytes; what it leaves undefined is as in Latin 1. UnicodeError for other characters."""
+    try:
+        return text.encode("cp1252")
+    except UnicodeEncodeError:
+        return b"".join(
+            letter.encode("latin-1" if "\x80" <= letter <= "\x9f" else "cp1252") for letter in text
+        )
+
+
+def _lines(note: str, offsets: Iterable[int]) -> tuple[str, ...]:
+    """The lines that hold the offsets, counted from one; the first twenty."""
+    ends = [match.end() for match in _LINE_END.finditer(note)]
+    numbers = dict.fromkeys(bisect_right(ends, offset) + 1 for offset in offsets)
+    return tuple(f"line {number}" for number in list(numbers)[:_MOST_PLACES])
