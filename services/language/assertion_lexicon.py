@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from services.language.entities import EntityType
@@ -18,18 +18,20 @@ from services.language.typography import INVISIBLE
 
 TERMINOLOGY = Path(__file__).parent / "terminology"
 
-_DEIDENTIFIED = re.compile(r"\[\*\*|\*\*\]")  # "[**2142**]": the brackets say nothing
+_DEIDENTIFIED = re.compile(r"\[\*\*.*\*\*\]", re.DOTALL)
 _TOKEN = re.compile(
-    r"\[\*\*|\*\*\]|\[ {0,3}x? {0,3}\]|\((?:x| {1,3})\)|[-+]ve\b"
+    r"\[\*\*[^\]\n]{0,80}\*\*\]|\[ {0,3}x? {0,3}\]|\((?:x| {1,3})\)|[-+]ve\b"
     rf"|\w[\w{INVISIBLE}]*|[^\w\s{INVISIBLE}]",
     re.IGNORECASE,
 )
 _BOXES = {"\u2611": "[x]", "(x)": "[x]", "\u2610": "[ ]", "()": "[ ]", "[]": "[ ]", "[x]": "[x]"}
+_SIGNS = {"+": "\u2295", "-": "\u2296"}
 _YEAR = re.compile(r"(?:19|20|21)\d\d")  # de-identified notes lie in the future
 _DECADE = re.compile(r"(?:(?:19|20)\d|[1-9])0s")  # "the 1990s", "her 40s"
 _SPEAKING = ("absent", "possible", "refuted", "hypothetical", "allergy", "historical", "family", "present")
 _CATEGORIES = frozenset({*_SPEAKING, "terminate", "pseudo", "class"})
 _AFTER_AN_ANSWER = frozenset({*".,;)]|/-?!", "[x]", "[ ]", "and", "or", "but"})
+_ANSWERS = frozenset({"negative", "positive", "yes", "absent", "present", "denied", "-ve", "+ve"})
 _LABEL_WORDS = 4
 
 
@@ -50,7 +52,8 @@ class Token:
 class Rule:
     """What one phrase says: `category`, on which side (`direction`), and how far its word reaches.
 
-    `reach`: words; `clause`: the whole clause; `final`: only where the clause ends after it ("Asthma: no");
+    `reach`: words; `clause`: the whole clause; `phrase`: up to a comma that does not stand in a list with
+    "or"; `final`: only where the clause ends after it ("Asthma: no");
     `only`: of entities of this type ("refused" negates a drug); `timeless`: does not say when, so that a
     section of the past still decides ("PMH: He has gout"); `ends`: the categories that a terminating phrase
     ends, empty for all.
@@ -60,6 +63,7 @@ class Rule:
     direction: str
     reach: int | None = None
     clause: bool = False
+    phrase: bool = False
     final: bool = False
     only: EntityType | None = None
     timeless: bool = False
@@ -79,15 +83,33 @@ def tokenize(text: str, start: int, end: int) -> list[Token]:
     before = start
     for match in _TOKEN.finditer(text, start, end):
         word = match.group().lower()
-        if _DEIDENTIFIED.fullmatch(word):
-            continue
+        if _DEIDENTIFIED.fullmatch(word):  # of "[**2142**]" the year counts, of a name nothing
+            word = word[3:-3] if _YEAR.fullmatch(word[3:-3]) else "[**]"
         for mark in INVISIBLE if not word.isascii() else "":
             word = word.replace(mark, "")
         lead = text[before : match.start()]
         gap = "\n" if "\n" in lead else "\t" if "\t" in lead else " " if lead else ""
         tokens.append(Token(_boxed(word), match.start(), match.end(), gap))
         before = match.end()
+    return _signed(tokens)
+
+
+def _signed(tokens: list[Token]) -> list[Token]:
+    """The tokens with the signs of ward shorthand ("+cough -fever", "+ cough, - fever") as ⊕ and ⊖.
+
+    A minus counts only beside a plus: alone it is a bullet or a dash.
+    """
+    signs = [at for at, token in enumerate(tokens[:-1]) if token.text in _SIGNS and _is_sign(tokens, at)]
+    if any(tokens[at].text == "+" for at in signs):
+        for at in signs:
+            tokens[at] = replace(tokens[at], text=_SIGNS[tokens[at].text])
     return tokens
+
+
+def _is_sign(tokens: Sequence[Token], at: int) -> bool:
+    apart = at == 0 or tokens[at].gap != ""
+    opens = at == 0 or tokens[at - 1].text in {",", ";", ":", "and"}
+    return tokens[at + 1].text[0].isalpha() and apart and (opens or tokens[at + 1].gap == "")
 
 
 class Lexicon:
@@ -178,13 +200,13 @@ def _boxed(word: str) -> str:
 
 
 def _clause_ends(tokens: Sequence[Token], at: int) -> bool:
-    """Whether a clause ends before word `at`: a mark, a column, or the label of the next item ("Asthma: no
+    """Whether a clause ends before word `at`: a mark, a column, or the next item with its answer ("Asthma: no
     Diabetes: yes").
     """
     if at >= len(tokens) or tokens[at].text in _AFTER_AN_ANSWER or tokens[at].gap == "\t":
         return True
     for token in tokens[at : at + _LABEL_WORDS]:
-        if token.text == ":":
+        if token.text == ":" or token.text in _ANSWERS:
             return True
         if not token.text[0].isalnum():
             return False
@@ -202,6 +224,7 @@ def _rule(category: str, direction: str, scope: str) -> Rule:
         direction,
         reach,
         clause="clause" in parts,
+        phrase="phrase" in parts,
         final="final" in parts,
         only=only,
         timeless="timeless" in parts,

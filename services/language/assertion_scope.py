@@ -21,6 +21,7 @@ _HAPPENS = frozenset({"occurs", "occur", "develops", "develop", "persists", "wor
 _OR_AHEAD = 8  # words in which "or" shows that a comma still belongs to the negated list
 _JOINS = frozenset({",", "and", ";", "&", "."})
 _ALTERNATIVES = frozenset({"or", "nor"})
+_CHOICES = _ALTERNATIVES | {"versus", "vs"}
 _CONJUNCTIONS = _ALTERNATIVES | {"and", "&", "/", "versus", "vs"}
 _BOXES = frozenset({"[x]", "[ ]"})
 
@@ -149,6 +150,10 @@ def _side(event: Event, items: Sequence[Item], position: int, tokens: Sequence[T
     between = {token.text for token in tokens[previous.last : min(event.first, previous.last + _LIST_GAP)]}
     closing = event.last == len(tokens) or tokens[event.last].text in _CLOSING
     closing = closing or any(rule.final for rule in event.rules)
+    following = items[position + 1] if position + 1 < len(items) else None
+    adjoins = isinstance(following, Mention) and following.first - event.last <= 1
+    if "," in between and adjoins and not closing:  # "probably atelectasis, less likely pneumonia"
+        return "forward"
     return "backward" if closing or between <= {",", "(", "-", ":"} else "forward"
 
 
@@ -201,9 +206,13 @@ def _end_other_clause(tokens: Sequence[Token], edge: int, event: Event, rule: Ru
 def _expired(tokens: Sequence[Token], event: Event, rule: Rule, mention: Mention) -> bool:
     if rule.reach is not None:
         return mention.first - event.last > rule.reach
+    if (rule.phrase or rule.clause) and mention.first - event.last > _CLAUSE_REACH:
+        return True
+    if rule.phrase:
+        between = {token.text for token in tokens[event.last + 1 : mention.first]}
+        ahead = {token.text for token in tokens[mention.last : mention.last + _OR_AHEAD]}
+        return "," in between and not _CHOICES & (between | ahead)  # "possible allergies, asthma"
     if rule.clause:
-        if mention.first - event.last > _CLAUSE_REACH:
-            return True
         words = [token.text for token in tokens[event.last : mention.first]]
         return "," in words and not _HAPPENS.isdisjoint(words)  # "if rash occurs, stop ..."
     return False
@@ -249,7 +258,7 @@ def _free_own_clause(tokens: Sequence[Token], items: Sequence[Item], at: int, me
     if not isinstance(previous, Mention):
         return
     gap = {token.text for token in tokens[previous.last : mention.first]}
-    if gap & _JOINS and not gap & _ALTERNATIVES:
+    if not gap or (gap & _JOINS and not gap & _ALTERNATIVES):
         mention.spoken = {kind: said for kind, said in mention.spoken.items() if kind == "family"}
 
 

@@ -255,7 +255,7 @@ def _default_ends(text: str, section: Section, lexicon: Lexicon) -> int | None:
 
 _EMPTY_LINE = re.compile(r"\n[ \t]*\n\s*")
 _OF_THE_PATIENT = re.compile(
-    r"(?P<before>[.;!?:\n][^\S\n]{0,8})(?:the\s+)?(?:patient|pt\.?)\s+(?:also\s+|currently\s+|now\s+)?"
+    r"(?P<before>(?:[.;!?:,\n]|\b(?:but|and))[^\S\n]{0,8})(?:the\s+)?(?:patient|pt\.?)\s+(?:also\s+|currently\s+|now\s+)?"
     r"(?:has|is|was|had|does|denies|denied|reports|reported|presents|presented|complains|states|takes)\b"
     r"(?!\s+(?:an?\s+|the\s+)?(?:strong\s+|positive\s+)?family)",
     re.IGNORECASE,

@@ -47,6 +47,7 @@ _GOES_ON = re.compile(
 _CONTINUES = re.compile(
     r"[ \t]*(?:(?:and|or|nor|but|versus|vs|for|of|in|on|at|by|to|with|without)\b|[,;)])", re.IGNORECASE
 )
+_WORD = re.compile(r"\w+")
 _REPLY = re.compile(r"\s{0,4}(?:yes|no|y|n|none|denies|denied|never)\b(?=\s*(?:[.,;!?\n]|$))", re.IGNORECASE)
 
 
@@ -95,7 +96,9 @@ def _ends_sentence(text: str, start: int, at: int) -> bool:
 
 def _is_row(line: str) -> bool:
     """Whether a line is a label and its answer ("Asthma  No")."""
-    return len(line) <= _MOST_OF_AN_ANSWER and len(line.split()) > 1 and _ANSWER.search(line) is not None
+    return (
+        len(line) <= _MOST_OF_AN_ANSWER and len(_WORD.findall(line)) > 1 and _ANSWER.search(line) is not None
+    )
 
 
 class _Lines:
@@ -123,8 +126,15 @@ class _Lines:
         next_end = self._start + self._newlines[number + 1] if has_next else self._end
         line = text[max(line_start, newline - _LOOK_BACK) : newline].rstrip()
         following = text[newline + 1 : min(next_end, newline + 1 + _LOOK_AHEAD)]
-        if not line or not following.strip() or line[-1] in ";!?":
+        if (
+            not line
+            or not following.strip()
+            or line[-1] in ";!"
+            or (line[-1] == "?" and line[-2:-1].isalnum())
+        ):
             return True
+        if line.endswith(" ?"):  # a query, of what the next line names
+            return False
         if ITEM.match(following) or any(mark in part for part in (line, following) for mark in "\t|"):
             return True
         if _is_row(text[line_start:newline]) and _is_row(text[newline + 1 : next_end]):

@@ -25,6 +25,8 @@ _GROUPS = {
 }
 _TABLE = {ord(variant): ord(mark) for mark, variants in _GROUPS.items() for variant in variants}
 _TABLE |= {wide: wide - 0xFEE0 for wide in range(0xFF01, 0xFF5F)}  # full-width letters and marks
+_TABLE |= dict.fromkeys(range(0x1F300, 0x1FB00), ord(","))  # pictographs part phrases
+_TABLE |= {ord(mark): ord(mark) for mark in _GROUPS}
 
 
 def plain(text: str) -> str:
