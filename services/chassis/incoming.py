@@ -41,12 +41,14 @@ class Incoming:
         admission: Admission,
         *,
         stall_s: float,
+        draining: asyncio.Event,
     ) -> None:
         self._raw = raw
         self._decode = decode
         self._request = request
         self._admission = admission
         self._stall_s = stall_s
+        self._draining = draining
         self._held = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -75,7 +77,7 @@ class Incoming:
 
     async def _next(self) -> bytes | None:
         if is_infrastructure(self._request.method):
-            return await anext(self._raw, None)
+            return await self._next_until_drain()
         limit = asyncio.timeout(self._stall_s)
         try:
             async with limit:
@@ -87,6 +89,16 @@ class Incoming:
         if part is not None:
             self._held.enter_context(self._admission.holding(len(part)))
         return part
+
+    async def _next_until_drain(self) -> bytes | None:
+        reading = asyncio.ensure_future(anext(self._raw, None))
+        ending = asyncio.ensure_future(self._draining.wait())
+        try:
+            await asyncio.wait({reading, ending}, return_when=asyncio.FIRST_COMPLETED)
+            return reading.result() if reading.done() else None
+        finally:
+            reading.cancel()
+            ending.cancel()
 
     async def _admit(self) -> None:
         if is_infrastructure(self._request.method):

@@ -55,6 +55,7 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # g
         self._maximum_deadline_s = maximum_deadline_s
         self._maximum_stall_s = maximum_stall_s
         self._running: set[asyncio.Task[Any]] = set()
+        self._draining = asyncio.Event()
         self._handlers: dict[str, grpc.RpcMethodHandler] = {}
 
     async def intercept_service(
@@ -71,6 +72,10 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # g
                 return None  # not remembered: a caller can invent as many names as it likes
             framed = self._handlers[method] = self._framed(handler, method)
         return framed
+
+    def drain(self) -> None:
+        """Ends the streams of probes and reflection: nobody's work, they would hold the drain to its end."""
+        self._draining.set()
 
     async def drained(self, timeout_s: float) -> None:
         """Waits until the requests that run have ended, with their clean-up, or until `timeout_s` is over.
@@ -95,7 +100,9 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # g
         # Also a single message is taken as a stream of one: the frame, and with it the deadline, begins when
         # the call does, not when its message has arrived, which a half-open call never lets happen.
         def taken(raw: AsyncIterator[bytes], current: Request) -> Incoming:
-            return Incoming(raw, decode, current, self._admission, stall_s=self._maximum_stall_s)
+            return Incoming(
+                raw, decode, current, self._admission, stall_s=self._maximum_stall_s, draining=self._draining
+            )
 
         async def one_answer(raw: AsyncIterator[bytes], context: grpc.aio.ServicerContext) -> bytes:
             async with self._frame(method, context, raw) as current, taken(raw, current) as incoming:

@@ -96,6 +96,7 @@ class Running(Generic[S]):
     async def drain(self) -> None:
         """Tells the watchers, takes no more requests, and lets the running ones finish within `drain_s`."""
         self.parts.health.drain()
+        self.interceptor.drain()
         await self.server.stop(grace=self.parts.settings.drain_s)
         await self.interceptor.drained(_CLEAN_UP_S)
 

@@ -23,14 +23,10 @@ from services.language.decoding import FloatArray, WordSpan, assemble, word_log_
 from services.language.entities import Concept, Entity, EntityType, Span
 from services.language.models import CLINICAL_NER, LABELS
 from services.language.recovery import Terms, recover
+from services.language.sentences import line_breaks
 from services.language.texts import MAX_NOTE_CODE_POINTS, check_text
 from services.language.tokenization import Encoding, NoteTokenizer, windows, word_bounds
 from services.language.typography import plain
-
-# Where a new thought begins although no full stop says so: an empty line, or a line that starts with a
-# bullet, a number or a capital. No entity reaches over it. A line that was only wrapped goes on with a small
-# letter.
-_LINE_BREAK = re.compile(r"\n\s*\n|\n[ \t]*(?=[-*•·\d]|[^\W\d_a-z])")
 
 _SHORTHAND = re.compile(r"[A-Z][A-Z0-9&/]{1,9}s?")
 
@@ -114,7 +110,7 @@ class NoteAnnotator:
         lexicon = default_lexicon()
         if lexicon.is_a(surface.lower(), "no_entity"):
             return None
-        if lexicon.is_trigger(surface) and not self._linker.codes(surface, span.type):
+        if lexicon.is_trigger(note, span.start, span.end) and not self._linker.codes(surface, span.type):
             return None
         if not _SHORTHAND.fullmatch(surface) or self._linker.codes(surface, span.type):
             return span
@@ -147,6 +143,5 @@ class NoteAnnotator:
 
 
 def _breaks(note: str, starts: Sequence[int]) -> list[int]:
-    """The words before which a new thought begins."""
-    ends = [match.end() for match in _LINE_BREAK.finditer(note)]
-    return sorted({int(word) for word in np.searchsorted(starts, ends)} - {len(starts)})
+    """The words before which a new thought begins although no mark says so; no entity reaches over it."""
+    return sorted({int(word) for word in np.searchsorted(starts, line_breaks(note))} - {len(starts)})

@@ -33,6 +33,7 @@ _CATEGORIES = frozenset({*_SPEAKING, "terminate", "pseudo", "class"})
 _AFTER_AN_ANSWER = frozenset({*".,;)]|/-?!", "[x]", "[ ]", "and", "or", "but"})
 _ANSWERS = frozenset({"negative", "positive", "yes", "absent", "present", "denied", "-ve", "+ve"})
 _LABEL_WORDS = 4
+_SHORT, _AROUND = 2, 4  # characters of a piece of shorthand, and those on each side that belong to it
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,10 +171,19 @@ class Lexicon:
                 best = (position + 1, rules)
         return best
 
-    def is_trigger(self, surface: str) -> bool:
-        """Whether `surface` (plain text) is a phrase of the lexicon from end to end: "prn", "allergic to"."""
-        tokens = tokenize(surface, 0, len(surface))
-        return bool(tokens) and self.longest_match(tokens, 0, len(tokens))[0] == len(tokens)
+    def is_trigger(self, text: str, start: int, end: int) -> bool:
+        """Whether plain `text[start:end]` is a phrase of the lexicon ("prn", "allergic to") or, being short,
+        a part of one ("h" of "h/o").
+        """
+        around = _AROUND if end - start <= _SHORT else 0
+        tokens = tokenize(text, max(0, start - around), min(len(text), end + around))
+        for at, token in enumerate(tokens):
+            if token.start > start:
+                break
+            after = self.longest_match(tokens, at, len(tokens))[0]
+            if after > at and tokens[after - 1].end >= end:
+                return True
+        return False
 
     def _step(self, node: _Node, word: str) -> Iterator[_Node]:
         if word in node.words:

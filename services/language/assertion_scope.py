@@ -199,7 +199,9 @@ def _end_other_clause(tokens: Sequence[Token], edge: int, event: Event, rule: Ru
         return
     for category, (said, by) in list(active.items()):
         opens_sentence = by.clause and said.last < len(tokens) and tokens[said.last].text == ","
-        if category not in {rule.category, "family"} and not opens_sentence:  # "In the past, she was on ..."
+        if (
+            category not in {rule.category, "family"} and said is not event and not opens_sentence
+        ):  # "In the past, she was on ..."
             del active[category]
 
 

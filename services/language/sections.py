@@ -26,7 +26,7 @@ from services.language.assertion_lexicon import TERMINOLOGY, Lexicon, Token, tok
 from services.language.entities import Assertion, EntityType, Span, Trigger
 
 _SIGN = re.compile(
-    r"(?<=[^\W\d]):(?!//)|:(?![\d/])|(?<=[^\W\d]) - |(?<=[A-Z]{3})(?=1[.)])|\n"
+    r"(?<=[^\W\d]):(?!//)|:(?![\d/])|(?<=[^\W\d]) {1,3}- {1,3}|(?<=[A-Z]{3})(?=1[.)])|\n"
 )  # what may stand after a header
 _LOOK_BACK = 80  # characters in which a header must fit
 _HEADER_WORDS = 8

@@ -33,9 +33,7 @@ ITEM = re.compile(  # bullet, number, letter, check box
     r"[ \t]*(?:[-*+#|\u2022\u2610\u2611]|\d{1,2}[.)](?=[ \t]|[A-Za-z])|[(]?[a-z\d][)]"
     r"|\[ {0,3}[xX]? {0,3}\]|\((?:[xX]| {1,3})\))"
 )
-_LABELLED = re.compile(
-    r"[ \t]*(?:[^\W\d][\w'/-]*[ ,/&]{1,2}){0,5}[^\W\d][\w'/()-]*[ ]?(?::(?!\d)|\?[ ]|[ ]-[ ])"
-)
+_LABELLED = re.compile(r"[ \t]*(?:[^\W\d][\w'/-]*[ ,/&]{1,2}){0,5}[^\W\d][\w'/()-]*[ ]?(?::(?!\d)|[ ]-[ ])")
 _ANSWER = re.compile(
     r"\b(?:yes|no|none|y|n|nil|negative|positive|denied|denies|absent|present|unknown)[ ]*$", re.IGNORECASE
 )
@@ -75,6 +73,14 @@ def split_sentences(
             start = match.end()
     if start < end:
         yield start, end
+
+
+def line_breaks(text: str) -> list[int]:
+    """Where a line of plain `text` begins with a new thought: an empty line, a list item, a row, ... stands
+    before it.
+    """
+    lines = _Lines(text, 0, len(text))
+    return [match.end() for match in re.finditer("\n", text) if lines.end_at(match.start())]
 
 
 def _ends_sentence(text: str, start: int, at: int) -> bool:

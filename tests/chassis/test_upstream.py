@@ -38,7 +38,7 @@ def unary(upstream):
 def under_way():
     """A request in progress, on whose behalf the upstream is called."""
     current = Request(
-        request_id="outer-request-1",
+        request_id="0e7e-0000-0001",
         method="/x/Y",
         deadline=time.monotonic() + 50,
         identity="ward-7",
@@ -96,7 +96,7 @@ async def test_id_principal_and_deadline_travel_along(serve, under_way):
         await upstream.call(unary(upstream), Text())
         await upstream.call(unary(upstream), Text(), timeout_s=20)
     metadata, left_s = seen[0]
-    assert metadata["x-request-id"] == "outer-request-1"
+    assert metadata["x-request-id"] == "0e7e-0000-0001"
     assert metadata["x-medmesh-on-behalf-of"] == "ward-7"
     assert 25 < left_s <= 50 - 0.1
     assert 10 < seen[1][1] <= 20 - 0.1

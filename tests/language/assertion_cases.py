@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+import textwrap
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from services.language.entities import Assertion, EntityType, Span
@@ -35,6 +37,43 @@ class Case:
     text: str
     spans: tuple[Span, ...]
     right: tuple[frozenset[Assertion], ...]
+
+
+def place(text: str, surface: str, after: int) -> tuple[int, int]:
+    """Where an entity stands in a note that was typed otherwise: its letters and digits, whatever is between
+    them; AssertionError when it is lost.
+    """
+    wanted = [c.lower() for c in surface if c.isalnum()]
+    for start in range(after, len(text)):
+        at, left = start, list(wanted)
+        while at < len(text) and left and (text[at].lower() == left[0] or not text[at].isalnum()):
+            if text[at].lower() == left[0]:
+                left.pop(0)
+            elif at == start:
+                break
+            at += 1
+        if not left:
+            return start, at
+    raise AssertionError("the change lost an entity")
+
+
+def retyped(case: Case, change: Callable[[str], str]) -> Case:
+    """The same case with its text changed and its entities where they then are."""
+    text, spans, after = change(case.text), [], 0
+    for span in case.spans:
+        start, after = place(text, case.text[span.start : span.end], after)
+        spans.append(Span(start, after, span.type))
+    return replace(case, text=text, spans=tuple(spans))
+
+
+def wrapped(text: str, width: int) -> str:
+    """The text as an export wraps it: only spaces become line ends; rows of a table stay as they are."""
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    return "\n".join(line if "\t" in line or "  " in line else _wrapped(line, width) for line in lines)
+
+
+def _wrapped(line: str, width: int) -> str:
+    return "\n".join(textwrap.wrap(line, width, break_long_words=False, break_on_hyphens=False))
 
 
 def read_cases(path: Path = PATH) -> list[Case]:

@@ -83,7 +83,7 @@ async def test_the_terminology_knows_the_shorthand_of_the_wards_better_than_abst
     inference, tokenizer
 ):
     tag = inference.functions["clinical_ner"]
-    shorthand = {int(piece) for name in ("HTN", "PMH") for piece in tokenizer.encode(name).pieces}
+    shorthand = {int(piece) for name in ("HTN", "ABG") for piece in tokenizer.encode(name).pieces}
 
     def chemicals(arrays):
         probabilities = tag(arrays)["probabilities"]
@@ -94,12 +94,12 @@ async def test_the_terminology_knows_the_shorthand_of_the_wards_better_than_abst
 
     inference.functions["clinical_ner"] = chemicals
     entities = await NoteAnnotator(inference, tokenizer, Linker(), Terms()).annotate(
-        "PMH: HTN, asthma.\nOn PMH aspirin."
+        "ABG: HTN, asthma.\nOn ABG aspirin."
     )
     assert [(entity.text, entity.span.type) for entity in entities] == [
         ("HTN", EntityType.DISEASE),
         ("asthma", EntityType.DISEASE),
-        ("PMH", EntityType.CHEMICAL),
+        ("ABG", EntityType.CHEMICAL),
         ("aspirin", EntityType.CHEMICAL),
     ]
     assert entities[0].concept is not None

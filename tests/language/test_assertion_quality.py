@@ -13,25 +13,25 @@ from training.assertion.sentences import read_sentences
 
 SENTENCES = read_sentences()
 
-# Reported F1 (training/assertion/evaluate.py) less 0.02.
+# Reported F1 (training/assertion/evaluate.py) less 0.02; development keeps its floors where they were higher.
 FLOORS = {
     "development": {
-        "present": 0.958,
-        "absent": 0.978,
-        "possible": 0.959,
-        "historical": 0.961,
-        "family": 0.969,
-        "hypothetical": 0.949,
+        "present": 0.972,
+        "absent": 0.98,
+        "possible": 0.973,
+        "historical": 0.966,
+        "family": 0.98,
+        "hypothetical": 0.957,
         "allergy": 0.98,
     },
     "held_out": {
-        "present": 0.864,
-        "absent": 0.919,
-        "possible": 0.83,
-        "historical": 0.948,
+        "present": 0.888,
+        "absent": 0.942,
+        "possible": 0.93,
+        "historical": 0.951,
         "family": 0.932,
-        "hypothetical": 0.923,
-        "allergy": 0.91,
+        "hypothetical": 0.921,
+        "allergy": 0.927,
     },
 }
 
