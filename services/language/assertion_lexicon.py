@@ -20,11 +20,12 @@ TERMINOLOGY = Path(__file__).parent / "terminology"
 
 _DEIDENTIFIED = re.compile(r"\[\*\*.*\*\*\]", re.DOTALL)
 _TOKEN = re.compile(
-    r"\[\*\*[^\]\n]{0,80}\*\*\]|\[ {0,3}x? {0,3}\]|\((?:x| {1,3})\)|[-+]ve\b"
+    r"\[\*\*[^\]\n]{0,80}\*\*\]|\[ {0,3}x? {0,3}\]|\((?:[x+-]| {1,3})\)|[-+]ve\b"
     rf"|\w[\w{INVISIBLE}]*|[^\w\s{INVISIBLE}]",
     re.IGNORECASE,
 )
 _BOXES = {"\u2611": "[x]", "(x)": "[x]", "\u2610": "[ ]", "()": "[ ]", "[]": "[ ]", "[x]": "[x]"}
+_BOXES |= {"(+)": "\u2295", "(-)": "\u2296"}
 _SIGNS = {"+": "\u2295", "-": "\u2296"}
 _YEAR = re.compile(r"(?:19|20|21)\d\d")  # de-identified notes lie in the future
 _DECADE = re.compile(r"(?:(?:19|20)\d|[1-9])0s")  # "the 1990s", "her 40s"

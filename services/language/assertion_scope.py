@@ -24,6 +24,7 @@ _ALTERNATIVES = frozenset({"or", "nor"})
 _CHOICES = _ALTERNATIVES | {"versus", "vs"}
 _CONJUNCTIONS = _ALTERNATIVES | {"and", "&", "/", "versus", "vs"}
 _BOXES = frozenset({"[x]", "[ ]"})
+_MARKS = _BOXES | {"\u2295", "\u2296"}  # each speaks for its own item and ends what was said before
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +138,7 @@ def _side(event: Event, items: Sequence[Item], position: int, tokens: Sequence[T
     if text in _BOXES and event.last == event.first + 1:
         return "forward" if tokens[0].text in _BOXES or items[0] is event else "backward"
     if text == "?":
-        apart = event.first == 0 or tokens[event.first].gap
+        apart = event.first == 0 or tokens[event.first].gap or tokens[event.first - 1].text == "("
         ends = event.last == len(tokens) or tokens[event.last].text in _CLOSING
         return "forward" if apart and not ends else "backward"
     previous = items[position - 1] if position else None
@@ -166,7 +167,9 @@ def _speak_forward(tokens: Sequence[Token], items: Sequence[Item], active: Activ
     for position, item in enumerate(items):
         if isinstance(item, Mention):
             for category, (event, rule) in list(active.items()):
-                if _expired(tokens, event, rule, item):
+                if _expired(tokens, event, rule, item) or _is_next_drug(
+                    item, rule, event, items[position - 1]
+                ):
                     del active[category]
                 elif rule.only in {None, item.kind}:
                     item.spoken[category] = event
@@ -186,7 +189,7 @@ def _speak_forward(tokens: Sequence[Token], items: Sequence[Item], active: Activ
 
 def _end_other_clause(tokens: Sequence[Token], edge: int, event: Event, rule: Rule, active: Active) -> None:
     """Ends what other kinds of trigger said, when this trigger opens a clause of its own."""
-    if tokens[event.first].text in _BOXES:
+    if tokens[event.first].text in _MARKS:
         active.clear()
         return
     gap = {token.text for token in tokens[max(edge, event.first - _LIST_GAP) : event.first]}
@@ -205,9 +208,15 @@ def _end_other_clause(tokens: Sequence[Token], edge: int, event: Event, rule: Ru
             del active[category]
 
 
+def _is_next_drug(mention: Mention, rule: Rule, event: Event, before: Item) -> bool:
+    """Whether a list of drugs goes on after what one of them is for ("Tylenol prn pain, metformin")."""
+    drug = rule.only is EntityType.DISEASE and mention.kind is EntityType.CHEMICAL
+    return drug and rule.category == "hypothetical" and before is not event
+
+
 def _expired(tokens: Sequence[Token], event: Event, rule: Rule, mention: Mention) -> bool:
-    if rule.reach is not None:
-        return mention.first - event.last > rule.reach
+    if rule.reach is not None and mention.first - event.last > rule.reach:
+        return True
     if (rule.phrase or rule.clause) and mention.first - event.last > _CLAUSE_REACH:
         return True
     if rule.phrase:

@@ -88,7 +88,7 @@ def _ends_sentence(text: str, start: int, at: int) -> bool:
     before = text[max(start, at - _LOOK_BACK) : at]
     word = before.split()[-1] if before.split() and not before[-1:].isspace() else ""
     if text[at] == "?":  # no end in "? pneumonia" (a query) and "asthma? No" (its answer follows)
-        return bool(word.strip("?")) and _REPLY.match(text, at + 1) is None
+        return bool(word.strip("?(")) and _REPLY.match(text, at + 1) is None
     if text[at] == ".":
         if word.lower().lstrip("(") in _ABBREVIATIONS:
             return False

@@ -45,6 +45,8 @@ def place(text: str, surface: str, after: int) -> tuple[int, int]:
     """
     wanted = [c.lower() for c in surface if c.isalnum()]
     for start in range(after, len(text)):
+        if start and text[start - 1].isalnum():
+            continue
         at, left = start, list(wanted)
         while at < len(text) and left and (text[at].lower() == left[0] or not text[at].isalnum()):
             if text[at].lower() == left[0]:
