@@ -50,6 +50,9 @@ async def test_a_mention_is_found_by_an_overlapping_entity_of_its_type():
     absent, present = counts[Assertion.ABSENT], counts[Assertion.PRESENT]
     assert (absent.labelled, absent.found, absent.answered, absent.right) == (2, 2, 2, 2)
     assert (present.labelled, present.found, present.answered, present.right) == (1, 0, 0, 0)
+    assert all(
+        count.line("x").startswith("x") for count in counts.values()
+    )  # also of a class without mentions
     assert [line.split("  ")[0] for line in missed] == ["Chemical as another type"]
 
 

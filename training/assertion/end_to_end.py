@@ -72,12 +72,16 @@ class Count:
     answered: int = 0
 
     def line(self, name: str) -> str:
-        precision = self.right / self.answered if self.answered else float("nan")
-        recall = self.right / self.labelled if self.labelled else float("nan")
-        return (
-            f"{name:<13} {self.labelled:>4} {self.found / max(self.labelled, 1):>6.3f} "
-            f"{precision:>9.3f} {recall:>7.3f} {2 * self.right / (self.labelled + self.answered):>6.3f}"
+        found, precision, recall, f1 = (
+            part / whole if whole else float("nan")
+            for part, whole in (
+                (self.found, self.labelled),
+                (self.right, self.answered),
+                (self.right, self.labelled),
+                (2 * self.right, self.labelled + self.answered),
+            )
         )
+        return f"{name:<13} {self.labelled:>4} {found:>6.3f} {precision:>9.3f} {recall:>7.3f} {f1:>6.3f}"
 
 
 async def counted(
