@@ -72,12 +72,16 @@ class Count:
     answered: int = 0
 
     def line(self, name: str) -> str:
-        precision = self.right / self.answered if self.answered else float("nan")
-        recall = self.right / self.labelled if self.labelled else float("nan")
-        return (
-            f"{name:<13} {self.labelled:>4} {self.found / max(self.labelled, 1):>6.3f} "
-            f"{precision:>9.3f} {recall:>7.3f} {2 * self.right / (self.labelled + self.answered):>6.3f}"
+        found, precision, recall, f1 = (
+            part / whole if whole else float("nan")
+            for part, whole in (
+                (self.found, self.labelled),
+                (self.right, self.answered),
+                (self.right, self.labelled),
+                (2 * self.right, self.labelled + self.answered),
+            )
         )
+        return f"{name:<13} {self.labelled:>4} {found:>6.3f} {precision:>9.3f} {recall:>7.3f} {f1:>6.3f}"
 
 
 async def counted(
@@ -129,11 +133,13 @@ def _overlap(entity: Entity, start: int, end: int) -> bool:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--split", choices=("dev", "test"), default="dev")
+    parser.add_argument("--notes", type=int, help="only so many notes, the first by their random names")
     parser.add_argument("--errors", action="store_true", help="list what was not found")
     options = parser.parse_args()
     if options.errors and options.split != "dev":
         parser.error("the errors of the test half are not looked at")
     notes = [note for note in read_notes(data_folder()) if note.split == options.split]
+    notes = sorted(notes, key=lambda note: note.name)[: options.notes]
     annotator = served_annotator()
     counts, missed = asyncio.run(counted(notes, annotator))
     print(f"{'class':<13} {'n':>4} {'found':>6} {'precision':>9} {'recall':>7} {'F1':>6}")
@@ -143,7 +149,7 @@ def main() -> None:
     print(f"found with the right type and assertion: {right} of {labelled} ({right / labelled:.3f})")
     if options.errors:
         print("\n".join(sorted(missed)))
-    if options.split == "dev":
+    if options.split == "dev" and options.notes is None:
         wrong, total = asyncio.run(asserted_without_finding(annotator))
         print(f"imaging sentences without a finding, a disease asserted: {wrong} of {total}")
 

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.language.assertion import assert_entities
-from services.language.entities import Assertion
+from services.language.entities import Assertion, EntityType
 from training.assertion.evaluate import CLASSES, Predictions
 from training.assertion.real_notes import LabelledMention, LabelledNote, read_notes
 from training.data_folder import data_folder
@@ -31,13 +31,15 @@ def answers(note: LabelledNote) -> list[Assertion]:
     return [result.assertion for result in assert_entities(note.text, [m.span for m in note.mentions])]
 
 
-def predict_notes(notes: Sequence[LabelledNote], doubtful: bool = False) -> Predictions:
-    """Runs the rules over whole notes; of the mentions either the doubtful or the clear ones."""
+def predict_notes(
+    notes: Sequence[LabelledNote], doubtful: bool = False, types: Collection[EntityType] = tuple(EntityType)
+) -> Predictions:
+    """Runs the rules over whole notes; of the mentions of these types the doubtful or the clear ones."""
     rows = [
         (CLASSES.index(mention.label), CLASSES.index(answer), number)
         for number, note in enumerate(notes)
         for mention, answer in zip(note.mentions, answers(note), strict=True)
-        if mention.doubtful == doubtful
+        if mention.doubtful == doubtful and mention.span.type in types
     ]
     label, answer, note_number = np.array(rows, dtype=np.int64).T
     return Predictions(label, answer, note_number)
@@ -45,7 +47,9 @@ def predict_notes(notes: Sequence[LabelledNote], doubtful: bool = False) -> Pred
 
 def table(predictions: Predictions) -> list[str]:
     """One line a class that has labels, and the accuracy."""
-    lines = [f"{'class':<13} {'n':>4} {'precision':>9} {'recall':>7} {'F1':>6}  95 % interval of F1"]
+    lines = [
+        f"{'class':<13} {'n':>4} {'given':>6} {'precision':>9} {'recall':>7} {'F1':>6}  95 % interval of F1"
+    ]
     for kind in CLASSES:
         count = int(np.count_nonzero(predictions.label == CLASSES.index(kind)))
         if not count:
@@ -55,14 +59,15 @@ def table(predictions: Predictions) -> list[str]:
             return predictions.f1(kind, rows)
 
         low, high = bootstrap_interval(f1, predictions.sentence)
+        given = int(np.count_nonzero(predictions.answer == CLASSES.index(kind)))
         precision, recall = predictions.precision(kind), predictions.recall(kind)
         lines.append(
-            f"{kind.value:<13} {count:>4} {precision:>9.3f} {recall:>7.3f} {predictions.f1(kind):>6.3f}  "
-            f"{low:.3f}-{high:.3f}"
+            f"{kind.value:<13} {count:>4} {given:>6} {precision:>9.3f} {recall:>7.3f} "
+            f"{predictions.f1(kind):>6.3f}  {low:.3f}-{high:.3f}"
         )
     low, high = bootstrap_interval(predictions.accuracy, predictions.sentence)
     accuracy = predictions.accuracy()
-    lines.append(f"{'accuracy':<13} {len(predictions.label):>4} {accuracy:>24.3f}  {low:.3f}-{high:.3f}")
+    lines.append(f"{'accuracy':<13} {len(predictions.label):>4} {accuracy:>31.3f}  {low:.3f}-{high:.3f}")
     return lines
 
 
@@ -91,6 +96,7 @@ def _error(note: LabelledNote, mention: LabelledMention, answer: Assertion) -> s
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--split", choices=("dev", "test"), default="dev")
+    parser.add_argument("--type", choices=("disease", "chemical"), help="mentions of this type alone")
     parser.add_argument("--errors", action="store_true", help="list the errors of the development half")
     options = parser.parse_args()
     notes = [note for note in read_notes(data_folder()) if note.split == options.split]
@@ -99,9 +105,10 @@ def main() -> None:
             parser.error("the errors of the test half are not looked at")
         print("\n".join(errors(notes)))
         return
-    print("\n".join(table(predict_notes(notes))))
-    doubtful = predict_notes(notes, doubtful=True)
-    print(f"{'doubtful':<13} {len(doubtful.label):>4} {doubtful.accuracy():>24.3f}  accuracy")
+    types = [EntityType[options.type.upper()]] if options.type else list(EntityType)
+    print("\n".join(table(predict_notes(notes, types=types))))
+    doubtful = predict_notes(notes, doubtful=True, types=types)
+    print(f"{'doubtful':<13} {len(doubtful.label):>4} {doubtful.accuracy():>31.3f}  accuracy")
 
 
 if __name__ == "__main__":
