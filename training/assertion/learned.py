@@ -27,7 +27,7 @@ from torch import nn
 
 from services.language.assertion import assert_entities
 from services.language.entities import EntityType, Span
-from services.language.linking import read_terms
+from services.language.vocabulary import read_terms
 from training.assertion.evaluate import CLASSES, Predictions
 from training.assertion.evaluate_real import table
 from training.assertion.real_notes import LabelledNote, read_notes, read_texts
