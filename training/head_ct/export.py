@@ -21,9 +21,8 @@ from training.head_ct.train import EPOCHS, RUN, build_network, fold_weights, fol
 from training.imaging.cards import HEAD_CT_SET, KERMANY, OTHER_PRECISION, findings_inputs, findings_outputs
 from training.imaging.figures import auroc, show
 from training.imaging.network import CalibratedNetwork, fold_averaging
-from training.imaging.onnx_models import Forms, export_fp32, quantize_int8, run
+from training.imaging.onnx_models import Forms, export_fp32, image_session, quantize_int8, run
 from training.model_card import INTENDED_USE, MODEL_REPOSITORY, write_card
-from training.onnx_runtime import session
 
 OUTPUTS = ("logits", "probabilities", "activation_map")
 
@@ -42,7 +41,7 @@ def quantized_loss(work: Path, images: npt.NDArray[np.uint8], labels: npt.NDArra
         export_fp32(calibrated(fold_weights(work, fold), 1.0, [0.0, 0.0]), OUTPUTS, HEAD_CT.side_px, files[0])
         quantize_int8(*files, images[kept])
         for row, file in enumerate(files):
-            logits = run(session(file), images[out], "logits")
+            logits = run(image_session(file), images[out], "logits")
             margins[row, out] = logits[:, 1] - logits[:, 0]
     exact, rough = (auroc(labels == 1, margin) for margin in margins)
     print(f"first repeat: AUROC {exact:.4f} in fp32, {rough:.4f} in int8")
