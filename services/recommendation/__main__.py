@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NoReturn
 
 import grpc
 
 from medmesh.recommendation.v1 import recommendation_pb2, recommendation_pb2_grpc
+from services.chassis.catalog import Catalog
 from services.chassis.errors import ModelUnavailable
 from services.chassis.server import Parts, Service, run
 from services.recommendation.equivalents import Equivalents
@@ -15,24 +19,21 @@ from services.recommendation.features import FeatureEncoder, Vocabulary
 from services.recommendation.models import PATIENT_ENCODER, SPECS, TREATMENT_RANKER
 from services.recommendation.outcome import Outcome, predict_outcome
 from services.recommendation.ranking import TreatmentRanker
-from services.recommendation.record import PatientRecord
 from services.recommendation.safety import SafetyRules
 from services.recommendation.series import IcuStay
-from services.recommendation.servicer import FindSimilar, RecommendationServicer
+from services.recommendation.servicer import FindSimilar, Rank, RecommendationServicer
 from services.recommendation.settings import RecommendationSettings
-from services.recommendation.similarity import ReferencePopulation, SimilarPatient, SimilarPatients
+from services.recommendation.similarity import ReferencePopulation, SimilarPatients
 
 
 async def register(parts: Parts[RecommendationSettings], server: grpc.aio.Server) -> None:
     """Builds the servicer; each record model's vocabulary lies in its folder."""
-    repository = parts.settings.model_repository
-    ranked = FeatureEncoder(Vocabulary.load(repository / TREATMENT_RANKER.name / "vocabulary.json"))
     equivalents = Equivalents.load()
     readers = parts.resources.enter_context(
         ThreadPoolExecutor(parts.settings.reading_thread_count, thread_name_prefix="read")
     )
     servicer = RecommendationServicer(
-        TreatmentRanker(parts.inference, ranked, SafetyRules.load(), equivalents),
+        _rank(parts, equivalents),
         _find_similar(parts, equivalents),
         functools.partial(_predict, parts),
         parts.provenance,
@@ -41,19 +42,36 @@ async def register(parts: Parts[RecommendationSettings], server: grpc.aio.Server
     recommendation_pb2_grpc.add_RecommendationServiceServicer_to_server(servicer, server)
 
 
+def _rank(parts: Parts[RecommendationSettings], equivalents: Equivalents) -> Rank:
+    """The ranking; where its model is not served, the refusal of it."""
+    name = TREATMENT_RANKER.name
+    encoder = parts.catalog.load(name, _encoder)
+    if encoder is None:
+        return _refusing(parts.catalog, name)
+    return TreatmentRanker(parts.inference, encoder, SafetyRules.load(), equivalents).rank
+
+
 def _find_similar(parts: Parts[RecommendationSettings], equivalents: Equivalents) -> FindSimilar:
     """The search for similar patients; where its optional model is not served, the refusal of it."""
     name = PATIENT_ENCODER.name
-    if not parts.catalog.serves(name):
-        return functools.partial(_refuse, parts.catalog.refusal(name))
-    folder = parts.settings.model_repository / name
-    encoder = FeatureEncoder(Vocabulary.load(folder / "vocabulary.json"))
-    population = ReferencePopulation.load(folder / "reference.npz")
+    encoder = parts.catalog.load(name, _encoder)
+    population = parts.catalog.load(name, lambda folder: ReferencePopulation.load(folder / "reference.npz"))
+    if encoder is None or population is None:
+        return _refusing(parts.catalog, name)
     return SimilarPatients(parts.inference, encoder, population, equivalents).find
 
 
-async def _refuse(reason: str, record: PatientRecord, count: int) -> list[SimilarPatient]:  # noqa: ARG001 - as find
-    raise ModelUnavailable(reason, metadata={"model": PATIENT_ENCODER.name})
+def _encoder(folder: Path) -> FeatureEncoder:
+    return FeatureEncoder(Vocabulary.load(folder / "vocabulary.json"))
+
+
+def _refusing(catalog: Catalog, name: str) -> Callable[..., Awaitable[NoReturn]]:
+    """What stands for the work of a model that is not served: says why."""
+
+    async def refuse(*_: object) -> NoReturn:
+        raise ModelUnavailable(catalog.refusal(name), metadata={"model": name})
+
+    return refuse
 
 
 async def _predict(parts: Parts[RecommendationSettings], stay: IcuStay) -> Outcome:
