@@ -101,7 +101,12 @@ def shortened(text: str, columns: int) -> str:
 
 def notice(one: Notice) -> RenderableType:
     """A notice of an answer."""
-    return indented(Text.assemble(("note: ", "yellow"), one.message or one.reason))
+    return note(one.message or one.reason)
+
+
+def note(text: str) -> RenderableType:
+    """What the reader should know of an answer."""
+    return indented(Text.assemble(("note: ", "yellow"), text))
 
 
 def indented(text: Text, by: int = 2) -> RenderableType:

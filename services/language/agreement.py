@@ -1,0 +1,192 @@
+"""Whether a passage says of a query's concepts what the query says of them.
+
+Embeddings hardly tell "there is no pneumothorax" from "there is a pneumothorax": both speak of one thing. So
+the concepts of both are found by the terminology, and what each says of them by the assertion rules.
+"""
+
+from __future__ import annotations
+
+import enum
+import functools
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from services.language.assertion import assert_entities
+from services.language.entities import Assertion, EntityType, Span
+from services.language.linking import normalize, read_terms
+from services.language.recovery import Terms
+
+_MOST_WORDS = 8
+_WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)?")
+_WITHIN_A_TERM = re.compile(r"\s{1,2}|\s?[-/\u2010\u2011]\s?")
+"""What may stand between two words of one term."""
+
+_QUESTION = re.compile(
+    r"(?:who|what|when|where|why|how|which|any|(?:is|are|was|were) there"
+    r"|(?:is|was|does|did|has|had|can|could|should) (?:the|he|she|it|this|that|they|patient))\b",
+    re.IGNORECASE,
+)
+"""How a question begins that nobody closed with a question mark; "has fever" is none."""
+
+
+_TIMES = frozenset({"history", "prior", "previous", "old", "healed"})
+"""With these a term may begin ("old myocardial infarction"), and so may the rest of it."""
+
+
+class Side(enum.Enum):
+    """What an assertion comes to when two of them are compared."""
+
+    AFFIRMED = enum.auto()
+    """Stated of the patient: now, once, or perhaps."""
+    DENIED = enum.auto()
+    OTHERS = enum.auto()
+    """Of a relative."""
+    SUPPOSED = enum.auto()
+    """Of a risk, a plan, a precaution."""
+    ALLERGY = enum.auto()
+
+
+_SIDES = {
+    Assertion.PRESENT: Side.AFFIRMED,
+    Assertion.POSSIBLE: Side.AFFIRMED,
+    Assertion.HISTORICAL: Side.AFFIRMED,
+    Assertion.ABSENT: Side.DENIED,
+    Assertion.FAMILY: Side.OTHERS,
+    Assertion.HYPOTHETICAL: Side.SUPPOSED,
+    Assertion.ALLERGY: Side.ALLERGY,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One mention of a concept, and on which side the text puts it."""
+
+    words: tuple[str, ...]
+    """As the terminology normalises them."""
+    concept: str
+    """The code, or the words where the terminology has none: equal for synonyms."""
+    side: Side
+
+
+class Vocabulary:
+    """The terms and what concept each names; immutable, safe to share between threads."""
+
+    def __init__(self, terms: Terms) -> None:
+        self._terms = terms
+        self._concepts: dict[tuple[str, ...], str] = {}
+        for entity_type in EntityType:
+            for term, codes in read_terms(entity_type):
+                self._concepts.setdefault(normalize(term), codes[0].code)
+
+    def begins(self, word: str) -> bool:
+        """Whether a term can begin with the word; what only says when is left to the assertion rules."""
+        return self._terms.begins(word) and word.lower() not in _TIMES
+
+    def find(self, surface: str) -> EntityType | None:
+        """The type of the term that `surface` is."""
+        found = self._terms.find(surface)
+        return None if found is None else found[0]
+
+    def concept(self, words: tuple[str, ...]) -> str:
+        """The code of a term; where it has none, its words."""
+        return self._concepts.get(words, " ".join(words))
+
+
+class StatementReader:
+    """Reads what texts state. It remembers the words it has seen, so it is made anew for each request."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self._concept = vocabulary.concept
+        self._begins = functools.cache(vocabulary.begins)
+        self._find = functools.cache(vocabulary.find)
+
+    def of_query(self, query: str) -> tuple[Statement, ...]:
+        """What a query states; nothing where it asks, since either answer is one."""
+        if query.rstrip().endswith("?") or _QUESTION.match(query.lstrip()):
+            return ()
+        return self.of(query)
+
+    def of(self, text: str, about: Sequence[Statement] = ()) -> tuple[Statement, ...]:
+        """What a text states, in its order; the longest term from the left wins. With `about` only what bears
+        on those statements; a text without such is read in a fraction of the time.
+        """
+        mentions = [(words, self._concept(words), span) for words, span in self._mentions(text)]
+        bears = [
+            not about or any(_related(asked, words, concept) for asked in about)
+            for words, concept, _ in mentions
+        ]
+        if not any(bears):
+            return ()
+        # All of them: the rules read lists, in which one mention decides on the next.
+        results = assert_entities(text, [span for _, _, span in mentions])
+        return tuple(
+            Statement(words, concept, _SIDES[result.assertion])
+            for (words, concept, _), result, wanted in zip(mentions, results, bears, strict=True)
+            if wanted
+        )
+
+    def _mentions(self, text: str) -> Iterator[tuple[tuple[str, ...], Span]]:
+        words = list(_WORD.finditer(text))
+        at = 0
+        while at < len(words):
+            found = self._longest(text, words, at) if self._begins(words[at].group()) else None
+            if found is None:
+                at += 1
+                continue
+            last, kind = found
+            span = Span(words[at].start(), words[last - 1].end(), kind)
+            yield normalize(text[span.start : span.end]), span
+            at = last
+
+    def _longest(
+        self, text: str, words: Sequence[re.Match[str]], first: int
+    ) -> tuple[int, EntityType] | None:
+        last = first + 1
+        while last < min(first + _MOST_WORDS, len(words)):
+            if not _WITHIN_A_TERM.fullmatch(text, words[last - 1].end(), words[last].start()):
+                break
+            last += 1
+        for end in range(last, first, -1):
+            kind = self._find(text[words[first].start() : words[end - 1].end()])
+            if kind is not None:
+                return end, kind
+        return None
+
+
+def contradicts(query: Sequence[Statement], passage: Sequence[Statement]) -> bool:
+    """Whether the passage says otherwise of any concept of the query, and nowhere what the query says of it.
+
+    What the query denies is contradicted by what the passage affirms. What it affirms is contradicted by a
+    passage that only denies it, says it of a relative or supposes it; and so on for the other sides.
+    """
+    return any(_contradicted(statement, passage) for statement in query)
+
+
+def _contradicted(asked: Statement, passage: Sequence[Statement]) -> bool:
+    sides = {side for said in passage if (side := _bearing(asked, said)) is not None}
+    if asked.side is Side.DENIED:
+        return Side.AFFIRMED in sides
+    return bool(sides) and asked.side not in sides
+
+
+def _bearing(asked: Statement, said: Statement) -> Side | None:
+    """On which side a statement of a passage puts the concept that is asked for; None where it says nothing
+    of it. Who has a kind of it has it ("tension pneumothorax"), and who does not have it has no kind of it.
+    """
+    if said.concept == asked.concept:
+        return said.side
+    if _is_kind_of(said.words, asked.words):
+        return Side.AFFIRMED if said.side is Side.AFFIRMED else None
+    if _is_kind_of(asked.words, said.words):
+        return Side.DENIED if said.side is Side.DENIED else None
+    return None
+
+
+def _related(asked: Statement, words: tuple[str, ...], concept: str) -> bool:
+    return concept == asked.concept or _is_kind_of(words, asked.words) or _is_kind_of(asked.words, words)
+
+
+def _is_kind_of(words: tuple[str, ...], of: tuple[str, ...]) -> bool:
+    """Whether a term ends with another, which it so makes narrower."""
+    return words[-len(of) :] == of
