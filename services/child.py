@@ -1,6 +1,8 @@
 """A child process that ends with its parent, writes its log to a file, and is stopped in order.
 
-Linux only: the kernel's parent-death signal ends the child even where the parent was killed with SIGKILL.
+Linux only. The kernel's parent-death signal asks the child to end even where the parent was killed with
+SIGKILL; what does not listen (stopped, still loading, a grandchild) is ended by a sentinel, a shell that
+waits for the end of a pipe that only the parent holds.
 """
 
 from __future__ import annotations
@@ -23,10 +25,24 @@ if TYPE_CHECKING:
 # after it. 1 is PR_SET_PDEATHSIG.
 _PRELUDE = """
 import ctypes, os, signal, sys
+os.umask(0o077)
 ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGTERM)
 if os.getppid() != int(sys.argv[1]):
     sys.exit(1)
 os.execvp(sys.argv[2], sys.argv[2:])
+"""
+
+# Told the child's process group, then that all ended in order; the end of its input in between means that the
+# parent has gone. $1 is the grace in tenths of a second, the others are what the child would leave behind.
+_SENTINEL = """
+trap '' INT TERM HUP
+grace=$1; shift
+read -r group || exit 0
+read -r _ && exit 0
+kill -TERM -"$group" 2>/dev/null
+while kill -0 -"$group" 2>/dev/null && [ "$grace" -gt 0 ]; do sleep 0.1; grace=$((grace - 1)); done
+kill -KILL -"$group" 2>/dev/null
+for left in "$@"; do rm -rf -- $left; done
 """
 
 _GROUP_GRACE_S = 2.0
@@ -39,21 +55,43 @@ class Child:
     name: str
     process: subprocess.Popen[bytes]
     log: Path | None
-    """Where its stdout and stderr go; None: where the parent's go."""
+    """Where its stdout and stderr go; None: where the parent's go. The log of the run before is kept beside
+    it, as `<name>.previous`."""
+    sentinel: subprocess.Popen[bytes]
 
     @classmethod
     def start(
-        cls, name: str, command: Sequence[str], *, env: Mapping[str, str], cwd: Path, log: Path | None
+        cls,
+        name: str,
+        command: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        cwd: Path,
+        log: Path | None,
+        leaves: Sequence[str] = (),
+        orphan_grace_s: float = 10.0,
     ) -> Child:
-        """Starts `command`.
+        """Starts `command`; nobody but its owner reads what it writes.
 
         It gets SIGTERM when the *thread* that calls this ends, so call it from one that lives as long as the
-        child should.
+        child should. When the parent has gone, it and what it started are killed after `orphan_grace_s`
+        seconds, and `leaves` (paths or glob patterns without spaces) are removed.
         """
+        sentinel = subprocess.Popen(
+            ["/bin/sh", "-c", _SENTINEL, f"{name}-sentinel", str(round(orphan_grace_s * 10)), *leaves],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd="/",
+            start_new_session=True,
+        )
         with contextlib.ExitStack() as stack:
             output = None
             if log is not None:
-                log.parent.mkdir(parents=True, exist_ok=True)
+                log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                if log.exists():
+                    log.replace(log.with_name(f"{log.name}.previous"))
+                log.touch(mode=0o600)
                 output = stack.enter_context(log.open("wb"))
             process = subprocess.Popen(
                 [sys.executable, "-I", "-S", "-c", _PRELUDE, str(os.getpid()), *command],
@@ -64,7 +102,9 @@ class Child:
                 stderr=subprocess.STDOUT if output else None,
                 start_new_session=True,
             )
-        return cls(name, process, log)
+        child = cls(name, process, log, sentinel)
+        child._tell_sentinel(str(process.pid))
+        return child
 
     @property
     def exit_code(self) -> int | None:
@@ -104,6 +144,16 @@ class Child:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
         self._wait_for_group()
+        if self.sentinel.poll() is None:
+            self._tell_sentinel("ended")
+            self.sentinel.wait()
+        if self.sentinel.stdin is not None:
+            self.sentinel.stdin.close()
+
+    def _tell_sentinel(self, line: str) -> None:
+        assert self.sentinel.stdin is not None  # noqa: S101 - PIPE was asked for
+        self.sentinel.stdin.write(f"{line}\n".encode())
+        self.sentinel.stdin.flush()
 
     def _wait_for_group(self) -> None:
         deadline = time.monotonic() + _GROUP_GRACE_S

@@ -1,27 +1,30 @@
 """Runs the whole mesh on this machine: Triton and the four services, each a child process.
 
-The children end with their parent. None is started again when it ends: `Mesh.check` says which one it was and
-shows the end of its log, which lies with the others in the run folder.
+The children end with their parent. `Mesh.tend` starts again what has ended; `Mesh.check` only says which one
+it was and shows the end of its log, which lies with the others in the run folder.
 """
 
 from __future__ import annotations
 
 import asyncio
 import dataclasses
+import fcntl
 import json
 import os
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import IO, Self
 
 from services import ports
-from services.bootstrap import ROOT
+from services.bootstrap import ROOT, Missing
 from services.chassis import probe
 from services.chassis.settings import ServiceSettings
 from services.child import Child
+from services.restarts import LIMIT, WINDOW_S, Restarts
 from services.triton import EmbeddedTriton, TritonError, TritonSettings
 
 SERVICES = ("imaging", "language", "recommendation", "orchestrator")
@@ -29,6 +32,8 @@ SERVICES = ("imaging", "language", "recommendation", "orchestrator")
 _HOST = "127.0.0.1"
 _GRACE_S = 25.0
 """Longer than a service takes to drain (MEDMESH_DRAIN_S, 20 s by default)."""
+_BROKEN_GRACE_S = 2.0
+"""For a Triton that has lost a model's process and is started again."""
 
 
 class MeshError(RuntimeError):
@@ -82,6 +87,9 @@ class Mesh:
         self._settings = settings
         self._children: dict[str, Child] = {}
         self._triton: EmbeddedTriton | None = None
+        self._announced = False
+        self._lock: IO[bytes] | None = None
+        self._restarts = Restarts()
         self.addresses: dict[str, str] = {}
         """HOST:PORT of each service and of Triton's gRPC endpoint."""
 
@@ -118,23 +126,46 @@ class Mesh:
             if child.exit_code is not None:
                 raise MeshError(f"{child.describe_exit()}; the end of its log ({child.log}):\n{child.tail()}")
 
-    def lost(self) -> list[str]:
-        """Takes out the services that have ended, and says of each how; the others go on.
+    def tend(self) -> list[str]:
+        """Starts again what has ended, after a pause that grows; says what ended and what runs again.
 
-        Raises MeshError or TritonError where no request can be answered any more: Triton, the orchestrator or
-        the last of the services that it asks has ended.
+        The others go on meanwhile, and answers are PARTIAL. Raises MeshError where a part ends again and
+        again.
         """
-        if self._triton is not None:
+        said = [self._report_end("triton", end)] if (end := self._triton_end()) else []
+        for name, child in self._children.items():
+            if name not in self._restarts.waiting and child.exit_code is not None:
+                child.stop()
+                said.append(self._report_end(name, child.describe_exit(), child.tail()))
+        for name in self._restarts.take_due():
+            try:
+                self._start_triton() if name == "triton" else self._start_service(name)
+                said.append(f"{name} was started again")
+            except (TritonError, Missing) as error:
+                said.append(self._report_end(name, str(error)))
+        return said
+
+    def _triton_end(self) -> str:
+        """How the embedded Triton ended; empty while it runs, or while it waits for its start."""
+        if self._triton is None or "triton" in self._restarts.waiting:
+            return ""
+        try:
             self._triton.check()
-        ended = {name: child for name, child in self._children.items() if child.exit_code is not None}
-        if SERVICES[-1] in ended or len(self._children) - len(ended) < 2:
-            self.check()
-        for name in ended:
-            del self._children[name]
-        return [
-            f"{child.describe_exit()}; the others go on, answers are PARTIAL. Its log: {child.log}"
-            for child in ended.values()
-        ]
+        except TritonError as error:
+            self._triton.stop(grace_s=_BROKEN_GRACE_S)
+            return str(error)
+        return ""
+
+    def _report_end(self, name: str, how: str, log_end: str = "") -> str:
+        pause_s = self._restarts.ended(name)
+        if pause_s is None:
+            often = f"it has ended more than {LIMIT} times within {WINDOW_S / 60:.0f} minutes and is given up"
+            shown = f"; the end of its log:\n{log_end}" if log_end else ""
+            raise MeshError(f"{how}; {often}{shown}")
+        return (
+            f"{how}; it is started again in {pause_s:.1f} s, answers are PARTIAL meanwhile. "
+            f"Its log: {self._settings.run_folder / f'{name}.log'}"
+        )
 
     def stop_service(self, name: str) -> None:
         """Stops one service; the others go on."""
@@ -156,7 +187,10 @@ class Mesh:
             say("stopping Triton")
             self._triton.stop()
             self._triton = None
-        self._state_file.unlink(missing_ok=True)
+        if self._announced:
+            self._state_file.unlink(missing_ok=True)
+        if self._lock is not None:
+            self._lock.close()
 
     @property
     def _state_file(self) -> Path:
@@ -165,28 +199,42 @@ class Mesh:
     def _start(self, say: Callable[[str], object]) -> None:
         settings = self._settings
         ports.claim(_HOST, settings.ports, "MEDMESH_{}_PORT")  # a taken one is told before anything starts
-        settings.run_folder.mkdir(parents=True, exist_ok=True)
+        _make_run_folder(settings.run_folder)
+        self._lock = _only_here(settings.run_folder)
         if settings.triton_url:
             self.addresses["triton"] = settings.triton_url
             say(f"using the Triton at {settings.triton_url}")
         else:
-            self._triton = EmbeddedTriton.start(settings.triton, say)
-            self.addresses["triton"] = self._triton.grpc_address
+            self._start_triton(say)
         claimed = ports.claim(_HOST, settings.ports, "MEDMESH_{}_PORT")
         self.addresses |= {name: f"{_HOST}:{port}" for name, port in claimed.items()}
         # The orchestrator looks at its upstreams when it starts and then only every few seconds.
         for wave in (SERVICES[:-1], SERVICES[-1:]):
             for name in wave:
-                self._children[name] = Child.start(
-                    name,
-                    [sys.executable, "-m", f"services.{name}"],
-                    env=self._variables(name),
-                    cwd=ROOT,
-                    log=settings.run_folder / f"{name}.log",
-                )
+                self._start_service(name)
             asyncio.run(self._wait_until_healthy(wave, say))
         state = {"addresses": self.addresses, "pids": self._pids()}
+        self._state_file.touch(mode=0o600)
         self._state_file.write_text(json.dumps(state, indent=2) + "\n")
+        self._announced = True
+
+    def _start_triton(self, say: Callable[[str], object] = lambda _: None) -> None:
+        """Starts the embedded Triton, on the ports that it had before where it is started again."""
+        settings = self._settings.triton
+        if self._triton is not None:
+            settings = self._triton.settings_on_its_ports()
+        self._triton = EmbeddedTriton.start(settings, say)
+        self.addresses["triton"] = self._triton.grpc_address
+
+    def _start_service(self, name: str) -> None:
+        self._children[name] = Child.start(
+            name,
+            [sys.executable, "-m", f"services.{name}"],
+            env=self._variables(name),
+            cwd=ROOT,
+            log=self._settings.run_folder / f"{name}.log",
+            orphan_grace_s=_GRACE_S,
+        )
 
     def _variables(self, name: str) -> dict[str, str]:
         upstreams = {
@@ -228,6 +276,32 @@ class Mesh:
                     f"end of its log ({child.log}):\n{child.tail()}"
                 )
             await asyncio.sleep(0.1)  # a process that is still importing has nothing to wait on
+
+
+def _make_run_folder(folder: Path) -> None:
+    """Raises Missing where logs could not be written there; better now than after the models are loaded."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise Missing(
+            f"logs cannot be written to {folder} ({error.strerror}): set MEDMESH_RUN_FOLDER to a folder that "
+            "can be written, and MEDMESH_RECEIPT_FOLDER to one for the receipts."
+        ) from error
+
+
+def _only_here(folder: Path) -> IO[bytes]:
+    """Holds the run folder until it is closed. Raises Missing where another mesh has it."""
+    lock = (folder / "lock").open("wb")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.close()
+        raise Missing(
+            f"a mesh runs in {folder} already: end it, or set MEDMESH_RUN_FOLDER to another folder."
+        ) from error
+    return lock
 
 
 def read_env_file(path: Path) -> dict[str, str]:

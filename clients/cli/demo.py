@@ -20,6 +20,11 @@ from medmesh.orchestrator.v1 import orchestrator_pb2 as pb
 
 SAMPLES = ("chest_xray.dcm", "note.txt", "patient.json")
 TIMEOUT_S = 60.0
+WHAT_IT_PROVES = (
+    "The samples are synthetic: a drawn X-ray, an invented note and record. This run shows that the mesh "
+    "works from end to end. It says nothing of how well the models read real patients: `medmesh models NAME` "
+    "does."
+)
 
 
 def demo(
@@ -38,9 +43,11 @@ def demo(
     began = time.monotonic()
     image, note, patient = (ROOT / "samples" / name for name in SAMPLES)
     with explained():
-        settings = MeshSettings.from_environment().on_free_ports(ROOT / ".medmesh" / "demo")
+        usual = MeshSettings.from_environment()
+        settings = usual.on_free_ports(usual.run_folder / "demo")
     with running(settings) as mesh, explained():
         with Client(mesh.addresses["orchestrator"], timeout_s=TIMEOUT_S) as client:
+            marks.present([marks.indented(Text(WHAT_IT_PROVES, style="bold yellow"))])
             marks.present([Text("asking for one combined diagnosis of the samples", style="dim")])
             text = note.read_text(encoding="utf-8")
             case = diagnose.read_case([image], text, patient, None, 0, overlay=True)

@@ -21,6 +21,9 @@ from clients.cli.show import marks
 from medmesh import Client, receipt, requests
 from medmesh.orchestrator.v1 import orchestrator_pb2 as pb
 
+DIGEST_START_LENGTH = 12
+"""Hexadecimal digits that people compare."""
+
 
 def diagnose(
     image: inputs.Images = None,
@@ -203,4 +206,8 @@ def _change(difference: receipt.Difference) -> str:
     before, after = difference.recorded or "absent", difference.recomputed or "absent"
     if difference.kind == "model":
         return f"{before} → {after}"
-    return f"{marks.shortened(before, 13)} → {marks.shortened(after, 13)}"
+    return f"{_digest_start(before)} → {_digest_start(after)}"
+
+
+def _digest_start(digest: str) -> str:
+    return digest if len(digest) <= DIGEST_START_LENGTH else f"{digest[:DIGEST_START_LENGTH]}…"

@@ -70,7 +70,7 @@ def note_text(given: str | None) -> str:
     if given is None:
         return ""
     if given == "-":
-        return sys.stdin.read()
+        return _standard_input()
     if _is_file(given):
         try:
             return Path(given).read_text(encoding="utf-8")
@@ -80,6 +80,16 @@ def note_text(given: str | None) -> str:
     if one_word and ("/" in given or given.lower().endswith(_TEXT_SUFFIXES)):
         raise ValueError(f"{given}: no such file (a note given as text has more than one word)")
     return given
+
+
+def _standard_input() -> str:
+    """Standard input as UTF-8, whatever the locale says. ValueError: it is closed, or is something else."""
+    if sys.stdin is None:
+        raise ValueError("standard input is closed: give the note as a file")
+    try:
+        return sys.stdin.buffer.read().decode("utf-8")
+    except UnicodeDecodeError:
+        raise ValueError("standard input is not UTF-8 text") from None
 
 
 def _is_file(given: str) -> bool:

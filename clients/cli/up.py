@@ -27,9 +27,9 @@ def up() -> None:
     """Run the whole mesh on this machine: Triton and the four services. Ctrl-C stops all of it.
 
     The ports are those of `.env` and of the MEDMESH_*_PORT variables (0: a free one). MEDMESH_TRITON_URL
-    names another Triton, which is then used instead of the embedded one. Logs lie in `.medmesh/run`. A
-    service that ends is named and not started again: the others go on, and answers are PARTIAL. The embedded
-    Triton is for one machine only: `medmesh doctor` says why.
+    names another Triton, which is then used instead of the embedded one. Logs lie in `.medmesh/run`. What
+    ends is named and started again, after a pause that grows; the others go on meanwhile, and answers are
+    PARTIAL. The embedded Triton is for one machine only: `medmesh doctor` says why.
 
     Example:
       medmesh up
@@ -42,8 +42,8 @@ def up() -> None:
     with running(settings) as mesh, _until_signalled(ended):
         _present(mesh.addresses)
         while not ended.wait(CHECK_INTERVAL_S):
-            for loss in mesh.lost():
-                marks.console().print(Text(f"medmesh: {loss}", style="bold red"))
+            for line in mesh.tend():
+                marks.console().print(Text(f"medmesh: {line}", style="bold yellow"))
         marks.console().print("stopping")
 
 
@@ -61,6 +61,7 @@ def running(settings: MeshSettings) -> Iterator[Mesh]:
     def say(line: object) -> None:
         console.print(Text(str(line), style="dim"))
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # also while it starts, everything is stopped
     try:
         mesh = Mesh.start(settings, say)
         try:

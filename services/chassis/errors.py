@@ -6,6 +6,7 @@
     ├── ModelUnavailable      the model is not served now
     ├── ModelFailed           the model was asked and failed
     ├── UpstreamUnavailable   another service of the mesh does not answer
+    ├── ReceiptNotWritten     the answer's receipt cannot be stored
     ├── Overloaded            too many requests wait
     ├── DeadlineExceeded      the time given was too short
     ├── Unauthenticated       no valid identity
@@ -41,6 +42,7 @@ class Reason(StrEnum):
     MODEL_UNAVAILABLE = "MODEL_UNAVAILABLE"
     MODEL_FAILED = "MODEL_FAILED"
     UPSTREAM_UNAVAILABLE = "UPSTREAM_UNAVAILABLE"
+    RECEIPT_NOT_WRITTEN = "RECEIPT_NOT_WRITTEN"
     OVERLOADED = "OVERLOADED"
     DEADLINE_EXCEEDED = "DEADLINE_EXCEEDED"
     UNAUTHENTICATED = "UNAUTHENTICATED"
@@ -75,6 +77,9 @@ PUBLIC: Mapping[Reason, PublicError] = MappingProxyType(
         Reason.MODEL_FAILED: PublicError("INTERNAL", "The model failed on this request.", False),
         Reason.UPSTREAM_UNAVAILABLE: PublicError(
             "UNAVAILABLE", "A service that this request needs does not answer.", True
+        ),
+        Reason.RECEIPT_NOT_WRITTEN: PublicError(
+            "UNAVAILABLE", "The answer was withheld: its evidence receipt cannot be stored.", True
         ),
         Reason.OVERLOADED: PublicError(
             "RESOURCE_EXHAUSTED", "Too many requests wait; try again later.", True
@@ -145,6 +150,12 @@ class UpstreamUnavailable(MedmeshError):
     """Another service of the mesh does not answer."""
 
     reason = Reason.UPSTREAM_UNAVAILABLE
+
+
+class ReceiptNotWritten(MedmeshError):
+    """The answer's receipt cannot be stored, so the answer would not be traceable."""
+
+    reason = Reason.RECEIPT_NOT_WRITTEN
 
 
 class Overloaded(MedmeshError):

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
+from urllib.parse import urlsplit
 
 from opentelemetry import trace
 from opentelemetry.context import Context
@@ -17,6 +18,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.trace import NoOpTracer, SpanKind, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from services.chassis.settings import is_loopback
 
 _PROPAGATOR = TraceContextTextMapPropagator()
 _tracer: ContextVar[Tracer] = ContextVar("medmesh_tracer")
@@ -41,12 +44,18 @@ class Telemetry:
         self._providers: list[TracerProvider | MeterProvider] = []
         if endpoint:
             # Imported here: the exporters pull in an HTTP client, which nobody else needs.
+            import requests
             from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
             from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
             base = endpoint.rstrip("/")
-            span_exporter = OTLPSpanExporter(endpoint=f"{base}/v1/traces")
-            metric_reader = PeriodicExportingMetricReader(OTLPMetricExporter(endpoint=f"{base}/v1/metrics"))
+            session = requests.Session()
+            # A proxy of the environment is for what lies beyond this machine.
+            session.trust_env = not is_loopback(urlsplit(base).hostname or "")
+            span_exporter = OTLPSpanExporter(endpoint=f"{base}/v1/traces", session=session)
+            metric_reader = PeriodicExportingMetricReader(
+                OTLPMetricExporter(endpoint=f"{base}/v1/metrics", session=session)
+            )
         resource = Resource({"service.name": f"medmesh-{service}", "service.namespace": "medmesh"})
         if span_exporter is not None:
             traces = TracerProvider(resource=resource, shutdown_on_exit=False)

@@ -29,9 +29,15 @@ def server_options(settings: ServiceSettings) -> list[tuple[str, int]]:
     ]
 
 
+DIRECT = ("grpc.enable_http_proxy", 0)
+"""The mesh's own hosts are never reached through `http_proxy` and its kin, which gRPC would follow even to
+loopback."""
+
+
 def channel_options(settings: ServiceSettings) -> list[tuple[str, Any]]:
     """GRPC options of a channel to another service."""
     return [
+        DIRECT,
         ("grpc.max_receive_message_length", settings.maximum_request_bytes),
         ("grpc.max_send_message_length", settings.maximum_response_bytes),
         ("grpc.keepalive_time_ms", 30_000),

@@ -29,6 +29,7 @@ from services.chassis.errors import (
     Overloaded,
 )
 from services.chassis.inference import Arrays, ModelSpec, check_inputs, check_outputs, example_inputs
+from services.chassis.transport import DIRECT
 
 _READY_FOR_S = 1.0
 _PROBE_TIMEOUT_S = 5.0
@@ -69,6 +70,7 @@ class TritonInference:
             channel_args=[
                 ("grpc.max_send_message_length", maximum_message_bytes),
                 ("grpc.max_receive_message_length", maximum_message_bytes),
+                DIRECT,
                 *_KEEPALIVE_OPTIONS,
             ],
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from typing import Any
 
@@ -32,10 +33,11 @@ async def register(parts: Parts[OrchestratorSettings], server: grpc.aio.Server) 
     language = await _upstream(parts, "language", settings.language_url)
     recommendation = await _upstream(parts, "recommendation", settings.recommendation_url)
     upstreams = (imaging, language, recommendation)
+    log = _receipt_log(settings)
     diagnostician = Diagnostician(
         _services(imaging, language, recommendation),
         catalogue.load(settings.model_repository),
-        _receipt_log(settings),
+        log,
         Split(settings.treatment_share, settings.fusion_reserve_s),
         default_deadline_s=settings.default_deadline_s,
         intended_use=settings.intended_use,
@@ -44,6 +46,7 @@ async def register(parts: Parts[OrchestratorSettings], server: grpc.aio.Server) 
     orchestrator_pb2_grpc.add_DiagnosticServiceServicer_to_server(DiagnosticServicer(diagnostician), server)
     catalog_pb2_grpc.add_ModelCatalogServiceServicer_to_server(inventory, server)
     parts.health.require("upstreams", any_serves(upstreams))
+    parts.health.require("receipts", lambda: asyncio.to_thread(log.problem))
 
 
 def any_serves(upstreams: Iterable[Upstream]) -> Check:

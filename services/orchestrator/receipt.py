@@ -18,6 +18,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from medmesh import receipt as receipts
 from medmesh.common.v1.answer_pb2 import Provenance
 from medmesh.orchestrator.v1 import orchestrator_pb2 as pb
+from services.chassis.errors import ReceiptNotWritten
 from services.orchestrator import fusion
 from services.orchestrator.catalogue import Catalogue
 
@@ -48,6 +49,10 @@ def draft(case: pb.DiagnosticCase, diagnosis: pb.Diagnosis, catalogue: Catalogue
     )
 
 
+MINIMUM_FREE_BYTES = 1 << 20
+"""Below it the log says that it cannot take receipts, before a write fails."""
+
+
 class ReceiptLog:
     """The log in one folder. Several processes may share it: a file lock orders their records."""
 
@@ -58,7 +63,28 @@ class ReceiptLog:
         os.close(self._open())
 
     def append(self, receipt: pb.EvidenceReceipt) -> pb.EvidenceReceipt:
-        """Chains `receipt` to the last record, writes it to disk, returns it sealed. Blocks."""
+        """Chains `receipt` to the last record, writes it to disk, returns it sealed. Blocks.
+
+        Raises ReceiptNotWritten where the disk does not take it; the log is then as it was.
+        """
+        try:
+            return self._append(receipt)
+        except OSError as error:
+            raise ReceiptNotWritten from error
+
+    def problem(self) -> str:
+        """Why the log cannot take receipts now, in one sentence; empty: it can."""
+        try:
+            state = os.statvfs(self.path.parent)
+        except OSError as error:
+            return f"the receipt folder cannot be read ({error.strerror})"
+        if state.f_flag & os.ST_RDONLY or not os.access(self.path, os.W_OK):
+            return "the receipt log cannot be written"
+        if state.f_bavail * state.f_frsize < MINIMUM_FREE_BYTES:
+            return "the disk of the receipt folder is full"
+        return ""
+
+    def _append(self, receipt: pb.EvidenceReceipt) -> pb.EvidenceReceipt:
         file = self._open()
         try:
             fcntl.flock(file, fcntl.LOCK_EX)
@@ -68,8 +94,7 @@ class ReceiptLog:
             sealed.previous_sha256 = previous
             sealed.record_sha256 = receipts.record_digest(sealed)
             # A torn line stays as it is, for `verify_chain` to show; the record begins on a line of its own.
-            _write_all(file, ("\n" if torn else "") + receipts.to_line(sealed) + "\n")
-            os.fsync(file)
+            _write_whole(file, ("\n" if torn else "") + receipts.to_line(sealed) + "\n")
         finally:
             os.close(file)  # releases the lock
         return sealed
@@ -91,10 +116,17 @@ def _last_record(file: int) -> tuple[str, bool]:
     return "", torn
 
 
-def _write_all(file: int, text: str) -> None:
+def _write_whole(file: int, text: str) -> None:
+    """Appends all of `text` and has it on disk, or leaves the file as it was and raises OSError."""
+    size = os.fstat(file).st_size
     left = memoryview(text.encode())
-    while left:
-        left = left[os.write(file, left) :]
+    try:
+        while left:
+            left = left[os.write(file, left) :]
+        os.fsync(file)
+    except OSError:
+        os.ftruncate(file, size)  # the lock is held: nobody has written behind it
+        raise
 
 
 def _provenances(diagnosis: pb.Diagnosis) -> Iterable[Provenance]:

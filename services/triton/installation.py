@@ -87,11 +87,11 @@ class Installation:
             "PYTHONDONTWRITEBYTECODE": "1",
         }
 
-    def backends(self) -> Path:
+    def backends(self, parent: Path | None = None) -> Path:
         """The folder for --backend-directory: copies, since Triton refuses symbolic links there.
 
         Named by the digest of what is copied, so that it is made once and a running server's folder is never
-        changed.
+        changed. It lies in `parent`; by default in the environment.
 
         Raises:
             Missing: the disk is full, or the environment cannot be written to and was not prepared before.
@@ -113,7 +113,7 @@ class Installation:
         for target, source in sources.items():
             digest.update(target.encode())
             digest.update(source.read_bytes())
-        folder = self.environment / "medmesh-backends" / digest.hexdigest()[:16]
+        folder = (parent or self.environment) / "medmesh-backends" / digest.hexdigest()[:16]
         if folder.is_dir():
             return folder
         try:

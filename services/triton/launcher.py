@@ -1,11 +1,14 @@
 """Starts the embedded Triton on a model repository, waits until it is ready, and ends it.
 
 For one machine only: it binds to loopback unless told otherwise, because its release (24.10) has known holes;
-docs/triton.md lists them. Nothing here starts a server again that has ended: whoever asked for it is told.
+docs/triton.md lists them. Nothing here starts a server again that has ended or that is stopped (SIGSTOP):
+whoever asked for it is told, and `services.supervisor` does.
 """
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import os
 import re
 import shutil
@@ -24,7 +27,7 @@ from services.triton import repository
 from services.triton.installation import Installation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - POSIX shared memory, not a temporary file
 _NEEDED_DISK_MB = 200
@@ -93,6 +96,7 @@ class EmbeddedTriton:
         host = "127.0.0.1" if settings.host == "0.0.0.0" else settings.host  # noqa: S104 - a comparison
         self.grpc_address, self.http_address, self.metrics_address = (f"{host}:{port}" for port in claimed)
         self._log_read = 0
+        self._environments = set(_environment_folders())
         self._instances: dict[int, str] = {}
 
     @classmethod
@@ -114,15 +118,21 @@ class EmbeddedTriton:
         bootstrap.check_disk(Path(tempfile.gettempdir()), _NEEDED_DISK_MB)
         bootstrap.check_disk(_SHARED_MEMORY, 16 * len(names))
         claimed = _ports(settings)
-        backends = installation.backends()
-        _remove_shared_memory_of_the_dead()
-        scratch = Path(tempfile.mkdtemp(prefix="medmesh-triton-"))
+        _remove_what_the_dead_left()
+        scratch = _scratch()
         started = None
         try:
-            folder = _subset(settings, scratch) if settings.models else settings.repository
+            backends = installation.backends(None if is_plain(installation.environment) else scratch)
+            direct = is_plain(settings.repository) and not settings.models
+            folder = settings.repository if direct else _links(settings.repository, names, scratch)
             command = [str(installation.server), *_arguments(settings, folder, backends, claimed, scratch)]
             child = Child.start(
-                "triton", command, env=installation.variables(), cwd=scratch, log=settings.log
+                "triton",
+                command,
+                env=installation.variables(),
+                cwd=scratch,
+                log=settings.log,
+                leaves=[str(scratch), str(_SHARED_MEMORY / f"{_region_prefix(scratch)}*")],
             )
             started = cls(child, settings, claimed, scratch)
             started._wait_until_ready(names, say)
@@ -150,6 +160,14 @@ class EmbeddedTriton:
         """The server's process and its log."""
         return self._child
 
+    def settings_on_its_ports(self) -> TritonSettings:
+        """The settings that start it again at the same addresses."""
+        grpc, http, metrics = (
+            int(address.rpartition(":")[2])
+            for address in (self.grpc_address, self.http_address, self.metrics_address)
+        )
+        return dataclasses.replace(self._settings, grpc_port=grpc, http_port=http, metrics_port=metrics)
+
     def is_ready(self) -> bool:
         """See `is_ready` of this module."""
         return is_ready(self.http_address)
@@ -165,6 +183,9 @@ class EmbeddedTriton:
             state = _process_state(pid)
             if state is None or state.letter in {"Z", "X"}:  # Triton does not reap them
                 raise TritonError(self._explain(f"the process that served the model {model} has ended"))
+            if state.letter in {"T", "t"}:
+                # Triton goes on giving it every other request, and each of them waits for its deadline.
+                raise TritonError(self._explain(f"the process that served the model {model} is stopped"))
 
     def new_log_lines(self) -> list[str]:
         """What the server has logged since the last call: errors and warnings only."""
@@ -178,14 +199,17 @@ class EmbeddedTriton:
         lines = complete.decode(errors="replace").splitlines()
         return [line for line in lines if re.match(r"[EWF]\d{4} ", line) and _HARMLESS not in line]
 
-    def stop(self) -> None:
-        """Lets running requests finish, ends the server and its model processes, and removes what they
-        left.
+    def stop(self, grace_s: float = 15.0) -> None:
+        """Lets running requests finish for `grace_s` seconds at most, ends the server and its model
+        processes, and removes what they left.
         """
-        self._child.stop(is_done=self._has_finished_requests)
+        self._child.stop(grace_s, is_done=self._has_finished_requests)
         for region in _SHARED_MEMORY.glob(f"{_region_prefix(self._scratch)}*"):
             region.unlink(missing_ok=True)
         shutil.rmtree(self._scratch, ignore_errors=True)
+        for folder in set(_environment_folders()) - self._environments:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
 
     def _has_finished_requests(self) -> bool:
         """Whether only the unloading of models is left, which takes Triton seconds and changes nothing."""
@@ -238,8 +262,9 @@ class EmbeddedTriton:
 
 def is_ready(http_address: str) -> bool:
     """Whether a Triton says that it and all its models are ready; it can say so of one that has died."""
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with urllib.request.urlopen(f"http://{http_address}/v2/health/ready", timeout=2) as answer:
+        with direct.open(f"http://{http_address}/v2/health/ready", timeout=2) as answer:
             return bool(answer.status == 200)
     except (urllib.error.URLError, TimeoutError, ConnectionError):
         return False
@@ -286,14 +311,29 @@ def _arguments(
     return [*words, *settings.arguments]
 
 
-def _subset(settings: TritonSettings, scratch: Path) -> Path:
-    """A repository of links to the models that were named: with model control `none` Triton loads all it
-    finds.
+def is_plain(path: Path) -> bool:
+    """Whether Triton's Python backend can start its processes on `path`: it hands it to a shell unquoted."""
+    return re.fullmatch(r"[\w./+@=-]+", str(path), re.ASCII) is not None
+
+
+def _scratch() -> Path:
+    parent = Path(tempfile.gettempdir())
+    if not is_plain(parent):
+        raise Missing(
+            f"the temporary folder {parent} has a space or a special character in its name, which Triton "
+            "cannot work with: set TMPDIR to another folder."
+        )
+    return Path(tempfile.mkdtemp(prefix="medmesh-triton-", dir=parent))
+
+
+def _links(source: Path, names: list[str], scratch: Path) -> Path:
+    """A repository of links to `names` only (with model control `none` Triton loads all it finds), on a path
+    that is plain.
     """
     folder = scratch / "repository"
     folder.mkdir()
-    for name in settings.models:
-        (folder / name).symlink_to((settings.repository / name).resolve())
+    for name in names:
+        (folder / name).symlink_to((source / name).resolve())
     return folder
 
 
@@ -308,6 +348,13 @@ def _instances(server: int) -> dict[int, str]:
                 # <repository>/<model>/<version>/model.onnx
                 found[int(entry.name)] = Path(words[1]).parent.parent.name
     return found
+
+
+def _command_name(entry: Path) -> str:
+    try:
+        return (entry / "comm").read_text().strip()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 @dataclass(frozen=True)
@@ -329,10 +376,21 @@ def _region_prefix(scratch: Path) -> str:
     return f"medmesh_{os.getpid()}_{scratch.name.rpartition('-')[2]}_"
 
 
-def _remove_shared_memory_of_the_dead() -> None:
+def _environment_folders() -> Iterator[Path]:
+    """Folders that the Python backend makes for packed environments, which nothing here uses, and leaves."""
+    for folder in Path("/tmp").glob("python_env_*"):  # noqa: S108 - where Triton puts them, whatever TMPDIR says
+        with contextlib.suppress(OSError):
+            if folder.stat().st_uid == os.getuid() and not any(folder.iterdir()):
+                yield folder
+
+
+def _remove_what_the_dead_left() -> None:
     """Removes regions whose starter (its process id is in the name) is gone: a server that was killed cannot
-    do it itself.
+    do it itself. Empty environment folders go when no server runs that they could belong to.
     """
+    if not any(_command_name(entry) == "tritonserver" for entry in Path("/proc").glob("[0-9]*")):
+        for folder in _environment_folders():
+            folder.rmdir()
     for region in _SHARED_MEMORY.glob("medmesh_*_*"):
         owner = region.name.split("_")[1]
         if owner.isdecimal() and not Path("/proc", owner).exists():

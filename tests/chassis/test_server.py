@@ -187,6 +187,21 @@ async def test_a_message_beyond_the_limit_is_refused(serve):
     assert answer.code is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
+@pytest.mark.slow
+async def test_g04_a_caller_that_pings_between_its_calls_keeps_its_connection(serve):
+    """gRPC's own default ends such a connection at the third ping, with too_many_pings."""
+
+    async def echo(parts, message, context):
+        return message
+
+    async with serve(Handlers(unary=echo)) as sample:
+        options = [("grpc.keepalive_time_ms", 10_000), ("grpc.keepalive_permit_without_calls", 1)]
+        async with grpc.aio.insecure_channel(sample.running.address, options=options) as channel:
+            await channel.channel_ready()
+            await asyncio.sleep(34)
+            assert channel.get_state() is grpc.ChannelConnectivity.READY
+
+
 async def test_the_probe_tells_serving_not_serving_and_no_answer(serve):
     settings = ServiceSettings()
     async with serve(Handlers(unary=echo)) as sample:

@@ -129,8 +129,8 @@ class _Health(health_pb2_grpc.HealthServicer):
         return health_pb2.HealthCheckResponse(status=status)
 
 
-def start(mesh: FakeMesh) -> grpc.Server:
-    """Serves `mesh` on a free port of this machine and writes it to `mesh.target`."""
+def start(mesh: FakeMesh, port: int = 0) -> grpc.Server:
+    """Serves `mesh` on a port of this machine (0: a free one) and writes it to `mesh.target`."""
     server = grpc.server(
         ThreadPoolExecutor(16),
         options=[("grpc.max_receive_message_length", 64 * 1024 * 1024), ("grpc.so_reuseport", 0)],
@@ -140,6 +140,6 @@ def start(mesh: FakeMesh) -> grpc.Server:
         generic = grpc.method_handlers_generic_handler(service.full_name, handlers)
         server.add_generic_rpc_handlers((generic,))
     health_pb2_grpc.add_HealthServicer_to_server(_Health(mesh), server)
-    mesh.target = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    mesh.target = f"127.0.0.1:{server.add_insecure_port(f'127.0.0.1:{port}')}"
     server.start()
     return server

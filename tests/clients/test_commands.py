@@ -116,6 +116,30 @@ def test_a_note_from_stdin(mesh, run, answer):
     assert mesh.last.request.case.note == "Cough.\n"
 
 
+def run_program(arguments: list[str], **options) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [sys.executable, "-m", "clients.cli.main", *arguments],
+        capture_output=True, check=False, timeout=60, **options,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("arguments", [["note", "-"], ["diagnose", "--note", "-"]])
+def test_a_closed_standard_input_is_one_sentence(arguments):
+    result = run_program(arguments, preexec_fn=lambda: os.close(0))
+    assert result.returncode == 3
+    assert result.stderr == b"medmesh: standard input is closed: give the note as a file.\n"
+
+
+@pytest.mark.parametrize("variables", [{"LC_ALL": "C.UTF-8"}, {"LC_ALL": "C", "PYTHONUTF8": "0"}])
+def test_standard_input_is_read_as_utf_8_whatever_the_locale(mesh, variables):
+    environment = {**os.environ, "MEDMESH_URL": mesh.target, "PYTHONCOERCECLOCALE": "0", **variables}
+    latin = run_program(["diagnose", "--note", "-"], input="Fièvre.".encode("latin-1"), env=environment)
+    assert latin.returncode == 3
+    assert latin.stderr == b"medmesh: standard input is not UTF-8 text.\n"
+    run_program(["diagnose", "--note", "-"], input="Fièvre.".encode(), env=environment)
+    assert mesh.seen[-1].request.case.note == "Fièvre."
+
+
 def test_a_long_note_on_the_command_line_is_no_path(mesh, run, answer):
     long = "The patient has a fever. " * 300
     assert run("diagnose", "--note", long, "--json").exit_code == 0

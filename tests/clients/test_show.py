@@ -6,6 +6,7 @@ import io
 import re
 
 import pytest
+from rich.console import Console
 
 from clients.cli.show import diagnosis, image, marks, models, note, treatments
 from medmesh.common.v1.answer_pb2 import Notice
@@ -17,6 +18,7 @@ from medmesh.orchestrator.v1 import orchestrator_pb2 as pb
 from tests.clients.fake_mesh import stored
 from tests.clients.golden import assert_golden
 
+LONG = "120 ACTUAT Fluticasone propionate 0.044 MG/ACTUAT Metered Dose Inhaler by mouth twice a day"
 NOTE = "Fever. No effusion. Mother has asthma.\n"
 
 
@@ -80,6 +82,32 @@ def test_values_of_a_newer_contract_break_no_view():
 def test_no_line_is_wider_than_100_columns():
     text = text_of(diagnosis.diagnosis(stored("diagnosis", pb.Diagnosis), NOTE, colour=False))
     assert max(len(line) for line in text.splitlines()) <= 100
+
+
+def lines_of(parts, columns: int) -> list[str]:
+    console = Console(file=io.StringIO(), width=columns, highlight=False, markup=False, emoji=False)
+    with console.capture() as captured:
+        for part in parts:
+            console.print(part)
+    return captured.get().splitlines()
+
+
+@pytest.mark.parametrize("columns", [40, 79, 80, 100])
+def test_names_and_codes_stay_whole_in_a_terminal_of_any_width(columns):
+    answer = stored("diagnosis", pb.Diagnosis)
+    answer.treatments.recommendations[0].treatment.display = LONG
+    answer.treatments.recommendations[0].drivers[0].concept.display = LONG
+    answer.assessments[0].condition.display = LONG
+    answer.note.entities[0].text = LONG
+    lines = lines_of(diagnosis.diagnosis(answer, NOTE, colour=False), columns)
+    assert max(len(line) for line in lines) <= columns
+    assert not any("…" in line for line in lines)
+    flat = " ".join(" ".join(lines).split())
+    if columns < marks.NARROW:  # beside another cell a name wraps within its column
+        assert flat.count(LONG) >= 3
+        assert "RxNorm" in flat or "SNOMED" in flat
+    for entity in answer.note.entities:
+        assert entity.concept.code in flat
 
 
 def test_content_is_never_read_as_markup():

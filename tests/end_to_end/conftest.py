@@ -73,6 +73,18 @@ def collector():
     collector.close()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _proxies_that_lead_nowhere():
+    """The whole mesh, its clients and its telemetry live on loopback: no proxy may catch them."""
+    with pytest.MonkeyPatch.context() as patched:
+        for name in ("http_proxy", "https_proxy", "all_proxy", "grpc_proxy"):
+            patched.setenv(name, "http://127.0.0.1:9")
+            patched.setenv(name.upper(), "http://127.0.0.1:9")
+        patched.delenv("no_proxy", raising=False)
+        patched.delenv("NO_PROXY", raising=False)
+        yield
+
+
 @pytest.fixture(scope="session")
 def settings(tmp_path_factory, collector) -> MeshSettings:
     folder = tmp_path_factory.mktemp("mesh")

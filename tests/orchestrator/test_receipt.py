@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import resource
 import stat
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,6 +16,7 @@ from medmesh import receipt as receipts
 from medmesh.common.v1 import patient_pb2
 from medmesh.imaging.v1 import imaging_pb2
 from medmesh.orchestrator.v1 import orchestrator_pb2 as pb
+from services.chassis.errors import ReceiptNotWritten
 from services.chassis.settings import SettingsError
 from services.orchestrator.receipt import ReceiptLog, draft, fusion_digest
 from tests.orchestrator.cards import FIGURES, catalogue_of
@@ -213,6 +218,48 @@ def test_a_torn_line_is_kept_for_the_check_and_the_chain_goes_on(log):
     sealed = log.append(receipt_of(full_case(), diagnosis()))
     assert sealed.previous_sha256 == receipts.from_line(whole.decode().splitlines()[2]).record_sha256
     assert [fault.line for fault in receipts.verify_chain(lines(log))] == [4]
+
+
+@contextmanager
+def full_after(count: int):
+    """No file of this process grows beyond `count` bytes, as on a disk that is full."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (count, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("room", [0, 1, 700])
+def test_a_full_disk_refuses_the_receipt_and_leaves_no_torn_line(log, room):
+    before = log.path.read_bytes()
+    with full_after(len(before) + room), pytest.raises(ReceiptNotWritten):
+        log.append(receipt_of(full_case(), diagnosis()))
+    assert log.path.read_bytes() == before
+    log.append(receipt_of(full_case(), diagnosis()))
+    assert len(lines(log)) == before.count(b"\n") + 1
+    assert receipts.verify_chain(lines(log)) == []
+
+
+async def test_an_answer_whose_receipt_cannot_be_stored_is_withheld_with_its_reason(mesh):
+    def fails(receipt):
+        raise OSError(28, "No space left on device")
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(ReceiptLog, "_append", lambda log, receipt: fails(receipt))
+        refusal = await mesh.refused(full_case())
+    assert (refusal.code, refusal.reason) == ("UNAVAILABLE", "RECEIPT_NOT_WRITTEN")
+    assert (await mesh.diagnose(full_case())).receipt.receipt_id
+
+
+def test_the_log_says_when_it_cannot_take_receipts(log, monkeypatch):
+    assert log.problem() == ""
+    full = SimpleNamespace(f_flag=0, f_bavail=1, f_frsize=4096)
+    monkeypatch.setattr(os, "statvfs", lambda folder: full)
+    assert "full" in log.problem()
+    monkeypatch.setattr(os, "statvfs", lambda folder: SimpleNamespace(f_flag=os.ST_RDONLY))
+    assert "cannot be written" in log.problem()
 
 
 def test_writers_that_share_the_log_keep_one_chain(tmp_path):

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import time
 from pathlib import Path
 
@@ -124,6 +125,27 @@ def test_a_model_process_that_dies_is_reported(repository: Path, tmp_path: Path)
 
         assert wait_until(reported)
         assert triton.is_ready()
+
+
+@pytest.mark.live
+def test_folders_with_spaces_and_letters_outside_ascii_work(repository: Path, tmp_path: Path, monkeypatch):
+    odd = tmp_path / "a folder für Röntgen (1)"
+    repository.rename(odd)
+    environment = tmp_path / "an environment"
+    environment.symlink_to(bootstrap.ENVIRONMENTS["triton"].path)
+    monkeypatch.setenv("MEDMESH_TRITON_VENV", str(environment))
+    with EmbeddedTriton.start(TritonSettings(repository=odd, log=odd.with_suffix(".log")), SILENT) as triton:
+        assert triton.is_ready()
+        triton.check()
+
+
+@pytest.mark.live
+def test_a_temporary_folder_that_triton_cannot_work_with_is_named(repository: Path, tmp_path, monkeypatch):
+    odd = tmp_path / "a folder"
+    odd.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(odd))
+    with pytest.raises(Missing, match="set TMPDIR to another folder"):
+        EmbeddedTriton.start(TritonSettings(repository=repository), SILENT)
 
 
 @pytest.mark.live

@@ -9,7 +9,6 @@ from itertools import groupby
 
 from rich.console import RenderableType
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from clients.cli.show import marks
@@ -43,7 +42,9 @@ def diagnosis(answer: pb.Diagnosis, note_text: str = "", *, colour: bool) -> Ite
     yield marks.heading("Diagnosis", word, "bold green" if complete else "bold yellow")
     yield from _missing(answer.branches)
     if answer.review_required:
-        yield Text("  A person must review this case before anything is made of it.", style="bold yellow")
+        yield marks.indented(
+            Text("A person must review this case before anything is made of it.", style="bold yellow")
+        )
     for one in answer.notices:
         yield marks.notice(one)
     for result in answer.images:
@@ -72,13 +73,15 @@ def assessments(answer: pb.Diagnosis) -> Iterator[RenderableType]:
     """Each condition's fused probability and interval, what each modality adds, and the answer without it."""
     yield marks.heading("Assessment", "what each modality adds, in log-odds", "dim")
     if not answer.assessments:
-        yield Text("  Nothing in the input bears on a condition that the mesh knows.")
+        yield marks.indented(Text("Nothing in the input bears on a condition that the mesh knows."))
     for one in answer.assessments[:MAX_ASSESSMENTS]:
         yield from _assessment(one)
     further = len(answer.assessments) - MAX_ASSESSMENTS
     if further > 0:
         left_out = "condition is" if further == 1 else "conditions are"
-        yield Text(f"  {further} less probable {left_out} left out here; --json has all.", style="dim")
+        yield marks.indented(
+            Text(f"{further} less probable {left_out} left out here; --json has all.", style="dim")
+        )
     for disagreement in answer.disagreements:
         yield Padding(
             Text.assemble(
@@ -91,18 +94,19 @@ def assessments(answer: pb.Diagnosis) -> Iterator[RenderableType]:
 
 
 def _assessment(one: pb.ConditionAssessment) -> Iterator[RenderableType]:
-    line = Table.grid(padding=(0, 2))
-    line.add_column(width=38)
-    line.add_column(justify="right", width=7)
-    line.add_column(width=18, style="dim")
-    line.add_column()
-    line.add_row(
-        Text("  " + marks.shortened(marks.concept_name(one.condition), 36), style="bold"),
+    columns = (
+        marks.Column(width=36),
+        marks.Column(width=7, justify="right"),
+        marks.Column(width=18, style="dim"),
+        marks.Column(drawing=True),
+    )
+    line = (
+        Text(marks.concept_name(one.condition), style="bold"),
         Text(marks.percent(one.probability), style="bold"),
         Text(f"{100 * one.probability_low:.0f}-{100 * one.probability_high:.0f} %"),
         marks.bar(one.probability),
     )
-    yield line
+    yield marks.Grid(columns, [line])
     without = {left.modality: left.probability for left in one.leave_one_out}
     for modality, group in groupby(
         sorted(one.contributions, key=lambda c: c.modality), key=lambda c: c.modality
@@ -113,27 +117,25 @@ def _assessment(one: pb.ConditionAssessment) -> Iterator[RenderableType]:
 def _modality(
     modality: int, contributions: list[pb.Contribution], without: float | None
 ) -> Iterator[RenderableType]:
-    line = Table.grid(padding=(0, 2))
-    line.add_column(width=52, style="dim")
-    line.add_column(width=7, justify="right")
-    line.add_column(width=11, justify="right")
-    line.add_column(style="dim")
     name = MODALITIES.get(modality, "other")
     # The mesh writes `note: Pneumonia possible`; the modality stands in front of the line already.
     evidence = (marks.label_name(c.evidence).removeprefix(f"{name}: ") for c in contributions if c.evidence)
     said = ", ".join(dict.fromkeys(evidence))
     log_odds = sum(c.log_odds for c in contributions)
-    line.add_row(
-        Text(marks.shortened(f"    {name:<8}{said}", 52)),
-        Text(f"{log_odds:+.2f}", style="dim" if modality == pb.MODALITY_PRIOR else ""),
-        Text(
-            ""
-            if modality == pb.MODALITY_PRIOR
-            else f"{100 * sum(c.share for c in contributions):.0f} % share"
-        ),
+    is_prior = modality == pb.MODALITY_PRIOR
+    columns = (
+        marks.Column(width=48, style="dim"),
+        marks.Column(width=7, justify="right"),
+        marks.Column(width=11, justify="right"),
+        marks.Column(style="dim"),
+    )
+    line = (
+        Text(f"{name:<8}{said}"),
+        Text(f"{log_odds:+.2f}", style="dim" if is_prior else ""),
+        Text("" if is_prior else f"{100 * sum(c.share for c in contributions):.0f} % share"),
         Text("" if without is None else f"without it {marks.percent(without)}"),
     )
-    yield line
+    yield marks.Grid(columns, [line], indent=4)
 
 
 def _missing(branches: Iterable[pb.Branch]) -> Iterator[RenderableType]:
@@ -147,24 +149,25 @@ def _timings(answer: pb.Diagnosis) -> Iterator[RenderableType]:
     asked = [b for b in answer.branches if b.state != pb.Branch.STATE_NOT_REQUESTED]
     yield marks.heading("Timings", f"{answer.elapsed_ms:.0f} ms in all", "dim")
     longest = max((b.elapsed_ms for b in asked), default=0.0) or 1.0
-    table = Table.grid(padding=(0, 2))
-    table.add_column(min_width=18)
-    table.add_column()
-    table.add_column(justify="right")
-    table.add_column()
-    table.add_column(style="dim")
-    for one in asked:
-        word, style = STATES.get(one.state, ("unknown", "yellow"))
-        budget = f"of {one.budget_ms / 1000:.1f} s" if one.budget_ms else ""
-        elapsed = Text(f"{one.elapsed_ms:.0f} ms")
-        table.add_row(
-            Text(f"  {one.name}"),
-            Text(word, style=style),
-            elapsed,
-            marks.bar(one.elapsed_ms / longest),
-            budget,
-        )
-    yield table
+    columns = (
+        marks.Column(minimum=16),
+        marks.Column(),
+        marks.Column(justify="right"),
+        marks.Column(drawing=True),
+        marks.Column(style="dim"),
+    )
+    yield marks.Grid(columns, [_timing(one, longest) for one in asked])
+
+
+def _timing(one: pb.Branch, longest_ms: float) -> tuple[Text, ...]:
+    word, style = STATES.get(one.state, ("unknown", "yellow"))
+    return (
+        Text(one.name),
+        Text(word, style=style),
+        Text(f"{one.elapsed_ms:.0f} ms"),
+        marks.bar(one.elapsed_ms / longest_ms),
+        Text(f"of {one.budget_ms / 1000:.1f} s" if one.budget_ms else ""),
+    )
 
 
 def _origin(answer: pb.Diagnosis) -> Iterator[RenderableType]:
@@ -173,9 +176,11 @@ def _origin(answer: pb.Diagnosis) -> Iterator[RenderableType]:
     for model in models:
         yield marks.provenance(model)
     if not models:
-        yield Text("  No model took part.")
+        yield marks.indented(Text("No model took part."))
     ids = {"request": answer.request_id, "receipt": answer.receipt.receipt_id}
-    yield Text("  " + " · ".join(f"{name} {value}" for name, value in ids.items() if value), style="dim")
+    yield marks.indented(
+        Text(" · ".join(f"{name} {value}" for name, value in ids.items() if value), style="dim")
+    )
 
 
 def _models(answer: pb.Diagnosis) -> list[Provenance]:

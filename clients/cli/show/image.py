@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rich.console import RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from clients.cli.show import marks
@@ -15,12 +14,12 @@ from medmesh.imaging.v1.imaging_pb2 import BodyPart, ImageAnalysis, ImageGate
 def image(analysis: ImageAnalysis, title: str = "Image") -> Iterator[RenderableType]:
     """Properties, gate, findings with their calibrated probabilities, prediction set, notices."""
     yield marks.heading(title, "the model abstains" if analysis.abstained else "", "bold yellow")
-    yield Text("  " + " · ".join(_properties(analysis)), style="dim")
+    yield marks.indented(Text(" · ".join(_properties(analysis)), style="dim"))
     if analysis.HasField("gate") and not analysis.gate.accepted:
-        yield Text(f"  The image was not accepted: {_gate(analysis.gate)}.", style="yellow")
+        yield marks.indented(Text(f"The image was not accepted: {_gate(analysis.gate)}.", style="yellow"))
     yield _findings(analysis)
     if analysis.HasField("prediction_set"):
-        yield Text(f"  {_set(analysis)}")
+        yield marks.indented(Text(_set(analysis)))
     for notice in analysis.notices:
         yield marks.notice(notice)
 
@@ -36,21 +35,23 @@ def _properties(analysis: ImageAnalysis) -> Iterator[str]:
         yield f"looks like {_kind(analysis.gate)} ({marks.percent(analysis.gate.probability)})"
 
 
-def _findings(analysis: ImageAnalysis) -> Table:
-    table = Table.grid(padding=(0, 2))
-    table.add_column(min_width=24)
-    table.add_column(justify="right", min_width=7)
-    table.add_column()
-    table.add_column(style="dim")
-    for finding in analysis.findings:
-        style = "green" if finding.label == "normal" else "red"
-        table.add_row(
-            Text("  " + marks.label_name(finding.label)),
+def _findings(analysis: ImageAnalysis) -> marks.Grid:
+    columns = (
+        marks.Column(minimum=22),
+        marks.Column(minimum=7, justify="right"),
+        marks.Column(drawing=True),
+        marks.Column(style="dim"),
+    )
+    rows = [
+        (
+            Text(marks.label_name(finding.label)),
             Text(marks.percent(finding.probability), style="bold"),
-            marks.bar(finding.probability, style=style),
+            marks.bar(finding.probability, style="green" if finding.label == "normal" else "red"),
             Text(marks.concept_code(finding.concept)),
         )
-    return table
+        for finding in analysis.findings
+    ]
+    return marks.Grid(columns, rows)
 
 
 def _set(analysis: ImageAnalysis) -> str:

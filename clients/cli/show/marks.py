@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable
-from typing import TextIO
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal, TextIO
 
-from rich.cells import cell_len
-from rich.console import Console, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.padding import Padding
 from rich.rule import Rule
+from rich.table import Table
 from rich.text import Text
 
 from medmesh.common.v1.answer_pb2 import Notice, Provenance
@@ -51,8 +52,21 @@ def present(parts: Iterable[RenderableType], file: TextIO | None = None) -> None
 
 def heading(title: str, right: str = "", style: str = "bold") -> RenderableType:
     """A rule with a title, and something short at its end."""
-    text = Text.assemble((title, "bold"), *([("  ", ""), (right, style)] if right else []))
-    return Padding(Rule(text, align="left", style="dim"), (1, 0, 0, 0))
+    return Padding(_Heading(Text(title, style="bold"), Text(right, style=style)), (1, 0, 0, 0))
+
+
+@dataclass(frozen=True)
+class _Heading:
+    title: Text
+    right: Text
+
+    def __rich_console__(self, _: Console, options: ConsoleOptions) -> RenderResult:
+        whole = Text("  ").join([self.title, self.right]) if self.right.plain else self.title
+        if whole.cell_len + 2 <= options.max_width:
+            yield Rule(whole, align="left", style="dim")
+            return
+        yield Rule(self.title, align="left", style="dim")
+        yield Padding(self.right, (0, 0, 0, 2))
 
 
 def bar(share: float, cells: int = BAR_CELLS, style: str = "cyan") -> Text:
@@ -73,6 +87,67 @@ def percent(value: float) -> str:
     return f"{shown:.1f} %"
 
 
+NARROW = 80
+"""Below so many columns the cells of a row stand below each other."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a `Grid`; its text wraps, and is never cut."""
+
+    width: int | None = None
+    """Columns of the terminal; None: as wide as its widest text."""
+    minimum: int | None = None
+    maximum: int | None = None
+    justify: Literal["left", "right"] = "left"
+    style: str = ""
+    drawing: bool = False
+    """Whether it only draws what another one says, so that a narrow terminal does without it."""
+    ratio: int | None = None
+    """1: it takes the room that is left."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Rows of cells, side by side; in a narrow terminal the first cell, and the others below it."""
+
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[Text]]
+    indent: int = 2
+
+    def __rich_console__(self, _: Console, options: ConsoleOptions) -> RenderResult:
+        """How Rich draws it."""
+        if options.max_width >= NARROW:
+            yield Padding(self._table(), (0, 0, 0, self.indent))
+            return
+        for first, *others in self.rows:
+            yield Padding(first, (0, 0, 0, self.indent))
+            cells = zip(self.columns[1:], others, strict=True)
+            said = [
+                Text.assemble((cell.plain, cell.style or column.style))
+                for column, cell in cells
+                if cell.plain and not column.drawing
+            ]
+            if said:
+                yield Padding(Text("  ").join(said), (0, 0, 0, self.indent + 2))
+
+    def _table(self) -> Table:
+        table = Table.grid(padding=(0, 2), expand=any(column.ratio for column in self.columns))
+        for column in self.columns:
+            table.add_column(
+                width=column.width,
+                min_width=column.minimum,
+                max_width=column.maximum,
+                justify=column.justify,
+                style=column.style,
+                ratio=column.ratio,
+                overflow="fold",
+            )
+        for row in self.rows:
+            table.add_row(*row)
+        return table
+
+
 def concept_name(concept: Concept) -> str:
     """The name to show: the display, else the code."""
     return concept.display or concept.code or "(unnamed)"
@@ -88,15 +163,6 @@ def concept_code(concept: Concept) -> str:
 def label_name(label: str) -> str:
     """A model's label in words."""
     return label.replace("_", " ")
-
-
-def shortened(text: str, columns: int) -> str:
-    """The text, cut to so many columns with an ellipsis."""
-    if cell_len(text) <= columns:
-        return text
-    while text and cell_len(text) > columns - 1:
-        text = text[:-1]
-    return text.rstrip() + "…"
 
 
 def notice(one: Notice) -> RenderableType:

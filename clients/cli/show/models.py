@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rich.console import RenderableType
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -18,20 +17,30 @@ def inventory(answer: ListModelsResponse) -> Iterator[RenderableType]:
     """A line for each model: whether it is served, and if not, why."""
     ready = sum(model.ready for model in answer.models)
     yield marks.heading("Models", f"{ready} of {len(answer.models)} served", "dim")
-    table = Table.grid(padding=(0, 2))
-    table.add_column(min_width=20)
-    table.add_column(style="dim")
-    table.add_column(style="dim")
-    table.add_column()
-    table.add_column(ratio=1)
-    for model in answer.models:
-        state = Text("served", style="green") if model.ready else Text("NOT SERVED", style="bold red")
-        said = model.summary if model.ready else model.reason or model.summary
-        table.add_row(Text("  " + model.name, style="bold"), model.service, model.version, state, Text(said))
-    yield table
+    columns = (
+        marks.Column(minimum=18, style="bold"),
+        marks.Column(style="dim"),
+        marks.Column(style="dim"),
+        marks.Column(),
+        marks.Column(ratio=1),
+    )
+    rows = [
+        (
+            Text(model.name),
+            Text(model.service),
+            Text(model.version),
+            Text("served", style="green") if model.ready else Text("NOT SERVED", style="bold red"),
+            Text(model.summary if model.ready else model.reason or model.summary),
+        )
+        for model in answer.models
+    ]
+    yield marks.Grid(columns, rows)
     for service in answer.unreachable_services:
-        yield Text(
-            f"  The {service} service could not be asked: start it, or see `medmesh doctor`.", style="yellow"
+        yield marks.indented(
+            Text(
+                f"The {service} service could not be asked: start it, or see `medmesh doctor`.",
+                style="yellow",
+            )
         )
 
 
@@ -76,28 +85,26 @@ def _metrics(metrics: list[Metric]) -> Iterator[RenderableType]:
     for measured_on in dict.fromkeys(metric.measured_on for metric in metrics):
         on = f" on {measured_on}" if measured_on else ""
         yield marks.indented(Text(f"Held-out figures{on} (95 % interval)", style="bold"))
-        yield Padding(_figures([m for m in metrics if m.measured_on == measured_on]), (0, 0, 0, 4))
-
-
-def _figures(metrics: list[Metric]) -> Table:
-    table = Table.grid(padding=(0, 2))
-    table.add_column(width=36)
-    table.add_column(justify="right")
-    table.add_column()
-    table.add_column(justify="right")
-    table.add_column(style="dim")
-    for metric in metrics:
-        interval = f"{metric.ci_low:.3f}-{metric.ci_high:.3f}" if metric.HasField("ci_low") else ""
-        group = f" ({metric.subgroup})" if metric.subgroup else ""
-        published = f"published {metric.published}" if metric.published else ""
-        table.add_row(
-            Text(marks.shortened(metric.name + group, 36)),
-            Text(f"{metric.value:.3f}", style="bold"),
-            interval,
-            f"n {metric.case_count}" if metric.case_count else "",
-            Text(marks.shortened(published, 26)),
+        columns = (
+            marks.Column(width=36),
+            marks.Column(justify="right"),
+            marks.Column(),
+            marks.Column(justify="right"),
+            marks.Column(width=26, style="dim"),
         )
-    return table
+        rows = [_figure(metric) for metric in metrics if metric.measured_on == measured_on]
+        yield marks.Grid(columns, rows, indent=4)
+
+
+def _figure(metric: Metric) -> tuple[Text, ...]:
+    group = f" ({metric.subgroup})" if metric.subgroup else ""
+    return (
+        Text(metric.name + group),
+        Text(f"{metric.value:.3f}", style="bold"),
+        Text(f"{metric.ci_low:.3f}-{metric.ci_high:.3f}" if metric.HasField("ci_low") else ""),
+        Text(f"n {metric.case_count}" if metric.case_count else ""),
+        Text(f"published {metric.published}" if metric.published else ""),
+    )
 
 
 def _tensors(title: str, tensors: list[TensorContract]) -> Iterator[RenderableType]:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from rich.console import RenderableType
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from clients.cli.show import marks
@@ -36,7 +35,7 @@ def note(text: str, answer: pb.AnalyzeNoteResponse, *, colour: bool) -> Iterator
     if answer.entities:
         yield _table(answer)
     else:
-        yield Text("  No disease and no chemical was found.")
+        yield marks.indented(Text("No disease and no chemical was found."))
     for one in answer.notices:
         yield marks.notice(one)
 
@@ -60,25 +59,28 @@ def marked(text: str, answer: pb.AnalyzeNoteResponse, *, colour: bool) -> Text:
 
 
 def assertion(entity: pb.Entity) -> str:
-    """`present`, `absent`, `possible`, `historical` or `family`."""
+    """The assertion in a word, e.g. `present`."""
     return marks.enum_name(pb.Assertion, entity.assertion, "ASSERTION_")
 
 
-def _table(answer: pb.AnalyzeNoteResponse) -> Table:
-    table = Table.grid(padding=(0, 2), expand=True)
-    table.add_column(max_width=30)
-    table.add_column()
-    table.add_column()
-    table.add_column(justify="right")
-    table.add_column(ratio=1, style="dim")
-    for entity in answer.entities:
-        triggers = ", ".join(dict.fromkeys(f"“{trigger.text}”" for trigger in entity.triggers))
-        code = marks.concept_code(entity.concept)
-        table.add_row(
-            Text("  " + marks.shortened(" ".join(entity.text.split()), 28)),
-            Text(marks.enum_name(pb.EntityType, entity.type, "ENTITY_TYPE_"), style="dim"),
-            Text(assertion(entity), style=STYLES.get(entity.assertion, "")),
-            Text(marks.percent(entity.confidence)),
-            Text(" · ".join(part for part in (code or "code unknown", triggers) if part)),
-        )
-    return table
+def _table(answer: pb.AnalyzeNoteResponse) -> marks.Grid:
+    columns = (
+        marks.Column(maximum=28),
+        marks.Column(style="dim"),
+        marks.Column(),
+        marks.Column(justify="right"),
+        marks.Column(ratio=1, style="dim"),
+    )
+    return marks.Grid(columns, [_row(entity) for entity in answer.entities])
+
+
+def _row(entity: pb.Entity) -> tuple[Text, ...]:
+    triggers = ", ".join(dict.fromkeys(f"“{trigger.text}”" for trigger in entity.triggers))
+    code = marks.concept_code(entity.concept)
+    return (
+        Text(" ".join(entity.text.split())),
+        Text(marks.enum_name(pb.EntityType, entity.type, "ENTITY_TYPE_")),
+        Text(assertion(entity), style=STYLES.get(entity.assertion, "")),
+        Text(marks.percent(entity.confidence)),
+        Text(" · ".join(part for part in (code or "code unknown", triggers) if part)),
+    )

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from rich.console import RenderableType
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from clients.cli.show import marks
@@ -25,7 +24,7 @@ def treatments(answer: pb.RankTreatmentsResponse) -> Iterator[RenderableType]:
         "Treatments", "how often patients with such a record were given them, not their benefit", "dim"
     )
     if not answer.recommendations:
-        yield Text("  None was ranked.")
+        yield marks.indented(Text("None was ranked."))
     for rank, one in enumerate(answer.recommendations, start=1):
         yield from _treatment(rank, one)
     if answer.unknown_conditions:
@@ -38,17 +37,16 @@ def treatments(answer: pb.RankTreatmentsResponse) -> Iterator[RenderableType]:
 
 
 def _treatment(rank: int, one: pb.Recommendation) -> Iterator[RenderableType]:
-    line = Table.grid(padding=(0, 2))
-    line.add_column(width=60)
-    line.add_column(justify="right", width=7)
-    line.add_column()
-    name = marks.shortened(marks.concept_name(one.treatment), 54)
-    line.add_row(
-        Text(f"  {rank:2d}. {name}", style="strike red" if one.contraindicated else "bold"),
+    columns = (marks.Column(width=58), marks.Column(width=7, justify="right"), marks.Column(drawing=True))
+    line = (
+        Text(
+            f"{rank:2d}. {marks.concept_name(one.treatment)}",
+            style="strike red" if one.contraindicated else "bold",
+        ),
         Text(marks.percent(one.score)),
         marks.bar(one.score, style="red" if one.contraindicated else "cyan"),
     )
-    yield line
+    yield marks.Grid(columns, [line])
     if one.drivers:
         yield Padding(Text(f"because of {_drivers(one)}", style="dim"), (0, 0, 0, 6))
     for alert in one.alerts:
@@ -57,8 +55,7 @@ def _treatment(rank: int, one: pb.Recommendation) -> Iterator[RenderableType]:
 
 def _drivers(one: pb.Recommendation) -> str:
     shown = [
-        f"{marks.shortened(marks.concept_name(d.concept), 40)} ({100 * d.contribution:+.1f})"
-        for d in one.drivers[:MAX_DRIVERS]
+        f"{marks.concept_name(d.concept)} ({100 * d.contribution:+.1f})" for d in one.drivers[:MAX_DRIVERS]
     ]
     further = len(one.drivers) - MAX_DRIVERS
     return ", ".join(shown) + (f" and {further} more" if further > 0 else "")

@@ -38,6 +38,8 @@ CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.keepalive_timeout_ms", 20_000),
     # A service that comes back is found again within seconds, not minutes.
     ("grpc.max_reconnect_backoff_ms", 5_000),
+    # gRPC would follow http_proxy and its kin even to loopback; patient data goes to the mesh directly.
+    ("grpc.enable_http_proxy", 0),
 )
 
 
