@@ -45,7 +45,11 @@ def image(
 
 def note(
     text: Annotated[
-        str, typer.Argument(metavar="FILE|TEXT", help="A UTF-8 file, the text itself, or - for stdin.")
+        str,
+        typer.Argument(
+            metavar="FILE|TEXT",
+            help="A UTF-8 file, - for stdin, or the text itself (seen in the list of processes).",
+        ),
     ],
     as_json: inputs.Json = False,
     url: inputs.ServiceUrl = None,

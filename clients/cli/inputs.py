@@ -39,7 +39,10 @@ Images = Annotated[
 NoteOption = Annotated[
     str | None,
     typer.Option(
-        "--note", metavar="FILE|TEXT", help="A clinical note: a UTF-8 file, the text itself, or - for stdin."
+        "--note",
+        metavar="FILE|TEXT",
+        help="A clinical note: a UTF-8 file, - for stdin, or the text itself, which other users of this "
+        "machine can then read in its list of processes.",
     ),
 ]
 Patient = Annotated[

@@ -67,6 +67,8 @@ def running(settings: MeshSettings) -> Iterator[Mesh]:
         try:
             yield mesh
         finally:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, signal.SIG_IGN)  # the end has begun; it is bounded, and leaves nothing
             mesh.stop(say)
     except KeyboardInterrupt:
         fail("stopped by Ctrl-C.", ExitCode.FAILED)

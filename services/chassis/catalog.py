@@ -124,7 +124,7 @@ class Catalog:
 
     def _model(self, name: str) -> Model:
         if name not in self._models:
-            raise ModelUnknown(metadata={"model": name} if name.isidentifier() else None)
+            raise ModelUnknown  # the name is whatever a caller sends: it is not quoted
         return self._models[name]
 
 

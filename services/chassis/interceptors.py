@@ -16,19 +16,17 @@ from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any, NoReturn
 
 import grpc
-from google.protobuf.message import DecodeError
 
-from services.chassis import redaction, status, telemetry
 from services.chassis import request as requests
+from services.chassis import status, telemetry
 from services.chassis.admission import Admission
 from services.chassis.auth import Policy, certificate_names
 from services.chassis.errors import DeadlineExceeded, InvalidInput, MedmeshError, Reason
+from services.chassis.incoming import Incoming, is_infrastructure
 from services.chassis.request import Request
 
 logger = logging.getLogger("medmesh.request")
 
-INFRASTRUCTURE = ("/grpc.health.v1.", "/grpc.reflection.")
-"""Methods without deadline, admission and log line: probes ask all the time, and watches never end."""
 _HUGE_S = 10 * 365 * 86400.0
 _ANSWER_MARGIN_SHARE = 0.05
 _ANSWER_MARGIN_S = 0.1
@@ -48,13 +46,16 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # g
         telemetry: telemetry.Telemetry,
         default_deadline_s: float,
         maximum_deadline_s: float,
+        maximum_stall_s: float,
     ) -> None:
         self._policy = policy
         self._admission = admission
         self._telemetry = telemetry
         self._default_deadline_s = default_deadline_s
         self._maximum_deadline_s = maximum_deadline_s
+        self._maximum_stall_s = maximum_stall_s
         self._running: set[asyncio.Task[Any]] = set()
+        self._draining = asyncio.Event()
         self._handlers: dict[str, grpc.RpcMethodHandler] = {}
 
     async def intercept_service(
@@ -71,6 +72,10 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # g
                 return None  # not remembered: a caller can invent as many names as it likes
             framed = self._handlers[method] = self._framed(handler, method)
         return framed
+
+    def drain(self) -> None:
+        """Ends the streams of probes and reflection: nobody's work, they would hold the drain to its end."""
+        self._draining.set()
 
     async def drained(self, timeout_s: float) -> None:
         """Waits until the requests that run have ended, with their clean-up, or until `timeout_s` is over.
@@ -92,32 +97,39 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # g
         if not (inspect.iscoroutinefunction(call) or inspect.isasyncgenfunction(call)):
             call = _unimplemented_stream if handler.response_streaming else _unimplemented
 
-        async def one_answer(raw: Any, context: grpc.aio.ServicerContext) -> bytes:
-            async with self._frame(method, context, raw) as current:
-                answer: bytes = encode(await call(_decoded(decode, raw, current), context))
+        # Also a single message is taken as a stream of one: the frame, and with it the deadline, begins when
+        # the call does, not when its message has arrived, which a half-open call never lets happen.
+        def taken(raw: AsyncIterator[bytes], current: Request) -> Incoming:
+            return Incoming(
+                raw, decode, current, self._admission, stall_s=self._maximum_stall_s, draining=self._draining
+            )
+
+        async def one_answer(raw: AsyncIterator[bytes], context: grpc.aio.ServicerContext) -> bytes:
+            async with self._frame(method, context, raw) as current, taken(raw, current) as incoming:
+                request = incoming.messages() if handler.request_streaming else await incoming.only()
+                answer: bytes = encode(await call(request, context))
                 current.add("response_bytes", len(answer))
                 return answer
             raise AssertionError("unreachable: the frame raises what it does not return")
 
-        async def many_answers(raw: Any, context: grpc.aio.ServicerContext) -> None:
-            async with self._frame(method, context, raw) as current:
+        async def many_answers(raw: AsyncIterator[bytes], context: grpc.aio.ServicerContext) -> None:
+            async with self._frame(method, context, raw) as current, taken(raw, current) as incoming:
+                request = incoming.messages() if handler.request_streaming else await incoming.only()
                 await context.send_initial_metadata(((requests.REQUEST_ID_KEY, current.request_id),))
                 # Closed here: left to the garbage collector, the handler's clean-up would miss the drain.
-                async with aclosing(call(_decoded(decode, raw, current), context)) as messages:
+                async with aclosing(call(request, context)) as messages:
                     async for message in messages:
                         answer = encode(message)
                         current.add("response_bytes", len(answer))
                         await context.write(answer)
 
         if handler.response_streaming:
-            make = grpc.stream_stream_rpc_method_handler if handler.request_streaming else _unary_stream
-            return make(many_answers)
-        make = grpc.stream_unary_rpc_method_handler if handler.request_streaming else _unary_unary
-        return make(one_answer)
+            return grpc.stream_stream_rpc_method_handler(many_answers)
+        return grpc.stream_unary_rpc_method_handler(one_answer)
 
     @asynccontextmanager
     async def _frame(
-        self, method: str, context: grpc.aio.ServicerContext, raw: Any
+        self, method: str, context: grpc.aio.ServicerContext, raw: AsyncIterator[bytes]
     ) -> AsyncIterator[Request]:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - grpc.aio runs each handler in a task of its own
@@ -159,14 +171,12 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # g
         if identity.kind != "none" and requests.is_sane_name(principal):
             # Only whoever has proven his own identity is believed for whom he calls.
             current.facts["on_behalf_of"] = principal
-        if current.method.startswith(INFRASTRUCTURE):
+        if is_infrastructure(current.method):
             yield
             return
         limit = asyncio.timeout(current.remaining_s)
-        arrived = time.monotonic()
         try:
-            async with limit, self._admission.place():
-                current.facts["queue_ms"] = round((time.monotonic() - arrived) * 1e3, 1)
+            async with limit:
                 yield
         except TimeoutError as error:
             if limit.expired():
@@ -181,7 +191,7 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # g
         return min(asked_s - margin_s, self._maximum_deadline_s)
 
     def _report(self, current: Request, outcome: _Outcome, elapsed_ms: float) -> None:
-        if current.method.startswith(INFRASTRUCTURE) and not outcome.reason:
+        if is_infrastructure(current.method) and not outcome.reason:
             return
         attributes = {"method": current.method, "status": outcome.code}
         self._telemetry.requests.add(1, attributes)
@@ -239,7 +249,7 @@ async def _answer_error(
         (requests.REQUEST_ID_KEY, current.request_id),
         (status.DETAILS_KEY, answer.SerializeToString()),
     )
-    if not isinstance(raw, bytes) and current.remaining_s > 0:
+    if current.remaining_s > 0:
         await _read_out(raw)
     await context.abort(code, answer.message, details)
     raise AssertionError("unreachable: abort raises")
@@ -267,32 +277,6 @@ def _typed(error: BaseException) -> MedmeshError | None:
     return None
 
 
-def _decoded(decode: Callable[[bytes], Any] | None, raw: Any, current: Request) -> Any:
-    if isinstance(raw, bytes):
-        return _decode(decode, raw, current)
-
-    async def messages() -> AsyncIterator[Any]:
-        async for part in raw:
-            yield _decode(decode, part, current)
-
-    return messages()
-
-
-def _decode(decode: Callable[[bytes], Any] | None, raw: bytes, current: Request) -> Any:
-    current.add("request_bytes", len(raw))
-    if decode is None:
-        return raw
-    try:
-        message = decode(raw)
-    except DecodeError as error:
-        raise InvalidInput(
-            Reason.INPUT_MALFORMED, "request", "is not the protobuf message that the method takes"
-        ) from error
-    if logger.isEnabledFor(logging.DEBUG):
-        logger.debug("received", extra={"facts": {"content": redaction.redacted(message)}})
-    return message
-
-
 async def _unimplemented(_request: Any, context: grpc.aio.ServicerContext) -> NoReturn:
     # A generated base method: the service does not implement this rpc.
     await context.abort(grpc.StatusCode.UNIMPLEMENTED, "This method is not implemented.")
@@ -301,7 +285,3 @@ async def _unimplemented(_request: Any, context: grpc.aio.ServicerContext) -> No
 
 async def _unimplemented_stream(request: Any, context: grpc.aio.ServicerContext) -> AsyncIterator[Any]:
     yield await _unimplemented(request, context)
-
-
-_unary_unary = grpc.unary_unary_rpc_method_handler
-_unary_stream = grpc.unary_stream_rpc_method_handler

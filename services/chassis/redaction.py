@@ -1,7 +1,8 @@
 """Shows messages without patient data, driven by the `(medmesh.common.v1.phi)` option of their fields.
 
-A field marked `true` is masked with its size; so is a string or bytes field that is not marked at all, as
-those of messages from elsewhere. Numbers, enumerations and booleans without a mark are shown.
+A field marked `true` is masked with its size; so is every string and every field of bytes, marked or not: a
+field that is declared safe takes whatever a caller writes into it. Numbers, enumerations and booleans without
+a mark are shown.
 """
 
 from __future__ import annotations
@@ -40,8 +41,8 @@ def is_map(field: FieldDescriptor) -> bool:
 
 
 def redacted(message: Message) -> dict[str, Any]:
-    """The set fields of `message` by name, with every value that may carry patient data masked as `<phi:
-    size>`.
+    """The set fields of `message` by name: what may carry patient data as `<phi: size>`, other text as
+    `<text: size>`.
     """
     return {field.name: _shown(field, value) for field, value in message.ListFields()}
 
@@ -50,20 +51,20 @@ def _shown(field: FieldDescriptor, value: Any) -> Any:
     if may_carry_phi(field):
         return _mask(field, value)
     if is_map(field):
-        return {str(k): redacted(v) if isinstance(v, Message) else v for k, v in value.items()}
+        return f"<text: {len(value)} items>"
     if field.message_type is not None:
         return [redacted(v) for v in value] if field.is_repeated else redacted(value)
-    if field.type == FieldDescriptor.TYPE_BYTES:
-        return _mask(field, value)  # not text, even where it is safe
+    if field.type in _FREE_FORM:
+        return _mask(field, value, "text")
     return list(value) if field.is_repeated else value
 
 
-def _mask(field: FieldDescriptor, value: Any) -> str:
+def _mask(field: FieldDescriptor, value: Any, what: str = "phi") -> str:
     if field.is_repeated:
         items: Iterable[Any] = value
-        return f"<phi: {sum(1 for _ in items)} items>"
+        return f"<{what}: {sum(1 for _ in items)} items>"
     if field.type == FieldDescriptor.TYPE_STRING:
-        return f"<phi: {len(value)} characters>"
+        return f"<{what}: {len(value)} characters>"
     if field.type == FieldDescriptor.TYPE_BYTES:
-        return f"<phi: {len(value)} bytes>"
-    return "<phi>"
+        return f"<{what}: {len(value)} bytes>"
+    return f"<{what}>"

@@ -12,7 +12,7 @@ REQUEST_ID_KEY = "x-request-id"
 """Metadata key of the request id, in requests and answers."""
 PRINCIPAL_KEY = "x-medmesh-on-behalf-of"
 """Metadata key of the identity that a service of the mesh calls for."""
-_SANE_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+_SANE_ID = re.compile(r"[0-9A-Fa-f-]{8,64}")
 _SANE_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -67,7 +67,10 @@ def is_sane_name(name: str) -> bool:
 
 
 def accept_request_id(offered: str | None) -> str:
-    """`offered` when it is 8 to 64 letters, digits, dots, hyphens or underscores, else a fresh id."""
+    """`offered` when it is 8 to 64 hexadecimal digits and hyphens, as a UUID or a trace id, else a fresh id.
+
+    It goes into logs and spans: what a caller can spell words with could name a patient.
+    """
     if offered is not None and _SANE_ID.fullmatch(offered):
         return offered
     return secrets.token_hex(16)

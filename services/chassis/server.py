@@ -96,6 +96,7 @@ class Running(Generic[S]):
     async def drain(self) -> None:
         """Tells the watchers, takes no more requests, and lets the running ones finish within `drain_s`."""
         self.parts.health.drain()
+        self.interceptor.drain()
         await self.server.stop(grace=self.parts.settings.drain_s)
         await self.interceptor.drained(_CLEAN_UP_S)
 
@@ -131,10 +132,13 @@ async def running_server(
         parts = Parts(settings, guarded, catalog, telemetry, health, resources)
         interceptor = RequestInterceptor(
             policy=Policy.read(settings.auth_policy) if settings.auth_policy else Policy.open(),
-            admission=Admission(settings.maximum_in_flight_count, settings.maximum_queue_count),
+            admission=Admission(
+                settings.maximum_in_flight_count, settings.maximum_queue_count, settings.maximum_held_bytes
+            ),
             telemetry=telemetry,
             default_deadline_s=settings.default_deadline_s,
             maximum_deadline_s=settings.maximum_deadline_s,
+            maximum_stall_s=settings.maximum_stall_s,
         )
         server = grpc.aio.server(interceptors=[interceptor], options=transport.server_options(settings))
         await service.register(parts, server)

@@ -85,6 +85,10 @@ class ServiceSettings:
     """Requests that wait for their turn beyond that; the next one is refused as OVERLOADED."""
     maximum_request_bytes: int = bounded(48 * 1024 * 1024, 1024, 1 << 30)
     """Largest message that is taken from a caller or an upstream."""
+    maximum_held_bytes: int = bounded(512 * 1024 * 1024, 1024, 1 << 40)
+    """Bytes of requests, arriving or at work, held at the same time; more is refused as OVERLOADED."""
+    maximum_stall_s: float = bounded(10.0, 0.001, 3600.0)
+    """Longest time between two messages of a caller's stream, and before its first one, in seconds."""
     maximum_response_bytes: int = bounded(48 * 1024 * 1024, 1024, 1 << 30)
     """Largest message that is sent."""
     maximum_stream_count: int = bounded(256, 1, 100_000)

@@ -23,6 +23,7 @@ from services.chassis.errors import (
     Overloaded,
     PermissionDenied,
     Reason,
+    ReceiptNotWritten,
     Unauthenticated,
     UpstreamUnavailable,
 )
@@ -38,6 +39,7 @@ _CLASSES: Mapping[Reason, type[MedmeshError]] = MappingProxyType(
             ModelUnavailable,
             ModelFailed,
             UpstreamUnavailable,
+            ReceiptNotWritten,
             Overloaded,
             DeadlineExceeded,
             Unauthenticated,

@@ -81,7 +81,9 @@ class Telemetry:
     @contextmanager
     def server_span(self, method: str, metadata: Mapping[str, str]) -> Iterator[trace.Span]:
         """The span of one rpc, a child of the caller's when it sent a `traceparent`."""
-        parent = _PROPAGATOR.extract(dict(metadata), context=Context())
+        # Without `tracestate`, which takes whatever a caller writes and would go into every span.
+        carrier = {key: value for key, value in metadata.items() if key == "traceparent"}
+        parent = _PROPAGATOR.extract(carrier, context=Context())
         token = _tracer.set(self.tracer)
         try:
             with self.tracer.start_as_current_span(

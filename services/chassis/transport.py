@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import ssl
 from pathlib import Path
 from typing import Any
 
 import grpc
 
-from services.chassis.settings import ServiceSettings, SettingsError
+from services.chassis.settings import ServiceSettings, SettingsError, is_loopback
 
 
 class BindError(Exception):
@@ -26,6 +27,8 @@ def server_options(settings: ServiceSettings) -> list[tuple[str, int]]:
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
         ("grpc.so_reuseport", 0),  # a second server on the port is a mistake, and says so
+        # gRPC inflates a message before it checks its size: 1 MB can become 1 GB. Images are small already.
+        ("grpc.compression_enabled_algorithms_bitset", 1),
     ]
 
 
@@ -50,27 +53,55 @@ def channel_options(settings: ServiceSettings) -> list[tuple[str, Any]]:
 
 
 def bind(server: grpc.aio.Server, settings: ServiceSettings) -> str:
-    """Binds the server, with TLS when there is a certificate; returns the address with the real port."""
+    """Binds the server, with TLS when there is a certificate; returns the address with the real port.
+
+    Raises BindError; SettingsError where a file cannot be read or is no certificate or key.
+    """
+    credentials = _server_credentials(settings)
     try:
-        if settings.tls_certificate is None or settings.tls_key is None:
+        if credentials is None:
             port = server.add_insecure_port(settings.listen)
         else:
-            client_ca = _read(settings.tls_client_ca, "tls_client_ca")
-            credentials = grpc.ssl_server_credentials(
-                [(_read(settings.tls_key, "tls_key"), _read(settings.tls_certificate, "tls_certificate"))],
-                root_certificates=client_ca,
-                require_client_auth=client_ca is not None,
-            )
             port = server.add_secure_port(settings.listen, credentials)
     except RuntimeError as error:
         raise BindError(f"{settings.listen} cannot be listened on: is the port taken?") from error
     return f"{settings.listen.rpartition(':')[0]}:{port}"
 
 
+def _server_credentials(settings: ServiceSettings) -> grpc.ServerCredentials | None:
+    if settings.tls_certificate is None or settings.tls_key is None:
+        return None
+    _check_pair(settings.tls_certificate, settings.tls_key)
+    client_ca = _read(settings.tls_client_ca, "tls_client_ca")
+    return grpc.ssl_server_credentials(
+        [(_read(settings.tls_key, "tls_key"), _read(settings.tls_certificate, "tls_certificate"))],
+        root_certificates=client_ca,
+        require_client_auth=client_ca is not None,
+    )
+
+
+def _check_pair(certificate: Path, key: Path) -> None:
+    """Raises SettingsError where gRPC would only say that it cannot listen."""
+    for path, field in ((certificate, "tls_certificate"), (key, "tls_key")):
+        _read(path, field)
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
+    except ssl.SSLError as error:
+        raise SettingsError(
+            ServiceSettings.key("tls_certificate"),
+            "the file is no PEM certificate, or MEDMESH_TLS_KEY is not its private key",
+        ) from error
+
+
 def channel(address: str, settings: ServiceSettings) -> grpc.aio.Channel:
     """A channel to another service, with TLS when `tls_upstream_ca` is set."""
     options = channel_options(settings)
     if settings.tls_upstream_ca is None:
+        if (settings.token or settings.token_file) and not is_loopback(address.rpartition(":")[0]):
+            raise SettingsError(
+                ServiceSettings.key("tls_upstream_ca"),
+                f"the token would go to {address} in clear: name the authority of its certificate",
+            )
         return grpc.aio.insecure_channel(address, options=options)
     credentials = grpc.ssl_channel_credentials(
         _read(settings.tls_upstream_ca, "tls_upstream_ca"),

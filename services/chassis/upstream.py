@@ -21,6 +21,10 @@ _RETRY_TOKENS = 100
 _RETRY_PAUSE_S = 0.1
 _BREAKER_FAILURES = 5
 _BREAKER_OPEN_S = 5.0
+_HANG_S = 1.0
+"""A call that had so much time and heard nothing shows that the upstream hangs; a shorter one may have
+been too short.
+"""
 _HEALTH_TIMEOUT_S = 2.0
 _CONNECT_TIMEOUT_S = 2.0
 """A host that is gone, or a name that resolves no more, would otherwise keep a call for ten seconds and
@@ -30,6 +34,14 @@ more.
 
 class _NotConnected(UpstreamUnavailable):
     """No connection in time: another try would wait as long again."""
+
+
+def _is_silent(error: grpc.aio.AioRpcError) -> bool:
+    """Whether the time ran out without a word of the upstream: one that works answers a little earlier, with
+    details of its own.
+    """
+    told = any(key == status.DETAILS_KEY for key, _ in error.trailing_metadata() or ())
+    return error.code() is grpc.StatusCode.DEADLINE_EXCEEDED and not told
 
 
 class Breaker:
@@ -51,8 +63,8 @@ class Breaker:
         self._trying = True
         return True
 
-    def forget(self) -> None:
-        """Tells that a call ended without showing anything of the upstream: its caller left."""
+    def release(self) -> None:
+        """Tells that a call ended without showing anything of the upstream."""
         self._trying = False
 
     def record(self, *, alive: bool) -> None:
@@ -132,10 +144,12 @@ class Upstream:
             raise
         except grpc.aio.AioRpcError as error:
             typed: MedmeshError = status.from_rpc_error(error, self.name)
-            self.breaker.record(alive=not isinstance(typed, UpstreamUnavailable))
+            hung = left_s >= _HANG_S and _is_silent(error)
+            self.breaker.record(alive=not isinstance(typed, UpstreamUnavailable) and not hung)
             raise typed from error
-        except asyncio.CancelledError:
-            self.breaker.forget()
+        except BaseException:
+            # Cancelled by its caller, or a fault on this side: it shows nothing of the upstream.
+            self.breaker.release()
             raise
         self.breaker.record(alive=True)
         self._retry_tokens = min(self._retry_tokens + 1, _RETRY_TOKENS)

@@ -29,6 +29,7 @@ from medmesh.recommendation.v1.recommendation_pb2 import (
 from services.chassis.errors import DeadlineExceeded, InvalidInput, MedmeshError
 
 logger = logging.getLogger("medmesh.orchestrator")
+_GUARD_SLACK_S = 0.05
 T = TypeVar("T")
 
 
@@ -212,8 +213,9 @@ async def _branch(
     answer: T | None = None
     failure: MedmeshError | None = None
     try:
-        # A second guard beside the call's own deadline: no branch may eat another's time.
-        async with asyncio.timeout(max(budget_s, 0.0)):
+        # A second guard beside the call's own deadline, which comes first and tells what hung: no branch may
+        # eat another's time.
+        async with asyncio.timeout(max(budget_s, 0.0) + _GUARD_SLACK_S):
             answer = await call
     except InvalidInput:
         raise

@@ -138,6 +138,25 @@ async def test_the_token_of_a_file_goes_before_the_variable_and_is_read_at_each_
 CATALOG = "/medmesh.common.v1.ModelCatalogService/ListModels"
 
 
+@pytest.mark.parametrize("address", ["imaging.example:50061", "10.0.0.7:50061"])
+async def test_a_token_never_goes_to_another_host_in_clear(address, tmp_path):
+    for settings in (ServiceSettings(token=Secret("s")), ServiceSettings(token_file=tmp_path / "t")):
+        with pytest.raises(SettingsError, match="MEDMESH_TLS_UPSTREAM_CA: the token would go to"):
+            transport.channel(address, settings)
+    await transport.channel(address, ServiceSettings()).close()
+    await transport.channel("127.0.0.1:50061", ServiceSettings(token=Secret("s"))).close()
+
+
+def test_a_certificate_that_is_none_or_of_another_key_is_named_at_start(tmp_path):
+    first, other = (_certificate(tmp_path, name) for name in ("ca", "localhost"))
+    for certificate, key in ((first[0], other[1]), (first[1], first[1])):
+        settings = ServiceSettings(tls_certificate=certificate, tls_key=key)
+        with pytest.raises(SettingsError, match="MEDMESH_TLS_CERTIFICATE"):
+            transport.bind(None, settings)
+    with pytest.raises(SettingsError, match="MEDMESH_TLS_KEY: the file cannot be read"):
+        transport.bind(None, ServiceSettings(tls_certificate=first[0], tls_key=tmp_path / "none"))
+
+
 def _certificate(folder, name):
     """A certificate and its key; the first one made is the authority that signs the others."""
     key, request, made = (folder / f"{name}.{end}" for end in ("key", "csr", "pem"))

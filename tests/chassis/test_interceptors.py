@@ -115,9 +115,9 @@ async def test_streams_of_all_kinds_pass_through_the_frame(serve, log_lines):
             yield Text(note=message.note.upper())
 
     async with serve(Handlers(download=download, upload=upload, chat=chat)) as sample:
-        down = sample.call("Download")(Text(note="abc"), metadata=(("x-request-id", "stream-id-1"),))
+        down = sample.call("Download")(Text(note="abc"), metadata=(("x-request-id", "57ea-0000-1"),))
         assert [m.note async for m in down] == ["a", "b", "c"]
-        assert dict(await down.initial_metadata())["x-request-id"] == "stream-id-1"
+        assert dict(await down.initial_metadata())["x-request-id"] == "57ea-0000-1"
         assert (await sample.call("Upload")(_texts("x", "y"))).note == "xy"
         assert [m.note async for m in sample.call("Chat")(_texts("x", "y"))] == ["X", "Y"]
     lines = {line["method"].removeprefix(PREFIX): line for line in log_lines("request")}
@@ -277,11 +277,11 @@ async def test_a_stream_that_its_caller_leaves_cleans_up_within_the_frame(serve,
             cleaned.append(request.current.get().request_id)
 
     async with serve(Handlers(download=endless)) as sample:
-        call = sample.call("Download")(Text(), metadata=(("x-request-id", "left-early"),))
+        call = sample.call("Download")(Text(), metadata=(("x-request-id", "1ef7-ea51"),))
         await call.read()
         call.cancel()
         await sample.running.interceptor.drained(10)
-        assert cleaned == ["left-early"]
+        assert cleaned == ["1ef7-ea51"]
     assert log_lines("request")[0]["status"] == "CANCELLED"
 
 
@@ -310,6 +310,80 @@ async def test_admission_bounds_work_and_queue_and_refuses_the_rest_at_once(serv
         assert len(await asyncio.gather(*tasks)) == 3
         assert (admission.in_flight_count, admission.queued_count) == (0, 0)
         await call(Text(), timeout=20)
+
+
+async def test_uploads_that_stall_hold_no_place_and_end(serve):
+    async def joined(parts, messages, context):
+        return Text(note="".join([m.note async for m in messages]))
+
+    async def never_ends():
+        yield Text(note="x")
+        await asyncio.sleep(60)
+
+    settings = {"maximum_in_flight_count": 1, "maximum_queue_count": 0, "maximum_stall_s": 0.5}
+    async with serve(Handlers(upload=joined), **settings) as sample:
+        stalled = [asyncio.ensure_future(_awaited(sample.call("Upload")(never_ends()))) for _ in range(8)]
+        await asyncio.sleep(0.1)
+        assert (await sample.call("Upload")(_texts("a", "b"))).note == "ab"
+        for call in stalled:
+            answer = await refusal_of(call)
+            assert (answer.code, answer.info.reason) == (
+                grpc.StatusCode.DEADLINE_EXCEEDED,
+                "DEADLINE_EXCEEDED",
+            )
+        admission = sample.running.interceptor._admission
+        assert (admission.in_flight_count, admission.held_bytes) == (0, 0)
+
+
+async def test_a_call_whose_message_never_comes_ends(serve):
+    """Half open: headers, no message, no deadline."""
+
+    async def echo(parts, message, context):
+        return message
+
+    async def nothing():
+        await asyncio.sleep(60)
+        yield Text()
+
+    async with serve(Handlers(unary=echo), maximum_stall_s=0.2) as sample:
+        half_open = sample.channel.stream_unary(
+            PREFIX + "Unary",
+            request_serializer=Text.SerializeToString,
+            response_deserializer=Text.FromString,
+        )
+        answers = await asyncio.gather(*(refusal_of(half_open(nothing())) for _ in range(20)))
+        assert {a.code for a in answers} == {grpc.StatusCode.DEADLINE_EXCEEDED}
+        assert not sample.running.interceptor._running
+
+
+async def test_the_bytes_that_all_requests_hold_are_bounded(serve):
+    gate, entered = asyncio.Event(), asyncio.Event()
+
+    async def wait(parts, message, context):
+        entered.set()
+        await gate.wait()
+        return message
+
+    async with serve(Handlers(unary=wait), maximum_held_bytes=1500) as sample:
+        call = sample.call("Unary")
+        first = asyncio.ensure_future(_awaited(call(Text(note="x" * 1000), timeout=20)))
+        await entered.wait()
+        answer = await refusal_of(call(Text(note="x" * 1000), timeout=20))
+        assert (answer.info.reason, answer.code) == ("OVERLOADED", grpc.StatusCode.RESOURCE_EXHAUSTED)
+        gate.set()
+        await first
+        await call(Text(note="x" * 1000), timeout=20)
+
+
+async def test_a_compressed_message_is_refused_before_it_is_inflated(serve):
+    async def echo(parts, message, context):
+        return message
+
+    async with serve(Handlers(unary=echo)) as sample:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await sample.call("Unary")(Text(note="x" * 1_000_000), compression=grpc.Compression.Gzip)
+        assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+        await sample.call("Unary")(Text(note="x"))
 
 
 async def test_a_queued_request_gives_its_place_back_when_its_deadline_ends(serve):

@@ -151,6 +151,18 @@ async def test_the_drain_lets_a_running_request_finish_and_tells_the_watchers(se
         assert cleaned.is_set()
 
 
+async def test_an_open_reflection_stream_does_not_hold_the_drain(serve):
+    async def still_asking():
+        yield reflection_pb2.ServerReflectionRequest(list_services="")
+        await asyncio.sleep(60)
+
+    async with serve(Handlers(unary=None), drain_s=30.0) as sample:
+        stub = reflection_pb2_grpc.ServerReflectionStub(sample.channel)
+        stream = stub.ServerReflectionInfo(still_asking())
+        await stream.read()
+        await asyncio.wait_for(sample.running.drain(), 15)
+
+
 async def test_a_request_that_outlives_the_drain_is_cancelled_and_cleans_up(serve, log_lines):
     entered, cleaned = asyncio.Event(), asyncio.Event()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import time
 
@@ -37,7 +38,7 @@ def unary(upstream):
 def under_way():
     """A request in progress, on whose behalf the upstream is called."""
     current = Request(
-        request_id="outer-request-1",
+        request_id="0e7e-0000-0001",
         method="/x/Y",
         deadline=time.monotonic() + 50,
         identity="ward-7",
@@ -95,7 +96,7 @@ async def test_id_principal_and_deadline_travel_along(serve, under_way):
         await upstream.call(unary(upstream), Text())
         await upstream.call(unary(upstream), Text(), timeout_s=20)
     metadata, left_s = seen[0]
-    assert metadata["x-request-id"] == "outer-request-1"
+    assert metadata["x-request-id"] == "0e7e-0000-0001"
     assert metadata["x-medmesh-on-behalf-of"] == "ward-7"
     assert 25 < left_s <= 50 - 0.1
     assert 10 < seen[1][1] <= 20 - 0.1
@@ -130,6 +131,62 @@ async def test_the_retry_budget_runs_dry_and_fills_with_answers():
         assert [upstream._may_retry() for _ in range(11)] == [True] * 10 + [False]
         upstream._retry_tokens += 10
         assert upstream._may_retry()
+
+
+@pytest.fixture
+async def hanging_address():
+    """A server that takes every call and never answers, as a process that was stopped."""
+
+    async def hang(request, context):
+        await asyncio.sleep(60)
+
+    server = grpc.aio.server()
+    method = grpc.unary_unary_rpc_method_handler(hang)
+    server.add_generic_rpc_handlers(
+        (grpc.method_handlers_generic_handler("medmesh.language.v1.LanguageService", {"Unary": method}),)
+    )
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    yield f"127.0.0.1:{port}"
+    await server.stop(None)
+
+
+async def test_an_upstream_that_hangs_is_not_asked_for_a_while(hanging_address, monkeypatch):
+    monkeypatch.setattr("services.chassis.upstream._HANG_S", 0.05)
+    async with Upstream("imaging", hanging_address, ServiceSettings()) as upstream:
+        method = Counting(unary(upstream))
+        for _ in range(15):
+            with pytest.raises((DeadlineExceeded, UpstreamUnavailable)):
+                await upstream.call(method, Text(), timeout_s=0.1, safe=False)
+        assert method.count == 5
+
+
+async def test_callers_in_a_hurry_do_not_shut_an_upstream_out(hanging_address):
+    async with Upstream("imaging", hanging_address, ServiceSettings()) as upstream:
+        method = Counting(unary(upstream))
+        for _ in range(8):
+            with pytest.raises(DeadlineExceeded):
+                await upstream.call(method, Text(), timeout_s=0.02, safe=False)
+        assert method.count == 8
+
+
+async def test_a_fault_on_this_side_does_not_keep_an_upstream_shut_out(serve, tmp_path):
+    """As a token file that cannot be read, during the breaker's one trial call."""
+
+    async def echo(parts, message, context):
+        return message
+
+    token = tmp_path / "token"
+    async with (
+        serve(Handlers(unary=echo)) as sample,
+        Upstream("sample", sample.running.address, ServiceSettings(token_file=token)) as upstream,
+    ):
+        upstream.breaker = Breaker(failure_count=1, open_s=0.0)
+        upstream.breaker.record(alive=False)
+        with pytest.raises(FileNotFoundError):
+            await upstream.call(unary(upstream), Text())
+        token.write_text("secret")
+        assert (await upstream.call(unary(upstream), Text(note="x"))).note == "x"
 
 
 async def test_an_error_that_the_upstream_itself_gives_is_not_retried(serve):
@@ -178,7 +235,7 @@ def test_an_open_breaker_lets_one_call_try_after_its_pause():
         assert breaker.admit()
         breaker.record(alive=False)
     assert [breaker.admit(), breaker.admit()] == [True, False]
-    breaker.forget()
+    breaker.release()
     assert breaker.admit(), "a caller who left frees the trial"
     breaker.record(alive=True)
     assert [breaker.admit(), breaker.admit()] == [True, True]

@@ -110,6 +110,13 @@ def test_names_and_codes_stay_whole_in_a_terminal_of_any_width(columns):
         assert entity.concept.code in flat
 
 
+def test_a_notice_says_that_it_asks_for_review_and_where():
+    places = [f"Bundle.entry[{index}]" for index in range(5)]
+    text = text_of([marks.notice(Notice(message="Not checked.", review_required=True, places=places))])
+    assert text.strip() == "review: Not checked. (Bundle.entry[0], Bundle.entry[1], Bundle.entry[2], …)"
+    assert text_of([marks.notice(Notice(message="Said."))]).strip() == "note: Said."
+
+
 def test_content_is_never_read_as_markup():
     """A note may hold brackets; a display may too."""
     answer = language_pb2.AnalyzeNoteResponse(notices=[Notice(reason="R", message="[red]said[/red]")])

@@ -16,6 +16,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from pydicom.uid import JPEG2000MC, generate_uid
 
 from medmesh import InvalidInput, MedmeshError
+from services.chassis.transport import DIRECT
 from tests.end_to_end.conftest import SAMPLES, until
 
 pytestmark = pytest.mark.live
@@ -155,7 +156,7 @@ def test_after_all_of_it_every_service_still_serves_and_nothing_leaked(
             client.diagnose(**arguments, request_id=sent[-1])
     note = f"{CANARY} has pneumonia. No pleural effusion."
     answer = client.diagnose(
-        image=dicom(), note=note, patient=bundle(condition("Patient/1")), request_id="canary-good-1"
+        image=dicom(), note=note, patient=bundle(condition("Patient/1")), request_id="ca9a1790-0001"
     )
     assert answer.note.entities
     sent.append("canary-good-1")
@@ -174,7 +175,7 @@ def test_after_all_of_it_every_service_still_serves_and_nothing_leaked(
 
 
 def serving(target: str) -> bool:
-    with grpc.insecure_channel(target) as channel:
+    with grpc.insecure_channel(target, options=[DIRECT]) as channel:
         answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=5)
     return answer.status == health_pb2.HealthCheckResponse.SERVING
 

@@ -15,6 +15,7 @@ from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.message_factory import GetMessageClass
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
+from services.chassis.transport import DIRECT
 from tests.end_to_end.conftest import SAMPLES
 
 pytestmark = pytest.mark.live
@@ -56,7 +57,7 @@ class GenericClient:
     """Finds out by reflection what a server serves, and calls it with JSON."""
 
     def __init__(self, target: str):
-        self.channel = grpc.insecure_channel(target)
+        self.channel = grpc.insecure_channel(target, options=[DIRECT])
         self.database = ProtoReflectionDescriptorDatabase(self.channel)
         self.pool = DescriptorPool(self.database)
 

@@ -164,7 +164,9 @@ async def test_an_answer_that_cannot_be_logged_is_not_given(mesh):
     mesh.receipts.unlink()
     mesh.receipts.mkdir()
     refusal = await mesh.refused(full_case())
-    assert (refusal.code, refusal.reason) == ("INTERNAL", "INTERNAL")
+    assert (refusal.code, refusal.reason) == ("UNAVAILABLE", "RECEIPT_NOT_WRITTEN")
+    mesh.receipts.rmdir()
+    assert (await mesh.diagnose(full_case())).receipt.receipt_id
 
 
 async def test_the_deployers_intended_use_replaces_the_default(tmp_path):

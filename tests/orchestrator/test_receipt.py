@@ -242,17 +242,6 @@ def test_a_full_disk_refuses_the_receipt_and_leaves_no_torn_line(log, room):
     assert receipts.verify_chain(lines(log)) == []
 
 
-async def test_an_answer_whose_receipt_cannot_be_stored_is_withheld_with_its_reason(mesh):
-    def fails(receipt):
-        raise OSError(28, "No space left on device")
-
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(ReceiptLog, "_append", lambda log, receipt: fails(receipt))
-        refusal = await mesh.refused(full_case())
-    assert (refusal.code, refusal.reason) == ("UNAVAILABLE", "RECEIPT_NOT_WRITTEN")
-    assert (await mesh.diagnose(full_case())).receipt.receipt_id
-
-
 def test_the_log_says_when_it_cannot_take_receipts(log, monkeypatch):
     assert log.problem() == ""
     full = SimpleNamespace(f_flag=0, f_bavail=1, f_frsize=4096)

@@ -20,6 +20,7 @@ from medmesh.common.v1.concept_pb2 import Concept
 WIDTH = 100
 """Columns that the views are made for; narrower terminals wrap, wider ones keep to it."""
 BAR_CELLS = 24
+MAX_PLACES = 3
 SYSTEMS = {
     "http://snomed.info/sct": "SNOMED",
     "http://hl7.org/fhir/sid/icd-10-cm": "ICD-10-CM",
@@ -166,12 +167,14 @@ def label_name(label: str) -> str:
 
 
 def notice(one: Notice) -> RenderableType:
-    """A notice of an answer."""
-    return note(one.message or one.reason)
+    """A notice of an answer, with the first of the places that it speaks of."""
+    word = ("review: ", "bold yellow") if one.review_required else ("note: ", "yellow")
+    places = ", ".join(one.places[:MAX_PLACES]) + (", …" if len(one.places) > MAX_PLACES else "")
+    return indented(Text.assemble(word, one.message or one.reason, (f" ({places})" if places else "", "dim")))
 
 
 def note(text: str) -> RenderableType:
-    """What the reader should know of an answer."""
+    """What the reader should know beside an answer."""
     return indented(Text.assemble(("note: ", "yellow"), text))
 
 
