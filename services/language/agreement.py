@@ -11,13 +11,16 @@ import functools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from services.language.assertion import assert_entities
 from services.language.entities import Assertion, EntityType, Span
-from services.language.linking import normalize, read_terms
+from services.language.linking import normalize, read_terms, term_words
 from services.language.recovery import Terms
 
+_SEARCH_WORDS = Path(__file__).parent / "terminology" / "search_words.tsv"
 _MOST_WORDS = 8
+_MOST_SPECIFYING = 3
 _WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)?")
 _WITHIN_A_TERM = re.compile(r"\s{1,2}|\s?[-/\u2010\u2011]\s?")
 """What may stand between two words of one term."""
@@ -29,6 +32,11 @@ _QUESTION = re.compile(
 )
 """How a question begins that nobody closed with a question mark; "has fever" is none."""
 
+
+_LATERALITY = re.compile(r"\b(left|right)(?=\b|-)", re.IGNORECASE)
+_CLAUSE_END = re.compile(r"[.;,\n]")
+_NEAR = 40
+"""Characters before and behind a mention in which its side is looked for."""
 
 _TIMES = frozenset({"history", "prior", "previous", "old", "healed"})
 """With these a term may begin ("old myocardial infarction"), and so may the rest of it."""
@@ -67,13 +75,21 @@ class Statement:
     concept: str
     """The code, or the words where the terminology has none: equal for synonyms."""
     side: Side
+    lies: str = ""
+    """`left` or `right`, where the text says so near the mention."""
 
 
 class Vocabulary:
-    """The terms and what concept each names; immutable, safe to share between threads."""
+    """The terms and what concept each names, and general words such as "fracture"; immutable, safe to share
+    between threads.
+    """
 
     def __init__(self, terms: Terms) -> None:
         self._terms = terms
+        words = [row.split("\t") for row in _SEARCH_WORDS.read_text(encoding="utf-8").splitlines()]
+        self._heads = frozenset(normalize(row[1]) for row in words if row[0] == "head")
+        self._plain = frozenset(row[1] for row in words if row[0] == "plain")
+        self._plain |= term_words("disease_modifier").keys()
         self._concepts: dict[tuple[str, ...], str] = {}
         for entity_type in EntityType:
             for term, codes in read_terms(entity_type):
@@ -88,6 +104,14 @@ class Vocabulary:
         found = self._terms.find(surface)
         return None if found is None else found[0]
 
+    def is_head(self, word: str) -> bool:
+        """Whether the word names a finding in general: what stands before it says which."""
+        return normalize(word) in self._heads
+
+    def specifies(self, word: str) -> bool:
+        """Whether the word before a head says which finding it is ("vertebral"), not how or whether."""
+        return word.lower() not in self._plain and not word.isdecimal()
+
     def concept(self, words: tuple[str, ...]) -> str:
         """The code of a term; where it has none, its words."""
         return self._concepts.get(words, " ".join(words))
@@ -100,6 +124,8 @@ class StatementReader:
         self._concept = vocabulary.concept
         self._begins = functools.cache(vocabulary.begins)
         self._find = functools.cache(vocabulary.find)
+        self._is_head = functools.cache(vocabulary.is_head)
+        self._specifies = vocabulary.specifies
 
     def of_query(self, query: str) -> tuple[Statement, ...]:
         """What a query states; nothing where it asks, since either answer is one."""
@@ -121,23 +147,37 @@ class StatementReader:
         # All of them: the rules read lists, in which one mention decides on the next.
         results = assert_entities(text, [span for _, _, span in mentions])
         return tuple(
-            Statement(words, concept, _SIDES[result.assertion])
-            for (words, concept, _), result, wanted in zip(mentions, results, bears, strict=True)
+            Statement(words, concept, _SIDES[result.assertion], _laterality(text, span))
+            for (words, concept, span), result, wanted in zip(mentions, results, bears, strict=True)
             if wanted
         )
 
     def _mentions(self, text: str) -> Iterator[tuple[tuple[str, ...], Span]]:
         words = list(_WORD.finditer(text))
-        at = 0
+        at, free = 0, 0  # the next word, and the first that belongs to no mention
         while at < len(words):
             found = self._longest(text, words, at) if self._begins(words[at].group()) else None
-            if found is None:
+            if found is not None:
+                first, (last, kind) = at, found
+            elif self._is_head(words[at].group()):
+                first, last, kind = self._specified_from(text, words, at, free), at + 1, EntityType.DISEASE
+            else:
                 at += 1
                 continue
-            last, kind = found
-            span = Span(words[at].start(), words[last - 1].end(), kind)
+            span = Span(words[first].start(), words[last - 1].end(), kind)
             yield normalize(text[span.start : span.end]), span
-            at = last
+            at = free = last
+
+    def _specified_from(self, text: str, words: Sequence[re.Match[str]], head: int, free: int) -> int:
+        """The first of the words that say which finding a head is."""
+        first = head
+        while (
+            first > max(free, head - _MOST_SPECIFYING)
+            and _WITHIN_A_TERM.fullmatch(text, words[first - 1].end(), words[first].start())
+            and self._specifies(words[first - 1].group())
+        ):
+            first -= 1
+        return first
 
     def _longest(
         self, text: str, words: Sequence[re.Match[str]], first: int
@@ -172,8 +212,11 @@ def _contradicted(asked: Statement, passage: Sequence[Statement]) -> bool:
 
 def _bearing(asked: Statement, said: Statement) -> Side | None:
     """On which side a statement of a passage puts the concept that is asked for; None where it says nothing
-    of it. Who has a kind of it has it ("tension pneumothorax"), and who does not have it has no kind of it.
+    of it, or of the other side of the body. Who has a kind of it has it ("tension pneumothorax"), and who
+    does not have it has no kind of it.
     """
+    if said.lies and asked.lies and said.lies != asked.lies:
+        return None
     if said.concept == asked.concept:
         return said.side
     if _is_kind_of(said.words, asked.words):
@@ -181,6 +224,14 @@ def _bearing(asked: Statement, said: Statement) -> Side | None:
     if _is_kind_of(asked.words, said.words):
         return Side.DENIED if said.side is Side.DENIED else None
     return None
+
+
+def _laterality(text: str, span: Span) -> str:
+    """The only side that is named close by in the same clause; none where both are, or neither."""
+    before = _CLAUSE_END.split(text[max(0, span.start - _NEAR) : span.start])[-1]
+    after = _CLAUSE_END.split(text[span.end : span.end + _NEAR])[0]
+    found = {word.lower() for word in _LATERALITY.findall(f"{before} {after}")}
+    return found.pop() if len(found) == 1 else ""
 
 
 def _related(asked: Statement, words: tuple[str, ...], concept: str) -> bool:
