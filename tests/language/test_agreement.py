@@ -16,6 +16,8 @@ NOT_SEEN = {
     "Q14.3": "allergies are no assertion of their own yet",
     "Q14.4": "allergies are no assertion of their own yet",
     "Q19.3": "fracture of the vertebra and vertebral fracture are not known as one",
+    "Q22.2": "seizures and a seizure disorder have codes of their own",
+    "Q22.3": "seizures and a seizure disorder have codes of their own",
 }
 """Passages whose stance terminology and assertion rules do not see yet."""
 
