@@ -4,6 +4,7 @@ their spans.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import gzip
 import threading
@@ -73,8 +74,8 @@ def collector():
     collector.close()
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _proxies_that_lead_nowhere():
+@contextlib.contextmanager
+def proxies_that_lead_nowhere():
     """The whole mesh, its clients and its telemetry live on loopback: no proxy may catch them."""
     with pytest.MonkeyPatch.context() as patched:
         for name in ("http_proxy", "https_proxy", "all_proxy", "grpc_proxy"):
@@ -82,6 +83,12 @@ def _proxies_that_lead_nowhere():
             patched.setenv(name.upper(), "http://127.0.0.1:9")
         patched.delenv("no_proxy", raising=False)
         patched.delenv("NO_PROXY", raising=False)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _beside_a_proxy():
+    with proxies_that_lead_nowhere():
         yield
 
 
@@ -99,7 +106,9 @@ def settings(tmp_path_factory, collector) -> MeshSettings:
 
 @pytest.fixture(scope="session")
 def mesh(settings):
-    with Mesh.start(settings, say=lambda _: None) as mesh:
+    with proxies_that_lead_nowhere():
+        mesh = Mesh.start(settings, say=lambda _: None)
+    with mesh:
         yield mesh
 
 
