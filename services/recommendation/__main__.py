@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NoReturn
@@ -11,7 +10,6 @@ from typing import NoReturn
 import grpc
 
 from medmesh.recommendation.v1 import recommendation_pb2, recommendation_pb2_grpc
-from services.chassis.catalog import Catalog
 from services.chassis.errors import ModelUnavailable
 from services.chassis.server import Parts, Service, run
 from services.recommendation.equivalents import Equivalents
@@ -19,11 +17,12 @@ from services.recommendation.features import FeatureEncoder, Vocabulary
 from services.recommendation.models import PATIENT_ENCODER, SPECS, TREATMENT_RANKER
 from services.recommendation.outcome import Outcome, predict_outcome
 from services.recommendation.ranking import TreatmentRanker
+from services.recommendation.record import PatientRecord
 from services.recommendation.safety import SafetyRules
 from services.recommendation.series import IcuStay
-from services.recommendation.servicer import FindSimilar, Rank, RecommendationServicer
+from services.recommendation.servicer import FindSimilar, RecommendationServicer
 from services.recommendation.settings import RecommendationSettings
-from services.recommendation.similarity import ReferencePopulation, SimilarPatients
+from services.recommendation.similarity import ReferencePopulation, SimilarPatient, SimilarPatients
 
 
 async def register(parts: Parts[RecommendationSettings], server: grpc.aio.Server) -> None:
@@ -33,7 +32,7 @@ async def register(parts: Parts[RecommendationSettings], server: grpc.aio.Server
         ThreadPoolExecutor(parts.settings.reading_thread_count, thread_name_prefix="read")
     )
     servicer = RecommendationServicer(
-        _rank(parts, equivalents),
+        _ranker(parts, equivalents),
         _find_similar(parts, equivalents),
         functools.partial(_predict, parts),
         parts.provenance,
@@ -42,13 +41,22 @@ async def register(parts: Parts[RecommendationSettings], server: grpc.aio.Server
     recommendation_pb2_grpc.add_RecommendationServiceServicer_to_server(servicer, server)
 
 
-def _rank(parts: Parts[RecommendationSettings], equivalents: Equivalents) -> Rank:
-    """The ranking; where its model is not served, the refusal of it."""
+class UnservedRanker(TreatmentRanker):
+    """Stands for the ranking while its model is not served: whoever asks gets ModelUnavailable."""
+
+    def __init__(self, refusal: str) -> None:
+        self._refusal = refusal
+
+    async def rank(self, *_: object, **__: object) -> NoReturn:
+        raise ModelUnavailable(self._refusal, metadata={"model": TREATMENT_RANKER.name})
+
+
+def _ranker(parts: Parts[RecommendationSettings], equivalents: Equivalents) -> TreatmentRanker:
     name = TREATMENT_RANKER.name
     encoder = parts.catalog.load(name, _encoder)
     if encoder is None:
-        return _refusing(parts.catalog, name)
-    return TreatmentRanker(parts.inference, encoder, SafetyRules.load(), equivalents).rank
+        return UnservedRanker(parts.catalog.refusal(name))
+    return TreatmentRanker(parts.inference, encoder, SafetyRules.load(), equivalents)
 
 
 def _find_similar(parts: Parts[RecommendationSettings], equivalents: Equivalents) -> FindSimilar:
@@ -57,7 +65,7 @@ def _find_similar(parts: Parts[RecommendationSettings], equivalents: Equivalents
     encoder = parts.catalog.load(name, _encoder)
     population = parts.catalog.load(name, lambda folder: ReferencePopulation.load(folder / "reference.npz"))
     if encoder is None or population is None:
-        return _refusing(parts.catalog, name)
+        return functools.partial(_refuse, parts.catalog.refusal(name))
     return SimilarPatients(parts.inference, encoder, population, equivalents).find
 
 
@@ -65,13 +73,8 @@ def _encoder(folder: Path) -> FeatureEncoder:
     return FeatureEncoder(Vocabulary.load(folder / "vocabulary.json"))
 
 
-def _refusing(catalog: Catalog, name: str) -> Callable[..., Awaitable[NoReturn]]:
-    """What stands for the work of a model that is not served: says why."""
-
-    async def refuse(*_: object) -> NoReturn:
-        raise ModelUnavailable(catalog.refusal(name), metadata={"model": name})
-
-    return refuse
+async def _refuse(reason: str, record: PatientRecord, count: int) -> list[SimilarPatient]:  # noqa: ARG001 - as find
+    raise ModelUnavailable(reason, metadata={"model": PATIENT_ENCODER.name})
 
 
 async def _predict(parts: Parts[RecommendationSettings], stay: IcuStay) -> Outcome:

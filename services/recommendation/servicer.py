@@ -15,13 +15,12 @@ from services.recommendation import convert, convert_outcome
 from services.recommendation.fhir import ReadBundle
 from services.recommendation.models import ICU_OUTCOME, PATIENT_ENCODER, TREATMENT_RANKER
 from services.recommendation.outcome import Outcome
-from services.recommendation.ranking import Ranking
-from services.recommendation.record import Concept, PatientRecord
+from services.recommendation.ranking import TreatmentRanker
+from services.recommendation.record import PatientRecord
 from services.recommendation.series import IcuStay
 from services.recommendation.similarity import SimilarPatient
 
 T = TypeVar("T")
-Rank = Callable[[PatientRecord, tuple[Concept, ...], int], Awaitable[Ranking]]
 FindSimilar = Callable[[PatientRecord, int], Awaitable[Sequence[SimilarPatient]]]
 
 
@@ -30,13 +29,13 @@ class RecommendationServicer(recommendation_pb2_grpc.RecommendationServiceServic
 
     def __init__(
         self,
-        rank: Rank,
+        ranker: TreatmentRanker,
         find_similar: FindSimilar,
         predict: Callable[[IcuStay], Awaitable[Outcome]],
         provenance: Callable[[str], Awaitable[Provenance]],
         readers: Executor,
     ) -> None:
-        self._rank = rank
+        self._ranker = ranker
         self._find_similar = find_similar
         self._predict = predict
         self._provenance = provenance
@@ -53,7 +52,7 @@ class RecommendationServicer(recommendation_pb2_grpc.RecommendationServiceServic
             convert.count_from(request.max_result_count),
         )
         read = await self._read(request.patient)
-        ranking = await self._rank(read.record, further, count)
+        ranking = await self._ranker.rank(read.record, further, count)
         return convert.ranking_message(ranking, read, await self._provenance(TREATMENT_RANKER.name))
 
     async def FindSimilarPatients(
