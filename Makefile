@@ -5,7 +5,7 @@
 PYTHON ?= python3
 VENV := .venv/bin
 BOOTSTRAP := $(PYTHON) services/bootstrap.py
-TORCH_TESTS := tests/training tests/importing tests/imaging/test_training.py tests/language/test_tagger_training.py tests/recommendation/test_series.py
+TORCH_TESTS := tests/training tests/importing tests/imaging/test_training.py tests/language/test_calibration.py tests/language/test_tagger_training.py tests/recommendation/test_outcome_calibration.py tests/recommendation/test_series.py
 CHECKED := services clients/cli clients/loadtest clients/python/medmesh protos/generate.py
 
 # Contracts must stay compatible with the last release; before the first one, with the last commit.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +12,14 @@ import onnxruntime
 PRECISIONS = ("fp32", "int8")
 
 
-def session(model: Path | bytes) -> onnxruntime.InferenceSession:
-    """A session on one thread, as an instance under Triton runs it; of a file or of its content."""
+def session(model: Path | bytes, entries: Mapping[str, str] | None = None) -> onnxruntime.InferenceSession:
+    """A session on one thread, as an instance under Triton runs it; of a file or of its content.
+
+    `entries` are the `session.…` parameters of its config.pbtxt.
+    """
     options = onnxruntime.SessionOptions()
+    for key, value in (entries or {}).items():
+        options.add_session_config_entry(key, value)
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     source = model if isinstance(model, bytes) else str(model)
     return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])

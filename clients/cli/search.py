@@ -16,9 +16,10 @@ from rich.text import Text
 
 from clients.cli import inputs
 from clients.cli.failures import explained
+from clients.cli.passages import read_passages
 from clients.cli.show import marks
 from medmesh import Client
-from medmesh.corpus import Corpus, Match
+from medmesh.corpus import Corpus, Matches
 
 
 def search(
@@ -28,7 +29,7 @@ def search(
         typer.Option(
             "--corpus",
             metavar="PATH",
-            help="A UTF-8 text file, or a folder of .txt files; paragraphs are the passages. Repeatable.",
+            help="A UTF-8 text file, or a folder of them; paragraphs are the passages. Repeatable.",
         ),
     ],
     index: Annotated[
@@ -46,29 +47,23 @@ def search(
 ) -> None:
     """Search your own notes or literature by meaning. The services keep nothing of them.
 
+    Passages that deny what the query states, or state what it denies, come last and are marked. What of the
+    files was left out is said.
+
     Example:
       medmesh search "why was the antibiotic changed" --corpus notes/ --index notes.index
     """
     with explained(), Client(language=url, timeout_s=timeout) as client:
-        texts = list(passages(corpus))
-        loaded = _loaded(client, texts, index)
+        reading = read_passages(corpus)
+        loaded = _loaded(client, reading.passages, index)
         matches = loaded.search(client, query, count=count)
+    said = [one for one in (reading.sentence(), _truncated(loaded), *matches.notices) if one]
     if as_json:
         for match in matches:
             typer.echo(json.dumps(vars(match), ensure_ascii=False))
+        marks.present([marks.note(one) for one in said], sys.stderr)
         return
-    marks.present(list(_shown(matches, len(texts))))
-
-
-def passages(paths: list[Path]) -> Iterator[str]:
-    """The paragraphs of all files, in their order; folders give their .txt files by name."""
-    for path in paths:
-        for file in sorted(path.glob("**/*.txt")) if path.is_dir() else [path]:
-            try:
-                text = file.read_text(encoding="utf-8")
-            except UnicodeDecodeError:
-                raise ValueError(f"{file} is not UTF-8 text") from None
-            yield from (" ".join(part.split()) for part in text.split("\n\n") if part.strip())
+    marks.present([*_shown(matches, len(loaded.passages)), *(marks.note(one) for one in said)])
 
 
 def _loaded(client: Client, texts: list[str], index: Path | None) -> Corpus:
@@ -85,8 +80,17 @@ def _loaded(client: Client, texts: list[str], index: Path | None) -> Corpus:
     return loaded
 
 
-def _shown(matches: list[Match], total: int) -> Iterator[RenderableType]:
+def _truncated(corpus: Corpus) -> str:
+    if not corpus.truncated_count:
+        return ""
+    return f"Of {corpus.truncated_count} long passage(s) only the beginning was read (254 word pieces)."
+
+
+def _shown(matches: Matches, total: int) -> Iterator[RenderableType]:
     yield marks.heading("Passages", f"{len(matches)} of {total}", "dim")
     for match in matches:
-        yield Text(f"  {match.similarity:5.2f}  passage {match.index + 1}", style="bold")
+        line = Text(f"  {match.similarity:5.2f}  passage {match.index + 1}", style="bold")
+        if match.contradicts_query:
+            line.append("  says otherwise than the query", style="yellow")
+        yield line
         yield Padding(Text(match.passage), (0, 2, 1, 9))

@@ -8,10 +8,11 @@ beside Triton: then the card alone is here, and the provenance says that the wei
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from google.protobuf import json_format
@@ -22,6 +23,10 @@ from medmesh.common.v1.model_card_pb2 import ModelCard, TensorContract
 from services.chassis.errors import ModelUnavailable, ModelUnknown
 from services.chassis.inference import Arrays, Inference, ModelSpec, Tensor
 from services.chassis.triton import read_config
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 CARD = "metadata.json"
 CONFIG = "config.pbtxt"
@@ -62,6 +67,7 @@ class Catalog:
         self, service: str, repository: Path, specs: Iterable[ModelSpec], *, intended_use: str = ""
     ) -> None:
         self.service = service
+        self._repository = repository
         self._intended_use = intended_use
         self._models = {spec.name: inspect_model(spec, repository / spec.name) for spec in specs}
 
@@ -83,6 +89,26 @@ class Catalog:
     def refusal(self, name: str) -> str:
         """Why a model is not served, in one sentence; empty when it is."""
         return self._model(name).refusal
+
+    def load(self, name: str, read: Callable[[Path], T]) -> T | None:
+        """What `read` makes of the folder of a model that is served: its tokenizer, its vocabulary.
+
+        None where the model is not served. Where the files are missing or broken it is not served from now
+        on, and the service goes on without it.
+        """
+        model = self._model(name)
+        if model.refusal:
+            return None
+        try:
+            return read(self._repository / name)
+        except FileNotFoundError as error:
+            missing = Path(str(error.filename)).name if error.filename else "file that the service reads"
+            refusal = f"{name} has no {missing}; export the model again, or correct the repository."
+        except Exception:  # noqa: BLE001 - readers share no error, and no model may end the service
+            refusal = f"The files of {name} beside its weights cannot be read; export the model again."
+        logger.warning("model not served", extra={"facts": {"model": name, "problem": refusal}})
+        self._models[name] = replace(model, refusal=refusal)
+        return None
 
     def provenance(self, name: str, runtime: str) -> Provenance:
         """Where an answer of model `name` comes from; `runtime` is what `Inference.runtime` says."""

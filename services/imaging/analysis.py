@@ -38,9 +38,9 @@ T = TypeVar("T")
 CONFORMAL_COVERAGE = "conformal_coverage"
 CONFORMAL_MINIMUM = "conformal_minimum_probability"
 """Keys of a card's `serving_parameters`: a label whose probability reaches the minimum belongs to the
-prediction set,
-and such sets held the truth in the stated share of the calibration cases (split conformal prediction,
-Sadinle et al., JASA 2019)."""
+prediction set. Such sets held the truth in the stated share of the calibration cases: of each label where the
+card has a minimum for each (`minimum_key`; Mondrian conformal prediction, Vovk et al. 2005; Sadinle et al.,
+JASA 2019), of all cases together where it has one for all."""
 
 
 @dataclass(frozen=True)
@@ -214,15 +214,21 @@ def prepare(image: DecodedImage, model: FindingsModel) -> Grey:
     return stretch_to_square(displayed(image, model), model.side_px)
 
 
+def minimum_key(label: str) -> str:
+    """The key of one label's own minimum in `serving_parameters`."""
+    return f"{CONFORMAL_MINIMUM}.{label}"
+
+
 def prediction_set(facts: ModelFacts, probabilities: npt.NDArray[np.float64]) -> list[str] | None:
     """Labels that cannot be ruled out, the most probable first; None when the card has no conformal
-    calibration.
+    calibration of each label.
     """
-    minimum = facts.serving_parameters.get(CONFORMAL_MINIMUM)
-    if minimum is None:
+    common = facts.serving_parameters.get(CONFORMAL_MINIMUM)
+    minimums = [facts.serving_parameters.get(minimum_key(label), common) for label in facts.labels]
+    if None in minimums:
         return None
-    order = np.argsort(-probabilities)
-    return [facts.labels[i] for i in order if probabilities[i] >= minimum]
+    reached = probabilities >= np.array(minimums, dtype=float)
+    return [facts.labels[i] for i in np.argsort(-probabilities) if reached[i]]
 
 
 def _decode(data: bytes, limits: DecodingLimits) -> tuple[DecodedImage, str]:

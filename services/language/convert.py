@@ -8,9 +8,10 @@ from medmesh.common.v1.answer_pb2 import Notice, Provenance
 from medmesh.common.v1.concept_pb2 import Concept as ConceptMessage
 from medmesh.language.v1 import language_pb2 as pb
 from services.chassis.notices import notice_messages
-from services.language.embedding import Embeddings, Ranked
+from services.language.embedding import Embeddings
 from services.language.entities import Assertion, Concept, Entity, EntityType, Trigger
 from services.language.legibility import legibility_notices
+from services.language.ranking import PassageRanking
 
 _TYPES = {EntityType.DISEASE: pb.ENTITY_TYPE_DISEASE, EntityType.CHEMICAL: pb.ENTITY_TYPE_CHEMICAL}
 _ASSERTIONS = {
@@ -47,15 +48,38 @@ def embeddings_message(embeddings: Embeddings, provenance: Provenance) -> pb.Emb
     if embeddings.truncated:
         indices = ", ".join(map(str, embeddings.truncated))
         message = f"Only the first 254 word pieces count of the texts with index {indices}."
-        notices.append(Notice(reason="TEXT_TRUNCATED", message=message))
+        places = [f"texts[{index}]" for index in embeddings.truncated]
+        notices.append(Notice(reason="TEXT_TRUNCATED", message=message, places=places))
     rows = [pb.Embedding(values=row.tolist()) for row in embeddings.values]
     return pb.EmbedTextsResponse(embeddings=rows, notices=notices, provenance=provenance)
 
 
-def ranking_message(ranked: Sequence[Ranked], provenance: Provenance) -> pb.RankPassagesResponse:
-    """The answer of RankPassages."""
-    passages = [pb.RankedPassage(index=item.index, similarity=item.similarity) for item in ranked]
-    return pb.RankPassagesResponse(passages=passages, provenance=provenance)
+def ranking_message(ranking: PassageRanking, provenance: Provenance) -> pb.RankPassagesResponse:
+    """The answer of RankPassages, with notices of what stands last, was not compared, or not read."""
+    notices = []
+    if against := [str(item.index) for item in ranking.passages if item.contradicts_query]:
+        message = (
+            f"The passages with index {', '.join(against)} say otherwise of a concept of the query than the "
+            "query does, and stand last."
+        )
+        places = [f"passages[{index}]" for index in against]
+        notices.append(Notice(reason="PASSAGES_CONTRADICT_QUERY", message=message, places=places))
+    if not ranking.query_states_something:
+        message = (
+            "The query asks, or names no known concept: passages that contradict it were not looked for."
+        )
+        notices.append(Notice(reason="ASSERTIONS_NOT_COMPARED", message=message))
+    cut = [*(["query"] if ranking.query_truncated else []), *(f"passages[{i}]" for i in ranking.truncated)]
+    if cut:
+        message = f"Only the first 254 word pieces count of {', '.join(cut)}."
+        notices.append(Notice(reason="TEXT_TRUNCATED", message=message, places=cut))
+    passages = [
+        pb.RankedPassage(
+            index=item.index, similarity=item.similarity, contradicts_query=item.contradicts_query
+        )
+        for item in ranking.passages
+    ]
+    return pb.RankPassagesResponse(passages=passages, provenance=provenance, notices=notices)
 
 
 def _entity(note: str, entity: Entity) -> pb.Entity:

@@ -12,6 +12,7 @@ from services.language.annotation import NoteAnnotator
 from services.language.convert import embeddings_message, note_message, ranking_message
 from services.language.embedding import TextEmbedder
 from services.language.models import CLINICAL_NER, NOTE_EMBEDDING
+from services.language.ranking import PassageRanker
 
 
 class LanguageServicer(language_pb2_grpc.LanguageServiceServicer):
@@ -21,10 +22,12 @@ class LanguageServicer(language_pb2_grpc.LanguageServiceServicer):
         self,
         annotator: NoteAnnotator,
         embedder: TextEmbedder,
+        ranker: PassageRanker,
         provenance: Callable[[str], Awaitable[Provenance]],
     ) -> None:
         self._annotator = annotator
         self._embedder = embedder
+        self._ranker = ranker
         self._provenance = provenance
 
     async def AnalyzeNote(self, request: pb.AnalyzeNoteRequest, context: Any) -> pb.AnalyzeNoteResponse:
@@ -36,5 +39,5 @@ class LanguageServicer(language_pb2_grpc.LanguageServiceServicer):
         return embeddings_message(embeddings, await self._provenance(NOTE_EMBEDDING.name))
 
     async def RankPassages(self, request: pb.RankPassagesRequest, context: Any) -> pb.RankPassagesResponse:
-        ranked = await self._embedder.rank(request.query, list(request.passages), request.max_result_count)
-        return ranking_message(ranked, await self._provenance(NOTE_EMBEDDING.name))
+        ranking = await self._ranker.rank(request.query, request.passages, request.max_result_count)
+        return ranking_message(ranking, await self._provenance(NOTE_EMBEDDING.name))

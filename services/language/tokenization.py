@@ -11,6 +11,7 @@ entity network takes apart again inside its graph. The embedding network gets th
 from __future__ import annotations
 
 import enum
+import errno
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer
+
+from services.chassis.errors import ModelUnavailable
 
 PREPROCESSING_VERSION = "wordpiece-shape/1"
 
@@ -96,6 +99,8 @@ class NoteTokenizer:
     @classmethod
     def from_file(cls, path: Path) -> NoteTokenizer:
         """Read the `tokenizer.json` that lies beside the model in `triton_repo/`."""
+        if not path.is_file():  # tokenizers' own error has no type of its own
+            raise FileNotFoundError(errno.ENOENT, "no tokenizer", str(path))
         return cls(Tokenizer.from_file(str(path)))
 
     def encode(self, text: str) -> Encoding:
@@ -111,6 +116,16 @@ class NoteTokenizer:
             ends=np.array([_with_combining_marks(text, int(end)) for end in ends], dtype=np.int64),
             shapes=_word_shapes(text, words, starts, ends),
         )
+
+
+class UnservedTokenizer(NoteTokenizer):
+    """Stands for the tokenizer of a model that is not served: whoever needs it gets ModelUnavailable."""
+
+    def __init__(self, model: str, refusal: str) -> None:
+        self._model, self._refusal = model, refusal
+
+    def encode(self, text: str) -> Encoding:  # noqa: ARG002 - as of a tokenizer that is there
+        raise ModelUnavailable(self._refusal, metadata={"model": self._model})
 
 
 def _special(tokenizer: Tokenizer, name: str) -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NoReturn
 
 import grpc
 
@@ -25,14 +27,12 @@ from services.recommendation.similarity import ReferencePopulation, SimilarPatie
 
 async def register(parts: Parts[RecommendationSettings], server: grpc.aio.Server) -> None:
     """Builds the servicer; each record model's vocabulary lies in its folder."""
-    repository = parts.settings.model_repository
-    ranked = FeatureEncoder(Vocabulary.load(repository / TREATMENT_RANKER.name / "vocabulary.json"))
     equivalents = Equivalents.load()
     readers = parts.resources.enter_context(
         ThreadPoolExecutor(parts.settings.reading_thread_count, thread_name_prefix="read")
     )
     servicer = RecommendationServicer(
-        TreatmentRanker(parts.inference, ranked, SafetyRules.load(), equivalents),
+        _ranker(parts, equivalents),
         _find_similar(parts, equivalents),
         functools.partial(_predict, parts),
         parts.provenance,
@@ -41,15 +41,36 @@ async def register(parts: Parts[RecommendationSettings], server: grpc.aio.Server
     recommendation_pb2_grpc.add_RecommendationServiceServicer_to_server(servicer, server)
 
 
+class UnservedRanker(TreatmentRanker):
+    """Stands for the ranking while its model is not served: whoever asks gets ModelUnavailable."""
+
+    def __init__(self, refusal: str) -> None:
+        self._refusal = refusal
+
+    async def rank(self, *_: object, **__: object) -> NoReturn:
+        raise ModelUnavailable(self._refusal, metadata={"model": TREATMENT_RANKER.name})
+
+
+def _ranker(parts: Parts[RecommendationSettings], equivalents: Equivalents) -> TreatmentRanker:
+    name = TREATMENT_RANKER.name
+    encoder = parts.catalog.load(name, _encoder)
+    if encoder is None:
+        return UnservedRanker(parts.catalog.refusal(name))
+    return TreatmentRanker(parts.inference, encoder, SafetyRules.load(), equivalents)
+
+
 def _find_similar(parts: Parts[RecommendationSettings], equivalents: Equivalents) -> FindSimilar:
     """The search for similar patients; where its optional model is not served, the refusal of it."""
     name = PATIENT_ENCODER.name
-    if not parts.catalog.serves(name):
+    encoder = parts.catalog.load(name, _encoder)
+    population = parts.catalog.load(name, lambda folder: ReferencePopulation.load(folder / "reference.npz"))
+    if encoder is None or population is None:
         return functools.partial(_refuse, parts.catalog.refusal(name))
-    folder = parts.settings.model_repository / name
-    encoder = FeatureEncoder(Vocabulary.load(folder / "vocabulary.json"))
-    population = ReferencePopulation.load(folder / "reference.npz")
     return SimilarPatients(parts.inference, encoder, population, equivalents).find
+
+
+def _encoder(folder: Path) -> FeatureEncoder:
+    return FeatureEncoder(Vocabulary.load(folder / "vocabulary.json"))
 
 
 async def _refuse(reason: str, record: PatientRecord, count: int) -> list[SimilarPatient]:  # noqa: ARG001 - as find

@@ -7,18 +7,39 @@ hours, all in one batch. The difference in log-odds is what the variable or the 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from services.chassis.errors import ModelFailed
 from services.chassis.inference import Inference
-from services.recommendation.series import HOUR_COUNT, VARIABLES, IcuStay, hourly_means, static_row, tensors
+from services.recommendation.series import (
+    HOUR_COUNT,
+    STATIC_NAMES,
+    VARIABLES,
+    IcuStay,
+    hourly_means,
+    static_row,
+    tensors,
+)
 
 MODEL = "icu_outcome"
 PERIOD_HOURS = 6
 """Length of the stretches whose influence is told."""
+
+OUTCOMES = ("died", "survived")
+UNITS = STATIC_NAMES[3:]
+AGE_BANDS = (("age_under_50", 50), ("age_50_to_64", 65), ("age_65_to_79", 80), ("age_80_and_over", math.inf))
+"""Groups of stays by age, each with the first age in years that is too old for it."""
+
+CALIBRATION_SLOPE, CALIBRATION_OFFSET = "calibration_slope", "calibration_offset"
+CONFORMAL_COVERAGE = "conformal_coverage"
+"""Keys of the card's `serving_parameters`, beside those of `quantile_key`."""
+
+Floats = NDArray[np.float64]
+_SMALLEST = 1e-6
 
 
 @dataclass(frozen=True)
@@ -62,18 +83,50 @@ class Outcome:
 
 def log_odds(probability: float) -> float:
     """Natural log-odds, of a probability kept off 0 and 1 by 1e-6."""
-    p = min(max(probability, 1e-6), 1 - 1e-6)
+    p = min(max(probability, _SMALLEST), 1 - _SMALLEST)
     return math.log(p / (1 - p))
 
 
-def prediction_set(probability: float, parameters: Mapping[str, float]) -> tuple[str, ...]:
-    """The outcomes within the class-conditional conformal quantiles of the model card (Vovk 2012)."""
-    labels = []
-    if 1 - probability <= parameters["conformal_died_quantile"]:
-        labels.append("died")
-    if probability <= parameters["conformal_survived_quantile"]:
-        labels.append("survived")
-    return tuple(labels)
+def calibrated(probabilities: Floats, parameters: Mapping[str, float]) -> Floats:
+    """Platt scaling (Platt 1999) of the network's probabilities, any shape, by the slope and offset of the
+    model card; a card without them leaves them as they are.
+    """
+    kept = np.clip(probabilities, _SMALLEST, 1 - _SMALLEST)
+    slope, offset = parameters.get(CALIBRATION_SLOPE, 1.0), parameters.get(CALIBRATION_OFFSET, 0.0)
+    scaled: Floats = 1 / (1 + np.exp(-(slope * np.log(kept / (1 - kept)) + offset)))
+    return scaled
+
+
+def quantile_key(outcome: str, group: str) -> str:
+    """The key in `serving_parameters` of the largest 1 - p(outcome) with which an outcome stays in the set of
+    a stay of `group`, one of UNITS or the name of an age band.
+    """
+    return f"conformal_{outcome}_quantile.{group}"
+
+
+def groups(unit: str | None, age_years: float | None) -> tuple[str, ...]:
+    """The groups a stay belongs to; where unit or age is unknown, all that it may belong to."""
+    bands = [name for name, _ in AGE_BANDS]
+    if age_years is not None:
+        bands = [next(name for name, end in AGE_BANDS if age_years < end)]
+    return (*(UNITS if unit is None else (unit,)), *bands)
+
+
+def prediction_set(
+    probability: float, of_groups: Iterable[str], parameters: Mapping[str, float]
+) -> tuple[str, ...]:
+    """The outcomes that cannot be ruled out for a stay of these groups.
+
+    Class-conditional conformal quantiles by group (Mondrian conformal prediction; Vovk, Gammerman and Shafer
+    2005, section 4.5); a stay belongs to a unit and to an age band, and the more cautious of both counts.
+    """
+    improbability = {"died": 1 - probability, "survived": probability}
+    names = tuple(of_groups)
+    return tuple(
+        outcome
+        for outcome in OUTCOMES
+        if improbability[outcome] <= max(parameters[quantile_key(outcome, group)] for group in names)
+    )
 
 
 async def predict_outcome(inference: Inference, stay: IcuStay, parameters: Mapping[str, float]) -> Outcome:
@@ -99,6 +152,7 @@ async def predict_outcome(inference: Inference, stay: IcuStay, parameters: Mappi
     risks = outputs["probability"].reshape(-1).astype(float)
     if len(risks) != len(batch) or not np.isfinite(risks).all() or risks.min() < 0 or risks.max() > 1:
         raise ModelFailed(f"{MODEL} answered with what is no probability")
+    risks = calibrated(risks, parameters)
     full = log_odds(risks[0])
     without_variable = risks[1 : 1 + len(measured)]
     without_period = risks[1 + len(measured) :]
@@ -108,8 +162,8 @@ async def predict_outcome(inference: Inference, stay: IcuStay, parameters: Mappi
     ]
     return Outcome(
         death_probability=float(risks[0]),
-        prediction_set=prediction_set(float(risks[0]), parameters),
-        coverage=parameters["conformal_coverage"],
+        prediction_set=prediction_set(float(risks[0]), groups(stay.unit, stay.age_years), parameters),
+        coverage=parameters[CONFORMAL_COVERAGE],
         variables=tuple(sorted(variables, key=lambda v: -abs(v.log_odds))),
         periods=tuple(
             PeriodInfluence(start, start + PERIOD_HOURS, risk, full - log_odds(risk))

@@ -119,3 +119,33 @@ async def test_an_unknown_model_is_unknown(repository):
     with pytest.raises(ModelUnknown):
         catalog.card("writer")
     assert not await CataloguedInference(FakeInference({}), catalog).is_ready("writer")
+
+
+def test_what_lies_beside_the_weights_is_loaded_from_the_models_folder(repository):
+    (repository / "reader" / "vocabulary.json").write_text("[1, 2]")
+    catalog = Catalog("language", repository, [SPEC])
+    found = catalog.load("reader", lambda folder: (folder / "vocabulary.json").read_text())
+    assert (found, catalog.serves("reader")) == ("[1, 2]", True)
+
+
+def test_a_model_whose_files_are_missing_is_not_served_and_the_file_is_named(repository):
+    catalog = Catalog("language", repository, [SPEC])
+    assert catalog.load("reader", lambda folder: (folder / "vocabulary.json").read_text()) is None
+    assert not catalog.serves("reader")
+    assert catalog.refusal("reader").startswith("reader has no vocabulary.json")
+
+
+def test_a_model_whose_files_are_broken_is_not_served(repository):
+    def broken(folder):
+        raise RuntimeError(folder)
+
+    catalog = Catalog("language", repository, [SPEC])
+    assert catalog.load("reader", broken) is None
+    assert catalog.refusal("reader").startswith("The files of reader beside its weights cannot be read")
+
+
+def test_nothing_is_loaded_for_a_model_that_is_refused_already(repository):
+    (repository / "reader" / "metadata.json").unlink()
+    catalog = Catalog("language", repository, [SPEC])
+    assert catalog.load("reader", lambda _: pytest.fail("was read")) is None
+    assert "metadata.json" in catalog.refusal("reader")

@@ -36,3 +36,15 @@ def test_client_and_service_rank_alike(client):
     found = Corpus.load(client, PASSAGES).search(client, "short of breath", count=len(PASSAGES))
     assert [match.index for match in found] == [passage.index for passage in ranked]
     assert [match.similarity for match in found] == pytest.approx([p.similarity for p in ranked], abs=1e-3)
+
+
+def test_what_contradicts_the_query_stands_behind_every_paraphrase(client):
+    denial, paraphrase = "There is no pneumothorax.", "The left lung has collapsed and a drain was put in."
+    passages = [denial, paraphrase, "She broke her wrist."]
+    nearest = max(
+        client.rank_passages("There is a pneumothorax.", passages).passages, key=lambda p: p.similarity
+    )
+    assert passages[nearest.index] == denial, "nearness alone would be enough"
+    found = Corpus.load(client, passages).search(client, "There is a pneumothorax.")
+    assert [match.passage for match in found][-1] == denial
+    assert [match.contradicts_query for match in found] == [False, False, True]

@@ -8,6 +8,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is not here: make test-training")
 
 from training.imaging.augmentation import AugmentationRange, augment  # noqa: E402 - needs torch
+from training.imaging.conformal import class_minimums, cross_fitted_members  # noqa: E402 - needs torch
 from training.imaging.efficientnet_lite import EfficientNetLite, _SameConv  # noqa: E402 - needs torch
 from training.imaging.network import CalibratedNetwork, Ensemble, ImageNetwork, fold_averaging  # noqa: E402 - needs torch
 
@@ -105,3 +106,30 @@ def test_augmentation_is_decided_by_its_seed():
         augment(batch, 64, AugmentationRange(), torch.Generator().manual_seed(7)) for _ in range(2)
     )
     assert torch.equal(first, second)
+
+
+def hard_and_easy_class(cases=4000, seed=0):
+    """Two classes of which the second is mostly thought the first, `[n, 2]`, with labels and patients."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 2, cases)
+    truth = np.where(labels == 0, rng.beta(9, 1, cases), rng.beta(3, 3, cases))
+    probabilities = np.stack([truth, truth], axis=1)
+    probabilities[np.arange(cases), 1 - labels] = 1 - truth
+    return probabilities, labels, np.arange(cases) // 2
+
+
+def test_prediction_sets_cover_the_hard_class_as_often_as_the_easy_one():
+    probabilities, labels, _ = hard_and_easy_class()
+    minimums = class_minimums(probabilities, labels, coverage=0.9)
+    fresh, truth, _ = hard_and_easy_class(seed=1)
+    covered = (fresh >= minimums)[np.arange(len(truth)), truth]
+    assert [covered[truth == label].mean() for label in (0, 1)] == pytest.approx([0.9, 0.9], abs=0.025)
+
+
+def test_no_patient_takes_part_in_the_thresholds_of_the_own_set():
+    """Of a class whose cases are all one patient's there is no other case: nothing rules the label out."""
+    probabilities, labels, patients = hard_and_easy_class(cases=200)
+    patients[labels == 1] = 10_000
+    members = cross_fitted_members(probabilities, labels, patients)
+    assert members[labels == 1, 1].all()
+    assert not class_minimums(probabilities, labels)[1] < probabilities[labels == 1, 1].min()

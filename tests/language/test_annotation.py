@@ -9,7 +9,7 @@ import pytest
 
 from services.chassis.errors import InvalidInput, ModelFailed, ModelUnavailable
 from services.language.annotation import NoteAnnotator
-from services.language.confidence import Confidence
+from services.language.confidence import Confidence, Curve
 from services.language.entities import Assertion, Concept, EntityType
 from services.language.linking import Linker
 from services.language.models import CLINICAL_NER
@@ -33,7 +33,8 @@ def annotator(inference, tokenizer):
 
 
 async def test_the_confidence_is_scaled_as_the_card_says(inference, tokenizer, annotator):
-    scaled = NoteAnnotator(inference, tokenizer, OneConcept(), Terms(), Confidence(offset=-1.0))
+    lower = Confidence({kind.value: Curve(offset=-1.0) for kind in EntityType})
+    scaled = NoteAnnotator(inference, tokenizer, OneConcept(), Terms(), lower)
     note = "Known asthma, on salbutamol."
     before, after = [await each.annotate(note) for each in (annotator, scaled)]
     assert [e.span for e in before] == [e.span for e in after]

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from medmesh.common.v1.model_card_pb2 import Metric, ModelCard
+from services.language.confidence import Confidence, Curve
 from services.language.models import LABELS
 from services.language.recovery import Terms
 from training.clinical_ner import scoring
-from training.clinical_ner.card import LIMITATIONS, renewed
+from training.clinical_ner.card import LIMITATIONS, Calibration, renewed
 from training.clinical_ner.corpus import Pieces, Sentence
 
 SENTENCES = [
@@ -40,9 +41,16 @@ def test_a_renewed_card_keeps_what_was_not_measured_again_and_the_weights():
         weights_sha256="ab" * 32,
         metrics=[Metric(name="f1", value=0.5), Metric(name="f1_fp32", value=0.6)],
         limitations=["old"],
+        calibration="One temperature, 1.100, in the graph; what the service did before.",
+        serving_parameters={"confidence_slope": 1.4},
     )
-    new = renewed(old, [Metric(name="f1", value=0.7)])
+    curves = Confidence({"Disease": Curve(1.2, 0.9, -0.3), "Chemical": Curve(2.0, 0.8, -0.6)})
+    new = renewed(old, [Metric(name="f1", value=0.7)], Calibration(curves, 5000, 0.06, 0.02, (-0.02, 0.03)))
     assert [(metric.name, metric.value) for metric in new.metrics] == [("f1", 0.7), ("f1_fp32", 0.6)]
     assert new.weights_sha256 == old.weights_sha256
     assert list(new.limitations) == list(LIMITATIONS)
+    assert Confidence.from_parameters(new.serving_parameters) == curves
+    assert "confidence_slope" not in new.serving_parameters
+    assert new.calibration.startswith("One temperature, 1.100, in the graph; a curve for each type")
+    assert "between 0.020 too low and 0.030 too high" in new.calibration
     assert [metric.value for metric in old.metrics] == [0.5, 0.6]

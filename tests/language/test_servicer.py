@@ -3,33 +3,77 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import asynccontextmanager
 
 import grpc
 import pytest
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
+from medmesh.common.v1 import catalog_pb2, catalog_pb2_grpc
 from medmesh.language.v1 import language_pb2 as pb
 from medmesh.language.v1 import language_pb2_grpc
 from services.chassis.server import running_server
 from services.language.__main__ import SERVICE
-from services.language.models import SPECS
+from services.language.models import CLINICAL_NER, NOTE_EMBEDDING, SPECS
 from services.language.settings import LanguageSettings
 from tests.fakes import model_card, write_model_repository
 from tests.language.conftest import REPOSITORY
 
 
 @pytest.fixture
-async def stub(inference, tmp_path):
-    repository = write_model_repository(tmp_path, [model_card(spec) for spec in SPECS])
+def repository(tmp_path):
+    """A model repository with the tokenizers, without weights."""
+    made = write_model_repository(tmp_path, [model_card(spec) for spec in SPECS])
     for spec in SPECS:
-        shutil.copy(REPOSITORY / spec.name / "tokenizer.json", repository / spec.name)
+        shutil.copy(REPOSITORY / spec.name / "tokenizer.json", made / spec.name)
+    return made
+
+
+@asynccontextmanager
+async def served(repository, inference):
     settings = LanguageSettings(listen="127.0.0.1:0", model_repository=repository, drain_s=0)
     async with (
         running_server(SERVICE, settings, inference=inference) as running,
         grpc.aio.insecure_channel(running.address) as channel,
     ):
+        yield running, channel
+
+
+@pytest.fixture
+async def stub(repository, inference):
+    async with served(repository, inference) as (_, channel):
         yield language_pb2_grpc.LanguageServiceStub(channel)
+
+
+@pytest.mark.parametrize("spoil", ["missing", "broken"])
+async def test_a_missing_tokenizer_costs_its_own_model_only(repository, inference, spoil):
+    tokenizer = repository / NOTE_EMBEDDING.name / "tokenizer.json"
+    tokenizer.unlink() if spoil == "missing" else tokenizer.write_text("{}")
+    async with served(repository, inference) as (running, channel):
+        stub = language_pb2_grpc.LanguageServiceStub(channel)
+        note = await stub.AnalyzeNote(pb.AnalyzeNoteRequest(note="No fever."))
+        assert [entity.text for entity in note.entities] == ["fever"]
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await stub.EmbedTexts(pb.EmbedTextsRequest(texts=["fever"]))
+        assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
+        assert running.parts.health.problems == {}
+        catalogue = catalog_pb2_grpc.ModelCatalogServiceStub(channel)
+        models = (await catalogue.ListModels(catalog_pb2.ListModelsRequest())).models
+        [embedding] = [model for model in models if model.name == NOTE_EMBEDDING.name]
+        assert not embedding.ready
+        assert "note_embedding" in embedding.reason
+
+
+async def test_without_the_taggers_tokenizer_texts_are_still_embedded(repository, inference):
+    (repository / CLINICAL_NER.name / "tokenizer.json").unlink()
+    async with served(repository, inference) as (running, channel):
+        stub = language_pb2_grpc.LanguageServiceStub(channel)
+        assert len((await stub.EmbedTexts(pb.EmbedTextsRequest(texts=["fever"]))).embeddings) == 1
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await stub.AnalyzeNote(pb.AnalyzeNoteRequest(note="No fever."))
+        assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
+        assert "tokenizer.json" in running.parts.health.problems["model clinical_ner"]
 
 
 async def test_a_note_is_answered_with_entities_and_provenance(stub):

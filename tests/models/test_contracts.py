@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx
 import pytest
 
-from tests.models.conftest import NOT_EXCLUSIVE, SPECS, example
+from tests.models.conftest import NOT_EXCLUSIVE, REPOSITORY, SPECS, example
 
 each_model = pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)
 
@@ -13,6 +14,16 @@ each_model = pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)
 @each_model
 async def test_it_is_ready(inference, spec):
     assert await inference.is_ready(spec.name)
+
+
+@each_model
+def test_int8_activations_are_summed_without_clipping_on_every_processor(spec):
+    folder = REPOSITORY / spec.name
+    graph = onnx.load(folder / "1" / "model.onnx", load_external_data=False).graph
+    quantized = any(node.op_type == "QuantizeLinear" for node in graph.node)
+    config = (folder / "config.pbtxt").read_text(encoding="utf-8")
+    key = 'key: "session.x64quantprecision" value: { string_value: "1" }'
+    assert (key in config) == quantized
 
 
 @each_model

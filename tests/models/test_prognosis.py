@@ -7,15 +7,11 @@ import pytest
 
 from services.recommendation.outcome import log_odds, predict_outcome
 from services.recommendation.series import IcuStay
-from tests.recommendation.stays import USUAL, stay
+from tests.recommendation.stays import USUAL, card_parameters, stay
 
 pytestmark = pytest.mark.live
 
-PARAMETERS = {
-    "conformal_coverage": 0.9,
-    "conformal_died_quantile": 0.93,
-    "conformal_survived_quantile": 0.25,
-}
+PARAMETERS = card_parameters()
 
 
 def without(of: IcuStay, variables: set[str]) -> IcuStay:

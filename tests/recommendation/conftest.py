@@ -23,15 +23,12 @@ from services.recommendation.record import SNOMED, CodedConcept, Concept, Condit
 from services.recommendation.safety_rules import SafetyRules
 from services.recommendation.settings import RecommendationSettings
 from tests.fakes import FakeInference, model_card, write_model_repository
+from tests.recommendation.stays import card_parameters
 
 MODELS = Path(__file__).resolve().parents[2] / "triton_repo"
 HYPERTENSION = Concept(SNOMED, "38341003", "Hypertension")
 DIABETES = Concept(SNOMED, "44054006", "Diabetes")
-ICU_PARAMETERS = {
-    "conformal_coverage": 0.9,
-    "conformal_died_quantile": 0.8,
-    "conformal_survived_quantile": 0.6,
-}
+ICU_PARAMETERS = card_parameters(died=0.8, survived=0.6)
 
 
 @dataclass

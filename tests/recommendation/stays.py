@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from services.recommendation.outcome import AGE_BANDS, UNITS, quantile_key
 from services.recommendation.series import IcuStay, Measurement
 
 USUAL = {
@@ -47,3 +48,11 @@ def stay(seed: int, *, grave: bool = False, age_years: float = 68) -> IcuStay:
             Measurement(variable, *pair) for pair in zip(hours.tolist(), values.tolist(), strict=True)
         ]
     return IcuStay(measurements, age_years=age_years, male=True, height_cm=175, unit="medical_unit")
+
+
+def card_parameters(died: float = 0.93, survived: float = 0.25) -> dict[str, float]:
+    """`serving_parameters` of a card with the same quantiles in every group."""
+    names = [*UNITS, *(name for name, _ in AGE_BANDS)]
+    quantiles = {"died": died, "survived": survived}
+    own = {quantile_key(outcome, name): value for name in names for outcome, value in quantiles.items()}
+    return {"conformal_coverage": 0.9} | own

@@ -7,16 +7,20 @@ import pytest
 
 from services.chassis.errors import ModelFailed
 from services.recommendation.models import ICU_OUTCOME
-from services.recommendation.outcome import log_odds, predict_outcome, prediction_set
+from services.recommendation.outcome import (
+    calibrated,
+    groups,
+    log_odds,
+    predict_outcome,
+    prediction_set,
+    quantile_key,
+)
 from services.recommendation.series import VARIABLE_INDEX
 from tests.fakes import FakeInference
-from tests.recommendation.stays import USUAL, stay
+from tests.recommendation.stays import USUAL, card_parameters, stay
 
-PARAMETERS = {
-    "conformal_coverage": 0.9,
-    "conformal_died_quantile": 0.93,
-    "conformal_survived_quantile": 0.25,
-}
+PARAMETERS = card_parameters()
+ELDERLY = ("medical_unit", "age_65_to_79")
 
 
 def additive(inputs):
@@ -53,7 +57,52 @@ async def test_one_call_asks_for_everything():
     [(0.5, ("died",)), (0.01, ("survived",)), (0.2, ("died", "survived")), (0.069, ("survived",))],
 )
 def test_the_prediction_set_follows_the_card(probability, labels):
-    assert prediction_set(probability, PARAMETERS) == labels
+    assert prediction_set(probability, ELDERLY, PARAMETERS) == labels
+
+
+@pytest.mark.parametrize("group", ELDERLY)
+def test_the_most_cautious_of_a_stays_groups_decides(group):
+    cautious = PARAMETERS | {quantile_key("survived", group): 0.6}
+    assert prediction_set(0.5, ELDERLY, cautious) == ("died", "survived")
+    assert prediction_set(0.5, ("surgical_unit", "age_under_50"), cautious) == ("died",)
+
+
+@pytest.mark.parametrize(
+    ("age_years", "band"),
+    [
+        (15, "age_under_50"),
+        (49, "age_under_50"),
+        (50, "age_50_to_64"),
+        (64.9, "age_50_to_64"),
+        (65, "age_65_to_79"),
+        (79, "age_65_to_79"),
+        (80, "age_80_and_over"),
+        (130, "age_80_and_over"),
+    ],
+)
+def test_a_stay_belongs_to_its_unit_and_to_one_age_band(age_years, band):
+    assert groups("surgical_unit", age_years) == ("surgical_unit", band)
+
+
+def test_a_stay_of_unknown_unit_or_age_may_belong_to_any():
+    assert len(groups(None, None)) == 8
+    assert len(groups(None, 70)) == 5
+    assert len(groups("medical_unit", None)) == 5
+
+
+def test_the_card_calibrates_the_risk_and_with_it_the_explanation():
+    raw = np.array([0.1, 0.5, 0.9])
+    assert calibrated(raw, {}) == pytest.approx(raw)
+    scaled = calibrated(raw, {"calibration_slope": 2.0, "calibration_offset": -1.0})
+    assert np.log(scaled / (1 - scaled)) == pytest.approx(2 * np.log(raw / (1 - raw)) - 1)
+    assert np.isfinite(calibrated(np.array([0.0, 1.0]), {"calibration_slope": 3.0})).all()
+
+
+async def test_what_drives_a_calibrated_risk_is_told_on_its_scale():
+    inference = FakeInference({"icu_outcome": additive}, [ICU_OUTCOME])
+    outcome = await predict_outcome(inference, stay(0), PARAMETERS | {"calibration_slope": 2.0})
+    assert log_odds(outcome.death_probability) == pytest.approx(4, abs=1e-4)
+    assert outcome.variables[0].log_odds == pytest.approx(6, abs=1e-4)
 
 
 @pytest.mark.parametrize("answer", [np.nan, 1.5, -0.1])

@@ -23,6 +23,8 @@ def tiny_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     # Waits up to half a second for four requests, so that those sent together are surely computed together.
     patient = tiny_models.batching(delay_us=500_000, preferred="preferred_batch_size: [4]")
     tiny_models.write(repository, "together", *arithmetic, batch=4, more=patient)
+    exact = 'parameters { key: "session.x64quantprecision" value: { string_value: "1" } }\n'
+    tiny_models.write(repository, "quantized", *tiny_models.quantized(), more=exact + tiny_models.batching())
     tiny_models.write(repository, "lookup", *lookup, batch=4, more=patient)
     tiny_models.write(
         repository, "work", *work, batch=1, more=tiny_models.batching(queue=2, timeout_us=60_000_000)

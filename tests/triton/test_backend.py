@@ -46,6 +46,12 @@ def test_answers_with_the_values_onnxruntime_computes(client):
     np.testing.assert_array_equal(answer.as_numpy("total"), [[10], [26]])
 
 
+def test_int8_sums_are_not_clipped_on_a_processor_without_vnni(client):
+    """Half of the eight would be lost where pairs of products are added in 16 bits."""
+    answer = client.infer("quantized", [tensor("x", np.ones((1, 8, 1, 1)))])
+    assert answer.as_numpy("sum").item() == pytest.approx(8, abs=0.05)
+
+
 def test_gives_only_the_outputs_that_were_asked_for(client):
     wanted = [tritonclient.grpc.InferRequestedOutput("total")]
     answer = client.infer("arithmetic", [tensor("x", [[1, 2, 3, 4]])], outputs=wanted)

@@ -76,6 +76,32 @@ def arithmetic() -> tuple[onnx.GraphProto, str]:
     )
 
 
+def quantized(channels: int = 8) -> tuple[onnx.GraphProto, str]:
+    """x [channels, 1, 1] -> sum [1, 1, 1] of the channels, by a convolution of uint8 with int8 (QDQ)."""
+    tensors = [
+        helper.make_tensor("in_scale", TensorProto.FLOAT, [], [1 / 255]),
+        helper.make_tensor("out_scale", TensorProto.FLOAT, [], [channels / 255]),
+        helper.make_tensor("zero", TensorProto.UINT8, [], [0]),
+        helper.make_tensor("weights", TensorProto.INT8, [1, channels, 1, 1], [127] * channels),
+        helper.make_tensor("weight_scale", TensorProto.FLOAT, [], [1 / 127]),
+        helper.make_tensor("weight_zero", TensorProto.INT8, [], [0]),
+    ]
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "in_scale", "zero"], ["x8"]),
+        helper.make_node("DequantizeLinear", ["x8", "in_scale", "zero"], ["xq"]),
+        helper.make_node("DequantizeLinear", ["weights", "weight_scale", "weight_zero"], ["wq"]),
+        helper.make_node("Conv", ["xq", "wq"], ["s"]),
+        helper.make_node("QuantizeLinear", ["s", "out_scale", "zero"], ["s8"]),
+        helper.make_node("DequantizeLinear", ["s8", "out_scale", "zero"], ["sum"]),
+    ]
+    x, total = _floats("x", "n", channels, 1, 1), _floats("sum", "n", 1, 1, 1)
+    graph = helper.make_graph(nodes, "quantized", [x], [total], tensors)
+    return graph, (
+        f'input [{{ name: "x" data_type: TYPE_FP32 dims: [{channels}, 1, 1] }}]\n'
+        'output [{ name: "sum" data_type: TYPE_FP32 dims: [1, 1, 1] }]'
+    )
+
+
 def lookup() -> tuple[onnx.GraphProto, str]:
     """index [L] -> value [L] from a table of ten rows; an index beyond it fails while computing."""
     table = helper.make_tensor("table", TensorProto.FLOAT, [10], [float(10 * row) for row in range(10)])

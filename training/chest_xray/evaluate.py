@@ -1,9 +1,13 @@
-"""Measures a `chest_xray` ONNX file on `val`: `python -m training.chest_xray.evaluate [--weights FILE]`."""
+"""Measures a `chest_xray` ONNX file on `val`: `python -m training.chest_xray.evaluate [--weights FILE]`.
+
+With `--write` it fits the prediction sets of the served model anew and renews its card; the weights stay.
+"""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,17 +17,55 @@ from PIL import Image
 from sklearn.metrics import f1_score, recall_score
 
 from medmesh.common.v1.model_card_pb2 import Metric, ModelCard
-from services.imaging.analysis import CONFORMAL_COVERAGE, CONFORMAL_MINIMUM
 from services.imaging.models import CHEST_XRAY
-from training.chest_xray.data import LABELS, Radiographs, load
+from training.chest_xray.data import LABELS, Radiographs, load, split_calibration
 from training.figures import calibration_error, metric
+from training.imaging.conformal import (
+    COVERAGE,
+    class_minimums,
+    cross_fitted_members,
+    minimums_sentence,
+    set_parameters,
+)
 from training.imaging.figures import Floats, Ints, auroc, show, top_calibration_error
-from training.imaging.onnx_models import run
-from training.model_card import MODEL_REPOSITORY
-from training.onnx_runtime import session
+from training.imaging.onnx_models import image_session, run
+from training.model_card import MODEL_REPOSITORY, write_card
 
+BEFORE_SETS = " Prediction sets: "
+"""Where the card's text on calibration turns from the graph's to that of the sets."""
 PUBLISHED_NORMAL = "0.968, Kermany et al., Cell 2018, ImageNet-pretrained Inception v3, other test split"
 PUBLISHED_GERM = "0.940, Kermany et al., Cell 2018, ImageNet-pretrained Inception v3, other test split"
+
+
+@dataclass(frozen=True)
+class Sets:
+    """Prediction sets at 90 % coverage: what is served, and what of it can be measured."""
+
+    minimums: Floats
+    """Least probability of each label, `[3]`, from the calibration images and `val` together."""
+    members: npt.NDArray[np.bool_]
+    """Which labels are in the set of each image of `val`, `[n, 3]`, by thresholds of other patients."""
+    calibration_counts: Ints
+    """Images behind each threshold, `[3]`."""
+
+    @classmethod
+    def fit(cls, on_held: Floats, held: Radiographs, on_val: Floats, val: Radiographs) -> Sets:
+        """From probabilities `[n, 3]` of the calibration images and of `val`."""
+        probabilities = np.concatenate([on_held, on_val])
+        labels = np.concatenate([held.labels, val.labels])
+        patients = np.concatenate([held.patients, val.patients + held.patients.max() + 1])
+        members = cross_fitted_members(probabilities, labels, patients)
+        counts = np.bincount(labels, minlength=len(LABELS))
+        return cls(class_minimums(probabilities, labels), members[len(on_held) :], counts)
+
+    def sentence(self) -> str:
+        """For the card."""
+        counts = ", ".join(f"{n} {name}" for n, name in zip(self.calibration_counts, LABELS, strict=True))
+        return (
+            f"{BEFORE_SETS}{minimums_sentence(LABELS, self.minimums)}, class-conditional conformal "
+            f"prediction on {counts} images of the calibration patients and of val. The figures of the "
+            "sets are of val, by thresholds from other patients."
+        )
 
 
 def scores(probabilities: Floats, labels: Ints) -> tuple[float, float]:
@@ -34,9 +76,11 @@ def scores(probabilities: Floats, labels: Ints) -> tuple[float, float]:
 
 
 def measure(
-    probabilities: Floats, cases: Radiographs, minimum: float, coverage: float, measured_on: str
+    probabilities: Floats, cases: Radiographs, members: npt.NDArray[np.bool_], measured_on: str
 ) -> list[Metric]:
-    """The card's figures from probabilities `[n, 3]`; intervals draw patients."""
+    """The card's figures from probabilities and members of the prediction sets, `[n, 3]` both; intervals draw
+    patients.
+    """
     labels = cases.labels
 
     def entry(name: str, figure: Callable[[Ints], float], published: str = "") -> Metric:
@@ -81,7 +125,23 @@ def measure(
             for label in range(len(LABELS))
         ]
 
-    members = probabilities >= minimum
+    def of_sets(name: str, values: npt.NDArray[np.float64]) -> list[Metric]:
+        """The mean of `values` `[n]` over all images and over those of each label."""
+        found = [entry(name, lambda rows: float(values[rows].mean()))]
+        for label, title in enumerate(LABELS):
+            own = labels == label
+            part = values[own]
+            found.append(
+                metric(
+                    name,
+                    lambda rows, part=part: float(part[rows].mean()),  # type: ignore[misc]
+                    cases.patients[own],
+                    measured_on=measured_on,
+                    subgroup=f"class={title}",
+                )
+            )
+        return found
+
     truth: npt.NDArray[np.bool_] = members[np.arange(len(labels)), labels]
     named = probabilities.argmax(axis=1)
     right = named == labels
@@ -110,9 +170,9 @@ def measure(
             "calibration_error_pneumonia",
             lambda rows: calibration_error(1 - probabilities[rows, 0], labels[rows] > 0),
         ),
-        entry(f"conformal_coverage_at_{coverage:g}", lambda rows: float(truth[rows].mean())),
-        entry("conformal_set_size", lambda rows: float(members[rows].sum(axis=1).mean())),
-        entry("answered_share", lambda rows: float(single[rows].mean())),
+        *of_sets(f"conformal_coverage_at_{COVERAGE:g}", truth.astype(float)),
+        *of_sets("conformal_set_size", members.sum(axis=1).astype(float)),
+        *of_sets("answered_share", single.astype(float)),
         entry("accuracy_where_answered", lambda rows: float(truth[rows][single[rows]].mean())),
         *by_shape(square=True),
         *by_shape(square=False),
@@ -147,16 +207,49 @@ def read_card() -> ModelCard:
     return json_format.Parse(text, ModelCard())
 
 
+def renewed(card: ModelCard, metrics: list[Metric], sets: Sets) -> ModelCard:
+    """The card of the same weights with its sets fitted and its figures measured anew; those of the other
+    precision stay.
+    """
+    served = card.precision.partition(";")[0]
+    result = ModelCard()
+    result.CopyFrom(card)
+    del result.metrics[:]
+    result.metrics.extend([*metrics, *(m for m in card.metrics if not _is_of(m, served))])
+    result.calibration = card.calibration.partition(BEFORE_SETS)[0] + sets.sentence()
+    result.serving_parameters.clear()
+    result.serving_parameters.update(set_parameters(LABELS, sets.minimums))
+    result.serving_parameters["temperature"] = card.serving_parameters["temperature"]
+    return result
+
+
+def measured_on(val: Radiographs, precision: str) -> str:
+    """What the figures of the card are of."""
+    patients = len(set(val.patients.tolist()))
+    return f"Kermany 2018, val, {len(val.files)} images of {patients} unseen patients, {precision}"
+
+
+def _is_of(figure: Metric, precision: str) -> bool:
+    return f", {precision}" in figure.measured_on
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--weights", type=Path, default=MODEL_REPOSITORY / "chest_xray" / "1" / "model.onnx")
+    parser.add_argument("--write", action="store_true", help="renew the sets and figures of the served card")
     arguments = parser.parse_args()
-    parameters = read_card().serving_parameters
-    cases = load("val")
-    probabilities = run(session(arguments.weights), cases.images(CHEST_XRAY.side_px), "probabilities")
-    on = f"val, {len(cases.files)} images of unseen patients"
-    minimum, coverage = parameters[CONFORMAL_MINIMUM], parameters[CONFORMAL_COVERAGE]
-    show(measure(probabilities, cases, minimum, coverage, on))
+    card = read_card()
+    held, val = split_calibration(load("train"))[1], load("val")
+    model = image_session(arguments.weights)
+    on_held, on_val = (run(model, part.images(CHEST_XRAY.side_px), "probabilities") for part in (held, val))
+    sets = Sets.fit(on_held, held, on_val, val)
+    print(sets.sentence().strip())
+    metrics = measure(on_val, val, sets.members, measured_on(val, card.precision.partition(";")[0]))
+    show(metrics)
+    if arguments.write:
+        print(write_card(renewed(card, metrics, sets)))
 
 
 if __name__ == "__main__":

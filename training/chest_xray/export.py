@@ -12,13 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from medmesh.common.v1.model_card_pb2 import Change, ModelCard
-from services.imaging.analysis import CONFORMAL_COVERAGE, CONFORMAL_MINIMUM
 from services.imaging.models import CHEST_XRAY
 from services.imaging.preprocessing import PREPROCESSING_VERSION
 from training.chest_xray.data import LABELS, load, split_calibration
-from training.chest_xray.evaluate import measure, scores
+from training.chest_xray.evaluate import Sets, measure, measured_on, scores
 from training.chest_xray.train import MEMBERS, RUN, load_network
-from training.figures import conformal_quantile
 from training.imaging.cards import (
     IMAGENET,
     KERMANY,
@@ -26,6 +24,7 @@ from training.imaging.cards import (
     findings_inputs,
     findings_outputs,
 )
+from training.imaging.conformal import set_parameters
 from training.imaging.figures import fit_temperature, show
 from training.imaging.fitting import predict
 from training.imaging.network import CalibratedNetwork, fold_averaging
@@ -33,7 +32,6 @@ from training.imaging.onnx_models import Forms, run
 from training.model_card import INTENDED_USE, MODEL_REPOSITORY, write_card
 from training.onnx_runtime import PRECISIONS
 
-COVERAGE = 0.9
 RANGE_IMAGES = 256
 """Training images from which the ranges of the int8 activations are taken."""
 
@@ -62,17 +60,14 @@ def main() -> None:
     chosen = forms.chosen(arguments.precision, max(a - b for a, b in zip(exact, rough, strict=True)))
     other = forms.other(chosen)
 
-    truth = on_held[chosen][np.arange(len(held.labels)), held.labels]
-    minimum = 1 - conformal_quantile(1 - truth, COVERAGE)
     val = load("val")
     images = val.images(side)
-    on = f"Kermany 2018, val, {len(val.files)} images of {len(set(val.patients.tolist()))} unseen patients"
-    metrics = measure(
-        run(forms.sessions[chosen], images, "probabilities"), val, minimum, COVERAGE, f"{on}, {chosen}"
-    )
-    metrics += measure(
-        run(forms.sessions[other], images, "probabilities"), val, minimum, COVERAGE, f"{on}, {other}"
-    )[:2]
+    on_val = {name: run(model, images, "probabilities") for name, model in forms.sessions.items()}
+    sets = {name: Sets.fit(on_held[name], held, on_val[name], val) for name in PRECISIONS}
+    figures = {
+        name: measure(on_val[name], val, sets[name].members, measured_on(val, name)) for name in PRECISIONS
+    }
+    metrics = figures[chosen] + figures[other][:2]
     show(metrics)
 
     folder = arguments.repository / "chest_xray" / "1"
@@ -99,8 +94,7 @@ def main() -> None:
         calibration=(
             f"Temperature {temperature:.3f} and an offset a class "
             f"({', '.join(f'{v:+.3f}' for v in offsets)}) inside the graph, fitted on {len(held.files)} "
-            "training images of patients left out of training; split conformal prediction on the same "
-            f"images: a label is in the set from probability {minimum:.4f}."
+            f"training images of patients left out of training.{sets[chosen].sentence()}"
         ),
         limitations=[
             "Children of one hospital: adults, other devices and other diseases were not measured.",
@@ -136,8 +130,7 @@ def main() -> None:
             Change(version="1.0.0", description="First release: a residual network trained from scratch."),
         ],
         serving_parameters={
-            CONFORMAL_COVERAGE: COVERAGE,
-            CONFORMAL_MINIMUM: round(minimum, 6),
+            **set_parameters(LABELS, sets[chosen].minimums),
             "temperature": round(temperature, 6),
         },
     )

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from medmesh.common.v1.model_card_pb2 import Change, Dataset, Metric, ModelCard, TensorContract
-from services.language.confidence import OFFSET, SLOPE, Confidence
+from services.language.confidence import Confidence
 from services.language.consistency import LEAST_PROBABILITY
 from services.language.models import CLINICAL_NER
 from services.language.recovery import CONFIDENCE
@@ -32,8 +32,14 @@ IDS = (
     "[CLS] tokens [SEP], padded with 0; a token is its piece (0..30521) + 30522 * shape of the written word "
     "(0 lower case, 1 capitalised, 2 capitals, 3 mixed); at most 256 tokens, served in windows of 128"
 )
+IN_THE_SERVICE = "; "
+"""Where the card's text on calibration turns from the graph's to the service's."""
 LIMITATIONS = (
     "Learned from abstracts; no figure was measured on clinical notes. Expect more misses there.",
+    (
+        "F1 differs between abstracts more than the intervals say, which hold for more of the same: see "
+        "`*_lowest_tenth` and `*_highest_tenth`. Other abstracts may lie at the lower end."
+    ),
     "Shorthand, spelling errors and brand names that no abstract holds are missed more often.",
     "What AnalyzeNote takes from its terminology is not the network's; only `*_with_terminology` counts it.",
     f"The constant confidence of what the terminology decides, {CONFIDENCE}, is too high for abstracts.",
@@ -56,29 +62,41 @@ SECOND = (
 
 @dataclass(frozen=True)
 class Calibration:
-    """What was fitted, on how many sentences, and the entities' calibration error there without and with
-    `confidence`, which is then fitted on other notes than it is measured on.
+    """The service's curves, and what they do to the entities of devel by curves that were fitted without the
+    abstracts at hand.
     """
 
-    temperature: float
     confidence: Confidence
     sentence_count: int
+    """On which the curves are fitted."""
     error_before: float
     error_after: float
+    """Expected calibration error of the entities on devel."""
+    gaps: tuple[float, float]
+    """Mean confidence less the share that is right, in the stretch where it is least and where it is most."""
 
     def sentence(self) -> str:
-        """For the card."""
+        """For the card, behind what it says of the temperature."""
+        curves = "; ".join(
+            f"{label} {curve.rise:.2f}, {curve.fall:.2f}, {curve.offset:+.2f}"
+            for label, curve in self.confidence.curves.items()
+        )
+        low, high = self.gaps
         return (
-            f"One temperature, {self.temperature:.3f}, in the graph; the log-odds of an entity's probability "
-            f"times {self.confidence.slope:.2f} plus {self.confidence.offset:.2f} in the service (Platt "
-            f"scaling). Fitted on {self.sentence_count} sentences of the train file that were not trained "
-            "on; there the second brings the entities' expected calibration error from "
-            f"{self.error_before:.3f} to {self.error_after:.3f}, fitted and measured on different notes."
+            f"{IN_THE_SERVICE}a curve for each type in the service (beta calibration; rise, fall and "
+            f"offset: {curves}), fitted on {self.sentence_count} sentences on which the weights were not "
+            "trained, those of the train file that watched, and devel. On devel, by curves fitted without "
+            "the abstracts at hand, it brings the entities' expected calibration error from "
+            f"{self.error_before:.3f} to {self.error_after:.3f}. In a tenth of devel, some fifty abstracts, "
+            f"the mean confidence is still between {-low:.3f} too low and {high:.3f} too high: expect as "
+            "much on other abstracts, and more on notes."
         )
 
 
-def renewed(card: ModelCard, metrics: Sequence[Metric]) -> ModelCard:
-    """The card of the same weights with `metrics` measured anew; a figure that is not among them stays."""
+def renewed(card: ModelCard, metrics: Sequence[Metric], calibration: Calibration) -> ModelCard:
+    """The card of the same weights with `metrics` and `calibration` measured anew; a figure that is not among
+    them stays.
+    """
     names = {metric.name for metric in metrics}
     kept = [metric for metric in card.metrics if metric.name not in names]
     result = ModelCard()
@@ -86,11 +104,18 @@ def renewed(card: ModelCard, metrics: Sequence[Metric]) -> ModelCard:
     del result.metrics[:], result.limitations[:]
     result.metrics.extend([*metrics, *kept])
     result.limitations.extend(LIMITATIONS)
+    result.calibration = card.calibration.partition(IN_THE_SERVICE)[0] + calibration.sentence()
+    result.serving_parameters.clear()
+    result.serving_parameters.update(calibration.confidence.to_parameters())
     return result
 
 
 def model_card(
-    metrics: Sequence[Metric], calibration: Calibration, precision: str, recipe: Mapping[str, object]
+    metrics: Sequence[Metric],
+    temperature: float,
+    calibration: Calibration,
+    precision: str,
+    recipe: Mapping[str, object],
 ) -> ModelCard:
     """The card; the digest of the weights is filled in by `write_card`."""
     mask = "1 for tokens, 0 for padding"
@@ -111,7 +136,7 @@ def model_card(
             )
         ],
         metrics=metrics,
-        calibration=calibration.sentence(),
+        calibration=f"One temperature, {temperature:.3f}, in the graph{calibration.sentence()}",
         limitations=LIMITATIONS,
         inputs=[
             TensorContract(name="input_ids", datatype="INT64", shape=[-1], description=IDS),
@@ -122,10 +147,7 @@ def model_card(
         ],
         precision=f"{PRECISIONS[precision]}; the other by `training.clinical_ner.export --precision`",
         preprocessing_version=PREPROCESSING_VERSION,
-        serving_parameters={
-            SLOPE: round(calibration.confidence.slope, 4),
-            OFFSET: round(calibration.confidence.offset, 4),
-        },
+        serving_parameters=calibration.confidence.to_parameters(),
         licence="Apache-2.0",
         reproduce=(
             "python -m training.clinical_ner.train && python -m training.clinical_ner.export"

@@ -1,8 +1,8 @@
 """Scores the tagger on BC5CDR's devel file, which training never saw: `python -m
 training.clinical_ner.evaluate`.
 
-Without options it scores the trained weights, before calibration; with `--exported` the model in
-`triton_repo`, whose figures the card holds, and with `--write` it renews them there (after a change of the
+Without options it scores the trained weights, with `--exported` the model in `triton_repo`; with `--write` it
+fits the service's curves anew and renews them and the figures in that model's card (after a change of the
 rules around the network, which leaves the weights as they are).
 """
 
@@ -13,18 +13,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from google.protobuf import json_format
+from numpy.typing import NDArray
 
 from medmesh.common.v1.model_card_pb2 import Metric, ModelCard
-from services.language.confidence import AS_DECODED, Confidence
 from services.language.models import CLINICAL_NER
 from services.language.recovery import Terms
 from services.language.tokenization import NoteTokenizer
 from training.clinical_ner import scoring
-from training.clinical_ner.card import renewed
-from training.clinical_ner.corpus import Pieces, Sentence, corpus_folder, read
+from training.clinical_ner.calibration import cross_fitted, fitted, stretches
+from training.clinical_ner.card import Calibration, renewed
+from training.clinical_ner.corpus import Pieces, Sentence, corpus_folder, read, split
 from training.clinical_ner.inference import with_onnx, with_torch
 from training.clinical_ner.network import load
+from training.clinical_ner.train import Recipe
 from training.model_card import MODEL_REPOSITORY, write_card
 
 SEED = 7
@@ -65,22 +68,23 @@ VIEWS = (
 )
 
 
-def metrics(
-    predict: scoring.Predict,
-    sentences: Sequence[Sentence],
-    pieces: Pieces,
-    view: View,
-    confidence: Confidence = AS_DECODED,
-) -> list[Metric]:
-    """Strict F1 of both types and of each, with intervals; where all sentences are read precision, recall
-    and ECE too, and the precision of what the terminology decided.
-    """
+def read_as(
+    view: View, sentences: Sequence[Sentence], pieces: Pieces, predict: scoring.Predict
+) -> list[scoring.Outcome]:
+    """What comes out for each sentence, with the probabilities as decoded."""
     sentences = sentences[: view.most_sentences]
     rewritten = [Sentence(tuple(map(view.rewrite, sentence.words)), sentence.tags) for sentence in sentences]
-    results = scoring.outcomes(
-        rewritten, pieces, predict, view.sentences_per_note, view.terms, confidence=confidence
-    )
-    measured_on = f"BC5CDR devel, {len(sentences)} sentences of unseen abstracts, {view.measured_on}"
+    return scoring.outcomes(rewritten, pieces, predict, view.sentences_per_note, view.terms)
+
+
+def metrics(
+    results: Sequence[scoring.Outcome], view: View, scaled: Sequence[scoring.Outcome] | None = None
+) -> list[Metric]:
+    """Strict F1 of both types and of each, with intervals; where all sentences are read precision, recall
+    and F1's spread too, the precision of what the terminology decided, and the calibration error of
+    `scaled`: the same results with calibrated probabilities.
+    """
+    measured_on = f"BC5CDR devel, {len(results)} sentences of unseen abstracts, {view.measured_on}"
     found = []
     for stem in (None, *scoring.STEMS):
         table = scoring.counts(results, stem)
@@ -98,13 +102,14 @@ def metrics(
                 published=PUBLISHED[subgroup] if not view.name else "",
             )
         )
+        if not view.name:
+            found += spread(table, measured_on, subgroup)
     if view.most_sentences is None:
         right, predicted, gold = scoring.counts(results).sum(axis=0)
-        for name, value in (
-            ("strict_entity_precision", right / predicted),
-            ("strict_entity_recall", right / gold),
-            ("entity_expected_calibration_error", scoring.calibration_error(results)),
-        ):
+        numbers = {"strict_entity_precision": right / predicted, "strict_entity_recall": right / gold}
+        if scaled is not None:
+            numbers["entity_expected_calibration_error"] = scoring.calibration_error(scaled)
+        for name, value in numbers.items():
             found.append(
                 Metric(name=name + view.name, value=value, case_count=int(gold), measured_on=measured_on)
             )
@@ -121,6 +126,60 @@ def metrics(
     return found
 
 
+def spread(table: NDArray[np.int64], measured_on: str, subgroup: str) -> list[Metric]:
+    """The lowest and the highest F1 among the stretches of devel; `table` as from `scoring.counts`."""
+    parts = sorted((table[stretch] for stretch in stretches(len(table))), key=scoring.f1)
+    return [
+        Metric(
+            name=f"strict_entity_f1_{which}_tenth",
+            value=scoring.f1(part),
+            case_count=int(part[:, 2].sum()),
+            measured_on=f"{measured_on}; of ten stretches of some fifty abstracts each",
+            subgroup=subgroup,
+        )
+        for which, part in (("lowest", parts[0]), ("highest", parts[-1]))
+    ]
+
+
+def measure(
+    predict: scoring.Predict, tokenizer: NoteTokenizer, held_out: float
+) -> tuple[list[Metric], Calibration]:
+    """The card's figures by `VIEWS`, each printed as it is there, and the service's curves.
+
+    `held_out` is the share of the train file that watched the training.
+    """
+    pieces = Pieces(tokenizer)
+    _, watched = split(read(corpus_folder() / "train.tsv"), held_out)
+    devel = read(corpus_folder() / "devel.tsv")
+    further = read_as(VIEWS[0], watched, pieces, predict)
+    tagged = read_as(VIEWS[0], devel, pieces, predict)
+    found = []
+    for view in VIEWS:
+        results = tagged if view is VIEWS[0] else read_as(view, devel, pieces, predict)
+        whole = view.most_sentences is None
+        found += metrics(results, view, cross_fitted(results, tagged, further) if whole else None)
+    for metric in found:
+        print(line(metric), flush=True)
+    scaled = cross_fitted(tagged, tagged, further)
+    calibration = Calibration(
+        confidence=fitted([*further, *tagged]),
+        sentence_count=len(watched) + len(devel),
+        error_before=scoring.calibration_error(tagged),
+        error_after=scoring.calibration_error(scaled),
+        gaps=gaps(scaled),
+    )
+    return found, calibration
+
+
+def gaps(results: Sequence[scoring.Outcome]) -> tuple[float, float]:
+    """Mean probability less the share that is right, in the stretch where it is least and where most."""
+    found = []
+    for stretch in stretches(len(results)):
+        judged = [item for i in stretch for item in results[i].judged]
+        found.append(float(np.mean([item.probability - item.right for item in judged])))
+    return min(found), max(found)
+
+
 def line(metric: Metric) -> str:
     """One row of the printed table."""
     interval = f" [{metric.ci_low:.4f}, {metric.ci_high:.4f}]" if metric.HasField("ci_low") else ""
@@ -135,20 +194,16 @@ def main() -> None:
     arguments = parser.parse_args()
     exported = MODEL_REPOSITORY / CLINICAL_NER.name
     tokenizer = NoteTokenizer.from_file(exported / "tokenizer.json")
-    card = json_format.Parse((exported / "metadata.json").read_text(encoding="utf-8"), ModelCard())
     if arguments.exported or arguments.write:
-        predict = with_onnx(exported / "1" / "model.onnx", tokenizer)
-        confidence = Confidence.from_parameters(card.serving_parameters)
+        predict, held_out = with_onnx(exported / "1" / "model.onnx", tokenizer), Recipe.held_out
     else:
-        predict, confidence = with_torch(load(arguments.folder)[0], tokenizer), AS_DECODED
-    sentences = read(corpus_folder() / "devel.tsv")
-    measured = []
-    for view in VIEWS:
-        for metric in metrics(predict, sentences, Pieces(tokenizer), view, confidence):
-            measured.append(metric)
-            print(line(metric), flush=True)
+        network, recipe = load(arguments.folder)
+        predict, held_out = with_torch(network, tokenizer), recipe["held_out"]
+    measured, calibration = measure(predict, tokenizer, held_out)
+    print(calibration.sentence())
     if arguments.write:
-        print(write_card(renewed(card, measured)))
+        card = json_format.Parse((exported / "metadata.json").read_text(encoding="utf-8"), ModelCard())
+        print(write_card(renewed(card, measured, calibration)))
 
 
 if __name__ == "__main__":

@@ -1,30 +1,25 @@
 """Writes `triton_repo/clinical_ner` from the trained weights: `python -m training.clinical_ner.export`.
 
 Fits the temperature on the part of the train file that watched the training, puts it into the graph, stores
-the weights as int8, measures both precisions on devel, and writes the card.
+the weights as int8, measures both precisions on devel, fits the service's curves, and writes the card.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import onnx
 import torch
-from scipy.special import logit
-from sklearn.linear_model import LogisticRegression
 from torch import nn
 
-from services.language.confidence import Confidence
-from services.language.decoding import WordSpan
 from services.language.models import CLINICAL_NER
 from services.language.tokenization import Int64Array, NoteTokenizer
 from training import onnx_export
 from training.clinical_ner import evaluate, scoring
-from training.clinical_ner.card import Calibration, model_card
+from training.clinical_ner.card import model_card
 from training.clinical_ner.corpus import Pieces, Sentence, corpus_folder, read, split
 from training.clinical_ner.inference import FloatArray, with_onnx, with_torch
 from training.clinical_ner.network import EntityTagger, load
@@ -78,36 +73,6 @@ def fit_temperature(network: EntityTagger, sentences: Sequence[Sentence], tokeni
     return min(tried, key=lambda temperature: tried[temperature])
 
 
-def fit_confidence(results: Sequence[scoring.Outcome]) -> tuple[Confidence, float, float]:
-    """Platt scaling of the entities' probabilities, and their calibration error without and with it.
-
-    For the errors it is fitted on the notes of four fifths and measured on those of the last, in turn.
-    """
-    notes = np.arange(len(results)) // scoring.SENTENCES_PER_NOTE
-    scaled: list[scoring.Outcome] = []
-    for fold in range(5):
-        own = fitted([outcome for note, outcome in zip(notes, results, strict=True) if note % 5 != fold])
-        rest = [outcome for note, outcome in zip(notes, results, strict=True) if note % 5 == fold]
-        scaled += [rescaled(outcome, own) for outcome in rest]
-    return fitted(results), scoring.calibration_error(results), scoring.calibration_error(scaled)
-
-
-def fitted(results: Sequence[scoring.Outcome]) -> Confidence:
-    """Maximum likelihood on the entities of `results`."""
-    judged = [item for outcome in results for item in outcome.judged]
-    log_odds = logit(np.clip([item.probability for item in judged], 1e-6, 1 - 1e-6))[:, np.newaxis]
-    model = LogisticRegression(C=np.inf).fit(log_odds, [item.right for item in judged])
-    return Confidence(float(model.coef_[0, 0]), float(model.intercept_[0]))
-
-
-def rescaled(outcome: scoring.Outcome, confidence: Confidence) -> scoring.Outcome:
-    judged = [
-        replace(item, probability=confidence.of(WordSpan(0, 1, item.label, item.probability)))
-        for item in outcome.judged
-    ]
-    return replace(outcome, judged=tuple(judged))
-
-
 def save(network: EntityTagger, temperature: float, precision: str, path: Path) -> None:
     """Write the served form of the network to `path` in `int8` or `fp32`."""
     model = onnx_export.to_onnx(Served(network, temperature), "probabilities", {0: "batch", 1: "tokens"})
@@ -136,24 +101,19 @@ def main() -> None:
     temperature = fit_temperature(network, watched, tokenizer)
     save(network, temperature, arguments.precision, target / "1" / "model.onnx")
     served = with_onnx(target / "1" / "model.onnx", tokenizer)
-    results = scoring.outcomes(watched, Pieces(tokenizer), served, scoring.SENTENCES_PER_NOTE)
-    confidence, *errors = fit_confidence(results)
-    calibration = Calibration(temperature, confidence, len(watched), *errors)
+    metrics, calibration = evaluate.measure(served, tokenizer, recipe["held_out"])
     print(calibration.sentence(), flush=True)
 
-    devel, pieces, as_in_a_note = read(corpus_folder() / "devel.tsv"), Pieces(tokenizer), evaluate.VIEWS[0]
-    exact = with_torch(network, tokenizer, temperature)
-    reference = evaluate.metrics(exact, devel, pieces, as_in_a_note)[0]
+    devel, as_in_a_note = read(corpus_folder() / "devel.tsv"), evaluate.VIEWS[0]
+    exact = evaluate.read_as(
+        as_in_a_note, devel, Pieces(tokenizer), with_torch(network, tokenizer, temperature)
+    )
+    reference = evaluate.metrics(exact, as_in_a_note)[0]
     reference.name, reference.published = "strict_entity_f1_fp32", ""
     print(evaluate.line(reference), flush=True)
-    metrics = []
-    for view in evaluate.VIEWS:
-        for metric in evaluate.metrics(served, devel, pieces, view, confidence):
-            metrics.append(metric)
-            print(evaluate.line(metric), flush=True)
     if reference.value - metrics[0].value > LARGEST_LOSS:
         raise SystemExit(f"{arguments.precision} loses more than {LARGEST_LOSS} strict F1 against fp32")
-    card = model_card([*metrics, reference], calibration, arguments.precision, recipe)
+    card = model_card([*metrics, reference], temperature, calibration, arguments.precision, recipe)
     print(write_card(card, arguments.repository))
 
 

@@ -7,12 +7,11 @@ entities of one abstract are not independent of each other.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from services.language.confidence import AS_DECODED, Confidence
 from services.language.consistency import LEAST_PROBABILITY, decode_note
 from services.language.decoding import FloatArray, WordSpan, assemble, word_log_probabilities
 from services.language.recovery import Terms, recover
@@ -57,7 +56,6 @@ def outcomes(
     sentences_per_note: int,
     terms: Terms | None = None,
     least_probability: float = LEAST_PROBABILITY,
-    confidence: Confidence = AS_DECODED,
 ) -> list[Outcome]:
     """Read every `sentences_per_note` sentences as one note, exactly as the service does, and judge each
     sentence; without `terms` the tagger alone, without what the terminology adds.
@@ -75,7 +73,7 @@ def outcomes(
         logs = word_log_probabilities(probabilities, word_bounds(sequence.words))
         found = decode_note(logs, words, LABELS, least_probability=least_probability)
         found = found if terms is None else recover(logs, words, found, terms)
-        results += _judged(note, [replace(span, probability=confidence.of(span)) for span in found])
+        results += _judged(note, found)
     return results
 
 

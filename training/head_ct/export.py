@@ -12,18 +12,17 @@ import torch
 from torch import nn
 
 from medmesh.common.v1.model_card_pb2 import Change, ModelCard
-from services.imaging.analysis import CONFORMAL_COVERAGE, CONFORMAL_MINIMUM
 from services.imaging.models import HEAD_CT
 from services.imaging.preprocessing import PREPROCESSING_VERSION
 from training.head_ct.data import LABELS, load
-from training.head_ct.evaluate import COVERAGE, calibration, measure, read_logits
+from training.head_ct.evaluate import calibration, measure, read_logits
 from training.head_ct.train import EPOCHS, RUN, build_network, fold_weights, folds_of
 from training.imaging.cards import HEAD_CT_SET, KERMANY, OTHER_PRECISION, findings_inputs, findings_outputs
+from training.imaging.conformal import minimums_sentence, set_parameters
 from training.imaging.figures import auroc, show
 from training.imaging.network import CalibratedNetwork, fold_averaging
-from training.imaging.onnx_models import Forms, export_fp32, quantize_int8, run
+from training.imaging.onnx_models import Forms, export_fp32, image_session, quantize_int8, run
 from training.model_card import INTENDED_USE, MODEL_REPOSITORY, write_card
-from training.onnx_runtime import session
 
 OUTPUTS = ("logits", "probabilities", "activation_map")
 
@@ -42,7 +41,7 @@ def quantized_loss(work: Path, images: npt.NDArray[np.uint8], labels: npt.NDArra
         export_fp32(calibrated(fold_weights(work, fold), 1.0, [0.0, 0.0]), OUTPUTS, HEAD_CT.side_px, files[0])
         quantize_int8(*files, images[kept])
         for row, file in enumerate(files):
-            logits = run(session(file), images[out], "logits")
+            logits = run(image_session(file), images[out], "logits")
             margins[row, out] = logits[:, 1] - logits[:, 0]
     exact, rough = (auroc(labels == 1, margin) for margin in margins)
     print(f"first repeat: AUROC {exact:.4f} in fp32, {rough:.4f} in int8")
@@ -60,7 +59,7 @@ def main() -> None:
     slices = load()
     images = slices.inputs()
     logits = read_logits(work)
-    temperature, offsets, minimum = calibration(logits, slices.labels)
+    temperature, offsets, minimums = calibration(logits, slices.labels)
     network = calibrated(work / "weights.pt", temperature, offsets)
     forms = Forms.export(network, OUTPUTS, images, images, work)
     loss = quantized_loss(work, images, slices.labels)
@@ -86,9 +85,10 @@ def main() -> None:
         metrics=metrics,
         calibration=(
             f"Temperature {temperature:.3f} and an offset a class "
-            f"({', '.join(f'{v:+.3f}' for v in offsets)}) inside the graph, and the conformal threshold, "
-            "fitted on the held-out predictions of the cross-validation: the calibration figures are of "
-            "those same predictions."
+            f"({', '.join(f'{v:+.3f}' for v in offsets)}) inside the graph, fitted on the held-out "
+            "predictions of the cross-validation: the calibration figures are of those same predictions. "
+            f"Prediction sets: {minimums_sentence(LABELS, minimums)}, class-conditional conformal prediction "
+            "on the same; the figures of the sets are by thresholds from other patients."
         ),
         limitations=[
             (
@@ -123,8 +123,7 @@ def main() -> None:
         ),
         changelog=[Change(version="1.0.0", description="First release.")],
         serving_parameters={
-            CONFORMAL_COVERAGE: COVERAGE,
-            CONFORMAL_MINIMUM: round(minimum, 6),
+            **set_parameters(LABELS, minimums),
             "temperature": round(temperature, 6),
         },
     )

@@ -1,4 +1,4 @@
-"""Exports the ICU prognosis to `triton_repo/icu_outcome`: the calibrated mean of its networks.
+"""Exports the ICU prognosis to `triton_repo/icu_outcome`: the mean of its networks.
 
 `python -m training.icu_outcome.export` needs the run of `train`. Measures both precisions, writes the chosen
 one as `1/model.onnx`, and the card.
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from medmesh.common.v1.model_card_pb2 import Change, Dataset, Metric, ModelCard, TensorContract
 from services.recommendation.series import HOUR_COUNT, PREPROCESSING_VERSION, STATIC_NAMES, VARIABLES, tensors
 from training.icu_outcome.dataset import IcuData, load
-from training.icu_outcome.evaluate import COVERAGE, Calibration, calibrate, held_out, measure
+from training.icu_outcome.evaluate import Calibration, held_out, measure, trained_groups
 from training.icu_outcome.network import IcuNetwork
 from training.icu_outcome.train import FOLD_COUNT, MEMBER_COUNT, RUN, Recipe, load_networks
 from training.model_card import INTENDED_USE, MODEL_REPOSITORY, write_card
@@ -30,18 +30,15 @@ COMPARED = ("auroc", "min_sensitivity_precision", "auprc", "expected_calibration
 
 
 class Served(nn.Module):
-    """The mean logit of several networks, through Platt scaling."""
+    """The probability by the mean logit of several networks; the service calibrates it."""
 
-    def __init__(self, networks: list[IcuNetwork], calibration: Calibration) -> None:
+    def __init__(self, networks: list[IcuNetwork]) -> None:
         super().__init__()
         self.networks = nn.ModuleList(networks)
-        self.slope, self.offset = calibration.slope, calibration.offset
 
     def forward(self, values: Tensor, observed: Tensor, gap_hours: Tensor, static: Tensor) -> Tensor:
         logits = [network(values, observed, gap_hours, static) for network in self.networks]
-        return cast(
-            Tensor, torch.sigmoid(self.slope * torch.stack(logits).mean(dim=0) + self.offset)
-        ).unsqueeze(1)
+        return cast(Tensor, torch.sigmoid(torch.stack(logits).mean(dim=0))).unsqueeze(1)
 
 
 def card(
@@ -73,13 +70,7 @@ def card(
             )
         ],
         metrics=metrics,
-        calibration=(
-            "Platt scaling fitted on the held-out logits of all folds; the figures are cross-fitted. They "
-            f"are of the mean of one fold's {MEMBER_COUNT} networks; the served mean of all folds' cannot be "
-            "measured on these stays. Recall, precision, F1 and accuracy are at the threshold with the best "
-            "min(sensitivity, precision) on the other folds. conformal_coverage_90 is the share of the stays "
-            "whose prediction set holds what happened, conformal_decided that of the sets with one answer."
-        ),
+        calibration=calibration.sentence(),
         limitations=[
             "One hospital, 2001-2008: practice and case mix have changed; recalibrate before any use.",
             "What was measured depends on what clinicians feared: the model learns that too.",
@@ -117,7 +108,7 @@ def card(
                 name="probability",
                 datatype="FP32",
                 shape=[1],
-                description="Calibrated probability of death, 0 to 1.",
+                description="Probability of death, 0 to 1, before the calibration in the service.",
             )
         ],
         precision=precision,
@@ -125,11 +116,7 @@ def card(
         licence="Apache-2.0",
         reproduce=f"make train MODEL={NAME} (seed {seed}, one thread)",
         changelog=[Change(version="1.0.0", description="First version.")],
-        serving_parameters={
-            "conformal_coverage": COVERAGE,
-            "conformal_died_quantile": calibration.died_quantile,
-            "conformal_survived_quantile": calibration.survived_quantile,
-        },
+        serving_parameters=calibration.parameters(),
     )
 
 
@@ -143,16 +130,19 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=Recipe.seed)
     arguments = parser.parse_args()
     data = load(cache=arguments.run / "hourly.npz")
-    out = {precision: held_out(data, arguments.run, arguments.seed, precision) for precision in PRECISIONS}
+    out = {}
+    for precision in PRECISIONS:
+        by_group = trained_groups(data, arguments.run, arguments.seed, precision)
+        out[precision] = held_out(data, by_group, arguments.seed, precision)
     measured = {precision: measure(data, judged) for precision, judged in out.items()}
     metrics = card_metrics(arguments.precision, measured, COMPARED)
-    calibration = calibrate(out[arguments.precision].logits, data.died)
+    calibration = Calibration.fit(data, out[arguments.precision])
     networks = [network for group in load_networks(arguments.run, arguments.seed) for network in group]
     sample = tensors(data.hourly[:64], data.static[:64])
-    graphs = both(Served(networks, calibration), sample, ["probability"])
+    graphs = both(Served(networks), sample, ["probability"])
     graphs[arguments.precision].save(arguments.repository / NAME / "1" / "model.onnx")
-    precision = card_precision(arguments.precision, graphs, sample)
-    made = card(data, metrics, calibration, precision, arguments.seed)
+    form = card_precision(arguments.precision, graphs, sample)
+    made = card(data, metrics, calibration, form, arguments.seed)
     print(write_card(made, arguments.repository))
 
 

@@ -28,9 +28,8 @@ from training.head_ct import data as head_data
 from training.image_gate.data import HEAD_HELD_EVERY, spoil
 from training.image_gate.foreign import measuring_kinds
 from training.imaging.figures import show
-from training.imaging.onnx_models import run
+from training.imaging.onnx_models import image_session, run
 from training.model_card import MODEL_REPOSITORY
-from training.onnx_runtime import session
 
 FOREIGN_PER_KIND = 100
 
@@ -115,7 +114,7 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, default=MODEL_REPOSITORY / "image_gate" / "1" / "model.onnx")
     arguments = parser.parse_args()
     card = json_format.Parse((MODEL_REPOSITORY / "image_gate" / "metadata.json").read_text(), ModelCard())
-    show(measure(session(arguments.weights), card.serving_parameters[ACCEPT_MINIMUM]))
+    show(measure(image_session(arguments.weights), card.serving_parameters[ACCEPT_MINIMUM]))
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from training import onnx_export
 from training.compression import quantize_embedding, store_weights_as_half
 from training.minilm import base_folder
 from training.model_card import INTENDED_USE, MODEL_REPOSITORY, write_card
+from training.note_embedding.evaluate import measure, renewed
 from training.note_embedding.network import SentenceEncoder
 from training.note_embedding.reference import distances, exported, reference, varied_texts
 
@@ -54,7 +55,8 @@ def main() -> None:
     print(f"1 - cosine to the reference: mean {found.mean():.2e}, max {found.max():.2e} of {TEXTS} texts")
     if found.max() > LARGEST_DISTANCE:
         raise SystemExit(f"the export differs from the reference by more than {LARGEST_DISTANCE}")
-    write_card(card(float(found.max()), float(np.mean(found)), arguments.precision), folder.parent)
+    made = card(float(found.max()), float(np.mean(found)), arguments.precision)
+    write_card(renewed(made, measure(folder)), folder.parent)
 
 
 def card(largest: float, mean: float, precision: str) -> ModelCard:
@@ -95,7 +97,11 @@ def card(largest: float, mean: float, precision: str) -> ModelCard:
         limitations=[
             "Reads the first 254 word pieces of a text; what follows does not count.",
             "English only; trained on general text, so clinical shorthand is represented poorly.",
-            "Negation moves an embedding little: 'fever' and 'no fever' lie near each other.",
+            (
+                "Negation moves an embedding little: 'fever' and 'no fever' lie near each other. "
+                "RankPassages therefore puts passages that contradict the query last; whoever compares "
+                "embeddings alone must do so too."
+            ),
         ],
         inputs=[
             TensorContract(

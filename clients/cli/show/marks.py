@@ -173,6 +173,11 @@ def notice(one: Notice) -> RenderableType:
     return indented(Text.assemble(word, one.message or one.reason, (f" ({places})" if places else "", "dim")))
 
 
+def note(text: str) -> RenderableType:
+    """What the reader should know beside an answer."""
+    return indented(Text.assemble(("note: ", "yellow"), text))
+
+
 def indented(text: Text, by: int = 2) -> RenderableType:
     """A paragraph, indented with all of its lines."""
     return Padding(text, (0, 2, 0, by))

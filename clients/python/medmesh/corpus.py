@@ -15,22 +15,31 @@ import heapq
 import json
 import operator
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, Self
 
 from medmesh.common.v1.answer_pb2 import Provenance
-from medmesh.language.v1.language_pb2 import EmbedTextsResponse
+from medmesh.language.v1.language_pb2 import EmbedTextsResponse, RankPassagesResponse
 
 BATCH = 64
 """Passages a request; the contract allows 256, smaller ones show progress and fit a deadline."""
+MOST_COMPARED = 256
+"""Of the nearest passages, how many at most are compared with what the query asserts."""
+
+
+_NOTHING_TO_COMPARE = "ASSERTIONS_NOT_COMPARED"
+_OF_THE_QUERY = frozenset({_NOTHING_TO_COMPARE})
+"""Notices of RankPassages that hold for the whole search; the others are of one batch."""
 
 
 class Embedder(Protocol):
-    """What embeds texts: `medmesh.Client`."""
+    """What embeds texts and compares them: `medmesh.Client`."""
 
     def embed(self, texts: str | Sequence[str]) -> EmbedTextsResponse: ...
+
+    def rank_passages(self, query: str, passages: Sequence[str]) -> RankPassagesResponse: ...
 
 
 @dataclass(frozen=True)
@@ -42,6 +51,19 @@ class Match:
     passage: str
     similarity: float
     """Cosine, in [-1, 1]."""
+    contradicts_query: bool = False
+    """Whether it denies what the query states, or states what it denies: as `RankedPassage` says."""
+
+
+class Matches(list[Match]):
+    """The passages that were found: those that do not contradict the query first, the nearest of each kind
+    before the others.
+    """
+
+    def __init__(self, matches: Iterable[Match], notices: Iterable[str]) -> None:
+        super().__init__(matches)
+        self.notices = tuple(notices)
+        """What the service says of the comparison, for people: that there was nothing to compare, say."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +75,8 @@ class Corpus:
     """Of unit length, float32."""
     model: str
     """Name, preprocessing and weights of the model; embeddings of another one cannot be compared."""
+    truncated_count: int = 0
+    """Passages that are longer than the model reads: of them the beginning alone is searched."""
 
     @classmethod
     def load(
@@ -65,7 +89,7 @@ class Corpus:
         if not passages:
             raise ValueError("a corpus has at least one passage")
         vectors: list[array[float]] = []
-        model = ""
+        model, truncated = "", 0
         for start in range(0, len(passages), BATCH):
             answer = client.embed(passages[start : start + BATCH])
             found = _model(answer.provenance)
@@ -75,11 +99,12 @@ class Corpus:
                 )
             model = found
             vectors += [array("f", embedding.values) for embedding in answer.embeddings]
+            truncated += sum(len(one.places) for one in answer.notices if one.reason == "TEXT_TRUNCATED")
             progress(len(vectors))
-        return cls(tuple(passages), tuple(vectors), model)
+        return cls(tuple(passages), tuple(vectors), model, truncated)
 
-    def search(self, client: Embedder, query: str, *, count: int = 10) -> list[Match]:
-        """The `count` passages nearest to `query`, the nearest first.
+    def search(self, client: Embedder, query: str, *, count: int = 10) -> Matches:
+        """At most `count` passages: the nearest to `query` that do not contradict it, then such that do.
 
         ValueError: the service now embeds with another model than the corpus was loaded with.
         """
@@ -90,12 +115,27 @@ class Corpus:
             )
         wanted = array("f", answer.embeddings[0].values)
         similarities = [sum(map(operator.mul, wanted, vector)) for vector in self.vectors]
-        nearest = heapq.nlargest(count, range(len(similarities)), key=similarities.__getitem__)
-        return [Match(index, self.passages[index], similarities[index]) for index in nearest]
+        nearest = heapq.nlargest(
+            max(count, MOST_COMPARED), range(len(similarities)), similarities.__getitem__
+        )
+        agreeing: list[int] = []
+        against: list[int] = []
+        notices: dict[str, str] = {}
+        while nearest and len(agreeing) < count and _NOTHING_TO_COMPARE not in notices:
+            batch, nearest = nearest[:BATCH], nearest[BATCH:]
+            compared = client.rank_passages(query, [self.passages[index] for index in batch])
+            contradicting = {batch[item.index] for item in compared.passages if item.contradicts_query}
+            agreeing += [index for index in batch if index not in contradicting]
+            against += [index for index in batch if index in contradicting]
+            notices |= {one.reason: one.message for one in compared.notices if one.reason in _OF_THE_QUERY}
+        found = [*agreeing, *(nearest if _NOTHING_TO_COMPARE in notices else ()), *against][:count]
+        marked = set(against)
+        matches = [Match(i, self.passages[i], similarities[i], i in marked) for i in found]
+        return Matches(matches, notices.values())
 
     def save(self, path: Path) -> None:
         """Writes passages and embeddings as JSON lines."""
-        lines = [json.dumps({"model": self.model})]
+        lines = [json.dumps({"model": self.model, "truncated_count": self.truncated_count})]
         for passage, vector in zip(self.passages, self.vectors, strict=True):
             encoded = base64.b64encode(vector.tobytes()).decode("ascii")
             lines.append(json.dumps({"passage": passage, "float32": encoded}, ensure_ascii=False))
@@ -111,8 +151,9 @@ class Corpus:
                 vector = array("f")
                 vector.frombytes(base64.b64decode(row["float32"], validate=True))
                 vectors.append(vector)
-            return cls(tuple(row["passage"] for row in rows), tuple(vectors), head["model"])
-        except (ValueError, KeyError, TypeError):
+            passages = tuple(row["passage"] for row in rows)
+            return cls(passages, tuple(vectors), head["model"], head.get("truncated_count", 0))
+        except (ValueError, KeyError, TypeError, AttributeError):
             raise ValueError(f"{path} is not a corpus that medmesh saved") from None
 
 

@@ -121,17 +121,21 @@ class RankPassagesRequest(_message.Message):
     def __init__(self, query: _Optional[str] = ..., passages: _Optional[_Iterable[str]] = ..., max_result_count: _Optional[int] = ...) -> None: ...
 
 class RankPassagesResponse(_message.Message):
-    __slots__ = ("passages", "provenance")
+    __slots__ = ("passages", "provenance", "notices")
     PASSAGES_FIELD_NUMBER: _ClassVar[int]
     PROVENANCE_FIELD_NUMBER: _ClassVar[int]
+    NOTICES_FIELD_NUMBER: _ClassVar[int]
     passages: _containers.RepeatedCompositeFieldContainer[RankedPassage]
     provenance: _answer_pb2.Provenance
-    def __init__(self, passages: _Optional[_Iterable[_Union[RankedPassage, _Mapping]]] = ..., provenance: _Optional[_Union[_answer_pb2.Provenance, _Mapping]] = ...) -> None: ...
+    notices: _containers.RepeatedCompositeFieldContainer[_answer_pb2.Notice]
+    def __init__(self, passages: _Optional[_Iterable[_Union[RankedPassage, _Mapping]]] = ..., provenance: _Optional[_Union[_answer_pb2.Provenance, _Mapping]] = ..., notices: _Optional[_Iterable[_Union[_answer_pb2.Notice, _Mapping]]] = ...) -> None: ...
 
 class RankedPassage(_message.Message):
-    __slots__ = ("index", "similarity")
+    __slots__ = ("index", "similarity", "contradicts_query")
     INDEX_FIELD_NUMBER: _ClassVar[int]
     SIMILARITY_FIELD_NUMBER: _ClassVar[int]
+    CONTRADICTS_QUERY_FIELD_NUMBER: _ClassVar[int]
     index: int
     similarity: float
-    def __init__(self, index: _Optional[int] = ..., similarity: _Optional[float] = ...) -> None: ...
+    contradicts_query: bool
+    def __init__(self, index: _Optional[int] = ..., similarity: _Optional[float] = ..., contradicts_query: _Optional[bool] = ...) -> None: ...

@@ -73,7 +73,8 @@ class LanguageServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RankPassages(self, request, context):
-        """Ranks a caller's own passages by their nearness in meaning to a query. Fails as AnalyzeNote does.
+        """Ranks a caller's own passages by their nearness in meaning to a query; those that contradict it stand last.
+        Fails as AnalyzeNote does.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -41,7 +41,9 @@ class LanguageServiceStub:
     EmbedTexts: _grpc.UnaryUnaryMultiCallable[_language_pb2.EmbedTextsRequest, _language_pb2.EmbedTextsResponse]
     """Embeds texts for search and comparison. Fails as AnalyzeNote does."""
     RankPassages: _grpc.UnaryUnaryMultiCallable[_language_pb2.RankPassagesRequest, _language_pb2.RankPassagesResponse]
-    """Ranks a caller's own passages by their nearness in meaning to a query. Fails as AnalyzeNote does."""
+    """Ranks a caller's own passages by their nearness in meaning to a query; those that contradict it stand last.
+    Fails as AnalyzeNote does.
+    """
 
 @_typing.type_check_only
 class LanguageServiceAsyncStub(LanguageServiceStub):
@@ -56,7 +58,9 @@ class LanguageServiceAsyncStub(LanguageServiceStub):
     EmbedTexts: _aio.UnaryUnaryMultiCallable[_language_pb2.EmbedTextsRequest, _language_pb2.EmbedTextsResponse]  # type: ignore[assignment]
     """Embeds texts for search and comparison. Fails as AnalyzeNote does."""
     RankPassages: _aio.UnaryUnaryMultiCallable[_language_pb2.RankPassagesRequest, _language_pb2.RankPassagesResponse]  # type: ignore[assignment]
-    """Ranks a caller's own passages by their nearness in meaning to a query. Fails as AnalyzeNote does."""
+    """Ranks a caller's own passages by their nearness in meaning to a query; those that contradict it stand last.
+    Fails as AnalyzeNote does.
+    """
 
 class LanguageServiceServicer(metaclass=_abc_1.ABCMeta):
     """Reads notes and embeds texts. It stores nothing."""
@@ -86,6 +90,8 @@ class LanguageServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _language_pb2.RankPassagesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_language_pb2.RankPassagesResponse, _abc.Awaitable[_language_pb2.RankPassagesResponse]]:
-        """Ranks a caller's own passages by their nearness in meaning to a query. Fails as AnalyzeNote does."""
+        """Ranks a caller's own passages by their nearness in meaning to a query; those that contradict it stand last.
+        Fails as AnalyzeNote does.
+        """
 
 def add_LanguageServiceServicer_to_server(servicer: LanguageServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
