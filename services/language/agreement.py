@@ -15,8 +15,8 @@ from pathlib import Path
 
 from services.language.assertion import assert_entities
 from services.language.entities import Assertion, EntityType, Span
-from services.language.vocabulary import normalize, read_terms, term_words
 from services.language.recovery import Terms
+from services.language.vocabulary import normalize, read_terms, term_words
 
 _SEARCH_WORDS = Path(__file__).parent / "terminology" / "search_words.tsv"
 _MOST_WORDS = 8
