@@ -13,13 +13,14 @@ from typing import Self
 from services.clinical.tables import rows
 from services.clinical.words import Names, words
 from services.recommendation.code_systems import ICD10_EDITIONS
-from services.recommendation.record import ICD10, ICD10CM, SNOMED, CodedConcept, Concept
+from services.recommendation.record import ICD10, ICD10CM, LOINC, SNOMED, CodedConcept, Concept
 
 GROUPS_FILE = Path(__file__).with_name("condition_groups.tsv")
 GUARD = "*"
 """In place of a group: a word beside which a name in a text means something else ("family history of")."""
 
 _EDITIONS = {"icd10": ICD10_EDITIONS, "icd10cm": frozenset({ICD10CM}), "icd10who": frozenset({ICD10})}
+_EXACT = {"snomed": SNOMED, "loinc": LOINC}
 _SHORT = 6
 """Names of one word with fewer letters count only as the whole of a text: "MI", "AF", "CVA tenderness"."""
 
@@ -29,15 +30,15 @@ class ConditionGroups:
 
     def __init__(self, table: Iterable[tuple[str, str, str]]) -> None:
         """`table` holds group, system and code or words."""
-        self._by_snomed: dict[str, set[str]] = {}
+        self._by_code: dict[tuple[str, str], set[str]] = {}
         self._by_icd: dict[tuple[str, str], set[str]] = {}
         names: dict[str, list[str]] = {}
         guards: set[str] = set()
         for group, system, value in table:
             if group == GUARD:
                 guards.add(value)
-            elif system == "snomed":
-                self._by_snomed.setdefault(value, set()).add(group)
+            elif system in _EXACT:
+                self._by_code.setdefault((_EXACT[system], value), set()).add(group)
             elif system == "text":
                 names.setdefault(group, []).append(value)
             else:
@@ -75,10 +76,8 @@ class ConditionGroups:
         )
 
     def _by_coding(self, coding: Concept) -> frozenset[str]:
-        if coding.system == SNOMED:
-            return frozenset(self._by_snomed.get(coding.code, ()))
         if coding.system not in ICD10_EDITIONS:
-            return frozenset()
+            return frozenset(self._by_code.get((coding.system, coding.code), ()))
         found: set[str] = set()
         # From the category to the code itself: the longer prefix says whether it belongs.
         for length in range(3, len(coding.code) + 1):

@@ -72,8 +72,8 @@ def codings_of_conditions():
         if group == GUARD:
             continue
         made = [CodedConcept(text=value)] if system == "text" else []
-        if system == "snomed":
-            made = [CodedConcept.of(SYSTEM_BY_SHORT_NAME["snomed"], value)]
+        if system in {"snomed", "loinc"}:
+            made = [CodedConcept.of(SYSTEM_BY_SHORT_NAME[system], value)]
         made += [CodedConcept.of(edition, value) for edition in EDITIONS.get(system, ())]
         (excepted if group.startswith("!") else belonging)[group.lstrip("!")] += made
     return belonging, excepted
