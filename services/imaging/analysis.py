@@ -39,9 +39,9 @@ T = TypeVar("T")
 CONFORMAL_COVERAGE = "conformal_coverage"
 CONFORMAL_MINIMUM = "conformal_minimum_probability"
 """Keys of a card's `serving_parameters`: a label whose probability reaches the minimum belongs to the
-prediction set. Such sets held the truth in the stated share of the calibration cases: of each label where the
-card has a minimum for each (`minimum_key`; Mondrian conformal prediction, Vovk et al. 2005; Sadinle et al.,
-JASA 2019), of all cases together where it has one for all."""
+prediction set,
+and such sets held the truth in the stated share of the calibration cases (split conformal prediction,
+Sadinle et al., JASA 2019)."""
 _KIND_OF_PART = {BodyPart.CHEST: Kind.CHEST_XRAY, BodyPart.HEAD: Kind.HEAD_CT}
 _PART_OF_KIND = {kind: part for part, kind in _KIND_OF_PART.items()}
 
@@ -224,7 +224,10 @@ def prepare(image: DecodedImage, model: FindingsModel) -> Grey:
 
 
 def minimum_key(label: str) -> str:
-    """The key of one label's own minimum in `serving_parameters`."""
+    """The key of one label's own minimum in `serving_parameters`, which goes before the one for all: the sets
+    then held the truth in the stated share of the cases of each label (Mondrian conformal prediction; Vovk,
+    Gammerman and Shafer 2005, section 4.5).
+    """
     return f"{CONFORMAL_MINIMUM}.{label}"
 
 
