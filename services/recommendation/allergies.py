@@ -39,6 +39,7 @@ _TAG = re.compile(r"\((?:situation|finding|disorder)\)\s*$")
 """What SNOMED CT adds to a name in full."""
 _NUMBER = re.compile(r"\d+")
 _TO = re.compile(r"\bto\b", re.IGNORECASE)
+_MAX_CLAUSES = 30
 _MAX_LISTED = 5
 """Clauses of one denial at most."""
 _DRUG = frozenset({"drug", "drugs", "medication", "medications", "medicine", "medicines", "antibiotics"})
@@ -82,7 +83,7 @@ class Allergens:
         self._names = Names(names)
         self.others = frozenset(names)
         """The allergens that are no drugs."""
-        self._denials = [re.compile(pattern) for pattern in denials]
+        self._denial = re.compile("|".join(f"(?:{pattern})" for pattern in denials))
         self._reactions = frozenset(word for phrase in reactions for word in words(phrase))
         self._ordinary = self._reactions.union(word for phrase in ordinary for word in words(phrase))
         self._no_allergy = frozenset(word for phrase in no_allergy for word in words(phrase))
@@ -130,9 +131,11 @@ class Allergens:
         return bool(named or spoken & _DRUG or not self._affirmed(text))
 
     def _affirmed(self, text: str) -> str:
-        """The text without the clauses that deny an allergy."""
+        """The text without the clauses that deny an allergy; of what is no entry but a page, the whole."""
         pieces = [*_CLAUSES.split(_TAG.sub("", text)), ""]
         clauses, ends = pieces[::2], pieces[1::2]
+        if len(clauses) > _MAX_CLAUSES:
+            return text
         kept: list[str] = []
         lists_denied = False
         start = 0
@@ -154,7 +157,7 @@ class Allergens:
         denied_until = start
         for stop in range(start + 1, min(start + _MAX_LISTED, len(clauses)) + 1):
             spoken = " ".join(words(" ".join(clauses[start:stop])))
-            if any(pattern.fullmatch(spoken) for pattern in self._denials):
+            if self._denial.fullmatch(spoken):
                 denied_until = stop
             if ends[stop - 1] != "," or _ALLERGY.search(clauses[stop - 1]):
                 break

@@ -59,8 +59,8 @@ class SafetyCheck:
         self._rules = rules
         self._unread_allergies: list[Allergy | Condition] = []
         self._unread_medications: list[Medication] = []
-        stated = [item for item in record.conditions if rules.allergens.is_one(item.concept)]
-        active = (item for item in stated if item.is_active)
+        stated = {item for item in record.conditions if rules.allergens.is_one(item.concept)}
+        active = (item for item in record.conditions if item in stated and item.is_active)
         self._allergens = [*self._read_allergies((*record.allergies, *further_allergies, *active))]
         self._taken = [*self._read_medications(record.medications)]
         self._unread_conditions = [
