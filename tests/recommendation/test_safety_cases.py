@@ -122,9 +122,11 @@ def judged(ranker, record, read_notices, treatment) -> str:
     check = ranker.check(record)
     alerts = [alert for alert in check.alerts(treatment) if alert.kind is not Kind.AGE]
     lines = {f"{alert.kind.value} {alert.severity.name.lower()}" for alert in alerts}
-    notices = [item for item in (*read_notices, *check.notices) if item.review_required]
+    # A "!" behind a notice: it asks for review.
+    notices = [item for item in read_notices if item.review_required] + list(check.notices)
     assert all(item.places for item in notices)
-    return " ; ".join([*sorted(lines), *(f"notice {item.reason}!" for item in notices)]) or "nothing"
+    told = [f"notice {item.reason}{'!' if item.review_required else ''}" for item in notices]
+    return " ; ".join([*sorted(lines), *told]) or "nothing"
 
 
 def catalogued(encoder, display) -> Concept:
