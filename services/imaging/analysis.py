@@ -127,9 +127,7 @@ class ImageAnalyzer:
         if gate is not None:
             gate = gate.accepting(KIND_OF_PART[model.body_part])
             if not gate.accepted:
-                notices.append(
-                    Notice("IMAGE_NOT_ACCEPTED", "The image does not look like what the model reads.")
-                )
+                notices.append(Notice("IMAGE_NOT_ACCEPTED", gate.reason, review_required=True))
         return await self._read(image, digest, model, options, gate, notices)
 
     async def _read(

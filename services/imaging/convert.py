@@ -8,7 +8,7 @@ from medmesh.imaging.v1 import imaging_pb2 as pb
 from services.chassis.errors import InvalidInput, Reason
 from services.chassis.notices import notice_messages
 from services.imaging.analysis import Finding, Floats, ImageAnalysis, ImageOptions
-from services.imaging.gate import GateVerdict, Kind
+from services.imaging.gate import GateVerdict, Kind, Rejection
 from services.imaging.models import SNOMED_CT, BodyPart
 
 _PARTS = {pb.BODY_PART_CHEST: BodyPart.CHEST, pb.BODY_PART_HEAD: BodyPart.HEAD}
@@ -18,6 +18,19 @@ _KINDS = {
     Kind.HEAD_CT: pb.ImageGate.KIND_HEAD_CT,
     Kind.OTHER: pb.ImageGate.KIND_OTHER,
 }
+_REJECTIONS = {
+    Rejection.NOT_EXPECTED_KIND: pb.ImageGate.REJECTION_NOT_EXPECTED_KIND,
+    Rejection.UPSIDE_DOWN: pb.ImageGate.REJECTION_UPSIDE_DOWN,
+    Rejection.COLOUR: pb.ImageGate.REJECTION_COLOUR,
+    Rejection.PHOTOGRAPH: pb.ImageGate.REJECTION_PHOTOGRAPH,
+    Rejection.SCREENSHOT: pb.ImageGate.REJECTION_SCREENSHOT,
+    Rejection.BLURRED: pb.ImageGate.REJECTION_BLURRED,
+    Rejection.COVERED: pb.ImageGate.REJECTION_COVERED,
+    Rejection.CROPPED: pb.ImageGate.REJECTION_CROPPED,
+    Rejection.DEGRADED: pb.ImageGate.REJECTION_DEGRADED,
+    Rejection.DRAWN: pb.ImageGate.REJECTION_DRAWN,
+}
+_NO_EXPORT = {Rejection.PHOTOGRAPH, Rejection.SCREENSHOT, Rejection.COLOUR}
 
 
 def options_from(message: pb.ImageOptions) -> ImageOptions:
@@ -81,8 +94,9 @@ def _gate(verdict: GateVerdict) -> pb.ImageGate:
     return pb.ImageGate(
         kind=_KINDS[verdict.kind],
         probability=verdict.probability,
-        upside_down=verdict.upside_down,
+        upside_down=Rejection.UPSIDE_DOWN in verdict.flaws,
         inverted=verdict.inverted,
-        photograph=verdict.photograph,
+        photograph=not _NO_EXPORT.isdisjoint(verdict.flaws),
         accepted=verdict.accepted,
+        rejections=[_REJECTIONS[reason] for reason in verdict.rejections],
     )

@@ -12,6 +12,7 @@ from types import MappingProxyType
 import numpy as np
 
 from services.chassis.inference import ModelSpec, Tensor
+from services.imaging.gate import GATE_LABELS
 from services.imaging.images import View
 from services.imaging.preprocessing import PREPROCESSING_VERSION
 
@@ -97,11 +98,11 @@ HEAD_CT = FindingsModel(
     concepts=MappingProxyType({"intracranial_haemorrhage": ("1386000", "Intracranial hemorrhage")}),
 )
 
-GATE_SIDE_PX = 96
+GATE_SIDE_PX = 128
 IMAGE_GATE = ModelSpec(
     name="image_gate",
     inputs=_image(GATE_SIDE_PX),
-    outputs=(Tensor("probabilities", np.float32, (6,)),),
+    outputs=(Tensor("probabilities", np.float32, (len(GATE_LABELS),)),),
     preprocessing_version=PREPROCESSING_VERSION,
     required=False,
 )

@@ -60,6 +60,17 @@ def test_a_partial_diagnosis_names_what_is_missing_and_what_that_does():
     assert "The intervals are wider by all that the note could have added." in flat
 
 
+def test_an_image_that_is_not_accepted_says_so_and_why():
+    analysis = stored("diagnosis", pb.Diagnosis).images[0].analysis
+    analysis.gate.accepted = False
+    analysis.gate.rejections.append(imaging_pb2.ImageGate.REJECTION_BLURRED)
+    reason = "The image was not accepted: it is blurred."
+    analysis.notices.add(reason="IMAGE_NOT_ACCEPTED", message=reason, review_required=True)
+    text = text_of(image.image(analysis))
+    assert "Image  not accepted, the model abstains" in text
+    assert f"review: {reason}" in text
+
+
 def test_an_empty_answer_breaks_no_view():
     assert "Not stated by the mesh" in text_of(diagnosis.diagnosis(pb.Diagnosis(), "", colour=False))
     text_of(image.image(imaging_pb2.ImageAnalysis()))

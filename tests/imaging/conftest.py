@@ -12,6 +12,7 @@ import pytest
 from medmesh.imaging.v1 import imaging_pb2_grpc
 from services.chassis.server import running_server
 from services.imaging.__main__ import SERVICE
+from services.imaging.gate import GATE_LABELS
 from services.imaging.models import CHEST_XRAY, HEAD_CT, IMAGE_GATE, SPECS
 from services.imaging.settings import ImagingSettings
 from tests.fakes import FakeInference, model_card, write_model_repository
@@ -28,7 +29,7 @@ class Imaging:
     channel: grpc.aio.Channel
     inference: FakeInference
     chest: list[float]
-    gate: list[float]
+    gate: dict[str, float]
 
 
 def _findings(probabilities, cells=7):
@@ -46,11 +47,11 @@ def _findings(probabilities, cells=7):
 @pytest.fixture
 async def imaging(tmp_path):
     chest = [0.05, 0.9, 0.05]
-    gate = [0.98, 0.01, 0.01, 0.02, 0.02, 0.02]
+    gate = dict.fromkeys(GATE_LABELS, 0.01) | {"chest_xray": 0.98, "sound": 0.94}
     functions = {
         "chest_xray": lambda inputs: _findings(chest),
         "head_ct": lambda inputs: _findings([0.3, 0.7], cells=5),
-        "image_gate": lambda inputs: {"probabilities": np.array([gate], np.float32)},
+        "image_gate": lambda inputs: {"probabilities": np.array([[*gate.values()]], np.float32)},
     }
     conformal = {"conformal_coverage": 0.9, "conformal_minimum_probability": 0.25}
     cards = [

@@ -70,7 +70,7 @@ def test_a_file_is_decoded_right(name):
 async def test_the_service_says_what_it_must_of_a_file(name, imaging):
     case, expected = CASES[name], CASES[name]["expect"]["analysis"]
     looks_like = expected.get("gate") or expected.get("part", "CHEST").lower()
-    imaging.gate[:3] = KIND[looks_like]
+    imaging.gate.update(zip(("chest_xray", "head_ct", "other"), KIND[looks_like], strict=True))
     options = pb.ImageOptions(body_part=BODY_PARTS.get(expected.get("ask"), pb.BODY_PART_UNSPECIFIED))
     call = imaging.stub.AnalyzeImage(pb.AnalyzeImageRequest(image=file_of(case), options=options), timeout=20)
     if "refused" in expected:

@@ -107,25 +107,41 @@ async def test_the_gate_accepts_what_the_model_reads(imaging):
 
 
 @pytest.mark.parametrize(
-    ("probabilities", "flag"),
+    ("probabilities", "rejection", "flag"),
     [
-        ([0.01, 0.01, 0.98, 0, 0, 0], None),
-        ([0.01, 0.98, 0.01, 0, 0, 0], None),
-        ([0.98, 0.01, 0.01, 0.9, 0, 0], "upside_down"),
-        ([0.98, 0.01, 0.01, 0, 0, 0.9], "photograph"),
+        ({"chest_xray": 0.01, "other": 0.98}, "NOT_EXPECTED_KIND", None),
+        ({"chest_xray": 0.01, "head_ct": 0.98}, "NOT_EXPECTED_KIND", None),
+        ({"upside_down": 0.9}, "UPSIDE_DOWN", "upside_down"),
+        ({"sound": 0.1, "photograph": 0.9}, "PHOTOGRAPH", "photograph"),
+        ({"sound": 0.1, "screenshot": 0.9}, "SCREENSHOT", "photograph"),
+        ({"sound": 0.1, "blurred": 0.9}, "BLURRED", None),
+        ({"sound": 0.1, "covered": 0.9}, "COVERED", None),
+        ({"sound": 0.1, "cropped": 0.9}, "CROPPED", None),
+        ({"sound": 0.1, "degraded": 0.9}, "DEGRADED", None),
+        ({"sound": 0.1, "drawn": 0.9}, "DRAWN", None),
     ],
 )
-async def test_what_the_gate_rejects_is_answered_but_abstained(imaging, probabilities, flag):
-    imaging.gate[:] = probabilities
+async def test_what_the_gate_rejects_is_answered_but_abstained(imaging, probabilities, rejection, flag):
+    imaging.gate.update(probabilities)
     analysis = await analyze(imaging)
     assert not analysis.gate.accepted
+    assert list(analysis.gate.rejections) == [pb.ImageGate.Rejection.Value(f"REJECTION_{rejection}")]
     assert analysis.abstained
-    assert "IMAGE_NOT_ACCEPTED" in [n.reason for n in analysis.notices]
+    (notice,) = [n for n in analysis.notices if n.reason == "IMAGE_NOT_ACCEPTED"]
+    assert notice.review_required
     assert flag is None or getattr(analysis.gate, flag)
 
 
+async def test_a_picture_in_colour_is_not_accepted_for_its_colour(imaging):
+    out = io.BytesIO()
+    Image.fromarray(np.stack([CHEST, CHEST // 2, CHEST // 4], axis=-1)).save(out, "PNG")
+    analysis = await analyze(imaging, out.getvalue(), body_part=pb.BODY_PART_CHEST)
+    assert list(analysis.gate.rejections) == [pb.ImageGate.REJECTION_COLOUR]
+    assert analysis.gate.photograph
+
+
 async def test_an_inverted_image_is_turned_round_and_said_so(imaging):
-    imaging.gate[:] = [0.98, 0.01, 0.01, 0, 0.95, 0]
+    imaging.gate["inverted"] = 0.95
     analysis = await analyze(imaging, samples.dicom(255 - CHEST))
     assert analysis.gate.inverted
     assert analysis.gate.accepted
@@ -152,7 +168,7 @@ async def test_the_body_part_is_the_requests_then_the_files_then_the_gates(imagi
 
 
 async def test_an_unrecognised_picture_without_a_body_part_is_refused(imaging):
-    imaging.gate[:] = [0.01, 0.01, 0.98, 0, 0, 0]
+    imaging.gate.update(chest_xray=0.01, other=0.98)
     call = analyze(imaging, samples.picture(CHEST))
     assert await refused(call) == invalid("INPUT_MISSING", "options.body_part")
 

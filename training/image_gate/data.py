@@ -1,21 +1,27 @@
-"""The gate's examples: medical images as they are, spoiled in known ways, and foreign ones."""
+"""The gate's examples: medical images as they are, mildly changed or spoiled; drawn ones; foreign ones."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from services.imaging.gate import GATE_LABELS
+from services.imaging.gate import FLAWS, GATE_LABELS, INVERTED, SOUND, UPSIDE_DOWN, Kind, Rejection
 from services.imaging.models import GATE_SIDE_PX
 from services.imaging.preprocessing import Grey, stretch_to_square
 from training.chest_xray import data as chest_data
 from training.head_ct import data as head_data
-from training.image_gate.foreign import detail, photographed, scrambled, training_kinds
+from training.image_gate import flaws, phantoms
+from training.image_gate.foreign import Draw, detail, scrambled, training_kinds
+from training.image_gate.mild import in_field_of_view, mild
 
-CHEST, HEAD, OTHER, UPSIDE_DOWN, INVERTED, PHOTOGRAPH = range(len(GATE_LABELS))
+KINDS = slice(0, len(Kind))
+FLAGS = slice(len(Kind), len(Kind) + 2)
+"""Upside down and inverted."""
+CONDITIONS = slice(FLAGS.stop, len(GATE_LABELS))
+"""Sound, or one of the flaws."""
 UNKNOWN = -1.0
 """Target of a question that makes no sense for an image, e.g. which way up a text page is: left out of the
 loss."""
@@ -25,10 +31,23 @@ HEAD_HELD_EVERY = 4
 
 @dataclass(frozen=True)
 class Examples:
-    """`images` uint8 `[n, side, side]`; `targets` float32 `[n, 6]` in the order of GATE_LABELS."""
+    """`images` uint8 `[n, side, side]`; `targets` float32 `[n, labels]` in the order of GATE_LABELS."""
 
     images: npt.NDArray[np.uint8]
     targets: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many examples of each source are drawn."""
+
+    chest: int = 7_000
+    head: int = 3_600
+    drawn: int = 1_200
+    """Of heads and chests each one half."""
+    foreign: int = 1_500
+    pieces: int = 500
+    """Of medical images, scrambled or enlarged, which are foreign too."""
 
 
 def medical_greys() -> tuple[list[Grey], list[Grey], list[Grey], list[Grey]]:
@@ -43,68 +62,90 @@ def medical_greys() -> tuple[list[Grey], list[Grey], list[Grey], list[Grey]]:
 
 
 def target(
-    kind: int, *, upside_down: float = 0, inverted: float = 0, photograph: float = 0
+    kind: Kind, *, upside_down: float = 0, inverted: float = 0, condition: str | None = SOUND
 ) -> npt.NDArray[np.float32]:
-    row = np.zeros(len(GATE_LABELS), np.float32)
+    """A row in the order of GATE_LABELS; without a condition its columns are UNKNOWN."""
+    row = dict.fromkeys(GATE_LABELS, 0.0)
     row[kind] = 1
-    row[UPSIDE_DOWN:] = (upside_down, inverted, photograph)
-    return row
+    row[UPSIDE_DOWN], row[INVERTED] = upside_down, inverted
+    if condition is None:
+        row.update(dict.fromkeys((SOUND, *FLAWS), UNKNOWN))
+    else:
+        row[condition] = 1
+    return np.array(list(row.values()), np.float32)
 
 
-FOREIGN = target(OTHER, upside_down=UNKNOWN, inverted=UNKNOWN, photograph=UNKNOWN)
+FOREIGN = target(Kind.OTHER, upside_down=UNKNOWN, inverted=UNKNOWN, condition=None)
 
 
-def spoil(
-    grey: Grey, rng: np.random.Generator, *, upside_down: bool, inverted: bool, photograph: bool
-) -> Grey:
-    """Turns (by half, mirrored top to bottom, or by a quarter), inverts, photographs, in this order."""
-    if upside_down:
-        turn = rng.integers(4)
-        grey = (grey[::-1], grey[::-1, ::-1], np.rot90(grey), np.rot90(grey, 3))[turn]
-    if inverted:
-        grey = 255 - grey
-    return photographed(np.ascontiguousarray(grey), rng) if photograph else np.ascontiguousarray(grey)
+def turned(grey: Grey, rng: np.random.Generator) -> Grey:
+    """By half, mirrored top to bottom, or by a quarter."""
+    turn = rng.integers(4)
+    return np.ascontiguousarray((grey[::-1], grey[::-1, ::-1], np.rot90(grey), np.rot90(grey, 3))[turn])
 
 
-def with_margins(grey: Grey, rng: np.random.Generator) -> Grey:
-    """Cropped by up to 12 % or set into black by up to 15 % at each edge: exports differ in what they
-    leave.
-    """
-    height, width = grey.shape
-    if rng.random() < 0.5:
-        top, bottom, left, right = rng.uniform(0, 0.12, 4)
-        rows, columns = (
-            slice(int(top * height), height - int(bottom * height)),
-            slice(int(left * width), width - int(right * width)),
+DRAWN_FLAWS = (*flaws.FLAWS, Rejection.CROPPED)
+"""Each as often; cropped twice, since a half of a wide image looks most like a whole one."""
+SOUND_SHARE = 0.5
+MILD_SHARE = 0.55
+"""Of the sound ones, and of those that are spoiled afterwards."""
+FIELD_OF_VIEW_SHARE = 0.4
+"""Of the head slices, which were published cut out close to the bone."""
+TURNED_SHARE = INVERTED_SHARE = 0.15
+
+
+@dataclass
+class _Collected:
+    images: list[npt.NDArray[np.uint8]] = field(default_factory=list)
+    targets: list[npt.NDArray[np.float32]] = field(default_factory=list)
+
+    def add(self, grey: Grey, row: npt.NDArray[np.float32]) -> None:
+        self.images.append(stretch_to_square(np.ascontiguousarray(grey), GATE_SIDE_PX)[0])
+        self.targets.append(row)
+
+    def medical(self, grey: Grey, kind: Kind, rng: np.random.Generator) -> None:
+        upside_down, inverted = rng.random() < TURNED_SHARE, rng.random() < INVERTED_SHARE
+        if kind is Kind.HEAD_CT and rng.random() < FIELD_OF_VIEW_SHARE:
+            grey = in_field_of_view(grey, rng)
+        if rng.random() < MILD_SHARE:
+            grey = mild(grey, rng)
+        if upside_down:
+            grey = turned(grey, rng)
+        if inverted:
+            grey = 255 - grey
+        condition = SOUND
+        if rng.random() >= SOUND_SHARE:
+            condition = DRAWN_FLAWS[rng.integers(len(DRAWN_FLAWS))]
+            grey = flaws.FLAWS[condition](grey, rng)
+        self.add(
+            grey,
+            target(kind, upside_down=float(upside_down), inverted=float(inverted), condition=condition),
         )
-        return grey[rows, columns]
-    edges = [(int(a * height), int(b * height)) for a, b in [rng.uniform(0, 0.15, 2)]]
-    edges += [(int(a * width), int(b * width)) for a, b in [rng.uniform(0, 0.15, 2)]]
-    return np.pad(grey, edges)
+
+    def drawn(self, draw: Draw, kind: Kind, rng: np.random.Generator) -> None:
+        grey = draw(rng)
+        if rng.random() < 0.3:
+            grey = mild(grey, rng)
+        inverted = rng.random() < INVERTED_SHARE
+        row = target(kind, inverted=float(inverted), condition=Rejection.DRAWN)
+        self.add(255 - grey if inverted else grey, row)
 
 
-def training_examples(chest: list[Grey], head: list[Grey], seed: int) -> Examples:
-    """About 3,400 chest, 2,300 head and 4,300 foreign examples; half of the medical ones spoiled in one or
-    more ways.
-    """
+def training_examples(chest: list[Grey], head: list[Grey], seed: int, counts: Counts = Counts()) -> Examples:
+    """Half of the medical ones are spoiled in one way; some of all are turned or inverted."""
     rng = np.random.default_rng(seed)
-    images: list[npt.NDArray[np.uint8]] = []
-    targets: list[npt.NDArray[np.float32]] = []
-
-    def add(grey: Grey, row: npt.NDArray[np.float32]) -> None:
-        images.append(stretch_to_square(np.ascontiguousarray(grey), GATE_SIDE_PX)[0])
-        targets.append(row)
-
-    for kind, greys in ((CHEST, chest), (HEAD, head * 20)):
-        for grey in tqdm(greys, desc="medical", mininterval=5):
-            flags = {name: bool(rng.random() < 0.22) for name in ("upside_down", "inverted", "photograph")}
-            whole = with_margins(grey, rng) if rng.random() < 0.4 else grey
-            add(spoil(whole, rng, **flags), target(kind, **{k: float(v) for k, v in flags.items()}))
-    for draw in tqdm(training_kinds().values(), desc="foreign"):
-        for _ in range(450):
-            add(draw(rng), FOREIGN)
-    for _ in range(700):
+    collected = _Collected()
+    for kind, greys, count in ((Kind.CHEST_XRAY, chest, counts.chest), (Kind.HEAD_CT, head, counts.head)):
+        for i in tqdm(range(count), desc=kind, mininterval=5):
+            collected.medical(greys[i % len(greys)], kind, rng)
+    for kind, draws in ((Kind.CHEST_XRAY, phantoms.OF_CHESTS), (Kind.HEAD_CT, phantoms.OF_HEADS)):
+        for i in tqdm(range(counts.drawn // 2), desc=f"drawn {kind}", mininterval=5):
+            collected.drawn(list(draws.values())[i % len(draws)], kind, rng)
+    foreign = list((training_kinds() | phantoms.OF_OTHER_PARTS).values())
+    for i in tqdm(range(counts.foreign), desc="foreign", mininterval=5):
+        collected.add(foreign[i % len(foreign)](rng), FOREIGN)
+    for _ in range(counts.pieces):
         source = chest if rng.random() < 0.6 else head
         grey = source[rng.integers(len(source))]
-        add(scrambled(grey, rng) if rng.random() < 0.5 else detail(grey, rng), FOREIGN)
-    return Examples(np.stack(images), np.stack(targets))
+        collected.add(scrambled(grey, rng) if rng.random() < 0.5 else detail(grey, rng), FOREIGN)
+    return Examples(np.stack(collected.images), np.stack(collected.targets))

@@ -7,7 +7,6 @@ rejection is of kinds of image it has never seen. There are no radiographs of ot
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,11 +25,11 @@ Draw = Callable[[np.random.Generator], Grey]
 SIDE_PX = 192
 
 
-def _font(size: int) -> ImageFont.FreeTypeFont:
+def font(size: int) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(str(Path(mpl.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"), size)
 
 
-def _words(rng: np.random.Generator, count: int) -> str:
+def words(rng: np.random.Generator, count: int) -> str:
     letters = "abcdefghijklmnopqrstuvwxyz"
     return " ".join("".join(rng.choice(list(letters), rng.integers(2, 10))) for _ in range(count))
 
@@ -43,7 +42,7 @@ def text_page(rng: np.random.Generator) -> Grey:
     size = int(rng.integers(6, 22))
     for top in range(int(rng.integers(2, 20)), SIDE_PX - 8, int(size * rng.uniform(1.1, 1.8))):
         if rng.random() < 0.85:
-            draw.text((int(rng.integers(2, 16)), top), _words(rng, 8), fill=ink, font=_font(size))
+            draw.text((int(rng.integers(2, 16)), top), words(rng, 8), fill=ink, font=font(size))
     return np.asarray(page)
 
 
@@ -73,41 +72,6 @@ def shapes(rng: np.random.Generator) -> Grey:
     return np.asarray(image.filter(ImageFilter.GaussianBlur(float(rng.choice([0, 0, 1, 4, 8])))))
 
 
-def limb_phantom(rng: np.random.Generator) -> Grey:
-    """Bright shafts with joints in a grey sleeve on black: what a limb's radiograph looks like from afar."""
-    y, x = np.mgrid[0:SIDE_PX, 0:SIDE_PX] / SIDE_PX
-    centre, bend = rng.uniform(0.35, 0.65), rng.uniform(-0.3, 0.3)
-    axis = centre + bend * (y - 0.5) ** 2 * 4
-    sleeve = np.clip(1 - (np.abs(x - axis) / rng.uniform(0.15, 0.35)) ** 2, 0, 1) * rng.uniform(60, 120)
-    image = sleeve
-    for shaft in range(int(rng.integers(1, 5))):
-        offset = rng.uniform(-0.12, 0.12) if shaft else 0.0
-        joint = rng.uniform(0.2, 0.8)
-        width = rng.uniform(0.02, 0.06) * (1 + 1.5 * np.exp(-(((y - joint) / 0.06) ** 2)))
-        distance = np.abs(x - axis - offset) / width
-        bone = np.clip(1.2 - np.abs(distance - 0.8), 0, 1) + 0.6 * (distance < 0.8)
-        image = np.maximum(image, sleeve + bone * rng.uniform(70, 130))
-    turned = Image.fromarray(np.clip(image, 0, 255).astype(np.uint8)).rotate(float(rng.uniform(-90, 90)))
-    return _noisy(np.asarray(turned), rng)
-
-
-def body_phantom(rng: np.random.Generator) -> Grey:
-    """Nested ellipses as in a slice of the trunk (Shepp and Logan's way of drawing), with organs and a
-    spine.
-    """
-    y, x = np.mgrid[0:SIDE_PX, 0:SIDE_PX] / SIDE_PX - 0.5
-    a, b = rng.uniform(0.38, 0.48), rng.uniform(0.24, 0.36)
-    image = np.where((x / a) ** 2 + (y / b) ** 2 < 1, rng.uniform(70, 140), 0.0)
-    for _ in range(int(rng.integers(4, 12))):
-        cx, cy, r, s = (
-            rng.uniform(-0.25, 0.25), rng.uniform(-0.15, 0.15), rng.uniform(0.02, 0.14), rng.uniform(0.5, 2)
-        )  # fmt: skip
-        inside = ((x - cx) / r) ** 2 + ((y - cy) / (r * s)) ** 2 < 1
-        image = np.where(inside & (image > 0), image + rng.uniform(-60, 90), image)
-    spine = (x / 0.05) ** 2 + ((y - b * 0.6) / 0.06) ** 2 < 1
-    return _noisy(np.where(spine, 240, image), rng)
-
-
 def flat(rng: np.random.Generator) -> Grey:
     """One grey level, with or without grain: an empty detector, a closed lens."""
     level = rng.uniform(0, 255)
@@ -119,7 +83,7 @@ def chart(rng: np.random.Generator) -> Grey:
     page = Image.new("L", (SIDE_PX, SIDE_PX), 255)
     draw = ImageDraw.Draw(page)
     draw.line((24, 10, 24, 170, 184, 170), fill=0, width=2)
-    draw.text((60, 174), _words(rng, 2), fill=0, font=_font(10))
+    draw.text((60, 174), words(rng, 2), fill=0, font=font(10))
     if rng.random() < 0.5:
         count = int(rng.integers(3, 12))
         for i, height in enumerate(rng.integers(5, 150, count)):
@@ -143,7 +107,7 @@ def screenshot(rng: np.random.Generator) -> Grey:
         draw.rectangle((x, y, x + w, y + h), fill=int(rng.choice([30, 230, 250])), outline=90)
         draw.rectangle((x, y, x + w, y + 10), fill=int(rng.integers(60, 200)))
         for line in range(y + 16, y + h - 8, 9):
-            draw.text((x + 4, line), _words(rng, 3), fill=128, font=_font(7))
+            draw.text((x + 4, line), words(rng, 3), fill=128, font=font(7))
     return np.asarray(desk)
 
 
@@ -216,8 +180,6 @@ def training_kinds() -> dict[str, Draw]:
         "text_page": text_page,
         "fractal_noise": fractal_noise,
         "shapes": shapes,
-        "limb_phantom": limb_phantom,
-        "body_phantom": body_phantom,
         "flat": flat,
         "photo_china": _sample_photo("china.jpg"),
     }
@@ -254,58 +216,13 @@ def scrambled(grey: Grey, rng: np.random.Generator) -> Grey:
 def detail(grey: Grey, rng: np.random.Generator) -> Grey:
     """A small piece of a medical image, enlarged."""
     height, width = grey.shape
-    share = rng.uniform(0.1, 0.3)
+    share = rng.uniform(0.08, 0.2)
     h, w = max(int(height * share), 8), max(int(width * share), 8)
     top, left = int(rng.integers(0, height - h)), int(rng.integers(0, width - w))
     return grey[top : top + h, left : left + w]
-
-
-def photographed(grey: Grey, rng: np.random.Generator) -> Grey:
-    """A medical image as a camera sees it on a screen or light box: perspective, surroundings, glare, moire,
-    blur.
-    """
-    side = 2 * SIDE_PX
-    page = Image.fromarray(grey).resize((side, side))
-    margin = rng.uniform(0.04, 0.22, 8) * side
-    corners = np.array([[0, 0], [side, 0], [side, side], [0, side]], float)
-    inward = np.array([[1, 1], [-1, 1], [-1, -1], [1, -1]], float) * margin.reshape(4, 2)
-    placed = corners + inward
-    rows = []
-    for (u, v), (x, y) in zip(corners, placed, strict=True):
-        rows += [[x, y, 1, 0, 0, 0, -u * x, -u * y], [0, 0, 0, x, y, 1, -v * x, -v * y]]
-    coefficients = np.linalg.solve(np.array(rows), corners.ravel())
-    warped = page.transform(
-        (side, side), Image.Transform.PERSPECTIVE, coefficients.tolist(), Image.Resampling.BILINEAR
-    )
-    mask = Image.new("L", (side, side), 255).transform(
-        (side, side), Image.Transform.PERSPECTIVE, coefficients.tolist(), fillcolor=0
-    )
-    ground = np.asarray(Image.fromarray(fractal_noise(rng)).resize((side, side)), float)
-    ground = ground * rng.uniform(0.1, 0.5) + rng.uniform(0, 130)
-    inside = np.asarray(mask) > 0
-    y, x = np.mgrid[0:side, 0:side] / side
-    scene = np.where(inside, np.asarray(warped, float) * rng.uniform(0.6, 0.95) + rng.uniform(5, 40), ground)
-    if rng.random() < 0.5:
-        wave = np.sin(2 * np.pi * (x * rng.uniform(20, 60) + y * rng.uniform(20, 60)))
-        scene += np.where(inside, wave * rng.uniform(2, 10), 0)
-    cx, cy, spread = rng.uniform(0, 1), rng.uniform(0, 1), rng.uniform(0.1, 0.4)
-    scene += rng.uniform(0, 110) * np.exp(-((x - cx) ** 2 + (y - cy) ** 2) / spread**2)
-    blurred = Image.fromarray(np.clip(scene, 0, 255).astype(np.uint8)).filter(
-        ImageFilter.GaussianBlur(float(rng.uniform(0, 2)))
-    )
-    out = io.BytesIO()
-    blurred.rotate(float(rng.uniform(-8, 8)), fillcolor=int(ground.mean())).save(out, "JPEG", quality=70)
-    with Image.open(out) as photo:
-        return np.asarray(photo)
 
 
 def _stretch(values: npt.NDArray[np.float64], rng: np.random.Generator) -> Grey:
     low, high = np.percentile(values, (1, 99))
     scaled = (values - low) / max(high - low, 1e-6)
     return (np.clip(scaled, 0, 1) ** rng.uniform(0.6, 1.6) * 255).astype(np.uint8)
-
-
-def _noisy(values: npt.NDArray[np.floating] | Grey, rng: np.random.Generator) -> Grey:
-    noise = rng.normal(0, rng.uniform(1, 12), values.shape)
-    image = Image.fromarray(np.clip(values + noise, 0, 255).astype(np.uint8))
-    return np.asarray(image.filter(ImageFilter.GaussianBlur(float(rng.uniform(0, 1.5)))))

@@ -13,15 +13,20 @@ from medmesh.imaging.v1.imaging_pb2 import BodyPart, ImageAnalysis, ImageGate
 
 def image(analysis: ImageAnalysis, title: str = "Image") -> Iterator[RenderableType]:
     """Properties, gate, findings with their calibrated probabilities, prediction set, notices."""
-    yield marks.heading(title, "the model abstains" if analysis.abstained else "", "bold yellow")
+    yield marks.heading(title, _standing(analysis), "bold yellow")
     yield marks.indented(Text(" · ".join(_properties(analysis)), style="dim"))
-    if analysis.HasField("gate") and not analysis.gate.accepted:
-        yield marks.indented(Text(f"The image was not accepted: {_gate(analysis.gate)}.", style="yellow"))
     yield _findings(analysis)
     if analysis.HasField("prediction_set"):
         yield marks.indented(Text(_set(analysis)))
     for notice in analysis.notices:
         yield marks.notice(notice)
+
+
+def _standing(analysis: ImageAnalysis) -> str:
+    """Why an image is not accepted stands in its notices."""
+    if analysis.HasField("gate") and not analysis.gate.accepted:
+        return "not accepted, the model abstains"
+    return "the model abstains" if analysis.abstained else ""
 
 
 def _properties(analysis: ImageAnalysis) -> Iterator[str]:
@@ -31,7 +36,7 @@ def _properties(analysis: ImageAnalysis) -> Iterator[str]:
         yield properties.photometric_interpretation
     if analysis.body_part:
         yield "taken to show: " + marks.enum_name(BodyPart, analysis.body_part, "BODY_PART_")
-    if analysis.HasField("gate") and analysis.gate.accepted:
+    if analysis.HasField("gate"):
         yield f"looks like {_kind(analysis.gate)} ({marks.percent(analysis.gate.probability)})"
 
 
@@ -65,13 +70,3 @@ def _set(analysis: ImageAnalysis) -> str:
 def _kind(gate: ImageGate) -> str:
     names = {ImageGate.KIND_CHEST_XRAY: "a chest X-ray", ImageGate.KIND_HEAD_CT: "a head CT"}
     return names.get(gate.kind, "neither a chest X-ray nor a head CT")
-
-
-def _gate(gate: ImageGate) -> str:
-    flaws = {
-        "upside down": gate.upside_down,
-        "inverted": gate.inverted,
-        "a photograph or screenshot": gate.photograph,
-    }
-    found = [flaw for flaw, there in flaws.items() if there]
-    return f"it looks like {_kind(gate)}" + (f", {' and '.join(found)}" if found else "")

@@ -102,7 +102,7 @@ class HeatMap(_message.Message):
     def __init__(self, row_count: _Optional[int] = ..., column_count: _Optional[int] = ..., values: _Optional[_Iterable[float]] = ...) -> None: ...
 
 class ImageGate(_message.Message):
-    __slots__ = ("kind", "probability", "upside_down", "inverted", "photograph", "accepted")
+    __slots__ = ("kind", "probability", "upside_down", "inverted", "photograph", "accepted", "rejections")
     class Kind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         KIND_UNSPECIFIED: _ClassVar[ImageGate.Kind]
@@ -113,19 +113,45 @@ class ImageGate(_message.Message):
     KIND_CHEST_XRAY: ImageGate.Kind
     KIND_HEAD_CT: ImageGate.Kind
     KIND_OTHER: ImageGate.Kind
+    class Rejection(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        REJECTION_UNSPECIFIED: _ClassVar[ImageGate.Rejection]
+        REJECTION_NOT_EXPECTED_KIND: _ClassVar[ImageGate.Rejection]
+        REJECTION_UPSIDE_DOWN: _ClassVar[ImageGate.Rejection]
+        REJECTION_COLOUR: _ClassVar[ImageGate.Rejection]
+        REJECTION_PHOTOGRAPH: _ClassVar[ImageGate.Rejection]
+        REJECTION_SCREENSHOT: _ClassVar[ImageGate.Rejection]
+        REJECTION_BLURRED: _ClassVar[ImageGate.Rejection]
+        REJECTION_COVERED: _ClassVar[ImageGate.Rejection]
+        REJECTION_CROPPED: _ClassVar[ImageGate.Rejection]
+        REJECTION_DEGRADED: _ClassVar[ImageGate.Rejection]
+        REJECTION_DRAWN: _ClassVar[ImageGate.Rejection]
+    REJECTION_UNSPECIFIED: ImageGate.Rejection
+    REJECTION_NOT_EXPECTED_KIND: ImageGate.Rejection
+    REJECTION_UPSIDE_DOWN: ImageGate.Rejection
+    REJECTION_COLOUR: ImageGate.Rejection
+    REJECTION_PHOTOGRAPH: ImageGate.Rejection
+    REJECTION_SCREENSHOT: ImageGate.Rejection
+    REJECTION_BLURRED: ImageGate.Rejection
+    REJECTION_COVERED: ImageGate.Rejection
+    REJECTION_CROPPED: ImageGate.Rejection
+    REJECTION_DEGRADED: ImageGate.Rejection
+    REJECTION_DRAWN: ImageGate.Rejection
     KIND_FIELD_NUMBER: _ClassVar[int]
     PROBABILITY_FIELD_NUMBER: _ClassVar[int]
     UPSIDE_DOWN_FIELD_NUMBER: _ClassVar[int]
     INVERTED_FIELD_NUMBER: _ClassVar[int]
     PHOTOGRAPH_FIELD_NUMBER: _ClassVar[int]
     ACCEPTED_FIELD_NUMBER: _ClassVar[int]
+    REJECTIONS_FIELD_NUMBER: _ClassVar[int]
     kind: ImageGate.Kind
     probability: float
     upside_down: bool
     inverted: bool
     photograph: bool
     accepted: bool
-    def __init__(self, kind: _Optional[_Union[ImageGate.Kind, str]] = ..., probability: _Optional[float] = ..., upside_down: _Optional[bool] = ..., inverted: _Optional[bool] = ..., photograph: _Optional[bool] = ..., accepted: _Optional[bool] = ...) -> None: ...
+    rejections: _containers.RepeatedScalarFieldContainer[ImageGate.Rejection]
+    def __init__(self, kind: _Optional[_Union[ImageGate.Kind, str]] = ..., probability: _Optional[float] = ..., upside_down: _Optional[bool] = ..., inverted: _Optional[bool] = ..., photograph: _Optional[bool] = ..., accepted: _Optional[bool] = ..., rejections: _Optional[_Iterable[_Union[ImageGate.Rejection, str]]] = ...) -> None: ...
 
 class ImageProperties(_message.Message):
     __slots__ = ("format", "height_px", "width_px", "photometric_interpretation", "sha256")
