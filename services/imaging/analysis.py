@@ -15,11 +15,11 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from services.chassis.errors import ModelFailed, ModelUnavailable
+from services.chassis.errors import MedmeshError, ModelFailed, ModelUnavailable
 from services.chassis.inference import Inference
 from services.chassis.notices import Notice
 from services.imaging.decoding import decode_image
-from services.imaging.gate import GATE_LABELS, GateVerdict, Kind, judge
+from services.imaging.gate import BLANK, GATE_LABELS, GateVerdict, Kind, judge
 from services.imaging.heat_map import draw_overlay, heat_maps
 from services.imaging.images import DecodedImage, DecodingLimits
 from services.imaging.models import (
@@ -41,6 +41,13 @@ CONFORMAL_MINIMUM = "conformal_minimum_probability"
 prediction set. Such sets held the truth in the stated share of the calibration cases: of each label where the
 card has a minimum for each (`minimum_key`; Mondrian conformal prediction, Vovk et al. 2005; Sadinle et al.,
 JASA 2019), of all cases together where it has one for all."""
+
+
+_NOT_JUDGED = Notice(
+    "IMAGE_NOT_JUDGED",
+    "The image gate did not answer: whether the image is what the model reads was not judged.",
+    review_required=True,
+)
 
 
 @dataclass(frozen=True)
@@ -124,7 +131,9 @@ class ImageAnalyzer:
             )
         model, of_choice = route(image, options.body_part, gate)
         notices += of_choice
-        if gate is not None:
+        if gate is None:
+            notices.append(_NOT_JUDGED)
+        else:
             gate = gate.accepting(KIND_OF_PART[model.body_part])
             if not gate.accepted:
                 notices.append(Notice("IMAGE_NOT_ACCEPTED", gate.reason, review_required=True))
@@ -183,14 +192,16 @@ class ImageAnalyzer:
         )
 
     async def _judge(self, image: DecodedImage) -> GateVerdict | None:
+        if image.grey.min() == image.grey.max():
+            return BLANK
         facts = self._facts.get(IMAGE_GATE.name)
         if facts is None:
             return None
         tensor = await self._blocking(partial(stretch_to_square, _gate_grey(image), GATE_SIDE_PX))
         try:
             outputs = await self._inference.infer(IMAGE_GATE.name, {"image": tensor[np.newaxis]})
-        except ModelUnavailable:
-            return None  # the gate adds to an answer; without it there still is one
+        except MedmeshError:
+            return None  # the gate adds to an answer; without it there still is one, which says so
         probabilities = outputs["probabilities"][0].astype(float)
         return judge(
             dict(zip(GATE_LABELS, probabilities, strict=True)), facts.serving_parameters, image.colourfulness

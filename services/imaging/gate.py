@@ -107,6 +107,10 @@ class GateVerdict:
         return "The image was not accepted: " + "; ".join(_SENTENCES[r] for r in self.rejections) + "."
 
 
+BLANK = GateVerdict(Kind.OTHER, 1.0, inverted=False, flaws=(), likely=frozenset())
+"""Of an image without contrast: it shows nothing, and the network was not taught to say so."""
+
+
 def judge(
     probabilities: Mapping[str, float], parameters: Mapping[str, float], colourfulness: float
 ) -> GateVerdict:

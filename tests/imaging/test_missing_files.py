@@ -10,6 +10,7 @@ from medmesh.imaging.v1 import imaging_pb2 as pb
 from medmesh.imaging.v1 import imaging_pb2_grpc
 from services.chassis.server import running_server
 from services.imaging.__main__ import SERVICE
+from services.imaging.gate import GATE_LABELS
 from services.imaging.models import CHEST_XRAY, HEAD_CT, IMAGE_GATE, SPECS
 from services.imaging.settings import ImagingSettings
 from tests.fakes import FakeInference, model_card, write_model_repository
@@ -32,7 +33,9 @@ def findings(probabilities, cells):
 FUNCTIONS = {
     CHEST_XRAY.spec.name: lambda _: findings([0.1, 0.8, 0.1], 7),
     HEAD_CT.spec.name: lambda _: findings([0.9, 0.1], 5),
-    IMAGE_GATE.name: lambda _: {"probabilities": np.array([[0.9, 0, 0, 0, 0, 0]], np.float32)},
+    IMAGE_GATE.name: lambda _: {
+        "probabilities": np.array([[0.9, *[0.0] * (len(GATE_LABELS) - 1)]], np.float32)
+    },
 }
 
 
@@ -49,9 +52,13 @@ async def test_the_chest_is_read_without_an_optional_model(tmp_path, name, harm)
         grpc.aio.insecure_channel(running.address) as channel,
     ):
         stub = imaging_pb2_grpc.ImagingServiceStub(channel)
-        image = samples.dicom(np.full((64, 64), 120, np.uint8))
+        image = samples.dicom(np.arange(64 * 64).astype(np.uint8).reshape(64, 64))
         options = pb.ImageOptions(body_part=pb.BODY_PART_CHEST)
         answer = await stub.AnalyzeImage(pb.AnalyzeImageRequest(image=image, options=options), timeout=20)
         assert answer.analysis.findings[0].label == "bacterial_pneumonia"
+        unjudged = [
+            n for n in answer.analysis.notices if n.reason == "IMAGE_NOT_JUDGED" and n.review_required
+        ]
+        assert bool(unjudged) == (name == IMAGE_GATE.name)
         assert running.parts.health.problems == {}
         assert not running.parts.catalog.serves(name)

@@ -189,8 +189,8 @@ async def gates(stub, shared_data, change, count=60):
 
 
 SHORT_OF_THE_AIM = {"PHOTOGRAPH": (4, 48)}
-"""Accepted at most, and named at least, where the gate still misses more than one of 60: a print on a table that
-passes for an export."""
+"""Accepted at most, and named at least, where the gate still misses more than one of 60: a print on a table
+that passes for an export."""
 
 
 @pytest.mark.parametrize("flaw", spoiled.FLAWS)

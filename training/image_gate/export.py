@@ -181,8 +181,8 @@ def main() -> None:
         preprocessing_version=PREPROCESSING_VERSION,
         licence="CC-BY-4.0",
         reproduce=(
-            "python -m training.image_gate.train --workers 15 && python -m training.image_gate.export (seed 0; "
-            "trained on one NVIDIA H200 with 16 cores; other workers draw other examples); figures alone: "
+            "python -m training.image_gate.train --workers 15 && python -m training.image_gate.export (seed "
+            "0; trained on one NVIDIA H200 with 16 cores; other workers draw other examples); figures alone: "
             "python -m training.image_gate.evaluate"
         ),
         changelog=[
