@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from medmesh.common.v1 import answer_pb2
 
+MAX_PLACES = 20
+"""As in `medmesh.common.v1.Notice`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Notice:
@@ -30,7 +33,7 @@ def notice_messages(notices: Iterable[Notice]) -> list[answer_pb2.Notice]:
             reason=item.reason,
             message=item.message,
             review_required=item.review_required,
-            places=item.places,
+            places=item.places[:MAX_PLACES],
         )
         for item in notices
     ]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from medmesh.common.v1.answer_pb2 import Notice, Provenance
+from medmesh.common.v1.answer_pb2 import Provenance
 from medmesh.common.v1.concept_pb2 import Concept as ConceptMessage
 from medmesh.language.v1 import language_pb2 as pb
-from services.chassis.notices import notice_messages
+from services.chassis.notices import Notice, notice_messages
 from services.language.embedding import Embeddings
 from services.language.entities import Assertion, Concept, Entity, EntityType, Trigger
 from services.language.legibility import legibility_notices
@@ -30,15 +30,17 @@ def note_message(note: str, entities: Sequence[Entity], provenance: Provenance) 
 
     The triggers' words are cut from `note`.
     """
-    notices = notice_messages(legibility_notices(note))
+    notices = legibility_notices(note)
     if recovered := [str(index) for index, entity in enumerate(entities) if entity.from_terminology]:
         message = (
             "The terminology, not the model, decided extent or type of the entities with index "
             f"{', '.join(recovered)}; their confidence is a constant."
         )
-        notices.append(Notice(reason="ENTITIES_FROM_TERMINOLOGY", message=message))
+        notices.append(Notice("ENTITIES_FROM_TERMINOLOGY", message))
     return pb.AnalyzeNoteResponse(
-        entities=[_entity(note, entity) for entity in entities], notices=notices, provenance=provenance
+        entities=[_entity(note, entity) for entity in entities],
+        notices=notice_messages(notices),
+        provenance=provenance,
     )
 
 
@@ -48,10 +50,10 @@ def embeddings_message(embeddings: Embeddings, provenance: Provenance) -> pb.Emb
     if embeddings.truncated:
         indices = ", ".join(map(str, embeddings.truncated))
         message = f"Only the first 254 word pieces count of the texts with index {indices}."
-        places = [f"texts[{index}]" for index in embeddings.truncated]
-        notices.append(Notice(reason="TEXT_TRUNCATED", message=message, places=places))
+        places = tuple(f"texts[{index}]" for index in embeddings.truncated)
+        notices.append(Notice("TEXT_TRUNCATED", message, places=places))
     rows = [pb.Embedding(values=row.tolist()) for row in embeddings.values]
-    return pb.EmbedTextsResponse(embeddings=rows, notices=notices, provenance=provenance)
+    return pb.EmbedTextsResponse(embeddings=rows, notices=notice_messages(notices), provenance=provenance)
 
 
 def ranking_message(ranking: PassageRanking, provenance: Provenance) -> pb.RankPassagesResponse:
@@ -62,24 +64,24 @@ def ranking_message(ranking: PassageRanking, provenance: Provenance) -> pb.RankP
             f"The passages with index {', '.join(against)} say otherwise of a concept of the query than the "
             "query does, and stand last."
         )
-        places = [f"passages[{index}]" for index in against]
-        notices.append(Notice(reason="PASSAGES_CONTRADICT_QUERY", message=message, places=places))
+        places = tuple(f"passages[{index}]" for index in against)
+        notices.append(Notice("PASSAGES_CONTRADICT_QUERY", message, places=places))
     if not ranking.query_states_something:
         message = (
             "The query asks, or names no known concept: passages that contradict it were not looked for."
         )
-        notices.append(Notice(reason="ASSERTIONS_NOT_COMPARED", message=message))
+        notices.append(Notice("ASSERTIONS_NOT_COMPARED", message))
     cut = [*(["query"] if ranking.query_truncated else []), *(f"passages[{i}]" for i in ranking.truncated)]
     if cut:
         message = f"Only the first 254 word pieces count of {', '.join(cut)}."
-        notices.append(Notice(reason="TEXT_TRUNCATED", message=message, places=cut))
+        notices.append(Notice("TEXT_TRUNCATED", message, places=tuple(cut)))
     passages = [
         pb.RankedPassage(
             index=item.index, similarity=item.similarity, contradicts_query=item.contradicts_query
         )
         for item in ranking.passages
     ]
-    return pb.RankPassagesResponse(passages=passages, provenance=provenance, notices=notices)
+    return pb.RankPassagesResponse(passages=passages, provenance=provenance, notices=notice_messages(notices))
 
 
 def _entity(note: str, entity: Entity) -> pb.Entity:

@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from services.chassis.notices import Notice
 from services.language.languages import foreign_passages, foreign_script
 
-_MOST_PLACES = 20
 _LINE_END = re.compile(r"\r\n?|\n")
 _OUTSIDE_ASCII = re.compile(r"[^\x00-\x7f]{2,8}")
 _UNDECODED = re.compile(r"[\ufffd\x80-\x9f]|[\u00c2\u00c3](?=[\s,.;:)]|$)")
@@ -58,4 +57,4 @@ def _lines(note: str, offsets: Iterable[int]) -> tuple[str, ...]:
     """The lines that hold the offsets, counted from one; the first twenty."""
     ends = [match.end() for match in _LINE_END.finditer(note)]
     numbers = dict.fromkeys(bisect_right(ends, offset) + 1 for offset in offsets)
-    return tuple(f"line {number}" for number in list(numbers)[:_MOST_PLACES])
+    return tuple(f"line {number}" for number in numbers)

@@ -26,7 +26,6 @@ from services.recommendation.limits import (
     MAX_CODINGS,
     MAX_DISPLAY,
     MAX_ITEMS,
-    MAX_PLACES,
     MAX_SYSTEM,
 )
 from services.recommendation.measurements import in_used_units
@@ -95,7 +94,7 @@ def _of_the_future(record: PatientRecord, today: date) -> Iterator[Notice]:
     places = record.places_after(today + timedelta(days=1))  # it may be tomorrow already where it was written
     if places:
         text = f"Facts that are dated after today: {len(places)}. The patient counts as of the last of them."
-        yield Notice("DATE_IN_FUTURE", text, review_required=True, places=places[:MAX_PLACES])
+        yield Notice("DATE_IN_FUTURE", text, review_required=True, places=places)
 
 
 def _read(message: patient.PatientInput) -> ReadBundle:

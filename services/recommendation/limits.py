@@ -19,5 +19,3 @@ MAX_DISPLAY: Final = 512
 """Of a display or a text."""
 MAX_CODINGS: Final = 20
 """Of one concept."""
-MAX_PLACES: Final = 20
-"""Of one notice, as in `medmesh.common.v1.Notice`."""

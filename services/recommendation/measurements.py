@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from services.chassis.notices import Notice
-from services.recommendation.limits import MAX_PLACES
 from services.recommendation.record import LOINC, CodedConcept, Observation, PatientRecord
 
 MEASUREMENTS_FILE = Path(__file__).with_name("measurements.toml")
@@ -111,7 +110,7 @@ def plain_unit(unit: str) -> str:
 
 
 def _places(observations: list[Observation]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(item.place for item in observations if item.place))[:MAX_PLACES]
+    return tuple(dict.fromkeys(item.place for item in observations if item.place))
 
 
 @functools.cache

@@ -25,8 +25,6 @@ from services.recommendation.record import (
 )
 from services.recommendation.safety_rules import Alert, Kind, Rule, SafetyRules, Severity
 
-MAX_PLACES = 20
-"""As in `medmesh.common.v1.Notice`."""
 _ALLERGY_NOT_CHECKED = (
     "ALLERGY_NOT_CHECKED",
     "Allergies that are not understood, at least in part: {count}. What is not understood was not checked.",
@@ -279,4 +277,4 @@ def _name(concept: Concept) -> str:
 
 
 def _places(items: Sequence[Allergy | Medication | Condition]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(item.place for item in items if item.place))[:MAX_PLACES]
+    return tuple(dict.fromkeys(item.place for item in items if item.place))

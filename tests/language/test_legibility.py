@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.chassis.notices import notice_messages
 from services.language.legibility import legibility_notices
 
 
@@ -59,7 +60,7 @@ def test_what_can_be_read_is_not_noticed(note):
 
 
 def test_at_most_twenty_places_are_named():
-    [notice] = legibility_notices("Kein Fieber.\n" * 30)
+    [notice] = notice_messages(legibility_notices("Kein Fieber.\n" * 30))
     assert len(notice.places) == 20
 
 

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
+pytest.importorskip("torch", reason="torch is not here: make test-training")
+pytest.importorskip("onnxruntime", reason="onnxruntime is not here: make test-training")
+
 from services.language.entities import Assertion, Entity, EntityType, Span
 from training.assertion.end_to_end import counted
 from training.assertion.learned import Example, across_folds, features

@@ -11,9 +11,8 @@ import functools
 from pathlib import Path
 from typing import Any, Final
 
-from services.chassis.notices import Notice
+from services.chassis.notices import MAX_PLACES, Notice
 from services.recommendation.bounded_json import Node
-from services.recommendation.limits import MAX_PLACES
 
 KINDS_FILE: Final = Path(__file__).with_name("resource_kinds.txt")
 MAX_NAMED_KINDS: Final = 10
