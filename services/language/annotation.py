@@ -40,6 +40,10 @@ class ConceptLinker(Protocol):
         """Every code of the concept, the preferred one first; empty when the term is not known."""
         ...
 
+    def names_drug(self, surface: str) -> bool:
+        """Whether the words are a drug's or a drug class's name, with or without a code."""
+        ...
+
 
 class NoteAnnotator:
     """Finds entities in notes with the model `clinical_ner`."""
@@ -115,7 +119,11 @@ class NoteAnnotator:
             return None
         if lexicon.is_trigger(note, span.start, span.end) and not self._linker.codes(surface, span.type):
             return None
-        if not _SHORTHAND.fullmatch(surface) or self._linker.codes(surface, span.type):
+        if self._linker.codes(surface, span.type):
+            return span
+        if span.type is EntityType.DISEASE and self._linker.names_drug(surface):
+            return Span(span.start, span.end, EntityType.CHEMICAL)  # "PCN"
+        if not _SHORTHAND.fullmatch(surface):
             return span
         other = EntityType.CHEMICAL if span.type is EntityType.DISEASE else EntityType.DISEASE
         if self._linker.codes(surface, other):

@@ -8,6 +8,7 @@ from medmesh.common.v1.answer_pb2 import Provenance
 from medmesh.common.v1.concept_pb2 import Concept as ConceptMessage
 from medmesh.language.v1 import language_pb2 as pb
 from services.chassis.notices import Notice, notice_messages
+from services.language.allergies import allergy_notices
 from services.language.embedding import Embeddings
 from services.language.entities import Assertion, Concept, Entity, EntityType, Trigger
 from services.language.legibility import legibility_notices
@@ -30,7 +31,7 @@ def note_message(note: str, entities: Sequence[Entity], provenance: Provenance) 
 
     The triggers' words are cut from `note`.
     """
-    notices = legibility_notices(note)
+    notices = [*legibility_notices(note), *allergy_notices(note, entities)]
     if recovered := [str(index) for index, entity in enumerate(entities) if entity.from_terminology]:
         message = (
             "The terminology, not the model, decided extent or type of the entities with index "

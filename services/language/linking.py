@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from services.clinical.drugs import Drugs
 from services.clinical.tables import rows
 from services.language.entities import Concept, EntityType
 from services.language.phrases import Phrases
@@ -46,6 +47,7 @@ class Linker:
     """Finds the concept of a surface form; immutable, safe to share between threads."""
 
     def __init__(self) -> None:
+        self._drugs = Drugs.load()
         self._indices = {
             EntityType.DISEASE: _Index(read_terms(EntityType.DISEASE), ["side", "disease_modifier"]),
             EntityType.CHEMICAL: _Index(read_terms(EntityType.CHEMICAL), ["dose_form", "salt"]),
@@ -57,6 +59,10 @@ class Linker:
             (code, side): Concept(ICD10CM, of_side, title)
             for code, side, of_side, title in rows(TERMINOLOGY / "sides.tsv", 4)
         }
+
+    def names_drug(self, surface: str) -> bool:
+        """Whether the words are a drug's or a drug class's name, with or without a code."""
+        return bool(self._drugs.by_name(surface)) and not self._drugs.unnamed(surface)
 
     def link(self, surface: str, entity_type: EntityType) -> Concept | None:
         """The preferred concept (ICD-10-CM, else SNOMED CT; RxNorm), or None when the term is not known."""
