@@ -15,6 +15,7 @@ from pathlib import Path
 
 from services.language.assertion import assert_entities
 from services.language.entities import Assertion, EntityType, Span
+from services.language.languages import are_readable
 from services.language.recovery import Terms
 from services.language.vocabulary import normalize, read_terms, term_words
 
@@ -137,7 +138,13 @@ class StatementReader:
         """What a text states, in its order; the longest term from the left wins. With `about` only what bears
         on those statements; a text without such is read in a fraction of the time.
         """
-        mentions = [(words, self._concept(words), span) for words, span in self._mentions(text)]
+        found = list(self._mentions(text))
+        readable = are_readable(text, [span.start for _, span in found])
+        mentions = [
+            (words, self._concept(words), span)
+            for (words, span), is_readable in zip(found, readable, strict=True)
+            if is_readable
+        ]
         bears = [
             not about or any(_related(asked, words, concept) for asked in about)
             for words, concept, _ in mentions

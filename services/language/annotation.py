@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
@@ -22,7 +21,7 @@ from services.language.confidence import AS_DECODED, Confidence
 from services.language.consistency import decode_note
 from services.language.decoding import FloatArray, WordSpan, assemble, word_log_probabilities
 from services.language.entities import Concept, Entity, EntityType, Span
-from services.language.languages import foreign_passages
+from services.language.languages import are_readable
 from services.language.models import CLINICAL_NER, LABELS
 from services.language.recovery import Terms, recover
 from services.language.sentences import line_breaks
@@ -156,13 +155,8 @@ class NoteAnnotator:
 
 def _readable(note: str, found: list[tuple[Span, WordSpan]]) -> list[tuple[Span, WordSpan]]:
     """Without what stands in a passage in another language: the rules would read it as English."""
-    foreign = foreign_passages(note)
-    starts = [passage.start for passage in foreign]
-    return [
-        item
-        for item in found
-        if not (at := bisect_right(starts, item[0].start)) or foreign[at - 1].end <= item[0].start
-    ]
+    readable = are_readable(note, [span.start for span, _ in found])
+    return [item for item, is_readable in zip(found, readable, strict=True) if is_readable]
 
 
 def _word(note: str, start: int, end: int) -> str:

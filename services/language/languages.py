@@ -12,8 +12,9 @@ from __future__ import annotations
 import functools
 import re
 import unicodedata
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from services.clinical.tables import rows
@@ -110,6 +111,13 @@ def foreign_passages(note: str) -> list[Passage]:
         for p in passages
         if p.is_foreign or (silent_too and p.words and not p.is_english)
     ]
+
+
+def are_readable(note: str, starts: Sequence[int]) -> list[bool]:
+    """Whether each of these places lies in no foreign passage."""
+    foreign = foreign_passages(note)
+    begins = [passage.start for passage in foreign]
+    return [not (at := bisect_right(begins, start)) or foreign[at - 1].end <= start for start in starts]
 
 
 def foreign_script(note: str) -> Iterator[int]:

@@ -53,6 +53,8 @@ def test_what_contradicts_is_told_from_what_does_not(reader, passage, request):
         ("tension pneumothorax", "No pneumothorax.", True),
         ("no tension pneumothorax", "Small pneumothorax.", False),
         ("pneumothorax", "PTX.", False),
+        ("no pneumothorax", "Kein Pneumothorax.", False),
+        ("pneumothorax", "Kein Pneumothorax.", False),
         ("no pneumothorax", "Collapsed lung.", True),
         ("pneumothorax", "No pneumothorax on the right. Pneumothorax on the left.", False),
         ("no pneumothorax", "No pneumothorax on the right. Pneumothorax on the left.", True),
