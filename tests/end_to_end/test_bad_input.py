@@ -91,7 +91,7 @@ BAD = {
     "unsupported transfer syntax": ({"image": dicom_of_unsupported_syntax()}, "case.images[0].image"),
     "decompression bomb": ({"image": bomb()}, "case.images[0].image"),
     "body part that no model serves": ({"image": dicom(BodyPartExamined="KNEE")}, "case.images[0]"),
-    "image beyond its limit": ({"image": GOOD + CANARY.encode() * 1_000_000}, "case.images[0].image"),
+    "image beyond its limit": ({"image": GOOD + CANARY.encode() * 3_800_000}, "case.images[0].image"),
     "five images": ({"image": [GOOD] * 5}, "case.images"),
     "note with control characters": ({"note": f"{CANARY}\x00\x01\x02\x03 has a fever."}, "case.note"),
     "note of a megabyte": ({"note": f"{CANARY} has a fever. " * 40_000}, "case.note"),
