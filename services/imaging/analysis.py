@@ -192,12 +192,12 @@ class ImageAnalyzer:
         )
 
     async def _judge(self, image: DecodedImage) -> GateVerdict | None:
-        if image.grey.min() == image.grey.max():
+        tensor = await self._blocking(partial(_for_gate, image))
+        if tensor is None:
             return BLANK
         facts = self._facts.get(IMAGE_GATE.name)
         if facts is None:
             return None
-        tensor = await self._blocking(partial(stretch_to_square, _gate_grey(image), GATE_SIDE_PX))
         try:
             outputs = await self._inference.infer(IMAGE_GATE.name, {"image": tensor[np.newaxis]})
         except MedmeshError:
@@ -244,5 +244,9 @@ def _decode(data: bytes, limits: DecodingLimits) -> tuple[DecodedImage, str]:
     return decode_image(data, limits), hashlib.sha256(data).hexdigest()
 
 
-def _gate_grey(image: DecodedImage) -> Grey:
-    return brain_window(image.hounsfield) if image.hounsfield is not None else image.grey
+def _for_gate(image: DecodedImage) -> Grey | None:
+    """The gate's input, uint8 `[1, side, side]`; None of an image without contrast."""
+    if image.grey.min() == image.grey.max():
+        return None
+    grey = brain_window(image.hounsfield) if image.hounsfield is not None else image.grey
+    return stretch_to_square(grey, GATE_SIDE_PX)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -32,7 +33,9 @@ class LanguageServicer(language_pb2_grpc.LanguageServiceServicer):
 
     async def AnalyzeNote(self, request: pb.AnalyzeNoteRequest, context: Any) -> pb.AnalyzeNoteResponse:
         entities = await self._annotator.annotate(request.note)
-        return note_message(request.note, entities, await self._provenance(CLINICAL_NER.name))
+        provenance = await self._provenance(CLINICAL_NER.name)
+        # What could not be read is looked for in the whole note, which may be long: off the event loop.
+        return await asyncio.to_thread(note_message, request.note, entities, provenance)
 
     async def EmbedTexts(self, request: pb.EmbedTextsRequest, context: Any) -> pb.EmbedTextsResponse:
         embeddings = await self._embedder.embed(list(request.texts))
