@@ -52,7 +52,8 @@ def test_a_file_names_its_package_in_each_language(proto):
 
 def test_a_method_that_stores_nothing_says_that_it_can_be_repeated():
     """NO_SIDE_EFFECTS lets a gateway send the request as an HTTP GET, with the message in the URL and so in
-    access logs: it stands only where no field of the request carries patient data. IDEMPOTENT allows retries alone.
+    access logs: it stands only where no field of the request carries patient data. IDEMPOTENT allows
+    retries alone.
     """
     known = list(methods())
     assert len(known) >= 12
