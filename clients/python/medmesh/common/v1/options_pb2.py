@@ -25,11 +25,12 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fmedmesh/common/v1/options.proto\x12\x11medmesh.common.v1\x1a google/protobuf/descriptor.proto:/\n\x03phi\x12\x1d.google.protobuf.FieldOptions\x18\xb1\x96\x03 \x01(\x08\x88\x01\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fmedmesh/common/v1/options.proto\x12\x11medmesh.common.v1\x1a google/protobuf/descriptor.proto:/\n\x03phi\x12\x1d.google.protobuf.FieldOptions\x18\xb1\x96\x03 \x01(\x08\x88\x01\x01\x42W\n\x15\x63om.medmesh.common.v1B\x0cOptionsProtoP\x01Z\x1amedmesh/common/v1;commonv1\xaa\x02\x11Medmesh.Common.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'medmesh.common.v1.options_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\025com.medmesh.common.v1B\014OptionsProtoP\001Z\032medmesh/common/v1;commonv1\252\002\021Medmesh.Common.V1'
 # @@protoc_insertion_point(module_scope)
