@@ -14,10 +14,8 @@ from collections import defaultdict
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 
+from services.clinical.code_systems import LOINC, RXNORM, SNOMED
 from services.clinical.record import (
-    LOINC,
-    RXNORM,
-    SNOMED,
     Allergy,
     CodedConcept,
     Concept,

@@ -1,4 +1,4 @@
-"""The patient record as plain values: what every part of this service computes on.
+"""The patient record as plain values: what the services compute on.
 
 Mirrors `medmesh.common.v1.PatientRecord`. Code systems are named by their FHIR URI. A record is immutable;
 what changes one returns another.
@@ -11,34 +11,10 @@ import enum
 from datetime import UTC, date, datetime
 from typing import Self
 
-SNOMED = "http://snomed.info/sct"
-RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
-LOINC = "http://loinc.org"
-ICD10CM = "http://hl7.org/fhir/sid/icd-10-cm"
-ICD10 = "http://hl7.org/fhir/sid/icd-10"
-"""The WHO's edition; its categories of three characters mean the same in the national ones."""
-UNII = "http://fdasis.nlm.nih.gov"
-ATC = "http://www.whocc.no/atc"
-NDC = "http://hl7.org/fhir/sid/ndc"
+from services.clinical.code_systems import SHORT_NAME_BY_SYSTEM, canonical_code, canonical_system
 
 UNDATED = datetime.min.replace(tzinfo=UTC)
 """Stands for the time of an observation without one: before all others."""
-
-ABSENT_UNKNOWN = "http://hl7.org/fhir/uv/ips/CodeSystem/absent-unknown-uv-ips"
-"""The International Patient Summary's codes for "no known allergies" and the like."""
-
-SYSTEM_BY_SHORT_NAME = {
-    "snomed": SNOMED,
-    "rxnorm": RXNORM,
-    "loinc": LOINC,
-    "icd10cm": ICD10CM,
-    "icd10": ICD10,
-    "unii": UNII,
-    "atc": ATC,
-    "ndc": NDC,
-    "absent-unknown": ABSENT_UNKNOWN,
-}
-SHORT_NAME_BY_SYSTEM = {uri: name for name, uri in SYSTEM_BY_SHORT_NAME.items()}
 
 
 class Gender(enum.Enum):
@@ -119,6 +95,12 @@ class Concept:
     def key(self) -> str:
         """`snomed|38341003`: the form that vocabularies and labels use, with the system's short name."""
         return f"{SHORT_NAME_BY_SYSTEM.get(self.system, self.system)}|{self.code}"
+
+
+def canonical_concept(system: str, code: str, display: str = "") -> Concept:
+    """The coding under its canonical system and code."""
+    system = canonical_system(system)
+    return Concept(system, canonical_code(system, code), " ".join(display.split()))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

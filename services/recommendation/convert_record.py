@@ -18,7 +18,6 @@ from medmesh.common.v1 import patient_pb2 as patient
 from medmesh.recommendation.v1 import recommendation_pb2 as pb
 from services.chassis.errors import InvalidInput, Reason
 from services.chassis.notices import Notice, notice_messages
-from services.clinical.code_systems import canonical_concept
 from services.clinical.fhir import ReadBundle, read_bundle
 from services.clinical.limits import (
     MAX_AGE_YEARS,
@@ -45,6 +44,7 @@ from services.clinical.record import (
     PatientRecord,
     Procedure,
     Verification,
+    canonical_concept,
 )
 
 E = TypeVar("E", bound=enum.Enum)

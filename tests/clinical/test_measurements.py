@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from services.clinical.code_systems import NAMES_FILE, canonical_concept
+from services.clinical.code_systems import LOINC, NAMES_FILE
 from services.clinical.measurements import measurement_of, plain_unit
-from services.clinical.record import LOINC, CodedConcept, Observation
+from services.clinical.record import CodedConcept, Observation, canonical_concept
 
 
 def converted(code, value, unit):

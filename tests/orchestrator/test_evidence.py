@@ -7,8 +7,8 @@ import math
 
 import pytest
 
+from services.clinical.code_systems import ICD10CM
 from services.orchestrator.assessment import assess
-from services.orchestrator.catalogue import ICD10CM
 from services.orchestrator.disagreement import Kind, find
 from services.orchestrator.evidence import (
     Assertion,

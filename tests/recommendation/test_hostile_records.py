@@ -13,10 +13,8 @@ from hypothesis import strategies as st
 from medmesh.common.v1.patient_pb2 import PatientInput
 from services.chassis.errors import InvalidInput
 from services.clinical import fhir
+from services.clinical.code_systems import LOINC, RXNORM, SNOMED
 from services.clinical.record import (
-    LOINC,
-    RXNORM,
-    SNOMED,
     Allergy,
     CodedConcept,
     Condition,

@@ -10,11 +10,9 @@ import numpy as np
 import pytest
 
 from services.chassis.errors import ModelFailed
+from services.clinical.code_systems import ICD10CM, RXNORM, SNOMED
 from services.clinical.fhir import read_bundle
 from services.clinical.record import (
-    ICD10CM,
-    RXNORM,
-    SNOMED,
     Allergy,
     CodedConcept,
     Concept,

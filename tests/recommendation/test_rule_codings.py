@@ -10,14 +10,10 @@ from collections import defaultdict
 
 import pytest
 
+from services.clinical.code_systems import ICD10, ICD10CM, LOINC, RXNORM, SYSTEM_BY_SHORT_NAME
 from services.clinical.drugs import FOLDER, PARTS, read_ingredients
 from services.clinical.measurements import MEASUREMENTS_FILE
 from services.clinical.record import (
-    ICD10,
-    ICD10CM,
-    LOINC,
-    RXNORM,
-    SYSTEM_BY_SHORT_NAME,
     Allergy,
     CodedConcept,
     Concept,

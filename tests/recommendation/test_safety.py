@@ -7,11 +7,9 @@ from datetime import UTC, datetime
 
 import pytest
 
+from services.clinical.code_systems import LOINC, RXNORM, SNOMED
 from services.clinical.measurements import MEASUREMENTS_FILE
 from services.clinical.record import (
-    LOINC,
-    RXNORM,
-    SNOMED,
     Allergy,
     CodedConcept,
     Concept,
