@@ -15,10 +15,9 @@ from datetime import UTC, date, datetime, time
 from pathlib import Path
 
 from services.clinical.code_systems import LOINC, RXNORM, SNOMED
+from services.clinical.concepts import CodedConcept, Concept
 from services.clinical.record import (
     Allergy,
-    CodedConcept,
-    Concept,
     Condition,
     Gender,
     Medication,

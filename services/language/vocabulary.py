@@ -14,9 +14,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from services.clinical.code_systems import ICD10CM, RXNORM, SNOMED
+from services.clinical.concepts import Concept
 from services.clinical.drugs import read_ingredients
 from services.clinical.tables import rows
-from services.language.entities import Concept, EntityType
+from services.language.entities import EntityType
 
 TERMINOLOGY = Path(__file__).parent / "terminology"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from services.clinical.code_systems import ICD10, ICD10_EDITIONS, ICD10CM, LOINC, SNOMED
-from services.clinical.record import CodedConcept, Concept
+from services.clinical.concepts import CodedConcept, Concept
 from services.clinical.tables import rows
 from services.clinical.words import Names, words
 

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from services.clinical.code_systems import ICD10_EDITIONS, SNOMED
-from services.clinical.record import CodedConcept, Condition, PatientRecord
+from services.clinical.concepts import CodedConcept
+from services.clinical.record import Condition, PatientRecord
 from services.clinical.tables import rows
 from services.clinical.words import Names
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from services.clinical.code_systems import LOINC, NAMES_FILE
+from services.clinical.concepts import CodedConcept, canonical_concept
 from services.clinical.measurements import measurement_of, plain_unit
-from services.clinical.record import CodedConcept, Observation, canonical_concept
+from services.clinical.record import Observation
 
 
 def converted(code, value, unit):

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from services.clinical.code_systems import LOINC, RXNORM, SNOMED
+from services.clinical.concepts import CodedConcept
 from services.clinical.fhir import read_bundle
 from services.clinical.measurements import measurement_of
 from services.clinical.record import (
     Allergy,
-    CodedConcept,
     Condition,
     Gender,
     Medication,
