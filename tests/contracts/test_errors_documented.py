@@ -8,6 +8,7 @@ from pathlib import Path
 
 from google.rpc.code_pb2 import Code
 
+from medmesh.common.v1 import reasons_pb2
 from services.chassis.errors import PUBLIC, MedmeshError, Reason
 from tests.contracts.source import modules
 
@@ -63,3 +64,10 @@ def notice_reasons(tree):
 
 def name_of(function):
     return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+
+
+def test_the_contract_lists_each_reason_that_the_documents_and_the_code_have():
+    errors = {name.removeprefix("ERROR_REASON_") for name in reasons_pb2.ErrorReason.keys()[1:]}
+    notices = {name.removeprefix("NOTICE_REASON_") for name in reasons_pb2.NoticeReason.keys()[1:]}
+    assert errors == {str(reason) for reason in Reason}
+    assert notices == {reason for reason, *_ in rows(NOTICES)}
