@@ -6,13 +6,14 @@ import ast
 import graphlib
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from tests.contracts.source import FOLDERS, ROOT, import_graph, imports, modules
 
-SERVICES = ("imaging", "language", "recommendation", "orchestrator")
+SERVICES = tuple(tomllib.loads((ROOT / "topology.toml").read_text()))
 OWN = ("services", "tools", "clients", "medmesh", "training", "samples", "tests")
 """Packages of this project."""
 PURE = ("services.chassis.errors", "services.chassis.notices")
