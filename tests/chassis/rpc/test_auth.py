@@ -197,7 +197,8 @@ def test_only_a_named_operator_may_reload_even_where_everybody_may_do_all_else(t
     path = tmp_path / "policy.toml"
     path.write_text(
         f"[identities.operator]\ntoken_sha256 = '{hashlib.sha256(b'op').hexdigest()}'\nallow = ['*']\n"
-        f"[identities.caller]\ntoken_sha256 = '{hashlib.sha256(b'caller').hexdigest()}'\nallow = ['{CATALOG}']\n"
+        f"[identities.caller]\ntoken_sha256 = '{hashlib.sha256(b'caller').hexdigest()}'\n"
+        f"allow = ['{CATALOG}']\n"
         "[anonymous]\nallow = ['*']\n"
     )
     policy = Policy.read(path)
