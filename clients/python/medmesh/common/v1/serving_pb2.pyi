@@ -246,14 +246,12 @@ class ImageStep(_message.Message):
             INTERPOLATION_BICUBIC: _ClassVar[ImageStep.Resize.Interpolation]
             INTERPOLATION_LANCZOS: _ClassVar[ImageStep.Resize.Interpolation]
             INTERPOLATION_AREA: _ClassVar[ImageStep.Resize.Interpolation]
-            INTERPOLATION_REDUCED_BILINEAR: _ClassVar[ImageStep.Resize.Interpolation]
         INTERPOLATION_UNSPECIFIED: ImageStep.Resize.Interpolation
         INTERPOLATION_NEAREST: ImageStep.Resize.Interpolation
         INTERPOLATION_BILINEAR: ImageStep.Resize.Interpolation
         INTERPOLATION_BICUBIC: ImageStep.Resize.Interpolation
         INTERPOLATION_LANCZOS: ImageStep.Resize.Interpolation
         INTERPOLATION_AREA: ImageStep.Resize.Interpolation
-        INTERPOLATION_REDUCED_BILINEAR: ImageStep.Resize.Interpolation
         HEIGHT_PX_FIELD_NUMBER: _ClassVar[int]
         WIDTH_PX_FIELD_NUMBER: _ClassVar[int]
         MODE_FIELD_NUMBER: _ClassVar[int]
