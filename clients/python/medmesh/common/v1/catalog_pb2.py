@@ -26,13 +26,14 @@ from medmesh.common.v1 import model_card_pb2 as medmesh_dot_common_dot_v1_dot_mo
 from medmesh.common.v1 import options_pb2 as medmesh_dot_common_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fmedmesh/common/v1/catalog.proto\x12\x11medmesh.common.v1\x1a\"medmesh/common/v1/model_card.proto\x1a\x1fmedmesh/common/v1/options.proto\"\x13\n\x11ListModelsRequest\"i\n\x12ListModelsResponse\x12/\n\x06models\x18\x01 \x03(\x0b\x32\x1f.medmesh.common.v1.ModelSummary\x12\"\n\x14unreachable_services\x18\x02 \x03(\tB\x04\x88\xb3\x19\x00\"\xaa\x01\n\x0cModelSummary\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\x88\xb3\x19\x00\x12\x15\n\x07service\x18\x02 \x01(\tB\x04\x88\xb3\x19\x00\x12\x15\n\x07version\x18\x03 \x01(\tB\x04\x88\xb3\x19\x00\x12\x15\n\x07summary\x18\x04 \x01(\tB\x04\x88\xb3\x19\x00\x12\r\n\x05ready\x18\x05 \x01(\x08\x12\x14\n\x06reason\x18\x06 \x01(\tB\x04\x88\xb3\x19\x00\x12\x1c\n\x0eweights_sha256\x18\x07 \x01(\tB\x04\x88\xb3\x19\x00\")\n\x13GetModelCardRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\x88\xb3\x19\x00\"B\n\x14GetModelCardResponse\x12*\n\x04\x63\x61rd\x18\x01 \x01(\x0b\x32\x1c.medmesh.common.v1.ModelCard2\xd1\x01\n\x13ModelCatalogService\x12Y\n\nListModels\x12$.medmesh.common.v1.ListModelsRequest\x1a%.medmesh.common.v1.ListModelsResponse\x12_\n\x0cGetModelCard\x12&.medmesh.common.v1.GetModelCardRequest\x1a\'.medmesh.common.v1.GetModelCardResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fmedmesh/common/v1/catalog.proto\x12\x11medmesh.common.v1\x1a\"medmesh/common/v1/model_card.proto\x1a\x1fmedmesh/common/v1/options.proto\"\x13\n\x11ListModelsRequest\"i\n\x12ListModelsResponse\x12/\n\x06models\x18\x01 \x03(\x0b\x32\x1f.medmesh.common.v1.ModelSummary\x12\"\n\x14unreachable_services\x18\x02 \x03(\tB\x04\x88\xb3\x19\x00\"\xaa\x01\n\x0cModelSummary\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\x88\xb3\x19\x00\x12\x15\n\x07service\x18\x02 \x01(\tB\x04\x88\xb3\x19\x00\x12\x15\n\x07version\x18\x03 \x01(\tB\x04\x88\xb3\x19\x00\x12\x15\n\x07summary\x18\x04 \x01(\tB\x04\x88\xb3\x19\x00\x12\r\n\x05ready\x18\x05 \x01(\x08\x12\x14\n\x06reason\x18\x06 \x01(\tB\x04\x88\xb3\x19\x00\x12\x1c\n\x0eweights_sha256\x18\x07 \x01(\tB\x04\x88\xb3\x19\x00\")\n\x13GetModelCardRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\x88\xb3\x19\x00\"B\n\x14GetModelCardResponse\x12*\n\x04\x63\x61rd\x18\x01 \x01(\x0b\x32\x1c.medmesh.common.v1.ModelCard2\xdb\x01\n\x13ModelCatalogService\x12^\n\nListModels\x12$.medmesh.common.v1.ListModelsRequest\x1a%.medmesh.common.v1.ListModelsResponse\"\x03\x90\x02\x01\x12\x64\n\x0cGetModelCard\x12&.medmesh.common.v1.GetModelCardRequest\x1a\'.medmesh.common.v1.GetModelCardResponse\"\x03\x90\x02\x01\x42W\n\x15\x63om.medmesh.common.v1B\x0c\x43\x61talogProtoP\x01Z\x1amedmesh/common/v1;commonv1\xaa\x02\x11Medmesh.Common.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'medmesh.common.v1.catalog_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\025com.medmesh.common.v1B\014CatalogProtoP\001Z\032medmesh/common/v1;commonv1\252\002\021Medmesh.Common.V1'
   _globals['_LISTMODELSRESPONSE'].fields_by_name['unreachable_services']._loaded_options = None
   _globals['_LISTMODELSRESPONSE'].fields_by_name['unreachable_services']._serialized_options = b'\210\263\031\000'
   _globals['_MODELSUMMARY'].fields_by_name['name']._loaded_options = None
@@ -49,6 +50,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MODELSUMMARY'].fields_by_name['weights_sha256']._serialized_options = b'\210\263\031\000'
   _globals['_GETMODELCARDREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_GETMODELCARDREQUEST'].fields_by_name['name']._serialized_options = b'\210\263\031\000'
+  _globals['_MODELCATALOGSERVICE'].methods_by_name['ListModels']._loaded_options = None
+  _globals['_MODELCATALOGSERVICE'].methods_by_name['ListModels']._serialized_options = b'\220\002\001'
+  _globals['_MODELCATALOGSERVICE'].methods_by_name['GetModelCard']._loaded_options = None
+  _globals['_MODELCATALOGSERVICE'].methods_by_name['GetModelCard']._serialized_options = b'\220\002\001'
   _globals['_LISTMODELSREQUEST']._serialized_start=123
   _globals['_LISTMODELSREQUEST']._serialized_end=142
   _globals['_LISTMODELSRESPONSE']._serialized_start=144
@@ -60,5 +65,5 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETMODELCARDRESPONSE']._serialized_start=467
   _globals['_GETMODELCARDRESPONSE']._serialized_end=533
   _globals['_MODELCATALOGSERVICE']._serialized_start=536
-  _globals['_MODELCATALOGSERVICE']._serialized_end=745
+  _globals['_MODELCATALOGSERVICE']._serialized_end=755
 # @@protoc_insertion_point(module_scope)

@@ -25,13 +25,14 @@ _sym_db = _symbol_database.Default()
 from medmesh.common.v1 import options_pb2 as medmesh_dot_common_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fmedmesh/common/v1/concept.proto\x12\x11medmesh.common.v1\x1a\x1fmedmesh/common/v1/options.proto\"J\n\x07\x43oncept\x12\x14\n\x06system\x18\x01 \x01(\tB\x04\x88\xb3\x19\x00\x12\x12\n\x04\x63ode\x18\x02 \x01(\tB\x04\x88\xb3\x19\x01\x12\x15\n\x07\x64isplay\x18\x03 \x01(\tB\x04\x88\xb3\x19\x01\"O\n\x0c\x43odedConcept\x12+\n\x07\x63odings\x18\x01 \x03(\x0b\x32\x1a.medmesh.common.v1.Concept\x12\x12\n\x04text\x18\x02 \x01(\tB\x04\x88\xb3\x19\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fmedmesh/common/v1/concept.proto\x12\x11medmesh.common.v1\x1a\x1fmedmesh/common/v1/options.proto\"J\n\x07\x43oncept\x12\x14\n\x06system\x18\x01 \x01(\tB\x04\x88\xb3\x19\x00\x12\x12\n\x04\x63ode\x18\x02 \x01(\tB\x04\x88\xb3\x19\x01\x12\x15\n\x07\x64isplay\x18\x03 \x01(\tB\x04\x88\xb3\x19\x01\"O\n\x0c\x43odedConcept\x12+\n\x07\x63odings\x18\x01 \x03(\x0b\x32\x1a.medmesh.common.v1.Concept\x12\x12\n\x04text\x18\x02 \x01(\tB\x04\x88\xb3\x19\x01\x42W\n\x15\x63om.medmesh.common.v1B\x0c\x43onceptProtoP\x01Z\x1amedmesh/common/v1;commonv1\xaa\x02\x11Medmesh.Common.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'medmesh.common.v1.concept_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\025com.medmesh.common.v1B\014ConceptProtoP\001Z\032medmesh/common/v1;commonv1\252\002\021Medmesh.Common.V1'
   _globals['_CONCEPT'].fields_by_name['system']._loaded_options = None
   _globals['_CONCEPT'].fields_by_name['system']._serialized_options = b'\210\263\031\000'
   _globals['_CONCEPT'].fields_by_name['code']._loaded_options = None
