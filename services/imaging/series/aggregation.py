@@ -17,16 +17,16 @@ class Aggregated:
     probabilities: Probabilities
     """`[labels]`."""
     ranking: npt.NDArray[np.intp]
-    """`[labels, slices]`: for each label the slices by how conspicuous they are, the most conspicuous first."""
+    """`[labels, slices]`: for each label the slices, the most conspicuous for it first."""
 
 
 def aggregate(probabilities: Probabilities, top_count: int, *, normal: int | None = None) -> Aggregated:
     """The mean of the `top_count` most conspicuous slices; of 1 it is the maximum.
 
-    `probabilities`: `[slices, labels]` of at least one slice. Where labels exclude each other, `normal` is the
-    index of the label that says that nothing is there: the slices that are least like it are conspicuous, and
-    their mean stays a distribution. Where they do not (None), every label has conspicuous slices of its own.
-    Raises ValueError on no slices and on a count below 1.
+    `probabilities`: `[slices, labels]` of at least one slice. Where labels exclude each other, `normal` is
+    the index of the label that says that nothing is there: the slices that are least like it are conspicuous,
+    and their mean stays a distribution. Where they do not (None), every label has conspicuous slices of its
+    own. Raises ValueError on no slices and on a count below 1.
     """
     slice_count, label_count = probabilities.shape
     if not slice_count or top_count < 1:
