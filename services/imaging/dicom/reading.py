@@ -61,7 +61,8 @@ READ_OF_SERIES = [
     # which series, and which image of it
     "SOPInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "InstanceNumber",
     # where it lies; a multi-frame object says so in its functional groups, which are read whole
-    "ImagePositionPatient", "PixelSpacing", "SliceThickness",
+    "ImagePositionPatient", "PixelSpacing", "ImagerPixelSpacing",
+    "PixelSpacingCalibrationType", "SliceThickness",
     # where its frames start
     "ExtendedOffsetTable", "ExtendedOffsetTableLengths",
 ]  # fmt: skip
