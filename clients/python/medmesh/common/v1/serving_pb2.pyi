@@ -600,20 +600,20 @@ class RecordEmbedding(_message.Message):
     def __init__(self, preprocessing: _Optional[_Union[RecordPreprocessing, _Mapping]] = ..., embedding_tensor: _Optional[str] = ..., reference_file: _Optional[str] = ...) -> None: ...
 
 class SeriesVariable(_message.Message):
-    __slots__ = ("name", "display", "loinc_codes", "unit", "min", "max")
+    __slots__ = ("name", "display", "codes", "unit", "min", "max")
     NAME_FIELD_NUMBER: _ClassVar[int]
     DISPLAY_FIELD_NUMBER: _ClassVar[int]
-    LOINC_CODES_FIELD_NUMBER: _ClassVar[int]
+    CODES_FIELD_NUMBER: _ClassVar[int]
     UNIT_FIELD_NUMBER: _ClassVar[int]
     MIN_FIELD_NUMBER: _ClassVar[int]
     MAX_FIELD_NUMBER: _ClassVar[int]
     name: str
     display: str
-    loinc_codes: _containers.RepeatedScalarFieldContainer[str]
+    codes: _containers.RepeatedCompositeFieldContainer[_concept_pb2.Concept]
     unit: str
     min: float
     max: float
-    def __init__(self, name: _Optional[str] = ..., display: _Optional[str] = ..., loinc_codes: _Optional[_Iterable[str]] = ..., unit: _Optional[str] = ..., min: _Optional[float] = ..., max: _Optional[float] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., display: _Optional[str] = ..., codes: _Optional[_Iterable[_Union[_concept_pb2.Concept, _Mapping]]] = ..., unit: _Optional[str] = ..., min: _Optional[float] = ..., max: _Optional[float] = ...) -> None: ...
 
 class SeriesPreprocessing(_message.Message):
     __slots__ = ("bin_minutes", "bin_count", "variables", "static_columns", "fill", "values_tensor", "observed_tensor", "gap_hours_tensor", "static_tensor")
