@@ -105,8 +105,8 @@ def installation() -> Iterator[Finding]:
 
 def embedded_triton() -> Iterator[Finding]:
     """Whether this machine and the environment `.venv-triton` can run the embedded Triton."""
-    from services import bootstrap
-    from services.triton.installation import Installation
+    from services.local.triton.installation import Installation
+    from tools import bootstrap
 
     try:
         bootstrap.check_triton_machine()
@@ -134,10 +134,10 @@ def models() -> Iterator[Finding]:
     from google.protobuf.json_format import Parse, ParseError
 
     from medmesh.common.v1.model_card_pb2 import ModelCard
-    from services.bootstrap import Missing
-    from services.chassis.catalog import sha256
-    from services.triton import repository
-    from services.triton.launcher import TritonSettings
+    from services.chassis.models.card import sha256
+    from services.local.triton import repository
+    from services.local.triton.launcher import TritonSettings
+    from tools.bootstrap import Missing
 
     folder = TritonSettings.from_environment().repository
     names = repository.model_names(folder) if folder.is_dir() else []

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from services.chassis.errors import MedmeshError, ModelFailed, ModelUnavailable
-from services.chassis.inference import Inference
+from services.chassis.models.inference import Inference
 from services.chassis.notices import Notice
 from services.imaging.decoding import decode_image
 from services.imaging.gate import BLANK, GATE_LABELS, GateVerdict, Kind, judge

@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from services.chassis.inference import ModelSpec, Tensor
+from services.chassis.models.inference import ModelSpec, Tensor
 from services.imaging.gate import GATE_LABELS
 from services.imaging.images import View
 from services.imaging.preprocessing import PREPROCESSING_VERSION

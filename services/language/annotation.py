@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from services.chassis.errors import ModelFailed
-from services.chassis.inference import Inference
+from services.chassis.models.inference import Inference
 from services.language.assertion import assert_entities
 from services.language.assertion_lexicon import default_lexicon
 from services.language.batches import infer_sequences

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.chassis.errors import ModelFailed
-from services.chassis.inference import Inference
+from services.chassis.models.inference import Inference
 from services.recommendation.series import (
     HOUR_COUNT,
     STATIC_NAMES,

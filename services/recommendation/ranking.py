@@ -15,11 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.chassis.errors import ModelFailed
-from services.chassis.inference import Inference
+from services.chassis.models.inference import Inference
 from services.chassis.notices import Notice
-from services.recommendation.equivalents import Equivalents
-from services.recommendation.features import FeatureEncoder, Treatment
-from services.recommendation.record import (
+from services.clinical.record import (
     SYSTEM_BY_SHORT_NAME,
     Allergy,
     CodedConcept,
@@ -28,6 +26,8 @@ from services.recommendation.record import (
     Gender,
     PatientRecord,
 )
+from services.recommendation.equivalents import Equivalents
+from services.recommendation.features import FeatureEncoder, Treatment
 from services.recommendation.safety import SafetyCheck
 from services.recommendation.safety_rules import Alert, SafetyRules
 

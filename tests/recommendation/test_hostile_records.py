@@ -12,10 +12,8 @@ from hypothesis import strategies as st
 
 from medmesh.common.v1.patient_pb2 import PatientInput
 from services.chassis.errors import InvalidInput
-from services.recommendation import convert_record, fhir
-from services.recommendation.equivalents import Equivalents
-from services.recommendation.ranking import TreatmentRanker
-from services.recommendation.record import (
+from services.clinical import fhir
+from services.clinical.record import (
     LOINC,
     RXNORM,
     SNOMED,
@@ -27,7 +25,10 @@ from services.recommendation.record import (
     Observation,
     PatientRecord,
 )
-from tests.recommendation.test_fhir import CANARY, GOLDEN
+from services.recommendation import convert_record
+from services.recommendation.equivalents import Equivalents
+from services.recommendation.ranking import TreatmentRanker
+from tests.clinical.test_fhir import CANARY, GOLDEN
 from tests.recommendation.test_reading_cases import own_cases
 
 BUNDLE_START = b'{"resourceType": "Bundle"'

@@ -10,12 +10,8 @@ import numpy as np
 import pytest
 
 from services.chassis.errors import ModelFailed
-from services.clinical.tables import rows
-from services.recommendation.equivalents import EQUIVALENTS_FILE, NAMES_FILE, Equivalents
-from services.recommendation.fhir import read_bundle
-from services.recommendation.models import TREATMENT_RANKER
-from services.recommendation.ranking import MAX_DRIVERS, MAX_PARTS, TreatmentRanker
-from services.recommendation.record import (
+from services.clinical.fhir import read_bundle
+from services.clinical.record import (
     ICD10CM,
     RXNORM,
     SNOMED,
@@ -27,6 +23,10 @@ from services.recommendation.record import (
     Medication,
     PatientRecord,
 )
+from services.clinical.tables import rows
+from services.recommendation.equivalents import EQUIVALENTS_FILE, NAMES_FILE, Equivalents
+from services.recommendation.models import TREATMENT_RANKER
+from services.recommendation.ranking import MAX_DRIVERS, MAX_PARTS, TreatmentRanker
 from tests.fakes import FakeInference
 from tests.recommendation.conftest import DIABETES, HYPERTENSION
 

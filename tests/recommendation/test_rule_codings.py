@@ -11,11 +11,8 @@ from collections import defaultdict
 import pytest
 
 from services.clinical.drugs import FOLDER, PARTS, read_ingredients
-from services.clinical.tables import rows
-from services.recommendation.allergies import ALLERGENS_FILE
-from services.recommendation.condition_groups import GROUPS_FILE, GUARD
-from services.recommendation.measurements import MEASUREMENTS_FILE
-from services.recommendation.record import (
+from services.clinical.measurements import MEASUREMENTS_FILE
+from services.clinical.record import (
     ICD10,
     ICD10CM,
     LOINC,
@@ -30,6 +27,9 @@ from services.recommendation.record import (
     PatientRecord,
     Verification,
 )
+from services.clinical.tables import rows
+from services.recommendation.allergies import ALLERGENS_FILE
+from services.recommendation.condition_groups import GROUPS_FILE, GUARD
 from services.recommendation.safety import SafetyCheck
 from services.recommendation.safety_rules import Kind, SafetyRules, Severity
 

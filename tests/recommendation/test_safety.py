@@ -7,10 +7,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from services.clinical.tables import rows
-from services.recommendation.condition_groups import GROUPS_FILE, GUARD
-from services.recommendation.measurements import MEASUREMENTS_FILE
-from services.recommendation.record import (
+from services.clinical.measurements import MEASUREMENTS_FILE
+from services.clinical.record import (
     LOINC,
     RXNORM,
     SNOMED,
@@ -23,6 +21,8 @@ from services.recommendation.record import (
     Observation,
     PatientRecord,
 )
+from services.clinical.tables import rows
+from services.recommendation.condition_groups import GROUPS_FILE, GUARD
 from services.recommendation.safety import SafetyCheck
 from services.recommendation.safety_rules import RULES_FILE, Kind, Severity
 

@@ -8,8 +8,7 @@ from datetime import date, timedelta
 import numpy as np
 import pytest
 
-from services.recommendation.features import FeatureEncoder, Treatment, Vocabulary
-from services.recommendation.record import (
+from services.clinical.record import (
     RXNORM,
     SNOMED,
     CodedConcept,
@@ -17,6 +16,7 @@ from services.recommendation.record import (
     Medication,
     PatientRecord,
 )
+from services.recommendation.features import FeatureEncoder, Treatment, Vocabulary
 from training.synthea import SyntheaPatient, is_held_out, load_patients
 from training.treatment_ranker import rankers
 from training.treatment_ranker.views import decision_views, hide_at_random, learn_vocabulary, whole_views

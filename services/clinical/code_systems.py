@@ -1,0 +1,74 @@
+"""One name for each code system, and one spelling for each code, however a record writes them.
+
+Records name SNOMED CT by its URI, an edition's URI, an OID or plainly "SNOMED CT", and write ICD-10-CM codes
+with and without the dot. The names are data (`code_systems.tsv`). A system that is not listed keeps its name.
+"""
+
+from __future__ import annotations
+
+import csv
+import functools
+import re
+from pathlib import Path
+
+from services.clinical.record import ATC, ICD10, ICD10CM, UNII, Concept
+
+NAMES_FILE = Path(__file__).with_name("code_systems.tsv")
+
+ICD10_EDITIONS = frozenset(
+    {
+        ICD10CM,
+        ICD10,
+        "http://hl7.org/fhir/sid/icd-10-ca",
+        "http://hl7.org/fhir/sid/icd-10-nl",
+        "http://fhir.de/CodeSystem/bfarm/icd-10-gm",
+    }
+)
+"""Editions whose categories of three characters are the WHO's."""
+
+_PREFIX = re.compile(r"^(?:https?://|urn:oid:)(?:www\.)?")
+_EDITION = re.compile(r"^(snomed\.info/x?sct)/.*")
+_DAGGERS = "+*!†‡"
+
+
+def canonical_concept(system: str, code: str, display: str = "") -> Concept:
+    """The coding under its canonical system and code."""
+    system = canonical_system(system)
+    return Concept(system, canonical_code(system, code), " ".join(display.split()))
+
+
+@functools.lru_cache(maxsize=4096)
+def canonical_system(system: str) -> str:
+    """The FHIR URI of the system that goes by this name; the name itself, without spaces, where it is not
+    known.
+    """
+    name = "".join(system.split())
+    return _names().get(_normalised(system), name)
+
+
+def canonical_code(system: str, code: str) -> str:
+    """The code in the spelling of its (canonical) system; of one that is not listed, as it stands."""
+    code = "".join(code.split()) if system in _known() else code.strip()
+    if system in ICD10_EDITIONS:
+        code = code.upper().rstrip(_DAGGERS)
+        return f"{code[:3]}.{code[3:]}" if len(code) > 3 and "." not in code else code
+    if system in {ATC, UNII}:
+        return code.upper()
+    return code
+
+
+def _normalised(name: str) -> str:
+    name = " ".join(name.split("|", maxsplit=1)[0].split()).lower().rstrip("/")
+    return _EDITION.sub(r"\1", _PREFIX.sub("", name))
+
+
+@functools.cache
+def _known() -> frozenset[str]:
+    return frozenset(_names().values())
+
+
+@functools.cache
+def _names() -> dict[str, str]:
+    lines = NAMES_FILE.read_text(encoding="utf-8").splitlines()
+    rows = csv.reader((line for line in lines if line and not line.startswith("#")), delimiter="\t")
+    return {_normalised(name): uri for uri, name, _ in rows}
