@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from medmesh.common.v1.answer_pb2 import PredictionSet
 from medmesh.imaging.v1 import imaging_pb2 as pb
 from services.chassis.errors import InvalidInput, Reason
@@ -15,6 +17,10 @@ MIN_DIGEST_KEY_BYTES = 16
 _METHODS = {
     Explained.BY_ACTIVATION_MAP: pb.Explanation.METHOD_ACTIVATION_MAP,
     Explained.BY_OCCLUSION: pb.Explanation.METHOD_OCCLUSION,
+}
+
+_REJECTIONS: Mapping[Rejection, pb.Rejection] = {
+    reason: getattr(pb, f"REJECTION_{reason.name}") for reason in Rejection
 }
 
 
@@ -65,7 +71,7 @@ def _fill_result(message: pb.ImageModelResult, result: ModelResult) -> None:
         )
     message.abstained = result.abstained
     message.gate_decision = _decision(result)
-    message.rejections.extend(_rejection(reason) for reason in result.rejections)
+    message.rejections.extend(_REJECTIONS[reason] for reason in result.rejections)
     if reading.explanation is not None:
         message.explanation.CopyFrom(_explanation(reading.explanation))
     for mask in reading.masks:
@@ -74,7 +80,7 @@ def _fill_result(message: pb.ImageModelResult, result: ModelResult) -> None:
     message.notices.extend(notice_messages(result.notices))
 
 
-def _decision(result: ModelResult) -> pb.GateDecision.ValueType:
+def _decision(result: ModelResult) -> pb.GateDecision:
     if result.judged is None:
         return pb.GATE_DECISION_NOT_ASKED
     if not result.judged:
@@ -124,12 +130,8 @@ def _verdict(verdict: GateVerdict) -> pb.GateVerdict:
         probability=verdict.probability,
         body_parts=verdict.body_parts,
         inverted=verdict.inverted,
-        flaws=[_rejection(reason) for reason in verdict.flaws],
+        flaws=[_REJECTIONS[reason] for reason in verdict.flaws],
     )
-
-
-def _rejection(reason: Rejection) -> pb.Rejection.ValueType:
-    return pb.Rejection.Value(f"REJECTION_{reason.name}")
 
 
 def _properties(image: DecodedImage) -> pb.ImageProperties:

@@ -10,6 +10,8 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
+
 from services.imaging.images import DecodedImage
 
 
@@ -49,4 +51,4 @@ def add_content(digest: hmac.HMAC, image: DecodedImage) -> None:
             digest.update(b"-")
             continue
         digest.update(f"{pixels.dtype.str}{pixels.shape}".encode())
-        digest.update(memoryview(pixels).cast("B") if pixels.flags.c_contiguous else pixels.tobytes())
+        digest.update(np.ascontiguousarray(pixels).data)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from services.chassis.errors import ModelUnknown
 from services.chassis.models.catalog import Catalog
@@ -50,7 +51,7 @@ class ServedImageModels:
         """Those that would read images and are refused, as far as their cards can be read."""
         names = {task.name for task in READERS}
         for entry in self._catalog.entries():
-            contract = contract_of(entry.card.serving)
+            contract: Any = contract_of(entry.card.serving)
             if entry.served is None and entry.checked.task in names and contract is not None:
                 with suppress(ValueError):
                     yield Refused(entry.name, Applicability.declared(contract.applies_to), entry.refusal)

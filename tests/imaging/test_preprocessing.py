@@ -62,7 +62,8 @@ def test_other_arrays_are_not_resized(bad):
     ],
 )
 def test_each_interpolation_is_pillows(name, filter_):
-    steps = f"steps {{ grey {{}} }} steps {{ resize {{ height_px: 31 width_px: 47 interpolation: INTERPOLATION_{name} }} }}"
+    resize = f"resize {{ height_px: 31 width_px: 47 interpolation: INTERPOLATION_{name} }}"
+    steps = f"steps {{ grey {{}} }} steps {{ {resize} }}"
     tensor = prepared(steps, "UINT8", 1, 31, 47)(grey_image(NOISE))
     assert np.array_equal(tensor[0], np.asarray(Image.fromarray(NOISE).resize((47, 31), filter_)))
 
@@ -80,9 +81,7 @@ def test_a_letterbox_keeps_the_shape_between_borders():
 def test_a_centre_crop_takes_the_largest_rectangle_of_the_targets_shape():
     steps = "steps { grey {} } steps { resize { height_px: 30 mode: MODE_CENTER_CROP } }"
     preparation = prepared(steps, "UINT8", 1, 30, 30)
-    expected = np.asarray(
-        Image.fromarray(NOISE[:, 25:115]).resize((30, 30), Image.Resampling.BILINEAR)
-    )
+    expected = np.asarray(Image.fromarray(NOISE[:, 25:115]).resize((30, 30), Image.Resampling.BILINEAR))
     assert np.array_equal(preparation(grey_image(NOISE))[0], expected)
     assert preparation.seen(90, 140) == Seen(0, 25, 90, 115)
 
@@ -107,7 +106,10 @@ def test_an_image_smaller_than_the_crop_is_refused():
 
 def test_values_are_clipped_scaled_and_shifted_by_hand():
     units = np.array([[-2000.0, -1000.0, 0.0, 500.0]], np.float32)
-    steps = "steps { hounsfield {} } steps { clip { min: -1000 max: 250 } } steps { rescale { factor: 0.002 offset: 1 } }"
+    steps = (
+        "steps { hounsfield {} } steps { clip { min: -1000 max: 250 } } "
+        "steps { rescale { factor: 0.002 offset: 1 } }"
+    )
     tensor = prepared(steps, "FP32", 1, -1, -1)(grey_image(np.zeros((1, 4), np.uint8), hounsfield=units))
     assert tensor.dtype == np.float32
     assert tensor[0, 0] == pytest.approx([-1, -1, 1, 1.5])
@@ -234,8 +236,10 @@ HUGGING_FACE = {
             "do_center_crop": True,
             "crop_size": {"height": 64, "width": 64},
         },
-        "steps { resize { height_px: 72 mode: MODE_SHORTEST_EDGE interpolation: INTERPOLATION_BICUBIC } } "
-        "steps { center_crop { height_px: 64 } }",
+        (
+            "steps { resize { height_px: 72 mode: MODE_SHORTEST_EDGE interpolation: INTERPOLATION_BICUBIC } }"
+            " steps { center_crop { height_px: 64 } }"
+        ),
     ),
 }
 
@@ -246,9 +250,7 @@ def test_the_steps_of_a_preprocessor_config_give_hugging_faces_tensor(name, pict
     transformers = pytest.importorskip("transformers", reason="transformers is not here: make test-training")
     settings, sizing = HUGGING_FACE[name]
     mean, std = [0.48, 0.46, 0.41], [0.27, 0.26, 0.28]
-    kind = (
-        transformers.CLIPImageProcessor if "do_center_crop" in settings else transformers.ViTImageProcessor
-    )
+    kind = transformers.CLIPImageProcessor if "do_center_crop" in settings else transformers.ViTImageProcessor
     processor = kind(
         **settings, do_rescale=True, rescale_factor=1 / 255, do_normalize=True, image_mean=mean, image_std=std
     )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,8 +14,6 @@ from medmesh.common.v1.serving_pb2 import ImagePreprocessing, ImageStep
 from services.imaging.images import DecodedImage
 from services.imaging.preprocessing.geometry import Seen
 from services.imaging.preprocessing.steps import STEPS, Array, Form, Operation, Unfit, displayed, source
-
-T = TypeVar("T")
 
 _DATATYPES = {"UINT8": "uint8", "FP32": "float32", "FP16": "float32"}
 """What the last step must give for a tensor's data type; half precision is cast at the end."""
@@ -69,16 +67,16 @@ def compiled(declared: ImagePreprocessing, contract: TensorContract) -> Preparat
     """
     if not declared.steps:
         raise Unfit("steps: at least one is needed")
-    make, form = _at("steps[0]", lambda: source(declared.steps[0]))
-    start = form
-    operations = []
+    with _told_at("steps[0]"):
+        make, start = source(declared.steps[0])
+    form, operations = start, []
     for index, step in enumerate(declared.steps[1:], start=1):
         kind = step.WhichOneof("step") or ""
-        path = f"steps[{index}].{kind}"
         if kind not in STEPS:
             raise Unfit(f"steps[{index}]: {kind or 'an empty step'} is not known here, or only a first step")
-        operation = _at(path, lambda kind=kind, step=step: STEPS[kind](getattr(step, kind)))
-        form = _at(path, lambda operation=operation, form=form: operation.form(form))
+        with _told_at(f"steps[{index}].{kind}"):
+            operation = STEPS[kind](getattr(step, kind))
+            form = operation.form(form)
         operations.append(operation)
     channels_first = declared.layout != ImagePreprocessing.LAYOUT_CHANNELS_LAST
     _check(form, contract, channels_first=channels_first)
@@ -107,8 +105,10 @@ def _check(form: Form, contract: TensorContract, *, channels_first: bool) -> Non
         raise Unfit(f"steps: they give [{shape}], and tensor {contract.name} is {list(wanted)}")
 
 
-def _at(path: str, check: Callable[[], T]) -> T:
+@contextmanager
+def _told_at(path: str) -> Iterator[None]:
+    """What is unfit within is told with this path."""
     try:
-        return check()
+        yield
     except Unfit as error:
         raise Unfit(f"{path}: {error}") from error

@@ -16,9 +16,10 @@ from __future__ import annotations
 from services.chassis.models.served import Task
 from services.imaging.tasks.classification import ImageClassifier
 from services.imaging.tasks.gate import ImageGate
+from services.imaging.tasks.reading import ImageReader
 from services.imaging.tasks.segmentation import ImageSegmenter
 
-READERS = (
+READERS: tuple[Task[ImageReader], ...] = (
     Task("image_classification", ImageClassifier),
     Task("image_segmentation", ImageSegmenter),
 )

@@ -173,5 +173,5 @@ class ImageGate:
         least = column.min_probability if column.HasField("min_probability") else HALF
         return bool(probabilities[index] >= least)
 
-    def _of(self, role: Column.Role.ValueType) -> list[int]:
+    def _of(self, role: Column.Role) -> list[int]:
         return [i for i, column in enumerate(self._columns) if column.role == role]

@@ -32,7 +32,7 @@ class Label:
     """One label of a model."""
 
     name: str
-    meaning: LabelMeaning.ValueType
+    meaning: LabelMeaning
     concepts: tuple[Concept, ...]
     threshold: float
     """Where labels do not exclude each other: the probability from which it counts as found."""

@@ -20,7 +20,7 @@ ROUNDING = 1e-4
 """How far beyond 0 and 1 rounding may take a probability."""
 
 
-def activated(values: Floats, activation: pb.Activation.ValueType, *, axis: int = -1) -> Floats:
+def activated(values: Floats, activation: pb.Activation, *, axis: int = -1) -> Floats:
     """Probabilities of the output's numbers; labels lie along `axis`."""
     if activation == pb.ACTIVATION_SOFTMAX:
         shifted = np.exp(values - values.max(axis=axis, keepdims=True))
