@@ -86,7 +86,7 @@ def _with_included(requirements: Path) -> list[Path]:
 
 _PROJECTS = ("clients/python", ".")
 _EXACTLY = ("--require-hashes", "--no-deps")
-"""What is pinned and nothing else: a package may declare what the mesh never uses (requirements/overrides.txt)."""
+"""What is pinned and nothing else: packages declare what the mesh never uses (requirements/overrides.txt)."""
 
 ENVIRONMENTS = {
     e.name: e
