@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from medmesh.common.v1 import answer_pb2, concept_pb2
 from medmesh.recommendation.v1 import recommendation_pb2 as pb
 from services.chassis.errors import InvalidInput, Reason
-from services.chassis.notices import notice_messages
+from services.chassis.rpc.notices import notice_messages
 from services.clinical.concepts import Concept
 from services.clinical.fhir import ReadBundle
 from services.clinical.record import Allergy

@@ -326,7 +326,11 @@ class Refusal:
     text: str
     reason: str
     metadata: dict[str, str]
-    field: str
+    fields: list[str]
+
+    @property
+    def field(self) -> str:
+        return self.fields[0] if self.fields else ""
 
     @classmethod
     def of(cls, error: grpc.aio.AioRpcError) -> Refusal:
@@ -338,9 +342,7 @@ class Refusal:
             if detail.Is(BadRequest.DESCRIPTOR):
                 detail.Unpack(bad)
         fields = [violation.field for violation in bad.field_violations]
-        return cls(
-            error.code().name, error.details(), info.reason, dict(info.metadata), fields[0] if fields else ""
-        )
+        return cls(error.code().name, error.details(), info.reason, dict(info.metadata), fields)
 
 
 def image(*contents: bytes, **options: Any) -> pb.CaseImage:

@@ -1,3 +1,4 @@
+# Long because: each rule of the frame around an rpc has its cases here, on one fake service.
 """The frame around every rpc, on a real server: errors, ids, deadlines, admission, sizes, the log line."""
 
 from __future__ import annotations
