@@ -1,4 +1,4 @@
-"""Cards are asked for when a model is met that is not known, of its very version, and no request fails of it."""
+"""Cards are asked for when a model is met that is not known, of its very version; no request fails of it."""
 
 from __future__ import annotations
 
