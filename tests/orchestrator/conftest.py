@@ -281,9 +281,7 @@ def _service(name: str, fakes: FakeServices, catalog: FakeCatalog) -> Service[Se
         add(_servicer(base, fakes), server)
         catalog_pb2_grpc.add_ModelCatalogServiceServicer_to_server(catalog, server)
 
-    return Service(
-        name=name, settings=ServiceSettings, descriptors=(descriptor,), register=register, own_catalog=True
-    )
+    return Service(name=name, settings=ServiceSettings, descriptors=(descriptor,), register=register)
 
 
 @dataclass
