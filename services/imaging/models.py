@@ -18,7 +18,6 @@ from services.imaging.preprocessing import PREPROCESSING_VERSION
 
 NORMAL_LABEL = "normal"
 """The label of every findings model that stands for the absence of a finding."""
-SNOMED_CT = "http://snomed.info/sct"
 
 
 class BodyPart(StrEnum):

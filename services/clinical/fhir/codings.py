@@ -7,11 +7,10 @@ import functools
 from pathlib import Path
 from typing import Final
 
-from services.clinical.code_systems import canonical_concept
+from services.clinical.concepts import CodedConcept, Concept, canonical_concept
 from services.clinical.fhir.bounded_json import Node
 from services.clinical.fhir.remarks import Remark, Remarks
 from services.clinical.limits import MAX_CODE, MAX_CODINGS, MAX_DISPLAY, MAX_SYSTEM
-from services.clinical.record import CodedConcept, Concept
 
 STATUSES_FILE: Final = Path(__file__).with_name("statuses.tsv")
 
