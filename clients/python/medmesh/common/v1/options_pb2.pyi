@@ -8,6 +8,8 @@ PHI_FIELD_NUMBER: _ClassVar[int]
 phi: _descriptor.FieldDescriptor
 LIMITS_FIELD_NUMBER: _ClassVar[int]
 limits: _descriptor.FieldDescriptor
+ONE_REQUIRED_FIELD_NUMBER: _ClassVar[int]
+one_required: _descriptor.FieldDescriptor
 
 class Limits(_message.Message):
     __slots__ = ("required", "max_count", "max_length", "max_bytes", "min", "max", "pattern")
