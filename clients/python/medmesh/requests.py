@@ -3,7 +3,7 @@
 - image: a path (str or Path) or the file's bytes; DICOM, PNG or JPEG; `diagnose` takes a list of them too
 - note: the text (str), or a Path to a UTF-8 file
 - patient: a path (str or Path), the bytes or the dict of a FHIR R4 bundle, or a typed `PatientRecord`
-- stay: an `IcuStay`, or a dict in its JSON form
+- stay: a `HospitalStay`, or a dict in its JSON form
 - body part: `"chest"`, `"head"`, or the enum's value
 
 A file that cannot be read raises OSError, an argument of a wrong kind TypeError or ValueError. The content is
@@ -19,7 +19,7 @@ from typing import Any, TypeAlias
 
 from google.protobuf.json_format import ParseDict, ParseError
 
-from medmesh.common.v1.concept_pb2 import Concept
+from medmesh.common.v1.concept_pb2 import CodedConcept, Concept
 from medmesh.common.v1.patient_pb2 import PatientInput, PatientRecord
 from medmesh.imaging.v1.imaging_pb2 import (
     AnalyzeImageRequest,
@@ -31,7 +31,7 @@ from medmesh.language.v1.language_pb2 import AnalyzeNoteRequest, EmbedTextsReque
 from medmesh.orchestrator.v1.orchestrator_pb2 import DiagnosticCase, ImageInput
 from medmesh.recommendation.v1.recommendation_pb2 import (
     FindSimilarPatientsRequest,
-    IcuStay,
+    HospitalStay,
     PredictOutcomeRequest,
     RankTreatmentsRequest,
     ReadRecordRequest,
@@ -40,7 +40,7 @@ from medmesh.recommendation.v1.recommendation_pb2 import (
 Image: TypeAlias = "str | Path | bytes"
 Note: TypeAlias = "str | Path"
 Patient: TypeAlias = "str | Path | bytes | Mapping[str, Any] | PatientRecord | PatientInput"
-Stay: TypeAlias = "IcuStay | Mapping[str, Any]"
+Stay: TypeAlias = "HospitalStay | Mapping[str, Any]"
 BodyPartName: TypeAlias = "str | int"
 
 UNARY_IMAGE_LIMIT_BYTES = 16 * 1024 * 1024
@@ -151,9 +151,9 @@ def rank_treatments(
     """The record and what is known beyond it."""
     return RankTreatmentsRequest(
         patient=patient_input(patient),
-        further_conditions=further_conditions,
-        further_allergies=further_allergies,
-        max_result_count=max_results,
+        further_conditions=map(_coded, further_conditions),
+        further_allergies=map(_coded, further_allergies),
+        max_treatment_count=max_results or None,
     )
 
 
@@ -164,18 +164,25 @@ def read_record(patient: Patient) -> ReadRecordRequest:
 
 def similar_patients(patient: Patient, max_results: int) -> FindSimilarPatientsRequest:
     """The record."""
-    return FindSimilarPatientsRequest(patient=patient_input(patient), max_result_count=max_results)
+    return FindSimilarPatientsRequest(
+        patient=patient_input(patient), max_patient_count=max_results or None
+    )
 
 
 def predict_outcome(stay: Stay) -> PredictOutcomeRequest:
     """The stay. ValueError: the dict does not have the contract's form."""
-    if isinstance(stay, IcuStay):
+    if isinstance(stay, HospitalStay):
         return PredictOutcomeRequest(stay=stay)
     try:
-        return PredictOutcomeRequest(stay=ParseDict(dict(stay), IcuStay()))
+        return PredictOutcomeRequest(stay=ParseDict(dict(stay), HospitalStay()))
     except ParseError:
         # Without its text: it may quote the patient's values.
-        raise ValueError("the stay does not have the form of medmesh.recommendation.v1.IcuStay") from None
+        raise ValueError("the stay does not have the form of medmesh.recommendation.v1.HospitalStay") from None
+
+
+def _coded(concept: Concept) -> CodedConcept:
+    """The concept with its one coding, or in words alone where it has no code."""
+    return CodedConcept(codings=[concept]) if concept.code else CodedConcept(text=concept.display)
 
 
 def _several(image: Image | Sequence[Image] | None) -> Sequence[Image]:
