@@ -1,5 +1,5 @@
-"""Writes what a trained model needs to be served: `labels.txt`, the weights' digest in `config.pbtxt`, and the card,
-`metadata.json`.
+"""Writes what a trained model needs to be served: `labels.txt`, the weights' digest in `config.pbtxt`, and
+the card, `metadata.json`.
 """
 
 from __future__ import annotations
@@ -24,11 +24,12 @@ INTENDED_USE = (
 """What a card's intended use starts from; each model adds what it alone must not be used for."""
 
 DECIDED = "serving.txtpb"
-"""In `training/<model>/`: what of the card's `serving` part is decided rather than measured, in protobuf's text form."""
+"""In `training/<model>/`: what of the card's `serving` part is decided rather than measured, in protobuf's
+text form."""
 
 DIGEST_PARAMETER = "medmesh.weights_sha256."
-"""Key of a parameter in `config.pbtxt`, before the number of a version: the digest of its weights, so that Triton's
-own word of what it runs can be held against the card."""
+"""Key of a parameter in `config.pbtxt`, before the number of a version: the digest of its weights, so that
+Triton's own word of what it runs can be held against the card."""
 
 
 def decided_serving(model: str) -> ModelServing:
@@ -38,8 +39,8 @@ def decided_serving(model: str) -> ModelServing:
 
 
 def write_card(card: ModelCard, repository: Path = MODEL_REPOSITORY) -> Path:
-    """Fills in the digests of the weights and of the files that the card names, and writes `metadata.json`, `labels.txt` and the
-    digest's line of `config.pbtxt`. Returns the card's path.
+    """Fills in the digests of the weights and of the files that the card names, and writes `metadata.json`,
+    `labels.txt` and the digest's line of `config.pbtxt`. Returns the card's path.
     """
     folder = repository / card.name
     version = card.triton_version or 1
@@ -71,7 +72,9 @@ def label_lines(serving: ModelServing) -> list[str]:
 def with_digest(config: str, version: int, digest: str) -> str:
     """The text of a `config.pbtxt` that states the digest of a version's weights."""
     line = f'parameters {{ key: "{DIGEST_PARAMETER}{version}" value: {{ string_value: "{digest}" }} }}\n'
-    stated = re.compile(rf'^parameters {{ key: "{re.escape(DIGEST_PARAMETER)}{version}"[^\n]*\n', re.MULTILINE)
+    stated = re.compile(
+        rf'^parameters {{ key: "{re.escape(DIGEST_PARAMETER)}{version}"[^\n]*\n', re.MULTILINE
+    )
     if stated.search(config):
         return stated.sub(line, config)
     return config.rstrip("\n") + "\n" + line

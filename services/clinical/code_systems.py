@@ -6,10 +6,11 @@ with and without the dot. The names are data (`code_systems.tsv`). A system that
 
 from __future__ import annotations
 
-import csv
 import functools
 import re
 from pathlib import Path
+
+from services.clinical.tables import rows
 
 SNOMED = "http://snomed.info/sct"
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
@@ -86,6 +87,4 @@ def _known() -> frozenset[str]:
 
 @functools.cache
 def _names() -> dict[str, str]:
-    lines = NAMES_FILE.read_text(encoding="utf-8").splitlines()
-    rows = csv.reader((line for line in lines if line and not line.startswith("#")), delimiter="\t")
-    return {_normalised(name): uri for uri, name, _ in rows}
+    return {_normalised(name): uri for uri, name, _ in rows(NAMES_FILE, 3)}

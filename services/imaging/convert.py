@@ -6,7 +6,7 @@ from medmesh.common.v1.answer_pb2 import PredictionSet, Provenance
 from medmesh.common.v1.concept_pb2 import Concept
 from medmesh.imaging.v1 import imaging_pb2 as pb
 from services.chassis.errors import InvalidInput, Reason
-from services.chassis.notices import notice_messages
+from services.chassis.rpc.notices import notice_messages
 from services.clinical.code_systems import SNOMED
 from services.imaging.analysis import Finding, Floats, ImageAnalysis, ImageOptions
 from services.imaging.gate import GateVerdict, Kind, Rejection

@@ -8,7 +8,7 @@ from medmesh.common.v1.answer_pb2 import Provenance
 from medmesh.common.v1.concept_pb2 import CodedConcept
 from medmesh.common.v1.patient_pb2 import RecordReference
 from medmesh.recommendation.v1 import recommendation_pb2 as pb
-from services.chassis.notices import notice_messages
+from services.chassis.rpc.notices import notice_messages
 from services.clinical.fhir import ReadBundle
 from services.clinical.record import Allergy, Condition, Reference
 from services.recommendation.convert_values import coded_from, concept_message

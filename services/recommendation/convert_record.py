@@ -9,7 +9,8 @@ from typing import Any
 from medmesh.common.v1 import patient_pb2 as patient
 from medmesh.recommendation.v1 import recommendation_pb2 as pb
 from services.chassis.errors import InvalidInput
-from services.chassis.notices import Notice, notice_messages
+from services.chassis.notices import Notice
+from services.chassis.rpc.notices import notice_messages
 from services.clinical.dates import PartialDate
 from services.clinical.fhir import ReadBundle, read_bundle
 from services.clinical.fhir.medications import planned

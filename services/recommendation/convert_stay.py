@@ -8,7 +8,7 @@ from medmesh.common.v1.answer_pb2 import PredictionSet, Provenance
 from medmesh.common.v1.patient_pb2 import ADMINISTRATIVE_GENDER_FEMALE, ADMINISTRATIVE_GENDER_MALE
 from medmesh.recommendation.v1 import recommendation_pb2 as pb
 from services.chassis.errors import InvalidInput, Reason
-from services.chassis.notices import notice_messages
+from services.chassis.rpc.notices import notice_messages
 from services.recommendation.convert_values import age_from, concept_from, concept_message, quantity_from
 from services.recommendation.stay import PATH, GivenMeasurement, Stay
 from services.recommendation.tasks.time_series_risk import Prediction
