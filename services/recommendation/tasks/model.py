@@ -1,62 +1,35 @@
-"""What a task needs of a served model, and what every task reads of its card."""
+"""How a task asks a served model, and what every task reads of its card."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, Protocol
+from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from medmesh.common.v1.answer_pb2 import Provenance
-from medmesh.common.v1.model_card_pb2 import ModelCard, TensorContract
+from medmesh.common.v1.model_card_pb2 import TensorContract
 from medmesh.common.v1.serving_pb2 import AgeRange
+from services.chassis.models.inference import Arrays
+from services.chassis.models.served import Inferred, ServedModel
 
-Arrays = Mapping[str, NDArray[Any]]
-
-
-class ServedModel(Protocol):
-    """One version of a model, as the catalogue hands it out."""
-
-    @property
-    def name(self) -> str:
-        """Name of its folder."""
-        ...
-
-    @property
-    def card(self) -> ModelCard:
-        """What is known of it."""
-        ...
-
-    @property
-    def folder(self) -> Path:
-        """Where its files lie."""
-        ...
-
-    @property
-    def max_batch_size(self) -> int:
-        """Rows that the server takes at once."""
-        ...
-
-    async def infer(self, inputs: Arrays) -> tuple[Arrays, Provenance]:
-        """Runs it on one batch; says which version answered. Raises as the inference seam does."""
-        ...
+UNKNOWN_BATCH_COUNT = 32
+"""Rows of one call of a model whose configuration lies elsewhere."""
 
 
-async def run(model: ServedModel, inputs: Arrays) -> tuple[Arrays, Provenance]:
+async def run(model: ServedModel, inputs: Arrays) -> Inferred:
     """Runs a model on any number of rows, in as few batches as it takes; raises what `ServedModel.infer`
     raises.
     """
     count = len(next(iter(inputs.values())))
-    parts, provenance = [], Provenance()
-    for start in range(0, count, max(1, model.max_batch_size)):
-        batch = {name: rows[start : start + model.max_batch_size] for name, rows in inputs.items()}
-        outputs, provenance = await model.infer(batch)
-        parts.append(outputs)
+    step = model.max_batch_count or UNKNOWN_BATCH_COUNT
+    parts = [
+        await model.infer({name: rows[start : start + step] for name, rows in inputs.items()})
+        for start in range(0, count, step)
+    ]
     if len(parts) == 1:
-        return parts[0], provenance
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}, provenance
+        return parts[0]
+    names = parts[0].outputs
+    outputs = {name: np.concatenate([part.outputs[name] for part in parts]) for name in names}
+    return Inferred(outputs, parts[-1].provenance)
 
 
 def shape_of(tensors: Sequence[TensorContract], name: str, field: str) -> tuple[int, ...]:

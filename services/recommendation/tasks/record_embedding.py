@@ -9,11 +9,13 @@ import dataclasses
 import numpy as np
 
 from medmesh.common.v1.answer_pb2 import Provenance
+from medmesh.common.v1.serving_pb2 import RecordEmbedding
 from services.chassis.errors import ModelFailed
+from services.chassis.models.served import ServedModel
 from services.clinical.record import PatientRecord, Reference
 from services.recommendation.equivalents import Equivalents
 from services.recommendation.reference_population import ReferencePopulation
-from services.recommendation.tasks.model import ServedModel, shape_of
+from services.recommendation.tasks.model import shape_of
 from services.recommendation.tasks.records import encoder_of
 
 
@@ -36,7 +38,8 @@ class RecordEmbedder:
 
     def __init__(self, model: ServedModel, equivalents: Equivalents) -> None:
         self._model = model
-        self._task = task = model.card.serving.record_embedding
+        self._task: RecordEmbedding = model.contract
+        task = self._task
         self._encoder = encoder_of(model, task.preprocessing)
         self._equivalents = equivalents
         try:
@@ -57,8 +60,8 @@ class RecordEmbedder:
         """
         record = self._equivalents.translate(given)
         features = {self._task.preprocessing.tensor: self._encoder.encode(record)[None]}
-        outputs, provenance = await self._model.infer(features)
-        representation = outputs[self._task.embedding_tensor][0].astype(np.float64)
+        inferred = await self._model.infer(features)
+        representation = inferred.outputs[self._task.embedding_tensor][0].astype(np.float64)
         length = float(np.linalg.norm(representation))
         if not np.isfinite(length) or length == 0.0:
             raise ModelFailed(f"{self._model.name} answered with what is no representation")
@@ -77,4 +80,4 @@ class RecordEmbedder:
             )
             for row in np.argsort(-similarities, kind="stable")[:count]
         ]
-        return patients, provenance
+        return patients, inferred.provenance

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from medmesh.common.v1 import serving_pb2 as pb
 from medmesh.common.v1.answer_pb2 import Provenance
 from services.chassis.errors import ModelFailed
+from services.chassis.models.served import ServedModel
 from services.chassis.notices import Notice
 from services.clinical.code_systems import SYSTEM_BY_SHORT_NAME
 from services.clinical.concepts import CodedConcept, Concept
@@ -36,7 +37,7 @@ from services.recommendation.equivalents import Equivalents
 from services.recommendation.features import FeatureEncoder, Treatment
 from services.recommendation.safety import SafetyCheck
 from services.recommendation.safety_rules import Alert, SafetyRules
-from services.recommendation.tasks.model import ServedModel, is_outside, range_words, require_shape, run
+from services.recommendation.tasks.model import is_outside, range_words, require_shape, run
 from services.recommendation.tasks.records import encoder_of
 
 MAX_PARTS = 255
@@ -101,7 +102,8 @@ class RecordRanker:
 
     def __init__(self, model: ServedModel, rules: SafetyRules, equivalents: Equivalents) -> None:
         self._model = model
-        self._task = task = model.card.serving.record_ranking
+        self._task: pb.RecordRanking = model.contract
+        task = self._task
         if task.activation not in {pb.ACTIVATION_UNSPECIFIED, pb.ACTIVATION_NONE, pb.ACTIVATION_SIGMOID}:
             raise ValueError("activation: scores are in [0, 1] already, or their sigmoids are")
         self._encoder = encoder_of(model, task.preprocessing)
@@ -126,14 +128,14 @@ class RecordRanker:
         # Threads: a record at its bounds takes seconds, and the loop must go on.
         prepared = await asyncio.to_thread(self._prepare, given, further)
         tensor = self._task.preprocessing.tensor
-        outputs, provenance = await run(self._model, {tensor: prepared.features})
-        scores = outputs[self._task.scores_tensor].astype(np.float64)
+        inferred = await run(self._model, {tensor: prepared.features})
+        scores = inferred.outputs[self._task.scores_tensor].astype(np.float64)
         if self._task.activation == pb.ACTIVATION_SIGMOID:
             scores = 1 / (1 + np.exp(-scores))
         if not np.isfinite(scores).all() or scores.min() < 0 or scores.max() > 1:
             raise ModelFailed(f"{self._model.name} answered with what is no score")
         ranking = await asyncio.to_thread(self._explain, prepared, scores, count, further_allergies)
-        return ranking, provenance
+        return ranking, inferred.provenance
 
     def check(self, record: PatientRecord, further_allergies: tuple[Allergy, ...] = ()) -> SafetyCheck:
         """The safety rules on a record."""

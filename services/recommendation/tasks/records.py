@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from medmesh.common.v1.serving_pb2 import RecordPreprocessing
+from services.chassis.models.served import ServedModel
 from services.recommendation.features import FeatureEncoder, Vocabulary
-from services.recommendation.tasks.model import ServedModel, require_shape
+from services.recommendation.tasks.model import require_shape
 
 
 def encoder_of(model: ServedModel, preprocessing: RecordPreprocessing) -> FeatureEncoder:

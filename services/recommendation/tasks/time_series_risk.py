@@ -17,13 +17,14 @@ from medmesh.common.v1 import serving_pb2 as pb
 from medmesh.common.v1.answer_pb2 import Provenance
 from medmesh.common.v1.concept_pb2 import Concept as ConceptMessage
 from services.chassis.errors import InvalidInput, ModelFailed, Reason
+from services.chassis.models.served import ServedModel
 from services.chassis.notices import Notice
 from services.clinical.concepts import Concept
 from services.clinical.log_odds import log_odds
 from services.recommendation.risk import AGE, SMALLEST, Curve, OutcomeSets, in_band
 from services.recommendation.series import FACTS, UNIT, SeriesPreparation, Variable
 from services.recommendation.stay import MeasurementReader, Stay
-from services.recommendation.tasks.model import ServedModel, is_outside, range_words, require_shape, run
+from services.recommendation.tasks.model import is_outside, range_words, require_shape, run
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,8 @@ class TimeSeriesRisk:
 
     def __init__(self, model: ServedModel) -> None:
         self._model = model
-        self._task = task = model.card.serving.time_series_risk
+        self._task: pb.TimeSeriesRisk = model.contract
+        task = self._task
         if task.activation not in {
             pb.ACTIVATION_UNSPECIFIED,
             pb.ACTIVATION_NONE,
@@ -151,13 +153,13 @@ class TimeSeriesRisk:
     ) -> tuple[NDArray[np.float64], Provenance]:
         """Calibrated risks [N] of variants [N, bins, variables] of one stay."""
         inputs = self.preparation.tensors(binned, np.repeat(static[None], len(binned), axis=0))
-        outputs, provenance = await run(self._model, inputs)
-        risks = outputs[self._task.scores_tensor].reshape(-1).astype(float)
+        inferred = await run(self._model, inputs)
+        risks = inferred.outputs[self._task.scores_tensor].reshape(-1).astype(float)
         if self._task.activation == pb.ACTIVATION_SIGMOID:
             risks = 1 / (1 + np.exp(-risks))
         if len(risks) != len(binned) or not np.isfinite(risks).all() or risks.min() < 0 or risks.max() > 1:
             raise ModelFailed(f"{self._model.name} answered with what is no probability")
-        return self._curve(risks), provenance
+        return self._curve(risks), inferred.provenance
 
     def _check_tensors(self) -> None:
         card, prepared = self._model.card, self.preparation
