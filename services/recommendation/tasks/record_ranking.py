@@ -1,7 +1,8 @@
-"""Ranks treatments for a record: the model's scores, what drives each, and what speaks against it.
+"""The task `record_ranking`: treatments for a record by a model's scores, what drives each, and what speaks
+against it.
 
 The explanation is by removal: the record is scored again without each condition, medication and procedure
-that the model knows, all in one batch. What a score loses without a part of the record is that part's
+that the model knows, all at once. What a score loses without a part of the record is that part's
 contribution.
 """
 
@@ -10,24 +11,37 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import itertools
+from datetime import date
 
 import numpy as np
 from numpy.typing import NDArray
 
+from medmesh.common.v1 import serving_pb2 as pb
+from medmesh.common.v1.answer_pb2 import Provenance
 from services.chassis.errors import ModelFailed
-from services.chassis.models.inference import Inference
+from services.chassis.models.served import ServedModel
 from services.chassis.notices import Notice
 from services.clinical.code_systems import SYSTEM_BY_SHORT_NAME
 from services.clinical.concepts import CodedConcept, Concept
-from services.clinical.record import Allergy, Condition, Gender, PatientRecord
+from services.clinical.dates import PartialDate
+from services.clinical.record import (
+    Allergy,
+    Condition,
+    Medication,
+    PatientRecord,
+    Procedure,
+    Reference,
+)
+from services.clinical.statuses import ClinicalStatus, Gender
 from services.recommendation.equivalents import Equivalents
 from services.recommendation.features import FeatureEncoder, Treatment
 from services.recommendation.safety import SafetyCheck
 from services.recommendation.safety_rules import Alert, SafetyRules
+from services.recommendation.tasks.model import is_outside, range_words, require_shape, run
+from services.recommendation.tasks.records import encoder_of
 
-MODEL = "treatment_ranker"
 MAX_PARTS = 255
-"""Parts of a record that are removed in turn: with the whole record they fill one batch of the model."""
+"""Parts of a record that are removed in turn."""
 MAX_DRIVERS = 5
 MIN_CONTRIBUTION = 0.001
 """A part of the record that moves a score by less is no driver of it."""
@@ -37,7 +51,8 @@ MIN_CONTRIBUTION = 0.001
 class Driver:
     """A part of the record that raises a score."""
 
-    concept: Concept
+    entry: Reference
+    """The first that has it."""
     score_without: float
     contribution: float
 
@@ -59,8 +74,8 @@ class Ranking:
     """The answer to one record."""
 
     recommendations: tuple[Recommendation, ...]
-    known_conditions: tuple[Concept, ...]
-    unknown_conditions: tuple[Concept, ...]
+    known_conditions: tuple[Reference, ...]
+    unknown_conditions: tuple[Reference, ...]
     notices: tuple[Notice, ...]
 
 
@@ -78,53 +93,64 @@ class _Prepared:
     """[1 + parts, F]: of the record, and of the record without each part."""
 
 
-class TreatmentRanker:
-    """Ranks with one model, its vocabulary and the safety rules."""
+class RecordRanker:
+    """Ranks with one model, its vocabulary and the safety rules, which hold whatever the model ranks.
 
-    def __init__(
-        self, inference: Inference, encoder: FeatureEncoder, rules: SafetyRules, equivalents: Equivalents
-    ) -> None:
-        self._inference = inference
-        self._encoder = encoder
+    ValueError, which begins with the field, where the card or the vocabulary does not hold;
+    FileNotFoundError.
+    """
+
+    def __init__(self, model: ServedModel, rules: SafetyRules, equivalents: Equivalents) -> None:
+        self._model = model
+        self._task: pb.RecordRanking = model.contract
+        task = self._task
+        if task.activation not in {pb.ACTIVATION_UNSPECIFIED, pb.ACTIVATION_NONE, pb.ACTIVATION_SIGMOID}:
+            raise ValueError("activation: scores are in [0, 1] already, or their sigmoids are")
+        self._encoder = encoder_of(model, task.preprocessing)
         self._rules = rules
         self._equivalents = equivalents
-        self._treatments = [_concept(treatment) for treatment in encoder.vocabulary.treatments]
+        self._treatments = [_concept(treatment) for treatment in self._encoder.vocabulary.treatments]
+        require_shape(model.card.outputs, task.scores_tensor, "scores_tensor", (len(self._treatments),))
 
     async def rank(
         self,
         given: PatientRecord,
-        further: tuple[Concept, ...],
+        further: tuple[Condition, ...],
         count: int,
         further_allergies: tuple[Allergy, ...] = (),
-    ) -> Ranking:
+    ) -> tuple[Ranking, Provenance]:
         """The `count` best treatments for `given` with `further` active conditions that began today, held
-        against the record's allergies and `further_allergies`.
+        against the record's allergies and `further_allergies`; and which model scored them.
 
         Treatments that the record has already, that are off the market or not for this gender are not ranked.
-        Raises what `Inference.infer` raises, and ModelFailed when the model answers with what is no score.
+        Raises what `ServedModel.infer` raises, and ModelFailed when the model answers with what is no score.
         """
         # Threads: a record at its bounds takes seconds, and the loop must go on.
         prepared = await asyncio.to_thread(self._prepare, given, further)
-        outputs = await self._inference.infer(MODEL, {"features": prepared.features})
-        scores = outputs["scores"].astype(np.float64)
+        tensor = self._task.preprocessing.tensor
+        inferred = await run(self._model, {tensor: prepared.features})
+        scores = inferred.outputs[self._task.scores_tensor].astype(np.float64)
+        if self._task.activation == pb.ACTIVATION_SIGMOID:
+            scores = 1 / (1 + np.exp(-scores))
         if not np.isfinite(scores).all() or scores.min() < 0 or scores.max() > 1:
-            raise ModelFailed(f"{MODEL} answered with what is no score")
-        return await asyncio.to_thread(self._explain, prepared, scores, count, further_allergies)
+            raise ModelFailed(f"{self._model.name} answered with what is no score")
+        ranking = await asyncio.to_thread(self._explain, prepared, scores, count, further_allergies)
+        return ranking, inferred.provenance
 
     def check(self, record: PatientRecord, further_allergies: tuple[Allergy, ...] = ()) -> SafetyCheck:
         """The safety rules on a record."""
         return SafetyCheck(self._rules, record, further_allergies, self._counts)
 
-    def _prepare(self, given: PatientRecord, further: tuple[Concept, ...]) -> _Prepared:
+    def _prepare(self, given: PatientRecord, further: tuple[Condition, ...]) -> _Prepared:
         """Translates the record and takes it apart."""
         today = given.latest_day()
-        added = self._equivalents.translate(PatientRecord().with_conditions(further, today))
-        concepts = tuple(item.concept.preferred for item in added.conditions)
-        record = self._equivalents.translate(given).with_conditions(concepts, today)
+        further = tuple(_begun(item, today) for item in further)
+        added = self._equivalents.translate(PatientRecord().with_conditions(further))
+        record = self._equivalents.translate(given).with_conditions(added.conditions)
         parts = _parts(record, self._encoder)
         short = self._encoder.what_counts(record)
         variants = [short, *(short.without(key) for key in parts[:MAX_PARTS])]
-        as_given = given.with_conditions(further, today)
+        as_given = given.with_conditions(further)
         return _Prepared(as_given, record, tuple(parts), self._encoder.encode_all(variants, today))
 
     def _explain(
@@ -136,8 +162,8 @@ class TreatmentRanker:
     ) -> Ranking:
         """From scores [1 + parts, T] to the answer."""
         record = prepared.record
-        names = self._names(prepared.given)
-        concepts = [names[key] for key in prepared.parts]
+        entries = self._entries(prepared.given)
+        parts = [entries[key] for key in prepared.parts]
         check = self.check(prepared.given, further_allergies)
         had = {key for concept in _treatments_of(record) for key in concept.keys}
         recommendations = [
@@ -145,7 +171,7 @@ class TreatmentRanker:
                 self._treatments[column],
                 self._encoder.vocabulary.treatments[column].kind,
                 float(scores[0, column]),
-                _drivers(scores[:, column], concepts),
+                _drivers(scores[:, column], parts),
                 tuple(check.alerts(self._treatments[column])),
             )
             for column in self._order(scores[0], had, record.gender, count)
@@ -154,16 +180,19 @@ class TreatmentRanker:
         notices = self._notices(record, len(prepared.parts), had)
         return Ranking(tuple(recommendations), known, unknown, (*notices, *check.notices))
 
-    def _names(self, record: PatientRecord) -> dict[str, Concept]:
-        """What the record itself calls each concept, by the key under which it counts."""
-        names: dict[str, Concept] = {}
+    def _entries(self, record: PatientRecord) -> dict[str, Reference]:
+        """The first entry with each concept, as the record itself calls it, by the key under which it
+        counts.
+        """
+        entries: dict[str, Reference] = {}
         for condition in record.conditions:
             for item in self._equivalents.translate(PatientRecord(conditions=(condition,))).conditions:
-                names.setdefault(item.concept.key, condition.concept.preferred)
-        for concept in _treatments_of(record):
-            for coding in concept.codings:
-                names.setdefault(coding.key, coding)
-        return names
+                entries.setdefault(item.concept.key, Reference.to(condition))
+        treatments: tuple[Medication | Procedure, ...] = (*record.medications, *record.procedures)
+        for treatment in treatments:
+            for coding in treatment.concept.codings:
+                entries.setdefault(coding.key, Reference(treatment.place, coding))
+        return entries
 
     def _order(self, scores: NDArray[np.float64], had: set[str], gender: Gender, count: int) -> list[int]:
         """Columns of the best treatments that may be offered, the highest score first."""
@@ -171,15 +200,15 @@ class TreatmentRanker:
         offered = (c for c, t in order if t.key not in had and self._rules.may_be_offered(t, gender))
         return list(itertools.islice(offered, count))
 
-    def _split_conditions(self, record: PatientRecord) -> tuple[tuple[Concept, ...], tuple[Concept, ...]]:
+    def _split_conditions(self, record: PatientRecord) -> tuple[tuple[Reference, ...], tuple[Reference, ...]]:
         """Conditions, each once, under the codes that the record gives them: those that count, and the
         others.
         """
-        known: dict[str, Concept] = {}
-        unknown: dict[str, Concept] = {}
+        known: dict[str, Reference] = {}
+        unknown: dict[str, Reference] = {}
         for condition in record.conditions:
             (known if self._counts(condition) else unknown).setdefault(
-                condition.concept.key, condition.concept.preferred
+                condition.concept.key, Reference.to(condition)
             )
         return tuple(known.values()), tuple(unknown.values())
 
@@ -197,6 +226,9 @@ class TreatmentRanker:
             notices.append(
                 Notice("AGE_UNKNOWN", "The age is unknown: the ranking and the age rules go without it.")
             )
+        elif is_outside(record.age_years, self._task.age):
+            message = f"The model was made for patients of {range_words(self._task.age)}."
+            notices.append(Notice("OUTSIDE_MODEL_POPULATION", message, review_required=True))
         if had & self._encoder.treatments.keys():
             message = "Treatments that the record has already, also those that ended, are not ranked again."
             notices.append(Notice("PAST_TREATMENTS_NOT_RANKED", message))
@@ -204,6 +236,15 @@ class TreatmentRanker:
             message = f"Only {MAX_PARTS} parts of the record were removed in turn to find the drivers."
             notices.append(Notice("DRIVERS_LIMITED", message))
         return tuple(notices)
+
+
+def _begun(condition: Condition, today: date | None) -> Condition:
+    """The condition as one that is active since today."""
+    return dataclasses.replace(
+        condition,
+        clinical_status=ClinicalStatus.ACTIVE,
+        onset=None if today is None else PartialDate.of(today),
+    )
 
 
 def _treatments_of(record: PatientRecord) -> list[CodedConcept]:
@@ -220,11 +261,11 @@ def _parts(record: PatientRecord, encoder: FeatureEncoder) -> list[str]:
     return [key for key in dict.fromkeys(keys) if encoder.known(key)]
 
 
-def _drivers(scores: NDArray[np.float64], parts: list[Concept]) -> tuple[Driver, ...]:
+def _drivers(scores: NDArray[np.float64], parts: list[Reference]) -> tuple[Driver, ...]:
     """The parts whose removal lowers a treatment's score, [0] the whole record's, the strongest first."""
     drivers = [
-        Driver(concept, float(without), float(scores[0] - without))
-        for concept, without in zip(parts, scores[1:], strict=False)
+        Driver(entry, float(without), float(scores[0] - without))
+        for entry, without in zip(parts, scores[1:], strict=False)
         if scores[0] - without >= MIN_CONTRIBUTION
     ]
     return tuple(sorted(drivers, key=lambda driver: -driver.contribution)[:MAX_DRIVERS])
