@@ -92,7 +92,7 @@ def read_volume(series: Series, limits: SeriesLimits | None = None) -> Volume:
     rows, columns = first.rows + int(margin[0]), first.columns + int(margin[1])
     if rows * columns * len(series) > limits.max_voxel_count:
         raise too_large(f"holds more than {limits.max_voxel_count} voxels")
-    placed = by_cosines(list(geometry.plane.row), list(geometry.plane.column))
+    placed = by_cosines(geometry.plane.row.tolist(), geometry.plane.column.tolist())
     turn = Turn() if placed is None else placed.turn
     if turn.transposed:
         rows, columns, spacing = columns, rows, (spacing[1], spacing[0])
