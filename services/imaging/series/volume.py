@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from services.chassis.notices import Notice
 from services.imaging.dicom.geometry import Turn, by_cosines
@@ -41,32 +40,57 @@ class Volume:
     def resampled(self, spacing_mm: tuple[float, float, float]) -> npt.NDArray[np.int16]:
         """int16 `[slices, rows, columns]` with these distances between slices, rows and columns.
 
-        Linear between slices and within them; what becomes smaller within them is averaged, not sampled. What
-        is left over at the far ends, less than one distance, is cut off.
+        Trilinear from the centre of the first voxel on, as MONAI's `Spacing` is by default: what becomes
+        coarser is sampled, not averaged.
         """
         if min(spacing_mm) <= 0:
             raise ValueError("distances are positive")
-        extent = [n * mm for n, mm in zip(self.hounsfield.shape[1:], self.spacing_mm, strict=True)]
-        rows, columns = (
-            max(1, int(mm / step + 1e-6)) for mm, step in zip(extent, spacing_mm[1:], strict=True)
+        slices, rows, columns = (
+            _between(positions, step) for positions, step in zip(self._positions(), spacing_mm, strict=True)
         )
-        box = (0, 0, columns * spacing_mm[2] / self.spacing_mm[1], rows * spacing_mm[1] / self.spacing_mm[0])
-        box = (0, 0, min(box[2], self.hounsfield.shape[2]), min(box[3], self.hounsfield.shape[1]))
-        places = np.arange(0, self.positions_mm[-1] + 1e-6 * spacing_mm[0], spacing_mm[0])
-        even = np.empty((len(places), rows, columns), dtype=np.int16)
-        for index, place in enumerate(places):
-            plane = Image.fromarray(self._plane(place))
-            even[index] = np.rint(
-                np.asarray(plane.resize((columns, rows), Image.Resampling.BILINEAR, box=box))
-            )
+        even = np.empty((len(slices), len(rows), len(columns)), dtype=np.int16)
+        for index in range(len(slices)):
+            plane = slices.at(self.hounsfield, index)
+            even[index] = np.rint(columns(rows(plane).T).T)
         return even
 
-    def _plane(self, place_mm: float) -> npt.NDArray[np.float32]:
-        """The plane at a position, between two slices."""
-        above = int(np.searchsorted(self.positions_mm, place_mm).clip(1, len(self.positions_mm) - 1))
-        low, high = self.positions_mm[above - 1], self.positions_mm[above]
-        share = np.float32(min((place_mm - low) / (high - low), 1.0))
-        return np.asarray(self.hounsfield[above - 1] * (1 - share) + self.hounsfield[above] * share)
+    def _positions(self) -> tuple[npt.NDArray[np.floating], ...]:
+        """Of the voxels' centres along each axis, in mm from the first."""
+        _, rows, columns = self.hounsfield.shape
+        row_mm, column_mm = self.spacing_mm
+        return self.positions_mm, np.arange(rows) * row_mm, np.arange(columns) * column_mm
+
+
+@dataclass(frozen=True)
+class _Between:
+    """Places on an axis, each between two of those that there are."""
+
+    below: npt.NDArray[np.intp]
+    """Index of the one before."""
+    share: npt.NDArray[np.float32]
+    """Of the way to the next."""
+
+    def __len__(self) -> int:
+        return len(self.below)
+
+    def __call__(self, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """`[axis, …]` -> `[places, …]`."""
+        share = self.share[:, np.newaxis]
+        return np.asarray(values[self.below] * (1 - share) + values[self.below + 1] * share)
+
+    def at(self, values: npt.NDArray[np.int16], index: int) -> npt.NDArray[np.float32]:
+        """`[axis, …]` -> `[…]` at one of the places."""
+        below, share = self.below[index], self.share[index]
+        return np.asarray(values[below] * (1 - share) + values[below + 1] * share)
+
+
+def _between(positions_mm: npt.NDArray[np.floating], step_mm: float) -> _Between:
+    """Places at even distances from the first position to the last, as many as fit when rounded."""
+    count = round(float(positions_mm[-1]) / step_mm) + 1
+    places = np.minimum(np.arange(count) * step_mm, positions_mm[-1])
+    below = (np.searchsorted(positions_mm, places, side="right") - 1).clip(0, len(positions_mm) - 2)
+    share = (places - positions_mm[below]) / (positions_mm[below + 1] - positions_mm[below])
+    return _Between(below, share.astype(np.float32))
 
 
 def read_volume(series: Series, limits: SeriesLimits | None = None) -> Volume:

@@ -125,11 +125,21 @@ def test_uneven_slices_are_resampled_by_where_they_lie():
     assert np.abs(even[3] - (even[2] + even[4]) / 2).max() <= 0.5
 
 
-def test_coarser_pixels_are_means():
+def test_distances_are_counted_from_the_first_centre():
+    """Every second row and every fourth column lie where voxels do."""
     volume = read_volume(read_series(files(head(4))))
-    coarse = volume.resampled((SLICE_MM, 8.0, 16.0))
-    assert coarse.shape == (4, SIDE // 2, SIDE // 4)
-    assert coarse.mean() == pytest.approx(volume.hounsfield.mean(), abs=15)
+    coarse = volume.resampled((SLICE_MM, 2 * PIXEL_MM, 4 * PIXEL_MM))
+    assert coarse.shape == (4, 33, 17)
+    assert (coarse[:, :32, :16] == volume.hounsfield[:, ::2, ::4]).all()
+
+
+def test_finer_places_lie_on_the_line_between_two():
+    volume = read_volume(read_series(files(head(3))))
+    fine = volume.resampled((SLICE_MM, PIXEL_MM, PIXEL_MM / 4)).astype(float)
+    left, right = volume.hounsfield[..., :-1].astype(float), volume.hounsfield[..., 1:]
+    for quarter in range(4):
+        expected = left + (right - left) * quarter / 4
+        assert np.abs(fine[..., quarter : 4 * (SIDE - 1) : 4] - expected).max() <= 0.5 + 1e-3
 
 
 @pytest.mark.parametrize("keyword", ["ImagePositionPatient", "PixelSpacing"])
