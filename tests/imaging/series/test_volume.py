@@ -41,7 +41,8 @@ def test_a_volume_is_the_head_slice_by_slice():
     random.Random(3).shuffle(stack)
     volume = read_volume(read_series(files(stack)))
     assert volume.hounsfield.shape == (30, SIDE, SIDE)
-    assert volume.spacing_mm == (PIXEL_MM, PIXEL_MM)
+    assert [axis[1] for axis in volume.positions_mm] == [SLICE_MM, PIXEL_MM, PIXEL_MM]
+    assert volume.axes == "SPL"
     expected = truth((30, SIDE, SIDE), first_position(), (SLICE_MM, PIXEL_MM, PIXEL_MM))
     assert (volume.hounsfield == expected).all()
 
@@ -75,7 +76,9 @@ def test_pixels_that_are_not_square_keep_their_sides_when_turned():
     stack = [
         slice_of_head(n, above(start, n * SLICE_MM), row, column, PixelSpacing=[2.0, 3.0]) for n in range(3)
     ]
-    assert read_volume(read_series(files(stack))).spacing_mm == (3.0, 2.0)
+    volume = read_volume(read_series(files(stack)))
+    assert [axis[1] for axis in volume.positions_mm] == [SLICE_MM, 3.0, 2.0]
+    assert volume.axes == "SPL"
 
 
 def test_a_tilted_stack_is_set_upright():
@@ -87,7 +90,7 @@ def test_a_tilted_stack_is_set_upright():
     assert rows >= SIDE + 19 * SLICE_MM * np.sin(angle) / PIXEL_MM - 1
     column, normal = np.array([0, np.cos(angle), np.sin(angle)]), np.array([0, -np.sin(angle), np.cos(angle)])
     start = first_position((1, 0, 0), tuple(column))
-    k, j, i = np.meshgrid(volume.positions_mm, np.arange(rows), np.arange(columns), indexing="ij")
+    k, j, i = np.meshgrid(volume.positions_mm[0], np.arange(rows), np.arange(columns), indexing="ij")
     place = [start[a] + k * normal[a] + j * PIXEL_MM * column[a] for a in range(3)]
     place[0] = place[0] + i * PIXEL_MM
     error = np.abs(volume.hounsfield - hounsfield(*place))
@@ -108,7 +111,7 @@ def test_a_tilted_stack_is_set_upright():
 
 def test_a_volume_is_resampled_to_the_distances_that_are_asked_for():
     volume = read_volume(read_series(files(head(20))))
-    even = volume.resampled((2.5, 4.0, 4.0))
+    even = volume.resampled((2.5, 4.0, 4.0)).hounsfield
     assert even.shape == (39, SIDE, SIDE)
     assert (even[::2] == volume.hounsfield).all()
     between = (volume.hounsfield[:-1].astype(float) + volume.hounsfield[1:]) / 2
@@ -120,7 +123,7 @@ def test_uneven_slices_are_resampled_by_where_they_lie():
     heights = [0.0, 5.0, 7.5, 10.0, 20.0]
     stack = [slice_of_head(n, above(start, z)) for n, z in enumerate(heights, start=1)]
     volume = read_volume(read_series(files(stack)))
-    even = volume.resampled((5.0, 4.0, 4.0)).astype(float)
+    even = volume.resampled((5.0, 4.0, 4.0)).hounsfield.astype(float)
     assert (even[[0, 1, 2, 4]] == volume.hounsfield[[0, 1, 3, 4]]).all()
     assert np.abs(even[3] - (even[2] + even[4]) / 2).max() <= 0.5
 
@@ -128,14 +131,46 @@ def test_uneven_slices_are_resampled_by_where_they_lie():
 def test_distances_are_counted_from_the_first_centre():
     """Every second row and every fourth column lie where voxels do."""
     volume = read_volume(read_series(files(head(4))))
-    coarse = volume.resampled((SLICE_MM, 2 * PIXEL_MM, 4 * PIXEL_MM))
+    coarse = volume.resampled((SLICE_MM, 2 * PIXEL_MM, 4 * PIXEL_MM)).hounsfield
     assert coarse.shape == (4, 33, 17)
     assert (coarse[:, :32, :16] == volume.hounsfield[:, ::2, ::4]).all()
 
 
+@pytest.mark.parametrize("codes", ["RAS", "LPS", "SPL", "IRP", "ALI"])
+def test_axes_go_where_they_are_asked_to(codes):
+    """Every voxel keeps its place in the patient, and the slices' distances their order."""
+    start, steps = first_position(), {"S": SLICE_MM, "P": PIXEL_MM, "L": PIXEL_MM}
+    volume = read_volume(read_series(files(head(5))))
+    turned = volume.oriented(codes)
+    opposite = {"I": "S", "A": "P", "R": "L"}
+    ends = {"S": 4 * SLICE_MM, "P": (SIDE - 1) * PIXEL_MM, "L": (SIDE - 1) * PIXEL_MM}
+    origin = {"L": start[0], "P": start[1], "S": start[2]}
+    grid = np.meshgrid(*turned.positions_mm, indexing="ij")
+    place = {}
+    for letter, along in zip(codes, grid, strict=True):
+        axis = opposite.get(letter, letter)
+        place[axis] = origin[axis] + (along if axis == letter else ends[axis] - along)
+    assert (turned.hounsfield == np.rint(hounsfield(place["L"], place["P"], place["S"]))).all()
+    assert turned.axes == codes
+    assert np.shares_memory(turned.hounsfield, volume.hounsfield)
+    assert [axis[1] for axis in turned.positions_mm] == [steps[opposite.get(c, c)] for c in codes]
+
+
+def test_a_volume_across_the_body_has_no_axes_to_turn():
+    angle = np.deg2rad(45)
+    row, column = (np.cos(angle), np.sin(angle), 0.0), (-np.sin(angle), np.cos(angle), 0.0)
+    start = first_position(row, column)
+    stack = [slice_of_head(n, above(start, n * SLICE_MM), row, column) for n in range(4)]
+    volume = read_volume(read_series(files(stack)))
+    assert volume.axes == ""
+    with pytest.raises(InvalidInput) as refused:
+        volume.oriented("RAS")
+    assert refused.value.reason is Reason.INPUT_UNSUPPORTED
+
+
 def test_finer_places_lie_on_the_line_between_two():
     volume = read_volume(read_series(files(head(3))))
-    fine = volume.resampled((SLICE_MM, PIXEL_MM, PIXEL_MM / 4)).astype(float)
+    fine = volume.resampled((SLICE_MM, PIXEL_MM, PIXEL_MM / 4)).hounsfield.astype(float)
     left, right = volume.hounsfield[..., :-1].astype(float), volume.hounsfield[..., 1:]
     for quarter in range(4):
         expected = left + (right - left) * quarter / 4
