@@ -14,13 +14,10 @@ from collections import defaultdict
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 
+from services.clinical.code_systems import LOINC, RXNORM, SNOMED
+from services.clinical.concepts import CodedConcept, Concept
 from services.clinical.record import (
-    LOINC,
-    RXNORM,
-    SNOMED,
     Allergy,
-    CodedConcept,
-    Concept,
     Condition,
     Gender,
     Medication,

@@ -1,4 +1,4 @@
-"""`medmesh doctor`: what is installed, healthy and reachable, and the way out of what is not."""
+"""`medmesh doctor`: what is installed, healthy and reachable, and the remedy for what is not."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ PACKAGES = ("medmesh-client", "grpcio", "protobuf", "typer", "rich")
 SERVICE_PACKAGES = ("tritonclient", "pydicom", "pillow", "tokenizers", "numpy")
 TRITON_NOTE = (
     "The embedded Triton (release 24.10) is for this machine only: it binds to loopback, because its release "
-    "has known holes: CVE-2025-23319, an out-of-bounds write in the Python backend (mended in 25.07), and "
-    "CVE-2026-24207, an authentication bypass (mended in 26.03). In production use NVIDIA's container, 26.07 "
+    "has known holes: CVE-2025-23319, an out-of-bounds write in the Python backend (fixed in 25.07), and "
+    "CVE-2026-24207, an authentication bypass (fixed in 26.03). In production use NVIDIA's container, 26.07 "
     "or later, and expose it to nobody but the services."
 )
 

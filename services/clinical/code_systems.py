@@ -1,4 +1,4 @@
-"""One name for each code system, and one spelling for each code, however a record writes them.
+"""The addresses of code systems: one name for each, and one spelling for each code, however it is written.
 
 Records name SNOMED CT by its URI, an edition's URI, an OID or plainly "SNOMED CT", and write ICD-10-CM codes
 with and without the dot. The names are data (`code_systems.tsv`). A system that is not listed keeps its name.
@@ -6,12 +6,36 @@ with and without the dot. The names are data (`code_systems.tsv`). A system that
 
 from __future__ import annotations
 
-import csv
 import functools
 import re
 from pathlib import Path
 
-from services.clinical.record import ATC, ICD10, ICD10CM, UNII, Concept
+from services.clinical.tables import rows
+
+SNOMED = "http://snomed.info/sct"
+RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
+LOINC = "http://loinc.org"
+ICD10CM = "http://hl7.org/fhir/sid/icd-10-cm"
+ICD10 = "http://hl7.org/fhir/sid/icd-10"
+"""The WHO's edition; its categories of three characters mean the same in the national ones."""
+UNII = "http://fdasis.nlm.nih.gov"
+ATC = "http://www.whocc.no/atc"
+NDC = "http://hl7.org/fhir/sid/ndc"
+ABSENT_UNKNOWN = "http://hl7.org/fhir/uv/ips/CodeSystem/absent-unknown-uv-ips"
+"""The International Patient Summary's codes for "no known allergies" and the like."""
+
+SYSTEM_BY_SHORT_NAME = {
+    "snomed": SNOMED,
+    "rxnorm": RXNORM,
+    "loinc": LOINC,
+    "icd10cm": ICD10CM,
+    "icd10": ICD10,
+    "unii": UNII,
+    "atc": ATC,
+    "ndc": NDC,
+    "absent-unknown": ABSENT_UNKNOWN,
+}
+SHORT_NAME_BY_SYSTEM = {uri: name for name, uri in SYSTEM_BY_SHORT_NAME.items()}
 
 NAMES_FILE = Path(__file__).with_name("code_systems.tsv")
 
@@ -29,12 +53,6 @@ ICD10_EDITIONS = frozenset(
 _PREFIX = re.compile(r"^(?:https?://|urn:oid:)(?:www\.)?")
 _EDITION = re.compile(r"^(snomed\.info/x?sct)/.*")
 _DAGGERS = "+*!†‡"
-
-
-def canonical_concept(system: str, code: str, display: str = "") -> Concept:
-    """The coding under its canonical system and code."""
-    system = canonical_system(system)
-    return Concept(system, canonical_code(system, code), " ".join(display.split()))
 
 
 @functools.lru_cache(maxsize=4096)
@@ -69,6 +87,4 @@ def _known() -> frozenset[str]:
 
 @functools.cache
 def _names() -> dict[str, str]:
-    lines = NAMES_FILE.read_text(encoding="utf-8").splitlines()
-    rows = csv.reader((line for line in lines if line and not line.startswith("#")), delimiter="\t")
-    return {_normalised(name): uri for uri, name, _ in rows}
+    return {_normalised(name): uri for uri, name, _ in rows(NAMES_FILE, 3)}

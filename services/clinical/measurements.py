@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from services.chassis.notices import Notice
-from services.clinical.record import LOINC, CodedConcept, Observation, PatientRecord
+from services.clinical.code_systems import LOINC
+from services.clinical.concepts import CodedConcept
+from services.clinical.record import Observation, PatientRecord
 
 MEASUREMENTS_FILE = Path(__file__).with_name("measurements.toml")
 

@@ -1,4 +1,4 @@
-"""The patient record as plain values: what every part of this service computes on.
+"""The patient record as plain values: what the services compute on.
 
 Mirrors `medmesh.common.v1.PatientRecord`. Code systems are named by their FHIR URI. A record is immutable;
 what changes one returns another.
@@ -9,36 +9,11 @@ from __future__ import annotations
 import dataclasses
 import enum
 from datetime import UTC, date, datetime
-from typing import Self
 
-SNOMED = "http://snomed.info/sct"
-RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
-LOINC = "http://loinc.org"
-ICD10CM = "http://hl7.org/fhir/sid/icd-10-cm"
-ICD10 = "http://hl7.org/fhir/sid/icd-10"
-"""The WHO's edition; its categories of three characters mean the same in the national ones."""
-UNII = "http://fdasis.nlm.nih.gov"
-ATC = "http://www.whocc.no/atc"
-NDC = "http://hl7.org/fhir/sid/ndc"
+from services.clinical.concepts import CodedConcept, Concept
 
 UNDATED = datetime.min.replace(tzinfo=UTC)
 """Stands for the time of an observation without one: before all others."""
-
-ABSENT_UNKNOWN = "http://hl7.org/fhir/uv/ips/CodeSystem/absent-unknown-uv-ips"
-"""The International Patient Summary's codes for "no known allergies" and the like."""
-
-SYSTEM_BY_SHORT_NAME = {
-    "snomed": SNOMED,
-    "rxnorm": RXNORM,
-    "loinc": LOINC,
-    "icd10cm": ICD10CM,
-    "icd10": ICD10,
-    "unii": UNII,
-    "atc": ATC,
-    "ndc": NDC,
-    "absent-unknown": ABSENT_UNKNOWN,
-}
-SHORT_NAME_BY_SYSTEM = {uri: name for name, uri in SYSTEM_BY_SHORT_NAME.items()}
 
 
 class Gender(enum.Enum):
@@ -105,61 +80,6 @@ class Comparator(enum.Enum):
     LESS_OR_EQUAL = "<="
     GREATER_OR_EQUAL = ">="
     GREATER = ">"
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Concept:
-    """A concept of a code system, as FHIR's Coding. `system` is the canonical URI."""
-
-    system: str
-    code: str
-    display: str = ""
-
-    @property
-    def key(self) -> str:
-        """`snomed|38341003`: the form that vocabularies and labels use, with the system's short name."""
-        return f"{SHORT_NAME_BY_SYSTEM.get(self.system, self.system)}|{self.code}"
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class CodedConcept:
-    """One concept in all the codings that its source gives it, and in the source's words: FHIR's
-    CodeableConcept. It has a coding, a text, or both.
-    """
-
-    codings: tuple[Concept, ...] = ()
-    """Those of the systems that the models use come first."""
-    text: str = ""
-
-    @classmethod
-    def of(cls, system: str, code: str, display: str = "") -> Self:
-        """A concept with one coding."""
-        return cls((Concept(system, code, display),))
-
-    @property
-    def preferred(self) -> Concept:
-        """The first coding; of a concept that has only its text, a display without system and code."""
-        return self.codings[0] if self.codings else Concept("", "", self.text)
-
-    @property
-    def key(self) -> str:
-        """The key of the preferred coding; a text is its own key."""
-        return self.codings[0].key if self.codings else f"|{self.text}"
-
-    @property
-    def keys(self) -> tuple[str, ...]:
-        """The keys of all codings."""
-        return tuple(coding.key for coding in self.codings)
-
-    @property
-    def display(self) -> str:
-        """What to call it: the first display, else the text."""
-        return next((coding.display for coding in self.codings if coding.display), self.text)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """All its words, each once: the text first, since it is what people wrote."""
-        return tuple(dict.fromkeys(n for n in (self.text, *(c.display for c in self.codings)) if n))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -2,47 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from typing import Any
 
-from medmesh.common.v1.answer_pb2 import Provenance
 from medmesh.imaging.v1 import imaging_pb2 as pb
 from medmesh.imaging.v1 import imaging_pb2_grpc
 from services.chassis.errors import InvalidInput, Reason
 from services.imaging.analysis import ImageAnalyzer, ImageOptions
 from services.imaging.convert import analysis_message, options_from
-
-MAX_CHUNK_BYTES = 3 * 1024 * 1024
+from services.imaging.images import FIELD, too_large, unsupported
+from services.imaging.sources import AddressReader
 
 
 class ImagingServicer(imaging_pb2_grpc.ImagingServiceServicer):
     """Answers both rpcs from one analyzer."""
 
-    def __init__(
-        self,
-        analyzer: ImageAnalyzer,
-        provenance: Callable[[str], Awaitable[Provenance]],
-        *,
-        max_image_bytes: int,
-    ) -> None:
+    def __init__(self, analyzer: ImageAnalyzer, addresses: AddressReader, *, max_image_bytes: int) -> None:
         self._analyzer = analyzer
-        self._provenance = provenance
+        self._addresses = addresses
         self._max_image_bytes = max_image_bytes
 
     async def AnalyzeImage(self, request: pb.AnalyzeImageRequest, context: Any) -> pb.AnalyzeImageResponse:
         options = options_from(request.options)
-        _bound(len(request.image), self._max_image_bytes)
-        return pb.AnalyzeImageResponse(analysis=await self._analyze(request.image, options))
+        files = await self._files(request.sources)
+        response = pb.AnalyzeImageResponse()
+        response.analysis.CopyFrom(analysis_message(await self._analyzer.analyze(files, options)))
+        return response
 
     async def AnalyzeImageStream(
         self, request_iterator: AsyncIterator[pb.AnalyzeImageStreamRequest], context: Any
     ) -> pb.AnalyzeImageStreamResponse:
         options, data = await self._collect(request_iterator)
-        return pb.AnalyzeImageStreamResponse(analysis=await self._analyze(data, options))
+        response = pb.AnalyzeImageStreamResponse()
+        response.analysis.CopyFrom(analysis_message(await self._analyzer.analyze([data], options)))
+        return response
 
-    async def _analyze(self, data: bytes, options: ImageOptions) -> pb.ImageAnalysis:
-        analysis = await self._analyzer.analyze(data, options)
-        return analysis_message(analysis, await self._provenance(analysis.model))
+    async def _files(self, sources: Sequence[pb.ImageSource]) -> Sequence[bytes]:
+        """The bytes of each source, within the limits of one file."""
+        files = []
+        for index, source in enumerate(sources):
+            kind = source.WhichOneof("source")
+            if kind == "content":
+                data = source.content
+            elif kind == "uri":
+                data = await self._analyzer.blocking(partial(self._addresses.read, source.uri))
+            elif kind == "upload_id":
+                raise InvalidInput(
+                    Reason.INPUT_UNSUPPORTED, f"sources[{index}].upload_id", "uploads are not taken here"
+                )
+            else:
+                raise InvalidInput(Reason.INPUT_MISSING, f"sources[{index}]", "names no source")
+            self._bound(len(data))
+            files.append(data)
+        if not files:
+            raise InvalidInput(Reason.INPUT_MISSING, FIELD, "is empty: an image is needed")
+        if len(files) > 1:
+            raise unsupported("has more than one file: series are not read")
+        return files
 
     async def _collect(
         self, messages: AsyncIterator[pb.AnalyzeImageStreamRequest]
@@ -60,17 +77,13 @@ class ImagingServicer(imaging_pb2_grpc.ImagingServiceServicer):
             if options is None:
                 options = options_from(message.options)
                 continue
-            if len(message.chunk) > MAX_CHUNK_BYTES:
-                raise InvalidInput(
-                    Reason.INPUT_TOO_LARGE, "chunk", f"is larger than {MAX_CHUNK_BYTES / 2**20:g} MiB"
-                )
-            _bound(len(data) + len(message.chunk), self._max_image_bytes)
+            self._bound(len(data) + len(message.chunk))
             data += message.chunk
         if options is None:
             raise InvalidInput(Reason.INPUT_MISSING, "options", "are missing: the stream is empty")
         return options, bytes(data)
 
-
-def _bound(size: int, limit: int) -> None:
-    if size > limit:
-        raise InvalidInput(Reason.INPUT_TOO_LARGE, "image", f"is larger than {limit / 2**20:g} MiB")
+    def _bound(self, size: int) -> None:
+        """What the operator allows, which may be less than the contract's limit."""
+        if size > self._max_image_bytes:
+            raise too_large(f"is larger than {self._max_image_bytes / 2**20:g} MiB")

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Self
 
 from services.clinical.code_systems import ICD10_EDITIONS
+from services.clinical.concepts import CodedConcept
 from services.clinical.drugs import Drugs
-from services.clinical.record import CodedConcept
 from services.clinical.tables import rows
 from services.clinical.words import Names, words
 

@@ -17,8 +17,9 @@ from medmesh.common.v1 import concept_pb2
 from medmesh.common.v1 import patient_pb2 as patient
 from medmesh.recommendation.v1 import recommendation_pb2 as pb
 from services.chassis.errors import InvalidInput, Reason
-from services.chassis.notices import Notice, notice_messages
-from services.clinical.code_systems import canonical_concept
+from services.chassis.notices import Notice
+from services.chassis.rpc.notices import notice_messages
+from services.clinical.concepts import CodedConcept, Concept, canonical_concept
 from services.clinical.fhir import ReadBundle, read_bundle
 from services.clinical.limits import (
     MAX_AGE_YEARS,
@@ -33,9 +34,7 @@ from services.clinical.record import (
     Allergy,
     AllergyType,
     ClinicalStatus,
-    CodedConcept,
     Comparator,
-    Concept,
     Condition,
     Criticality,
     Finding,

@@ -9,8 +9,9 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from services.clinical.code_systems import ICD10_EDITIONS
-from services.clinical.record import SNOMED, CodedConcept, Condition, PatientRecord
+from services.clinical.code_systems import ICD10_EDITIONS, SNOMED
+from services.clinical.concepts import CodedConcept
+from services.clinical.record import Condition, PatientRecord
 from services.clinical.tables import rows
 from services.clinical.words import Names
 

@@ -17,15 +17,9 @@ from numpy.typing import NDArray
 from services.chassis.errors import ModelFailed
 from services.chassis.models.inference import Inference
 from services.chassis.notices import Notice
-from services.clinical.record import (
-    SYSTEM_BY_SHORT_NAME,
-    Allergy,
-    CodedConcept,
-    Concept,
-    Condition,
-    Gender,
-    PatientRecord,
-)
+from services.clinical.code_systems import SYSTEM_BY_SHORT_NAME
+from services.clinical.concepts import CodedConcept, Concept
+from services.clinical.record import Allergy, Condition, Gender, PatientRecord
 from services.recommendation.equivalents import Equivalents
 from services.recommendation.features import FeatureEncoder, Treatment
 from services.recommendation.safety import SafetyCheck

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from services.chassis.errors import ModelFailed
 from services.chassis.models.inference import Inference
-from services.clinical.record import Concept, PatientRecord
+from services.clinical.concepts import Concept
+from services.clinical.record import PatientRecord
 from services.recommendation.equivalents import Equivalents
 from services.recommendation.features import FeatureEncoder
 

@@ -11,16 +11,12 @@ import pytest
 
 from services.chassis.errors import InvalidInput, Reason
 from services.clinical import fhir
+from services.clinical.code_systems import ICD10CM, LOINC, RXNORM, SNOMED
+from services.clinical.concepts import CodedConcept, Concept
 from services.clinical.fhir.remarks import Remark
 from services.clinical.record import (
-    ICD10CM,
-    LOINC,
-    RXNORM,
-    SNOMED,
     Allergy,
     ClinicalStatus,
-    CodedConcept,
-    Concept,
     Condition,
     Gender,
     Medication,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from services.clinical.code_systems import NAMES_FILE, canonical_concept
+from services.clinical.code_systems import LOINC, NAMES_FILE
+from services.clinical.concepts import CodedConcept, canonical_concept
 from services.clinical.measurements import measurement_of, plain_unit
-from services.clinical.record import LOINC, CodedConcept, Observation
+from services.clinical.record import Observation
 
 
 def converted(code, value, unit):

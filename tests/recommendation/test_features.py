@@ -9,14 +9,12 @@ from datetime import UTC, date, datetime
 import numpy as np
 import pytest
 
+from services.clinical.code_systems import LOINC, RXNORM, SNOMED
+from services.clinical.concepts import CodedConcept
 from services.clinical.fhir import read_bundle
 from services.clinical.measurements import measurement_of
 from services.clinical.record import (
-    LOINC,
-    RXNORM,
-    SNOMED,
     Allergy,
-    CodedConcept,
     Condition,
     Gender,
     Medication,

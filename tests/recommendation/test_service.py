@@ -1,3 +1,4 @@
+# Long because: every rpc of the service is tried here on the one running server.
 """The service as a client sees it: a real server on a free port."""
 
 from __future__ import annotations

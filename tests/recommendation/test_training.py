@@ -8,14 +8,9 @@ from datetime import date, timedelta
 import numpy as np
 import pytest
 
-from services.clinical.record import (
-    RXNORM,
-    SNOMED,
-    CodedConcept,
-    Condition,
-    Medication,
-    PatientRecord,
-)
+from services.clinical.code_systems import RXNORM, SNOMED
+from services.clinical.concepts import CodedConcept
+from services.clinical.record import Condition, Medication, PatientRecord
 from services.recommendation.features import FeatureEncoder, Treatment, Vocabulary
 from training.synthea import SyntheaPatient, is_held_out, load_patients
 from training.treatment_ranker import rankers

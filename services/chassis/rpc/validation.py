@@ -46,7 +46,7 @@ class Plan:
 
 
 def check(message: Message) -> None:
-    """Raises InvalidInput with every violation of the limits that `message` and the messages in it declare."""
+    """Raises InvalidInput with every violation of the limits that `message` and what is in it declare."""
     found = tuple(islice(_violations(message, plan_of(message.DESCRIPTOR), ""), MAX_VIOLATIONS))
     if found:
         raise InvalidInput.of(found)
@@ -75,11 +75,9 @@ def _build(descriptor: Descriptor, plans: dict[str, Plan]) -> Plan:
     if descriptor.full_name in plans:
         return plans[descriptor.full_name]
     plan = plans[descriptor.full_name] = Plan()
-    plan.required_oneofs = [
-        oneof for oneof in descriptor.oneofs if oneof.GetOptions().Extensions[options_pb2.one_required]
-    ]
+    plan.required_oneofs = [o for o in descriptor.oneofs if _option(o, options_pb2.one_required)]
     for item in descriptor.fields:
-        limits = item.GetOptions().Extensions[options_pb2.limits]
+        limits: options_pb2.Limits = _option(item, options_pb2.limits)
         if limits.required:
             plan.required.append(item)
         if limits.HasField("max_count"):
@@ -91,6 +89,11 @@ def _build(descriptor: Descriptor, plans: dict[str, Plan]) -> Plan:
         elif checks := list(_checks(item, limits)):
             plan.values[item.number] = checks
     return plan
+
+
+def _option(described: Any, extension: Any) -> Any:
+    """The value of a custom option; the generated stubs do not know which message it extends."""
+    return described.GetOptions().Extensions[extension]
 
 
 def _checks(item: FieldDescriptor, limits: options_pb2.Limits) -> Iterator[Check]:
@@ -155,7 +158,7 @@ def _violations(message: Message, plan: Plan, path: str) -> Iterator[Violation]:
         yield from _of_field(item, value, plan, path)
 
 
-def _set_fields(message: Message, plan: Plan) -> Iterator[tuple[FieldDescriptor, Any]]:
+def _set_fields(message: Message, plan: Plan) -> Iterator[tuple[Any, Any]]:
     if not plan.large:
         yield from message.ListFields()
         return
@@ -165,7 +168,7 @@ def _set_fields(message: Message, plan: Plan) -> Iterator[tuple[FieldDescriptor,
             yield item, getattr(message, item.name)
 
 
-def _of_field(item: FieldDescriptor, value: Any, plan: Plan, path: str) -> Iterator[Violation]:
+def _of_field(item: Any, value: Any, plan: Plan, path: str) -> Iterator[Violation]:
     number, name = item.number, f"{path}{item.name}"
     if item.is_repeated:
         most = plan.counts.get(number)
@@ -175,21 +178,21 @@ def _of_field(item: FieldDescriptor, value: Any, plan: Plan, path: str) -> Itera
         is_map = item.message_type is not None and item.message_type.GetOptions().map_entry
         if is_map:
             return
-        below, checks = plan.nested.get(number), plan.values.get(number, ())
+        below, checks = plan.nested.get(number), plan.values.get(number, [])
         if below is not None:
             for index, element in enumerate(value):
                 yield from _violations(element, below, f"{name}[{index}].")
-        elif checks:
-            for index, element in enumerate(value):
+        else:
+            for index, element in enumerate(value if checks else ()):
                 yield from _of_value(element, checks, f"{name}[{index}]")
         return
     if (below := plan.nested.get(number)) is not None:
         yield from _violations(value, below, f"{name}.")
-    elif checks := plan.values.get(number):
-        yield from _of_value(value, checks, name)
+    else:
+        yield from _of_value(value, plan.values.get(number, []), name)
 
 
-def _of_value(value: Any, checks: list[Check] | tuple[()], name: str) -> Iterator[Violation]:
+def _of_value(value: Any, checks: list[Check], name: str) -> Iterator[Violation]:
     for one in checks:
         if (problem := one(value)) is not None:
             yield Violation(problem[0], name, problem[1])
@@ -209,7 +212,7 @@ def _size(count: int) -> str:
     return f"{count / 2**20:g} MiB" if count >= 2**20 else f"{count:,} bytes"
 
 
-def _is_set(message: Message, item: FieldDescriptor) -> bool:
+def _is_set(message: Message, item: Any) -> bool:
     if item.is_repeated:
         return len(getattr(message, item.name)) > 0
     if item.has_presence:

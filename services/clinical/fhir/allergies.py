@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from services.clinical.code_systems import RXNORM, SNOMED
 from services.clinical.fhir.bounded_json import Node
 from services.clinical.fhir.codings import RETRACTED, VERIFICATION_CODES, concept_of, status_of
 from services.clinical.fhir.remarks import Remark, Remarks, place_of
-from services.clinical.record import RXNORM, SNOMED, Allergy, AllergyType, Criticality, Verification
+from services.clinical.record import Allergy, AllergyType, Criticality, Verification
 
 ENDED: Final = {"inactive", "resolved"}
 _CRITICALITIES: Final = {item.value for item in Criticality}

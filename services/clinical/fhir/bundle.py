@@ -104,7 +104,7 @@ def entries_of(bundle: Node, remarks: Remarks) -> list[Entry]:
 
 
 def _foreign_format(content: bytes) -> str:
-    """What bytes that are no JSON are, with the way out; empty where it cannot be told."""
+    """What bytes that are no JSON are, with the remedy; empty where it cannot be told."""
     start = content[:4096].lstrip(b"\xef\xbb\xbf \t\r\n")
     if content.startswith(b"\x1f\x8b"):
         return "must be JSON in UTF-8; this is compressed (gzip): decompress it first"

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 import functools
 from pathlib import Path
 from typing import Final
 
-from services.clinical.code_systems import canonical_concept
+from services.clinical.concepts import CodedConcept, Concept, canonical_concept
 from services.clinical.fhir.bounded_json import Node
 from services.clinical.fhir.remarks import Remark, Remarks
 from services.clinical.limits import MAX_CODE, MAX_CODINGS, MAX_DISPLAY, MAX_SYSTEM
-from services.clinical.record import CodedConcept, Concept
+from services.clinical.tables import rows
 
 STATUSES_FILE: Final = Path(__file__).with_name("statuses.tsv")
 
@@ -76,6 +75,4 @@ def meaning(element: str, word: str) -> str:
 
 @functools.cache
 def _meanings() -> dict[tuple[str, str], str]:
-    lines = STATUSES_FILE.read_text(encoding="utf-8").splitlines()
-    rows = csv.reader((line for line in lines if line and not line.startswith("#")), delimiter="\t")
-    return {(element, word): code for element, word, code, _ in rows}
+    return {(element, word): code for element, word, code, _ in rows(STATUSES_FILE, 4)}

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import date
 from typing import Final
 
+from services.clinical.code_systems import ICD10, ICD10CM, SNOMED
 from services.clinical.fhir import dates
 from services.clinical.fhir.bounded_json import Node
 from services.clinical.fhir.codings import (
@@ -17,15 +18,7 @@ from services.clinical.fhir.codings import (
     status_of,
 )
 from services.clinical.fhir.remarks import Remark, Remarks, place_of
-from services.clinical.record import (
-    ICD10,
-    ICD10CM,
-    SNOMED,
-    ClinicalStatus,
-    Condition,
-    Procedure,
-    Verification,
-)
+from services.clinical.record import ClinicalStatus, Condition, Procedure, Verification
 
 ACTIVE: Final = {"active", "recurrence", "relapse"}
 NOT_DONE: Final = {"entered-in-error", "preparation", "not-done", "draft", "revoked", "cancelled"}

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 from typing import Final
 
+from services.clinical.code_systems import ATC, ICD10CM, NDC, RXNORM, SNOMED
+from services.clinical.concepts import CodedConcept, Concept
 from services.clinical.fhir import dates
 from services.clinical.fhir.bounded_json import Node
 from services.clinical.fhir.bundle import Entry
@@ -15,16 +17,7 @@ from services.clinical.fhir.conditions import ORDERED
 from services.clinical.fhir.references import References, contained_in
 from services.clinical.fhir.remarks import Remark, Remarks, place_of
 from services.clinical.limits import MAX_DISPLAY
-from services.clinical.record import (
-    ATC,
-    ICD10CM,
-    NDC,
-    RXNORM,
-    SNOMED,
-    CodedConcept,
-    Concept,
-    Medication,
-)
+from services.clinical.record import Medication
 
 SUPPLIES: Final = {"MedicationDispense", "MedicationAdministration"}
 KINDS: Final = {"MedicationRequest", "MedicationStatement", *SUPPLIES}

@@ -7,13 +7,15 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
 
+from services.clinical.code_systems import LOINC, SNOMED
+from services.clinical.concepts import CodedConcept
 from services.clinical.fhir import dates
 from services.clinical.fhir.bounded_json import Node
 from services.clinical.fhir.codings import concept_of
 from services.clinical.fhir.remarks import Remark, Remarks, place_of
 from services.clinical.limits import MAX_CODE
 from services.clinical.measurements import measurement_of, seems_used
-from services.clinical.record import LOINC, SNOMED, CodedConcept, Comparator, Finding, Observation
+from services.clinical.record import Comparator, Finding, Observation
 
 NO_RESULT: Final = {"entered-in-error", "cancelled", "registered"}
 

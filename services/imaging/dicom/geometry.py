@@ -45,9 +45,9 @@ class Turn:
         return self.transposed or self.left_right or self.up_down
 
     def __call__(self, image: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """`[rows, columns]`, turned."""
+        """`[rows, columns, …]`, turned."""
         if self.transposed:
-            image = image.T
+            image = np.swapaxes(image, 0, 1)
         return np.ascontiguousarray(image[:: -1 if self.up_down else 1, :: -1 if self.left_right else 1])
 
 
@@ -105,3 +105,19 @@ def _oriented(row: str, column: str, keyword: str) -> Orientation | None:
         transposed, left_right=row == _OPPOSITE.get(str(along)), up_down=column == _OPPOSITE[str(down)]
     )
     return Orientation(view, turn, keyword)
+
+
+def spacing_mm(dataset: Dataset) -> tuple[float, float] | None:
+    """Distance of two rows' and two columns' centres in the patient; None when the file does not say it.
+
+    A radiograph's Pixel Spacing that only repeats Imager Pixel Spacing is that on the detector, where the
+    patient is magnified (PS3.3 10.7.1.3).
+    """
+    measures = macro(dataset, "PixelMeasuresSequence")
+    values = decimals(measures, "PixelSpacing").values
+    at_detector = decimals(dataset, "ImagerPixelSpacing").values
+    if len(values) != 2 or any(value is None or value <= 0 for value in values):
+        return None
+    if values == at_detector and not texts(dataset, "PixelSpacingCalibrationType"):
+        return None
+    return float(values[0] or 0), float(values[1] or 0)

@@ -41,7 +41,8 @@ READ_ATTRIBUTES = [
     # what the image is
     "ImageType", "SOPClassUID", "Modality", "PresentationIntentType", "AnatomicRegionSequence",
     "BodyPartExamined", "ViewPosition", "ViewCodeSequence", "SeriesDescription", "ProtocolName",
-    "PatientOrientation", "ImageOrientationPatient",
+    "PatientOrientation", "ImageOrientationPatient", "PixelSpacing", "ImagerPixelSpacing",
+    "PixelSpacingCalibrationType",
     # how old the patient is
     "StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate", "PatientBirthDate", "PatientAge",
     # its pixels
@@ -63,7 +64,7 @@ READ_OF_SERIES = [
     # which series, and which image of it
     "SOPInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "InstanceNumber",
     # where it lies; a multi-frame object says so in its functional groups, which are read whole
-    "ImagePositionPatient", "PixelSpacing", "SliceThickness",
+    "ImagePositionPatient", "SliceThickness",
     # where its frames start
     "ExtendedOffsetTable", "ExtendedOffsetTableLengths",
 ]  # fmt: skip

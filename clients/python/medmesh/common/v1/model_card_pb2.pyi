@@ -99,3 +99,13 @@ class ModelCard(_message.Message):
     reproduce: str
     changelog: _containers.RepeatedCompositeFieldContainer[Change]
     def __init__(self, name: _Optional[str] = ..., version: _Optional[str] = ..., summary: _Optional[str] = ..., intended_use: _Optional[str] = ..., architecture: _Optional[str] = ..., serving: _Optional[_Union[_serving_pb2.ModelServing, _Mapping]] = ..., datasets: _Optional[_Iterable[_Union[Dataset, _Mapping]]] = ..., metrics: _Optional[_Iterable[_Union[Metric, _Mapping]]] = ..., calibration: _Optional[str] = ..., limitations: _Optional[_Iterable[str]] = ..., inputs: _Optional[_Iterable[_Union[TensorContract, _Mapping]]] = ..., outputs: _Optional[_Iterable[_Union[TensorContract, _Mapping]]] = ..., weights_sha256: _Optional[str] = ..., precision: _Optional[str] = ..., triton_version: _Optional[int] = ..., licence: _Optional[str] = ..., reproduce: _Optional[str] = ..., changelog: _Optional[_Iterable[_Union[Change, _Mapping]]] = ...) -> None: ...
+
+class ModelAliases(_message.Message):
+    __slots__ = ("stable", "candidate", "shadow_candidate")
+    STABLE_FIELD_NUMBER: _ClassVar[int]
+    CANDIDATE_FIELD_NUMBER: _ClassVar[int]
+    SHADOW_CANDIDATE_FIELD_NUMBER: _ClassVar[int]
+    stable: int
+    candidate: int
+    shadow_candidate: bool
+    def __init__(self, stable: _Optional[int] = ..., candidate: _Optional[int] = ..., shadow_candidate: _Optional[bool] = ...) -> None: ...
