@@ -17,7 +17,7 @@ from services.chassis.notices import Notice
 from services.imaging.dicom.decoding import decode_dataset, decode_hounsfield
 from services.imaging.dicom.instance import Instance
 from services.imaging.dicom.reading import Kind, kind_of
-from services.imaging.images import DecodedImage, is_dicom, malformed, too_large, unsupported
+from services.imaging.images import DecodedImage, DecodingLimits, is_dicom, malformed, too_large, unsupported
 from services.imaging.series.archive import Archive, is_archive
 from services.imaging.series.limits import SeriesLimits
 from services.imaging.series.ordering import Geometry, order
@@ -71,7 +71,7 @@ class Series:
         return self._open[1]
 
 
-def is_series(sent: Sequence[bytes]) -> bool:
+def is_series(sent: Sequence[bytes], limits: DecodingLimits | None = None) -> bool:
     """Whether what was sent for one image is several: more than one file, an archive, or several frames.
 
     Raises InvalidInput when a single DICOM file is damaged.
@@ -80,7 +80,7 @@ def is_series(sent: Sequence[bytes]) -> bool:
         return len(sent) > 1
     if is_archive(sent[0]):
         return True
-    return is_dicom(sent[0]) and Instance(sent[0], SeriesLimits().one_file).frame_count > 1
+    return is_dicom(sent[0]) and Instance(sent[0], limits or DecodingLimits()).frame_count > 1
 
 
 def read_series(sent: Sequence[bytes], limits: SeriesLimits | None = None) -> Series:

@@ -10,7 +10,6 @@ import pytest
 from pydicom.dataset import Dataset
 
 from services.chassis.errors import InvalidInput, Reason
-from services.imaging.images import DecodingLimits
 from services.imaging.series.archive import Archive
 from services.imaging.series.limits import SeriesLimits
 from services.imaging.series.reading import is_series, read_series
@@ -63,7 +62,7 @@ def test_many_small_files_cannot_add_up(nothing_inflated):
 
 
 def test_one_large_file_is_refused(nothing_inflated):
-    limits = replace(LIMITS, one_file=DecodingLimits(max_file_bytes=1000))
+    limits = replace(LIMITS, max_file_bytes=1000)
     assert refusal(zipped([bytes(2000)]), limits).reason is Reason.INPUT_TOO_LARGE
 
 
