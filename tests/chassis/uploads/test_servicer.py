@@ -47,14 +47,14 @@ async def service(tmp_path, *, policy=True, **limits):
     file = tmp_path / "policy.toml"
     file.write_text(POLICY.format(*(hashlib.sha256(name).hexdigest() for name in (b"ward", b"other"))))
     settings = UploadSettings(
-        model_repository=write_model_repository(tmp_path, []),
+        model_repository=(write_model_repository(tmp_path, []),),
         upload_folder=tmp_path,
         auth_policy=file if policy else None,
         **limits,
     )
     sample = Service(name="sample", settings=UploadSettings, descriptors=(DESCRIPTOR,), register=register)
     async with (
-        running_server(sample, settings, inference=FakeInference({}, [])) as running,
+        running_server(sample, settings, inference=FakeInference({})) as running,
         grpc.aio.insecure_channel(running.address) as channel,
     ):
         yield UploadServiceStub(channel), stores[0], running.address
