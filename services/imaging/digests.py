@@ -34,7 +34,6 @@ def digests(key: bytes, files: Iterable[bytes], images: Iterable[DecodedImage]) 
     """Of the files of one image or series and what was read of them; blocking."""
     of_files, of_content = hmac.new(key, digestmod=hashlib.sha256), content_digest(key)
     for data in files:
-        of_files.update(len(data).to_bytes(8, "big"))
         of_files.update(data)
     for image in images:
         add_content(of_content, image)
