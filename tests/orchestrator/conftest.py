@@ -288,9 +288,7 @@ def _service(name: str, fakes: FakeServices, catalog: FakeCatalog) -> Service[Se
             fakes.uploads = await serve_uploads(UploadSettings(), server, parts.resources)
         catalog_pb2_grpc.add_ModelCatalogServiceServicer_to_server(catalog, server)
 
-    return Service(
-        name=name, settings=ServiceSettings, descriptors=(descriptor,), register=register, own_catalog=True
-    )
+    return Service(name=name, settings=ServiceSettings, descriptors=(descriptor,), register=register)
 
 
 @dataclass
