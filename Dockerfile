@@ -1,11 +1,11 @@
 # One image for each service of the mesh, and one for the embedded Triton (compose.yaml says which is which):
 #   docker build --build-arg SERVICE=imaging -t medmesh/imaging .
-#   docker build --build-arg ENVIRONMENT=triton --build-arg SERVICE=triton -t medmesh/triton .
+#   docker build --build-arg ENVIRONMENT=triton --build-arg SERVICE=local.triton -t medmesh/triton .
 # The four services share every layer but the last. Models are not in the images: triton_repo/ is mounted.
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 FROM ${PYTHON_IMAGE}
 
-# services or triton: which of the project's environments to make (see services/bootstrap.py).
+# services or triton: which of the project's environments to make (see tools/bootstrap.py).
 ARG ENVIRONMENT=services
 ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 PATH=/app/.venv/bin:$PATH
 WORKDIR /app
@@ -23,13 +23,14 @@ RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin medmesh \
 COPY pyproject.toml ./
 COPY requirements ./requirements
 COPY clients/python/pyproject.toml clients/python/README.md ./clients/python/
-COPY services/__init__.py services/bootstrap.py ./services/
-RUN python services/bootstrap.py "$ENVIRONMENT" && rm -rf /root/.cache
+COPY services/__init__.py ./services/
+COPY tools ./tools
+RUN python tools/bootstrap.py "$ENVIRONMENT" && rm -rf /root/.cache
 
 COPY clients ./clients
 COPY services ./services
-RUN if [ "$ENVIRONMENT" = triton ]; then python -m services.triton prepare; fi \
-    && python -m compileall -q services clients
+RUN if [ "$ENVIRONMENT" = triton ]; then python -m services.local.triton prepare; fi \
+    && python -m compileall -q services tools clients
 
 ARG SERVICE
 ENV MEDMESH_SERVICE=${SERVICE}

@@ -4,9 +4,9 @@
 
 PYTHON ?= python3
 VENV := .venv/bin
-BOOTSTRAP := $(PYTHON) services/bootstrap.py
+BOOTSTRAP := $(PYTHON) tools/bootstrap.py
 TORCH_TESTS := tests/training tests/importing tests/imaging/test_training.py tests/language/test_calibration.py tests/language/test_tagger_training.py tests/recommendation/test_outcome_calibration.py tests/recommendation/test_series.py
-CHECKED := services clients/cli clients/loadtest clients/python/medmesh protos/generate.py
+CHECKED := services tools clients/cli clients/loadtest clients/python/medmesh protos/generate.py
 
 # Contracts must stay compatible with the last release; before the first one, with the last commit.
 BUF_BASE ?= $(shell git describe --tags --abbrev=0 --match 'v*' 2>/dev/null || git rev-parse HEAD 2>/dev/null)

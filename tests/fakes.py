@@ -11,16 +11,16 @@ import numpy as np
 from google.protobuf import json_format
 
 from medmesh.common.v1.model_card_pb2 import ModelCard, TensorContract
-from services.chassis import request
 from services.chassis.errors import DeadlineExceeded, MedmeshError, ModelUnavailable, ModelUnknown
-from services.chassis.inference import Arrays, ModelSpec, Tensor, check_inputs, check_outputs
+from services.chassis.models.inference import Arrays, ModelSpec, Tensor, check_inputs, check_outputs
+from services.chassis.rpc import request
 
 Function = Callable[[Arrays], Mapping[str, Any]]
 DATATYPES = {np.uint8: "UINT8", np.int64: "INT64", np.float32: "FP32", np.int32: "INT32", np.bool_: "BOOL"}
 
 
 class FakeInference:
-    """Answers each model with a function of its inputs (`services.chassis.inference.Inference`).
+    """Answers each model with a function of its inputs (`services.chassis.models.inference.Inference`).
 
     With `specs`, inputs and outputs are held to them as Triton's are. `fail(model, error)` makes a model
     fail, `stop(model)` makes it unavailable, `hold(model)` makes its calls wait until `release(model)`.

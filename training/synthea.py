@@ -1,7 +1,7 @@
 """The Synthea tables as patient records, and the split of the patients.
 
 Source: `ehr_synthea/*.csv.gz`, synthetic patients of Synthea (Walonoski et al. 2018) from SMART on FHIR's
-sample data, Apache-2.0. A care plan is read as a procedure, as `services/recommendation/fhir/` does.
+sample data, Apache-2.0. A care plan is read as a procedure, as `services/clinical/fhir/` does.
 """
 
 from __future__ import annotations
@@ -14,13 +14,10 @@ from collections import defaultdict
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 
-from services.recommendation.record import (
-    LOINC,
-    RXNORM,
-    SNOMED,
+from services.clinical.code_systems import LOINC, RXNORM, SNOMED
+from services.clinical.concepts import CodedConcept, Concept
+from services.clinical.record import (
     Allergy,
-    CodedConcept,
-    Concept,
     Condition,
     Gender,
     Medication,

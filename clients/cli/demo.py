@@ -37,8 +37,8 @@ def demo(
     Example:
       medmesh demo --output /tmp/demo
     """
-    from services.bootstrap import ROOT
-    from services.supervisor import MeshSettings
+    from services.local.mesh import MeshSettings
+    from tools.bootstrap import ROOT
 
     began = time.monotonic()
     image, note, patient = (ROOT / "samples" / name for name in SAMPLES)

@@ -1,4 +1,4 @@
-"""`medmesh doctor`: what is installed, healthy and reachable, and the way out of what is not."""
+"""`medmesh doctor`: what is installed, healthy and reachable, and the remedy for what is not."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ PACKAGES = ("medmesh-client", "grpcio", "protobuf", "typer", "rich")
 SERVICE_PACKAGES = ("tritonclient", "pydicom", "pillow", "tokenizers", "numpy")
 TRITON_NOTE = (
     "The embedded Triton (release 24.10) is for this machine only: it binds to loopback, because its release "
-    "has known holes: CVE-2025-23319, an out-of-bounds write in the Python backend (mended in 25.07), and "
-    "CVE-2026-24207, an authentication bypass (mended in 26.03). In production use NVIDIA's container, 26.07 "
+    "has known holes: CVE-2025-23319, an out-of-bounds write in the Python backend (fixed in 25.07), and "
+    "CVE-2026-24207, an authentication bypass (fixed in 26.03). In production use NVIDIA's container, 26.07 "
     "or later, and expose it to nobody but the services."
 )
 
@@ -105,8 +105,8 @@ def installation() -> Iterator[Finding]:
 
 def embedded_triton() -> Iterator[Finding]:
     """Whether this machine and the environment `.venv-triton` can run the embedded Triton."""
-    from services import bootstrap
-    from services.triton.installation import Installation
+    from services.local.triton.installation import Installation
+    from tools import bootstrap
 
     try:
         bootstrap.check_triton_machine()
@@ -134,10 +134,10 @@ def models() -> Iterator[Finding]:
     from google.protobuf.json_format import Parse, ParseError
 
     from medmesh.common.v1.model_card_pb2 import ModelCard
-    from services.bootstrap import Missing
-    from services.chassis.catalog import sha256
-    from services.triton import repository
-    from services.triton.launcher import TritonSettings
+    from services.chassis.models.card import sha256
+    from services.local.triton import repository
+    from services.local.triton.launcher import TritonSettings
+    from tools.bootstrap import Missing
 
     folder = TritonSettings.from_environment().repository
     names = repository.model_names(folder) if folder.is_dir() else []

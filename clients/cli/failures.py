@@ -1,4 +1,4 @@
-"""What the command says when something fails, in one sentence with the way out, and its exit codes."""
+"""What the command says when something fails, in one sentence with the remedy, and its exit codes."""
 
 from __future__ import annotations
 

@@ -29,9 +29,9 @@ def import_model(context: typer.Context) -> None:
     """Bring a model into the model repository: export it, compare it with its source, write folder and card.
 
     KIND is torchxrayvision, token-classifier, sentence-encoder or onnx; `medmesh models import KIND --help`
-    says what it takes. Runs in the training environment (`python3 services/bootstrap.py training` makes it).
+    says what it takes. Runs in the training environment (`python3 tools/bootstrap.py training` makes it).
     """
-    from services.bootstrap import ENVIRONMENTS, ROOT
+    from tools.bootstrap import ENVIRONMENTS, ROOT
 
     if not (ROOT / "training" / "importing").is_dir():
         fail("importing models needs a clone of medmesh's repository, and this is none.", ExitCode.FAILED)
@@ -40,7 +40,7 @@ def import_model(context: typer.Context) -> None:
         if context.args and not set(HELP) & set(context.args):
             fail(
                 f"the training environment is not made ({python} is missing), and torch lives there: "
-                f"python3 {ROOT / 'services' / 'bootstrap.py'} training (about 3 GB).",
+                f"python3 {ROOT / 'tools' / 'bootstrap.py'} training (about 3 GB).",
                 ExitCode.FAILED,
             )
         python = Path(sys.executable)  # enough to show the help

@@ -16,7 +16,7 @@ from clients.cli.failures import ExitCode, explained, fail
 from clients.cli.show import marks
 
 if TYPE_CHECKING:
-    from services.supervisor import Mesh, MeshSettings
+    from services.local.mesh import Mesh, MeshSettings
 
 CHECK_INTERVAL_S = 1.0
 USUAL = {"orchestrator": "MEDMESH_URL", "imaging": "MEDMESH_IMAGING_URL"}
@@ -34,7 +34,7 @@ def up() -> None:
     Example:
       medmesh up
     """
-    from services.supervisor import MeshSettings
+    from services.local.mesh import MeshSettings
 
     with explained():
         settings = MeshSettings.from_environment()
@@ -52,9 +52,9 @@ def running(settings: MeshSettings) -> Iterator[Mesh]:
     """The mesh, healthy; stopped at the end of the block. Its failures end the command with their
     sentence.
     """
-    from services.bootstrap import Missing
     from services.chassis.settings import SettingsError
-    from services.supervisor import Mesh, MeshError, TritonError
+    from services.local.mesh import Mesh, MeshError, TritonError
+    from tools.bootstrap import Missing
 
     console = marks.console()
 

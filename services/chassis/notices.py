@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-
-from medmesh.common.v1 import answer_pb2
 
 MAX_PLACES = 20
 """As in `medmesh.common.v1.Notice`."""
@@ -24,16 +21,3 @@ class Notice:
     it."""
     places: tuple[str, ...] = ()
     """Where in the input: a FHIRPath (`Bundle.entry[3].resource.code`), a DICOM keyword, a line of a note."""
-
-
-def notice_messages(notices: Iterable[Notice]) -> list[answer_pb2.Notice]:
-    """Notices as they are sent."""
-    return [
-        answer_pb2.Notice(
-            reason=item.reason,
-            message=item.message,
-            review_required=item.review_required,
-            places=item.places[:MAX_PLACES],
-        )
-        for item in notices
-    ]

@@ -110,7 +110,7 @@ class ServiceSettings:
     insecure: bool = False
     """Whether listening on an address beyond loopback without TLS is wanted."""
     auth_policy: Path | None = None
-    """TOML file of who may call what, see `services.chassis.auth`. Unset: everybody may call everything."""
+    """TOML file of who may call what (`services.chassis.rpc.auth`). Unset: everybody may call everything."""
     token: Secret | None = None
     """Bearer token that this service presents to its upstreams."""
     token_file: Path | None = None

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import grpc
 
 from medmesh.imaging.v1 import imaging_pb2, imaging_pb2_grpc
-from services.chassis.server import Parts, Service, run
+from services.chassis.rpc.server import Parts, Service, run
 from services.imaging.analysis import ImageAnalyzer, ModelFacts
 from services.imaging.images import DecodingLimits
 from services.imaging.models import SPECS

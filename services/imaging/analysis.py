@@ -16,8 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from services.chassis.errors import MedmeshError, ModelFailed, ModelUnavailable
-from services.chassis.inference import Inference
+from services.chassis.models.inference import Inference
 from services.chassis.notices import Notice
+from services.clinical.conformal import not_ruled_out
 from services.imaging.decoding import decode_image
 from services.imaging.gate import BLANK, GATE_LABELS, GateVerdict, Kind, judge
 from services.imaging.heat_map import draw_overlay, heat_maps
@@ -232,12 +233,16 @@ def prediction_set(facts: ModelFacts, probabilities: npt.NDArray[np.float64]) ->
     """Labels that cannot be ruled out, the most probable first; None when the card has no conformal
     calibration of each label.
     """
-    common = facts.serving_parameters.get(CONFORMAL_MINIMUM)
-    minimums = [facts.serving_parameters.get(minimum_key(label), common) for label in facts.labels]
-    if None in minimums:
-        return None
-    reached = probabilities >= np.array(minimums, dtype=float)
-    return [facts.labels[i] for i in np.argsort(-probabilities) if reached[i]]
+    limits = {}
+    for label in facts.labels:
+        minimum = facts.serving_parameters.get(
+            minimum_key(label), facts.serving_parameters.get(CONFORMAL_MINIMUM)
+        )
+        if minimum is None:
+            return None
+        limits[label] = -minimum
+    ranked = {facts.labels[i]: -float(probabilities[i]) for i in np.argsort(-probabilities)}
+    return list(not_ruled_out(ranked, limits))
 
 
 def _decode(data: bytes, limits: DecodingLimits) -> tuple[DecodedImage, str]:

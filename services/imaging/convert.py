@@ -6,10 +6,11 @@ from medmesh.common.v1.answer_pb2 import PredictionSet, Provenance
 from medmesh.common.v1.concept_pb2 import Concept
 from medmesh.imaging.v1 import imaging_pb2 as pb
 from services.chassis.errors import InvalidInput, Reason
-from services.chassis.notices import notice_messages
+from services.chassis.rpc.notices import notice_messages
+from services.clinical.code_systems import SNOMED
 from services.imaging.analysis import Finding, Floats, ImageAnalysis, ImageOptions
 from services.imaging.gate import GateVerdict, Kind, Rejection
-from services.imaging.models import SNOMED_CT, BodyPart
+from services.imaging.models import BodyPart
 
 _PARTS = {pb.BODY_PART_CHEST: BodyPart.CHEST, pb.BODY_PART_HEAD: BodyPart.HEAD}
 _PART_NUMBERS = {part: number for number, part in _PARTS.items()}
@@ -79,7 +80,7 @@ def _finding(finding: Finding) -> pb.Finding:
     message = pb.Finding(label=finding.label, probability=finding.probability)
     if finding.concept is not None:
         code, display = finding.concept
-        message.concept.CopyFrom(Concept(system=SNOMED_CT, code=code, display=display))
+        message.concept.CopyFrom(Concept(system=SNOMED, code=code, display=display))
     if finding.heat_map is not None:
         message.heat_map.CopyFrom(_heat_map(finding.heat_map))
     return message

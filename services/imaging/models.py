@@ -11,14 +11,13 @@ from types import MappingProxyType
 
 import numpy as np
 
-from services.chassis.inference import ModelSpec, Tensor
+from services.chassis.models.inference import ModelSpec, Tensor
 from services.imaging.gate import GATE_LABELS
 from services.imaging.images import View
 from services.imaging.preprocessing import PREPROCESSING_VERSION
 
 NORMAL_LABEL = "normal"
 """The label of every findings model that stands for the absence of a finding."""
-SNOMED_CT = "http://snomed.info/sct"
 
 
 class BodyPart(StrEnum):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import grpc
 
 from medmesh.language.v1 import language_pb2, language_pb2_grpc
-from services.chassis.catalog import Catalog
-from services.chassis.server import Parts, Service, run
+from services.chassis.models.catalog import Catalog
+from services.chassis.rpc.server import Parts, Service, run
 from services.language.agreement import Vocabulary
 from services.language.annotation import NoteAnnotator
 from services.language.confidence import AS_DECODED, Confidence

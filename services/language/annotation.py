@@ -13,14 +13,15 @@ from typing import Protocol
 import numpy as np
 
 from services.chassis.errors import ModelFailed
-from services.chassis.inference import Inference
+from services.chassis.models.inference import Inference
+from services.clinical.concepts import Concept
 from services.language.assertion import assert_entities
 from services.language.assertion_lexicon import default_lexicon
 from services.language.batches import infer_sequences
 from services.language.confidence import AS_DECODED, Confidence
 from services.language.consistency import decode_note
 from services.language.decoding import FloatArray, WordSpan, assemble, word_log_probabilities
-from services.language.entities import Concept, Entity, EntityType, Span
+from services.language.entities import Entity, EntityType, Span
 from services.language.languages import are_readable
 from services.language.models import CLINICAL_NER, LABELS
 from services.language.recovery import Terms, recover

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from services.chassis.errors import ModelFailed
-from services.chassis.inference import Inference
+from services.chassis.models.inference import Inference
 from services.language.tokenization import Int64Array, NoteTokenizer, bucket, pad
 
 BATCH = 8

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from medmesh.common.v1.answer_pb2 import Provenance
 from medmesh.common.v1.concept_pb2 import Concept as ConceptMessage
 from medmesh.language.v1 import language_pb2 as pb
-from services.chassis.notices import Notice, notice_messages
+from services.chassis.notices import Notice
+from services.chassis.rpc.notices import notice_messages
+from services.clinical.concepts import Concept
 from services.language.allergies import allergy_notices
 from services.language.embedding import Embeddings
-from services.language.entities import Assertion, Concept, Entity, EntityType, Trigger
+from services.language.entities import Assertion, Entity, EntityType, Trigger
 from services.language.legibility import legibility_notices
 from services.language.ranking import PassageRanking
 

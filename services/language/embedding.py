@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from services.chassis.errors import ModelFailed
-from services.chassis.inference import Inference
+from services.chassis.models.inference import Inference
 from services.language.batches import infer_sequences
 from services.language.models import NOTE_EMBEDDING
 from services.language.texts import check_texts

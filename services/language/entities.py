@@ -9,6 +9,8 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+from services.clinical.concepts import Concept
+
 
 class EntityType(enum.Enum):
     """What an entity names; the value is the label's stem in the model's `labels.txt`."""
@@ -49,19 +51,6 @@ class Trigger:
     start: int
     end: int
     kind: Assertion
-
-
-@dataclass(frozen=True, slots=True)
-class Concept:
-    """A code of a published terminology.
-
-    `system` is the FHIR system URI (`http://hl7.org/fhir/sid/icd-10-cm`,
-    `http://www.nlm.nih.gov/research/umls/rxnorm`), `display` the terminology's preferred name.
-    """
-
-    system: str
-    code: str
-    display: str
 
 
 @dataclass(frozen=True, slots=True)

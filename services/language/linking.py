@@ -14,12 +14,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from services.clinical.code_systems import ICD10CM
+from services.clinical.concepts import Concept
 from services.clinical.drugs import Drugs
 from services.clinical.tables import rows
-from services.language.entities import Concept, EntityType
+from services.language.entities import EntityType
 from services.language.phrases import Phrases
 from services.language.vocabulary import (
-    ICD10CM,
     TERMINOLOGY,
     Codes,
     Words,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from services.chassis.inference import ModelSpec, Tensor
+from services.chassis.models.inference import ModelSpec, Tensor
 from services.language.tokenization import PREPROCESSING_VERSION
 
 LABELS = ("O", "B-Disease", "I-Disease", "B-Chemical", "I-Chemical")

@@ -13,13 +13,11 @@ import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
+from services.clinical.code_systems import ICD10CM, RXNORM, SNOMED
+from services.clinical.concepts import Concept
 from services.clinical.drugs import read_ingredients
 from services.clinical.tables import rows
-from services.language.entities import Concept, EntityType
-
-ICD10CM = "http://hl7.org/fhir/sid/icd-10-cm"
-SNOMED_CT = "http://snomed.info/sct"
-RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
+from services.language.entities import EntityType
 
 TERMINOLOGY = Path(__file__).parent / "terminology"
 
@@ -84,7 +82,7 @@ def read_diseases() -> Iterator[tuple[str, Codes]]:
     for icd, title, snomed, name, terms in rows(TERMINOLOGY / "diseases.tsv", 5):
         codes = [Concept(ICD10CM, icd, title)] if icd else []
         if snomed:
-            codes.append(Concept(SNOMED_CT, snomed, name))
+            codes.append(Concept(SNOMED, snomed, name))
         for term in terms.split("; "):
             yield term, tuple(codes)
 

@@ -13,10 +13,10 @@ from medmesh.imaging.v1.imaging_pb2_grpc import ImagingServiceStub
 from medmesh.language.v1.language_pb2_grpc import LanguageServiceStub
 from medmesh.orchestrator.v1 import orchestrator_pb2, orchestrator_pb2_grpc
 from medmesh.recommendation.v1.recommendation_pb2_grpc import RecommendationServiceStub
-from services.chassis.health import Check
-from services.chassis.server import Parts, Service, run
+from services.chassis.rpc.health import Check
+from services.chassis.rpc.server import Parts, Service, run
 from services.chassis.settings import SettingsError
-from services.chassis.upstream import Upstream
+from services.chassis.upstream.call import Upstream
 from services.orchestrator import catalogue
 from services.orchestrator.diagnosis import Diagnostician
 from services.orchestrator.fanout import Services, Split

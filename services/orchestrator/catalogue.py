@@ -19,19 +19,8 @@ from typing import Any
 from google.protobuf import json_format
 
 from medmesh.common.v1.model_card_pb2 import ModelCard
+from services.clinical.code_systems import ICD10_EDITIONS, SNOMED
 
-SNOMED = "http://snomed.info/sct"
-ICD10CM = "http://hl7.org/fhir/sid/icd-10-cm"
-ICD10 = frozenset(
-    {
-        ICD10CM,
-        "http://hl7.org/fhir/sid/icd-10",
-        "http://hl7.org/fhir/sid/icd-10-ca",
-        "http://hl7.org/fhir/sid/icd-10-nl",
-        "http://fhir.de/CodeSystem/bfarm/icd-10-gm",
-    }
-)
-"""Editions of ICD-10: their categories of three characters are the WHO's."""
 _SEMANTIC_TAG = re.compile(r" \((?:disorder|finding)\)$")
 NORMAL = "normal"
 """The label of every image model that stands for the absence of a finding."""
@@ -62,7 +51,7 @@ class Naming:
         system, value = code
         if system == SNOMED:
             return value in self.snomed
-        return system in ICD10 and value.replace(".", "").upper().startswith(self.icd10cm)
+        return system in ICD10_EDITIONS and value.replace(".", "").upper().startswith(self.icd10cm)
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,10 @@ from medmesh.imaging.v1.imaging_pb2 import ImageAnalysis
 from medmesh.language.v1 import language_pb2
 from medmesh.orchestrator.v1 import orchestrator_pb2 as pb
 from services.chassis.errors import Reason
+from services.clinical.code_systems import SNOMED
 from services.orchestrator import disagreement, evidence
 from services.orchestrator.assessment import Assessed, Assessment
-from services.orchestrator.catalogue import SNOMED, Catalogue, Code, Condition
+from services.orchestrator.catalogue import Catalogue, Code, Condition
 from services.orchestrator.evidence import Assertion, Case, ImageReading, Mention, RecordedCondition
 from services.orchestrator.fanout import Answers, Further, Outcome, Service
 from services.orchestrator.fusion import Modality

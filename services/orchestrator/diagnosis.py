@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 
 from medmesh.orchestrator.v1 import orchestrator_pb2 as pb
-from services.chassis import request as requests
 from services.chassis.errors import UpstreamUnavailable
+from services.chassis.rpc import request as requests
 from services.orchestrator import convert, intake
 from services.orchestrator.assessment import assess
 from services.orchestrator.catalogue import Catalogue

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+from services.clinical.log_odds import log_odds
 from services.orchestrator.catalogue import Catalogue, Code, Condition, ImageLabels, StatementReliability
-from services.orchestrator.fusion import Evidence, Modality, Reach, about_the_whole, log_odds
+from services.orchestrator.fusion import Evidence, Modality, Reach, about_the_whole
 
 CONFIDENT_PROBABILITY = 0.8
 """From here on an image's finding is passed on to the treatments as a condition of the patient."""

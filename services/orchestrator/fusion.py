@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+from services.clinical.log_odds import log_odds, probability_of
+
 VERSION = "weights-of-evidence/1"
 """Part of the receipt's `fusion_sha256`: changes whenever the same evidence could give another number."""
 SUREST = 0.999
@@ -143,18 +145,6 @@ def about_the_whole(ratio: float, share: float) -> float:
     it is made as often as of those who have neither.
     """
     return share * ratio + (1 - share)
-
-
-def log_odds(probability: float) -> float:
-    """Natural logarithm of the odds of a probability in (0, 1)."""
-    return math.log(probability) - math.log1p(-probability)
-
-
-def probability_of(odds: float) -> float:
-    """The probability of these log-odds."""
-    if odds >= 0:
-        return 1 / (1 + math.exp(-odds))
-    return math.exp(odds) / (1 + math.exp(odds))
 
 
 def _bounded(odds: float) -> float:

@@ -11,13 +11,13 @@ import grpc
 
 from medmesh.recommendation.v1 import recommendation_pb2, recommendation_pb2_grpc
 from services.chassis.errors import ModelUnavailable
-from services.chassis.server import Parts, Service, run
+from services.chassis.rpc.server import Parts, Service, run
+from services.clinical.record import PatientRecord
 from services.recommendation.equivalents import Equivalents
 from services.recommendation.features import FeatureEncoder, Vocabulary
 from services.recommendation.models import PATIENT_ENCODER, SPECS, TREATMENT_RANKER
 from services.recommendation.outcome import Outcome, predict_outcome
 from services.recommendation.ranking import TreatmentRanker
-from services.recommendation.record import PatientRecord
 from services.recommendation.safety_rules import SafetyRules
 from services.recommendation.series import IcuStay
 from services.recommendation.servicer import FindSimilar, RecommendationServicer

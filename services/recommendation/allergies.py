@@ -13,11 +13,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Self
 
+from services.clinical.code_systems import ICD10_EDITIONS
+from services.clinical.concepts import CodedConcept
 from services.clinical.drugs import Drugs
 from services.clinical.tables import rows
 from services.clinical.words import Names, words
-from services.recommendation.code_systems import ICD10_EDITIONS
-from services.recommendation.record import CodedConcept
 
 ALLERGENS_FILE = Path(__file__).with_name("other_allergens.tsv")
 WORDS_FILE = Path(__file__).with_name("allergy_words.toml")

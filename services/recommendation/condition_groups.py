@@ -10,10 +10,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Self
 
+from services.clinical.code_systems import ICD10, ICD10_EDITIONS, ICD10CM, LOINC, SNOMED
+from services.clinical.concepts import CodedConcept, Concept
 from services.clinical.tables import rows
 from services.clinical.words import Names, words
-from services.recommendation.code_systems import ICD10_EDITIONS
-from services.recommendation.record import ICD10, ICD10CM, LOINC, SNOMED, CodedConcept, Concept
 
 GROUPS_FILE = Path(__file__).with_name("condition_groups.tsv")
 GUARD = "*"

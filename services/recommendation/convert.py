@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from medmesh.common.v1 import answer_pb2, concept_pb2
 from medmesh.recommendation.v1 import recommendation_pb2 as pb
 from services.chassis.errors import InvalidInput, Reason
-from services.chassis.notices import notice_messages
+from services.chassis.rpc.notices import notice_messages
+from services.clinical.concepts import Concept
+from services.clinical.fhir import ReadBundle
+from services.clinical.record import Allergy
 from services.recommendation.convert_record import concept_from, concept_message, named_concept_from
-from services.recommendation.fhir import ReadBundle
 from services.recommendation.ranking import Driver, Ranking, Recommendation
-from services.recommendation.record import Allergy, Concept
 from services.recommendation.safety_rules import Alert, Kind, Severity
 from services.recommendation.similarity import SimilarPatient
 

@@ -17,10 +17,11 @@ from medmesh.common.v1 import concept_pb2
 from medmesh.common.v1 import patient_pb2 as patient
 from medmesh.recommendation.v1 import recommendation_pb2 as pb
 from services.chassis.errors import InvalidInput, Reason
-from services.chassis.notices import Notice, notice_messages
-from services.recommendation.code_systems import canonical_concept
-from services.recommendation.fhir import ReadBundle, read_bundle
-from services.recommendation.limits import (
+from services.chassis.notices import Notice
+from services.chassis.rpc.notices import notice_messages
+from services.clinical.concepts import CodedConcept, Concept, canonical_concept
+from services.clinical.fhir import ReadBundle, read_bundle
+from services.clinical.limits import (
     MAX_AGE_YEARS,
     MAX_CODE,
     MAX_CODINGS,
@@ -28,14 +29,12 @@ from services.recommendation.limits import (
     MAX_ITEMS,
     MAX_SYSTEM,
 )
-from services.recommendation.measurements import in_used_units
-from services.recommendation.record import (
+from services.clinical.measurements import in_used_units
+from services.clinical.record import (
     Allergy,
     AllergyType,
     ClinicalStatus,
-    CodedConcept,
     Comparator,
-    Concept,
     Condition,
     Criticality,
     Finding,

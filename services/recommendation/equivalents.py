@@ -9,10 +9,11 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from services.clinical.code_systems import ICD10_EDITIONS, SNOMED
+from services.clinical.concepts import CodedConcept
+from services.clinical.record import Condition, PatientRecord
 from services.clinical.tables import rows
 from services.clinical.words import Names
-from services.recommendation.code_systems import ICD10_EDITIONS
-from services.recommendation.record import SNOMED, CodedConcept, Condition, PatientRecord
 
 EQUIVALENTS_FILE = Path(__file__).with_name("equivalents.toml")
 NAMES_FILE = Path(__file__).with_name("condition_names.tsv")

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from services.recommendation.record import UNDATED, Gender, Observation, PatientRecord
+from services.clinical.record import UNDATED, Gender, Observation, PatientRecord
 
 PREPROCESSING_VERSION = "patient-record/1"
 

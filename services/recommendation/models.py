@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from services.chassis.inference import ModelSpec, Tensor
+from services.chassis.models.inference import ModelSpec, Tensor
 from services.recommendation import features, outcome, ranking, series, similarity
 
 FEATURE_COUNT = 921

@@ -14,7 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.chassis.errors import ModelFailed
-from services.chassis.inference import Inference
+from services.chassis.models.inference import Inference
+from services.clinical.conformal import not_ruled_out
+from services.clinical.log_odds import log_odds
 from services.recommendation.series import (
     HOUR_COUNT,
     STATIC_NAMES,
@@ -40,6 +42,7 @@ CONFORMAL_COVERAGE = "conformal_coverage"
 
 Floats = NDArray[np.float64]
 _SMALLEST = 1e-6
+"""Keeps probabilities off 0 and 1, whose log-odds are not finite."""
 
 
 @dataclass(frozen=True)
@@ -81,12 +84,6 @@ class Outcome:
         return len(self.prediction_set) != 1
 
 
-def log_odds(probability: float) -> float:
-    """Natural log-odds, of a probability kept off 0 and 1 by 1e-6."""
-    p = min(max(probability, _SMALLEST), 1 - _SMALLEST)
-    return math.log(p / (1 - p))
-
-
 def calibrated(probabilities: Floats, parameters: Mapping[str, float]) -> Floats:
     """Platt scaling (Platt 1999) of the network's probabilities, any shape, by the slope and offset of the
     model card; a card without them leaves them as they are.
@@ -120,12 +117,10 @@ def prediction_set(
     Class-conditional conformal quantiles by group (Mondrian conformal prediction; Vovk, Gammerman and Shafer
     2005, section 4.5); a stay belongs to a unit and to an age band, and the more cautious of both counts.
     """
-    improbability = {"died": 1 - probability, "survived": probability}
     names = tuple(of_groups)
-    return tuple(
-        outcome
-        for outcome in OUTCOMES
-        if improbability[outcome] <= max(parameters[quantile_key(outcome, group)] for group in names)
+    return not_ruled_out(
+        {"died": 1 - probability, "survived": probability},
+        {o: max(parameters[quantile_key(o, group)] for group in names) for o in OUTCOMES},
     )
 
 
@@ -153,12 +148,11 @@ async def predict_outcome(inference: Inference, stay: IcuStay, parameters: Mappi
     if len(risks) != len(batch) or not np.isfinite(risks).all() or risks.min() < 0 or risks.max() > 1:
         raise ModelFailed(f"{MODEL} answered with what is no probability")
     risks = calibrated(risks, parameters)
-    full = log_odds(risks[0])
-    without_variable = risks[1 : 1 + len(measured)]
-    without_period = risks[1 + len(measured) :]
+    odds = [log_odds(risk) for risk in np.clip(risks, _SMALLEST, 1 - _SMALLEST).tolist()]
+    influences = [(risk, odds[0] - without) for risk, without in zip(risks.tolist(), odds, strict=True)][1:]
     variables = [
-        VariableInfluence(VARIABLES[column].name, risk, full - log_odds(risk))
-        for column, risk in zip(measured, without_variable.tolist(), strict=True)
+        VariableInfluence(VARIABLES[column].name, *influence)
+        for column, influence in zip(measured, influences[: len(measured)], strict=True)
     ]
     return Outcome(
         death_probability=float(risks[0]),
@@ -166,7 +160,7 @@ async def predict_outcome(inference: Inference, stay: IcuStay, parameters: Mappi
         coverage=parameters[CONFORMAL_COVERAGE],
         variables=tuple(sorted(variables, key=lambda v: -abs(v.log_odds))),
         periods=tuple(
-            PeriodInfluence(start, start + PERIOD_HOURS, risk, full - log_odds(risk))
-            for start, risk in zip(starts, without_period.tolist(), strict=True)
+            PeriodInfluence(start, start + PERIOD_HOURS, *influence)
+            for start, influence in zip(starts, influences[len(measured) :], strict=True)
         ),
     )

@@ -15,19 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.chassis.errors import ModelFailed
-from services.chassis.inference import Inference
+from services.chassis.models.inference import Inference
 from services.chassis.notices import Notice
+from services.clinical.code_systems import SYSTEM_BY_SHORT_NAME
+from services.clinical.concepts import CodedConcept, Concept
+from services.clinical.record import Allergy, Condition, Gender, PatientRecord
 from services.recommendation.equivalents import Equivalents
 from services.recommendation.features import FeatureEncoder, Treatment
-from services.recommendation.record import (
-    SYSTEM_BY_SHORT_NAME,
-    Allergy,
-    CodedConcept,
-    Concept,
-    Condition,
-    Gender,
-    PatientRecord,
-)
 from services.recommendation.safety import SafetyCheck
 from services.recommendation.safety_rules import Alert, SafetyRules
 

@@ -11,13 +11,12 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 
 from services.chassis.notices import Notice
-from services.recommendation.measurements import measurement_of
-from services.recommendation.record import (
+from services.clinical.concepts import CodedConcept, Concept
+from services.clinical.measurements import measurement_of
+from services.clinical.record import (
     UNDATED,
     Allergy,
-    CodedConcept,
     Comparator,
-    Concept,
     Condition,
     Medication,
     Observation,

@@ -13,11 +13,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from services.clinical.code_systems import SNOMED
+from services.clinical.concepts import CodedConcept, Concept
 from services.clinical.drugs import Drugs
+from services.clinical.record import Gender
 from services.clinical.words import Names
 from services.recommendation.allergies import Allergens
 from services.recommendation.condition_groups import ConditionGroups
-from services.recommendation.record import SNOMED, CodedConcept, Concept, Gender
 
 RULES_FILE = Path(__file__).with_name("safety_rules.toml")
 

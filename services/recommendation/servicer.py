@@ -12,12 +12,12 @@ from medmesh.common.v1.answer_pb2 import Provenance
 from medmesh.common.v1.patient_pb2 import PatientInput
 from medmesh.recommendation.v1 import recommendation_pb2 as pb
 from medmesh.recommendation.v1 import recommendation_pb2_grpc
+from services.clinical.fhir import ReadBundle
+from services.clinical.record import PatientRecord
 from services.recommendation import convert, convert_outcome, convert_record
-from services.recommendation.fhir import ReadBundle
 from services.recommendation.models import ICU_OUTCOME, PATIENT_ENCODER, TREATMENT_RANKER
 from services.recommendation.outcome import Outcome
 from services.recommendation.ranking import TreatmentRanker
-from services.recommendation.record import PatientRecord
 from services.recommendation.series import IcuStay
 from services.recommendation.similarity import SimilarPatient
 

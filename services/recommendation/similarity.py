@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.chassis.errors import ModelFailed
-from services.chassis.inference import Inference
+from services.chassis.models.inference import Inference
+from services.clinical.concepts import Concept
+from services.clinical.record import PatientRecord
 from services.recommendation.equivalents import Equivalents
 from services.recommendation.features import FeatureEncoder
-from services.recommendation.record import Concept, PatientRecord
 
 MODEL = "patient_encoder"
 REPRESENTATION_SIZE = 64

@@ -17,9 +17,9 @@ from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RequestInfo, Ret
 from google.rpc.status_pb2 import Status
 
 from medmesh.language.v1 import language_pb2
-from services.chassis import log
-from services.chassis.inference import ModelSpec, Tensor
-from services.chassis.server import Parts, Running, Service, running_server
+from services.chassis.models.inference import ModelSpec, Tensor
+from services.chassis.observability import log
+from services.chassis.rpc.server import Parts, Running, Service, running_server
 from services.chassis.settings import ServiceSettings
 from tests.fakes import FakeInference, model_card, write_model_repository
 

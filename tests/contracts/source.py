@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+import functools
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+FOLDERS = ("services", "tools", "clients", "training", "samples", "protos", "tests")
+"""What is written by hand."""
 
 
 def modules(folder: str) -> Iterator[tuple[Path, ast.Module]]:
@@ -28,3 +31,31 @@ def imports(path: Path, tree: ast.Module) -> set[str]:
             base = ".".join([*package, *([node.module] if node.module else [])])
             found |= {base} | {f"{base}.{alias.name}" for alias in node.names}
     return found
+
+
+def module_name(path: Path) -> str:
+    """What a file below the repository is imported as."""
+    parts = path.with_suffix("").parts
+    if parts[:2] == ("clients", "python"):
+        parts = parts[2:]
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+@functools.cache
+def import_graph() -> Mapping[str, frozenset[str]]:
+    """The names that each hand-written module imports, by its own name.
+
+    A module of the project stands for itself and for what is taken from it; `from package import module`
+    names the module alone. Of other packages every name is kept, with those above it.
+    """
+    found = {module_name(path): imports(path, tree) for folder in FOLDERS for path, tree in modules(folder)}
+    names = found.keys()
+    return {
+        name: frozenset(
+            n
+            for n in imported - {name}
+            if not any(other in names and other.startswith(f"{n}.") for other in imported)
+            and (n in names or n.rpartition(".")[0] not in names)
+        )
+        for name, imported in found.items()
+    }

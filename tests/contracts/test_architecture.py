@@ -3,101 +3,155 @@
 from __future__ import annotations
 
 import ast
+import graphlib
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.contracts.source import imports, modules
+from tests.contracts.source import FOLDERS, ROOT, import_graph, imports, modules
 
 SERVICES = ("imaging", "language", "recommendation", "orchestrator")
-SPEAKS_GRPC = {"__main__.py", "servicer.py", "inventory.py"}
+OWN = ("services", "tools", "clients", "medmesh", "training", "samples", "tests")
+"""Packages of this project."""
+PURE = ("services.chassis.errors", "services.chassis.notices")
+"""What of the chassis has no other imports, and so may be used where nothing else of it may."""
+CHASSIS_OF_CLI = ("services.chassis.models.card", "services.chassis.settings")
+"""For `medmesh doctor`, which looks at weights, and `medmesh up`, which tells bad settings."""
+ARROWS = {
+    **{f"services.{name}": ("services.chassis", "services.clinical", "medmesh") for name in SERVICES},
+    "services.chassis": ("medmesh",),
+    "services.clinical": PURE,
+    "services.local": ("services.chassis", "tools"),
+    "tools": (),
+    "medmesh": (),
+    "clients.cli": ("clients.loadtest", "services.local", *CHASSIS_OF_CLI, "tools", "medmesh"),
+    "clients.loadtest": ("clients.cli", "medmesh"),
+    "samples": (),
+    "protos": (),
+    "training": ("services", "tools", "medmesh", "samples"),
+}
+"""What of the project the modules of each package may import, beside their own package."""
+SPEAKS_GRPC = {"__main__", "servicer", "inventory"}
 """Modules that wire or that are servicers; the orchestrator's inventory is its second one."""
 HEAVY = ("torch", "torchvision", "transformers", "sklearn", "pandas", "scipy", "matplotlib")
-
-
-def all_imports(*folders):
-    return [
-        (path, name) for f in folders for path, tree in modules(f) for name in sorted(imports(path, tree))
-    ]
+MAXIMUM_LINES = 400
 
 
 def within(name, *packages):
     return any(name == package or name.startswith(package + ".") for package in packages)
 
 
-def test_the_rules_see_the_whole_project():
-    seen = {path.parts[:2] for path, _ in modules("services")} | {
-        path.parts[:2] for path, _ in modules("clients")
-    }
-    assert {("services", name) for name in (*SERVICES, "chassis", "clinical", "triton")} <= seen
-    assert ("clients", "python") in seen
-
-
-@pytest.mark.parametrize("service", SERVICES)
-def test_no_service_imports_another_services_code(service):
-    allowed = (f"services.{service}", "services.chassis", "services.clinical")
-    found = all_imports(f"services/{service}")
-    assert not [
-        (str(p), n) for p, n in found if within(n, "services") and n != "services" and not within(n, *allowed)
+def imported(*packages):
+    """Each module below these packages with each name that it imports."""
+    return [
+        (module, name)
+        for module, names in import_graph().items()
+        if within(module, *packages)
+        for name in sorted(names)
     ]
 
 
-def test_the_chassis_imports_no_service():
-    found = all_imports("services/chassis")
-    assert not [
-        (str(p), n)
-        for p, n in found
-        if within(n, "services") and not within(n, "services.chassis", "services")
-    ]
-    assert not [(str(p), n) for p, n in found if within(n, *(f"services.{s}" for s in (*SERVICES, "triton")))]
+def test_each_module_is_under_a_rule():
+    free = {module for module in import_graph() if not within(module, *ARROWS)}
+    assert {module for module in free if not within(module, "tests")} == {"services"}
 
 
-def test_shared_clinical_knowledge_is_pure():
-    allowed = {*sys.stdlib_module_names, "services"}
-    found = all_imports("services/clinical")
+@pytest.mark.parametrize("package", ARROWS)
+def test_imports_point_one_way(package):
+    found = imported(package)
     assert found
-    assert not [(str(p), n) for p, n in found if n.split(".")[0] not in allowed]
     assert not [
-        (str(p), n)
-        for p, n in found
-        if within(n, "services") and not within(n, "services.clinical", "services")
+        (module, name)
+        for module, name in found
+        if within(name, *OWN) and not within(name, package, *ARROWS[package])
     ]
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    graph = {
+        module: [name for name in names if name in import_graph()] for module, names in import_graph().items()
+    }
+    graphlib.TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
+
+
+@pytest.mark.parametrize("name", ["errors", "notices"])
+def test_the_pure_modules_of_the_chassis_need_the_standard_library_alone(name):
+    found = import_graph()[f"services.chassis.{name}"]
+    assert not [n for n in found if n.split(".")[0] not in sys.stdlib_module_names]
+
+
+def test_clinical_knowledge_needs_numpy_alone():
+    allowed = {*sys.stdlib_module_names, "services", "numpy"}
+    assert not [
+        (module, name) for module, name in imported("services.clinical") if name.split(".")[0] not in allowed
+    ]
+
+
+def test_clinical_knowledge_loads_neither_grpc_nor_protobuf_nor_triton():
+    names = [name for name in import_graph() if within(name, "services.clinical")]
+    script = f"import sys, {', '.join(names)}; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert "services.clinical.fhir.reader" in loaded
+    assert not [name for name in loaded if within(name, "grpc", "google.protobuf", "tritonclient", "medmesh")]
 
 
 def test_only_the_seam_imports_tritonclient():
-    found = all_imports("services", "clients")
-    assert {str(path) for path, name in found if within(name, "tritonclient")} == {
-        "services/chassis/triton.py"
+    found = imported("services", "clients", "tools", "medmesh")
+    assert {module for module, name in found if within(name, "tritonclient")} == {
+        "services.chassis.models.triton"
     }
 
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_domain_modules_know_nothing_of_grpc(service):
-    found = [
-        (path, name) for path, name in all_imports(f"services/{service}") if path.name not in SPEAKS_GRPC
+    domain = [
+        module
+        for module in import_graph()
+        if within(module, f"services.{service}") and module.rpartition(".")[2] not in SPEAKS_GRPC
     ]
+    assert domain
     assert not [
-        (str(p), n) for p, n in found if within(n, "grpc", "grpc_health", "grpc_status") or "_pb2_grpc" in n
+        (module, name)
+        for module in domain
+        for name in import_graph()[module]
+        if within(name, "grpc", "grpc_health", "grpc_status") or "_pb2_grpc" in name
     ]
 
 
 def test_what_serves_needs_no_training_framework():
-    found = all_imports("services", "clients")
-    assert not [(str(path), name) for path, name in found if within(name, *HEAVY, "training", "tests")]
-    runtimes = {str(path) for path, name in found if within(name, "onnxruntime")}
-    assert runtimes <= {"services/triton/backends/onnxruntime/model.py"}
+    found = imported("services", "clients", "tools", "medmesh")
+    assert not [(module, name) for module, name in found if within(name, *HEAVY)]
+    assert {module for module, name in found if within(name, "onnxruntime")} <= {
+        "services.local.triton.backends.onnxruntime.model"
+    }
+
+
+def test_environments_are_made_without_any_package():
+    assert not [
+        (module, name)
+        for module, name in imported("tools")
+        if name.split(".")[0] not in {*sys.stdlib_module_names, "tools"}
+    ]
 
 
 def test_the_client_library_needs_grpc_and_protobuf_alone():
     allowed = {*sys.stdlib_module_names, "grpc", "google", "medmesh"}
-    found = all_imports("clients/python/medmesh")
-    assert not [(str(path), name) for path, name in found if name.split(".")[0] not in allowed]
+    assert not [(module, name) for module, name in imported("medmesh") if name.split(".")[0] not in allowed]
 
 
-def test_nothing_imports_the_command_line_or_the_load_test_but_themselves():
-    found = all_imports("services", "clients/python", "training")
-    assert not [(str(path), name) for path, name in found if within(name, "clients")]
+def test_a_long_file_says_why():
+    long = []
+    for folder in FOLDERS:
+        for path, _ in modules(folder):
+            lines = (ROOT / path).read_text(encoding="utf-8").splitlines()
+            reason = any(line.startswith("# Long because: ") for line in lines[:3])
+            if len(lines) > MAXIMUM_LINES and not reason:
+                long.append(f"{path}: {len(lines)} lines")
+    assert not long
 
 
 def test_a_relative_import_is_seen_as_what_it_means():

@@ -11,7 +11,7 @@ import pytest
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from services.chassis.redaction import is_map, mark
+from services.chassis.observability.redaction import is_map, mark
 
 ROOT = Path(__file__).resolve().parents[2]
 STUBS = ROOT / "clients" / "python"

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from medmesh import Client
-from services.supervisor import Mesh, MeshSettings
+from services.local.mesh import Mesh, MeshSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = ROOT / "samples"

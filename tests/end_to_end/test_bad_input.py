@@ -16,7 +16,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from pydicom.uid import JPEG2000MC, generate_uid
 
 from medmesh import InvalidInput, MedmeshError
-from services.chassis.transport import DIRECT
+from services.chassis.rpc.transport import DIRECT
 from tests.end_to_end.conftest import SAMPLES, until
 
 pytestmark = pytest.mark.live

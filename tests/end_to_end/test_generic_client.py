@@ -15,7 +15,7 @@ from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.message_factory import GetMessageClass
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
-from services.chassis.transport import DIRECT
+from services.chassis.rpc.transport import DIRECT
 from tests.end_to_end.conftest import SAMPLES
 
 pytestmark = pytest.mark.live

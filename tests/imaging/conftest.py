@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from medmesh.imaging.v1 import imaging_pb2_grpc
-from services.chassis.server import running_server
+from services.chassis.rpc.server import running_server
 from services.imaging.__main__ import SERVICE
 from services.imaging.gate import GATE_LABELS
 from services.imaging.models import CHEST_XRAY, HEAD_CT, IMAGE_GATE, SPECS

@@ -15,15 +15,15 @@ from pydicom.data import get_testdata_file
 
 from medmesh.imaging.v1 import imaging_pb2 as pb
 from medmesh.imaging.v1 import imaging_pb2_grpc
-from services.chassis.server import running_server
-from services.chassis.triton import TritonInference
+from services.chassis.models.triton import TritonInference
+from services.chassis.rpc.server import running_server
 from services.imaging.__main__ import SERVICE
 from services.imaging.analysis import prepare
 from services.imaging.decoding import decode_image
 from services.imaging.heat_map import heat_maps
 from services.imaging.models import CHEST_XRAY, HEAD_CT, SPECS
 from services.imaging.settings import ImagingSettings
-from services.triton import EmbeddedTriton, TritonSettings
+from services.local.triton import EmbeddedTriton, TritonSettings
 from tests.conftest import REPOSITORY
 from tests.imaging import spoiled
 from tests.imaging.case_files import cases, file_of

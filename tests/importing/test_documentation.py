@@ -7,7 +7,7 @@ import shlex
 
 import pytest
 
-from services.bootstrap import ROOT
+from tools.bootstrap import ROOT
 from training.importing import __main__ as command
 from training.importing import facts
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from services.triton import EmbeddedTriton, TritonSettings
+from services.local.triton import EmbeddedTriton, TritonSettings
 from tests.importing import onnx_models, triton_http
 from training.importing.importer import run
 from training.importing.onnx_file import OnnxFile

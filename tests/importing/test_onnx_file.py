@@ -9,7 +9,7 @@ import jsonschema
 import numpy as np
 import pytest
 
-from services.triton.tensorrt import tensorrt_config
+from services.local.triton.tensorrt import tensorrt_config
 from tests.importing import onnx_models
 from tests.importing.conftest import without
 from training.importing import Refused, facts, graph
@@ -56,15 +56,15 @@ def test_the_folder_is_complete_and_the_weights_are_those_that_came(file, order,
 
 def test_a_service_would_serve_it(file, order, given, repository):
     """Card, configuration, weights and the printed spec agree, by the check that services make at start."""
-    catalog = pytest.importorskip(
-        "services.chassis.catalog", reason="tritonclient is not in this environment"
+    card_module = pytest.importorskip(
+        "services.chassis.models.card", reason="tritonclient is not in this environment"
     )
-    from services.chassis.inference import ModelSpec, Tensor
+    from services.chassis.models.inference import ModelSpec, Tensor
 
     given |= DESCRIBED
     card = run(order(origin=file), OnnxFile(file, {}), silent)
     spec = eval(spec_text(card), {"ModelSpec": ModelSpec, "Tensor": Tensor, "np": np})
-    model = catalog.inspect_model(spec, repository / "imported")
+    model = card_module.inspect_model(spec, repository / "imported")
     assert model.refusal == ""
     assert model.weights_verified
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from services.chassis.inference import Arrays
+from services.chassis.models.inference import Arrays
 from services.language.models import LABELS, SPECS
 from services.language.tokenization import VOCABULARY_SIZE, NoteTokenizer
 from tests.fakes import FakeInference

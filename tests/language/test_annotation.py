@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from services.chassis.errors import InvalidInput, ModelFailed, ModelUnavailable
+from services.clinical.concepts import Concept
 from services.language.annotation import NoteAnnotator
 from services.language.confidence import Confidence, Curve
-from services.language.entities import Assertion, Concept, EntityType
+from services.language.entities import Assertion, EntityType
 from services.language.linking import Linker
 from services.language.models import CLINICAL_NER
 from services.language.recovery import CONFIDENCE, Terms

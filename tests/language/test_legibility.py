@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.chassis.notices import notice_messages
+from services.chassis.rpc.notices import notice_messages
 from services.language.legibility import legibility_notices
 
 

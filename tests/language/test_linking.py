@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.clinical.code_systems import ICD10CM, RXNORM, SNOMED
 from services.language.entities import EntityType
 from services.language.linking import Linker
-from services.language.vocabulary import ICD10CM, RXNORM, SNOMED_CT, read_terms
+from services.language.vocabulary import read_terms
 from training.linking.evaluate import UNKNOWN, answers, read_cases
 
 LINKER = Linker()
@@ -27,7 +28,7 @@ DISEASE, CHEMICAL = EntityType.DISEASE, EntityType.CHEMICAL
         ("anaemia", DISEASE, ICD10CM, "D64.9"),
         ("stage III CKD", DISEASE, ICD10CM, "N18.30"),
         ("atrial fibrilation", DISEASE, ICD10CM, "I48.91"),
-        ("first degree burn", DISEASE, SNOMED_CT, "403190006"),
+        ("first degree burn", DISEASE, SNOMED, "403190006"),
         ("Ibuprofen 200 MG Oral Tablet", CHEMICAL, RXNORM, "5640"),
         ("metoprolol succinate ER 50 mg", CHEMICAL, RXNORM, "6918"),
         ("sodium nitroprusside", CHEMICAL, RXNORM, "7476"),
@@ -60,7 +61,7 @@ def test_what_is_not_known_stays_unknown(surface, kind):
 
 def test_a_condition_of_the_records_carries_its_snomed_code_beside_the_icd_code():
     codes = LINKER.codes("Hypertension", DISEASE)
-    assert [(c.system, c.code) for c in codes] == [(ICD10CM, "I10"), (SNOMED_CT, "38341003")]
+    assert [(c.system, c.code) for c in codes] == [(ICD10CM, "I10"), (SNOMED, "38341003")]
 
 
 @pytest.mark.parametrize("kind", EntityType)

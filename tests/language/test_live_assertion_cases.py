@@ -9,12 +9,12 @@ import pytest
 
 from medmesh.language.v1 import language_pb2 as pb
 from medmesh.language.v1 import language_pb2_grpc
-from services.chassis.server import running_server
+from services.chassis.rpc.server import running_server
 from services.language.__main__ import SERVICE
 from services.language.entities import Assertion
 from services.language.models import SPECS
 from services.language.settings import LanguageSettings
-from services.triton import EmbeddedTriton, TritonSettings
+from services.local.triton import EmbeddedTriton, TritonSettings
 from tests.language.assertion_cases import read_cases, retyped, wrapped
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]

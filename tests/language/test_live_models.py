@@ -10,11 +10,11 @@ import pytest
 
 from medmesh.language.v1 import language_pb2 as pb
 from medmesh.language.v1 import language_pb2_grpc
-from services.chassis.server import running_server
+from services.chassis.rpc.server import running_server
 from services.language.__main__ import SERVICE
 from services.language.models import SPECS
 from services.language.settings import LanguageSettings
-from services.triton import EmbeddedTriton, TritonSettings
+from services.local.triton import EmbeddedTriton, TritonSettings
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
 GOLDEN = json.loads((Path(__file__).parent / "data" / "golden_notes.json").read_text(encoding="utf-8"))

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from services.chassis.catalog import inspect_model
+from services.chassis.models.card import inspect_model
 from services.language.models import CLINICAL_NER, LABELS, SPECS
 from services.language.tokenization import BUCKETS, MAX_TOKENS, WINDOW_TOKENS
 from tests.language.conftest import REPOSITORY

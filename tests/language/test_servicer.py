@@ -13,7 +13,7 @@ from grpc_status import rpc_status
 from medmesh.common.v1 import catalog_pb2, catalog_pb2_grpc
 from medmesh.language.v1 import language_pb2 as pb
 from medmesh.language.v1 import language_pb2_grpc
-from services.chassis.server import running_server
+from services.chassis.rpc.server import running_server
 from services.language.__main__ import SERVICE
 from services.language.models import CLINICAL_NER, NOTE_EMBEDDING, SPECS
 from services.language.settings import LanguageSettings

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from services.chassis.inference import ModelSpec
-from services.chassis.triton import TritonInference
+from services.chassis.models.inference import ModelSpec
+from services.chassis.models.triton import TritonInference
 from services.imaging.models import SPECS as IMAGING
 from services.language.models import SPECS as LANGUAGE
+from services.local.triton import EmbeddedTriton, TritonSettings
 from services.recommendation.models import SPECS as RECOMMENDATION
-from services.triton import EmbeddedTriton, TritonSettings
 from tests.fakes import FakeInference
 
 REPOSITORY = Path(__file__).resolve().parents[2] / "triton_repo"

@@ -8,9 +8,9 @@ import re
 import jsonschema
 import pytest
 
-from services.chassis.catalog import inspect_model
-from services.triton.repository import model_names
-from services.triton.tensorrt import tensorrt_config
+from services.chassis.models.card import inspect_model
+from services.local.triton.repository import model_names
+from services.local.triton.tensorrt import tensorrt_config
 from tests.models.conftest import REPOSITORY, SPECS
 
 SCHEMA = json.loads((REPOSITORY.parent / "docs" / "model-card.schema.json").read_text())
@@ -55,7 +55,7 @@ def test_the_queue_is_bounded_in_length_and_in_time(name):
 
 @each_folder
 def test_the_configuration_for_tensorrt_is_fresh(name):
-    """Run `python -m services.triton.tensorrt` when this fails."""
+    """Run `python -m services.local.triton.tensorrt` when this fails."""
     folder = REPOSITORY / name
     fresh = tensorrt_config((folder / "config.pbtxt").read_text(encoding="utf-8"))
     assert (folder / "configs" / "tensorrt.pbtxt").read_text(encoding="utf-8") == fresh

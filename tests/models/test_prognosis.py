@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from services.recommendation.outcome import log_odds, predict_outcome
+from services.clinical.log_odds import log_odds
+from services.recommendation.outcome import predict_outcome
 from services.recommendation.series import IcuStay
 from tests.recommendation.stays import USUAL, card_parameters, stay
 

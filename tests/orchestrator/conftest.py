@@ -29,9 +29,9 @@ from medmesh.language.v1 import language_pb2, language_pb2_grpc
 from medmesh.orchestrator.v1 import orchestrator_pb2 as pb
 from medmesh.orchestrator.v1 import orchestrator_pb2_grpc
 from medmesh.recommendation.v1 import recommendation_pb2, recommendation_pb2_grpc
-from services.chassis import log
 from services.chassis.errors import ModelUnknown
-from services.chassis.server import Running, Service, running_server
+from services.chassis.observability import log
+from services.chassis.rpc.server import Running, Service, running_server
 from services.chassis.settings import ServiceSettings
 from services.orchestrator.__main__ import SERVICE
 from services.orchestrator.settings import OrchestratorSettings

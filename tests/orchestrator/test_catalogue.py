@@ -7,9 +7,10 @@ import re
 import pytest
 
 from services.chassis.settings import MODEL_REPOSITORY
+from services.clinical.code_systems import ICD10CM, SNOMED
 from services.language.entities import EntityType
 from services.language.linking import Linker
-from services.orchestrator.catalogue import ICD10CM, SNOMED, load
+from services.orchestrator.catalogue import load
 
 LINKER = Linker()
 CATALOGUE = load(MODEL_REPOSITORY)

@@ -7,8 +7,9 @@ import math
 
 import pytest
 
+from services.clinical.code_systems import ICD10CM
+from services.clinical.log_odds import log_odds
 from services.orchestrator.assessment import assess
-from services.orchestrator.catalogue import ICD10CM
 from services.orchestrator.disagreement import Kind, find
 from services.orchestrator.evidence import (
     Assertion,
@@ -19,7 +20,7 @@ from services.orchestrator.evidence import (
     outside_population,
     reach,
 )
-from services.orchestrator.fusion import Modality, log_odds
+from services.orchestrator.fusion import Modality
 from tests.orchestrator.cards import FIGURES, catalogue_of
 from tests.orchestrator.cases import ASTHMA, BACTERIAL, PNEUMONIA, VIRAL, case, chest, has, says
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from services.clinical.log_odds import log_odds, probability_of
 from services.orchestrator.fusion import (
     SUREST,
     Evidence,
@@ -17,8 +18,6 @@ from services.orchestrator.fusion import (
     Reach,
     about_the_whole,
     fuse,
-    log_odds,
-    probability_of,
     strongest,
     within,
 )

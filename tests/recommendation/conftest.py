@@ -15,11 +15,13 @@ import pytest
 from onnx.reference import ReferenceEvaluator
 
 from medmesh.recommendation.v1 import recommendation_pb2_grpc
-from services.chassis.server import Running, running_server
+from services.chassis.rpc.server import Running, running_server
+from services.clinical.code_systems import SNOMED
+from services.clinical.concepts import CodedConcept, Concept
+from services.clinical.record import Condition, Gender, PatientRecord
 from services.recommendation.__main__ import SERVICE
 from services.recommendation.features import FeatureEncoder, Vocabulary
 from services.recommendation.models import ICU_OUTCOME, PATIENT_ENCODER, SPECS, TREATMENT_RANKER
-from services.recommendation.record import SNOMED, CodedConcept, Concept, Condition, Gender, PatientRecord
 from services.recommendation.safety_rules import SafetyRules
 from services.recommendation.settings import RecommendationSettings
 from tests.fakes import FakeInference, model_card, write_model_repository

@@ -6,8 +6,8 @@ from datetime import datetime
 
 from medmesh.common.v1.patient_pb2 import PatientInput
 from services.chassis.errors import InvalidInput
+from services.clinical.fhir import ReadBundle
 from services.recommendation.convert_record import record_from
-from services.recommendation.fhir import ReadBundle
 
 
 def described(content: bytes) -> list[str]:

@@ -9,15 +9,12 @@ from datetime import UTC, date, datetime
 import numpy as np
 import pytest
 
-from services.recommendation.features import PREPROCESSING_VERSION, FeatureEncoder, Treatment, Vocabulary
-from services.recommendation.fhir import read_bundle
-from services.recommendation.models import FEATURE_COUNT, TREATMENT_COUNT
-from services.recommendation.record import (
-    LOINC,
-    RXNORM,
-    SNOMED,
+from services.clinical.code_systems import LOINC, RXNORM, SNOMED
+from services.clinical.concepts import CodedConcept
+from services.clinical.fhir import read_bundle
+from services.clinical.measurements import measurement_of
+from services.clinical.record import (
     Allergy,
-    CodedConcept,
     Condition,
     Gender,
     Medication,
@@ -25,6 +22,8 @@ from services.recommendation.record import (
     PatientRecord,
     Procedure,
 )
+from services.recommendation.features import PREPROCESSING_VERSION, FeatureEncoder, Treatment, Vocabulary
+from services.recommendation.models import FEATURE_COUNT, TREATMENT_COUNT
 from tests.recommendation.conftest import MODELS
 
 SMALL = Vocabulary(
@@ -170,3 +169,8 @@ def test_a_condition_removed_leaves_no_trace(encoder, records):
         np.testing.assert_array_equal(
             encoder.encode(record.without(condition.concept.key), today), encoder.encode(never, today)
         )
+
+
+def test_every_measurement_that_a_model_uses_has_its_unit(encoder):
+    used = {key.split("|")[1] for key, _, _ in encoder.vocabulary.observations}
+    assert {code for code in used if measurement_of(CodedConcept.of(LOINC, code)) is None} == set()

@@ -12,22 +12,14 @@ from hypothesis import strategies as st
 
 from medmesh.common.v1.patient_pb2 import PatientInput
 from services.chassis.errors import InvalidInput
-from services.recommendation import convert_record, fhir
+from services.clinical import fhir
+from services.clinical.code_systems import LOINC, RXNORM, SNOMED
+from services.clinical.concepts import CodedConcept
+from services.clinical.record import Allergy, Condition, Gender, Medication, Observation, PatientRecord
+from services.recommendation import convert_record
 from services.recommendation.equivalents import Equivalents
 from services.recommendation.ranking import TreatmentRanker
-from services.recommendation.record import (
-    LOINC,
-    RXNORM,
-    SNOMED,
-    Allergy,
-    CodedConcept,
-    Condition,
-    Gender,
-    Medication,
-    Observation,
-    PatientRecord,
-)
-from tests.recommendation.test_fhir import CANARY, GOLDEN
+from tests.clinical.test_fhir import CANARY, GOLDEN
 from tests.recommendation.test_reading_cases import own_cases
 
 BUNDLE_START = b'{"resourceType": "Bundle"'

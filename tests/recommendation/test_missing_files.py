@@ -10,7 +10,7 @@ import pytest
 from medmesh.common.v1 import catalog_pb2, catalog_pb2_grpc, patient_pb2
 from medmesh.recommendation.v1 import recommendation_pb2 as pb
 from medmesh.recommendation.v1 import recommendation_pb2_grpc
-from services.chassis.server import running_server
+from services.chassis.rpc.server import running_server
 from services.recommendation.__main__ import SERVICE
 from services.recommendation.models import ICU_OUTCOME, PATIENT_ENCODER, TREATMENT_RANKER
 from services.recommendation.settings import RecommendationSettings

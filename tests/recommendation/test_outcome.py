@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from services.chassis.errors import ModelFailed
+from services.clinical.log_odds import log_odds
 from services.recommendation.models import ICU_OUTCOME
 from services.recommendation.outcome import (
     calibrated,
     groups,
-    log_odds,
     predict_outcome,
     prediction_set,
     quantile_key,

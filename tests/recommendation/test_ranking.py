@@ -10,23 +10,14 @@ import numpy as np
 import pytest
 
 from services.chassis.errors import ModelFailed
+from services.clinical.code_systems import ICD10CM, RXNORM, SNOMED
+from services.clinical.concepts import CodedConcept, Concept
+from services.clinical.fhir import read_bundle
+from services.clinical.record import Allergy, Condition, Gender, Medication, PatientRecord
 from services.clinical.tables import rows
 from services.recommendation.equivalents import EQUIVALENTS_FILE, NAMES_FILE, Equivalents
-from services.recommendation.fhir import read_bundle
 from services.recommendation.models import TREATMENT_RANKER
 from services.recommendation.ranking import MAX_DRIVERS, MAX_PARTS, TreatmentRanker
-from services.recommendation.record import (
-    ICD10CM,
-    RXNORM,
-    SNOMED,
-    Allergy,
-    CodedConcept,
-    Concept,
-    Condition,
-    Gender,
-    Medication,
-    PatientRecord,
-)
 from tests.fakes import FakeInference
 from tests.recommendation.conftest import DIABETES, HYPERTENSION
 

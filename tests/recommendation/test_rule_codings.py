@@ -10,26 +10,14 @@ from collections import defaultdict
 
 import pytest
 
+from services.clinical.code_systems import ICD10, ICD10CM, LOINC, RXNORM, SYSTEM_BY_SHORT_NAME
+from services.clinical.concepts import CodedConcept, Concept
 from services.clinical.drugs import FOLDER, PARTS, read_ingredients
+from services.clinical.measurements import MEASUREMENTS_FILE
+from services.clinical.record import Allergy, Condition, Medication, Observation, PatientRecord, Verification
 from services.clinical.tables import rows
 from services.recommendation.allergies import ALLERGENS_FILE
 from services.recommendation.condition_groups import GROUPS_FILE, GUARD
-from services.recommendation.measurements import MEASUREMENTS_FILE
-from services.recommendation.record import (
-    ICD10,
-    ICD10CM,
-    LOINC,
-    RXNORM,
-    SYSTEM_BY_SHORT_NAME,
-    Allergy,
-    CodedConcept,
-    Concept,
-    Condition,
-    Medication,
-    Observation,
-    PatientRecord,
-    Verification,
-)
 from services.recommendation.safety import SafetyCheck
 from services.recommendation.safety_rules import Kind, SafetyRules, Severity
 

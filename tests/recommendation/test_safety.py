@@ -7,22 +7,12 @@ from datetime import UTC, datetime
 
 import pytest
 
+from services.clinical.code_systems import LOINC, RXNORM, SNOMED
+from services.clinical.concepts import CodedConcept, Concept
+from services.clinical.measurements import MEASUREMENTS_FILE
+from services.clinical.record import Allergy, Condition, Gender, Medication, Observation, PatientRecord
 from services.clinical.tables import rows
 from services.recommendation.condition_groups import GROUPS_FILE, GUARD
-from services.recommendation.measurements import MEASUREMENTS_FILE
-from services.recommendation.record import (
-    LOINC,
-    RXNORM,
-    SNOMED,
-    Allergy,
-    CodedConcept,
-    Concept,
-    Condition,
-    Gender,
-    Medication,
-    Observation,
-    PatientRecord,
-)
 from services.recommendation.safety import SafetyCheck
 from services.recommendation.safety_rules import RULES_FILE, Kind, Severity
 

@@ -15,10 +15,11 @@ from pathlib import Path
 import pytest
 
 from medmesh.common.v1.patient_pb2 import PatientInput
+from services.clinical.code_systems import SYSTEM_BY_SHORT_NAME
+from services.clinical.concepts import Concept
 from services.recommendation.convert_record import record_from, record_message
 from services.recommendation.equivalents import Equivalents
 from services.recommendation.ranking import TreatmentRanker
-from services.recommendation.record import SYSTEM_BY_SHORT_NAME, Concept
 from services.recommendation.safety_rules import Kind
 
 CASES = Path(__file__).parent / "data" / "cases"

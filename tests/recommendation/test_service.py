@@ -1,3 +1,4 @@
+# Long because: every rpc of the service is tried here on the one running server.
 """The service as a client sees it: a real server on a free port."""
 
 from __future__ import annotations
@@ -18,15 +19,15 @@ from medmesh.common.v1 import patient_pb2 as patient
 from medmesh.recommendation.v1 import recommendation_pb2 as pb
 from medmesh.recommendation.v1 import recommendation_pb2_grpc
 from services.chassis.errors import Overloaded
-from services.chassis.server import running_server
+from services.chassis.rpc.server import running_server
 from services.recommendation import convert
 from services.recommendation.__main__ import SERVICE
 from services.recommendation.models import ICU_OUTCOME, PATIENT_ENCODER, TREATMENT_RANKER
 from services.recommendation.ranking import MODEL
 from services.recommendation.settings import RecommendationSettings
 from services.recommendation.similarity import REPRESENTATION_SIZE, ReferencePopulation
+from tests.clinical.test_fhir import CANARY, GOLDEN
 from tests.recommendation.conftest import MODELS
-from tests.recommendation.test_fhir import CANARY, GOLDEN
 
 TIMEOUT = 20
 SNOMED, ICD10CM = "http://snomed.info/sct", "http://hl7.org/fhir/sid/icd-10-cm"

@@ -8,15 +8,10 @@ from datetime import date, timedelta
 import numpy as np
 import pytest
 
+from services.clinical.code_systems import RXNORM, SNOMED
+from services.clinical.concepts import CodedConcept
+from services.clinical.record import Condition, Medication, PatientRecord
 from services.recommendation.features import FeatureEncoder, Treatment, Vocabulary
-from services.recommendation.record import (
-    RXNORM,
-    SNOMED,
-    CodedConcept,
-    Condition,
-    Medication,
-    PatientRecord,
-)
 from training.synthea import SyntheaPatient, is_held_out, load_patients
 from training.treatment_ranker import rankers
 from training.treatment_ranker.views import decision_views, hide_at_random, learn_vocabulary, whole_views

@@ -21,7 +21,7 @@ from pathlib import Path
 import onnxruntime
 
 from services.chassis.errors import ModelUnavailable
-from services.chassis.inference import Arrays
+from services.chassis.models.inference import Arrays
 from services.language.annotation import NoteAnnotator
 from services.language.entities import Assertion, Entity, EntityType
 from services.language.linking import Linker
@@ -35,7 +35,7 @@ from training.onnx_runtime import session
 
 
 class OnnxInference:
-    """Runs one exported model in this process; see `services.chassis.inference.Inference`."""
+    """Runs one exported model in this process; see `services.chassis.models.inference.Inference`."""
 
     def __init__(self, folder: Path) -> None:
         self._name = folder.name

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from services.chassis.inference import Arrays
+from services.chassis.models.inference import Arrays
 from services.language.annotation import NoteAnnotator
 from services.language.entities import Assertion, Entity, EntityType
 from services.language.linking import Linker

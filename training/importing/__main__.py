@@ -93,7 +93,7 @@ def _need(*packages: str) -> None:
     if lacking:
         raise Refused(
             f"{', '.join(lacking)} is not installed here; make the training environment "
-            "(python3 services/bootstrap.py training) and run this with .venv-training/bin/python"
+            "(python3 tools/bootstrap.py training) and run this with .venv-training/bin/python"
         )
 
 

@@ -28,7 +28,7 @@ ROWS = Traffic(8, 0, 256, (), "Nothing is known of its speed: a request does not
 
 
 def config_text(name: str, graph: Graph, traffic: Traffic) -> str:
-    """The configuration; `services.triton.tensorrt` can make the one for a GPU of it."""
+    """The configuration; `services.local.triton.tensorrt` can make the one for a GPU of it."""
     preferred = f"  preferred_batch_size: {list(traffic.preferred)}\n" if traffic.preferred else ""
     return f"""name: "{name}"
 backend: "onnxruntime"

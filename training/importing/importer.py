@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from medmesh.common.v1.model_card_pb2 import ModelCard
-from services.triton.tensorrt import tensorrt_config
+from services.local.triton.tensorrt import tensorrt_config
 from training.importing import Refused, facts, graph
 from training.importing.config import config_text
 from training.importing.facts import Facts

@@ -20,8 +20,8 @@ import torch
 from numpy.typing import NDArray
 
 from medmesh.common.v1.model_card_pb2 import Metric
+from services.clinical.record import Gender
 from services.recommendation.features import FeatureEncoder, Vocabulary
-from services.recommendation.record import Gender
 from training.figures import calibration_error, metric
 from training.onnx_runtime import PRECISIONS
 from training.precisions import Graph, Inputs

@@ -1,0 +1,1 @@
+"""Logs, spans and metrics, without a word of what a request holds."""

@@ -1,0 +1,1 @@
+"""What serves and frames every rpc."""

@@ -1,0 +1,122 @@
+"""A call's messages on their way in: decoded, bounded in time and bytes, admitted when they are all there.
+
+A caller that stalls holds neither a place nor, for long, any memory: a place is taken when the request has
+arrived whole, each message must follow the one before it within a bounded time, and all that is held counts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from typing import Any, Self
+
+from google.protobuf.message import DecodeError
+
+from services.chassis.errors import DeadlineExceeded, InvalidInput, Reason
+from services.chassis.observability import redaction
+from services.chassis.rpc.admission import Admission
+from services.chassis.rpc.request import Request
+
+logger = logging.getLogger("medmesh.request")
+
+_INFRASTRUCTURE = ("/grpc.health.v1.", "/grpc.reflection.")
+
+
+def is_infrastructure(method: str) -> bool:
+    """Whether it has no deadline, admission and log line: probes ask all the time, and watches never end."""
+    return method.startswith(_INFRASTRUCTURE)
+
+
+class Incoming:
+    """The messages of one call; what they hold is given back at the end of the block."""
+
+    def __init__(
+        self,
+        raw: AsyncIterator[bytes],
+        decode: Callable[[bytes], Any] | None,
+        request: Request,
+        admission: Admission,
+        *,
+        stall_s: float,
+        draining: asyncio.Event,
+    ) -> None:
+        self._raw = raw
+        self._decode = decode
+        self._request = request
+        self._admission = admission
+        self._stall_s = stall_s
+        self._draining = draining
+        self._held = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *failure: object) -> None:
+        await self._held.aclose()
+
+    async def only(self) -> Any:
+        """The request of a method that takes one message.
+
+        Raises InvalidInput (no message, or one that cannot be decoded), Overloaded, DeadlineExceeded.
+        """
+        part = await self._next()
+        if part is None:
+            raise InvalidInput(Reason.INPUT_MISSING, "request", "is missing: the call holds no message")
+        message = self._decoded(part)
+        await self._admit()
+        return message
+
+    async def messages(self) -> AsyncIterator[Any]:
+        """The requests of a method that takes a stream; a place is taken when the stream has ended."""
+        while (part := await self._next()) is not None:
+            yield self._decoded(part)
+        await self._admit()
+
+    async def _next(self) -> bytes | None:
+        if is_infrastructure(self._request.method):
+            return await self._next_until_drain()
+        limit = asyncio.timeout(self._stall_s)
+        try:
+            async with limit:
+                part = await anext(self._raw, None)
+        except TimeoutError as error:
+            if limit.expired():
+                raise DeadlineExceeded("the caller stalled") from error
+            raise
+        if part is not None:
+            self._held.enter_context(self._admission.holding(len(part)))
+        return part
+
+    async def _next_until_drain(self) -> bytes | None:
+        reading = asyncio.ensure_future(anext(self._raw, None))
+        ending = asyncio.ensure_future(self._draining.wait())
+        try:
+            await asyncio.wait({reading, ending}, return_when=asyncio.FIRST_COMPLETED)
+            return reading.result() if reading.done() else None
+        finally:
+            reading.cancel()
+            ending.cancel()
+
+    async def _admit(self) -> None:
+        if is_infrastructure(self._request.method):
+            return
+        arrived = time.monotonic()
+        await self._held.enter_async_context(self._admission.place())
+        self._request.facts["queue_ms"] = round((time.monotonic() - arrived) * 1e3, 1)
+
+    def _decoded(self, part: bytes) -> Any:
+        self._request.add("request_bytes", len(part))
+        if self._decode is None:
+            return part
+        try:
+            message = self._decode(part)
+        except DecodeError as error:
+            raise InvalidInput(
+                Reason.INPUT_MALFORMED, "request", "is not the protobuf message that the method takes"
+            ) from error
+        if logger.isEnabledFor(logging.DEBUG):
+            logger.debug("received", extra={"facts": {"content": redaction.redacted(message)}})
+        return message

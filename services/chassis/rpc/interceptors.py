@@ -1,0 +1,288 @@
+"""The frame around every rpc: request id, identity, admission, deadline, errors, span and the one log line.
+
+Handlers receive and return messages as usual; the chassis decodes and encodes them inside this frame, so that
+an unreadable message is a typed error and sizes are known. Handlers are coroutines, or asynchronous
+generators when they stream; `context.read` and `context.write` are not for them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager, suppress
+from typing import Any, NoReturn
+
+import grpc
+
+from services.chassis.errors import DeadlineExceeded, InvalidInput, MedmeshError, Reason
+from services.chassis.observability import telemetry
+from services.chassis.rpc import request as requests
+from services.chassis.rpc import status
+from services.chassis.rpc.admission import Admission
+from services.chassis.rpc.auth import Policy, certificate_names
+from services.chassis.rpc.incoming import Incoming, is_infrastructure
+from services.chassis.rpc.request import Request
+
+logger = logging.getLogger("medmesh.request")
+
+_HUGE_S = 10 * 365 * 86400.0
+_ANSWER_MARGIN_SHARE = 0.05
+_ANSWER_MARGIN_S = 0.1
+_READ_OUT_S = 1.0
+_ROUNDING_SHARE = 0.01
+"""gRPC rounds a deadline up by as much on its way: 14.93 s arrive as 15 s, which is too late."""
+
+
+class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpcio has no types
+    """Wraps every handler of a server."""
+
+    def __init__(
+        self,
+        *,
+        policy: Policy,
+        admission: Admission,
+        telemetry: telemetry.Telemetry,
+        default_deadline_s: float,
+        maximum_deadline_s: float,
+        maximum_stall_s: float,
+    ) -> None:
+        self._policy = policy
+        self._admission = admission
+        self._telemetry = telemetry
+        self._default_deadline_s = default_deadline_s
+        self._maximum_deadline_s = maximum_deadline_s
+        self._maximum_stall_s = maximum_stall_s
+        self._running: set[asyncio.Task[Any]] = set()
+        self._draining = asyncio.Event()
+        self._handlers: dict[str, grpc.RpcMethodHandler] = {}
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler | None]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler | None:
+        """Returns the handler inside the frame; None for an unknown method, which gRPC answers itself."""
+        method: str = handler_call_details.method
+        framed = self._handlers.get(method)
+        if framed is None:
+            handler = await continuation(handler_call_details)
+            if handler is None:
+                return None  # not remembered: a caller can invent as many names as it likes
+            framed = self._handlers[method] = self._framed(handler, method)
+        return framed
+
+    def drain(self) -> None:
+        """Ends the streams of probes and reflection: nobody's work, they would hold the drain to its end."""
+        self._draining.set()
+
+    async def drained(self, timeout_s: float) -> None:
+        """Waits until the requests that run have ended, with their clean-up, or until `timeout_s` is over.
+
+        `grpc.aio.Server.stop` does not wait for a cancelled handler's `finally` (grpc issue 37239).
+        """
+        if self._running:
+            _, left = await asyncio.wait(self._running, timeout=timeout_s)
+            if left:
+                logger.warning("requests did not end", extra={"facts": {"count": len(left)}})
+
+    def _framed(self, handler: grpc.RpcMethodHandler, method: str) -> grpc.RpcMethodHandler:
+        call = next(
+            c
+            for c in (handler.unary_unary, handler.unary_stream, handler.stream_unary, handler.stream_stream)
+            if c is not None
+        )
+        decode, encode = handler.request_deserializer, handler.response_serializer
+        if not (inspect.iscoroutinefunction(call) or inspect.isasyncgenfunction(call)):
+            call = _unimplemented_stream if handler.response_streaming else _unimplemented
+
+        # Also a single message is taken as a stream of one: the frame, and with it the deadline, begins when
+        # the call does, not when its message has arrived, which a half-open call never lets happen.
+        def taken(raw: AsyncIterator[bytes], current: Request) -> Incoming:
+            return Incoming(
+                raw, decode, current, self._admission, stall_s=self._maximum_stall_s, draining=self._draining
+            )
+
+        async def one_answer(raw: AsyncIterator[bytes], context: grpc.aio.ServicerContext) -> bytes:
+            async with self._frame(method, context, raw) as current, taken(raw, current) as incoming:
+                request = incoming.messages() if handler.request_streaming else await incoming.only()
+                answer: bytes = encode(await call(request, context))
+                current.add("response_bytes", len(answer))
+                return answer
+            raise AssertionError("unreachable: the frame raises what it does not return")
+
+        async def many_answers(raw: AsyncIterator[bytes], context: grpc.aio.ServicerContext) -> None:
+            async with self._frame(method, context, raw) as current, taken(raw, current) as incoming:
+                request = incoming.messages() if handler.request_streaming else await incoming.only()
+                await context.send_initial_metadata(((requests.REQUEST_ID_KEY, current.request_id),))
+                # Closed here: left to the garbage collector, the handler's clean-up would miss the drain.
+                async with aclosing(call(request, context)) as messages:
+                    async for message in messages:
+                        answer = encode(message)
+                        current.add("response_bytes", len(answer))
+                        await context.write(answer)
+
+        if handler.response_streaming:
+            return grpc.stream_stream_rpc_method_handler(many_answers)
+        return grpc.stream_unary_rpc_method_handler(one_answer)
+
+    @asynccontextmanager
+    async def _frame(
+        self, method: str, context: grpc.aio.ServicerContext, raw: AsyncIterator[bytes]
+    ) -> AsyncIterator[Request]:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - grpc.aio runs each handler in a task of its own
+        self._running.add(task)
+        metadata = {k: v for k, v in context.invocation_metadata() or () if isinstance(v, str)}
+        started = time.monotonic()
+        current = Request(
+            request_id=requests.accept_request_id(metadata.get(requests.REQUEST_ID_KEY)),
+            method=method,
+            deadline=started + self._granted_s(context.time_remaining()),
+        )
+        token = requests.current.set(current)
+        context.set_trailing_metadata(((requests.REQUEST_ID_KEY, current.request_id),))
+        outcome = _Outcome()
+        try:
+            with self._telemetry.server_span(method, metadata) as span:
+                try:
+                    async with self._bounded(current, context, metadata):
+                        yield current
+                except BaseException as error:  # noqa: BLE001 - nothing may pass unmapped
+                    await _answer_error(error, current, context, raw, outcome)
+                finally:
+                    span.set_attribute("medmesh.request_id", current.request_id)
+                    span.set_attribute("rpc.grpc.status_code", outcome.code)
+                    self._report(current, outcome, (time.monotonic() - started) * 1e3)
+        finally:
+            requests.current.reset(token)
+            self._running.discard(task)
+
+    @asynccontextmanager
+    async def _bounded(
+        self, current: Request, context: grpc.aio.ServicerContext, metadata: Mapping[str, str]
+    ) -> AsyncIterator[None]:
+        identity = self._policy.authorize(
+            current.method, metadata.get("authorization"), certificate_names(context.auth_context())
+        )
+        current.identity, current.identity_kind = identity.name, identity.kind
+        principal = metadata.get(requests.PRINCIPAL_KEY, "")
+        if identity.kind != "none" and requests.is_sane_name(principal):
+            # Only whoever has proven his own identity is believed for whom he calls.
+            current.facts["on_behalf_of"] = principal
+        if is_infrastructure(current.method):
+            yield
+            return
+        limit = asyncio.timeout(current.remaining_s)
+        try:
+            async with limit:
+                yield
+        except TimeoutError as error:
+            if limit.expired():
+                raise DeadlineExceeded from error
+            raise
+
+    def _granted_s(self, asked_s: float | None) -> float:
+        """Time for a request: its caller's deadline less a margin for the way back, or the default."""
+        if asked_s is None or asked_s > _HUGE_S:
+            return self._default_deadline_s
+        margin_s = min(_ANSWER_MARGIN_SHARE * asked_s, _ANSWER_MARGIN_S) + _ROUNDING_SHARE * asked_s
+        return min(asked_s - margin_s, self._maximum_deadline_s)
+
+    def _report(self, current: Request, outcome: _Outcome, elapsed_ms: float) -> None:
+        if is_infrastructure(current.method) and not outcome.reason:
+            return
+        attributes = {"method": current.method, "status": outcome.code}
+        self._telemetry.requests.add(1, attributes)
+        self._telemetry.duration.record(elapsed_ms, attributes)
+        facts = {
+            "method": current.method,
+            "status": outcome.code,
+            "reason": outcome.reason,
+            "elapsed_ms": round(elapsed_ms, 1),
+            "identity": current.identity,
+            "identity_kind": current.identity_kind,
+            **current.facts,
+        }
+        level = logging.ERROR if outcome.code == "INTERNAL" else logging.INFO
+        logger.log(level, "request", extra={"facts": facts}, exc_info=outcome.error)
+
+
+class _Outcome:
+    """How a request ended, for its log line."""
+
+    def __init__(self) -> None:
+        self.code = "OK"
+        self.reason = ""
+        self.error: BaseException | None = None
+
+
+async def _answer_error(
+    error: BaseException, current: Request, context: grpc.aio.ServicerContext, raw: Any, outcome: _Outcome
+) -> NoReturn:
+    """Ends the call with the status of `error`; raises AbortError, or what has to go through."""
+    if isinstance(error, grpc.aio.AbortError):
+        code = context.code()
+        outcome.code = code.name if isinstance(code, grpc.StatusCode) else grpc.StatusCode(code).name
+        outcome.reason = "ABORTED_BY_HANDLER"
+        raise error
+    if isinstance(error, asyncio.CancelledError | GeneratorExit):
+        # Cancelled by the caller, by its deadline, or by the drain: nobody listens any more.
+        outcome.code = "DEADLINE_EXCEEDED" if current.remaining_s <= 0 else "CANCELLED"
+        outcome.reason = outcome.code
+        raise error
+    typed = _typed(error)
+    if typed is None:
+        typed, outcome.error = MedmeshError(), error
+    elif typed.reason in {Reason.INTERNAL, Reason.MODEL_FAILED}:
+        outcome.error = error
+    answer = status.to_status(typed, current.request_id)
+    code = getattr(grpc.StatusCode, status.code_name(typed))
+    outcome.code, outcome.reason = code.name, typed.reason
+    current.facts |= {f"error_{key}": value for key, value in typed.metadata.items()}
+    if isinstance(typed, InvalidInput):
+        current.facts["error_field"] = typed.field
+    else:
+        current.facts["error_detail"] = str(typed)
+    details = (
+        (requests.REQUEST_ID_KEY, current.request_id),
+        (status.DETAILS_KEY, answer.SerializeToString()),
+    )
+    if current.remaining_s > 0:
+        await _read_out(raw)
+    await context.abort(code, answer.message, details)
+    raise AssertionError("unreachable: abort raises")
+
+
+async def _read_out(raw: AsyncIterator[bytes]) -> None:
+    """Takes what a streaming caller is still sending, for a moment, so that it reads the answer.
+
+    A grpc.aio client whose write meets a call that has ended shows `Internal error from Core` to its user in
+    place of the status (grpc issue 36066).
+    """
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_READ_OUT_S):
+            async for _ in raw:
+                pass
+
+
+def _typed(error: BaseException) -> MedmeshError | None:
+    """The typed error in `error`; of a task group's errors the first, provided that all are typed."""
+    if isinstance(error, MedmeshError):
+        return error
+    if isinstance(error, BaseExceptionGroup):
+        inner = [_typed(e) for e in error.exceptions]
+        return inner[0] if all(inner) else None
+    return None
+
+
+async def _unimplemented(_request: Any, context: grpc.aio.ServicerContext) -> NoReturn:
+    # A generated base method: the service does not implement this rpc.
+    await context.abort(grpc.StatusCode.UNIMPLEMENTED, "This method is not implemented.")
+    raise AssertionError("unreachable: abort raises")
+
+
+async def _unimplemented_stream(request: Any, context: grpc.aio.ServicerContext) -> AsyncIterator[Any]:
+    yield await _unimplemented(request, context)

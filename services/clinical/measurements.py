@@ -1,0 +1,132 @@
+"""Measured values in the units in which rules and models use them (`measurements.toml`).
+
+Records give an eGFR in mL/s, an ejection fraction as a fraction, a temperature in °F. A value of a
+measurement that is used is converted; where its unit is not known, it is left out and a notice says so.
+Everything else stays as it is.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from services.chassis.notices import Notice
+from services.clinical.code_systems import LOINC
+from services.clinical.concepts import CodedConcept
+from services.clinical.record import Observation, PatientRecord
+
+MEASUREMENTS_FILE = Path(__file__).with_name("measurements.toml")
+
+_ANNOTATION = re.compile(r"\{([^}]*)\}")
+_DROPPED = re.compile(r"[\s_*^()]")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Measurement:
+    """A quantity that is used."""
+
+    name: str
+    """As in `measurements.toml`."""
+    unit: str
+    plausible: tuple[float, float]
+    scales: dict[str, tuple[float, float]]
+    """Factor and offset to `unit`, by the other unit."""
+
+    def converted(self, observation: Observation) -> Observation | None:
+        """The observation in this unit; None where its own is not known, or missing and not to be guessed."""
+        if observation.unit == self.unit:
+            return observation
+        low, high = self.plausible
+        unit = plain_unit(observation.unit)
+        if unit == plain_unit(self.unit) or (not unit and low <= observation.value <= high):
+            return dataclasses.replace(observation, unit=self.unit)
+        if unit not in self.scales:
+            return None
+        factor, offset = self.scales[unit]
+        return dataclasses.replace(observation, value=observation.value * factor + offset, unit=self.unit)
+
+
+def measurement_of(concept: CodedConcept) -> Measurement | None:
+    """The measurement that one of the concept's codings stands for; None where it is not used."""
+    by_code, _ = _measurements()
+    for coding in concept.codings:
+        if coding.system == LOINC and coding.code in by_code:
+            return by_code[coding.code]
+    return None
+
+
+def seems_used(concept: CodedConcept) -> bool:
+    """Whether the concept's words name a measurement that is used, whatever its codes."""
+    return any(_measurements()[1].search(name) for name in concept.names)
+
+
+def in_used_units(record: PatientRecord) -> tuple[PatientRecord, tuple[Notice, ...]]:
+    """The record with every used measurement in its unit, and what is to be said of those that are not."""
+    kept: list[Observation] = []
+    assumed: list[Observation] = []
+    lost: list[Observation] = []
+    for observation in record.observations:
+        measurement = measurement_of(observation.concept)
+        if measurement is None:
+            kept.append(observation)
+            if seems_used(observation.concept):
+                lost.append(observation)
+            continue
+        converted = measurement.converted(observation)
+        if converted is None:
+            lost.append(observation)
+            continue
+        kept.append(converted)
+        if not observation.unit:
+            assumed.append(observation)
+    notices = []
+    if lost:
+        notices.append(
+            Notice(
+                "MEASUREMENT_NOT_UNDERSTOOD",
+                f"Measurements that bear on safety in units or under codes that are not known: {len(lost)}. "
+                "They do not count.",
+                review_required=True,
+                places=_places(lost),
+            )
+        )
+    if assumed:
+        notices.append(
+            Notice(
+                "UNIT_ASSUMED",
+                f"Measurements without a unit: {len(assumed)}. The usual one of their code was assumed.",
+                places=_places(assumed),
+            )
+        )
+    return dataclasses.replace(record, observations=tuple(kept)), tuple(notices)
+
+
+def plain_unit(unit: str) -> str:
+    """A unit in one spelling: `mL/min/{1.73_m2}`, `ml/min/1.73 m²` and `mL/min/1.73m^2` are the same."""
+    unit = unit.replace("²", "2").replace("µ", "u").replace("μ", "u")
+    return _DROPPED.sub("", _ANNOTATION.sub(r"\1", unit)).lower()
+
+
+def _places(observations: list[Observation]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(item.place for item in observations if item.place))
+
+
+@functools.cache
+def _measurements() -> tuple[dict[str, Measurement], re.Pattern[str]]:
+    content: dict[str, dict[str, Any]] = tomllib.loads(MEASUREMENTS_FILE.read_text(encoding="utf-8"))
+    by_code: dict[str, Measurement] = {}
+    names: list[str] = []
+    for name, entry in content.items():
+        scales = {
+            plain_unit(unit): (scale, 0.0) if isinstance(scale, float) else (scale[0], scale[1])
+            for unit, scale in entry["units"].items()
+        }
+        low, high = entry["plausible"]
+        measurement = Measurement(name, entry["unit"], (low, high), scales)
+        names += entry.get("names", ())
+        by_code |= dict.fromkeys(entry["loinc"], measurement)
+    return by_code, re.compile("|".join(names), re.IGNORECASE)

@@ -1,0 +1,1 @@
+"""What runs the whole mesh on one machine: processes, ports, and the embedded Triton."""

@@ -1,0 +1,317 @@
+"""Runs the whole mesh on this machine: Triton and the four services, each a child process.
+
+The children end with their parent. `Mesh.tend` starts again what has ended; `Mesh.check` only says which one
+it was and shows the end of its log, which lies with the others in the run folder.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import fcntl
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Self
+
+from services.chassis.rpc import probe
+from services.chassis.settings import ServiceSettings
+from services.local import ports
+from services.local.process import Child
+from services.local.restarts import LIMIT, WINDOW_S, Restarts
+from services.local.triton import EmbeddedTriton, TritonError, TritonSettings
+from tools.bootstrap import ROOT, Missing
+
+SERVICES = ("imaging", "language", "recommendation", "orchestrator")
+"""In the order of their start, the orchestrator last; they stop in the opposite one, callers first."""
+_HOST = "127.0.0.1"
+_GRACE_S = 25.0
+"""Longer than a service takes to drain (MEDMESH_DRAIN_S, 20 s by default)."""
+_BROKEN_GRACE_S = 2.0
+"""For a Triton that has lost a model's process and is started again."""
+
+
+class MeshError(RuntimeError):
+    """A part of the mesh did not become healthy, or has ended; the message is for the operator."""
+
+
+@dataclass(frozen=True)
+class MeshSettings:
+    """How the mesh is started."""
+
+    ports: Mapping[str, int] = dataclasses.field(default_factory=lambda: dict.fromkeys(SERVICES, 0))
+    """Port of each service; 0: a free one."""
+    triton: TritonSettings = dataclasses.field(default_factory=TritonSettings)
+    triton_url: str = ""
+    """HOST:PORT of another Triton's gRPC endpoint; empty: the embedded one is started."""
+    run_folder: Path = ROOT / ".medmesh" / "run"
+    """Logs, and mesh.json with addresses and process ids while the mesh runs."""
+    ready_timeout_s: float = 60.0
+    """How long the services may take to become healthy."""
+    variables: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """Further MEDMESH_* variables for the services."""
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> MeshSettings:
+        """The ports of `.env` and the environment, which goes before it."""
+        known = {**read_env_file(ROOT / ".env"), **environment}
+        run_folder = Path(known.get("MEDMESH_RUN_FOLDER", ROOT / ".medmesh" / "run"))
+        triton = TritonSettings.from_environment(
+            {"MEDMESH_TRITON_LOG": str(run_folder / "triton.log"), **known}
+        )
+        return cls(
+            ports={name: int(known.get(f"MEDMESH_{name.upper()}_PORT", "0")) for name in SERVICES},
+            triton=triton,
+            triton_url=known.get("MEDMESH_TRITON_URL", ""),
+            run_folder=run_folder,
+        )
+
+    def on_free_ports(self, run_folder: Path) -> MeshSettings:
+        """The same mesh beside another one: every port a free one, and a run folder of its own."""
+        triton = dataclasses.replace(
+            self.triton, grpc_port=0, http_port=0, metrics_port=0, log=run_folder / "triton.log"
+        )
+        free = dict.fromkeys(SERVICES, 0)
+        return dataclasses.replace(self, ports=free, triton=triton, run_folder=run_folder)
+
+
+class Mesh:
+    """The running mesh; use it as a context manager, or call `stop`."""
+
+    def __init__(self, settings: MeshSettings) -> None:
+        self._settings = settings
+        self._children: dict[str, Child] = {}
+        self._triton: EmbeddedTriton | None = None
+        self._announced = False
+        self._lock: IO[bytes] | None = None
+        self._restarts = Restarts()
+        self.addresses: dict[str, str] = {}
+        """HOST:PORT of each service and of Triton's gRPC endpoint."""
+
+    @classmethod
+    def start(cls, settings: MeshSettings | None = None, say: Callable[[str], object] = print) -> Self:
+        """Starts everything and returns when every service says SERVING; `say` receives the progress.
+
+        Call it from a thread that lives as long as the mesh should (see `Child.start`).
+
+        Raises:
+            Missing: this machine lacks something, a port is taken, or a model's weights are not there.
+            TritonError: Triton did not start.
+            MeshError: a service ended, or was not healthy in time.
+        """
+        mesh = cls(settings or MeshSettings.from_environment())
+        try:
+            mesh._start(say)
+        except BaseException:
+            mesh.stop()
+            raise
+        return mesh
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def check(self) -> None:
+        """Raises MeshError or TritonError where a part of the mesh has ended."""
+        if self._triton is not None:
+            self._triton.check()
+        for child in self._children.values():
+            if child.exit_code is not None:
+                raise MeshError(f"{child.describe_exit()}; the end of its log ({child.log}):\n{child.tail()}")
+
+    def tend(self) -> list[str]:
+        """Starts again what has ended, after a pause that grows; says what ended and what runs again.
+
+        The others go on meanwhile, and answers are PARTIAL. Raises MeshError where a part ends again and
+        again.
+        """
+        said = [self._report_end("triton", end)] if (end := self._triton_end()) else []
+        for name, child in self._children.items():
+            if name not in self._restarts.waiting and child.exit_code is not None:
+                child.stop()
+                said.append(self._report_end(name, child.describe_exit(), child.tail()))
+        for name in self._restarts.take_due():
+            try:
+                self._start_triton() if name == "triton" else self._start_service(name)
+                said.append(f"{name} was started again")
+            except (TritonError, Missing) as error:
+                said.append(self._report_end(name, str(error)))
+        return said
+
+    def _triton_end(self) -> str:
+        """How the embedded Triton ended; empty while it runs, or while it waits for its start."""
+        if self._triton is None or "triton" in self._restarts.waiting:
+            return ""
+        try:
+            self._triton.check()
+        except TritonError as error:
+            self._triton.stop(grace_s=_BROKEN_GRACE_S)
+            return str(error)
+        return ""
+
+    def _report_end(self, name: str, how: str, log_end: str = "") -> str:
+        pause_s = self._restarts.ended(name)
+        if pause_s is None:
+            often = f"it has ended more than {LIMIT} times within {WINDOW_S / 60:.0f} minutes and is given up"
+            shown = f"; the end of its log:\n{log_end}" if log_end else ""
+            raise MeshError(f"{how}; {often}{shown}")
+        return (
+            f"{how}; it is started again in {pause_s:.1f} s, answers are PARTIAL meanwhile. "
+            f"Its log: {self._settings.run_folder / f'{name}.log'}"
+        )
+
+    def stop_service(self, name: str) -> None:
+        """Stops one service; the others go on."""
+        self._children.pop(name).stop()
+
+    def stop(self, say: Callable[[str], object] = lambda _: None) -> None:
+        """Stops the orchestrator, then those whom it asks, at the same time, then Triton."""
+        if orchestrator := self._children.pop(SERVICES[-1], None):
+            say("stopping the orchestrator")
+            orchestrator.stop(_GRACE_S)
+        if self._children:
+            say(f"stopping {', '.join(self._children)}")
+        for child in self._children.values():
+            child.process.terminate()
+        for child in self._children.values():
+            child.stop(_GRACE_S)
+        self._children.clear()
+        if self._triton is not None:
+            say("stopping Triton")
+            self._triton.stop()
+            self._triton = None
+        if self._announced:
+            self._state_file.unlink(missing_ok=True)
+        if self._lock is not None:
+            self._lock.close()
+
+    @property
+    def _state_file(self) -> Path:
+        return self._settings.run_folder / "mesh.json"
+
+    def _start(self, say: Callable[[str], object]) -> None:
+        settings = self._settings
+        ports.claim(_HOST, settings.ports, "MEDMESH_{}_PORT")  # a taken one is told before anything starts
+        _make_run_folder(settings.run_folder)
+        self._lock = _only_here(settings.run_folder)
+        if settings.triton_url:
+            self.addresses["triton"] = settings.triton_url
+            say(f"using the Triton at {settings.triton_url}")
+        else:
+            self._start_triton(say)
+        claimed = ports.claim(_HOST, settings.ports, "MEDMESH_{}_PORT")
+        self.addresses |= {name: f"{_HOST}:{port}" for name, port in claimed.items()}
+        # The orchestrator looks at its upstreams when it starts and then only every few seconds.
+        for wave in (SERVICES[:-1], SERVICES[-1:]):
+            for name in wave:
+                self._start_service(name)
+            asyncio.run(self._wait_until_healthy(wave, say))
+        state = {"addresses": self.addresses, "pids": self._pids()}
+        self._state_file.touch(mode=0o600)
+        self._state_file.write_text(json.dumps(state, indent=2) + "\n")
+        self._announced = True
+
+    def _start_triton(self, say: Callable[[str], object] = lambda _: None) -> None:
+        """Starts the embedded Triton, on the ports that it had before where it is started again."""
+        settings = self._settings.triton
+        if self._triton is not None:
+            settings = self._triton.settings_on_its_ports()
+        self._triton = EmbeddedTriton.start(settings, say)
+        self.addresses["triton"] = self._triton.grpc_address
+
+    def _start_service(self, name: str) -> None:
+        self._children[name] = Child.start(
+            name,
+            [sys.executable, "-m", f"services.{name}"],
+            env=self._variables(name),
+            cwd=ROOT,
+            log=self._settings.run_folder / f"{name}.log",
+            orphan_grace_s=_GRACE_S,
+        )
+
+    def _variables(self, name: str) -> dict[str, str]:
+        upstreams = {
+            f"MEDMESH_{other.upper()}_URL": self.addresses[other] for other in SERVICES if other != name
+        }
+        return {
+            **os.environ,
+            "PYTHONUNBUFFERED": "1",
+            "MEDMESH_MODEL_REPOSITORY": str(self._settings.triton.repository),
+            **self._settings.variables,
+            **upstreams,
+            "MEDMESH_LISTEN": self.addresses[name],
+            "MEDMESH_TRITON_URL": self.addresses["triton"],
+        }
+
+    def _pids(self) -> dict[str, int]:
+        found = {name: child.process.pid for name, child in self._children.items()}
+        return found | ({"triton": self._triton.pid} if self._triton else {})
+
+    async def _wait_until_healthy(self, names: Sequence[str], say: Callable[[str], object]) -> None:
+        deadline = time.monotonic() + self._settings.ready_timeout_s
+        settings = ServiceSettings.from_environment()
+        waiting = dict.fromkeys(names, "")
+        while True:
+            self.check()
+            for name in list(waiting):
+                code, waiting[name] = await probe.probe(self.addresses[name], "", settings)
+                if code == probe.SERVING:
+                    del waiting[name]
+                    healthy = len(self._children) - len(waiting)
+                    say(f"  {healthy}/{len(SERVICES)} services healthy ({name})")
+            if not waiting:
+                return
+            if time.monotonic() > deadline:
+                name, answer = next(iter(waiting.items()))
+                child = self._children[name]
+                raise MeshError(
+                    f"{name} was not healthy within {self._settings.ready_timeout_s:.0f} s ({answer}); the "
+                    f"end of its log ({child.log}):\n{child.tail()}"
+                )
+            await asyncio.sleep(0.1)  # a process that is still importing has nothing to wait on
+
+
+def _make_run_folder(folder: Path) -> None:
+    """Raises Missing where logs could not be written there; better now than after the models are loaded."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise Missing(
+            f"logs cannot be written to {folder} ({error.strerror}): set MEDMESH_RUN_FOLDER to a folder that "
+            "can be written, and MEDMESH_RECEIPT_FOLDER to one for the receipts."
+        ) from error
+
+
+def _only_here(folder: Path) -> IO[bytes]:
+    """Holds the run folder until it is closed. Raises Missing where another mesh has it."""
+    lock = (folder / "lock").open("wb")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.close()
+        raise Missing(
+            f"a mesh runs in {folder} already: end it, or set MEDMESH_RUN_FOLDER to another folder."
+        ) from error
+    return lock
+
+
+def read_env_file(path: Path) -> dict[str, str]:
+    """KEY=VALUE lines of a compose-style file; an absent file holds none."""
+    if not path.is_file():
+        return {}
+    lines = (line.strip() for line in path.read_text().splitlines())
+    return {
+        key: value for key, _, value in (line.partition("=") for line in lines if line and line[0] != "#")
+    }
+
+
+__all__ = ["SERVICES", "Mesh", "MeshError", "MeshSettings", "TritonError"]

@@ -1,0 +1,398 @@
+"""Starts the embedded Triton on a model repository, waits until it is ready, and ends it.
+
+For one machine only: it binds to loopback unless told otherwise, because its release (24.10) has known holes;
+docs/triton.md lists them. Nothing here starts a server again that has ended or that is stopped (SIGSTOP):
+whoever asked for it is told, and `services.local.mesh` does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import re
+import shutil
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from services.local import ports
+from services.local.process import Child
+from services.local.triton import repository
+from services.local.triton.installation import Installation
+from tools import bootstrap
+from tools.bootstrap import Missing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - POSIX shared memory, not a temporary file
+_NEEDED_DISK_MB = 200
+_HARMLESS = "CudaDriverHelper has not been initialized"
+"""Triton logs this as an error wherever there is no GPU driver."""
+
+
+class TritonError(RuntimeError):
+    """The embedded Triton did not start, or has ended; the message is for the operator."""
+
+
+@dataclass(frozen=True)
+class TritonSettings:
+    """How the embedded Triton is started. From the environment: MEDMESH_TRITON_<FIELD>, in capitals."""
+
+    repository: Path = bootstrap.ROOT / "triton_repo"
+    models: tuple[str, ...] = ()
+    """The only models to load; none named: all of the repository."""
+    host: str = "127.0.0.1"
+    """Address to bind to; another one than loopback only inside a network that nobody else can reach."""
+    grpc_port: int = 0
+    """0: a free one."""
+    http_port: int = 0
+    metrics_port: int = 0
+    ready_timeout_s: float = 120.0
+    """How long loading the models may take."""
+    log: Path | None = bootstrap.ROOT / ".medmesh" / "run" / "triton.log"
+    """Triton's log; None: this process's own output."""
+    traces_url: str = ""
+    """OTLP over HTTP (…/v1/traces) that receives spans of requests with a traceparent; empty: none."""
+    arguments: tuple[str, ...] = ()
+    """Further arguments for tritonserver, as they are."""
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> TritonSettings:
+        """Raises Missing where a value cannot be read; it names the variable."""
+
+        def number(name: str) -> int:
+            text = environment.get(f"MEDMESH_TRITON_{name}", "0")
+            if not text.isdecimal() or int(text) > 65535:
+                raise Missing(f"MEDMESH_TRITON_{name} must be a port number, 0 for a free one.")
+            return int(text)
+
+        log = environment.get("MEDMESH_TRITON_LOG", str(cls.log))
+        return cls(
+            repository=Path(environment.get("MEDMESH_TRITON_REPOSITORY", str(cls.repository))),
+            models=tuple(environment.get("MEDMESH_TRITON_MODELS", "").replace(",", " ").split()),
+            host=environment.get("MEDMESH_TRITON_HOST", cls.host),
+            grpc_port=number("GRPC_PORT"),
+            http_port=number("HTTP_PORT"),
+            metrics_port=number("METRICS_PORT"),
+            log=None if log == "-" else Path(log),
+            traces_url=environment.get("MEDMESH_TRITON_TRACES_URL", ""),
+        )
+
+
+class EmbeddedTriton:
+    """A tritonserver that runs; use it as a context manager, or call `stop`."""
+
+    def __init__(
+        self, child: Child, settings: TritonSettings, claimed: tuple[int, int, int], scratch: Path
+    ) -> None:
+        self._child = child
+        self._settings = settings
+        self._scratch = scratch
+        host = "127.0.0.1" if settings.host == "0.0.0.0" else settings.host  # noqa: S104 - a comparison
+        self.grpc_address, self.http_address, self.metrics_address = (f"{host}:{port}" for port in claimed)
+        self._log_read = 0
+        self._environments = set(_environment_folders())
+        self._instances: dict[int, str] = {}
+
+    @classmethod
+    def start(
+        cls, settings: TritonSettings | None = None, say: Callable[[str], object] = print
+    ) -> EmbeddedTriton:
+        """Starts the server and returns when every model is ready; `say` receives the progress.
+
+        Call it from a thread that lives as long as the server should (see `Child.start`).
+
+        Raises:
+            Missing: the machine, the environment or the repository lacks something.
+            TritonError: the server ended, or was not ready in time.
+        """
+        settings = settings or TritonSettings()
+        installation = Installation.find(say)
+        names = list(settings.models) or repository.model_names(settings.repository)
+        repository.check(settings.repository, names)
+        bootstrap.check_disk(Path(tempfile.gettempdir()), _NEEDED_DISK_MB)
+        bootstrap.check_disk(_SHARED_MEMORY, 16 * len(names))
+        claimed = _ports(settings)
+        _remove_what_the_dead_left()
+        scratch = _scratch()
+        started = None
+        try:
+            backends = installation.backends(None if is_plain(installation.environment) else scratch)
+            direct = is_plain(settings.repository) and not settings.models
+            folder = settings.repository if direct else _links(settings.repository, names, scratch)
+            command = [str(installation.server), *_arguments(settings, folder, backends, claimed, scratch)]
+            child = Child.start(
+                "triton",
+                command,
+                env=installation.variables(),
+                cwd=scratch,
+                log=settings.log,
+                leaves=[str(scratch), str(_SHARED_MEMORY / f"{_region_prefix(scratch)}*")],
+            )
+            started = cls(child, settings, claimed, scratch)
+            started._wait_until_ready(names, say)
+            started._instances = _instances(child.process.pid)
+        except BaseException:
+            if started is not None:
+                started.stop()
+            shutil.rmtree(scratch, ignore_errors=True)
+            raise
+        return started
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def pid(self) -> int:
+        """Process id of tritonserver."""
+        return self._child.process.pid
+
+    @property
+    def child(self) -> Child:
+        """The server's process and its log."""
+        return self._child
+
+    def settings_on_its_ports(self) -> TritonSettings:
+        """The settings that start it again at the same addresses."""
+        grpc, http, metrics = (
+            int(address.rpartition(":")[2])
+            for address in (self.grpc_address, self.http_address, self.metrics_address)
+        )
+        return dataclasses.replace(self._settings, grpc_port=grpc, http_port=http, metrics_port=metrics)
+
+    def is_ready(self) -> bool:
+        """See `is_ready` of this module."""
+        return is_ready(self.http_address)
+
+    def check(self) -> None:
+        """Raises TritonError where the server, or a process that serves one of its models, has ended.
+
+        Triton does not start a model's process again and goes on saying that the model is ready.
+        """
+        if self._child.exit_code is not None:
+            raise TritonError(self._explain(self._child.describe_exit()))
+        for pid, model in self._instances.items():
+            state = _process_state(pid)
+            if state is None or state.letter in {"Z", "X"}:  # Triton does not reap them
+                raise TritonError(self._explain(f"the process that served the model {model} has ended"))
+            if state.letter in {"T", "t"}:
+                # Triton goes on giving it every other request, and each of them waits for its deadline.
+                raise TritonError(self._explain(f"the process that served the model {model} is stopped"))
+
+    def new_log_lines(self) -> list[str]:
+        """What the server has logged since the last call: errors and warnings only."""
+        if self._child.log is None:
+            return []
+        with self._child.log.open("rb") as log:
+            log.seek(self._log_read)
+            text = log.read()
+        complete = text[: text.rfind(b"\n") + 1]
+        self._log_read += len(complete)
+        lines = complete.decode(errors="replace").splitlines()
+        return [line for line in lines if re.match(r"[EWF]\d{4} ", line) and _HARMLESS not in line]
+
+    def stop(self, grace_s: float = 15.0) -> None:
+        """Lets running requests finish for `grace_s` seconds at most, ends the server and its model
+        processes, and removes what they left.
+        """
+        self._child.stop(grace_s, is_done=self._has_finished_requests)
+        for region in _SHARED_MEMORY.glob(f"{_region_prefix(self._scratch)}*"):
+            region.unlink(missing_ok=True)
+        shutil.rmtree(self._scratch, ignore_errors=True)
+        for folder in set(_environment_folders()) - self._environments:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+
+    def _has_finished_requests(self) -> bool:
+        """Whether only the unloading of models is left, which takes Triton seconds and changes nothing."""
+        log = self._child.log
+        return log is not None and "All models are stopped" in log.read_text(errors="replace")
+
+    def _wait_until_ready(self, names: list[str], say: Callable[[str], object]) -> None:
+        deadline = time.monotonic() + self._settings.ready_timeout_s
+        told = 0
+        say(f"starting Triton with {len(names)} model(s): {', '.join(names)}")
+        while True:
+            self.check()
+            ready = self.is_ready()  # asked before the log is read: what is ready has been logged
+            for name in self._loaded_models()[told:]:
+                told += 1
+                say(f"  {told}/{len(names)} models loaded ({name})")
+            if ready:
+                break
+            if time.monotonic() > deadline:
+                raise TritonError(
+                    self._explain(f"triton was not ready within {self._settings.ready_timeout_s:.0f} s")
+                )
+            time.sleep(0.05)  # Triton offers no event to wait for
+        say(
+            f"Triton is ready: gRPC {self.grpc_address}, HTTP {self.http_address}, "
+            f"metrics {self.metrics_address}"
+        )
+
+    def _loaded_models(self) -> list[str]:
+        if self._child.log is None:
+            return []
+        return re.findall(r"successfully loaded '([^']+)'", self._child.log.read_text(errors="replace"))
+
+    def _explain(self, what: str) -> str:
+        """`what`, with the log's own reason and where the whole log is."""
+        if self._child.log is None:
+            return what
+        text = self._child.log.read_text(errors="replace")
+        reasons = re.findall(
+            r"failed to load '([^']+)' version \d+: (?:Internal: )?(?:TritonModelException: )?([^\n]+)", text
+        )
+        if not reasons:
+            lines = [
+                line for line in text.splitlines() if re.match(r"[EF]\d{4} ", line) and _HARMLESS not in line
+            ]
+            reasons = [("", line.partition("] ")[2] or line) for line in lines[-3:]]
+        told = "; ".join(dict.fromkeys(f"{name}: {reason}" if name else reason for name, reason in reasons))
+        return f"{what}{': ' + told if told else ''} (whole log: {self._child.log})"
+
+
+def is_ready(http_address: str) -> bool:
+    """Whether a Triton says that it and all its models are ready; it can say so of one that has died."""
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with direct.open(f"http://{http_address}/v2/health/ready", timeout=2) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, TimeoutError, ConnectionError):
+        return False
+
+
+def _ports(settings: TritonSettings) -> tuple[int, int, int]:
+    wanted = {"grpc": settings.grpc_port, "http": settings.http_port, "metrics": settings.metrics_port}
+    claimed = ports.claim(settings.host, wanted, "MEDMESH_TRITON_{}_PORT")
+    return claimed["grpc"], claimed["http"], claimed["metrics"]
+
+
+def _arguments(
+    settings: TritonSettings, folder: Path, backends: Path, claimed: tuple[int, int, int], scratch: Path
+) -> list[str]:
+    grpc, http, metrics = claimed
+    arguments = {
+        "model-repository": str(folder),
+        "backend-directory": str(backends),
+        "model-control-mode": "none",  # nobody may load or unload models through the network
+        "exit-on-error": "true",
+        "strict-readiness": "true",
+        "exit-timeout-secs": "10",
+        "grpc-address": settings.host,
+        "grpc-port": str(grpc),
+        "http-address": settings.host,
+        "http-port": str(http),
+        "metrics-address": settings.host,
+        "metrics-port": str(metrics),
+        "allow-gpu-metrics": "false",
+        "pinned-memory-pool-byte-size": "0",  # for GPUs
+        "backend-config": f"python,shm-region-prefix-name={_region_prefix(scratch)}",
+    }
+    words = [f"--{key}={value}" for key, value in arguments.items()]
+    words.append("--disable-auto-complete-config")  # config.pbtxt says everything, here as in production
+    if settings.traces_url:
+        # rate=0: no request is traced of Triton's own accord, only one that carries a traceparent.
+        traces = [
+            "mode=opentelemetry",
+            "level=TIMESTAMPS",
+            "rate=0",
+            f"opentelemetry,url={settings.traces_url}",
+        ]
+        words += [f"--trace-config={option}" for option in traces]
+    return [*words, *settings.arguments]
+
+
+def is_plain(path: Path) -> bool:
+    """Whether Triton's Python backend can start its processes on `path`: it hands it to a shell unquoted."""
+    return re.fullmatch(r"[\w./+@=-]+", str(path), re.ASCII) is not None
+
+
+def _scratch() -> Path:
+    parent = Path(tempfile.gettempdir())
+    if not is_plain(parent):
+        raise Missing(
+            f"the temporary folder {parent} has a space or a special character in its name, which Triton "
+            "cannot work with: set TMPDIR to another folder."
+        )
+    return Path(tempfile.mkdtemp(prefix="medmesh-triton-", dir=parent))
+
+
+def _links(source: Path, names: list[str], scratch: Path) -> Path:
+    """A repository of links to `names` only (with model control `none` Triton loads all it finds), on a path
+    that is plain.
+    """
+    folder = scratch / "repository"
+    folder.mkdir()
+    for name in names:
+        (folder / name).symlink_to((source / name).resolve())
+    return folder
+
+
+def _instances(server: int) -> dict[int, str]:
+    """Process id and model of each instance: the backend's stubs are the server's children."""
+    found = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        state = _process_state(int(entry.name))
+        if state and state.parent == server:
+            words = (entry / "cmdline").read_text().split("\0")
+            if words[0].endswith("triton_python_backend_stub"):
+                # <repository>/<model>/<version>/model.onnx
+                found[int(entry.name)] = Path(words[1]).parent.parent.name
+    return found
+
+
+def _command_name(entry: Path) -> str:
+    try:
+        return (entry / "comm").read_text().strip()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+@dataclass(frozen=True)
+class _ProcessState:
+    letter: str
+    parent: int
+
+
+def _process_state(pid: int) -> _ProcessState | None:
+    try:
+        letter, parent, *_ = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return _ProcessState(letter, int(parent))
+
+
+def _region_prefix(scratch: Path) -> str:
+    """Tells whose shared memory it is, so that what a killed server leaves can be removed."""
+    return f"medmesh_{os.getpid()}_{scratch.name.rpartition('-')[2]}_"
+
+
+def _environment_folders() -> Iterator[Path]:
+    """Folders that the Python backend makes for packed environments, which nothing here uses, and leaves."""
+    for folder in Path("/tmp").glob("python_env_*"):  # noqa: S108 - where Triton puts them, whatever TMPDIR says
+        with contextlib.suppress(OSError):
+            if folder.stat().st_uid == os.getuid() and not any(folder.iterdir()):
+                yield folder
+
+
+def _remove_what_the_dead_left() -> None:
+    """Removes regions whose starter (its process id is in the name) is gone: a server that was killed cannot
+    do it itself. Empty environment folders go when no server runs that they could belong to.
+    """
+    if not any(_command_name(entry) == "tritonserver" for entry in Path("/proc").glob("[0-9]*")):
+        for folder in _environment_folders():
+            folder.rmdir()
+    for region in _SHARED_MEMORY.glob("medmesh_*_*"):
+        owner = region.name.split("_")[1]
+        if owner.isdecimal() and not Path("/proc", owner).exists():
+            region.unlink(missing_ok=True)

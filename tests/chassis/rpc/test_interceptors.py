@@ -1,0 +1,448 @@
+# Long because: each rule of the frame around an rpc has its cases here, on one fake service.
+"""The frame around every rpc, on a real server: errors, ids, deadlines, admission, sizes, the log line."""
+
+from __future__ import annotations
+
+import asyncio
+
+import grpc
+import numpy as np
+import pytest
+
+from services.chassis import errors
+from services.chassis.errors import InvalidInput, MedmeshError, Reason
+from services.chassis.rpc import request
+from tests.chassis.conftest import PREFIX, Handlers, Text, refusal_of
+
+SECRET = "Mrs Example has pneumonia"
+TYPED = [
+    InvalidInput(Reason.INPUT_MALFORMED, "note", "is not text"),
+    *(kind() for kind in MedmeshError.__subclasses__() if kind is not InvalidInput),
+]
+
+
+async def echo(parts, message, context):
+    return message
+
+
+async def test_a_call_is_answered_and_leaves_one_log_line_without_content(serve, log_lines):
+    async with serve(Handlers(unary=echo)) as sample:
+        call = sample.call("Unary")(Text(note=SECRET), metadata=(("x-request-id", "abcdef-123"),))
+        assert (await call).note == SECRET
+        assert dict(await call.trailing_metadata())["x-request-id"] == "abcdef-123"
+    (line,) = log_lines("request")
+    size = len(Text(note=SECRET).SerializeToString())
+    assert {
+        k: line[k] for k in ("method", "status", "reason", "request_id", "request_bytes", "response_bytes")
+    } == {
+        "method": PREFIX + "Unary",
+        "status": "OK",
+        "reason": "",
+        "request_id": "abcdef-123",
+        "request_bytes": size,
+        "response_bytes": size,
+    }
+    assert line["elapsed_ms"] >= 0
+    assert line["identity_kind"] == "none"
+    assert SECRET not in log_lines.text()
+
+
+@pytest.mark.parametrize("error", TYPED, ids=lambda e: e.reason)
+async def test_each_typed_error_reaches_the_caller_with_its_status_reason_and_sentence(serve, error):
+    async def fail(parts, message, context):
+        raise error
+
+    async with serve(Handlers(unary=fail)) as sample:
+        answer = await refusal_of(sample.call("Unary")(Text()))
+    public = errors.PUBLIC[error.reason]
+    assert answer.code.name == public.status
+    assert answer.message.startswith(public.sentence)
+    assert (answer.info.reason, answer.info.domain) == (error.reason, "medmesh")
+    assert answer.request_info.request_id == answer.trailing["x-request-id"]
+    assert (answer.retry is not None) == public.retryable
+    if isinstance(error, InvalidInput):
+        (violation,) = answer.bad_request.field_violations
+        assert (violation.field, violation.description) == ("note", "is not text")
+
+
+@pytest.mark.parametrize("kind", ["Unary", "Download", "Upload", "Chat"])
+async def test_the_text_of_an_unknown_failure_reaches_neither_caller_nor_log(serve, log_lines, kind):
+    async def fail(parts, message, context):
+        try:
+            {}[SECRET]
+        except KeyError as error:
+            raise ValueError(SECRET) from error
+
+    async def fail_streaming(parts, message, context):
+        await fail(parts, message, context)
+        yield Text()
+
+    handlers = Handlers(unary=fail, upload=fail, download=fail_streaming, chat=fail_streaming)
+    async with serve(handlers) as sample:
+        answer = await refusal_of(_drive(sample, kind))
+    assert (answer.code, answer.message) == (
+        grpc.StatusCode.INTERNAL,
+        errors.PUBLIC[Reason.INTERNAL].sentence,
+    )
+    assert answer.info.reason == "INTERNAL"
+    assert SECRET not in str(answer)
+    (line,) = log_lines("request")
+    assert SECRET not in log_lines.text()
+    assert [e["type"] for e in line["exception"]] == ["ValueError", "KeyError"]
+    assert line["exception"][0]["frames"][-1].endswith(" fail")
+
+
+async def test_the_log_says_which_model_failed_and_how(serve, log_lines):
+    async def fail(parts, message, context):
+        raise errors.ModelFailed("doubler: Triton answered INTERNAL", metadata={"model": "doubler"})
+
+    async with serve(Handlers(unary=fail)) as sample:
+        answer = await refusal_of(sample.call("Unary")(Text()))
+    (line,) = log_lines("request")
+    assert (line["error_model"], line["error_detail"]) == ("doubler", "doubler: Triton answered INTERNAL")
+    assert answer.message == "The model failed on this request.", "the caller gets the fixed sentence alone"
+    assert answer.info.metadata == {"model": "doubler"}
+
+
+async def test_streams_of_all_kinds_pass_through_the_frame(serve, log_lines):
+    async def download(parts, message, context):
+        for letter in message.note:
+            yield Text(note=letter)
+
+    async def upload(parts, messages, context):
+        return Text(note="".join([m.note async for m in messages]))
+
+    async def chat(parts, messages, context):
+        async for message in messages:
+            yield Text(note=message.note.upper())
+
+    async with serve(Handlers(download=download, upload=upload, chat=chat)) as sample:
+        down = sample.call("Download")(Text(note="abc"), metadata=(("x-request-id", "57ea-0000-1"),))
+        assert [m.note async for m in down] == ["a", "b", "c"]
+        assert dict(await down.initial_metadata())["x-request-id"] == "57ea-0000-1"
+        assert (await sample.call("Upload")(_texts("x", "y"))).note == "xy"
+        assert [m.note async for m in sample.call("Chat")(_texts("x", "y"))] == ["X", "Y"]
+    lines = {line["method"].removeprefix(PREFIX): line for line in log_lines("request")}
+    assert lines["Download"]["response_bytes"] == 3 * lines["Download"]["request_bytes"] - 6
+    assert lines["Upload"]["request_bytes"] == 6
+    assert {line["status"] for line in lines.values()} == {"OK"}
+
+
+async def test_a_refused_upload_reads_its_refusal_however_much_it_still_sends(serve):
+    async def refuse(parts, messages, context):
+        async for _ in messages:
+            raise InvalidInput(Reason.INPUT_UNSUPPORTED, "options", "no model reads it")
+
+    async with serve(Handlers(upload=refuse)) as sample:
+        answer = await refusal_of(sample.call("Upload")(_texts(*["x" * 100_000] * 50), timeout=30))
+    assert answer.info.reason == "INPUT_UNSUPPORTED"
+
+
+async def test_a_refused_upload_that_never_ends_is_answered_all_the_same(serve):
+    async def refuse(parts, messages, context):
+        raise InvalidInput(Reason.INPUT_UNSUPPORTED, "options", "no model reads it")
+
+    async def endless():
+        yield Text()
+        await asyncio.Event().wait()
+
+    async with serve(Handlers(upload=refuse)) as sample:
+        answer = await refusal_of(sample.call("Upload")(endless(), timeout=30))
+    assert answer.info.reason == "INPUT_UNSUPPORTED"
+
+
+async def test_errors_of_a_task_group_keep_their_reason_unless_one_is_unknown(serve):
+    async def fail(parts, message, context):
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_raise(errors.Overloaded()))
+            if message.note:
+                group.create_task(_raise(ValueError(SECRET)))
+
+    async with serve(Handlers(unary=fail)) as sample:
+        assert (await refusal_of(sample.call("Unary")(Text()))).info.reason == "OVERLOADED"
+        assert (await refusal_of(sample.call("Unary")(Text(note="x")))).info.reason == "INTERNAL"
+
+
+async def test_a_handlers_own_abort_goes_through(serve, log_lines):
+    async def stop(parts, message, context):
+        await context.abort(grpc.StatusCode.ALREADY_EXISTS, "said by the handler")
+
+    async with serve(Handlers(unary=stop)) as sample:
+        answer = await refusal_of(sample.call("Unary")(Text()))
+    assert (answer.code, answer.message) == (grpc.StatusCode.ALREADY_EXISTS, "said by the handler")
+    assert log_lines("request")[0]["status"] == "ALREADY_EXISTS"
+
+
+async def test_bytes_that_are_no_message_are_the_callers_fault(serve):
+    async with serve(Handlers(unary=echo)) as sample:
+        raw = sample.channel.unary_unary(PREFIX + "Unary")
+        answer = await refusal_of(raw(b"\xff\xff\xff"))
+    assert (answer.code, answer.info.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "INPUT_MALFORMED")
+    assert answer.bad_request.field_violations[0].field == "request"
+
+
+async def test_an_rpc_without_a_handler_is_unimplemented(serve):
+    async with serve(Handlers(unary=echo)) as sample:
+        answer = await refusal_of(sample.channel.unary_unary(PREFIX + "Nothing")(b""))
+    assert answer.code is grpc.StatusCode.UNIMPLEMENTED
+
+
+@pytest.mark.parametrize(
+    "offered", ["short", "has spaces in it", "x" * 65, "new\u00e9-request-id".encode().hex() * 9]
+)
+async def test_a_request_id_that_is_not_sane_is_replaced(serve, offered):
+    async with serve(Handlers(unary=echo)) as sample:
+        call = sample.call("Unary")(Text(), metadata=(("x-request-id", offered),))
+        await call
+        given = dict(await call.trailing_metadata())["x-request-id"]
+    assert given != offered
+    assert len(given) == 32
+
+
+async def test_a_handler_without_a_deadline_of_its_own_is_cancelled_when_the_default_is_over(
+    serve, log_lines
+):
+    cancelled = asyncio.Event()
+
+    async def hang(parts, message, context):
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            cancelled.set()
+            raise
+
+    async with serve(Handlers(unary=hang), default_deadline_s=0.05) as sample:
+        answer = await refusal_of(sample.call("Unary")(Text()))
+    assert answer.code is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert answer.info.reason == "DEADLINE_EXCEEDED"
+    assert cancelled.is_set()
+    assert log_lines("request")[0]["status"] == "DEADLINE_EXCEEDED"
+
+
+async def test_a_deadline_is_the_callers_less_a_margin_at_most_the_maximum_or_the_default(serve):
+    granted = []
+
+    async def measure(parts, message, context):
+        granted.append(request.remaining_s())
+        return message
+
+    async with serve(Handlers(unary=measure), default_deadline_s=10, maximum_deadline_s=20) as sample:
+        for timeout_s in (None, 15, 1000):
+            await sample.call("Unary")(Text(), timeout=timeout_s)
+    assert 5 < granted[0] <= 10
+    assert 10 < granted[1] <= 15 - 0.1, "the answer needs time for its way back"
+    assert 15 < granted[2] <= 20
+
+
+async def test_the_maximum_ends_a_request_whose_caller_would_wait_longer(serve):
+    async def hang(parts, message, context):
+        await asyncio.Event().wait()
+
+    async with serve(Handlers(unary=hang), default_deadline_s=0.05, maximum_deadline_s=0.05) as sample:
+        answer = await refusal_of(sample.call("Unary")(Text(), timeout=1000))
+    assert answer.info.reason == "DEADLINE_EXCEEDED"
+
+
+async def test_a_handlers_own_timeout_is_no_deadline(serve):
+    async def fail(parts, message, context):
+        raise TimeoutError
+
+    async with serve(Handlers(unary=fail)) as sample:
+        assert (await refusal_of(sample.call("Unary")(Text()))).info.reason == "INTERNAL"
+
+
+async def test_a_cancelled_call_cancels_its_inference_and_is_logged(serve, log_lines):
+    async def infer(parts, message, context):
+        await parts.inference.infer("doubler", {"x": np.ones((1, 1), np.float32)})
+        return message
+
+    async with serve(Handlers(unary=infer)) as sample:
+        sample.inference.hold("doubler")
+        call = sample.call("Unary")(Text(), timeout=30)
+        await sample.inference.entered.wait()
+        call.cancel()
+        await sample.running.interceptor.drained(10)
+        assert sample.inference.cancelled == ["doubler"]
+        sample.inference.release("doubler")
+        await sample.call("Unary")(Text())
+    assert [line["status"] for line in log_lines("request")] == ["CANCELLED", "OK"]
+
+
+async def test_a_stream_that_its_caller_leaves_cleans_up_within_the_frame(serve, log_lines):
+    cleaned = []
+
+    async def endless(parts, message, context):
+        try:
+            while True:
+                yield message
+        finally:
+            cleaned.append(request.current.get().request_id)
+
+    async with serve(Handlers(download=endless)) as sample:
+        call = sample.call("Download")(Text(), metadata=(("x-request-id", "1ef7-ea51"),))
+        await call.read()
+        call.cancel()
+        await sample.running.interceptor.drained(10)
+        assert cleaned == ["1ef7-ea51"]
+    assert log_lines("request")[0]["status"] == "CANCELLED"
+
+
+async def test_admission_bounds_work_and_queue_and_refuses_the_rest_at_once(serve):
+    gate, entered = asyncio.Event(), asyncio.Semaphore(0)
+
+    async def wait(parts, message, context):
+        entered.release()
+        await gate.wait()
+        return message
+
+    async with serve(Handlers(unary=wait), maximum_in_flight_count=2, maximum_queue_count=1) as sample:
+        call = sample.call("Unary")
+        tasks = [asyncio.ensure_future(_awaited(call(Text(), timeout=20))) for _ in range(2)]
+        await entered.acquire()
+        await entered.acquire()
+        admission = sample.running.interceptor._admission
+        further = [asyncio.ensure_future(_awaited(call(Text(), timeout=20))) for _ in range(2)]
+        (refused,), (queued,) = await asyncio.wait(further, return_when=asyncio.FIRST_COMPLETED)
+        answer = await refusal_of(refused)
+        assert (answer.code, answer.info.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED")
+        assert answer.retry.retry_delay.ToTimedelta().total_seconds() > 0
+        assert (admission.in_flight_count, admission.queued_count) == (2, 1)
+        tasks.append(queued)
+        gate.set()
+        assert len(await asyncio.gather(*tasks)) == 3
+        assert (admission.in_flight_count, admission.queued_count) == (0, 0)
+        await call(Text(), timeout=20)
+
+
+async def test_uploads_that_stall_hold_no_place_and_end(serve):
+    async def joined(parts, messages, context):
+        return Text(note="".join([m.note async for m in messages]))
+
+    async def never_ends():
+        yield Text(note="x")
+        await asyncio.sleep(60)
+
+    settings = {"maximum_in_flight_count": 1, "maximum_queue_count": 0, "maximum_stall_s": 0.5}
+    async with serve(Handlers(upload=joined), **settings) as sample:
+        stalled = [asyncio.ensure_future(_awaited(sample.call("Upload")(never_ends()))) for _ in range(8)]
+        await asyncio.sleep(0.1)
+        assert (await sample.call("Upload")(_texts("a", "b"))).note == "ab"
+        for call in stalled:
+            answer = await refusal_of(call)
+            assert (answer.code, answer.info.reason) == (
+                grpc.StatusCode.DEADLINE_EXCEEDED,
+                "DEADLINE_EXCEEDED",
+            )
+        admission = sample.running.interceptor._admission
+        assert (admission.in_flight_count, admission.held_bytes) == (0, 0)
+
+
+async def test_a_call_whose_message_never_comes_ends(serve):
+    """Half open: headers, no message, no deadline."""
+
+    async def echo(parts, message, context):
+        return message
+
+    async def nothing():
+        await asyncio.sleep(60)
+        yield Text()
+
+    async with serve(Handlers(unary=echo), maximum_stall_s=0.2) as sample:
+        half_open = sample.channel.stream_unary(
+            PREFIX + "Unary",
+            request_serializer=Text.SerializeToString,
+            response_deserializer=Text.FromString,
+        )
+        answers = await asyncio.gather(*(refusal_of(half_open(nothing())) for _ in range(20)))
+        assert {a.code for a in answers} == {grpc.StatusCode.DEADLINE_EXCEEDED}
+        assert not sample.running.interceptor._running
+
+
+async def test_the_bytes_that_all_requests_hold_are_bounded(serve):
+    gate, entered = asyncio.Event(), asyncio.Event()
+
+    async def wait(parts, message, context):
+        entered.set()
+        await gate.wait()
+        return message
+
+    async with serve(Handlers(unary=wait), maximum_held_bytes=1500) as sample:
+        call = sample.call("Unary")
+        first = asyncio.ensure_future(_awaited(call(Text(note="x" * 1000), timeout=20)))
+        await entered.wait()
+        answer = await refusal_of(call(Text(note="x" * 1000), timeout=20))
+        assert (answer.info.reason, answer.code) == ("OVERLOADED", grpc.StatusCode.RESOURCE_EXHAUSTED)
+        gate.set()
+        await first
+        await call(Text(note="x" * 1000), timeout=20)
+
+
+async def test_a_compressed_message_is_refused_before_it_is_inflated(serve):
+    async def echo(parts, message, context):
+        return message
+
+    async with serve(Handlers(unary=echo)) as sample:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await sample.call("Unary")(Text(note="x" * 1_000_000), compression=grpc.Compression.Gzip)
+        assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+        await sample.call("Unary")(Text(note="x"))
+
+
+async def test_a_queued_request_gives_its_place_back_when_its_deadline_ends(serve):
+    gate, entered = asyncio.Event(), asyncio.Event()
+
+    async def wait(parts, message, context):
+        entered.set()
+        await gate.wait()
+        return message
+
+    async with serve(Handlers(unary=wait), maximum_in_flight_count=1, default_deadline_s=0.05) as sample:
+        call = sample.call("Unary")
+        first = asyncio.ensure_future(_awaited(call(Text(), timeout=20)))
+        await entered.wait()
+        answer = await refusal_of(call(Text()))
+        assert answer.code is grpc.StatusCode.DEADLINE_EXCEEDED
+        assert sample.running.interceptor._admission.queued_count == 0
+        gate.set()
+        await first
+
+
+async def test_the_principal_that_a_proven_caller_names_is_logged(serve, log_lines, tmp_path):
+    policy = tmp_path / "policy.toml"
+    policy.write_text(
+        f'[identities.caller]\ntoken_sha256 = "{TOKEN_SHA256}"\nallow = []\n[anonymous]\nallow = ["*"]\n'
+    )
+    principal = ("x-medmesh-on-behalf-of", "ward-7")
+    async with serve(Handlers(unary=echo), auth_policy=policy) as sample:
+        await sample.call("Unary")(Text(), metadata=(principal, ("authorization", "Bearer token-1")))
+        await sample.call("Unary")(Text(), metadata=(principal,))
+    proven, unproven = log_lines("request")
+    assert (proven["identity"], proven["on_behalf_of"]) == ("caller", "ward-7")
+    assert "on_behalf_of" not in unproven
+
+
+TOKEN_SHA256 = "3f08aace122ee2368432c1ca23a049bc640bafbf00fdf33a52429f38ba12dbf9"  # of `token-1`
+
+
+def _texts(*notes):
+    async def messages():
+        for note in notes:
+            yield Text(note=note)
+
+    return messages()
+
+
+async def _drive(sample, kind):
+    sent = _texts("x") if kind in {"Upload", "Chat"} else Text(note="x")
+    call = sample.call(kind)(sent, timeout=10)
+    if kind in {"Unary", "Upload"}:
+        return await call
+    return [message async for message in call]
+
+
+async def _raise(error):
+    raise error
+
+
+async def _awaited(call):
+    return await call

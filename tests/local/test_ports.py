@@ -1,0 +1,45 @@
+"""Ports are named when they are taken, and found when any will do."""
+
+from __future__ import annotations
+
+import re
+import socket
+
+import pytest
+
+from services.local import ports
+from services.local.mesh import MeshSettings, read_env_file
+from tools.bootstrap import ROOT, Missing
+
+
+def test_free_ports_differ():
+    claimed = ports.claim("127.0.0.1", dict.fromkeys("abcdef", 0), "MEDMESH_{}_PORT")
+    assert len(set(claimed.values())) == 6
+
+
+def test_a_taken_port_is_named_with_the_variable_that_moves_it():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(
+            Missing, match=rf"port {port} .* meant for imaging, is taken .*MEDMESH_IMAGING_PORT"
+        ):
+            ports.claim("127.0.0.1", {"imaging": port}, "MEDMESH_{}_PORT")
+
+
+def test_the_ports_of_the_mesh_are_those_of_the_env_file():
+    text = (ROOT / ".env").read_text()
+    settings = MeshSettings.from_environment({})
+    for name, port in settings.ports.items():
+        assert re.search(rf"^MEDMESH_{name.upper()}_PORT={port}$", text, re.MULTILINE)
+
+
+def test_the_environment_goes_before_the_env_file():
+    settings = MeshSettings.from_environment({"MEDMESH_IMAGING_PORT": "0", "MEDMESH_TRITON_GRPC_PORT": "9"})
+    assert settings.ports["imaging"] == 0
+    assert settings.triton.grpc_port == 9
+
+
+def test_an_absent_env_file_holds_nothing(tmp_path):
+    assert read_env_file(tmp_path / ".env") == {}

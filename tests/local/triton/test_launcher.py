@@ -1,0 +1,273 @@
+"""Starting and ending the embedded Triton, and what it says where something is missing."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from services.local.triton import EmbeddedTriton, TritonError, TritonSettings
+from services.local.triton.installation import PYTHON, Installation
+from tests.local.triton import tiny_models
+from tools import bootstrap
+from tools.bootstrap import Missing
+
+SILENT = [].append
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    folder = tmp_path / "repository"
+    tiny_models.write(folder, "arithmetic", *tiny_models.arithmetic(), more=tiny_models.batching())
+    return folder
+
+
+def wait_until(condition, seconds: float = 15.0) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def processes_naming(text: str) -> list[int]:
+    """Process ids of the programs (not zombies) whose command line holds `text`."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdecimal() and text.encode() in (entry / "cmdline").read_bytes():
+                found.append(int(entry.name))
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return found
+
+
+@pytest.mark.live
+def test_it_ends_without_a_trace(repository: Path, tmp_path: Path):
+    before = set(Path("/dev/shm").iterdir())
+    said: list[str] = []
+    with EmbeddedTriton.start(
+        TritonSettings(repository=repository, log=tmp_path / "log"), said.append
+    ) as triton:
+        assert triton.is_ready()
+        pid = triton.pid
+    assert not triton.is_ready()
+    assert not Path(f"/proc/{pid}").exists()
+    assert processes_naming(str(repository)) == []
+    assert {
+        path for path in Path("/dev/shm").iterdir() if path.name.startswith(f"medmesh_{os.getpid()}")
+    } <= before
+    assert any("1/1 models loaded (arithmetic)" in line for line in said)
+
+
+@pytest.mark.live
+def test_only_the_named_models_are_loaded(repository: Path, tmp_path: Path):
+    tiny_models.write(repository, "broken", *tiny_models.lookup())
+    (repository / "broken" / "1" / "model.onnx").write_bytes(b"not an ONNX file")
+    settings = TritonSettings(repository=repository, models=("arithmetic",), log=tmp_path / "log")
+    with EmbeddedTriton.start(settings, SILENT) as triton:
+        assert triton.is_ready()
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_triton_ends_with_its_parent(repository: Path, ending: signal.Signals):
+    command = [
+        sys.executable,
+        "-m",
+        "services.local.triton",
+        "up",
+        "--repository",
+        str(repository),
+        "--log",
+        "-",
+    ]
+    with subprocess.Popen(
+        command, cwd=bootstrap.ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as parent:
+        assert parent.stdout is not None
+        assert any("Triton is ready" in line for line in parent.stdout)
+        assert processes_naming(str(repository / "arithmetic"))
+        parent.send_signal(ending)
+        parent.communicate(timeout=20)
+    assert wait_until(lambda: not processes_naming(str(repository)))
+    assert parent.returncode == (-signal.SIGKILL if ending == signal.SIGKILL else 0)
+
+
+@pytest.mark.live
+def test_a_killed_server_is_reported_and_not_started_again(repository: Path, tmp_path: Path):
+    with EmbeddedTriton.start(TritonSettings(repository=repository, log=tmp_path / "log"), SILENT) as triton:
+        os.kill(triton.pid, signal.SIGKILL)
+        triton.child.process.wait(10)
+        with pytest.raises(TritonError, match="triton was ended by SIGKILL"):
+            triton.check()
+        assert not triton.is_ready()
+    assert wait_until(lambda: not processes_naming(str(repository)))
+
+
+@pytest.mark.live
+def test_a_model_process_that_dies_is_reported(repository: Path, tmp_path: Path):
+    """Triton itself would go on saying that the model is ready."""
+    with EmbeddedTriton.start(TritonSettings(repository=repository, log=tmp_path / "log"), SILENT) as triton:
+        triton.check()
+        (stub,) = (pid for pid in processes_naming(str(repository / "arithmetic")) if pid != triton.pid)
+        os.kill(stub, signal.SIGKILL)
+
+        def reported() -> bool:
+            try:
+                triton.check()
+            except TritonError as error:
+                return "the process that served the model arithmetic has ended" in str(error)
+            return False
+
+        assert wait_until(reported)
+        assert triton.is_ready()
+
+
+@pytest.mark.live
+def test_folders_with_spaces_and_letters_outside_ascii_work(repository: Path, tmp_path: Path, monkeypatch):
+    odd = tmp_path / "a folder für Röntgen (1)"
+    repository.rename(odd)
+    environment = tmp_path / "an environment"
+    environment.symlink_to(bootstrap.ENVIRONMENTS["triton"].path)
+    monkeypatch.setenv("MEDMESH_TRITON_VENV", str(environment))
+    with EmbeddedTriton.start(TritonSettings(repository=odd, log=odd.with_suffix(".log")), SILENT) as triton:
+        assert triton.is_ready()
+        triton.check()
+
+
+@pytest.mark.live
+def test_a_temporary_folder_that_triton_cannot_work_with_is_named(repository: Path, tmp_path, monkeypatch):
+    odd = tmp_path / "a folder"
+    odd.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(odd))
+    with pytest.raises(Missing, match="set TMPDIR to another folder"):
+        EmbeddedTriton.start(TritonSettings(repository=repository), SILENT)
+
+
+@pytest.mark.live
+def test_a_taken_port_is_named(repository: Path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(
+            Missing,
+            match=rf"port {port} on 127\.0\.0\.1, meant for http, is taken .* MEDMESH_TRITON_HTTP_PORT",
+        ):
+            EmbeddedTriton.start(TritonSettings(repository=repository, http_port=port), SILENT)
+
+
+@pytest.mark.live
+def test_a_graph_that_contradicts_its_config_is_not_served(repository: Path, tmp_path: Path):
+    config = repository / "arithmetic" / "config.pbtxt"
+    config.write_text(
+        config.read_text().replace(
+            '"total" data_type: TYPE_FP32 dims: [1]', '"total" data_type: TYPE_FP32 dims: [2]'
+        )
+    )
+    with pytest.raises(
+        TritonError, match=r"output 'total' has shape \[-1, 1\] in the graph and \[-1, 2\] in config\.pbtxt"
+    ):
+        EmbeddedTriton.start(TritonSettings(repository=repository, log=tmp_path / "log"), SILENT)
+
+
+@pytest.mark.live
+def test_missing_weights_are_named_before_anything_starts(repository: Path):
+    (repository / "arithmetic" / "1" / "model.onnx").unlink()
+    with pytest.raises(
+        Missing, match=r"the weights of the model arithmetic are missing: .*/arithmetic/1/model\.onnx"
+    ):
+        EmbeddedTriton.start(TritonSettings(repository=repository), SILENT)
+
+
+@pytest.mark.live
+def test_a_folder_that_is_no_model_is_named(repository: Path):
+    """Triton takes every folder of the repository for a model and would end."""
+    (repository / "leftover" / "configs").mkdir(parents=True)
+    with pytest.raises(Missing, match=r"the model leftover has no .*/leftover/config\.pbtxt"):
+        EmbeddedTriton.start(TritonSettings(repository=repository), SILENT)
+
+
+@pytest.mark.live
+def test_an_empty_repository_is_refused(tmp_path: Path):
+    with pytest.raises(Missing, match="holds no model"):
+        EmbeddedTriton.start(TritonSettings(repository=tmp_path), SILENT)
+
+
+@pytest.mark.live
+def test_the_wheel_alone_would_answer_with_empty_tensors_under_numpy_2(tmp_path: Path):
+    """The check looks at what is installed beside tritonserver, so another numpy than the pinned one is
+    seen."""
+    site = tmp_path / "lib" / f"python{PYTHON}" / "site-packages"
+    real = Installation.find(SILENT)
+    site.mkdir(parents=True)
+    (site / "pytriton").symlink_to(real.site / "pytriton")
+    for package, version in (("numpy", "2.4.6"), ("onnxruntime", "1.31.1")):
+        metadata = site / f"{package}-{version}.dist-info" / "METADATA"
+        metadata.parent.mkdir()
+        metadata.write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: {version}\n")
+    with pytest.raises(Missing, match=r"numpy 2\.4\.6 is in .*: install numpy<2"):
+        Installation.at(tmp_path)
+
+
+def test_an_environment_without_tritonserver_is_named(tmp_path: Path):
+    with pytest.raises(Missing, match="tritonserver is not in"):
+        Installation.at(tmp_path)
+
+
+def test_a_wrong_architecture_is_named(monkeypatch):
+    monkeypatch.setattr(platform, "machine", lambda: "aarch64")
+    with pytest.raises(Missing, match="medmesh runs on Linux x86-64, and this is Linux aarch64"):
+        bootstrap.check_machine()
+
+
+def test_a_wrong_python_is_named(monkeypatch):
+    monkeypatch.setattr(sys, "version_info", (3, 9, 2))
+    with pytest.raises(Missing, match=r"medmesh needs Python 3\.11"):
+        bootstrap.check_machine()
+
+
+def test_an_old_c_library_is_named(monkeypatch):
+    monkeypatch.setattr(platform, "libc_ver", lambda: ("glibc", "2.31"))
+    with pytest.raises(Missing, match=r"needs glibc 2\.35"):
+        bootstrap.check_triton_machine()
+
+
+def test_a_missing_libpython_is_named_with_the_way_to_install_it(monkeypatch, tmp_path: Path):
+    monkeypatch.setattr(sysconfig, "get_config_var", lambda name: str(tmp_path))
+    monkeypatch.setattr(sys, "base_prefix", str(tmp_path))
+    monkeypatch.setattr(Path, "exists", lambda self: False)
+    with pytest.raises(
+        Missing, match=rf"libpython{PYTHON}\.so\.1\.0 is missing.*apt-get install libpython{PYTHON}"
+    ):
+        bootstrap.libpython_folder()
+
+
+def test_a_full_disk_is_named(monkeypatch, tmp_path: Path):
+    usage = shutil.disk_usage(tmp_path)._replace(free=5 * 2**20)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    with pytest.raises(Missing, match=r"no disk space: .* has 5 MB free and 200 MB are needed"):
+        bootstrap.check_disk(tmp_path / "not" / "there" / "yet", 200)
+
+
+def test_a_port_that_is_no_number_is_named():
+    with pytest.raises(Missing, match="MEDMESH_TRITON_GRPC_PORT must be a port number"):
+        TritonSettings.from_environment({"MEDMESH_TRITON_GRPC_PORT": "eight"})
+
+
+def test_numpy_here_is_another_than_tritons():
+    """The services follow numpy 2; only the embedded Triton is held back."""
+    assert int(np.__version__.split(".")[0]) >= 2

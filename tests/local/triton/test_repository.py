@@ -1,0 +1,39 @@
+"""The configurations of the committed models hold under the embedded Triton and under NVIDIA's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from google.protobuf import text_format
+from tritonclient.grpc import model_config_pb2
+
+from services.local.triton.repository import model_names
+from tools.bootstrap import ROOT
+
+REPOSITORY = ROOT / "triton_repo"
+MODELS = model_names(REPOSITORY)
+
+
+def read(path: Path) -> model_config_pb2.ModelConfig:
+    return text_format.Parse(path.read_text(), model_config_pb2.ModelConfig())
+
+
+def test_there_are_models():
+    assert MODELS
+
+
+@pytest.mark.parametrize("name", MODELS)
+class TestConfiguration:
+    def test_it_runs_under_either_triton(self, name: str):
+        config = read(REPOSITORY / name / "config.pbtxt")
+        assert config.backend == "onnxruntime"
+        assert config.max_batch_size > 0
+        assert {group.kind for group in config.instance_group} == {
+            model_config_pb2.ModelInstanceGroup.KIND_CPU
+        }
+        assert config.parameters["intra_op_thread_count"].string_value == "1"
+
+    def test_no_answer_comes_from_a_cache(self, name: str):
+        """The cache does not know about weights: it would answer with those of yesterday."""
+        assert not read(REPOSITORY / name / "config.pbtxt").response_cache.enable
