@@ -24,8 +24,6 @@ from typing import Generic, TypeVar
 
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
 from medmesh.common.v1 import catalog_pb2, catalog_pb2_grpc
 from medmesh.common.v1.answer_pb2 import Provenance
@@ -38,8 +36,9 @@ from services.chassis.observability.telemetry import Telemetry
 from services.chassis.rpc import transport
 from services.chassis.rpc.admission import Admission
 from services.chassis.rpc.auth import Policy
-from services.chassis.rpc.health import Check, Health, HealthServicer
+from services.chassis.rpc.health import Check, Health, add_health
 from services.chassis.rpc.interceptors import RequestInterceptor
+from services.chassis.rpc.reflection import add_reflection
 from services.chassis.settings import ServiceSettings, SettingsError, is_loopback
 
 logger = logging.getLogger("medmesh.server")
@@ -126,7 +125,7 @@ async def running_server(
         )
         guarded = CataloguedInference(inference, catalog)
         names = [d.full_name for d in service.descriptors]
-        health = Health(names, [_CATALOG], interval_s=settings.health_interval_s)
+        health = Health(names, [_CATALOG.full_name], interval_s=settings.health_interval_s)
         for spec in service.models:
             if spec.required:
                 health.require(f"model {spec.name}", _model_check(catalog, guarded, spec.name))
@@ -148,8 +147,8 @@ async def running_server(
             catalog_pb2_grpc.add_ModelCatalogServiceServicer_to_server(
                 CatalogServicer(catalog, guarded), server
             )
-        health_pb2_grpc.add_HealthServicer_to_server(HealthServicer(health), server)
-        reflection.enable_server_reflection([*names, _CATALOG, _HEALTH, reflection.SERVICE_NAME], server)
+        add_health(health, server)
+        add_reflection([*service.descriptors, _CATALOG], server)
         address = transport.bind(server, settings)
         await health.refresh()
         await server.start()
@@ -197,5 +196,4 @@ def _model_check(catalog: Catalog, inference: Inference, name: str) -> Check:
     return check
 
 
-_CATALOG = catalog_pb2.DESCRIPTOR.services_by_name["ModelCatalogService"].full_name
-_HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
+_CATALOG = catalog_pb2.DESCRIPTOR.services_by_name["ModelCatalogService"]
