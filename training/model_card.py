@@ -1,4 +1,4 @@
-"""Writes what a trained model needs to be served: `1/model.onnx`, `labels.txt` and the card,
+"""Writes what a trained model needs to be served: `labels.txt`, the weights' digest in `config.pbtxt`, and the card,
 `metadata.json`.
 """
 
@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from google.protobuf import json_format
+from google.protobuf import json_format, text_format
 
 from medmesh.common.v1.model_card_pb2 import ModelCard
+from medmesh.common.v1.serving_pb2 import FileDigest, ModelServing
 
 MODEL_REPOSITORY = Path(__file__).resolve().parents[1] / "triton_repo"
 
@@ -21,23 +23,60 @@ INTENDED_USE = (
 )
 """What a card's intended use starts from; each model adds what it alone must not be used for."""
 
+DECIDED = "serving.txtpb"
+"""In `training/<model>/`: what of the card's `serving` part is decided rather than measured, in protobuf's text form."""
+
+DIGEST_PARAMETER = "medmesh.weights_sha256."
+"""Key of a parameter in `config.pbtxt`, before the number of a version: the digest of its weights, so that Triton's
+own word of what it runs can be held against the card."""
+
+
+def decided_serving(model: str) -> ModelServing:
+    """The `serving` part of a model trained here, without what training measures."""
+    path = Path(__file__).with_name(model) / DECIDED
+    return text_format.Parse(path.read_text(encoding="utf-8"), ModelServing())
+
 
 def write_card(card: ModelCard, repository: Path = MODEL_REPOSITORY) -> Path:
-    """Fills in the digest of `<name>/1/model.onnx`, writes `metadata.json` beside it and returns its path.
-
-    The labels go into `labels.txt`, one a line, unless the card has none.
+    """Fills in the digests of the weights and of the files that the card names, and writes `metadata.json`, `labels.txt` and the
+    digest's line of `config.pbtxt`. Returns the card's path.
     """
     folder = repository / card.name
-    weights = folder / "1" / "model.onnx"
-    card.weights_sha256 = sha256(weights)
-    if card.labels:
-        write_lines(folder / "labels.txt", card.labels)
+    version = card.triton_version or 1
+    card.weights_sha256 = sha256(folder / str(version) / "model.onnx")
+    lines = label_lines(card.serving)
+    if lines:
+        write_lines(folder / "labels.txt", lines)
+    named = _named_files(card.serving, folder)
+    del card.serving.files[:]
+    card.serving.files.extend(FileDigest(path=name, sha256=sha256(folder / name)) for name in named)
+    config = folder / "config.pbtxt"
+    if config.is_file():
+        config.write_text(
+            with_digest(config.read_text(encoding="utf-8"), version, card.weights_sha256), encoding="utf-8"
+        )
     path = folder / "metadata.json"
     fields = json_format.MessageToDict(card, preserving_proto_field_name=True)
-    if "serving_parameters" in fields:  # a map has no order of its own, a file should not change by chance
-        fields["serving_parameters"] = dict(sorted(fields["serving_parameters"].items()))
     path.write_text(json.dumps(fields, indent=2) + "\n", encoding="utf-8")
     return path
+
+
+def label_lines(serving: ModelServing) -> list[str]:
+    """The names of a model's output columns, in order; empty for a task without them."""
+    task = getattr(serving, serving.WhichOneof("task") or "", None)
+    columns = getattr(task, "labels", None) or getattr(task, "columns", None) or ()
+    return [column if isinstance(column, str) else column.name for column in columns]
+
+
+def with_digest(config: str, version: int, digest: str) -> str:
+    """The text of a `config.pbtxt` that states the digest of a version's weights."""
+    line = f'parameters {{ key: "{DIGEST_PARAMETER}{version}" value: {{ string_value: "{digest}" }} }}\n'
+    stated = re.compile(
+        rf'^parameters {{ key: "{re.escape(DIGEST_PARAMETER)}{version}"[^\n]*\n', re.MULTILINE
+    )
+    if stated.search(config):
+        return stated.sub(line, config)
+    return config.rstrip("\n") + "\n" + line
 
 
 def sha256(path: Path) -> str:
@@ -49,3 +88,15 @@ def sha256(path: Path) -> str:
 def write_lines(path: Path, lines: Iterable[str]) -> None:
     """Writes one line each, in UTF-8, ended by a newline."""
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+def _named_files(serving: ModelServing, folder: Path) -> list[str]:
+    """The files beside the weights that decide an answer: those that the task names, and the labels."""
+    task = getattr(serving, serving.WhichOneof("task") or "", None)
+    found = []
+    for part in (task, getattr(task, "preprocessing", None)):
+        if part is not None:
+            found += [value for field, value in part.ListFields() if field.name.endswith("_file")]
+    if (folder / "labels.txt").is_file():
+        found.append("labels.txt")
+    return sorted(found)

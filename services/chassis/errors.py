@@ -20,8 +20,8 @@ answered as INTERNAL with a fixed sentence. No message here may quote the input:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -108,11 +108,24 @@ class MedmeshError(Exception):
         self.metadata: Mapping[str, str] = dict(metadata or {})
 
 
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One field of the request that is at fault."""
+
+    reason: Reason
+    """One of those whose status is INVALID_ARGUMENT."""
+    field: str
+    """Its path in the request, e.g. `case.images[0].sources[0].content`."""
+    description: str
+    """What is wrong and what would be right, without quoting the value."""
+
+
 class InvalidInput(MedmeshError):
     """The caller's input is at fault.
 
     `field` is the path of the field in the request, e.g. `image` or `patient.fhir_bundle`; `description` says
-    what is wrong and what would be right, without quoting the value: both are sent to the caller.
+    what is wrong and what would be right, without quoting the value: both are sent to the caller. Where
+    several fields are at fault, these are the first one's, and `violations` has them all.
     """
 
     def __init__(self, reason: Reason, field: str, description: str) -> None:
@@ -121,11 +134,20 @@ class InvalidInput(MedmeshError):
         self.reason = reason
         self.field = field
         self.description = description
+        self.violations: tuple[Violation, ...] = (Violation(reason, field, description),)
         super().__init__(f"{field}: {description}")
 
+    @classmethod
+    def of(cls, violations: Sequence[Violation]) -> InvalidInput:
+        """The error of one or more violations."""
+        first = violations[0]
+        error = cls(first.reason, first.field, first.description)
+        error.violations = tuple(violations)
+        return error
+
     def within(self, parent: str) -> InvalidInput:
-        """The same error with its field path below `parent`."""
-        return InvalidInput(self.reason, f"{parent}.{self.field}", self.description)
+        """The same error with its field paths below `parent`."""
+        return InvalidInput.of([replace(v, field=f"{parent}.{v.field}") for v in self.violations])
 
 
 class ModelUnknown(MedmeshError):

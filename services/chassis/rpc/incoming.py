@@ -1,4 +1,4 @@
-"""A call's messages on their way in: decoded, bounded in time and bytes, admitted when they are all there.
+"""A call's messages on their way in: decoded, held to their limits, admitted when they are all there.
 
 A caller that stalls holds neither a place nor, for long, any memory: a place is taken when the request has
 arrived whole, each message must follow the one before it within a bounded time, and all that is held counts.
@@ -13,10 +13,11 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from typing import Any, Self
 
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 
 from services.chassis.errors import DeadlineExceeded, InvalidInput, Reason
 from services.chassis.observability import redaction
+from services.chassis.rpc import validation
 from services.chassis.rpc.admission import Admission
 from services.chassis.rpc.request import Request
 
@@ -119,4 +120,6 @@ class Incoming:
             ) from error
         if logger.isEnabledFor(logging.DEBUG):
             logger.debug("received", extra={"facts": {"content": redaction.redacted(message)}})
+        if isinstance(message, Message) and not is_infrastructure(self._request.method):
+            validation.check(message)
         return message

@@ -26,11 +26,13 @@ from services.chassis.errors import (
     ReceiptNotWritten,
     Unauthenticated,
     UpstreamUnavailable,
+    Violation,
 )
 
 DETAILS_KEY = "grpc-status-details-bin"
 """Trailing metadata key of the serialised `google.rpc.Status`."""
 _RETRY_AFTER_S = 1
+_FAULTS_OF_INPUT = frozenset(reason for reason in Reason if PUBLIC[reason].status == "INVALID_ARGUMENT")
 _CLASSES: Mapping[Reason, type[MedmeshError]] = MappingProxyType(
     {
         kind.reason: kind
@@ -65,11 +67,14 @@ def to_status(error: MedmeshError, request_id: str) -> Status:
     status.details.add().Pack(info)
     status.details.add().Pack(RequestInfo(request_id=request_id))
     if isinstance(error, InvalidInput):
-        status.message = f"{public.sentence} {error.field}: {error.description}"
-        violation = BadRequest.FieldViolation(
-            field=error.field, description=error.description, reason=error.reason
-        )
-        status.details.add().Pack(BadRequest(field_violations=[violation]))
+        more = len(error.violations) - 1
+        further = f" (and {more} more)" if more else ""
+        status.message = f"{public.sentence} {error.field}: {error.description}{further}"
+        violations = [
+            BadRequest.FieldViolation(field=v.field, description=v.description, reason=v.reason)
+            for v in error.violations
+        ]
+        status.details.add().Pack(BadRequest(field_violations=violations))
     if public.retryable:
         status.details.add().Pack(RetryInfo(retry_delay=Duration(seconds=_RETRY_AFTER_S)))
     return status
@@ -78,23 +83,27 @@ def to_status(error: MedmeshError, request_id: str) -> Status:
 def from_rpc_error(error: grpc.aio.AioRpcError, upstream: str) -> MedmeshError:
     """The typed error that `upstream` sent; where it sent none, the one that its status code stands for.
 
-    A refused input keeps its field and description. INTERNAL comes back as a plain MedmeshError with the
+    A refused input keeps its fields and descriptions. INTERNAL comes back as a plain MedmeshError with the
     reason INTERNAL; what gRPC itself reports (connection lost, unknown method) is UpstreamUnavailable.
     """
     status = _details(error)
-    info, violation = ErrorInfo(), None
+    info, violations = ErrorInfo(), []
     for detail in status.details if status else ():
         if detail.Is(ErrorInfo.DESCRIPTOR):
             detail.Unpack(info)
         elif detail.Is(BadRequest.DESCRIPTOR):
             bad = BadRequest()
             detail.Unpack(bad)
-            violation = bad.field_violations[0] if bad.field_violations else None
+            violations = [
+                Violation(Reason(v.reason), v.field, v.description)
+                for v in bad.field_violations
+                if v.reason in _FAULTS_OF_INPUT
+            ]
     metadata = {"upstream": upstream, **info.metadata}
     if info.domain == DOMAIN and info.reason in Reason.__members__:
         reason = Reason(info.reason)
-        if violation is not None and PUBLIC[reason].status == "INVALID_ARGUMENT":
-            return InvalidInput(reason, violation.field, violation.description)
+        if violations and reason in _FAULTS_OF_INPUT:
+            return InvalidInput.of(violations)
         return _CLASSES.get(reason, MedmeshError)(f"{upstream}: {PUBLIC[reason].sentence}", metadata=metadata)
     kind = _BY_CODE.get(error.code(), UpstreamUnavailable)
     return kind(f"{upstream} answered {error.code().name}", metadata=metadata)

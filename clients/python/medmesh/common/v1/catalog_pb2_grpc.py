@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class ModelCatalogServiceStub:
-    """Lists the models of a service and hands out their cards.
+    """Lists the models of a service, hands out their cards, and takes up a changed model repository.
     """
 
     def __init__(self, channel):
@@ -45,10 +45,15 @@ class ModelCatalogServiceStub:
                 request_serializer=medmesh_dot_common_dot_v1_dot_catalog__pb2.GetModelCardRequest.SerializeToString,
                 response_deserializer=medmesh_dot_common_dot_v1_dot_catalog__pb2.GetModelCardResponse.FromString,
                 _registered_method=True)
+        self.ReloadModels = channel.unary_unary(
+                '/medmesh.common.v1.ModelCatalogService/ReloadModels',
+                request_serializer=medmesh_dot_common_dot_v1_dot_catalog__pb2.ReloadModelsRequest.SerializeToString,
+                response_deserializer=medmesh_dot_common_dot_v1_dot_catalog__pb2.ReloadModelsResponse.FromString,
+                _registered_method=True)
 
 
 class ModelCatalogServiceServicer:
-    """Lists the models of a service and hands out their cards.
+    """Lists the models of a service, hands out their cards, and takes up a changed model repository.
     """
 
     def ListModels(self, request, context):
@@ -60,6 +65,16 @@ class ModelCatalogServiceServicer:
 
     def GetModelCard(self, request, context):
         """Returns one model's card. NOT_FOUND (MODEL_UNKNOWN) when no model has the name.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReloadModels(self, request, context):
+        """Reads the model repository again and takes up what changed: a new version is loaded beside the old one, checked with an
+        inference and then switched to; requests that are under way finish on the version that they began with. A model whose card does
+        not hold is refused, and what was served of it goes on. For operators: where the service listens beyond loopback, the
+        authorization policy must allow the method to the caller by name (PERMISSION_DENIED, UNAUTHENTICATED).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -78,6 +93,11 @@ def add_ModelCatalogServiceServicer_to_server(servicer, server):
                     request_deserializer=medmesh_dot_common_dot_v1_dot_catalog__pb2.GetModelCardRequest.FromString,
                     response_serializer=medmesh_dot_common_dot_v1_dot_catalog__pb2.GetModelCardResponse.SerializeToString,
             ),
+            'ReloadModels': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReloadModels,
+                    request_deserializer=medmesh_dot_common_dot_v1_dot_catalog__pb2.ReloadModelsRequest.FromString,
+                    response_serializer=medmesh_dot_common_dot_v1_dot_catalog__pb2.ReloadModelsResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'medmesh.common.v1.ModelCatalogService', rpc_method_handlers)
@@ -87,7 +107,7 @@ def add_ModelCatalogServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ModelCatalogService:
-    """Lists the models of a service and hands out their cards.
+    """Lists the models of a service, hands out their cards, and takes up a changed model repository.
     """
 
     @staticmethod
@@ -134,6 +154,33 @@ class ModelCatalogService:
             '/medmesh.common.v1.ModelCatalogService/GetModelCard',
             medmesh_dot_common_dot_v1_dot_catalog__pb2.GetModelCardRequest.SerializeToString,
             medmesh_dot_common_dot_v1_dot_catalog__pb2.GetModelCardResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReloadModels(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/medmesh.common.v1.ModelCatalogService/ReloadModels',
+            medmesh_dot_common_dot_v1_dot_catalog__pb2.ReloadModelsRequest.SerializeToString,
+            medmesh_dot_common_dot_v1_dot_catalog__pb2.ReloadModelsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -23,9 +23,10 @@ _sym_db = _symbol_database.Default()
 
 
 from medmesh.common.v1 import options_pb2 as medmesh_dot_common_dot_v1_dot_options__pb2
+from medmesh.common.v1 import serving_pb2 as medmesh_dot_common_dot_v1_dot_serving__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"medmesh/common/v1/model_card.proto\x12\x11medmesh.common.v1\x1a\x1fmedmesh/common/v1/options.proto\"\xcd\x01\n\x06Metric\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\x88\xb3\x19\x00\x12\r\n\x05value\x18\x02 \x01(\x01\x12\x13\n\x06\x63i_low\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x14\n\x07\x63i_high\x18\x04 \x01(\x01H\x01\x88\x01\x01\x12\x12\n\ncase_count\x18\x05 \x01(\x05\x12\x19\n\x0bmeasured_on\x18\x06 \x01(\tB\x04\x88\xb3\x19\x00\x12\x16\n\x08subgroup\x18\x07 \x01(\tB\x04\x88\xb3\x19\x00\x12\x17\n\tpublished\x18\x08 \x01(\tB\x04\x88\xb3\x19\x00\x42\t\n\x07_ci_lowB\n\n\x08_ci_high\"f\n\x0eTensorContract\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\x88\xb3\x19\x00\x12\x16\n\x08\x64\x61tatype\x18\x02 \x01(\tB\x04\x88\xb3\x19\x00\x12\r\n\x05shape\x18\x03 \x03(\x03\x12\x19\n\x0b\x64\x65scription\x18\x04 \x01(\tB\x04\x88\xb3\x19\x00\"d\n\x07\x44\x61taset\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\x88\xb3\x19\x00\x12\x14\n\x06source\x18\x02 \x01(\tB\x04\x88\xb3\x19\x00\x12\x15\n\x07licence\x18\x03 \x01(\tB\x04\x88\xb3\x19\x00\x12\x18\n\npopulation\x18\x04 \x01(\tB\x04\x88\xb3\x19\x00\":\n\x06\x43hange\x12\x15\n\x07version\x18\x01 \x01(\tB\x04\x88\xb3\x19\x00\x12\x19\n\x0b\x64\x65scription\x18\x02 \x01(\tB\x04\x88\xb3\x19\x00\"\xdd\x05\n\tModelCard\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\x88\xb3\x19\x00\x12\x15\n\x07version\x18\x02 \x01(\tB\x04\x88\xb3\x19\x00\x12\x15\n\x07summary\x18\x03 \x01(\tB\x04\x88\xb3\x19\x00\x12\x1a\n\x0cintended_use\x18\x04 \x01(\tB\x04\x88\xb3\x19\x00\x12\x1a\n\x0c\x61rchitecture\x18\x05 \x01(\tB\x04\x88\xb3\x19\x00\x12\x14\n\x06labels\x18\x06 \x03(\tB\x04\x88\xb3\x19\x00\x12,\n\x08\x64\x61tasets\x18\x07 \x03(\x0b\x32\x1a.medmesh.common.v1.Dataset\x12*\n\x07metrics\x18\x08 \x03(\x0b\x32\x19.medmesh.common.v1.Metric\x12\x19\n\x0b\x63\x61libration\x18\t \x01(\tB\x04\x88\xb3\x19\x00\x12\x19\n\x0blimitations\x18\n \x03(\tB\x04\x88\xb3\x19\x00\x12\x31\n\x06inputs\x18\x0b \x03(\x0b\x32!.medmesh.common.v1.TensorContract\x12\x32\n\x07outputs\x18\x0c \x03(\x0b\x32!.medmesh.common.v1.TensorContract\x12\x1c\n\x0eweights_sha256\x18\r \x01(\tB\x04\x88\xb3\x19\x00\x12\x17\n\tprecision\x18\x0e \x01(\tB\x04\x88\xb3\x19\x00\x12#\n\x15preprocessing_version\x18\x0f \x01(\tB\x04\x88\xb3\x19\x00\x12\x15\n\x07licence\x18\x10 \x01(\tB\x04\x88\xb3\x19\x00\x12\x17\n\treproduce\x18\x11 \x01(\tB\x04\x88\xb3\x19\x00\x12,\n\tchangelog\x18\x12 \x03(\x0b\x32\x19.medmesh.common.v1.Change\x12U\n\x12serving_parameters\x18\x13 \x03(\x0b\x32\x33.medmesh.common.v1.ModelCard.ServingParametersEntryB\x04\x88\xb3\x19\x00\x1a\x38\n\x16ServingParametersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x42Y\n\x15\x63om.medmesh.common.v1B\x0eModelCardProtoP\x01Z\x1amedmesh/common/v1;commonv1\xaa\x02\x11Medmesh.Common.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"medmesh/common/v1/model_card.proto\x12\x11medmesh.common.v1\x1a\x1fmedmesh/common/v1/options.proto\x1a\x1fmedmesh/common/v1/serving.proto\"\xcd\x01\n\x06Metric\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\x88\xb3\x19\x00\x12\r\n\x05value\x18\x02 \x01(\x01\x12\x13\n\x06\x63i_low\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x14\n\x07\x63i_high\x18\x04 \x01(\x01H\x01\x88\x01\x01\x12\x12\n\ncase_count\x18\x05 \x01(\x05\x12\x19\n\x0bmeasured_on\x18\x06 \x01(\tB\x04\x88\xb3\x19\x00\x12\x16\n\x08subgroup\x18\x07 \x01(\tB\x04\x88\xb3\x19\x00\x12\x17\n\tpublished\x18\x08 \x01(\tB\x04\x88\xb3\x19\x00\x42\t\n\x07_ci_lowB\n\n\x08_ci_high\"f\n\x0eTensorContract\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\x88\xb3\x19\x00\x12\x16\n\x08\x64\x61tatype\x18\x02 \x01(\tB\x04\x88\xb3\x19\x00\x12\r\n\x05shape\x18\x03 \x03(\x03\x12\x19\n\x0b\x64\x65scription\x18\x04 \x01(\tB\x04\x88\xb3\x19\x00\"d\n\x07\x44\x61taset\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\x88\xb3\x19\x00\x12\x14\n\x06source\x18\x02 \x01(\tB\x04\x88\xb3\x19\x00\x12\x15\n\x07licence\x18\x03 \x01(\tB\x04\x88\xb3\x19\x00\x12\x18\n\npopulation\x18\x04 \x01(\tB\x04\x88\xb3\x19\x00\":\n\x06\x43hange\x12\x15\n\x07version\x18\x01 \x01(\tB\x04\x88\xb3\x19\x00\x12\x19\n\x0b\x64\x65scription\x18\x02 \x01(\tB\x04\x88\xb3\x19\x00\"\xdb\x04\n\tModelCard\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\x88\xb3\x19\x00\x12\x15\n\x07version\x18\x02 \x01(\tB\x04\x88\xb3\x19\x00\x12\x15\n\x07summary\x18\x03 \x01(\tB\x04\x88\xb3\x19\x00\x12\x1a\n\x0cintended_use\x18\x04 \x01(\tB\x04\x88\xb3\x19\x00\x12\x1a\n\x0c\x61rchitecture\x18\x05 \x01(\tB\x04\x88\xb3\x19\x00\x12\x30\n\x07serving\x18\x06 \x01(\x0b\x32\x1f.medmesh.common.v1.ModelServing\x12,\n\x08\x64\x61tasets\x18\x07 \x03(\x0b\x32\x1a.medmesh.common.v1.Dataset\x12*\n\x07metrics\x18\x08 \x03(\x0b\x32\x19.medmesh.common.v1.Metric\x12\x19\n\x0b\x63\x61libration\x18\t \x01(\tB\x04\x88\xb3\x19\x00\x12\x19\n\x0blimitations\x18\n \x03(\tB\x04\x88\xb3\x19\x00\x12\x31\n\x06inputs\x18\x0b \x03(\x0b\x32!.medmesh.common.v1.TensorContract\x12\x32\n\x07outputs\x18\x0c \x03(\x0b\x32!.medmesh.common.v1.TensorContract\x12\x1c\n\x0eweights_sha256\x18\r \x01(\tB\x04\x88\xb3\x19\x00\x12\x17\n\tprecision\x18\x0e \x01(\tB\x04\x88\xb3\x19\x00\x12\x16\n\x0etriton_version\x18\x0f \x01(\x03\x12\x15\n\x07licence\x18\x10 \x01(\tB\x04\x88\xb3\x19\x00\x12\x17\n\treproduce\x18\x11 \x01(\tB\x04\x88\xb3\x19\x00\x12,\n\tchangelog\x18\x12 \x03(\x0b\x32\x19.medmesh.common.v1.Change\"K\n\x0cModelAliases\x12\x0e\n\x06stable\x18\x01 \x01(\x03\x12\x11\n\tcandidate\x18\x02 \x01(\x03\x12\x18\n\x10shadow_candidate\x18\x03 \x01(\x08\x42Y\n\x15\x63om.medmesh.common.v1B\x0eModelCardProtoP\x01Z\x1amedmesh/common/v1;commonv1\xaa\x02\x11Medmesh.Common.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -59,8 +60,6 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CHANGE'].fields_by_name['version']._serialized_options = b'\210\263\031\000'
   _globals['_CHANGE'].fields_by_name['description']._loaded_options = None
   _globals['_CHANGE'].fields_by_name['description']._serialized_options = b'\210\263\031\000'
-  _globals['_MODELCARD_SERVINGPARAMETERSENTRY']._loaded_options = None
-  _globals['_MODELCARD_SERVINGPARAMETERSENTRY']._serialized_options = b'8\001'
   _globals['_MODELCARD'].fields_by_name['name']._loaded_options = None
   _globals['_MODELCARD'].fields_by_name['name']._serialized_options = b'\210\263\031\000'
   _globals['_MODELCARD'].fields_by_name['version']._loaded_options = None
@@ -71,8 +70,6 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MODELCARD'].fields_by_name['intended_use']._serialized_options = b'\210\263\031\000'
   _globals['_MODELCARD'].fields_by_name['architecture']._loaded_options = None
   _globals['_MODELCARD'].fields_by_name['architecture']._serialized_options = b'\210\263\031\000'
-  _globals['_MODELCARD'].fields_by_name['labels']._loaded_options = None
-  _globals['_MODELCARD'].fields_by_name['labels']._serialized_options = b'\210\263\031\000'
   _globals['_MODELCARD'].fields_by_name['calibration']._loaded_options = None
   _globals['_MODELCARD'].fields_by_name['calibration']._serialized_options = b'\210\263\031\000'
   _globals['_MODELCARD'].fields_by_name['limitations']._loaded_options = None
@@ -81,24 +78,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MODELCARD'].fields_by_name['weights_sha256']._serialized_options = b'\210\263\031\000'
   _globals['_MODELCARD'].fields_by_name['precision']._loaded_options = None
   _globals['_MODELCARD'].fields_by_name['precision']._serialized_options = b'\210\263\031\000'
-  _globals['_MODELCARD'].fields_by_name['preprocessing_version']._loaded_options = None
-  _globals['_MODELCARD'].fields_by_name['preprocessing_version']._serialized_options = b'\210\263\031\000'
   _globals['_MODELCARD'].fields_by_name['licence']._loaded_options = None
   _globals['_MODELCARD'].fields_by_name['licence']._serialized_options = b'\210\263\031\000'
   _globals['_MODELCARD'].fields_by_name['reproduce']._loaded_options = None
   _globals['_MODELCARD'].fields_by_name['reproduce']._serialized_options = b'\210\263\031\000'
-  _globals['_MODELCARD'].fields_by_name['serving_parameters']._loaded_options = None
-  _globals['_MODELCARD'].fields_by_name['serving_parameters']._serialized_options = b'\210\263\031\000'
-  _globals['_METRIC']._serialized_start=91
-  _globals['_METRIC']._serialized_end=296
-  _globals['_TENSORCONTRACT']._serialized_start=298
-  _globals['_TENSORCONTRACT']._serialized_end=400
-  _globals['_DATASET']._serialized_start=402
-  _globals['_DATASET']._serialized_end=502
-  _globals['_CHANGE']._serialized_start=504
-  _globals['_CHANGE']._serialized_end=562
-  _globals['_MODELCARD']._serialized_start=565
-  _globals['_MODELCARD']._serialized_end=1298
-  _globals['_MODELCARD_SERVINGPARAMETERSENTRY']._serialized_start=1242
-  _globals['_MODELCARD_SERVINGPARAMETERSENTRY']._serialized_end=1298
+  _globals['_METRIC']._serialized_start=124
+  _globals['_METRIC']._serialized_end=329
+  _globals['_TENSORCONTRACT']._serialized_start=331
+  _globals['_TENSORCONTRACT']._serialized_end=433
+  _globals['_DATASET']._serialized_start=435
+  _globals['_DATASET']._serialized_end=535
+  _globals['_CHANGE']._serialized_start=537
+  _globals['_CHANGE']._serialized_end=595
+  _globals['_MODELCARD']._serialized_start=598
+  _globals['_MODELCARD']._serialized_end=1201
+  _globals['_MODELALIASES']._serialized_start=1203
+  _globals['_MODELALIASES']._serialized_end=1278
 # @@protoc_insertion_point(module_scope)

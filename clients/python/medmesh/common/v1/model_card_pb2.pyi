@@ -1,4 +1,5 @@
 from medmesh.common.v1 import options_pb2 as _options_pb2
+from medmesh.common.v1 import serving_pb2 as _serving_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -60,20 +61,13 @@ class Change(_message.Message):
     def __init__(self, version: _Optional[str] = ..., description: _Optional[str] = ...) -> None: ...
 
 class ModelCard(_message.Message):
-    __slots__ = ("name", "version", "summary", "intended_use", "architecture", "labels", "datasets", "metrics", "calibration", "limitations", "inputs", "outputs", "weights_sha256", "precision", "preprocessing_version", "licence", "reproduce", "changelog", "serving_parameters")
-    class ServingParametersEntry(_message.Message):
-        __slots__ = ("key", "value")
-        KEY_FIELD_NUMBER: _ClassVar[int]
-        VALUE_FIELD_NUMBER: _ClassVar[int]
-        key: str
-        value: float
-        def __init__(self, key: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
+    __slots__ = ("name", "version", "summary", "intended_use", "architecture", "serving", "datasets", "metrics", "calibration", "limitations", "inputs", "outputs", "weights_sha256", "precision", "triton_version", "licence", "reproduce", "changelog")
     NAME_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     SUMMARY_FIELD_NUMBER: _ClassVar[int]
     INTENDED_USE_FIELD_NUMBER: _ClassVar[int]
     ARCHITECTURE_FIELD_NUMBER: _ClassVar[int]
-    LABELS_FIELD_NUMBER: _ClassVar[int]
+    SERVING_FIELD_NUMBER: _ClassVar[int]
     DATASETS_FIELD_NUMBER: _ClassVar[int]
     METRICS_FIELD_NUMBER: _ClassVar[int]
     CALIBRATION_FIELD_NUMBER: _ClassVar[int]
@@ -82,17 +76,16 @@ class ModelCard(_message.Message):
     OUTPUTS_FIELD_NUMBER: _ClassVar[int]
     WEIGHTS_SHA256_FIELD_NUMBER: _ClassVar[int]
     PRECISION_FIELD_NUMBER: _ClassVar[int]
-    PREPROCESSING_VERSION_FIELD_NUMBER: _ClassVar[int]
+    TRITON_VERSION_FIELD_NUMBER: _ClassVar[int]
     LICENCE_FIELD_NUMBER: _ClassVar[int]
     REPRODUCE_FIELD_NUMBER: _ClassVar[int]
     CHANGELOG_FIELD_NUMBER: _ClassVar[int]
-    SERVING_PARAMETERS_FIELD_NUMBER: _ClassVar[int]
     name: str
     version: str
     summary: str
     intended_use: str
     architecture: str
-    labels: _containers.RepeatedScalarFieldContainer[str]
+    serving: _serving_pb2.ModelServing
     datasets: _containers.RepeatedCompositeFieldContainer[Dataset]
     metrics: _containers.RepeatedCompositeFieldContainer[Metric]
     calibration: str
@@ -101,9 +94,18 @@ class ModelCard(_message.Message):
     outputs: _containers.RepeatedCompositeFieldContainer[TensorContract]
     weights_sha256: str
     precision: str
-    preprocessing_version: str
+    triton_version: int
     licence: str
     reproduce: str
     changelog: _containers.RepeatedCompositeFieldContainer[Change]
-    serving_parameters: _containers.ScalarMap[str, float]
-    def __init__(self, name: _Optional[str] = ..., version: _Optional[str] = ..., summary: _Optional[str] = ..., intended_use: _Optional[str] = ..., architecture: _Optional[str] = ..., labels: _Optional[_Iterable[str]] = ..., datasets: _Optional[_Iterable[_Union[Dataset, _Mapping]]] = ..., metrics: _Optional[_Iterable[_Union[Metric, _Mapping]]] = ..., calibration: _Optional[str] = ..., limitations: _Optional[_Iterable[str]] = ..., inputs: _Optional[_Iterable[_Union[TensorContract, _Mapping]]] = ..., outputs: _Optional[_Iterable[_Union[TensorContract, _Mapping]]] = ..., weights_sha256: _Optional[str] = ..., precision: _Optional[str] = ..., preprocessing_version: _Optional[str] = ..., licence: _Optional[str] = ..., reproduce: _Optional[str] = ..., changelog: _Optional[_Iterable[_Union[Change, _Mapping]]] = ..., serving_parameters: _Optional[_Mapping[str, float]] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., version: _Optional[str] = ..., summary: _Optional[str] = ..., intended_use: _Optional[str] = ..., architecture: _Optional[str] = ..., serving: _Optional[_Union[_serving_pb2.ModelServing, _Mapping]] = ..., datasets: _Optional[_Iterable[_Union[Dataset, _Mapping]]] = ..., metrics: _Optional[_Iterable[_Union[Metric, _Mapping]]] = ..., calibration: _Optional[str] = ..., limitations: _Optional[_Iterable[str]] = ..., inputs: _Optional[_Iterable[_Union[TensorContract, _Mapping]]] = ..., outputs: _Optional[_Iterable[_Union[TensorContract, _Mapping]]] = ..., weights_sha256: _Optional[str] = ..., precision: _Optional[str] = ..., triton_version: _Optional[int] = ..., licence: _Optional[str] = ..., reproduce: _Optional[str] = ..., changelog: _Optional[_Iterable[_Union[Change, _Mapping]]] = ...) -> None: ...
+
+class ModelAliases(_message.Message):
+    __slots__ = ("stable", "candidate", "shadow_candidate")
+    STABLE_FIELD_NUMBER: _ClassVar[int]
+    CANDIDATE_FIELD_NUMBER: _ClassVar[int]
+    SHADOW_CANDIDATE_FIELD_NUMBER: _ClassVar[int]
+    stable: int
+    candidate: int
+    shadow_candidate: bool
+    def __init__(self, stable: _Optional[int] = ..., candidate: _Optional[int] = ..., shadow_candidate: _Optional[bool] = ...) -> None: ...

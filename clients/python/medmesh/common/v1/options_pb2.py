@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fmedmesh/common/v1/options.proto\x12\x11medmesh.common.v1\x1a google/protobuf/descriptor.proto:/\n\x03phi\x12\x1d.google.protobuf.FieldOptions\x18\xb1\x96\x03 \x01(\x08\x88\x01\x01\x42W\n\x15\x63om.medmesh.common.v1B\x0cOptionsProtoP\x01Z\x1amedmesh/common/v1;commonv1\xaa\x02\x11Medmesh.Common.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fmedmesh/common/v1/options.proto\x12\x11medmesh.common.v1\x1a google/protobuf/descriptor.proto\"\xfc\x01\n\x06Limits\x12\x15\n\x08required\x18\x01 \x01(\x08H\x00\x88\x01\x01\x12\x16\n\tmax_count\x18\x02 \x01(\x05H\x01\x88\x01\x01\x12\x17\n\nmax_length\x18\x03 \x01(\x05H\x02\x88\x01\x01\x12\x16\n\tmax_bytes\x18\x04 \x01(\x03H\x03\x88\x01\x01\x12\x10\n\x03min\x18\x05 \x01(\x01H\x04\x88\x01\x01\x12\x10\n\x03max\x18\x06 \x01(\x01H\x05\x88\x01\x01\x12\x1a\n\x07pattern\x18\x07 \x01(\tB\x04\x88\xb3\x19\x00H\x06\x88\x01\x01\x42\x0b\n\t_requiredB\x0c\n\n_max_countB\r\n\x0b_max_lengthB\x0c\n\n_max_bytesB\x06\n\x04_minB\x06\n\x04_maxB\n\n\x08_pattern:/\n\x03phi\x12\x1d.google.protobuf.FieldOptions\x18\xb1\x96\x03 \x01(\x08\x88\x01\x01:M\n\x06limits\x12\x1d.google.protobuf.FieldOptions\x18\xb2\x96\x03 \x01(\x0b\x32\x19.medmesh.common.v1.Limits\x88\x01\x01:8\n\x0cone_required\x12\x1d.google.protobuf.OneofOptions\x18\xb3\x96\x03 \x01(\x08\x88\x01\x01\x42W\n\x15\x63om.medmesh.common.v1B\x0cOptionsProtoP\x01Z\x1amedmesh/common/v1;commonv1\xaa\x02\x11Medmesh.Common.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,4 +33,8 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'medmesh.common.v1.options_p
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\025com.medmesh.common.v1B\014OptionsProtoP\001Z\032medmesh/common/v1;commonv1\252\002\021Medmesh.Common.V1'
+  _globals['_LIMITS'].fields_by_name['pattern']._loaded_options = None
+  _globals['_LIMITS'].fields_by_name['pattern']._serialized_options = b'\210\263\031\000'
+  _globals['_LIMITS']._serialized_start=89
+  _globals['_LIMITS']._serialized_end=341
 # @@protoc_insertion_point(module_scope)
