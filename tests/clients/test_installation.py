@@ -18,7 +18,7 @@ from tests.clients.fake_mesh import error_info, stored
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif("MEDMESH_CONSUMERS" not in os.environ, reason="`make test-consumers` runs these"),
+    pytest.mark.skipif("TEST_CONSUMERS" not in os.environ, reason="`make test-consumers` runs these"),
 ]
 
 CLIENT = Path(__file__).resolve().parents[2] / "clients" / "python"

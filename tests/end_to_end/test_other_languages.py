@@ -32,7 +32,7 @@ JARS = [
 pytestmark = [
     pytest.mark.live,
     pytest.mark.slow,
-    pytest.mark.skipif("MEDMESH_CONSUMERS" not in os.environ, reason="`make test-consumers` runs these"),
+    pytest.mark.skipif("TEST_CONSUMERS" not in os.environ, reason="`make test-consumers` runs these"),
 ]
 
 
