@@ -15,6 +15,8 @@ from medmesh.common.v1.catalog_pb2 import (
     GetModelCardResponse,
     ListModelsRequest,
     ListModelsResponse,
+    ReloadModelsRequest,
+    ReloadModelsResponse,
 )
 from medmesh.common.v1.catalog_pb2_grpc import ModelCatalogServiceStub
 from medmesh.common.v1.concept_pb2 import CodedConcept
@@ -319,6 +321,15 @@ class Client:
             "orchestrator", self._catalog.GetModelCard, request, timeout_s, request_id
         )
         return answer.card
+
+    def reload_models(
+        self, *, timeout_s: float | None = None, request_id: str | None = None
+    ) -> ReloadModelsResponse:
+        """Takes up what changed in the model repository; says what became of each model. For operators."""
+        answer: ReloadModelsResponse = self._call(
+            "orchestrator", self._catalog.ReloadModels, ReloadModelsRequest(), timeout_s, request_id
+        )
+        return answer
 
     def _call(
         self,
