@@ -17,13 +17,20 @@ from medmesh.common.v1.catalog_pb2 import (
     ListModelsResponse,
 )
 from medmesh.common.v1.catalog_pb2_grpc import ModelCatalogServiceStub
-from medmesh.common.v1.concept_pb2 import Concept
+from medmesh.common.v1.concept_pb2 import CodedConcept
 from medmesh.common.v1.model_card_pb2 import ModelCard
 from medmesh.connection import Connection, Tls, resolve
 from medmesh.errors import from_rpc_error
 from medmesh.imaging.v1.imaging_pb2 import AnalyzeImageResponse, AnalyzeImageStreamResponse, ImageAnalysis
 from medmesh.imaging.v1.imaging_pb2_grpc import ImagingServiceStub
-from medmesh.language.v1.language_pb2 import AnalyzeNoteResponse, EmbedTextsResponse, RankPassagesResponse
+from medmesh.language.v1.language_pb2 import (
+    AnalyzeNoteResponse,
+    EmbedTextsResponse,
+    NoteAnalysis,
+    PassageRanking,
+    RankPassagesResponse,
+    TextEmbeddings,
+)
 from medmesh.language.v1.language_pb2_grpc import LanguageServiceStub
 from medmesh.orchestrator.v1.orchestrator_pb2 import (
     Branch,
@@ -36,12 +43,16 @@ from medmesh.orchestrator.v1.orchestrator_pb2 import (
 from medmesh.orchestrator.v1.orchestrator_pb2_grpc import DiagnosticServiceStub
 from medmesh.recommendation.v1.recommendation_pb2 import (
     FindSimilarPatientsResponse,
+    OutcomePrediction,
     PredictOutcomeResponse,
     RankTreatmentsResponse,
     ReadRecordResponse,
+    RecordReading,
+    SimilarPatients,
+    TreatmentRanking,
 )
 from medmesh.recommendation.v1.recommendation_pb2_grpc import RecommendationServiceStub
-from medmesh.requests import BodyPartName, Image, Note, Patient, Stay
+from medmesh.requests import Image, Note, Patient, Stay
 
 
 class AsyncClient:
@@ -97,10 +108,13 @@ class AsyncClient:
         image: Image | Sequence[Image] | None = None,
         note: Note | None = None,
         patient: Patient | None = None,
-        body_part: BodyPartName | None = None,
+        body_part: str | None = None,
+        models: Sequence[str] = (),
         heat_map: bool = False,
         overlay: bool = False,
-        max_treatments: int = 0,
+        max_treatments: int | None = None,
+        idempotency_key: str | None = None,
+        receipt_salt: str | None = None,
         timeout_s: float | None = None,
         request_id: str | None = None,
     ) -> Diagnosis:
@@ -108,20 +122,23 @@ class AsyncClient:
 
         A branch that fails makes the diagnosis PARTIAL (`completeness`, `branches`) and raises nothing;
         Unavailable means that every branch failed. `heat_map` asks for each finding's map, `overlay` for a
-        PNG with the strongest one over the image. `max_treatments` is 1 to 100; 0: 10. A `case` that is
-        ready made takes the place of all of them.
+        PNG with the strongest one over the image. `max_treatments` is 1 to 100; left out: 10. A `case` that
+        is ready made takes the place of all of them. Under the same `idempotency_key`, a UUID, the same
+        request gets the same answer and receipt for a while. `receipt_salt` is that of a receipt to compare
+        with.
         """
         case = case or requests.diagnostic_case(
             image=image,
             note=note,
             patient=patient,
             body_part=body_part,
+            models=models,
             heat_map=heat_map,
             overlay=overlay,
             max_treatments=max_treatments,
         )
         method = self._diagnostic.Diagnose
-        request = DiagnoseRequest(case=case)
+        request = DiagnoseRequest(case=case, request_id=idempotency_key, receipt_salt=receipt_salt)
         answer: DiagnoseResponse = await self._call("orchestrator", method, request, timeout_s, request_id)
         return answer.diagnosis
 
@@ -132,10 +149,13 @@ class AsyncClient:
         image: Image | Sequence[Image] | None = None,
         note: Note | None = None,
         patient: Patient | None = None,
-        body_part: BodyPartName | None = None,
+        body_part: str | None = None,
+        models: Sequence[str] = (),
         heat_map: bool = False,
         overlay: bool = False,
-        max_treatments: int = 0,
+        max_treatments: int | None = None,
+        idempotency_key: str | None = None,
+        receipt_salt: str | None = None,
         timeout_s: float | None = None,
         request_id: str | None = None,
     ) -> AsyncIterator[Branch | Diagnosis]:
@@ -145,17 +165,23 @@ class AsyncClient:
             note=note,
             patient=patient,
             body_part=body_part,
+            models=models,
             heat_map=heat_map,
             overlay=overlay,
             max_treatments=max_treatments,
         )
-        return self._events(DiagnoseStreamRequest(case=case), timeout_s, request_id)
+        return self._events(
+            DiagnoseStreamRequest(case=case, request_id=idempotency_key, receipt_salt=receipt_salt),
+            timeout_s,
+            request_id,
+        )
 
     async def analyze_image(
         self,
         image: Image,
         *,
-        body_part: BodyPartName | None = None,
+        body_part: str | None = None,
+        models: Sequence[str] = (),
         heat_map: bool = False,
         overlay: bool = False,
         timeout_s: float | None = None,
@@ -163,7 +189,9 @@ class AsyncClient:
     ) -> ImageAnalysis:
         """One image. Above 16 MiB it is sent in chunks."""
         content = requests.image_bytes(image)
-        options = requests.image_options(body_part=body_part, heat_map=heat_map, overlay=overlay)
+        options = requests.image_options(
+            body_part=body_part, models=models, heat_map=heat_map, overlay=overlay
+        )
         if len(content) > requests.UNARY_IMAGE_LIMIT_BYTES:
             chunks = requests.analyze_image_stream(content, options)
             streamed: AnalyzeImageStreamResponse = await self._call(
@@ -178,93 +206,93 @@ class AsyncClient:
 
     async def analyze_note(
         self, note: Note, *, timeout_s: float | None = None, request_id: str | None = None
-    ) -> AnalyzeNoteResponse:
+    ) -> NoteAnalysis:
         """The diseases and chemicals of a note, and what it asserts of each."""
         request = requests.analyze_note(note)
         answer: AnalyzeNoteResponse = await self._call(
             "language", self._language.AnalyzeNote, request, timeout_s, request_id
         )
-        return answer
+        return answer.analysis
 
     async def embed(
         self, texts: str | Sequence[str], *, timeout_s: float | None = None, request_id: str | None = None
-    ) -> EmbedTextsResponse:
+    ) -> TextEmbeddings:
         """Texts as points of unit length, at most 256 at once."""
         request = requests.embed(texts)
         answer: EmbedTextsResponse = await self._call(
             "language", self._language.EmbedTexts, request, timeout_s, request_id
         )
-        return answer
+        return answer.embeddings
 
     async def rank_passages(
         self,
         query: str,
         passages: Sequence[str],
         *,
-        max_results: int = 0,
+        max_results: int | None = None,
         timeout_s: float | None = None,
         request_id: str | None = None,
-    ) -> RankPassagesResponse:
-        """The caller's passages by nearness in meaning to the query, at most 256; `max_results` 0: all."""
+    ) -> PassageRanking:
+        """The caller's passages (256 at most) by nearness in meaning to the query."""
         request = requests.rank_passages(query, passages, max_results)
         answer: RankPassagesResponse = await self._call(
             "language", self._language.RankPassages, request, timeout_s, request_id
         )
-        return answer
+        return answer.ranking
 
     async def rank_treatments(
         self,
         patient: Patient,
         *,
-        further_conditions: Iterable[Concept] = (),
-        further_allergies: Iterable[Concept] = (),
-        max_results: int = 0,
+        further_conditions: Iterable[CodedConcept] = (),
+        further_allergies: Iterable[CodedConcept] = (),
+        max_results: int | None = None,
         timeout_s: float | None = None,
         request_id: str | None = None,
-    ) -> RankTreatmentsResponse:
-        """Treatments for a record, each with what drives it and what speaks against it; `max_results` 0: 10.
-        What is further known is not in the record; an allergy may have a display alone.
+    ) -> TreatmentRanking:
+        """Treatments for a record, each with what drives it and what speaks against it; 10 unless
+        `max_results` says otherwise. What is further known is not in the record; it may have a text alone.
         """
         request = requests.rank_treatments(patient, further_conditions, further_allergies, max_results)
         answer: RankTreatmentsResponse = await self._call(
             "recommendation", self._recommendation.RankTreatments, request, timeout_s, request_id
         )
-        return answer
+        return answer.ranking
 
     async def read_record(
         self, patient: Patient, *, timeout_s: float | None = None, request_id: str | None = None
-    ) -> ReadRecordResponse:
+    ) -> RecordReading:
         """A FHIR bundle in the typed form that the mesh reads, and what was left out."""
         request = requests.read_record(patient)
         answer: ReadRecordResponse = await self._call(
             "recommendation", self._recommendation.ReadRecord, request, timeout_s, request_id
         )
-        return answer
+        return answer.reading
 
     async def similar_patients(
         self,
         patient: Patient,
         *,
-        max_results: int = 0,
+        max_results: int | None = None,
         timeout_s: float | None = None,
         request_id: str | None = None,
-    ) -> FindSimilarPatientsResponse:
-        """The patients of the reference population whose records are most alike; `max_results` 0: 10."""
+    ) -> SimilarPatients:
+        """The patients of the reference population whose records are most alike; 10 unless `max_results`."""
         request = requests.similar_patients(patient, max_results)
         answer: FindSimilarPatientsResponse = await self._call(
             "recommendation", self._recommendation.FindSimilarPatients, request, timeout_s, request_id
         )
-        return answer
+        return answer.similar_patients
 
     async def predict_outcome(
         self, stay: Stay, *, timeout_s: float | None = None, request_id: str | None = None
-    ) -> PredictOutcomeResponse:
+    ) -> OutcomePrediction:
         """In-hospital death from the first 48 hours in intensive care."""
         request = requests.predict_outcome(stay)
         answer: PredictOutcomeResponse = await self._call(
             "recommendation", self._recommendation.PredictOutcome, request, timeout_s, request_id
         )
-        return answer
+        return answer.prediction
 
     async def models(
         self, *, timeout_s: float | None = None, request_id: str | None = None

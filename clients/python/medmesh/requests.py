@@ -3,8 +3,8 @@
 - image: a path (str or Path) or the file's bytes; DICOM, PNG or JPEG; `diagnose` takes a list of them too
 - note: the text (str), or a Path to a UTF-8 file
 - patient: a path (str or Path), the bytes or the dict of a FHIR R4 bundle, or a typed `PatientRecord`
-- stay: an `IcuStay`, or a dict in its JSON form
-- body part: `"chest"`, `"head"`, or the enum's value
+- stay: an `HospitalStay`, or a dict in its JSON form
+- body part: DICOM's Body Part Examined, e.g. `"chest"`, `"HEAD"`
 
 A file that cannot be read raises OSError, an argument of a wrong kind TypeError or ValueError. The content is
 judged by the services, which answer with InvalidInput.
@@ -19,19 +19,19 @@ from typing import Any, TypeAlias
 
 from google.protobuf.json_format import ParseDict, ParseError
 
-from medmesh.common.v1.concept_pb2 import Concept
+from medmesh.common.v1.concept_pb2 import CodedConcept
 from medmesh.common.v1.patient_pb2 import PatientInput, PatientRecord
 from medmesh.imaging.v1.imaging_pb2 import (
     AnalyzeImageRequest,
     AnalyzeImageStreamRequest,
-    BodyPart,
     ImageOptions,
+    ImageSource,
 )
 from medmesh.language.v1.language_pb2 import AnalyzeNoteRequest, EmbedTextsRequest, RankPassagesRequest
-from medmesh.orchestrator.v1.orchestrator_pb2 import DiagnosticCase, ImageInput
+from medmesh.orchestrator.v1.orchestrator_pb2 import CaseImage, DiagnosticCase
 from medmesh.recommendation.v1.recommendation_pb2 import (
     FindSimilarPatientsRequest,
-    IcuStay,
+    HospitalStay,
     PredictOutcomeRequest,
     RankTreatmentsRequest,
     ReadRecordRequest,
@@ -40,8 +40,7 @@ from medmesh.recommendation.v1.recommendation_pb2 import (
 Image: TypeAlias = "str | Path | bytes"
 Note: TypeAlias = "str | Path"
 Patient: TypeAlias = "str | Path | bytes | Mapping[str, Any] | PatientRecord | PatientInput"
-Stay: TypeAlias = "IcuStay | Mapping[str, Any]"
-BodyPartName: TypeAlias = "str | int"
+Stay: TypeAlias = "HospitalStay | Mapping[str, Any]"
 
 UNARY_IMAGE_LIMIT_BYTES = 16 * 1024 * 1024
 """The largest image that one message carries; above it `analyze_image` streams."""
@@ -87,11 +86,18 @@ def patient_input(patient: Patient) -> PatientInput:
 
 
 def image_options(
-    *, body_part: BodyPartName | None = None, heat_map: bool = False, overlay: bool = False
+    *,
+    body_part: str | None = None,
+    models: Sequence[str] = (),
+    heat_map: bool = False,
+    overlay: bool = False,
 ) -> ImageOptions:
-    """How to analyse an image. ValueError: no such body part."""
+    """How to analyse an image."""
     return ImageOptions(
-        body_part=_body_part(body_part), include_heat_map=heat_map or overlay, include_overlay=overlay
+        body_part=(body_part or "").upper(),
+        models=models,
+        include_heat_map=heat_map or overlay,
+        include_overlay=overlay,
     )
 
 
@@ -100,24 +106,30 @@ def diagnostic_case(
     image: Image | Sequence[Image] | None = None,
     note: Note | None = None,
     patient: Patient | None = None,
-    body_part: BodyPartName | None = None,
+    body_part: str | None = None,
+    models: Sequence[str] = (),
     heat_map: bool = False,
     overlay: bool = False,
-    max_treatments: int = 0,
+    max_treatments: int | None = None,
 ) -> DiagnosticCase:
-    """The case of `Diagnose`; `body_part`, `heat_map` and `overlay` go with each image."""
-    options = image_options(body_part=body_part, heat_map=heat_map, overlay=overlay)
-    return DiagnosticCase(
-        images=[ImageInput(image=image_bytes(one), options=options) for one in _several(image)],
+    """The case of `Diagnose`; `body_part`, `models`, `heat_map` and `overlay` go with each image."""
+    options = image_options(body_part=body_part, models=models, heat_map=heat_map, overlay=overlay)
+    case = DiagnosticCase(
         note="" if note is None else note_text(note),
         patient=None if patient is None else patient_input(patient),
         max_treatment_count=max_treatments,
     )
+    for one in _several(image):
+        # Filled in place: a message that is made of others copies them, and with them the image.
+        added: CaseImage = case.images.add()
+        added.options.CopyFrom(options)
+        added.sources.add().content = image_bytes(one)
+    return case
 
 
 def analyze_image(image: bytes, options: ImageOptions) -> AnalyzeImageRequest:
     """The image in one message."""
-    return AnalyzeImageRequest(image=image, options=options)
+    return AnalyzeImageRequest(sources=[ImageSource(content=image)], options=options)
 
 
 def analyze_image_stream(image: bytes, options: ImageOptions) -> Iterator[AnalyzeImageStreamRequest]:
@@ -137,23 +149,23 @@ def embed(texts: str | Sequence[str]) -> EmbedTextsRequest:
     return EmbedTextsRequest(texts=[texts] if isinstance(texts, str) else texts)
 
 
-def rank_passages(query: str, passages: Sequence[str], max_results: int) -> RankPassagesRequest:
+def rank_passages(query: str, passages: Sequence[str], max_results: int | None) -> RankPassagesRequest:
     """The query and the caller's passages."""
     return RankPassagesRequest(query=query, passages=passages, max_result_count=max_results)
 
 
 def rank_treatments(
     patient: Patient,
-    further_conditions: Iterable[Concept],
-    further_allergies: Iterable[Concept],
-    max_results: int,
+    further_conditions: Iterable[CodedConcept],
+    further_allergies: Iterable[CodedConcept],
+    max_results: int | None,
 ) -> RankTreatmentsRequest:
     """The record and what is known beyond it."""
     return RankTreatmentsRequest(
         patient=patient_input(patient),
         further_conditions=further_conditions,
         further_allergies=further_allergies,
-        max_result_count=max_results,
+        max_treatment_count=max_results,
     )
 
 
@@ -162,37 +174,25 @@ def read_record(patient: Patient) -> ReadRecordRequest:
     return ReadRecordRequest(patient=patient_input(patient))
 
 
-def similar_patients(patient: Patient, max_results: int) -> FindSimilarPatientsRequest:
+def similar_patients(patient: Patient, max_results: int | None) -> FindSimilarPatientsRequest:
     """The record."""
-    return FindSimilarPatientsRequest(patient=patient_input(patient), max_result_count=max_results)
+    return FindSimilarPatientsRequest(patient=patient_input(patient), max_patient_count=max_results)
 
 
 def predict_outcome(stay: Stay) -> PredictOutcomeRequest:
     """The stay. ValueError: the dict does not have the contract's form."""
-    if isinstance(stay, IcuStay):
+    if isinstance(stay, HospitalStay):
         return PredictOutcomeRequest(stay=stay)
     try:
-        return PredictOutcomeRequest(stay=ParseDict(dict(stay), IcuStay()))
+        return PredictOutcomeRequest(stay=ParseDict(dict(stay), HospitalStay()))
     except ParseError:
         # Without its text: it may quote the patient's values.
-        raise ValueError("the stay does not have the form of medmesh.recommendation.v1.IcuStay") from None
+        raise ValueError(
+            "the stay does not have the form of medmesh.recommendation.v1.HospitalStay"
+        ) from None
 
 
 def _several(image: Image | Sequence[Image] | None) -> Sequence[Image]:
     if image is None:
         return []
     return [image] if isinstance(image, str | Path | bytes) else image
-
-
-def _body_part(
-    given: BodyPartName | None,
-) -> Any:  # an enum's value: an int, which the generated stub calls BodyPart
-    if given is None:
-        return BodyPart.BODY_PART_UNSPECIFIED
-    if isinstance(given, str):
-        try:
-            return BodyPart.Value(f"BODY_PART_{given.upper()}")
-        except ValueError:
-            names = ", ".join(name.removeprefix("BODY_PART_").lower() for name in BodyPart.keys()[1:])
-            raise ValueError(f"no such body part; the mesh knows {names}") from None
-    return given

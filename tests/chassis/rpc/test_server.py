@@ -1,4 +1,4 @@
-"""The server around a service: health, reflection, catalog, drain, start and stop as a process."""
+"""The server around a service: health, catalog, drain, start and stop as a process."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from pathlib import Path
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from medmesh.common.v1 import catalog_pb2, catalog_pb2_grpc
 from services.chassis.rpc import probe
@@ -94,20 +93,6 @@ async def test_health_follows_other_dependencies_too_and_a_broken_check_counts_a
     assert "Mrs Example" not in log_lines.text()
 
 
-async def test_reflection_lists_the_services_and_describes_them(serve):
-    async with serve(Handlers(unary=echo)) as sample:
-        stub = reflection_pb2_grpc.ServerReflectionStub(sample.channel)
-
-        async def ask():
-            yield reflection_pb2.ServerReflectionRequest(list_services="")
-            yield reflection_pb2.ServerReflectionRequest(file_containing_symbol=SERVICE)
-
-        listed, described = [a async for a in stub.ServerReflectionInfo(ask(), timeout=10)]
-    names = {s.name for s in listed.list_services_response.service}
-    assert {SERVICE, CATALOG, "grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection"} <= names
-    assert described.file_descriptor_response.file_descriptor_proto
-
-
 async def test_the_catalog_lists_models_whether_they_serve_or_not(serve):
     async with serve(Handlers(unary=echo)) as sample:
         stub = catalog_pb2_grpc.ModelCatalogServiceStub(sample.channel)
@@ -149,18 +134,6 @@ async def test_the_drain_lets_a_running_request_finish_and_tells_the_watchers(se
         assert (await running).note == "x"
         await draining
         assert cleaned.is_set()
-
-
-async def test_an_open_reflection_stream_does_not_hold_the_drain(serve):
-    async def still_asking():
-        yield reflection_pb2.ServerReflectionRequest(list_services="")
-        await asyncio.sleep(60)
-
-    async with serve(Handlers(unary=None), drain_s=30.0) as sample:
-        stub = reflection_pb2_grpc.ServerReflectionStub(sample.channel)
-        stream = stub.ServerReflectionInfo(still_asking())
-        await stream.read()
-        await asyncio.wait_for(sample.running.drain(), 15)
 
 
 async def test_a_request_that_outlives_the_drain_is_cancelled_and_cleans_up(serve, log_lines):

@@ -142,7 +142,7 @@ class Conformal(_message.Message):
     def __init__(self, coverage: _Optional[float] = ..., thresholds: _Optional[_Iterable[_Union[Conformal.Threshold, _Mapping]]] = ...) -> None: ...
 
 class ConditionEvidence(_message.Message):
-    __slots__ = ("condition", "labels", "metric", "calibrated_share", "held_out_positive_count", "held_out_negative_count", "outside_population_factor", "within")
+    __slots__ = ("condition", "labels", "metric", "calibrated_share", "held_out_positive_count", "held_out_negative_count", "outside_population_factor", "within", "holds_for_series")
     CONDITION_FIELD_NUMBER: _ClassVar[int]
     LABELS_FIELD_NUMBER: _ClassVar[int]
     METRIC_FIELD_NUMBER: _ClassVar[int]
@@ -151,6 +151,7 @@ class ConditionEvidence(_message.Message):
     HELD_OUT_NEGATIVE_COUNT_FIELD_NUMBER: _ClassVar[int]
     OUTSIDE_POPULATION_FACTOR_FIELD_NUMBER: _ClassVar[int]
     WITHIN_FIELD_NUMBER: _ClassVar[int]
+    HOLDS_FOR_SERIES_FIELD_NUMBER: _ClassVar[int]
     condition: _concept_pb2.Concept
     labels: _containers.RepeatedScalarFieldContainer[str]
     metric: str
@@ -159,7 +160,8 @@ class ConditionEvidence(_message.Message):
     held_out_negative_count: int
     outside_population_factor: float
     within: _concept_pb2.Concept
-    def __init__(self, condition: _Optional[_Union[_concept_pb2.Concept, _Mapping]] = ..., labels: _Optional[_Iterable[str]] = ..., metric: _Optional[str] = ..., calibrated_share: _Optional[float] = ..., held_out_positive_count: _Optional[int] = ..., held_out_negative_count: _Optional[int] = ..., outside_population_factor: _Optional[float] = ..., within: _Optional[_Union[_concept_pb2.Concept, _Mapping]] = ...) -> None: ...
+    holds_for_series: bool
+    def __init__(self, condition: _Optional[_Union[_concept_pb2.Concept, _Mapping]] = ..., labels: _Optional[_Iterable[str]] = ..., metric: _Optional[str] = ..., calibrated_share: _Optional[float] = ..., held_out_positive_count: _Optional[int] = ..., held_out_negative_count: _Optional[int] = ..., outside_population_factor: _Optional[float] = ..., within: _Optional[_Union[_concept_pb2.Concept, _Mapping]] = ..., holds_for_series: _Optional[bool] = ...) -> None: ...
 
 class ImageApplicability(_message.Message):
     __slots__ = ("modalities", "body_parts", "views", "age", "gate_kinds")
@@ -246,14 +248,12 @@ class ImageStep(_message.Message):
             INTERPOLATION_BICUBIC: _ClassVar[ImageStep.Resize.Interpolation]
             INTERPOLATION_LANCZOS: _ClassVar[ImageStep.Resize.Interpolation]
             INTERPOLATION_AREA: _ClassVar[ImageStep.Resize.Interpolation]
-            INTERPOLATION_REDUCED_BILINEAR: _ClassVar[ImageStep.Resize.Interpolation]
         INTERPOLATION_UNSPECIFIED: ImageStep.Resize.Interpolation
         INTERPOLATION_NEAREST: ImageStep.Resize.Interpolation
         INTERPOLATION_BILINEAR: ImageStep.Resize.Interpolation
         INTERPOLATION_BICUBIC: ImageStep.Resize.Interpolation
         INTERPOLATION_LANCZOS: ImageStep.Resize.Interpolation
         INTERPOLATION_AREA: ImageStep.Resize.Interpolation
-        INTERPOLATION_REDUCED_BILINEAR: ImageStep.Resize.Interpolation
         HEIGHT_PX_FIELD_NUMBER: _ClassVar[int]
         WIDTH_PX_FIELD_NUMBER: _ClassVar[int]
         MODE_FIELD_NUMBER: _ClassVar[int]
@@ -624,20 +624,20 @@ class RecordEmbedding(_message.Message):
     def __init__(self, preprocessing: _Optional[_Union[RecordPreprocessing, _Mapping]] = ..., embedding_tensor: _Optional[str] = ..., reference_file: _Optional[str] = ...) -> None: ...
 
 class SeriesVariable(_message.Message):
-    __slots__ = ("name", "display", "loinc_codes", "unit", "min", "max")
+    __slots__ = ("name", "display", "codes", "unit", "min", "max")
     NAME_FIELD_NUMBER: _ClassVar[int]
     DISPLAY_FIELD_NUMBER: _ClassVar[int]
-    LOINC_CODES_FIELD_NUMBER: _ClassVar[int]
+    CODES_FIELD_NUMBER: _ClassVar[int]
     UNIT_FIELD_NUMBER: _ClassVar[int]
     MIN_FIELD_NUMBER: _ClassVar[int]
     MAX_FIELD_NUMBER: _ClassVar[int]
     name: str
     display: str
-    loinc_codes: _containers.RepeatedScalarFieldContainer[str]
+    codes: _containers.RepeatedCompositeFieldContainer[_concept_pb2.Concept]
     unit: str
     min: float
     max: float
-    def __init__(self, name: _Optional[str] = ..., display: _Optional[str] = ..., loinc_codes: _Optional[_Iterable[str]] = ..., unit: _Optional[str] = ..., min: _Optional[float] = ..., max: _Optional[float] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., display: _Optional[str] = ..., codes: _Optional[_Iterable[_Union[_concept_pb2.Concept, _Mapping]]] = ..., unit: _Optional[str] = ..., min: _Optional[float] = ..., max: _Optional[float] = ...) -> None: ...
 
 class SeriesPreprocessing(_message.Message):
     __slots__ = ("bin_minutes", "bin_count", "variables", "static_columns", "fill", "values_tensor", "observed_tensor", "gap_hours_tensor", "static_tensor")
