@@ -19,6 +19,10 @@ CARD = "metadata.json"
 CONFIG = "config.pbtxt"
 WEIGHTS = "model.onnx"
 ALIASES = "aliases.json"
+DIGEST_PARAMETER = "medmesh.weights_sha256."
+"""Key of a parameter of the configuration, before the number of a version: the digest of its weights."""
+EMBEDDED_ID = "medmesh-embedded-triton"
+"""Name under which the embedded Triton introduces itself: its backend digests the weights that it loads."""
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,7 @@ from services.chassis.models.inference import (
     check_outputs,
     example_inputs,
 )
+from services.chassis.models.repository import EMBEDDED_ID
 from services.chassis.models.triton_config import configuration, override
 from services.chassis.observability import telemetry
 from services.chassis.rpc import request
@@ -45,8 +46,6 @@ from services.chassis.rpc.transport import DIRECT
 
 logger = logging.getLogger(__name__)
 
-EMBEDDED_ID = "medmesh-embedded-triton"
-"""Name under which the embedded Triton introduces itself: its backend digests the weights that it loads."""
 _READY_FOR_S = 1.0
 _PROBE_TIMEOUT_S = 5.0
 _BUSY_FOR_S = 30.0
@@ -54,6 +53,7 @@ _VERIFIED_FOR_S = 30.0
 _RUNTIME_FOR_S = 30.0
 _LOAD_TIMEOUT_S = 300.0
 _LOAD_AGAIN_S = 5.0
+_APPEARS_WITHIN_S = 5.0
 _KEEPALIVE_OPTIONS = [
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
@@ -269,13 +269,22 @@ class TritonInference:
                 numbers |= await self._ready_numbers(name) if wanted is None else wanted
                 digests = {version.number: version.weights_sha256 for version in versions}
                 config = override(versions[0].config, numbers, digests)
+            await self._tell_to_load(name, config)
+
+    async def _tell_to_load(self, name: str, config: str | None) -> None:
+        waits_until = time.monotonic() + _APPEARS_WITHIN_S
+        while True:
             try:
                 await self._client.load_model(name, config=config, client_timeout=_LOAD_TIMEOUT_S)
             except InferenceServerException as error:
                 if triton_errors.is_uncontrolled(error):
                     return  # what is loaded is taken
+                if triton_errors.is_not_there(error) and config and time.monotonic() < waits_until:
+                    await asyncio.sleep(0.2)  # the launcher has not seen the new folder yet
+                    continue
                 logger.warning("Triton does not load a model", extra={"facts": {"model": name}})
                 raise triton_errors.load_error(name, error) from error
+            return
 
     async def _ready_numbers(self, name: str) -> set[int]:
         try:

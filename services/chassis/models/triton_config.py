@@ -12,9 +12,7 @@ from typing import Any
 from google.protobuf import json_format, text_format
 from tritonclient.grpc import model_config_pb2
 
-DIGEST_PARAMETER = "medmesh.weights_sha256."
-"""Key of the parameter, before the number of a version, that states the digest of the version's weights."""
-DEFAULT_WEIGHTS = "model.onnx"
+from services.chassis.models.repository import DIGEST_PARAMETER, WEIGHTS
 
 
 @dataclass(frozen=True)
@@ -56,7 +54,7 @@ def configuration(config: model_config_pb2.ModelConfig) -> Configuration:
         config.max_batch_size,
         _tensors(config.input),
         _tensors(config.output),
-        config.default_model_filename or DEFAULT_WEIGHTS,
+        config.default_model_filename or WEIGHTS,
         _digests(config),
     )
 

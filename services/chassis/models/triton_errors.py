@@ -22,6 +22,7 @@ _DEAD = re.compile(r"stub process .* is not healthy", re.IGNORECASE)
 _QUEUE_TIMEOUT = re.compile(r"request timeout expired", re.IGNORECASE)
 _NOT_LOADED = re.compile(r"unknown model|is not at ready state", re.IGNORECASE)
 _UNCONTROLLED = re.compile(r"explicit model load / unload is not allowed", re.IGNORECASE)
+_NOT_THERE = re.compile(r"failed to poll from model repository", re.IGNORECASE)
 _LOAD_REASON = re.compile(
     r"version \d+ is at UNAVAILABLE state: (?:[\w ]+: )?(?:TritonModelException: )?([^\n;]+)"
 )
@@ -60,6 +61,11 @@ def is_not_loaded(error: InferenceServerException) -> bool:
     """Whether Triton does not have the model, or not this version of it."""
     status = (error.status() or "").removeprefix("StatusCode.")
     return status == "NOT_FOUND" or _NOT_LOADED.search(error.message() or "") is not None
+
+
+def is_not_there(error: InferenceServerException) -> bool:
+    """Whether Triton's repository does not hold the model's folder."""
+    return _NOT_THERE.search(error.message() or "") is not None
 
 
 def is_uncontrolled(error: InferenceServerException) -> bool:

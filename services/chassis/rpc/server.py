@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -28,6 +29,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from medmesh.common.v1 import catalog_pb2, catalog_pb2_grpc
+from services.chassis import environment
 from services.chassis.models.catalog import Catalog
 from services.chassis.models.inference import Inference
 from services.chassis.models.reload import Reloader
@@ -174,7 +176,10 @@ def run(service: Service[S]) -> None:
     """Reads the settings, serves until SIGTERM or SIGINT, drains, and ends the process."""
     try:
         settings = service.settings.from_environment()
-        asyncio.run(_serve(service, settings, log.configure(service.name, settings.log_level)))
+        handler = log.configure(service.name, settings.log_level)
+        for sentence in environment.unknown(os.environ):
+            logger.warning(sentence)
+        asyncio.run(_serve(service, settings, handler))
     except (SettingsError, transport.BindError) as error:
         sys.exit(f"{service.name} does not start: {error}")
 
