@@ -21,8 +21,14 @@ from medmesh import Client
 def image(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A DICOM, PNG or JPEG file, at most 64 MiB.")],
     body_part: inputs.BodyPart = None,
+    model: inputs.Models = None,
     heat_map: Annotated[
-        Path | None, typer.Option("--heat-map", metavar="PNG", help="Save the image with its heat map there.")
+        Path | None,
+        typer.Option(
+            "--heat-map",
+            metavar="PNG",
+            help="Save the image with its heat map there; of several models the first one's that draws any.",
+        ),
     ] = None,
     as_json: inputs.Json = False,
     url: inputs.ServiceUrl = None,
@@ -34,13 +40,14 @@ def image(
       medmesh image samples/chest_xray.dcm --heat-map heat.png
     """
     with explained(), Client(imaging=url, timeout_s=timeout) as client:
-        answer = client.analyze_image(file, body_part=body_part, overlay=heat_map is not None)
+        answer = client.analyze_image(
+            file, body_part=body_part, models=model or (), overlay=heat_map is not None
+        )
         if heat_map:
-            heat_map.write_bytes(answer.overlay_png)
-            answer.overlay_png = b""
-            for finding in answer.findings:
-                finding.ClearField("heat_map")
-    _print(answer, [*show_image.image(answer), marks.provenance(answer.provenance)], as_json=as_json)
+            heat_map.write_bytes(next((one.overlay_png for one in answer.results if one.overlay_png), b""))
+            show_image.leave_out_pictures(answer)
+    origins = [marks.provenance(result.provenance) for result in answer.results]
+    _print(answer, [*show_image.image(answer), *origins], as_json=as_json)
 
 
 def note(
@@ -64,15 +71,15 @@ def note(
         content = inputs.note_text(text)
         answer = client.analyze_note(content)
     colour = marks.console().color_system is not None
-    parts = [*show_note.note(content, answer, colour=colour), marks.provenance(answer.provenance)]
-    _print(answer, parts, as_json=as_json)
+    origins = [marks.provenance(result.provenance) for result in answer.results]
+    _print(answer, [*show_note.note(content, answer, colour=colour), *origins], as_json=as_json)
 
 
 def treatments(
     patient: Annotated[
         Path, typer.Argument(metavar="FILE", help="The patient's record: a FHIR R4 bundle as JSON.")
     ],
-    max_treatments: inputs.MaxTreatments = 0,
+    max_treatments: inputs.MaxTreatments = None,
     as_json: inputs.Json = False,
     url: inputs.ServiceUrl = None,
     timeout: inputs.Timeout = 30.0,

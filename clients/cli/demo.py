@@ -50,7 +50,7 @@ def demo(
             marks.present([marks.indented(Text(WHAT_IT_PROVES, style="bold yellow"))])
             marks.present([Text("asking for one combined diagnosis of the samples", style="dim")])
             text = note.read_text(encoding="utf-8")
-            case = diagnose.read_case([image], text, patient, None, 0, overlay=True)
+            case = diagnose.read_case([image], text, patient, None, None, None, overlay=True)
             answer = diagnose.ask(client, case, tell=False)
         diagnose.present(answer, text)
         written = diagnose.save(answer, output)

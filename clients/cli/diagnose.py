@@ -4,10 +4,9 @@ receipt.
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import RenderableType
@@ -15,11 +14,14 @@ from rich.table import Table
 from rich.text import Text
 
 from clients.cli import inputs, machine
+from clients.cli.audit import read_receipt
 from clients.cli.failures import ExitCode, explained, fail
 from clients.cli.show import diagnosis as show
 from clients.cli.show import marks
+from clients.cli.show.image import leave_out_pictures
 from medmesh import Client, receipt, requests
 from medmesh.orchestrator.v1 import orchestrator_pb2 as pb
+from medmesh.orchestrator.v1.receipt_pb2 import ReceiptStatement
 
 DIGEST_START_LENGTH = 12
 """Hexadecimal digits that people compare."""
@@ -30,7 +32,8 @@ def diagnose(
     note: inputs.NoteOption = None,
     patient: inputs.Patient = None,
     body_part: inputs.BodyPart = None,
-    max_treatments: inputs.MaxTreatments = 0,
+    model: inputs.Models = None,
+    max_treatments: inputs.MaxTreatments = None,
     as_json: inputs.Json = False,
     output: Annotated[
         Path | None,
@@ -55,7 +58,7 @@ def diagnose(
     """
     with explained(), inputs.client(url, timeout) as client:
         text = inputs.note_text(note)
-        case = read_case(image, text, patient, body_part, max_treatments, overlay=output is not None)
+        case = read_case(image, text, patient, body_part, model, max_treatments, overlay=output is not None)
         answer = ask(client, case, tell=stream)
         written = save(answer, output) if output else []
         if as_json:
@@ -78,26 +81,30 @@ def replay(
     note: inputs.NoteOption = None,
     patient: inputs.Patient = None,
     body_part: inputs.BodyPart = None,
-    max_treatments: inputs.MaxTreatments = 0,
+    model: inputs.Models = None,
+    max_treatments: inputs.MaxTreatments = None,
     url: inputs.Url = None,
     timeout: inputs.Timeout = 30.0,
 ) -> None:
     """Compute a case again and say what differs from its receipt: inputs, models, fusion, outputs. Exits 1 on
-    a difference.
+    a difference. Another copy of an image, e.g. from an archive that wrote its file header anew, is the same
+    input.
 
     Example:
       medmesh replay answer/receipt.json --image chest.dcm --note note.txt --patient patient.json
     """
     with explained(), inputs.client(url, timeout) as client:
         recorded = read_receipt(receipt_file)
-        case = read_case(image, inputs.note_text(note), patient, body_part, max_treatments, overlay=False)
-        answer = ask(client, case, tell=False)
-        differences = receipt.compare(recorded, case, answer)
+        text = inputs.note_text(note)
+        case = read_case(image, text, patient, body_part, model, max_treatments, overlay=False)
+        stated = receipt.statement(recorded)
+        answer = client.diagnose(case, receipt_salt=stated.predicate.salt)
+        differences = receipt.compare(recorded, answer.receipt)
     title = f"{len(differences)} differ" if differences else "the same"
     style = "bold red" if differences else "bold green"
     parts: list[RenderableType] = [
-        marks.heading(f"Replay of {recorded.receipt_id}", title, style),
-        comparison(recorded, differences),
+        marks.heading(f"Replay of {stated.predicate.receipt_id}", title, style),
+        comparison(stated, differences),
     ]
     if answer.completeness != pb.COMPLETENESS_COMPLETE:
         parts.append(Text("  The second computation is PARTIAL: a branch did not answer.", style="yellow"))
@@ -111,7 +118,8 @@ def read_case(
     note: str,
     patient: Path | None,
     body_part: str | None,
-    max_treatments: int,
+    models: list[str] | None,
+    max_treatments: int | None,
     *,
     overlay: bool,
 ) -> pb.DiagnosticCase:
@@ -123,6 +131,7 @@ def read_case(
         note=note or None,
         patient=patient,
         body_part=body_part,
+        models=models or (),
         overlay=overlay,
         max_treatments=max_treatments,
     )
@@ -146,50 +155,42 @@ def present(answer: pb.Diagnosis, note: str) -> None:
 
 
 def save(answer: pb.Diagnosis, folder: Path) -> list[Path]:
-    """Writes `answer.json`, `receipt.json`, and the heat map over each image as `heat-map-<index>.png`."""
+    """Writes `answer.json`, `receipt.json`, and the heat map over each image as `heat-map-<index>.png`, with
+    the model's name where several drew one.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     written = [folder / "answer.json"]
     written[0].write_text(machine.text(without_pictures(answer)), encoding="utf-8")
     if answer.HasField("receipt"):
         written.append(folder / "receipt.json")
         written[-1].write_text(receipt.to_line(answer.receipt) + "\n", encoding="utf-8")
-    for result in answer.images:
-        if result.analysis.overlay_png:
-            written.append(folder / f"heat-map-{result.index}.png")
-            written[-1].write_bytes(result.analysis.overlay_png)
+    for image in answer.images:
+        drawn = [result for result in image.analysis.results if result.overlay_png]
+        for result in drawn:
+            name = f"-{result.provenance.model_name}" if len(drawn) > 1 else ""
+            written.append(folder / f"heat-map-{image.index}{name}.png")
+            written[-1].write_bytes(result.overlay_png)
     return written
 
 
 def without_pictures(answer: pb.Diagnosis) -> pb.Diagnosis:
-    """The answer without overlays and maps, which would be most of its JSON; `--output` saves the
+    """The answer without overlays, maps and masks, which would be most of its JSON; `--output` saves the
     overlays.
     """
     slim = pb.Diagnosis()
     slim.CopyFrom(answer)
-    for result in slim.images:
-        result.analysis.overlay_png = b""
-        for finding in result.analysis.findings:
-            finding.ClearField("heat_map")
+    for image in slim.images:
+        leave_out_pictures(image.analysis)
     return slim
 
 
-def read_receipt(path: Path) -> pb.EvidenceReceipt:
-    """The receipt in a file: alone, or inside of a saved answer. ValueError: there is none."""
-    try:
-        content: Any = json.loads(path.read_text(encoding="utf-8"))
-        found = content.get("receipt", content)
-        return receipt.from_line(json.dumps(found))
-    except (ValueError, AttributeError):
-        raise ValueError(f"{path} holds no receipt") from None
-
-
-def comparison(recorded: pb.EvidenceReceipt, differences: list[receipt.Difference]) -> Table:
+def comparison(stated: ReceiptStatement, differences: list[receipt.Difference]) -> Table:
     """A line for each part of the receipt: the same, or what it was and what it is now."""
     changed = {(d.kind, d.name): d for d in differences}
-    parts = [("input", digest.name) for digest in recorded.inputs]
-    parts += [("model", model.model_name) for model in recorded.models]
-    parts += [("fusion", "catalogue")]
-    parts += [("output", digest.name) for digest in recorded.outputs]
+    parts = [("input", name) for name in receipt.input_names(stated)]
+    parts += [("model", model.model_name) for model in stated.predicate.models]
+    parts += [("fusion", "catalogue and cards")]
+    parts += [("output", one.name) for one in stated.subject]
     parts += [key for key in changed if key not in parts]
     table = Table.grid(padding=(0, 2))
     for _ in range(3):

@@ -52,12 +52,22 @@ Patient = Annotated[
 BodyPart = Annotated[
     str | None,
     typer.Option(
-        "--body-part", metavar="chest|head", help="What the images show, where the files do not say."
+        "--body-part",
+        metavar="PART",
+        help="What the images show, where the files do not say, in DICOM's terms: chest, head, knee, …",
+    ),
+]
+Models = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--model",
+        metavar="NAME",
+        help="Model that is to read the images; left out: all that apply. Repeatable.",
     ),
 ]
 MaxTreatments = Annotated[
-    int,
-    typer.Option("--max-treatments", min=0, max=100, metavar="N", help="How many treatments to rank; 0: 10."),
+    int | None,
+    typer.Option("--max-treatments", min=1, max=100, metavar="N", help="How many treatments to rank: 10."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the answer as JSON, for machines.")]
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 
+from google.protobuf.duration_pb2 import Duration
 from rich.console import RenderableType
 from rich.padding import Padding
 from rich.text import Text
@@ -17,14 +18,16 @@ from clients.cli.show.note import note
 from clients.cli.show.treatments import treatments
 from medmesh.common.v1.answer_pb2 import Provenance
 from medmesh.orchestrator.v1 import orchestrator_pb2 as pb
+from medmesh.orchestrator.v1.receipt_pb2 import ReceiptStatement
+from medmesh.receipt import statement
 
 MAX_ASSESSMENTS = 6
 """The most probable ones; the others are counted."""
-MODALITIES: dict[int, str] = {
-    pb.MODALITY_PRIOR: "prior",
-    pb.MODALITY_IMAGE: "image",
-    pb.MODALITY_NOTE: "note",
-    pb.MODALITY_RECORD: "record",
+SOURCES: dict[int, str] = {
+    pb.SOURCE_PRIOR: "prior",
+    pb.SOURCE_IMAGE: "image",
+    pb.SOURCE_NOTE: "note",
+    pb.SOURCE_RECORD: "record",
 }
 STATES: dict[int, tuple[str, str]] = {
     pb.Branch.STATE_NOT_REQUESTED: ("not asked for", "dim"),
@@ -66,12 +69,20 @@ def branch(one: pb.Branch) -> Text:
     """A branch on one line, for progress."""
     word, style = STATES.get(one.state, ("unknown", "yellow"))
     reason = f"  {one.message or one.reason}" if one.state == pb.Branch.STATE_FAILED else ""
-    return Text.assemble(f"  {one.name:<16}", (f"{word:<14}", style), f"{one.elapsed_ms:8.0f} ms", reason)
+    return Text.assemble(
+        f"  {branch_name(one):<16}", (f"{word:<14}", style), f"{_ms(one.elapsed):8.0f} ms", reason
+    )
+
+
+def branch_name(one: pb.Branch) -> str:
+    """`image 1`, `note`, `record`, `treatments`; images are counted from 1 as in the headings."""
+    kind = marks.enum_name(pb.Branch.Kind, one.kind, "KIND_")
+    return f"{kind} {one.index + 1}" if one.HasField("index") else kind
 
 
 def assessments(answer: pb.Diagnosis) -> Iterator[RenderableType]:
-    """Each condition's fused probability and interval, what each modality adds, and the answer without it."""
-    yield marks.heading("Assessment", "what each modality adds, in log-odds", "dim")
+    """Each condition's fused probability and interval, what each source adds, and the answer without it."""
+    yield marks.heading("Assessment", "what each source adds, in log-odds", "dim")
     if not answer.assessments:
         yield marks.indented(Text("Nothing in the input bears on a condition that the mesh knows."))
     for one in answer.assessments[:MAX_ASSESSMENTS]:
@@ -107,22 +118,21 @@ def _assessment(one: pb.ConditionAssessment) -> Iterator[RenderableType]:
         marks.bar(one.probability),
     )
     yield marks.Grid(columns, [line])
-    without = {left.modality: left.probability for left in one.leave_one_out}
-    for modality, group in groupby(
-        sorted(one.contributions, key=lambda c: c.modality), key=lambda c: c.modality
-    ):
-        yield from _modality(modality, list(group), without.get(modality))
+    without = {left.source: left.probability for left in one.leave_one_out}
+    for source, group in groupby(sorted(one.contributions, key=lambda c: c.source), key=lambda c: c.source):
+        yield from _source(source, list(group), without.get(source))
+    for further in one.uncounted:
+        said = f"also    {marks.label_name(further.description)} ({further.log_odds:+.2f}, not counted)"
+        yield Padding(Text(said, style="dim"), (0, 0, 0, 4))
 
 
-def _modality(
-    modality: int, contributions: list[pb.Contribution], without: float | None
+def _source(
+    source: int, contributions: list[pb.Contribution], without: float | None
 ) -> Iterator[RenderableType]:
-    name = MODALITIES.get(modality, "other")
-    # The mesh writes `note: Pneumonia possible`; the modality stands in front of the line already.
-    evidence = (marks.label_name(c.evidence).removeprefix(f"{name}: ") for c in contributions if c.evidence)
-    said = ", ".join(dict.fromkeys(evidence))
+    name = SOURCES.get(source, "other")
+    said = ", ".join(dict.fromkeys(marks.label_name(c.description) for c in contributions if c.description))
     log_odds = sum(c.log_odds for c in contributions)
-    is_prior = modality == pb.MODALITY_PRIOR
+    is_prior = source == pb.SOURCE_PRIOR
     columns = (
         marks.Column(width=48, style="dim"),
         marks.Column(width=7, justify="right"),
@@ -142,13 +152,14 @@ def _missing(branches: Iterable[pb.Branch]) -> Iterator[RenderableType]:
     for one in branches:
         if one.state == pb.Branch.STATE_FAILED:
             said = " ".join(part for part in (one.message or one.reason, one.effect) if part)
-            yield Padding(Text.assemble((f"{one.name} is missing. ", "bold yellow"), said), (0, 2, 0, 2))
+            missing = f"{branch_name(one)} is missing. "
+            yield Padding(Text.assemble((missing, "bold yellow"), said), (0, 2, 0, 2))
 
 
 def _timings(answer: pb.Diagnosis) -> Iterator[RenderableType]:
     asked = [b for b in answer.branches if b.state != pb.Branch.STATE_NOT_REQUESTED]
-    yield marks.heading("Timings", f"{answer.elapsed_ms:.0f} ms in all", "dim")
-    longest = max((b.elapsed_ms for b in asked), default=0.0) or 1.0
+    yield marks.heading("Timings", f"{_ms(answer.elapsed):.0f} ms in all", "dim")
+    longest = max((_ms(b.elapsed) for b in asked), default=0.0) or 1.0
     columns = (
         marks.Column(minimum=16),
         marks.Column(),
@@ -162,29 +173,41 @@ def _timings(answer: pb.Diagnosis) -> Iterator[RenderableType]:
 def _timing(one: pb.Branch, longest_ms: float) -> tuple[Text, ...]:
     word, style = STATES.get(one.state, ("unknown", "yellow"))
     return (
-        Text(one.name),
+        Text(branch_name(one)),
         Text(word, style=style),
-        Text(f"{one.elapsed_ms:.0f} ms"),
-        marks.bar(one.elapsed_ms / longest_ms),
-        Text(f"of {one.budget_ms / 1000:.1f} s" if one.budget_ms else ""),
+        Text(f"{_ms(one.elapsed):.0f} ms"),
+        marks.bar(_ms(one.elapsed) / longest_ms),
+        Text(f"of {_ms(one.budget) / 1000:.1f} s" if one.HasField("budget") else ""),
     )
 
 
 def _origin(answer: pb.Diagnosis) -> Iterator[RenderableType]:
     yield marks.heading("Where it comes from")
-    models = list(answer.receipt.models) or _models(answer)
+    stated = _statement(answer)
+    models = list(stated.predicate.models) or _models(answer)
     for model in models:
         yield marks.provenance(model)
     if not models:
         yield marks.indented(Text("No model took part."))
-    ids = {"request": answer.request_id, "receipt": answer.receipt.receipt_id}
+    ids = {"request": answer.correlation_id, "receipt": stated.predicate.receipt_id}
     yield marks.indented(
         Text(" · ".join(f"{name} {value}" for name, value in ids.items() if value), style="dim")
     )
 
 
+def _statement(answer: pb.Diagnosis) -> ReceiptStatement:
+    try:
+        return statement(answer.receipt)
+    except ValueError:  # of a newer mesh, or none
+        return ReceiptStatement()
+
+
 def _models(answer: pb.Diagnosis) -> list[Provenance]:
-    found = [result.analysis.provenance for result in answer.images]
-    found += [answer.note.provenance] if answer.HasField("note") else []
+    found = [result.provenance for image in answer.images for result in image.analysis.results]
+    found += [result.provenance for result in answer.note.results]
     found += [answer.treatments.provenance] if answer.HasField("treatments") else []
     return found
+
+
+def _ms(time: Duration) -> float:
+    return time.ToNanoseconds() / 1e6
