@@ -83,6 +83,11 @@ GREY_SCALE_MEASURED = Notice(
 )
 
 
+def is_dicom(data: bytes) -> bool:
+    """Whether the file has the preamble of DICOM (PS3.10 7.1)."""
+    return data[128:132] == b"DICM"
+
+
 def malformed(description: str) -> InvalidInput:
     """The file is damaged."""
     return InvalidInput(Reason.INPUT_MALFORMED, FIELD, description)
@@ -96,6 +101,11 @@ def unsupported(description: str) -> InvalidInput:
 def too_large(description: str) -> InvalidInput:
     """The file, or what it would unpack to, exceeds a limit."""
     return InvalidInput(Reason.INPUT_TOO_LARGE, FIELD, description)
+
+
+def inconsistent(description: str) -> InvalidInput:
+    """What was sent does not belong together."""
+    return InvalidInput(Reason.INPUT_INCONSISTENT, FIELD, description)
 
 
 def check_size(height: int, width: int, limits: DecodingLimits) -> None:

@@ -39,7 +39,13 @@ ROWS_AT_A_TIME = 64
 
 def decode_dicom(data: bytes, limits: DecodingLimits) -> DecodedImage:
     """Decodes a DICOM file with a preamble. Raises InvalidInput as `decode_image` does."""
-    dataset = read(data, limits)
+    return decode_dataset(read(data, limits), limits)
+
+
+def decode_dataset(dataset: Dataset, limits: DecodingLimits) -> DecodedImage:
+    """Decodes the one frame of what `read` gives, or of one frame of an `Instance`. Raises as
+    `decode_dicom`.
+    """
     if not pixel_bytes(dataset):
         raise unsupported(
             "is a DICOM object without pixel data (an image is needed, with whole numbers as pixels)"
@@ -70,6 +76,22 @@ def decode_dicom(data: bytes, limits: DecodingLimits) -> DecodedImage:
         ages_years=subject.ages_years,
         notices=(*notices, *subject.notices),
     )
+
+
+def decode_hounsfield(
+    dataset: Dataset, limits: DecodingLimits
+) -> tuple[npt.NDArray[np.float32], tuple[Notice, ...]]:
+    """Hounsfield units, float32 `[rows, columns]` as they are stored, not turned, and the notices.
+
+    Raises InvalidInput as `decode_dataset`, and INPUT_UNSUPPORTED when the values are no Hounsfield units.
+    """
+    notices: list[Notice] = []
+    pixels = pixel_module(dataset, limits, notices)
+    if pixels.photometric in GREY:
+        _, hounsfield = _grey_scale(decode_frame(dataset, pixels), pixels, dataset, notices)
+        if hounsfield is not None:
+            return hounsfield, tuple(notices)
+    raise unsupported("is not in Hounsfield units")
 
 
 @dataclass(frozen=True)

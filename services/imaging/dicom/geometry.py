@@ -7,6 +7,7 @@ C.7.6.2.1.1 (Image Orientation Patient).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,17 +67,22 @@ def orientation(dataset: Dataset) -> Orientation | None:
     cosines = decimals(group, "ImageOrientationPatient").values
     if len(cosines) == 6 and all(value is not None for value in cosines):
         numbers = [float(value or 0) for value in cosines]
-        row, column = _letter(numbers[:3]), _letter(numbers[3:])
-        if not row or not column:
-            return Orientation(View.OBLIQUE, Turn(), "ImageOrientationPatient")
-        return _oriented(row, column, "ImageOrientationPatient")
+        return by_cosines(numbers[:3], numbers[3:])
     letters = [value[:1] for value in texts(dataset, "PatientOrientation")]
     if len(letters) == 2 and all(letter in _AXIS for letter in letters):
         return _oriented(letters[0], letters[1], "PatientOrientation")
     return None
 
 
-def _letter(cosines: list[float]) -> str:
+def by_cosines(row: Sequence[float], column: Sequence[float]) -> Orientation | None:
+    """From the direction cosines of a row and a column, three each."""
+    along, down = _letter(row), _letter(column)
+    if not along or not down:
+        return Orientation(View.OBLIQUE, Turn(), "ImageOrientationPatient")
+    return _oriented(along, down, "ImageOrientationPatient")
+
+
+def _letter(cosines: Sequence[float]) -> str:
     """The direction that a vector points to: towards the left is +x, the back +y, the head +z; empty:
     oblique.
     """

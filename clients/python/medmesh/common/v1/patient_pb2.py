@@ -22,12 +22,12 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
-from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from medmesh.common.v1 import concept_pb2 as medmesh_dot_common_dot_v1_dot_concept__pb2
 from medmesh.common.v1 import options_pb2 as medmesh_dot_common_dot_v1_dot_options__pb2
+from medmesh.common.v1 import quantity_pb2 as medmesh_dot_common_dot_v1_dot_quantity__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fmedmesh/common/v1/patient.proto\x12\x11medmesh.common.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fmedmesh/common/v1/concept.proto\x1a\x1fmedmesh/common/v1/options.proto\"\x98\x03\n\tCondition\x12+\n\x07\x63oncept\x18\x01 \x01(\x0b\x32\x1a.medmesh.common.v1.Concept\x12\x13\n\x06\x61\x63tive\x18\x02 \x01(\x08H\x00\x88\x01\x01\x12\x34\n\nonset_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\x88\xb3\x19\x01\x12\x38\n\x0e\x61\x62\x61tement_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\x88\xb3\x19\x01\x12-\n\x04\x63ode\x18\x05 \x01(\x0b\x32\x1f.medmesh.common.v1.CodedConcept\x12@\n\x0f\x63linical_status\x18\x06 \x01(\x0e\x32!.medmesh.common.v1.ClinicalStatusB\x04\x88\xb3\x19\x01\x12H\n\x13verification_status\x18\x07 \x01(\x0e\x32%.medmesh.common.v1.VerificationStatusB\x04\x88\xb3\x19\x01\x12\x13\n\x05place\x18\x08 \x01(\tB\x04\x88\xb3\x19\x00\x42\t\n\x07_active\"\x82\x02\n\nMedication\x12+\n\x07\x63oncept\x18\x01 \x01(\x0b\x32\x1a.medmesh.common.v1.Concept\x12\x13\n\x06\x61\x63tive\x18\x02 \x01(\x08H\x00\x88\x01\x01\x12\x37\n\rauthored_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\x88\xb3\x19\x01\x12*\n\x06reason\x18\x04 \x01(\x0b\x32\x1a.medmesh.common.v1.Concept\x12-\n\x04\x63ode\x18\x05 \x01(\x0b\x32\x1f.medmesh.common.v1.CodedConcept\x12\x13\n\x05place\x18\x06 \x01(\tB\x04\x88\xb3\x19\x00\x42\t\n\x07_active\"\xb6\x01\n\tProcedure\x12+\n\x07\x63oncept\x18\x01 \x01(\x0b\x32\x1a.medmesh.common.v1.Concept\x12\x38\n\x0eperformed_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\x88\xb3\x19\x01\x12-\n\x04\x63ode\x18\x03 \x01(\x0b\x32\x1f.medmesh.common.v1.CodedConcept\x12\x13\n\x05place\x18\x04 \x01(\tB\x04\x88\xb3\x19\x00\"\xb3\x02\n\x07\x41llergy\x12+\n\x07\x63oncept\x18\x01 \x01(\x0b\x32\x1a.medmesh.common.v1.Concept\x12-\n\x04\x63ode\x18\x02 \x01(\x0b\x32\x1f.medmesh.common.v1.CodedConcept\x12H\n\x13verification_status\x18\x03 \x01(\x0e\x32%.medmesh.common.v1.VerificationStatusB\x04\x88\xb3\x19\x01\x12\x32\n\x04type\x18\x04 \x01(\x0e\x32\x1e.medmesh.common.v1.AllergyTypeB\x04\x88\xb3\x19\x01\x12\x39\n\x0b\x63riticality\x18\x05 \x01(\x0e\x32\x1e.medmesh.common.v1.CriticalityB\x04\x88\xb3\x19\x01\x12\x13\n\x05place\x18\x06 \x01(\tB\x04\x88\xb3\x19\x00\"\x99\x02\n\x0bObservation\x12+\n\x07\x63oncept\x18\x01 \x01(\x0b\x32\x1a.medmesh.common.v1.Concept\x12\x13\n\x05value\x18\x02 \x01(\x01\x42\x04\x88\xb3\x19\x01\x12\x12\n\x04unit\x18\x03 \x01(\tB\x04\x88\xb3\x19\x00\x12\x37\n\robserved_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\x88\xb3\x19\x01\x12-\n\x04\x63ode\x18\x05 \x01(\x0b\x32\x1f.medmesh.common.v1.CodedConcept\x12\x37\n\ncomparator\x18\x06 \x01(\x0e\x32\x1d.medmesh.common.v1.ComparatorB\x04\x88\xb3\x19\x01\x12\x13\n\x05place\x18\x07 \x01(\tB\x04\x88\xb3\x19\x00\"\xb6\x01\n\x07\x46inding\x12-\n\x04\x63ode\x18\x01 \x01(\x0b\x32\x1f.medmesh.common.v1.CodedConcept\x12.\n\x05value\x18\x02 \x01(\x0b\x32\x1f.medmesh.common.v1.CodedConcept\x12\x37\n\robserved_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\x88\xb3\x19\x01\x12\x13\n\x05place\x18\x04 \x01(\tB\x04\x88\xb3\x19\x00\"\xa5\x03\n\rPatientRecord\x12\x1c\n\tage_years\x18\x01 \x01(\x05\x42\x04\x88\xb3\x19\x01H\x00\x88\x01\x01\x12=\n\x06gender\x18\x02 \x01(\x0e\x32\'.medmesh.common.v1.AdministrativeGenderB\x04\x88\xb3\x19\x01\x12\x30\n\nconditions\x18\x03 \x03(\x0b\x32\x1c.medmesh.common.v1.Condition\x12\x32\n\x0bmedications\x18\x04 \x03(\x0b\x32\x1d.medmesh.common.v1.Medication\x12\x30\n\nprocedures\x18\x05 \x03(\x0b\x32\x1c.medmesh.common.v1.Procedure\x12-\n\tallergies\x18\x06 \x03(\x0b\x32\x1a.medmesh.common.v1.Allergy\x12\x34\n\x0cobservations\x18\x07 \x03(\x0b\x32\x1e.medmesh.common.v1.Observation\x12,\n\x08\x66indings\x18\x08 \x03(\x0b\x32\x1a.medmesh.common.v1.FindingB\x0c\n\n_age_years\"g\n\x0cPatientInput\x12\x32\n\x06record\x18\x01 \x01(\x0b\x32 .medmesh.common.v1.PatientRecordH\x00\x12\x1b\n\x0b\x66hir_bundle\x18\x02 \x01(\x0c\x42\x04\x88\xb3\x19\x01H\x00\x42\x06\n\x04\x66orm*\xc3\x01\n\x14\x41\x64ministrativeGender\x12%\n!ADMINISTRATIVE_GENDER_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x41\x44MINISTRATIVE_GENDER_MALE\x10\x01\x12 \n\x1c\x41\x44MINISTRATIVE_GENDER_FEMALE\x10\x02\x12\x1f\n\x1b\x41\x44MINISTRATIVE_GENDER_OTHER\x10\x03\x12!\n\x1d\x41\x44MINISTRATIVE_GENDER_UNKNOWN\x10\x04*\xe5\x01\n\x0e\x43linicalStatus\x12\x1f\n\x1b\x43LINICAL_STATUS_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x43LINICAL_STATUS_ACTIVE\x10\x01\x12\x1e\n\x1a\x43LINICAL_STATUS_RECURRENCE\x10\x02\x12\x1b\n\x17\x43LINICAL_STATUS_RELAPSE\x10\x03\x12\x1c\n\x18\x43LINICAL_STATUS_INACTIVE\x10\x04\x12\x1d\n\x19\x43LINICAL_STATUS_REMISSION\x10\x05\x12\x1c\n\x18\x43LINICAL_STATUS_RESOLVED\x10\x06*\xcc\x01\n\x12VerificationStatus\x12#\n\x1fVERIFICATION_STATUS_UNSPECIFIED\x10\x00\x12!\n\x1dVERIFICATION_STATUS_CONFIRMED\x10\x01\x12#\n\x1fVERIFICATION_STATUS_PROVISIONAL\x10\x02\x12$\n VERIFICATION_STATUS_DIFFERENTIAL\x10\x03\x12#\n\x1fVERIFICATION_STATUS_UNCONFIRMED\x10\x04*c\n\x0b\x41llergyType\x12\x1c\n\x18\x41LLERGY_TYPE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x41LLERGY_TYPE_ALLERGY\x10\x01\x12\x1c\n\x18\x41LLERGY_TYPE_INTOLERANCE\x10\x02*w\n\x0b\x43riticality\x12\x1b\n\x17\x43RITICALITY_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x43RITICALITY_LOW\x10\x01\x12\x14\n\x10\x43RITICALITY_HIGH\x10\x02\x12 \n\x1c\x43RITICALITY_UNABLE_TO_ASSESS\x10\x03*\x94\x01\n\nComparator\x12\x1a\n\x16\x43OMPARATOR_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x43OMPARATOR_LESS\x10\x01\x12\x1c\n\x18\x43OMPARATOR_LESS_OR_EQUAL\x10\x02\x12\x1f\n\x1b\x43OMPARATOR_GREATER_OR_EQUAL\x10\x03\x12\x16\n\x12\x43OMPARATOR_GREATER\x10\x04\x42W\n\x15\x63om.medmesh.common.v1B\x0cPatientProtoP\x01Z\x1amedmesh/common/v1;commonv1\xaa\x02\x11Medmesh.Common.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fmedmesh/common/v1/patient.proto\x12\x11medmesh.common.v1\x1a\x1fmedmesh/common/v1/concept.proto\x1a\x1fmedmesh/common/v1/options.proto\x1a medmesh/common/v1/quantity.proto\"\xf3\x02\n\tCondition\x12\x35\n\x04\x63ode\x18\x01 \x01(\x0b\x32\x1f.medmesh.common.v1.CodedConceptB\x06\x92\xb3\x19\x02\x08\x01\x12@\n\x0f\x63linical_status\x18\x02 \x01(\x0e\x32!.medmesh.common.v1.ClinicalStatusB\x04\x88\xb3\x19\x01\x12H\n\x13verification_status\x18\x03 \x01(\x0e\x32%.medmesh.common.v1.VerificationStatusB\x04\x88\xb3\x19\x01\x12-\n\x05onset\x18\x04 \x01(\x0b\x32\x1e.medmesh.common.v1.PartialDate\x12\x33\n\tabated_on\x18\x05 \x01(\x0b\x32\x1e.medmesh.common.v1.PartialDateH\x00\x12\x16\n\x06\x61\x62\x61ted\x18\x06 \x01(\x08\x42\x04\x88\xb3\x19\x01H\x00\x12\x1a\n\x05place\x18\x07 \x01(\tB\x0b\x88\xb3\x19\x00\x92\xb3\x19\x03\x18\x80\x02\x42\x0b\n\tabatement\"\xc3\x03\n\nMedication\x12\x35\n\x04\x63ode\x18\x01 \x01(\x0b\x32\x1f.medmesh.common.v1.CodedConceptB\x06\x92\xb3\x19\x02\x08\x01\x12\x39\n\x06source\x18\x02 \x01(\x0e\x32#.medmesh.common.v1.MedicationSourceB\x04\x88\xb3\x19\x01\x12\x39\n\x06status\x18\x03 \x01(\x0e\x32#.medmesh.common.v1.MedicationStatusB\x04\x88\xb3\x19\x01\x12\x39\n\x06intent\x18\x04 \x01(\x0e\x32#.medmesh.common.v1.MedicationIntentB\x04\x88\xb3\x19\x01\x12\x16\n\x08reported\x18\x05 \x01(\x08\x42\x04\x88\xb3\x19\x01\x12\x30\n\x08\x61uthored\x18\x06 \x01(\x0b\x32\x1e.medmesh.common.v1.PartialDate\x12\x36\n\x0esupplied_until\x18\x07 \x01(\x0b\x32\x1e.medmesh.common.v1.PartialDate\x12/\n\x06reason\x18\x08 \x01(\x0b\x32\x1f.medmesh.common.v1.CodedConcept\x12\x1a\n\x05place\x18\t \x01(\tB\x0b\x88\xb3\x19\x00\x92\xb3\x19\x03\x18\x80\x02\"\x91\x01\n\tProcedure\x12\x35\n\x04\x63ode\x18\x01 \x01(\x0b\x32\x1f.medmesh.common.v1.CodedConceptB\x06\x92\xb3\x19\x02\x08\x01\x12\x31\n\tperformed\x18\x02 \x01(\x0b\x32\x1e.medmesh.common.v1.PartialDate\x12\x1a\n\x05place\x18\x03 \x01(\tB\x0b\x88\xb3\x19\x00\x92\xb3\x19\x03\x18\x80\x02\"\xd7\x02\n\x07\x41llergy\x12\x35\n\x04\x63ode\x18\x01 \x01(\x0b\x32\x1f.medmesh.common.v1.CodedConceptB\x06\x92\xb3\x19\x02\x08\x01\x12@\n\x0f\x63linical_status\x18\x02 \x01(\x0e\x32!.medmesh.common.v1.ClinicalStatusB\x04\x88\xb3\x19\x01\x12H\n\x13verification_status\x18\x03 \x01(\x0e\x32%.medmesh.common.v1.VerificationStatusB\x04\x88\xb3\x19\x01\x12\x32\n\x04type\x18\x04 \x01(\x0e\x32\x1e.medmesh.common.v1.AllergyTypeB\x04\x88\xb3\x19\x01\x12\x39\n\x0b\x63riticality\x18\x05 \x01(\x0e\x32\x1e.medmesh.common.v1.CriticalityB\x04\x88\xb3\x19\x01\x12\x1a\n\x05place\x18\x06 \x01(\tB\x0b\x88\xb3\x19\x00\x92\xb3\x19\x03\x18\x80\x02\"\xff\x01\n\x0bObservation\x12\x35\n\x04\x63ode\x18\x01 \x01(\x0b\x32\x1f.medmesh.common.v1.CodedConceptB\x06\x92\xb3\x19\x02\x08\x01\x12/\n\x08quantity\x18\x02 \x01(\x0b\x32\x1b.medmesh.common.v1.QuantityH\x00\x12\x30\n\x05\x63oded\x18\x03 \x01(\x0b\x32\x1f.medmesh.common.v1.CodedConceptH\x00\x12\x31\n\teffective\x18\x04 \x01(\x0b\x32\x1e.medmesh.common.v1.PartialDate\x12\x1a\n\x05place\x18\x05 \x01(\tB\x0b\x88\xb3\x19\x00\x92\xb3\x19\x03\x18\x80\x02\x42\x07\n\x05value\"\xa5\x03\n\rPatientRecord\x12*\n\x03\x61ge\x18\x01 \x01(\x0b\x32\x1d.medmesh.common.v1.PatientAge\x12=\n\x06gender\x18\x02 \x01(\x0e\x32\'.medmesh.common.v1.AdministrativeGenderB\x04\x88\xb3\x19\x01\x12\x39\n\nconditions\x18\x03 \x03(\x0b\x32\x1c.medmesh.common.v1.ConditionB\x07\x92\xb3\x19\x03\x10\xd0\x0f\x12;\n\x0bmedications\x18\x04 \x03(\x0b\x32\x1d.medmesh.common.v1.MedicationB\x07\x92\xb3\x19\x03\x10\xd0\x0f\x12\x39\n\nprocedures\x18\x05 \x03(\x0b\x32\x1c.medmesh.common.v1.ProcedureB\x07\x92\xb3\x19\x03\x10\xd0\x0f\x12\x36\n\tallergies\x18\x06 \x03(\x0b\x32\x1a.medmesh.common.v1.AllergyB\x07\x92\xb3\x19\x03\x10\xf4\x03\x12>\n\x0cobservations\x18\x07 \x03(\x0b\x32\x1e.medmesh.common.v1.ObservationB\x08\x92\xb3\x19\x04\x10\xc0\xb8\x02\"S\n\x0fRecordReference\x12\x13\n\x05place\x18\x01 \x01(\tB\x04\x88\xb3\x19\x00\x12+\n\x07\x63oncept\x18\x02 \x01(\x0b\x32\x1a.medmesh.common.v1.Concept\"p\n\x0cPatientInput\x12\x32\n\x06record\x18\x01 \x01(\x0b\x32 .medmesh.common.v1.PatientRecordH\x00\x12$\n\x0b\x66hir_bundle\x18\x02 \x01(\x0c\x42\r\x88\xb3\x19\x01\x92\xb3\x19\x05 \x80\x80\x80\x04H\x00\x42\x06\n\x04\x66orm*\xc3\x01\n\x14\x41\x64ministrativeGender\x12%\n!ADMINISTRATIVE_GENDER_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x41\x44MINISTRATIVE_GENDER_MALE\x10\x01\x12 \n\x1c\x41\x44MINISTRATIVE_GENDER_FEMALE\x10\x02\x12\x1f\n\x1b\x41\x44MINISTRATIVE_GENDER_OTHER\x10\x03\x12!\n\x1d\x41\x44MINISTRATIVE_GENDER_UNKNOWN\x10\x04*\xe5\x01\n\x0e\x43linicalStatus\x12\x1f\n\x1b\x43LINICAL_STATUS_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x43LINICAL_STATUS_ACTIVE\x10\x01\x12\x1e\n\x1a\x43LINICAL_STATUS_RECURRENCE\x10\x02\x12\x1b\n\x17\x43LINICAL_STATUS_RELAPSE\x10\x03\x12\x1c\n\x18\x43LINICAL_STATUS_INACTIVE\x10\x04\x12\x1d\n\x19\x43LINICAL_STATUS_REMISSION\x10\x05\x12\x1c\n\x18\x43LINICAL_STATUS_RESOLVED\x10\x06*\x97\x02\n\x12VerificationStatus\x12#\n\x1fVERIFICATION_STATUS_UNSPECIFIED\x10\x00\x12!\n\x1dVERIFICATION_STATUS_CONFIRMED\x10\x01\x12#\n\x1fVERIFICATION_STATUS_PROVISIONAL\x10\x02\x12$\n VERIFICATION_STATUS_DIFFERENTIAL\x10\x03\x12#\n\x1fVERIFICATION_STATUS_UNCONFIRMED\x10\x04\x12\x1f\n\x1bVERIFICATION_STATUS_REFUTED\x10\x05\x12(\n$VERIFICATION_STATUS_ENTERED_IN_ERROR\x10\x06*c\n\x0b\x41llergyType\x12\x1c\n\x18\x41LLERGY_TYPE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x41LLERGY_TYPE_ALLERGY\x10\x01\x12\x1c\n\x18\x41LLERGY_TYPE_INTOLERANCE\x10\x02*w\n\x0b\x43riticality\x12\x1b\n\x17\x43RITICALITY_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x43RITICALITY_LOW\x10\x01\x12\x14\n\x10\x43RITICALITY_HIGH\x10\x02\x12 \n\x1c\x43RITICALITY_UNABLE_TO_ASSESS\x10\x03*\xbb\x01\n\x10MedicationSource\x12!\n\x1dMEDICATION_SOURCE_UNSPECIFIED\x10\x00\x12\x1d\n\x19MEDICATION_SOURCE_REQUEST\x10\x01\x12\x1f\n\x1bMEDICATION_SOURCE_STATEMENT\x10\x02\x12\x1e\n\x1aMEDICATION_SOURCE_DISPENSE\x10\x03\x12$\n MEDICATION_SOURCE_ADMINISTRATION\x10\x04*\x9b\x04\n\x10MedicationStatus\x12!\n\x1dMEDICATION_STATUS_UNSPECIFIED\x10\x00\x12\x1c\n\x18MEDICATION_STATUS_ACTIVE\x10\x01\x12\x1d\n\x19MEDICATION_STATUS_ON_HOLD\x10\x02\x12!\n\x1dMEDICATION_STATUS_IN_PROGRESS\x10\x03\x12\x1f\n\x1bMEDICATION_STATUS_COMPLETED\x10\x04\x12\x1b\n\x17MEDICATION_STATUS_ENDED\x10\x05\x12\x1d\n\x19MEDICATION_STATUS_STOPPED\x10\x06\x12\x1f\n\x1bMEDICATION_STATUS_CANCELLED\x10\x07\x12\x1b\n\x17MEDICATION_STATUS_DRAFT\x10\x08\x12\x1e\n\x1aMEDICATION_STATUS_INTENDED\x10\t\x12\x1f\n\x1bMEDICATION_STATUS_NOT_TAKEN\x10\n\x12\x1e\n\x1aMEDICATION_STATUS_NOT_DONE\x10\x0b\x12!\n\x1dMEDICATION_STATUS_PREPARATION\x10\x0c\x12\x1e\n\x1aMEDICATION_STATUS_DECLINED\x10\r\x12&\n\"MEDICATION_STATUS_ENTERED_IN_ERROR\x10\x0e\x12\x1d\n\x19MEDICATION_STATUS_UNKNOWN\x10\x0f*\xc0\x02\n\x10MedicationIntent\x12!\n\x1dMEDICATION_INTENT_UNSPECIFIED\x10\x00\x12\x1e\n\x1aMEDICATION_INTENT_PROPOSAL\x10\x01\x12\x1a\n\x16MEDICATION_INTENT_PLAN\x10\x02\x12\x1b\n\x17MEDICATION_INTENT_ORDER\x10\x03\x12$\n MEDICATION_INTENT_ORIGINAL_ORDER\x10\x04\x12\"\n\x1eMEDICATION_INTENT_REFLEX_ORDER\x10\x05\x12\"\n\x1eMEDICATION_INTENT_FILLER_ORDER\x10\x06\x12$\n MEDICATION_INTENT_INSTANCE_ORDER\x10\x07\x12\x1c\n\x18MEDICATION_INTENT_OPTION\x10\x08\x42W\n\x15\x63om.medmesh.common.v1B\x0cPatientProtoP\x01Z\x1amedmesh/common/v1;commonv1\xaa\x02\x11Medmesh.Common.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,24 +35,36 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'medmesh.common.v1.patient_p
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\025com.medmesh.common.v1B\014PatientProtoP\001Z\032medmesh/common/v1;commonv1\252\002\021Medmesh.Common.V1'
-  _globals['_CONDITION'].fields_by_name['onset_time']._loaded_options = None
-  _globals['_CONDITION'].fields_by_name['onset_time']._serialized_options = b'\210\263\031\001'
-  _globals['_CONDITION'].fields_by_name['abatement_time']._loaded_options = None
-  _globals['_CONDITION'].fields_by_name['abatement_time']._serialized_options = b'\210\263\031\001'
+  _globals['_CONDITION'].fields_by_name['code']._loaded_options = None
+  _globals['_CONDITION'].fields_by_name['code']._serialized_options = b'\222\263\031\002\010\001'
   _globals['_CONDITION'].fields_by_name['clinical_status']._loaded_options = None
   _globals['_CONDITION'].fields_by_name['clinical_status']._serialized_options = b'\210\263\031\001'
   _globals['_CONDITION'].fields_by_name['verification_status']._loaded_options = None
   _globals['_CONDITION'].fields_by_name['verification_status']._serialized_options = b'\210\263\031\001'
+  _globals['_CONDITION'].fields_by_name['abated']._loaded_options = None
+  _globals['_CONDITION'].fields_by_name['abated']._serialized_options = b'\210\263\031\001'
   _globals['_CONDITION'].fields_by_name['place']._loaded_options = None
-  _globals['_CONDITION'].fields_by_name['place']._serialized_options = b'\210\263\031\000'
-  _globals['_MEDICATION'].fields_by_name['authored_time']._loaded_options = None
-  _globals['_MEDICATION'].fields_by_name['authored_time']._serialized_options = b'\210\263\031\001'
+  _globals['_CONDITION'].fields_by_name['place']._serialized_options = b'\210\263\031\000\222\263\031\003\030\200\002'
+  _globals['_MEDICATION'].fields_by_name['code']._loaded_options = None
+  _globals['_MEDICATION'].fields_by_name['code']._serialized_options = b'\222\263\031\002\010\001'
+  _globals['_MEDICATION'].fields_by_name['source']._loaded_options = None
+  _globals['_MEDICATION'].fields_by_name['source']._serialized_options = b'\210\263\031\001'
+  _globals['_MEDICATION'].fields_by_name['status']._loaded_options = None
+  _globals['_MEDICATION'].fields_by_name['status']._serialized_options = b'\210\263\031\001'
+  _globals['_MEDICATION'].fields_by_name['intent']._loaded_options = None
+  _globals['_MEDICATION'].fields_by_name['intent']._serialized_options = b'\210\263\031\001'
+  _globals['_MEDICATION'].fields_by_name['reported']._loaded_options = None
+  _globals['_MEDICATION'].fields_by_name['reported']._serialized_options = b'\210\263\031\001'
   _globals['_MEDICATION'].fields_by_name['place']._loaded_options = None
-  _globals['_MEDICATION'].fields_by_name['place']._serialized_options = b'\210\263\031\000'
-  _globals['_PROCEDURE'].fields_by_name['performed_time']._loaded_options = None
-  _globals['_PROCEDURE'].fields_by_name['performed_time']._serialized_options = b'\210\263\031\001'
+  _globals['_MEDICATION'].fields_by_name['place']._serialized_options = b'\210\263\031\000\222\263\031\003\030\200\002'
+  _globals['_PROCEDURE'].fields_by_name['code']._loaded_options = None
+  _globals['_PROCEDURE'].fields_by_name['code']._serialized_options = b'\222\263\031\002\010\001'
   _globals['_PROCEDURE'].fields_by_name['place']._loaded_options = None
-  _globals['_PROCEDURE'].fields_by_name['place']._serialized_options = b'\210\263\031\000'
+  _globals['_PROCEDURE'].fields_by_name['place']._serialized_options = b'\210\263\031\000\222\263\031\003\030\200\002'
+  _globals['_ALLERGY'].fields_by_name['code']._loaded_options = None
+  _globals['_ALLERGY'].fields_by_name['code']._serialized_options = b'\222\263\031\002\010\001'
+  _globals['_ALLERGY'].fields_by_name['clinical_status']._loaded_options = None
+  _globals['_ALLERGY'].fields_by_name['clinical_status']._serialized_options = b'\210\263\031\001'
   _globals['_ALLERGY'].fields_by_name['verification_status']._loaded_options = None
   _globals['_ALLERGY'].fields_by_name['verification_status']._serialized_options = b'\210\263\031\001'
   _globals['_ALLERGY'].fields_by_name['type']._loaded_options = None
@@ -60,53 +72,57 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ALLERGY'].fields_by_name['criticality']._loaded_options = None
   _globals['_ALLERGY'].fields_by_name['criticality']._serialized_options = b'\210\263\031\001'
   _globals['_ALLERGY'].fields_by_name['place']._loaded_options = None
-  _globals['_ALLERGY'].fields_by_name['place']._serialized_options = b'\210\263\031\000'
-  _globals['_OBSERVATION'].fields_by_name['value']._loaded_options = None
-  _globals['_OBSERVATION'].fields_by_name['value']._serialized_options = b'\210\263\031\001'
-  _globals['_OBSERVATION'].fields_by_name['unit']._loaded_options = None
-  _globals['_OBSERVATION'].fields_by_name['unit']._serialized_options = b'\210\263\031\000'
-  _globals['_OBSERVATION'].fields_by_name['observed_time']._loaded_options = None
-  _globals['_OBSERVATION'].fields_by_name['observed_time']._serialized_options = b'\210\263\031\001'
-  _globals['_OBSERVATION'].fields_by_name['comparator']._loaded_options = None
-  _globals['_OBSERVATION'].fields_by_name['comparator']._serialized_options = b'\210\263\031\001'
+  _globals['_ALLERGY'].fields_by_name['place']._serialized_options = b'\210\263\031\000\222\263\031\003\030\200\002'
+  _globals['_OBSERVATION'].fields_by_name['code']._loaded_options = None
+  _globals['_OBSERVATION'].fields_by_name['code']._serialized_options = b'\222\263\031\002\010\001'
   _globals['_OBSERVATION'].fields_by_name['place']._loaded_options = None
-  _globals['_OBSERVATION'].fields_by_name['place']._serialized_options = b'\210\263\031\000'
-  _globals['_FINDING'].fields_by_name['observed_time']._loaded_options = None
-  _globals['_FINDING'].fields_by_name['observed_time']._serialized_options = b'\210\263\031\001'
-  _globals['_FINDING'].fields_by_name['place']._loaded_options = None
-  _globals['_FINDING'].fields_by_name['place']._serialized_options = b'\210\263\031\000'
-  _globals['_PATIENTRECORD'].fields_by_name['age_years']._loaded_options = None
-  _globals['_PATIENTRECORD'].fields_by_name['age_years']._serialized_options = b'\210\263\031\001'
+  _globals['_OBSERVATION'].fields_by_name['place']._serialized_options = b'\210\263\031\000\222\263\031\003\030\200\002'
   _globals['_PATIENTRECORD'].fields_by_name['gender']._loaded_options = None
   _globals['_PATIENTRECORD'].fields_by_name['gender']._serialized_options = b'\210\263\031\001'
+  _globals['_PATIENTRECORD'].fields_by_name['conditions']._loaded_options = None
+  _globals['_PATIENTRECORD'].fields_by_name['conditions']._serialized_options = b'\222\263\031\003\020\320\017'
+  _globals['_PATIENTRECORD'].fields_by_name['medications']._loaded_options = None
+  _globals['_PATIENTRECORD'].fields_by_name['medications']._serialized_options = b'\222\263\031\003\020\320\017'
+  _globals['_PATIENTRECORD'].fields_by_name['procedures']._loaded_options = None
+  _globals['_PATIENTRECORD'].fields_by_name['procedures']._serialized_options = b'\222\263\031\003\020\320\017'
+  _globals['_PATIENTRECORD'].fields_by_name['allergies']._loaded_options = None
+  _globals['_PATIENTRECORD'].fields_by_name['allergies']._serialized_options = b'\222\263\031\003\020\364\003'
+  _globals['_PATIENTRECORD'].fields_by_name['observations']._loaded_options = None
+  _globals['_PATIENTRECORD'].fields_by_name['observations']._serialized_options = b'\222\263\031\004\020\300\270\002'
+  _globals['_RECORDREFERENCE'].fields_by_name['place']._loaded_options = None
+  _globals['_RECORDREFERENCE'].fields_by_name['place']._serialized_options = b'\210\263\031\000'
   _globals['_PATIENTINPUT'].fields_by_name['fhir_bundle']._loaded_options = None
-  _globals['_PATIENTINPUT'].fields_by_name['fhir_bundle']._serialized_options = b'\210\263\031\001'
-  _globals['_ADMINISTRATIVEGENDER']._serialized_start=2319
-  _globals['_ADMINISTRATIVEGENDER']._serialized_end=2514
-  _globals['_CLINICALSTATUS']._serialized_start=2517
-  _globals['_CLINICALSTATUS']._serialized_end=2746
-  _globals['_VERIFICATIONSTATUS']._serialized_start=2749
-  _globals['_VERIFICATIONSTATUS']._serialized_end=2953
-  _globals['_ALLERGYTYPE']._serialized_start=2955
-  _globals['_ALLERGYTYPE']._serialized_end=3054
-  _globals['_CRITICALITY']._serialized_start=3056
-  _globals['_CRITICALITY']._serialized_end=3175
-  _globals['_COMPARATOR']._serialized_start=3178
-  _globals['_COMPARATOR']._serialized_end=3326
-  _globals['_CONDITION']._serialized_start=154
-  _globals['_CONDITION']._serialized_end=562
-  _globals['_MEDICATION']._serialized_start=565
-  _globals['_MEDICATION']._serialized_end=823
-  _globals['_PROCEDURE']._serialized_start=826
-  _globals['_PROCEDURE']._serialized_end=1008
-  _globals['_ALLERGY']._serialized_start=1011
-  _globals['_ALLERGY']._serialized_end=1318
-  _globals['_OBSERVATION']._serialized_start=1321
-  _globals['_OBSERVATION']._serialized_end=1602
-  _globals['_FINDING']._serialized_start=1605
-  _globals['_FINDING']._serialized_end=1787
-  _globals['_PATIENTRECORD']._serialized_start=1790
-  _globals['_PATIENTRECORD']._serialized_end=2211
-  _globals['_PATIENTINPUT']._serialized_start=2213
-  _globals['_PATIENTINPUT']._serialized_end=2316
+  _globals['_PATIENTINPUT'].fields_by_name['fhir_bundle']._serialized_options = b'\210\263\031\001\222\263\031\005 \200\200\200\004'
+  _globals['_ADMINISTRATIVEGENDER']._serialized_start=2358
+  _globals['_ADMINISTRATIVEGENDER']._serialized_end=2553
+  _globals['_CLINICALSTATUS']._serialized_start=2556
+  _globals['_CLINICALSTATUS']._serialized_end=2785
+  _globals['_VERIFICATIONSTATUS']._serialized_start=2788
+  _globals['_VERIFICATIONSTATUS']._serialized_end=3067
+  _globals['_ALLERGYTYPE']._serialized_start=3069
+  _globals['_ALLERGYTYPE']._serialized_end=3168
+  _globals['_CRITICALITY']._serialized_start=3170
+  _globals['_CRITICALITY']._serialized_end=3289
+  _globals['_MEDICATIONSOURCE']._serialized_start=3292
+  _globals['_MEDICATIONSOURCE']._serialized_end=3479
+  _globals['_MEDICATIONSTATUS']._serialized_start=3482
+  _globals['_MEDICATIONSTATUS']._serialized_end=4021
+  _globals['_MEDICATIONINTENT']._serialized_start=4024
+  _globals['_MEDICATIONINTENT']._serialized_end=4344
+  _globals['_CONDITION']._serialized_start=155
+  _globals['_CONDITION']._serialized_end=526
+  _globals['_MEDICATION']._serialized_start=529
+  _globals['_MEDICATION']._serialized_end=980
+  _globals['_PROCEDURE']._serialized_start=983
+  _globals['_PROCEDURE']._serialized_end=1128
+  _globals['_ALLERGY']._serialized_start=1131
+  _globals['_ALLERGY']._serialized_end=1474
+  _globals['_OBSERVATION']._serialized_start=1477
+  _globals['_OBSERVATION']._serialized_end=1732
+  _globals['_PATIENTRECORD']._serialized_start=1735
+  _globals['_PATIENTRECORD']._serialized_end=2156
+  _globals['_RECORDREFERENCE']._serialized_start=2158
+  _globals['_RECORDREFERENCE']._serialized_end=2241
+  _globals['_PATIENTINPUT']._serialized_start=2243
+  _globals['_PATIENTINPUT']._serialized_end=2355
 # @@protoc_insertion_point(module_scope)

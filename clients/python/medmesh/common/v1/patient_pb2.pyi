@@ -1,8 +1,6 @@
-import datetime
-
-from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from medmesh.common.v1 import concept_pb2 as _concept_pb2
 from medmesh.common.v1 import options_pb2 as _options_pb2
+from medmesh.common.v1 import quantity_pb2 as _quantity_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -37,6 +35,8 @@ class VerificationStatus(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     VERIFICATION_STATUS_PROVISIONAL: _ClassVar[VerificationStatus]
     VERIFICATION_STATUS_DIFFERENTIAL: _ClassVar[VerificationStatus]
     VERIFICATION_STATUS_UNCONFIRMED: _ClassVar[VerificationStatus]
+    VERIFICATION_STATUS_REFUTED: _ClassVar[VerificationStatus]
+    VERIFICATION_STATUS_ENTERED_IN_ERROR: _ClassVar[VerificationStatus]
 
 class AllergyType(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -51,13 +51,44 @@ class Criticality(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CRITICALITY_HIGH: _ClassVar[Criticality]
     CRITICALITY_UNABLE_TO_ASSESS: _ClassVar[Criticality]
 
-class Comparator(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+class MedicationSource(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
-    COMPARATOR_UNSPECIFIED: _ClassVar[Comparator]
-    COMPARATOR_LESS: _ClassVar[Comparator]
-    COMPARATOR_LESS_OR_EQUAL: _ClassVar[Comparator]
-    COMPARATOR_GREATER_OR_EQUAL: _ClassVar[Comparator]
-    COMPARATOR_GREATER: _ClassVar[Comparator]
+    MEDICATION_SOURCE_UNSPECIFIED: _ClassVar[MedicationSource]
+    MEDICATION_SOURCE_REQUEST: _ClassVar[MedicationSource]
+    MEDICATION_SOURCE_STATEMENT: _ClassVar[MedicationSource]
+    MEDICATION_SOURCE_DISPENSE: _ClassVar[MedicationSource]
+    MEDICATION_SOURCE_ADMINISTRATION: _ClassVar[MedicationSource]
+
+class MedicationStatus(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    MEDICATION_STATUS_UNSPECIFIED: _ClassVar[MedicationStatus]
+    MEDICATION_STATUS_ACTIVE: _ClassVar[MedicationStatus]
+    MEDICATION_STATUS_ON_HOLD: _ClassVar[MedicationStatus]
+    MEDICATION_STATUS_IN_PROGRESS: _ClassVar[MedicationStatus]
+    MEDICATION_STATUS_COMPLETED: _ClassVar[MedicationStatus]
+    MEDICATION_STATUS_ENDED: _ClassVar[MedicationStatus]
+    MEDICATION_STATUS_STOPPED: _ClassVar[MedicationStatus]
+    MEDICATION_STATUS_CANCELLED: _ClassVar[MedicationStatus]
+    MEDICATION_STATUS_DRAFT: _ClassVar[MedicationStatus]
+    MEDICATION_STATUS_INTENDED: _ClassVar[MedicationStatus]
+    MEDICATION_STATUS_NOT_TAKEN: _ClassVar[MedicationStatus]
+    MEDICATION_STATUS_NOT_DONE: _ClassVar[MedicationStatus]
+    MEDICATION_STATUS_PREPARATION: _ClassVar[MedicationStatus]
+    MEDICATION_STATUS_DECLINED: _ClassVar[MedicationStatus]
+    MEDICATION_STATUS_ENTERED_IN_ERROR: _ClassVar[MedicationStatus]
+    MEDICATION_STATUS_UNKNOWN: _ClassVar[MedicationStatus]
+
+class MedicationIntent(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    MEDICATION_INTENT_UNSPECIFIED: _ClassVar[MedicationIntent]
+    MEDICATION_INTENT_PROPOSAL: _ClassVar[MedicationIntent]
+    MEDICATION_INTENT_PLAN: _ClassVar[MedicationIntent]
+    MEDICATION_INTENT_ORDER: _ClassVar[MedicationIntent]
+    MEDICATION_INTENT_ORIGINAL_ORDER: _ClassVar[MedicationIntent]
+    MEDICATION_INTENT_REFLEX_ORDER: _ClassVar[MedicationIntent]
+    MEDICATION_INTENT_FILLER_ORDER: _ClassVar[MedicationIntent]
+    MEDICATION_INTENT_INSTANCE_ORDER: _ClassVar[MedicationIntent]
+    MEDICATION_INTENT_OPTION: _ClassVar[MedicationIntent]
 ADMINISTRATIVE_GENDER_UNSPECIFIED: AdministrativeGender
 ADMINISTRATIVE_GENDER_MALE: AdministrativeGender
 ADMINISTRATIVE_GENDER_FEMALE: AdministrativeGender
@@ -75,6 +106,8 @@ VERIFICATION_STATUS_CONFIRMED: VerificationStatus
 VERIFICATION_STATUS_PROVISIONAL: VerificationStatus
 VERIFICATION_STATUS_DIFFERENTIAL: VerificationStatus
 VERIFICATION_STATUS_UNCONFIRMED: VerificationStatus
+VERIFICATION_STATUS_REFUTED: VerificationStatus
+VERIFICATION_STATUS_ENTERED_IN_ERROR: VerificationStatus
 ALLERGY_TYPE_UNSPECIFIED: AllergyType
 ALLERGY_TYPE_ALLERGY: AllergyType
 ALLERGY_TYPE_INTOLERANCE: AllergyType
@@ -82,125 +115,142 @@ CRITICALITY_UNSPECIFIED: Criticality
 CRITICALITY_LOW: Criticality
 CRITICALITY_HIGH: Criticality
 CRITICALITY_UNABLE_TO_ASSESS: Criticality
-COMPARATOR_UNSPECIFIED: Comparator
-COMPARATOR_LESS: Comparator
-COMPARATOR_LESS_OR_EQUAL: Comparator
-COMPARATOR_GREATER_OR_EQUAL: Comparator
-COMPARATOR_GREATER: Comparator
+MEDICATION_SOURCE_UNSPECIFIED: MedicationSource
+MEDICATION_SOURCE_REQUEST: MedicationSource
+MEDICATION_SOURCE_STATEMENT: MedicationSource
+MEDICATION_SOURCE_DISPENSE: MedicationSource
+MEDICATION_SOURCE_ADMINISTRATION: MedicationSource
+MEDICATION_STATUS_UNSPECIFIED: MedicationStatus
+MEDICATION_STATUS_ACTIVE: MedicationStatus
+MEDICATION_STATUS_ON_HOLD: MedicationStatus
+MEDICATION_STATUS_IN_PROGRESS: MedicationStatus
+MEDICATION_STATUS_COMPLETED: MedicationStatus
+MEDICATION_STATUS_ENDED: MedicationStatus
+MEDICATION_STATUS_STOPPED: MedicationStatus
+MEDICATION_STATUS_CANCELLED: MedicationStatus
+MEDICATION_STATUS_DRAFT: MedicationStatus
+MEDICATION_STATUS_INTENDED: MedicationStatus
+MEDICATION_STATUS_NOT_TAKEN: MedicationStatus
+MEDICATION_STATUS_NOT_DONE: MedicationStatus
+MEDICATION_STATUS_PREPARATION: MedicationStatus
+MEDICATION_STATUS_DECLINED: MedicationStatus
+MEDICATION_STATUS_ENTERED_IN_ERROR: MedicationStatus
+MEDICATION_STATUS_UNKNOWN: MedicationStatus
+MEDICATION_INTENT_UNSPECIFIED: MedicationIntent
+MEDICATION_INTENT_PROPOSAL: MedicationIntent
+MEDICATION_INTENT_PLAN: MedicationIntent
+MEDICATION_INTENT_ORDER: MedicationIntent
+MEDICATION_INTENT_ORIGINAL_ORDER: MedicationIntent
+MEDICATION_INTENT_REFLEX_ORDER: MedicationIntent
+MEDICATION_INTENT_FILLER_ORDER: MedicationIntent
+MEDICATION_INTENT_INSTANCE_ORDER: MedicationIntent
+MEDICATION_INTENT_OPTION: MedicationIntent
 
 class Condition(_message.Message):
-    __slots__ = ("concept", "active", "onset_time", "abatement_time", "code", "clinical_status", "verification_status", "place")
-    CONCEPT_FIELD_NUMBER: _ClassVar[int]
-    ACTIVE_FIELD_NUMBER: _ClassVar[int]
-    ONSET_TIME_FIELD_NUMBER: _ClassVar[int]
-    ABATEMENT_TIME_FIELD_NUMBER: _ClassVar[int]
+    __slots__ = ("code", "clinical_status", "verification_status", "onset", "abated_on", "abated", "place")
     CODE_FIELD_NUMBER: _ClassVar[int]
     CLINICAL_STATUS_FIELD_NUMBER: _ClassVar[int]
     VERIFICATION_STATUS_FIELD_NUMBER: _ClassVar[int]
+    ONSET_FIELD_NUMBER: _ClassVar[int]
+    ABATED_ON_FIELD_NUMBER: _ClassVar[int]
+    ABATED_FIELD_NUMBER: _ClassVar[int]
     PLACE_FIELD_NUMBER: _ClassVar[int]
-    concept: _concept_pb2.Concept
-    active: bool
-    onset_time: _timestamp_pb2.Timestamp
-    abatement_time: _timestamp_pb2.Timestamp
     code: _concept_pb2.CodedConcept
     clinical_status: ClinicalStatus
     verification_status: VerificationStatus
+    onset: _quantity_pb2.PartialDate
+    abated_on: _quantity_pb2.PartialDate
+    abated: bool
     place: str
-    def __init__(self, concept: _Optional[_Union[_concept_pb2.Concept, _Mapping]] = ..., active: _Optional[bool] = ..., onset_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., abatement_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., code: _Optional[_Union[_concept_pb2.CodedConcept, _Mapping]] = ..., clinical_status: _Optional[_Union[ClinicalStatus, str]] = ..., verification_status: _Optional[_Union[VerificationStatus, str]] = ..., place: _Optional[str] = ...) -> None: ...
+    def __init__(self, code: _Optional[_Union[_concept_pb2.CodedConcept, _Mapping]] = ..., clinical_status: _Optional[_Union[ClinicalStatus, str]] = ..., verification_status: _Optional[_Union[VerificationStatus, str]] = ..., onset: _Optional[_Union[_quantity_pb2.PartialDate, _Mapping]] = ..., abated_on: _Optional[_Union[_quantity_pb2.PartialDate, _Mapping]] = ..., abated: _Optional[bool] = ..., place: _Optional[str] = ...) -> None: ...
 
 class Medication(_message.Message):
-    __slots__ = ("concept", "active", "authored_time", "reason", "code", "place")
-    CONCEPT_FIELD_NUMBER: _ClassVar[int]
-    ACTIVE_FIELD_NUMBER: _ClassVar[int]
-    AUTHORED_TIME_FIELD_NUMBER: _ClassVar[int]
-    REASON_FIELD_NUMBER: _ClassVar[int]
+    __slots__ = ("code", "source", "status", "intent", "reported", "authored", "supplied_until", "reason", "place")
     CODE_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    INTENT_FIELD_NUMBER: _ClassVar[int]
+    REPORTED_FIELD_NUMBER: _ClassVar[int]
+    AUTHORED_FIELD_NUMBER: _ClassVar[int]
+    SUPPLIED_UNTIL_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
     PLACE_FIELD_NUMBER: _ClassVar[int]
-    concept: _concept_pb2.Concept
-    active: bool
-    authored_time: _timestamp_pb2.Timestamp
-    reason: _concept_pb2.Concept
     code: _concept_pb2.CodedConcept
+    source: MedicationSource
+    status: MedicationStatus
+    intent: MedicationIntent
+    reported: bool
+    authored: _quantity_pb2.PartialDate
+    supplied_until: _quantity_pb2.PartialDate
+    reason: _concept_pb2.CodedConcept
     place: str
-    def __init__(self, concept: _Optional[_Union[_concept_pb2.Concept, _Mapping]] = ..., active: _Optional[bool] = ..., authored_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., reason: _Optional[_Union[_concept_pb2.Concept, _Mapping]] = ..., code: _Optional[_Union[_concept_pb2.CodedConcept, _Mapping]] = ..., place: _Optional[str] = ...) -> None: ...
+    def __init__(self, code: _Optional[_Union[_concept_pb2.CodedConcept, _Mapping]] = ..., source: _Optional[_Union[MedicationSource, str]] = ..., status: _Optional[_Union[MedicationStatus, str]] = ..., intent: _Optional[_Union[MedicationIntent, str]] = ..., reported: _Optional[bool] = ..., authored: _Optional[_Union[_quantity_pb2.PartialDate, _Mapping]] = ..., supplied_until: _Optional[_Union[_quantity_pb2.PartialDate, _Mapping]] = ..., reason: _Optional[_Union[_concept_pb2.CodedConcept, _Mapping]] = ..., place: _Optional[str] = ...) -> None: ...
 
 class Procedure(_message.Message):
-    __slots__ = ("concept", "performed_time", "code", "place")
-    CONCEPT_FIELD_NUMBER: _ClassVar[int]
-    PERFORMED_TIME_FIELD_NUMBER: _ClassVar[int]
+    __slots__ = ("code", "performed", "place")
     CODE_FIELD_NUMBER: _ClassVar[int]
+    PERFORMED_FIELD_NUMBER: _ClassVar[int]
     PLACE_FIELD_NUMBER: _ClassVar[int]
-    concept: _concept_pb2.Concept
-    performed_time: _timestamp_pb2.Timestamp
     code: _concept_pb2.CodedConcept
+    performed: _quantity_pb2.PartialDate
     place: str
-    def __init__(self, concept: _Optional[_Union[_concept_pb2.Concept, _Mapping]] = ..., performed_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., code: _Optional[_Union[_concept_pb2.CodedConcept, _Mapping]] = ..., place: _Optional[str] = ...) -> None: ...
+    def __init__(self, code: _Optional[_Union[_concept_pb2.CodedConcept, _Mapping]] = ..., performed: _Optional[_Union[_quantity_pb2.PartialDate, _Mapping]] = ..., place: _Optional[str] = ...) -> None: ...
 
 class Allergy(_message.Message):
-    __slots__ = ("concept", "code", "verification_status", "type", "criticality", "place")
-    CONCEPT_FIELD_NUMBER: _ClassVar[int]
+    __slots__ = ("code", "clinical_status", "verification_status", "type", "criticality", "place")
     CODE_FIELD_NUMBER: _ClassVar[int]
+    CLINICAL_STATUS_FIELD_NUMBER: _ClassVar[int]
     VERIFICATION_STATUS_FIELD_NUMBER: _ClassVar[int]
     TYPE_FIELD_NUMBER: _ClassVar[int]
     CRITICALITY_FIELD_NUMBER: _ClassVar[int]
     PLACE_FIELD_NUMBER: _ClassVar[int]
-    concept: _concept_pb2.Concept
     code: _concept_pb2.CodedConcept
+    clinical_status: ClinicalStatus
     verification_status: VerificationStatus
     type: AllergyType
     criticality: Criticality
     place: str
-    def __init__(self, concept: _Optional[_Union[_concept_pb2.Concept, _Mapping]] = ..., code: _Optional[_Union[_concept_pb2.CodedConcept, _Mapping]] = ..., verification_status: _Optional[_Union[VerificationStatus, str]] = ..., type: _Optional[_Union[AllergyType, str]] = ..., criticality: _Optional[_Union[Criticality, str]] = ..., place: _Optional[str] = ...) -> None: ...
+    def __init__(self, code: _Optional[_Union[_concept_pb2.CodedConcept, _Mapping]] = ..., clinical_status: _Optional[_Union[ClinicalStatus, str]] = ..., verification_status: _Optional[_Union[VerificationStatus, str]] = ..., type: _Optional[_Union[AllergyType, str]] = ..., criticality: _Optional[_Union[Criticality, str]] = ..., place: _Optional[str] = ...) -> None: ...
 
 class Observation(_message.Message):
-    __slots__ = ("concept", "value", "unit", "observed_time", "code", "comparator", "place")
-    CONCEPT_FIELD_NUMBER: _ClassVar[int]
-    VALUE_FIELD_NUMBER: _ClassVar[int]
-    UNIT_FIELD_NUMBER: _ClassVar[int]
-    OBSERVED_TIME_FIELD_NUMBER: _ClassVar[int]
+    __slots__ = ("code", "quantity", "coded", "effective", "place")
     CODE_FIELD_NUMBER: _ClassVar[int]
-    COMPARATOR_FIELD_NUMBER: _ClassVar[int]
-    PLACE_FIELD_NUMBER: _ClassVar[int]
-    concept: _concept_pb2.Concept
-    value: float
-    unit: str
-    observed_time: _timestamp_pb2.Timestamp
-    code: _concept_pb2.CodedConcept
-    comparator: Comparator
-    place: str
-    def __init__(self, concept: _Optional[_Union[_concept_pb2.Concept, _Mapping]] = ..., value: _Optional[float] = ..., unit: _Optional[str] = ..., observed_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., code: _Optional[_Union[_concept_pb2.CodedConcept, _Mapping]] = ..., comparator: _Optional[_Union[Comparator, str]] = ..., place: _Optional[str] = ...) -> None: ...
-
-class Finding(_message.Message):
-    __slots__ = ("code", "value", "observed_time", "place")
-    CODE_FIELD_NUMBER: _ClassVar[int]
-    VALUE_FIELD_NUMBER: _ClassVar[int]
-    OBSERVED_TIME_FIELD_NUMBER: _ClassVar[int]
+    QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    CODED_FIELD_NUMBER: _ClassVar[int]
+    EFFECTIVE_FIELD_NUMBER: _ClassVar[int]
     PLACE_FIELD_NUMBER: _ClassVar[int]
     code: _concept_pb2.CodedConcept
-    value: _concept_pb2.CodedConcept
-    observed_time: _timestamp_pb2.Timestamp
+    quantity: _quantity_pb2.Quantity
+    coded: _concept_pb2.CodedConcept
+    effective: _quantity_pb2.PartialDate
     place: str
-    def __init__(self, code: _Optional[_Union[_concept_pb2.CodedConcept, _Mapping]] = ..., value: _Optional[_Union[_concept_pb2.CodedConcept, _Mapping]] = ..., observed_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., place: _Optional[str] = ...) -> None: ...
+    def __init__(self, code: _Optional[_Union[_concept_pb2.CodedConcept, _Mapping]] = ..., quantity: _Optional[_Union[_quantity_pb2.Quantity, _Mapping]] = ..., coded: _Optional[_Union[_concept_pb2.CodedConcept, _Mapping]] = ..., effective: _Optional[_Union[_quantity_pb2.PartialDate, _Mapping]] = ..., place: _Optional[str] = ...) -> None: ...
 
 class PatientRecord(_message.Message):
-    __slots__ = ("age_years", "gender", "conditions", "medications", "procedures", "allergies", "observations", "findings")
-    AGE_YEARS_FIELD_NUMBER: _ClassVar[int]
+    __slots__ = ("age", "gender", "conditions", "medications", "procedures", "allergies", "observations")
+    AGE_FIELD_NUMBER: _ClassVar[int]
     GENDER_FIELD_NUMBER: _ClassVar[int]
     CONDITIONS_FIELD_NUMBER: _ClassVar[int]
     MEDICATIONS_FIELD_NUMBER: _ClassVar[int]
     PROCEDURES_FIELD_NUMBER: _ClassVar[int]
     ALLERGIES_FIELD_NUMBER: _ClassVar[int]
     OBSERVATIONS_FIELD_NUMBER: _ClassVar[int]
-    FINDINGS_FIELD_NUMBER: _ClassVar[int]
-    age_years: int
+    age: _quantity_pb2.PatientAge
     gender: AdministrativeGender
     conditions: _containers.RepeatedCompositeFieldContainer[Condition]
     medications: _containers.RepeatedCompositeFieldContainer[Medication]
     procedures: _containers.RepeatedCompositeFieldContainer[Procedure]
     allergies: _containers.RepeatedCompositeFieldContainer[Allergy]
     observations: _containers.RepeatedCompositeFieldContainer[Observation]
-    findings: _containers.RepeatedCompositeFieldContainer[Finding]
-    def __init__(self, age_years: _Optional[int] = ..., gender: _Optional[_Union[AdministrativeGender, str]] = ..., conditions: _Optional[_Iterable[_Union[Condition, _Mapping]]] = ..., medications: _Optional[_Iterable[_Union[Medication, _Mapping]]] = ..., procedures: _Optional[_Iterable[_Union[Procedure, _Mapping]]] = ..., allergies: _Optional[_Iterable[_Union[Allergy, _Mapping]]] = ..., observations: _Optional[_Iterable[_Union[Observation, _Mapping]]] = ..., findings: _Optional[_Iterable[_Union[Finding, _Mapping]]] = ...) -> None: ...
+    def __init__(self, age: _Optional[_Union[_quantity_pb2.PatientAge, _Mapping]] = ..., gender: _Optional[_Union[AdministrativeGender, str]] = ..., conditions: _Optional[_Iterable[_Union[Condition, _Mapping]]] = ..., medications: _Optional[_Iterable[_Union[Medication, _Mapping]]] = ..., procedures: _Optional[_Iterable[_Union[Procedure, _Mapping]]] = ..., allergies: _Optional[_Iterable[_Union[Allergy, _Mapping]]] = ..., observations: _Optional[_Iterable[_Union[Observation, _Mapping]]] = ...) -> None: ...
+
+class RecordReference(_message.Message):
+    __slots__ = ("place", "concept")
+    PLACE_FIELD_NUMBER: _ClassVar[int]
+    CONCEPT_FIELD_NUMBER: _ClassVar[int]
+    place: str
+    concept: _concept_pb2.Concept
+    def __init__(self, place: _Optional[str] = ..., concept: _Optional[_Union[_concept_pb2.Concept, _Mapping]] = ...) -> None: ...
 
 class PatientInput(_message.Message):
     __slots__ = ("record", "fhir_bundle")

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class RecommendationServiceStub:
-    """Reads records and ranks treatments. It stores nothing.
+    """Reads records, ranks treatments, finds similar patients and predicts outcomes. It stores nothing.
     """
 
     def __init__(self, channel):
@@ -58,7 +58,7 @@ class RecommendationServiceStub:
 
 
 class RecommendationServiceServicer:
-    """Reads records and ranks treatments. It stores nothing.
+    """Reads records, ranks treatments, finds similar patients and predicts outcomes. It stores nothing.
     """
 
     def ReadRecord(self, request, context):
@@ -72,7 +72,8 @@ class RecommendationServiceServicer:
 
     def RankTreatments(self, request, context):
         """Ranks treatments for a patient, each with what drives it and what speaks against it. Fails as ReadRecord does.
-        UNAVAILABLE: the model is not served now. RESOURCE_EXHAUSTED: too many requests wait. DEADLINE_EXCEEDED: too slow.
+        NOT_FOUND: no such model. UNAVAILABLE: the model is not served now. RESOURCE_EXHAUSTED: too many requests wait.
+        DEADLINE_EXCEEDED: too slow.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -86,8 +87,10 @@ class RecommendationServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def PredictOutcome(self, request, context):
-        """Predicts in-hospital death from the first 48 hours in intensive care.
-        INVALID_ARGUMENT: no measurements, or a value that is not finite or out of its hours; the field is named.
+        """Predicts an outcome from what was measured from the start of a stay, e.g. in-hospital death from the first 48 hours in intensive
+        care. The model's card says which outcome, from which measurements, units and hours.
+        INVALID_ARGUMENT: no measurement that the model uses, one in a unit that cannot be converted, a care unit that it does
+        not know, or a patient whose age it was not made for; the field is named.
         Otherwise fails as RankTreatments does.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -126,7 +129,7 @@ def add_RecommendationServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class RecommendationService:
-    """Reads records and ranks treatments. It stores nothing.
+    """Reads records, ranks treatments, finds similar patients and predicts outcomes. It stores nothing.
     """
 
     @staticmethod

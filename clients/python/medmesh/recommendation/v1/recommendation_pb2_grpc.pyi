@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class RecommendationServiceStub:
-    """Reads records and ranks treatments. It stores nothing."""
+    """Reads records, ranks treatments, finds similar patients and predicts outcomes. It stores nothing."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -40,19 +40,22 @@ class RecommendationServiceStub:
     """
     RankTreatments: _grpc.UnaryUnaryMultiCallable[_recommendation_pb2.RankTreatmentsRequest, _recommendation_pb2.RankTreatmentsResponse]
     """Ranks treatments for a patient, each with what drives it and what speaks against it. Fails as ReadRecord does.
-    UNAVAILABLE: the model is not served now. RESOURCE_EXHAUSTED: too many requests wait. DEADLINE_EXCEEDED: too slow.
+    NOT_FOUND: no such model. UNAVAILABLE: the model is not served now. RESOURCE_EXHAUSTED: too many requests wait.
+    DEADLINE_EXCEEDED: too slow.
     """
     FindSimilarPatients: _grpc.UnaryUnaryMultiCallable[_recommendation_pb2.FindSimilarPatientsRequest, _recommendation_pb2.FindSimilarPatientsResponse]
     """Finds the patients of the reference population whose records are most alike. Fails as RankTreatments does."""
     PredictOutcome: _grpc.UnaryUnaryMultiCallable[_recommendation_pb2.PredictOutcomeRequest, _recommendation_pb2.PredictOutcomeResponse]
-    """Predicts in-hospital death from the first 48 hours in intensive care.
-    INVALID_ARGUMENT: no measurements, or a value that is not finite or out of its hours; the field is named.
+    """Predicts an outcome from what was measured from the start of a stay, e.g. in-hospital death from the first 48 hours in intensive
+    care. The model's card says which outcome, from which measurements, units and hours.
+    INVALID_ARGUMENT: no measurement that the model uses, one in a unit that cannot be converted, a care unit that it does
+    not know, or a patient whose age it was not made for; the field is named.
     Otherwise fails as RankTreatments does.
     """
 
 @_typing.type_check_only
 class RecommendationServiceAsyncStub(RecommendationServiceStub):
-    """Reads records and ranks treatments. It stores nothing."""
+    """Reads records, ranks treatments, finds similar patients and predicts outcomes. It stores nothing."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ReadRecord: _aio.UnaryUnaryMultiCallable[_recommendation_pb2.ReadRecordRequest, _recommendation_pb2.ReadRecordResponse]  # type: ignore[assignment]
@@ -62,18 +65,21 @@ class RecommendationServiceAsyncStub(RecommendationServiceStub):
     """
     RankTreatments: _aio.UnaryUnaryMultiCallable[_recommendation_pb2.RankTreatmentsRequest, _recommendation_pb2.RankTreatmentsResponse]  # type: ignore[assignment]
     """Ranks treatments for a patient, each with what drives it and what speaks against it. Fails as ReadRecord does.
-    UNAVAILABLE: the model is not served now. RESOURCE_EXHAUSTED: too many requests wait. DEADLINE_EXCEEDED: too slow.
+    NOT_FOUND: no such model. UNAVAILABLE: the model is not served now. RESOURCE_EXHAUSTED: too many requests wait.
+    DEADLINE_EXCEEDED: too slow.
     """
     FindSimilarPatients: _aio.UnaryUnaryMultiCallable[_recommendation_pb2.FindSimilarPatientsRequest, _recommendation_pb2.FindSimilarPatientsResponse]  # type: ignore[assignment]
     """Finds the patients of the reference population whose records are most alike. Fails as RankTreatments does."""
     PredictOutcome: _aio.UnaryUnaryMultiCallable[_recommendation_pb2.PredictOutcomeRequest, _recommendation_pb2.PredictOutcomeResponse]  # type: ignore[assignment]
-    """Predicts in-hospital death from the first 48 hours in intensive care.
-    INVALID_ARGUMENT: no measurements, or a value that is not finite or out of its hours; the field is named.
+    """Predicts an outcome from what was measured from the start of a stay, e.g. in-hospital death from the first 48 hours in intensive
+    care. The model's card says which outcome, from which measurements, units and hours.
+    INVALID_ARGUMENT: no measurement that the model uses, one in a unit that cannot be converted, a care unit that it does
+    not know, or a patient whose age it was not made for; the field is named.
     Otherwise fails as RankTreatments does.
     """
 
 class RecommendationServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Reads records and ranks treatments. It stores nothing."""
+    """Reads records, ranks treatments, finds similar patients and predicts outcomes. It stores nothing."""
 
     @_abc_1.abstractmethod
     def ReadRecord(
@@ -93,7 +99,8 @@ class RecommendationServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_recommendation_pb2.RankTreatmentsResponse, _abc.Awaitable[_recommendation_pb2.RankTreatmentsResponse]]:
         """Ranks treatments for a patient, each with what drives it and what speaks against it. Fails as ReadRecord does.
-        UNAVAILABLE: the model is not served now. RESOURCE_EXHAUSTED: too many requests wait. DEADLINE_EXCEEDED: too slow.
+        NOT_FOUND: no such model. UNAVAILABLE: the model is not served now. RESOURCE_EXHAUSTED: too many requests wait.
+        DEADLINE_EXCEEDED: too slow.
         """
 
     @_abc_1.abstractmethod
@@ -110,8 +117,10 @@ class RecommendationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _recommendation_pb2.PredictOutcomeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_recommendation_pb2.PredictOutcomeResponse, _abc.Awaitable[_recommendation_pb2.PredictOutcomeResponse]]:
-        """Predicts in-hospital death from the first 48 hours in intensive care.
-        INVALID_ARGUMENT: no measurements, or a value that is not finite or out of its hours; the field is named.
+        """Predicts an outcome from what was measured from the start of a stay, e.g. in-hospital death from the first 48 hours in intensive
+        care. The model's card says which outcome, from which measurements, units and hours.
+        INVALID_ARGUMENT: no measurement that the model uses, one in a unit that cannot be converted, a care unit that it does
+        not know, or a patient whose age it was not made for; the field is named.
         Otherwise fails as RankTreatments does.
         """
 
