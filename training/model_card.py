@@ -71,7 +71,9 @@ def label_lines(serving: ModelServing) -> list[str]:
 def with_digest(config: str, version: int, digest: str) -> str:
     """The text of a `config.pbtxt` that states the digest of a version's weights."""
     line = f'parameters {{ key: "{DIGEST_PARAMETER}{version}" value: {{ string_value: "{digest}" }} }}\n'
-    stated = re.compile(rf'^parameters {{ key: "{re.escape(DIGEST_PARAMETER)}{version}"[^\n]*\n', re.MULTILINE)
+    stated = re.compile(
+        rf'^parameters {{ key: "{re.escape(DIGEST_PARAMETER)}{version}"[^\n]*\n', re.MULTILINE
+    )
     if stated.search(config):
         return stated.sub(line, config)
     return config.rstrip("\n") + "\n" + line

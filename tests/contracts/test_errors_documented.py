@@ -8,13 +8,15 @@ from pathlib import Path
 
 from google.rpc.code_pb2 import Code
 
+from medmesh.common.v1 import reasons_pb2
 from services.chassis.errors import PUBLIC, MedmeshError, Reason
 from tests.contracts.source import modules
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENT = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
 NOTICE_EXAMPLE = re.compile(r"e\.g\. `([A-Z_]+)`\.\n +repeated medmesh\.common\.v1\.Notice")
-ERRORS, NOTICES = DOCUMENT.split("## Notices")
+ERRORS, REST = DOCUMENT.split("## Notices")
+NOTICES, _ = REST.split("## Why an image is not accepted")
 
 
 def rows(text):
@@ -63,3 +65,10 @@ def notice_reasons(tree):
 
 def name_of(function):
     return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+
+
+def test_the_contract_lists_each_reason_that_the_documents_and_the_code_have():
+    errors = {name.removeprefix("ERROR_REASON_") for name in reasons_pb2.ErrorReason.keys()[1:]}
+    notices = {name.removeprefix("NOTICE_REASON_") for name in reasons_pb2.NoticeReason.keys()[1:]}
+    assert errors == {str(reason) for reason in Reason}
+    assert notices == {reason for reason, *_ in rows(NOTICES)}
