@@ -12,7 +12,7 @@ CHECKED := services tools clients/cli clients/loadtest clients/python/medmesh pr
 BUF_BASE ?= $(shell git describe --tags --abbrev=0 --match 'v*' 2>/dev/null || git rev-parse HEAD 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo up test test-training lint format protos models train requirements clean distclean
+.PHONY: help venv demo up test test-training lint format protos docs models train requirements clean distclean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,10 @@ format:  ## Format the code
 protos:  ## Generate the client stubs from protos/
 	@$(BOOTSTRAP) dev
 	@$(VENV)/python protos/generate.py
+
+docs:  ## Write the generated parts of docs/: the API reference and the configuration
+	@$(BOOTSTRAP) dev
+	@$(VENV)/python -m tools.reference
 
 train:  ## Train, evaluate and export one model: make train MODEL=chest_xray [PRECISION=fp32]
 	@test -n "$(MODEL)" || { echo "medmesh: say which model: make train MODEL=<$$(ls -d training/*/export.py | xargs -n1 dirname | xargs -n1 basename | paste -sd'|')>" >&2; exit 2; }

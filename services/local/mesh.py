@@ -21,14 +21,14 @@ from typing import IO, Self
 
 from services.chassis.rpc import probe
 from services.chassis.settings import ServiceSettings
-from services.local import ports
+from services.local import ports, topology
 from services.local.process import Child
 from services.local.restarts import LIMIT, WINDOW_S, Restarts
 from services.local.triton import EmbeddedTriton, TritonError, TritonSettings
 from tools.bootstrap import ROOT, Missing
 
-SERVICES = ("imaging", "language", "recommendation", "orchestrator")
-"""In the order of their start, the orchestrator last; they stop in the opposite one, callers first."""
+TOPOLOGY = topology.load()
+SERVICES = tuple(TOPOLOGY.services)
 _HOST = "127.0.0.1"
 _GRACE_S = 25.0
 """Longer than a service takes to drain (MEDMESH_DRAIN_S, 20 s by default)."""
@@ -172,17 +172,15 @@ class Mesh:
         self._children.pop(name).stop()
 
     def stop(self, say: Callable[[str], object] = lambda _: None) -> None:
-        """Stops the orchestrator, then those whom it asks, at the same time, then Triton."""
-        if orchestrator := self._children.pop(SERVICES[-1], None):
-            say("stopping the orchestrator")
-            orchestrator.stop(_GRACE_S)
-        if self._children:
-            say(f"stopping {', '.join(self._children)}")
-        for child in self._children.values():
-            child.process.terminate()
-        for child in self._children.values():
-            child.stop(_GRACE_S)
-        self._children.clear()
+        """Stops the callers, then those whom they ask, each wave at the same time, then Triton."""
+        for wave in reversed(TOPOLOGY.start_order()):
+            running = {name: self._children.pop(name) for name in wave if name in self._children}
+            if running:
+                say(f"stopping {', '.join(running)}")
+            for child in running.values():
+                child.process.terminate()
+            for child in running.values():
+                child.stop(_GRACE_S)
         if self._triton is not None:
             say("stopping Triton")
             self._triton.stop()
@@ -208,8 +206,8 @@ class Mesh:
             self._start_triton(say)
         claimed = ports.claim(_HOST, settings.ports, "MEDMESH_{}_PORT")
         self.addresses |= {name: f"{_HOST}:{port}" for name, port in claimed.items()}
-        # The orchestrator looks at its upstreams when it starts and then only every few seconds.
-        for wave in (SERVICES[:-1], SERVICES[-1:]):
+        # A caller looks at its upstreams when it starts and then only every few seconds.
+        for wave in TOPOLOGY.start_order():
             for name in wave:
                 self._start_service(name)
             asyncio.run(self._wait_until_healthy(wave, say))
@@ -238,7 +236,8 @@ class Mesh:
 
     def _variables(self, name: str) -> dict[str, str]:
         upstreams = {
-            f"MEDMESH_{other.upper()}_URL": self.addresses[other] for other in SERVICES if other != name
+            f"MEDMESH_{callee.upper()}_URL": self.addresses[callee]
+            for callee in TOPOLOGY.services[name].calls
         }
         return {
             **os.environ,

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -29,6 +30,7 @@ from grpc_reflection.v1alpha import reflection
 
 from medmesh.common.v1 import catalog_pb2, catalog_pb2_grpc
 from medmesh.common.v1.answer_pb2 import Provenance
+from services.chassis import environment
 from services.chassis.models.catalog import Catalog, CataloguedInference
 from services.chassis.models.inference import Inference, ModelSpec
 from services.chassis.models.servicer import CatalogServicer
@@ -172,7 +174,10 @@ def run(service: Service[S]) -> None:
     """Reads the settings, serves until SIGTERM or SIGINT, drains, and ends the process."""
     try:
         settings = service.settings.from_environment()
-        asyncio.run(_serve(service, settings, log.configure(service.name, settings.log_level)))
+        handler = log.configure(service.name, settings.log_level)
+        for sentence in environment.unknown(os.environ):
+            logger.warning(sentence)
+        asyncio.run(_serve(service, settings, handler))
     except (SettingsError, transport.BindError) as error:
         sys.exit(f"{service.name} does not start: {error}")
 

@@ -1,0 +1,62 @@
+"""The services of the mesh and who calls whom, from `topology.toml` at the root."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+from tools.bootstrap import ROOT
+
+PATH = ROOT / "topology.toml"
+
+
+@dataclass(frozen=True)
+class Service:
+    """One service."""
+
+    name: str
+    """Its package is `services.<name>`; its variables are `MEDMESH_<NAME>_PORT` and `MEDMESH_<NAME>_URL`."""
+    port: int
+    """Where it listens by default."""
+    triton: bool
+    """Whether it runs models."""
+    calls: tuple[str, ...]
+    """The services that it asks."""
+
+
+@dataclass(frozen=True)
+class Topology:
+    """All services."""
+
+    services: Mapping[str, Service]
+
+    def start_order(self) -> list[tuple[str, ...]]:
+        """Names of the services in waves: each wave calls only services of waves before it."""
+        sorter = TopologicalSorter({s.name: s.calls for s in self.services.values()})
+        sorter.prepare()
+        waves = []
+        while sorter.is_active():
+            ready = sorter.get_ready()
+            waves.append(tuple(name for name in self.services if name in ready))
+            sorter.done(*ready)
+        return waves
+
+
+def load(path: Path = PATH) -> Topology:
+    """Reads the file. Raises ValueError where it names a callee that it does not have, or a circle."""
+    services = {
+        name: Service(name, entry["port"], entry["triton"], tuple(entry["calls"]))
+        for name, entry in tomllib.loads(path.read_text(encoding="utf-8")).items()
+    }
+    for service in services.values():
+        if unknown := sorted(set(service.calls) - services.keys()):
+            raise ValueError(f"{path.name}: {service.name} calls {', '.join(unknown)}, which is not in it")
+    topology = Topology(services)
+    try:
+        topology.start_order()
+    except CycleError as error:
+        raise ValueError(f"{path.name}: services call each other in a circle") from error
+    return topology
