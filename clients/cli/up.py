@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
+import typer
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -23,7 +26,19 @@ USUAL = {"orchestrator": "MEDMESH_URL", "imaging": "MEDMESH_IMAGING_URL"}
 USUAL |= {"language": "MEDMESH_LANGUAGE_URL", "recommendation": "MEDMESH_RECOMMENDATION_URL"}
 
 
-def up() -> None:
+def up(
+    models: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--models",
+            metavar="DIR",
+            help="A folder of models to serve beside those of MEDMESH_MODEL_REPOSITORY, else medmesh's own. "
+            "Repeatable; of two models of one name the first folder's is served.",
+            exists=True,
+            file_okay=False,
+        ),
+    ] = None,
+) -> None:
     """Run the whole mesh on this machine: Triton and the four services. Ctrl-C stops all of it.
 
     The ports are those of `.env` and of the MEDMESH_*_PORT variables (0: a free one). MEDMESH_TRITON_URL
@@ -31,13 +46,15 @@ def up() -> None:
     ends is named and started again, after a pause that grows; the others go on meanwhile, and answers are
     PARTIAL. The embedded Triton is for one machine only: `medmesh doctor` says why.
 
-    Example:
+    Examples:
       medmesh up
+
+      medmesh up --models ~/models
     """
     from services.local.mesh import MeshSettings
 
     with explained():
-        settings = MeshSettings.from_environment()
+        settings = MeshSettings.from_environment(with_models(models or (), os.environ))
     ended = threading.Event()
     with running(settings) as mesh, _until_signalled(ended):
         _present(mesh.addresses)
@@ -45,6 +62,17 @@ def up() -> None:
             for line in mesh.tend():
                 marks.console().print(Text(f"medmesh: {line}", style="bold yellow"))
         marks.console().print("stopping")
+
+
+def with_models(folders: Sequence[Path], environment: Mapping[str, str]) -> Mapping[str, str]:
+    """The environment with `folders` before the model repository that it names."""
+    from services.chassis.settings import MODEL_REPOSITORY
+
+    if not folders:
+        return environment
+    usual = environment.get("MEDMESH_MODEL_REPOSITORY") or str(MODEL_REPOSITORY)
+    listed = os.pathsep.join([*(str(folder.resolve()) for folder in folders), usual])
+    return {**environment, "MEDMESH_MODEL_REPOSITORY": listed}
 
 
 @contextmanager

@@ -22,10 +22,12 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
 
-from medmesh.common.v1 import catalog_pb2
+from medmesh import receipt
+from medmesh.common.v1 import catalog_pb2, upload_pb2
 from medmesh.imaging.v1 import imaging_pb2
 from medmesh.language.v1 import language_pb2
 from medmesh.orchestrator.v1 import orchestrator_pb2
+from medmesh.orchestrator.v1.receipt_pb2 import EvidenceReceipt, ReceiptStatement
 from medmesh.recommendation.v1 import recommendation_pb2
 
 SERVICES = [
@@ -34,6 +36,7 @@ SERVICES = [
     language_pb2.DESCRIPTOR.services_by_name["LanguageService"],
     orchestrator_pb2.DESCRIPTOR.services_by_name["DiagnosticService"],
     recommendation_pb2.DESCRIPTOR.services_by_name["RecommendationService"],
+    upload_pb2.DESCRIPTOR.services_by_name["UploadService"],
 ]
 ANSWERS = Path(__file__).parent / "answers"
 
@@ -41,6 +44,17 @@ ANSWERS = Path(__file__).parent / "answers"
 def stored(name: str, kind: type[Message]) -> Any:
     """The message in `answers/<name>.txtpb`."""
     return Parse((ANSWERS / f"{name}.txtpb").read_text(encoding="utf-8"), kind())
+
+
+def stored_diagnosis() -> orchestrator_pb2.Diagnosis:
+    """The diagnosis in `answers/`, with a receipt of the statement there, unsigned."""
+    diagnosis: orchestrator_pb2.Diagnosis = stored("diagnosis", orchestrator_pb2.Diagnosis)
+    diagnosis.receipt.CopyFrom(receipt_of(stored("statement", ReceiptStatement)))
+    return diagnosis
+
+
+def receipt_of(statement: ReceiptStatement) -> EvidenceReceipt:
+    return EvidenceReceipt(payload_type=receipt.PAYLOAD_TYPE, payload=receipt.payload_of(statement))
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from medmesh.imaging.v1 import imaging_pb2
 from medmesh.language.v1 import language_pb2
 from medmesh.orchestrator.v1 import orchestrator_pb2 as pb
 from medmesh.recommendation.v1 import recommendation_pb2
-from tests.clients.fake_mesh import error_info, stored
+from tests.clients.fake_mesh import error_info, stored_diagnosis
 
 NOTE = "Fever. No effusion. Mother has asthma."
 
@@ -49,7 +49,7 @@ def files(tmp_path):
 
 @pytest.fixture
 def answer(mesh):
-    diagnosis = stored("diagnosis", pb.Diagnosis)
+    diagnosis = stored_diagnosis()
     mesh.answers["Diagnose"] = mesh.answers["DiagnoseStream"] = pb.DiagnoseResponse(diagnosis=diagnosis)
     return mesh.answers["Diagnose"].diagnosis
 
@@ -267,7 +267,7 @@ def test_models_shows_a_card_and_tells_of_an_unknown_name(run, mesh):
 
 def test_image_note_and_treatments_ask_one_service(run, mesh, files, tmp_path):
     image, note, patient = files
-    whole = stored("diagnosis", pb.Diagnosis)
+    whole = stored_diagnosis()
     mesh.answers["AnalyzeImage"] = imaging_pb2.AnalyzeImageResponse(analysis=whole.images[0].analysis)
     mesh.answers["AnalyzeNote"] = language_pb2.AnalyzeNoteResponse.FromString(whole.note.SerializeToString())
     mesh.answers["RankTreatments"] = recommendation_pb2.RankTreatmentsResponse.FromString(
@@ -322,9 +322,9 @@ def test_doctor_without_a_mesh_says_how_to_start_one_and_which_port_is_taken(mes
     findings = json.loads(CliRunner().invoke(app, ["doctor", "--json"]).stdout)
     found = {f["subject"]: f for f in findings if f["section"] == "Mesh"}
     assert found["mesh"]["verdict"] == "NOTED"
-    assert "medmesh up" in found["mesh"]["way_out"]
+    assert "medmesh up" in found["mesh"]["remedy"]
     assert found["language"]["verdict"] == "BAD"
-    assert "MEDMESH_LANGUAGE_PORT" in found["language"]["way_out"]
+    assert "MEDMESH_LANGUAGE_PORT" in found["language"]["remedy"]
 
 
 def test_doctor_says_why_the_embedded_triton_stays_on_one_machine(run):
@@ -344,7 +344,7 @@ def test_doctor_finds_weights_that_do_not_match_their_card(tmp_path, monkeypatch
     [found] = [f for f in findings if f["section"] == "Models"]
     assert found["verdict"] == "BAD"
     assert "its card says 000000000000" in found["found"]
-    assert "export it again" in found["way_out"]
+    assert "export it again" in found["remedy"]
 
 
 def test_the_client_commands_need_nothing_of_the_services():

@@ -50,8 +50,7 @@ def card(one: ModelCard) -> Iterator[RenderableType]:
     yield from _paragraph("", one.summary)
     yield from _paragraph("Intended use", one.intended_use)
     yield from _paragraph("Architecture", one.architecture)
-    if one.labels:
-        yield from _paragraph("Labels", _listed(list(one.labels)))
+    yield from _paragraph("Labels", _listed(_labels(one)))
     yield from _metrics(list(one.metrics))
     yield from _paragraph("Calibration", one.calibration)
     for index, limitation in enumerate(one.limitations):
@@ -65,7 +64,7 @@ def card(one: ModelCard) -> Iterator[RenderableType]:
     yield from _tensors("Outputs", list(one.outputs))
     weights = [one.precision, f"SHA-256 {one.weights_sha256}" if one.weights_sha256 else "", one.licence]
     yield from _paragraph("Weights", " · ".join(part for part in weights if part))
-    yield from _paragraph("Preprocessing", one.preprocessing_version)
+    yield from _paragraph("Preprocessing", one.serving.preprocessing_version)
     yield from _paragraph("Reproduce", one.reproduce)
     for index, change in enumerate(one.changelog):
         yield from _paragraph("Changes" if index == 0 else "", f"{change.version}: {change.description}")
@@ -112,6 +111,12 @@ def _tensors(title: str, tensors: list[TensorContract]) -> Iterator[RenderableTy
         shape = ", ".join("any" if size < 0 else str(size) for size in tensor.shape)
         text = f"{tensor.name} {tensor.datatype} [{shape}]  {tensor.description}"
         yield from _paragraph(title if index == 0 else "", text)
+
+
+def _labels(one: ModelCard) -> list[str]:
+    """The labels of the model's task, of those that have any."""
+    task = one.serving.WhichOneof("task")
+    return [label.name for label in getattr(getattr(one.serving, task), "labels", ())] if task else []
 
 
 def _listed(labels: list[str], most: int = 12) -> str:
