@@ -1,8 +1,9 @@
 """A whole mesh of fake servicers in one process, on a free port, that records what it was asked.
 
-`FakeMesh.answers` gives the message that a method returns, by its name; `FakeMesh.fail(method, status, …)`
-makes it fail as the services do, with a `google.rpc.Status`; `FakeMesh.hold(method)` makes its calls wait
-until `release(method)`.
+`FakeMesh.answers` gives the message that a method returns, by its name, or a function of the request that
+gives it: None for an empty one, a `google.rpc.Status` to fail the call as a broken connection does, without
+details. `FakeMesh.fail(method, status, …)` makes it fail as the services do. `FakeMesh.hold(method)` makes
+its calls wait until `release(method)`.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ SERVICES = [
     recommendation_pb2.DESCRIPTOR.services_by_name["RecommendationService"],
     upload_pb2.DESCRIPTOR.services_by_name["UploadService"],
 ]
+_STATUS_CODES = {code.value[0]: code for code in grpc.StatusCode}
 ANSWERS = Path(__file__).parent / "answers"
 
 
@@ -104,7 +106,12 @@ class FakeMesh:
             gate.wait(20)
         if method in self.failures:
             context.abort_with_status(rpc_status.to_status(self.failures[method]))
-        return self.answers.get(method, default)
+        answer = self.answers.get(method, default)
+        if callable(answer):
+            answer = answer(request) or default
+        if isinstance(answer, status_pb2.Status):  # what gRPC itself says when a connection fails: no details
+            context.abort(_STATUS_CODES[answer.code], answer.message)
+        return answer
 
 
 def error_info(reason: str, **metadata: str) -> error_details_pb2.ErrorInfo:
