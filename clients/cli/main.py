@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import typer
 
-from clients.cli import analyze, audit, demo, diagnose, doctor, importing, models, search, up
+from clients.cli import analyze, audit, demo, diagnose, doctor, importing, models, records, search, up
 from clients.cli.failures import EXIT_CODES_HELP
 from clients.loadtest import command
 
@@ -67,7 +67,9 @@ app.add_typer(receipts, name="receipts")
 _add(audit.verify, to=receipts)
 _add(analyze.image)
 _add(analyze.note)
-_add(analyze.treatments)
+_add(records.treatments)
+_add(records.similar)
+_add(records.outcome)
 _add(search.search)
 app.add_typer(catalogue, name="models")
 _add(models.models, to=catalogue, name="show")
