@@ -51,7 +51,7 @@ class Finding:
     verdict: Verdict
     subject: str
     found: str
-    way_out: str = ""
+    remedy: str = ""
 
 
 def doctor(url: inputs.Url = None, as_json: inputs.Json = False) -> None:
@@ -72,7 +72,7 @@ def doctor(url: inputs.Url = None, as_json: inputs.Json = False) -> None:
                 "verdict": f.verdict.name,
                 "subject": f.subject,
                 "found": f.found,
-                "way_out": f.way_out,
+                "remedy": f.remedy,
             }
             for title, section in findings.items()
             for f in section
@@ -165,8 +165,8 @@ def mesh(url: str | None) -> Iterator[Finding]:
         if not reachable["orchestrator"] and not named:
             yield Finding(Verdict.NOTED, "mesh", "not running at the usual ports", "Start it: `medmesh up`.")
             for service in (name for name, there in reachable.items() if there):
-                way_out = f"`up` needs the port: end it, or set MEDMESH_{service.upper()}_PORT."
-                yield Finding(Verdict.BAD, service, f"something listens at {targets[service]}", way_out)
+                remedy = f"`up` needs the port: end it, or set MEDMESH_{service.upper()}_PORT."
+                yield Finding(Verdict.BAD, service, f"something listens at {targets[service]}", remedy)
             return
         for service, target in targets.items():
             if not reachable[service]:
@@ -239,6 +239,6 @@ def _present(title: str, findings: list[Finding]) -> None:
     table.add_column(ratio=1, overflow="fold")
     for one in findings:
         mark, style = one.verdict.value
-        text = Text.assemble(one.found, (f"  {one.way_out}" if one.way_out else "", "bold"))
+        text = Text.assemble(one.found, (f"  {one.remedy}" if one.remedy else "", "bold"))
         table.add_row(Text(f"  {mark}", style=style), Text(one.subject), text)
     marks.present([marks.heading(title, f"{bad} wrong" if bad else "", "bold red"), table])

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import typer
 
-from clients.cli import analyze, audit, demo, diagnose, doctor, importing, models, search, up
+from clients.cli import analyze, audit, demo, diagnose, doctor, importing, models, records, search, up
 from clients.cli.failures import EXIT_CODES_HELP
 from clients.loadtest import command
 
@@ -30,6 +30,9 @@ catalogue = typer.Typer(
     "in the repository, or import a model.\n\n"
     "`medmesh models` lists and `medmesh models NAME` shows: `show` may be left out.",
 )
+
+
+receipts = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Check evidence receipts.")
 
 
 @app.callback()
@@ -60,9 +63,13 @@ _add(demo.demo)
 _add(diagnose.diagnose, exit_codes=True)
 _add(diagnose.replay)
 _add(audit.audit)
+app.add_typer(receipts, name="receipts")
+_add(audit.verify, to=receipts)
 _add(analyze.image)
 _add(analyze.note)
-_add(analyze.treatments)
+_add(records.treatments)
+_add(records.similar)
+_add(records.outcome)
 _add(search.search)
 app.add_typer(catalogue, name="models")
 _add(models.models, to=catalogue, name="show")
