@@ -8,6 +8,8 @@ import grpc
 
 from medmesh.imaging.v1 import imaging_pb2, imaging_pb2_grpc
 from services.chassis.rpc.server import Parts, Service, run
+from services.chassis.uploads.servicer import DESCRIPTOR as UPLOADS
+from services.chassis.uploads.servicer import serve_uploads
 from services.imaging.analysis import ImageAnalyzer
 from services.imaging.images import DecodingLimits
 from services.imaging.served import ServedImageModels
@@ -27,6 +29,7 @@ async def register(parts: Parts[ImagingSettings], server: grpc.aio.Server) -> No
     servicer = ImagingServicer(
         ImageAnalyzer(ServedImageModels(parts.catalog), pool, limits),
         AddressReader(settings.image_uri_prefixes, max_bytes=settings.maximum_image_bytes),
+        await serve_uploads(settings, server, parts.resources),
         max_image_bytes=settings.maximum_image_bytes,
     )
     imaging_pb2_grpc.add_ImagingServiceServicer_to_server(servicer, server)
@@ -35,7 +38,7 @@ async def register(parts: Parts[ImagingSettings], server: grpc.aio.Server) -> No
 SERVICE = Service(
     name="imaging",
     settings=ImagingSettings,
-    descriptors=(imaging_pb2.DESCRIPTOR.services_by_name["ImagingService"],),
+    descriptors=(imaging_pb2.DESCRIPTOR.services_by_name["ImagingService"], UPLOADS),
     register=register,
     tasks=(*READERS, GATE),
 )

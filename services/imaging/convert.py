@@ -8,8 +8,8 @@ from medmesh.common.v1.answer_pb2 import PredictionSet
 from medmesh.imaging.v1 import imaging_pb2 as pb
 from services.chassis.errors import InvalidInput, Reason
 from services.chassis.rpc.notices import notice_messages
-from services.imaging.analysis import ImageAnalysis, ImageOptions, ModelResult
 from services.imaging.images import KNOWN_MODALITIES, DecodedImage
+from services.imaging.results import ImageAnalysis, ImageOptions, ModelResult
 from services.imaging.tasks.gate import GateVerdict, Rejection
 from services.imaging.tasks.reading import Explained, Explanation, Finding, Floats, Mask, Wanted
 
@@ -52,6 +52,10 @@ def analysis_message(analysis: ImageAnalysis) -> pb.ImageAnalysis:
         _fill_result(message.results.add(), result)
     for verdict in analysis.gates:
         message.gates.append(_verdict(verdict))
+    if analysis.series is not None:
+        message.series.slice_count = len(analysis.series)
+        if analysis.series.geometry is not None:
+            message.series.slice_spacing_mm = analysis.series.geometry.spacing_mm
     if analysis.digests is not None:
         message.digests.file_hmac_sha256 = analysis.digests.files
         message.digests.content_hmac_sha256 = analysis.digests.content
@@ -77,6 +81,13 @@ def _fill_result(message: pb.ImageModelResult, result: ModelResult) -> None:
     for mask in reading.masks:
         _fill_mask(message.masks.add(), mask)
     message.overlay_png = reading.overlay_png
+    for one in reading.key_slices:
+        message.key_slices.add(
+            index=one.index,
+            instance_number=one.instance_number,
+            sop_instance_uid=one.sop_instance_uid,
+            findings=[finding_message(finding) for finding in one.findings],
+        )
     message.notices.extend(notice_messages(result.notices))
 
 

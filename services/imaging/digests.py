@@ -25,11 +25,15 @@ class ImageDigests:
     """Of what was read: a copy with another file header, or another lossless coding, has the same."""
 
 
+def content_digest(key: bytes) -> hmac.HMAC:
+    """To which `add_content` adds image after image."""
+    return hmac.new(key, digestmod=hashlib.sha256)
+
+
 def digests(key: bytes, files: Iterable[bytes], images: Iterable[DecodedImage]) -> ImageDigests:
     """Of the files of one image or series and what was read of them; blocking."""
-    of_files, of_content = (hmac.new(key, digestmod=hashlib.sha256) for _ in range(2))
+    of_files, of_content = hmac.new(key, digestmod=hashlib.sha256), content_digest(key)
     for data in files:
-        of_files.update(len(data).to_bytes(8, "big"))
         of_files.update(data)
     for image in images:
         add_content(of_content, image)

@@ -3,31 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
 
 from medmesh.imaging.v1 import imaging_pb2 as pb
 from medmesh.imaging.v1 import imaging_pb2_grpc
-from services.chassis.errors import InvalidInput, Reason
-from services.imaging.analysis import ImageAnalyzer, ImageOptions
+from services.chassis.errors import InvalidInput, Reason, UploadUnknown
+from services.chassis.uploads.servicer import caller
+from services.chassis.uploads.store import Uploads
+from services.imaging.analysis import ImageAnalyzer
 from services.imaging.convert import analysis_message, options_from
-from services.imaging.images import FIELD, too_large, unsupported
+from services.imaging.images import FIELD, too_large
+from services.imaging.results import ImageOptions
 from services.imaging.sources import AddressReader
 
 
 class ImagingServicer(imaging_pb2_grpc.ImagingServiceServicer):
     """Answers both rpcs from one analyzer."""
 
-    def __init__(self, analyzer: ImageAnalyzer, addresses: AddressReader, *, max_image_bytes: int) -> None:
+    def __init__(
+        self, analyzer: ImageAnalyzer, addresses: AddressReader, uploads: Uploads, *, max_image_bytes: int
+    ) -> None:
         self._analyzer = analyzer
+        self._uploads = uploads
         self._addresses = addresses
         self._max_image_bytes = max_image_bytes
 
     async def AnalyzeImage(self, request: pb.AnalyzeImageRequest, context: Any) -> pb.AnalyzeImageResponse:
         options = options_from(request.options)
-        files = await self._files(request.sources)
         response = pb.AnalyzeImageResponse()
-        response.analysis.CopyFrom(analysis_message(await self._analyzer.analyze(files, options)))
+        async with AsyncExitStack() as held:
+            files = await self._files(request.sources, held)
+            response.analysis.CopyFrom(analysis_message(await self._analyzer.analyze(files, options)))
         return response
 
     async def AnalyzeImageStream(
@@ -38,8 +46,8 @@ class ImagingServicer(imaging_pb2_grpc.ImagingServiceServicer):
         response.analysis.CopyFrom(analysis_message(await self._analyzer.analyze([data], options)))
         return response
 
-    async def _files(self, sources: Sequence[pb.ImageSource]) -> Sequence[bytes]:
-        """The bytes of each source, within the limits of one file."""
+    async def _files(self, sources: Sequence[pb.ImageSource], held: AsyncExitStack) -> Sequence[bytes]:
+        """The bytes of each source; those of uploads count as in memory until `held` is closed."""
         files = []
         for index, source in enumerate(sources):
             kind = source.WhichOneof("source")
@@ -48,18 +56,28 @@ class ImagingServicer(imaging_pb2_grpc.ImagingServiceServicer):
             elif kind == "uri":
                 data = await self._analyzer.blocking(partial(self._addresses.read, source.uri))
             elif kind == "upload_id":
-                raise InvalidInput(
-                    Reason.INPUT_UNSUPPORTED, f"sources[{index}].upload_id", "uploads are not taken here"
-                )
+                files.append(await self._uploaded(source.upload_id, f"sources[{index}]", held))
+                continue
             else:
                 raise InvalidInput(Reason.INPUT_MISSING, f"sources[{index}]", "names no source")
             self._bound(len(data))
             files.append(data)
         if not files:
             raise InvalidInput(Reason.INPUT_MISSING, FIELD, "is empty: an image is needed")
-        if len(files) > 1:
-            raise unsupported("has more than one file: series are not read")
         return files
+
+    async def _uploaded(self, upload_id: str, field: str, held: AsyncExitStack) -> bytes:
+        content = self._uploads.content(caller(), upload_id)
+        try:
+            return await self._analyzer.blocking(partial(held.enter_context, content))
+        except UploadUnknown as error:
+            raise InvalidInput(
+                Reason.INPUT_MISSING,
+                f"{field}.upload_id",
+                "names no upload that this caller has here; it may have expired",
+            ) from error
+        except InvalidInput as error:
+            raise error.within(field) from error
 
     async def _collect(
         self, messages: AsyncIterator[pb.AnalyzeImageStreamRequest]

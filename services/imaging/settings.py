@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from services.chassis.settings import ServiceSettings, SettingsError, bounded
+from services.chassis.settings import SettingsError, bounded
+from services.chassis.uploads.settings import UploadSettings
 from services.imaging.sources import AddressReader
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImagingSettings(ServiceSettings):
+class ImagingSettings(UploadSettings):
     """What the imaging service is told, next to what every service is told."""
 
     listen: str = "127.0.0.1:50061"

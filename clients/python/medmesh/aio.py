@@ -123,8 +123,9 @@ class AsyncClient:
         A branch that fails makes the diagnosis PARTIAL (`completeness`, `branches`) and raises nothing;
         Unavailable means that every branch failed. `heat_map` asks for each finding's map, `overlay` for a
         PNG with the strongest one over the image. `max_treatments` is 1 to 100; left out: 10. A `case` that
-        is ready made takes the place of all of them. Under the same `idempotency_key`, a UUID, the same request
-        gets the same answer and receipt for a while. `receipt_salt` is that of a receipt to compare with.
+        is ready made takes the place of all of them. Under the same `idempotency_key`, a UUID, the same
+        request gets the same answer and receipt for a while. `receipt_salt` is that of a receipt to compare
+        with.
         """
         case = case or requests.diagnostic_case(
             image=image,
@@ -232,7 +233,7 @@ class AsyncClient:
         timeout_s: float | None = None,
         request_id: str | None = None,
     ) -> PassageRanking:
-        """The caller's passages (256 at most) by nearness in meaning to the query; all unless `max_results`."""
+        """The caller's passages (256 at most) by nearness in meaning to the query."""
         request = requests.rank_passages(query, passages, max_results)
         answer: RankPassagesResponse = await self._call(
             "language", self._language.RankPassages, request, timeout_s, request_id
@@ -250,7 +251,7 @@ class AsyncClient:
         request_id: str | None = None,
     ) -> TreatmentRanking:
         """Treatments for a record, each with what drives it and what speaks against it; 10 unless
-        `max_results` says otherwise. What is further known is not in the record; an allergy may have a display alone.
+        `max_results` says otherwise. What is further known is not in the record; it may have a text alone.
         """
         request = requests.rank_treatments(patient, further_conditions, further_allergies, max_results)
         answer: RankTreatmentsResponse = await self._call(

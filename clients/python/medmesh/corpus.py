@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Protocol, Self
 
 from medmesh.common.v1.answer_pb2 import Provenance
-from medmesh.language.v1.language_pb2 import EmbedTextsResponse, RankPassagesResponse
+from medmesh.language.v1.language_pb2 import PassageRanking, TextEmbeddings
 
 BATCH = 64
 """Passages a request; the contract allows 256, smaller ones show progress and fit a deadline."""
@@ -37,9 +37,9 @@ _OF_THE_QUERY = frozenset({_NOTHING_TO_COMPARE})
 class Embedder(Protocol):
     """What embeds texts and compares them: `medmesh.Client`."""
 
-    def embed(self, texts: str | Sequence[str]) -> EmbedTextsResponse: ...
+    def embed(self, texts: str | Sequence[str]) -> TextEmbeddings: ...
 
-    def rank_passages(self, query: str, passages: Sequence[str]) -> RankPassagesResponse: ...
+    def rank_passages(self, query: str, passages: Sequence[str]) -> PassageRanking: ...
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class Corpus:
                 )
             model = found
             vectors += [array("f", embedding.values) for embedding in answer.embeddings]
-            truncated += sum(len(one.places) for one in answer.notices if one.reason == "TEXT_TRUNCATED")
+            truncated += len(answer.truncated_indices)
             progress(len(vectors))
         return cls(tuple(passages), tuple(vectors), model, truncated)
 

@@ -75,9 +75,12 @@ class ChainFault:
 def statement(receipt: EvidenceReceipt) -> ReceiptStatement:
     """What the receipt states, without fields of a newer mesh. ValueError when it is no such statement."""
     try:
-        return Parse(receipt.payload.decode(), ReceiptStatement(), ignore_unknown_fields=True)
+        found = Parse(receipt.payload.decode(), ReceiptStatement(), ignore_unknown_fields=True)
     except (ParseError, UnicodeDecodeError) as error:
         raise ValueError("the receipt holds no statement of a diagnosis") from error
+    if (found.type, found.predicate_type) != (STATEMENT_TYPE, PREDICATE_TYPE):
+        raise ValueError("the receipt holds no statement of a diagnosis")
+    return found
 
 
 def payload_of(made: ReceiptStatement) -> bytes:

@@ -76,14 +76,14 @@ def orientation(dataset: Dataset) -> Orientation | None:
 
 def by_cosines(row: Sequence[float], column: Sequence[float]) -> Orientation | None:
     """From the direction cosines of a row and a column, three each."""
-    along, down = _letter(row), _letter(column)
+    along, down = direction(row), direction(column)
     if not along or not down:
         return Orientation(View.OBLIQUE, Turn(), "ImageOrientationPatient")
     return _oriented(along, down, "ImageOrientationPatient")
 
 
-def _letter(cosines: Sequence[float]) -> str:
-    """The direction that a vector points to: towards the left is +x, the back +y, the head +z; empty:
+def direction(cosines: Sequence[float]) -> str:
+    """The letter of the direction that a vector points to: the left is +x, the back +y, the head +z; empty:
     oblique.
     """
     axis = max(range(3), key=lambda i: abs(cosines[i]))

@@ -34,10 +34,12 @@ from services.imaging.tasks.reading import (
     Finding,
     Floats,
     Reading,
+    SliceRule,
     Tensor,
     Wanted,
 )
 
+DEFAULT_KEY_SLICE_COUNT = 3
 Probabilities = npt.NDArray[np.float64]
 
 
@@ -71,11 +73,29 @@ class ImageClassifier:
             maps = tensor_of(model.card.outputs, task.activation_map_tensor)
             if len(maps.shape) != 3 or maps.shape[0] not in {len(self.labels), -1}:
                 raise ValueError(f"activation_map_tensor: {maps.name} is not [labels, rows, columns]")
+        normal = [i for i, one in enumerate(self.labels) if one.meaning == pb.LABEL_MEANING_NORMAL]
+        self.normal = normal[0] if self.exclusive and normal else None
+        """Index of the label that excludes all others and says that nothing is there; None: there is none."""
+        self.slices = _slice_rule(task.slice_aggregation)
+        if self.slices is not None and self.exclusive and self.normal is None:
+            raise ValueError("slice_aggregation: labels that exclude each other need a LABEL_MEANING_NORMAL")
         names = [label.name for label in self.labels]
         self._calibration = Calibration.declared(task.calibration, names, exclusive=task.exclusive)
         self._conformal = (
             ConformalSets.declared(task.conformal, names) if task.HasField("conformal") else None
         )
+
+    @property
+    def max_batch_count(self) -> int:
+        """Images that `score` takes at once."""
+        return self._model.max_batch_count or 1
+
+    def conspicuousness(self, probabilities: Probabilities) -> Probabilities:
+        """`[batch, labels]` -> `[batch]`: how much each image shows of what is worth telling."""
+        if self.normal is not None:
+            return np.asarray(1.0 - probabilities[:, self.normal])
+        findings = [i for i, label in enumerate(self.labels) if label.is_finding]
+        return np.asarray(probabilities[:, findings].max(axis=1, initial=0.0))
 
     async def read(self, image: DecodedImage, tensor: Tensor, wanted: Wanted, blocking: Blocking) -> Reading:
         """See `ImageReader`."""
@@ -131,7 +151,7 @@ class ImageClassifier:
         batches = occlusion.covered(
             tensor,
             channels_first=self._task.preprocessing.layout != pb.ImagePreprocessing.LAYOUT_CHANNELS_LAST,
-            batch_size=self._model.max_batch_count or 1,
+            batch_size=self.max_batch_count,
         )
         without = np.concatenate([(await self.score(batch)).probabilities for batch in batches])
         maps = occlusion.evidence(scored.probabilities[0], without)
@@ -152,3 +172,15 @@ class ImageClassifier:
         if wanted.overlay and strongest is not None and strongest.heat_map is not None:
             overlay = draw_overlay(self.preparation.shown(image), strongest.heat_map)
         return replace(reading, findings=findings, explanation=explanation, overlay_png=overlay)
+
+
+def _slice_rule(declared: pb.SliceAggregation) -> SliceRule | None:
+    """Raises ValueError on a method that is not known, and on a mean of less than one slice."""
+    if declared.method == pb.SliceAggregation.METHOD_UNSPECIFIED:
+        return None
+    if declared.method not in {pb.SliceAggregation.METHOD_MAXIMUM, pb.SliceAggregation.METHOD_TOP_MEAN}:
+        raise ValueError("slice_aggregation.method: is not known here")
+    top_count = declared.top_count if declared.method == pb.SliceAggregation.METHOD_TOP_MEAN else 1
+    if top_count < 1 or declared.max_key_slice_count < 0:
+        raise ValueError("slice_aggregation.top_count: at least one slice counts")
+    return SliceRule(top_count, declared.max_key_slice_count or DEFAULT_KEY_SLICE_COUNT)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol, TypeVar
 
@@ -77,8 +77,31 @@ class Mask:
 
 
 @dataclass(frozen=True)
+class KeySlice:
+    """A slice of a series that an answer rests on."""
+
+    index: int
+    """In the ordered series, from 0."""
+    instance_number: int | None
+    sop_instance_uid: str = field(repr=False)
+    """Empty when the file does not say."""
+    findings: Sequence[Finding] = ()
+    """The slice's own, the most probable first."""
+
+
+@dataclass(frozen=True)
+class SliceRule:
+    """How the answers of a series' slices become one."""
+
+    top_count: int
+    """Slices whose probabilities are averaged; of 1 it is the maximum."""
+    key_slice_count: int
+    """Slices that are named, at most."""
+
+
+@dataclass(frozen=True)
 class Reading:
-    """What one model found in one image."""
+    """What one model found in one image or series."""
 
     provenance: Provenance
     findings: Sequence[Finding] = ()
@@ -91,6 +114,8 @@ class Reading:
     explanation: Explanation | None = None
     masks: Sequence[Mask] = ()
     overlay_png: bytes = b""
+    key_slices: Sequence[KeySlice] = ()
+    """Of a series, the strongest first."""
 
     @property
     def is_ambiguous(self) -> bool:
@@ -106,6 +131,8 @@ class ImageReader(Protocol):
     is_default: bool
     """Whether it answers a request that names no models."""
     preparation: Preparation
+    slices: SliceRule | None
+    """How it reads a series; None: it reads none."""
 
     async def read(self, image: DecodedImage, tensor: Tensor, wanted: Wanted, blocking: Blocking) -> Reading:
         """Reads one image; `tensor` is what `preparation` made of it. Raises as the inference seam does."""

@@ -19,13 +19,15 @@ from services.imaging.images import DecodedImage
 from services.imaging.preprocessing.geometry import mask_over_image
 from services.imaging.tasks.model import are_numbers, labels_of, preparation_of, tensor_of
 from services.imaging.tasks.probabilities import activated, are_probabilities
-from services.imaging.tasks.reading import Blocking, Mask, Reading, Tensor, Wanted
+from services.imaging.tasks.reading import Blocking, Mask, Reading, SliceRule, Tensor, Wanted
 
 Bits = npt.NDArray[np.bool_]
 
 
 class ImageSegmenter:
     """A model of the task `image_segmentation` (`ImageReader`)."""
+
+    slices: SliceRule | None = None
 
     def __init__(self, model: ServedModel) -> None:
         """Raises ValueError, naming the field, where the card does not hold."""
