@@ -32,9 +32,9 @@ class _Placed:
 def mentions(results: Sequence[Sequence[Entity]]) -> list[Mention]:
     """The entities of all results by the place where they stand, in the order of the note.
 
-    An entity joins the mention of its type that it shares most characters with; two entities of one result
-    are always two mentions. An allergy speaks first, so that none is lost; then an entity with a concept before
-    one without, the more confident, the one of the earlier result.
+    An entity joins the mention of its type that it shares most characters with; two entities of one
+    result are always two mentions. An allergy speaks first, so that none is lost; then an entity with a
+    concept before one without, the more confident, the one of the earlier result.
     """
     by_type: dict[str, list[list[_Placed]]] = defaultdict(list)
     for result, entities in enumerate(results):
