@@ -28,6 +28,7 @@ from google.protobuf.descriptor import ServiceDescriptor
 
 from medmesh.common.v1 import catalog_pb2, catalog_pb2_grpc
 from services.chassis import environment
+from services.chassis.models import check
 from services.chassis.models.catalog import Catalog
 from services.chassis.models.inference import Inference
 from services.chassis.models.reload import Reloader
@@ -172,7 +173,13 @@ async def running_server(
 
 
 def run(service: Service[S]) -> None:
-    """Reads the settings, serves until SIGTERM or SIGINT, drains, and ends the process."""
+    """Reads the settings, serves until SIGTERM or SIGINT, drains, and ends the process.
+
+    With `check` and folders as arguments it says what it would refuse of the models there instead.
+    """
+    if sys.argv[1:2] == [check.COMMAND]:
+        check.report(service.name, sys.argv[2:], service.tasks)
+        return
     try:
         settings = service.settings.from_environment()
         handler = log.configure(service.name, settings.log_level)

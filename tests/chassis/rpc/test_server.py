@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import grpc
@@ -16,11 +18,14 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from medmesh.common.v1 import catalog_pb2, catalog_pb2_grpc
 from services.chassis.rpc import probe
-from services.chassis.rpc.server import running_server
+from services.chassis.rpc.server import run, running_server
 from services.chassis.rpc.transport import BindError
 from services.chassis.settings import ServiceSettings
-from tests.chassis.conftest import PREFIX, Handlers, Text, refusal_of
+from tests.chassis.conftest import PREFIX, Handlers, Text, doubler_card, refusal_of
+from tests.chassis.models.folders import edit
+from tests.fakes import write_model_repository
 
+Reload = catalog_pb2.ModelReload
 ROOT = Path(__file__).resolve().parents[3]
 SERVICE = "medmesh.language.v1.LanguageService"
 CATALOG = "medmesh.common.v1.ModelCatalogService"
@@ -258,3 +263,61 @@ def test_the_process_ends_with_one_sentence_when_a_setting_is_bad():
 
 async def _awaited(call):
     return await call
+
+
+async def test_the_catalog_comes_in_pages_and_a_page_token_is_one_that_an_answer_gave(serve, tmp_path):
+    async with serve(Handlers(unary=echo)) as sample:
+        write_model_repository(tmp_path / "models", [doubler_card(name) for name in ("a", "b", "c")])
+        stub = catalog_pb2_grpc.ModelCatalogServiceStub(sample.channel)
+        sample.inference.functions |= dict.fromkeys("abc", sample.inference.functions["doubler"])
+        await stub.ReloadModels(catalog_pb2.ReloadModelsRequest())
+        names, token = [], ""
+        while True:
+            request = catalog_pb2.ListModelsRequest(page_size=3, page_token=token)
+            answer = await stub.ListModels(request)
+            names.append([model.name for model in answer.models])
+            token = answer.next_page_token
+            if not token:
+                break
+        assert names == [["a", "b", "c"], ["doubler"]]
+        wrong = await refusal_of(stub.ListModels(catalog_pb2.ListModelsRequest(page_token="x")))
+        assert (wrong.code, wrong.info.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "INPUT_MALFORMED")
+
+
+async def test_a_reload_says_what_became_of_each_model_with_its_problems_by_field(serve, tmp_path):
+    async with serve(Handlers(unary=echo)) as sample:
+        card = doubler_card("broken")
+        card.serving.record_embedding.embedding_tensor = "z"
+        write_model_repository(tmp_path / "models", [card])
+        stub = catalog_pb2_grpc.ModelCatalogServiceStub(sample.channel)
+        broken, doubler = (await stub.ReloadModels(catalog_pb2.ReloadModelsRequest())).models
+        assert (broken.result, doubler.result) == (Reload.RESULT_REFUSED, Reload.RESULT_UNCHANGED)
+        assert [problem.field for problem in broken.problems] == ["serving.record_embedding.embedding_tensor"]
+        assert (doubler.version, doubler.model_version, broken.model_version) == ("1.0.0", "1", "")
+        broken, doubler = (await stub.ListModels(catalog_pb2.ListModelsRequest())).models
+        assert (broken.ready, broken.task, doubler.ready) == (False, "record_embedding", True)
+        assert "names z, which is not among the card's outputs" in broken.reason
+
+
+async def test_a_service_without_tasks_has_no_models_and_no_connection_to_triton(tmp_path):
+    seen = []
+
+    async def register(parts, server):
+        seen.append(parts.models)
+        with pytest.raises(LookupError):
+            _ = parts.catalog
+
+    service = replace(Handlers(tasks=()).service(), register=register)
+    async with running_server(service, ServiceSettings(triton_url="not an address")):
+        assert seen == [None]
+
+
+def test_a_service_says_what_it_would_refuse_without_serving(tmp_path, capsys, monkeypatch):
+    write_model_repository(tmp_path, [doubler_card("good"), doubler_card("bad", version="")])
+    edit(tmp_path / "bad" / "metadata.json", lambda card: card.pop("version"))
+    monkeypatch.setattr(sys, "argv", ["services.sample", "check", str(tmp_path)])
+    run(Handlers().service())
+    logging.disable(logging.NOTSET)
+    bad, good = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert good == {"model": "good", "problems": []}
+    assert (bad["model"], bad["problems"][0]["field"]) == ("bad", "version")
