@@ -12,7 +12,7 @@ CHECKED := services tools clients/cli clients/loadtest clients/python/medmesh pr
 BUF_BASE ?= $(shell git describe --tags --abbrev=0 --match 'v*' 2>/dev/null || git rev-parse HEAD 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo up test test-training lint format protos docs models train requirements clean distclean
+.PHONY: help venv demo up test test-training test-consumers lint format protos docs models train requirements clean distclean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,11 +21,11 @@ venv:  ## Make the environments: services with the development tools, and the em
 	@$(BOOTSTRAP) dev triton
 
 demo:  ## Start everything, send one combined request, print the diagnosis, stop everything
-	@$(BOOTSTRAP) services triton
+	@$(BOOTSTRAP) local triton
 	@$(VENV)/medmesh demo
 
 up:  ## Start Triton and the four services on this machine; Ctrl-C stops them
-	@$(BOOTSTRAP) services triton
+	@$(BOOTSTRAP) local triton
 	@$(VENV)/medmesh up
 
 test: venv  ## Run the tests (ARGS="-k name -x" goes to pytest)
@@ -34,6 +34,9 @@ test: venv  ## Run the tests (ARGS="-k name -x" goes to pytest)
 test-training:  ## Run the tests of training and of imports, which need torch (3 GB)
 	@$(BOOTSTRAP) training triton
 	@.venv-training/bin/python -m pytest $(TORCH_TESTS) $(ARGS)
+
+test-consumers: venv  ## Build and run the clients in other languages (needs npm and clients/debian-packages.txt)
+	@TEST_CONSUMERS=1 $(VENV)/python -m pytest tests/clients/test_installation.py tests/end_to_end/test_other_languages.py $(ARGS)
 
 lint: venv  ## Check style, types and contracts
 	@echo "medmesh: ruff" && $(VENV)/ruff check && $(VENV)/ruff format --check
@@ -70,8 +73,9 @@ models:  ## Train, evaluate and export every model; with PRECISION=fp32|fp16|int
 
 requirements:  ## Pin requirements/*.in again, with hashes, into requirements/*.txt (needs uv)
 	@command -v uv >/dev/null || { echo "medmesh: uv is missing; it resolves the pins (https://docs.astral.sh/uv)" >&2; exit 1; }
-	@cd requirements && for name in services dev triton; do \
-	  case $$name in triton) extra="--no-deps --python-platform x86_64-manylinux_2_35";; *) extra="--python-platform x86_64-manylinux_2_28";; esac; \
+	@cd requirements && for name in services local dev triton; do \
+	  case $$name in triton) extra="--no-deps --python-platform x86_64-manylinux_2_35";; \
+	  *) extra="--override overrides.txt --python-platform x86_64-manylinux_2_28";; esac; \
 	  echo "medmesh: pinning $$name" && \
 	  uv pip compile -q --generate-hashes --no-header --no-annotate --python-version 3.11 $$extra $$name.in -o $$name.new && \
 	  { echo "# Made by \`make requirements\` from $$name.in; not edited by hand."; cat $$name.new; } > $$name.txt && rm $$name.new || exit 1; done

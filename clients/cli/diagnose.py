@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,12 +15,13 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from clients.cli import inputs, machine
+from clients.cli import inputs, machine, saving
 from clients.cli.failures import ExitCode, explained, fail
 from clients.cli.show import diagnosis as show
 from clients.cli.show import marks
-from medmesh import Client, receipt, requests
+from medmesh import Client, receipt
 from medmesh.orchestrator.v1 import orchestrator_pb2 as pb
+from medmesh.orchestrator.v1.receipt_pb2 import EvidenceReceipt, ReceiptStatement
 
 DIGEST_START_LENGTH = 12
 """Hexadecimal digits that people compare."""
@@ -29,8 +31,9 @@ def diagnose(
     image: inputs.Images = None,
     note: inputs.NoteOption = None,
     patient: inputs.Patient = None,
+    model: inputs.Models = None,
     body_part: inputs.BodyPart = None,
-    max_treatments: inputs.MaxTreatments = 0,
+    max_treatments: inputs.MaxTreatments = None,
     as_json: inputs.Json = False,
     output: Annotated[
         Path | None,
@@ -49,14 +52,14 @@ def diagnose(
     Examples:
       medmesh diagnose --image samples/chest_xray.dcm --note samples/note.txt --patient samples/patient.json
 
-      medmesh diagnose --note "Fever and cough. No pleural effusion." --json | jq .assessments
+      echo "Fever and cough. No pleural effusion." | medmesh diagnose --note - --json | jq .assessments
 
-      medmesh diagnose --image ct.dcm --body-part head --output answer/ --stream
+      medmesh diagnose --image ct-series/ --body-part head --output answer/ --stream
     """
     with explained(), inputs.client(url, timeout) as client:
         text = inputs.note_text(note)
-        case = read_case(image, text, patient, body_part, max_treatments, overlay=output is not None)
-        answer = ask(client, case, tell=stream)
+        case = case_of(image, text, patient, body_part, model, max_treatments)
+        answer = ask(client, case, overlay=output is not None, tell=stream)
         written = save(answer, output) if output else []
         if as_json:
             machine.write(without_pictures(answer))
@@ -77,8 +80,9 @@ def replay(
     image: inputs.Images = None,
     note: inputs.NoteOption = None,
     patient: inputs.Patient = None,
+    model: inputs.Models = None,
     body_part: inputs.BodyPart = None,
-    max_treatments: inputs.MaxTreatments = 0,
+    max_treatments: inputs.MaxTreatments = None,
     url: inputs.Url = None,
     timeout: inputs.Timeout = 30.0,
 ) -> None:
@@ -90,14 +94,15 @@ def replay(
     """
     with explained(), inputs.client(url, timeout) as client:
         recorded = read_receipt(receipt_file)
-        case = read_case(image, inputs.note_text(note), patient, body_part, max_treatments, overlay=False)
-        answer = ask(client, case, tell=False)
-        differences = receipt.compare(recorded, case, answer)
+        case = case_of(image, inputs.note_text(note), patient, body_part, model, max_treatments)
+        made = receipt.statement(recorded)
+        answer = ask(client, case, receipt_salt=made.predicate.salt)
+        differences = receipt.compare(recorded, answer.receipt)
     title = f"{len(differences)} differ" if differences else "the same"
     style = "bold red" if differences else "bold green"
     parts: list[RenderableType] = [
-        marks.heading(f"Replay of {recorded.receipt_id}", title, style),
-        comparison(recorded, differences),
+        marks.heading(f"Replay of {made.predicate.receipt_id}", title, style),
+        comparison(made, differences),
     ]
     if answer.completeness != pb.COMPLETENESS_COMPLETE:
         parts.append(Text("  The second computation is PARTIAL: a branch did not answer.", style="yellow"))
@@ -106,33 +111,39 @@ def replay(
         raise typer.Exit(ExitCode.FAILED)
 
 
-def read_case(
+def case_of(
     image: list[Path] | None,
     note: str,
     patient: Path | None,
     body_part: str | None,
-    max_treatments: int,
-    *,
-    overlay: bool,
-) -> pb.DiagnosticCase:
-    """The case of the command line's inputs. Exits where there is none."""
+    models: list[str] | None,
+    max_treatments: int | None,
+) -> dict[str, Any]:
+    """The case of the command line's inputs, as `Client.diagnose` takes it. Exits where there is none."""
     if not image and not note and patient is None:
         fail("there is nothing to diagnose: give --image, --note or --patient.", ExitCode.USAGE)
-    return requests.diagnostic_case(
-        image=image,
-        note=note or None,
-        patient=patient,
-        body_part=body_part,
-        overlay=overlay,
-        max_treatments=max_treatments,
-    )
+    return {
+        "image": image,
+        "note": note or None,
+        "patient": patient,
+        "body_part": body_part,
+        "models": models or (),
+        "max_treatments": max_treatments,
+    }
 
 
-def ask(client: Client, case: pb.DiagnosticCase, *, tell: bool) -> pb.Diagnosis:
+def ask(
+    client: Client,
+    case: Mapping[str, Any],
+    *,
+    overlay: bool = False,
+    receipt_salt: str | None = None,
+    tell: bool = False,
+) -> pb.Diagnosis:
     """Sends the case; with `tell` each branch is printed on stderr as it ends."""
     if not tell:
-        return client.diagnose(case)
-    for event in client.diagnose_stream(case):
+        return client.diagnose(**case, overlay=overlay, receipt_salt=receipt_salt)
+    for event in client.diagnose_stream(**case, overlay=overlay, receipt_salt=receipt_salt):
         if isinstance(event, pb.Diagnosis):
             return event
         marks.present([show.branch(event)], sys.stderr)
@@ -146,7 +157,7 @@ def present(answer: pb.Diagnosis, note: str) -> None:
 
 
 def save(answer: pb.Diagnosis, folder: Path) -> list[Path]:
-    """Writes `answer.json`, `receipt.json`, and the heat map over each image as `heat-map-<index>.png`."""
+    """Writes `answer.json`, `receipt.json`, and the heat maps and masks of each image."""
     folder.mkdir(parents=True, exist_ok=True)
     written = [folder / "answer.json"]
     written[0].write_text(machine.text(without_pictures(answer)), encoding="utf-8")
@@ -154,42 +165,35 @@ def save(answer: pb.Diagnosis, folder: Path) -> list[Path]:
         written.append(folder / "receipt.json")
         written[-1].write_text(receipt.to_line(answer.receipt) + "\n", encoding="utf-8")
     for result in answer.images:
-        if result.analysis.overlay_png:
-            written.append(folder / f"heat-map-{result.index}.png")
-            written[-1].write_bytes(result.analysis.overlay_png)
+        written += saving.save_pictures(result.analysis, folder, f"-{result.index}")
     return written
 
 
 def without_pictures(answer: pb.Diagnosis) -> pb.Diagnosis:
-    """The answer without overlays and maps, which would be most of its JSON; `--output` saves the
-    overlays.
-    """
+    """The answer without overlays, masks and maps; `--output` saves the pictures."""
     slim = pb.Diagnosis()
     slim.CopyFrom(answer)
     for result in slim.images:
-        result.analysis.overlay_png = b""
-        for finding in result.analysis.findings:
-            finding.ClearField("heat_map")
+        saving.drop_pictures(result.analysis)
     return slim
 
 
-def read_receipt(path: Path) -> pb.EvidenceReceipt:
+def read_receipt(path: Path) -> EvidenceReceipt:
     """The receipt in a file: alone, or inside of a saved answer. ValueError: there is none."""
     try:
         content: Any = json.loads(path.read_text(encoding="utf-8"))
-        found = content.get("receipt", content)
-        return receipt.from_line(json.dumps(found))
+        return receipt.from_object(content.get("receipt", content))
     except (ValueError, AttributeError):
         raise ValueError(f"{path} holds no receipt") from None
 
 
-def comparison(recorded: pb.EvidenceReceipt, differences: list[receipt.Difference]) -> Table:
+def comparison(recorded: ReceiptStatement, differences: list[receipt.Difference]) -> Table:
     """A line for each part of the receipt: the same, or what it was and what it is now."""
     changed = {(d.kind, d.name): d for d in differences}
-    parts = [("input", digest.name) for digest in recorded.inputs]
-    parts += [("model", model.model_name) for model in recorded.models]
-    parts += [("fusion", "catalogue")]
-    parts += [("output", digest.name) for digest in recorded.outputs]
+    parts = [("input", name) for name in receipt.input_names(recorded)]
+    parts += [("model", model.model_name) for model in recorded.predicate.models]
+    parts += [("fusion", "catalogue and cards")]
+    parts += [("output", part.name) for part in recorded.subject]
     parts += [key for key in changed if key not in parts]
     table = Table.grid(padding=(0, 2))
     for _ in range(3):

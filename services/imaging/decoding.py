@@ -2,14 +2,14 @@
 decoding.
 
 Every limit is checked on what the header declares, before a pixel is unpacked, so that a small file cannot
-become a large array. Errors are `InvalidInput` on the field `image`; none quotes the file.
+become a large array. Errors are `InvalidInput` on the field `sources`; none quotes the file.
 """
 
 from __future__ import annotations
 
 from services.chassis.errors import InvalidInput, Reason
 from services.imaging.dicom import decode_dicom
-from services.imaging.images import FIELD, DecodedImage, DecodingLimits, too_large, unsupported
+from services.imaging.images import FIELD, DecodedImage, DecodingLimits, is_dicom, too_large, unsupported
 from services.imaging.pictures import decode_picture
 
 
@@ -24,7 +24,7 @@ def decode_image(data: bytes, limits: DecodingLimits | None = None) -> DecodedIm
         raise InvalidInput(Reason.INPUT_MISSING, FIELD, "is empty")
     if len(data) > limits.max_file_bytes:
         raise too_large(f"is larger than {limits.max_file_bytes / 2**20:g} MiB")
-    if data[128:132] == b"DICM":
+    if is_dicom(data):
         return decode_dicom(data, limits)
     if data.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")):
         return decode_picture(data, limits)

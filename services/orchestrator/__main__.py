@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from contextlib import suppress
 from typing import Any
 
 import grpc
 
 from medmesh.common.v1 import catalog_pb2, catalog_pb2_grpc
+from medmesh.common.v1.model_card_pb2 import ModelCard
 from medmesh.imaging.v1.imaging_pb2_grpc import ImagingServiceStub
 from medmesh.language.v1.language_pb2_grpc import LanguageServiceStub
 from medmesh.orchestrator.v1 import orchestrator_pb2, orchestrator_pb2_grpc
 from medmesh.recommendation.v1.recommendation_pb2_grpc import RecommendationServiceStub
+from services.chassis.errors import MedmeshError
 from services.chassis.rpc.health import Check
 from services.chassis.rpc.server import Parts, Service, run
 from services.chassis.settings import SettingsError
+from services.chassis.uploads.forwarding import Forwarder
+from services.chassis.uploads.servicer import DESCRIPTOR as UPLOADS
+from services.chassis.uploads.servicer import serve_uploads
 from services.chassis.upstream.call import Upstream
 from services.orchestrator import catalogue
+from services.orchestrator.cards import CardCalls, ModelCards
 from services.orchestrator.diagnosis import Diagnostician
 from services.orchestrator.fanout import Services, Split
-from services.orchestrator.inventory import InventoryServicer, Shelf
-from services.orchestrator.receipt import ReceiptLog
+from services.orchestrator.fusion import Source
+from services.orchestrator.image_uploads import with_uploads
+from services.orchestrator.inventory import CatalogCalls, InventoryServicer
+from services.orchestrator.receipts.log import ReceiptLog
+from services.orchestrator.receipts.signing import Signer
+from services.orchestrator.repeats import Repeats
 from services.orchestrator.servicer import DiagnosticServicer
 from services.orchestrator.settings import OrchestratorSettings
 
@@ -34,17 +45,29 @@ async def register(parts: Parts[OrchestratorSettings], server: grpc.aio.Server) 
     recommendation = await _upstream(parts, "recommendation", settings.recommendation_url)
     upstreams = (imaging, language, recommendation)
     log = _receipt_log(settings)
+    catalogs = {u.name: _catalog(u, settings.inventory_timeout_s) for u in upstreams}
+    cards = ModelCards(
+        {Source.IMAGE: _card_calls(catalogs["imaging"]), Source.NOTE: _card_calls(catalogs["language"])}
+    )
+    await _in_background(parts, cards.follow(settings.card_refresh_s))
+    uploads = await serve_uploads(settings, server, parts.resources)
     diagnostician = Diagnostician(
-        _services(imaging, language, recommendation),
-        catalogue.load(settings.model_repository),
+        _services(imaging, language, recommendation, Forwarder(uploads, imaging)),
+        catalogue.load(),
+        cards,
         log,
         Split(settings.treatment_share, settings.fusion_reserve_s),
         default_deadline_s=settings.default_deadline_s,
+        card_timeout_s=settings.inventory_timeout_s,
         intended_use=settings.intended_use,
     )
-    inventory = InventoryServicer({u.name: _shelf(u, settings.inventory_timeout_s) for u in upstreams})
-    orchestrator_pb2_grpc.add_DiagnosticServiceServicer_to_server(DiagnosticServicer(diagnostician), server)
-    catalog_pb2_grpc.add_ModelCatalogServiceServicer_to_server(inventory, server)
+    repeats = Repeats(settings.repeat_window_s, settings.repeat_maximum_bytes)
+    orchestrator_pb2_grpc.add_DiagnosticServiceServicer_to_server(
+        DiagnosticServicer(diagnostician, repeats), server
+    )
+    catalog_pb2_grpc.add_ModelCatalogServiceServicer_to_server(
+        InventoryServicer(catalogs, lambda: _refresh(cards)), server
+    )
     parts.health.require("upstreams", any_serves(upstreams))
     parts.health.require("receipts", lambda: asyncio.to_thread(log.problem))
 
@@ -62,50 +85,83 @@ def any_serves(upstreams: Iterable[Upstream]) -> Check:
 
 def _receipt_log(settings: OrchestratorSettings) -> ReceiptLog:
     try:
-        return ReceiptLog(settings.receipt_folder)
+        signer = Signer.read(settings.receipt_key) if settings.receipt_key is not None else Signer()
+    except OSError as error:
+        raise SettingsError(settings.key("receipt_key"), "the file cannot be read") from error
+    except ValueError as error:
+        raise SettingsError(settings.key("receipt_key"), str(error)) from error
+    try:
+        return ReceiptLog(settings.receipt_folder, signer)
     except OSError as error:
         raise SettingsError(settings.key("receipt_folder"), "the folder cannot be written") from error
+
+
+async def _in_background(parts: Parts[OrchestratorSettings], work: Coroutine[Any, Any, None]) -> None:
+    """Runs `work` until the server has drained."""
+    task = asyncio.create_task(work)
+
+    async def stop() -> None:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+    parts.resources.push_async_callback(stop)
+
+
+async def _refresh(cards: ModelCards) -> None:
+    for source in Source:
+        if source is not Source.RECORD:
+            with suppress(MedmeshError):
+                await cards.refresh(source)
 
 
 async def _upstream(parts: Parts[OrchestratorSettings], name: str, address: str) -> Upstream:
     return await parts.resources.enter_async_context(Upstream(name, address, parts.settings))
 
 
-def _services(imaging: Upstream, language: Upstream, recommendation: Upstream) -> Services:
+def _services(
+    imaging: Upstream, language: Upstream, recommendation: Upstream, forwarder: Forwarder
+) -> Services:
     images = ImagingServiceStub(imaging.channel)
     notes = LanguageServiceStub(language.channel)
     records = RecommendationServiceStub(recommendation.channel)
 
-    def caller(upstream: Upstream, method: Any) -> Any:
+    def caller(upstream: Upstream, method: Any, resource: str) -> Callable[[Any, float], Awaitable[Any]]:
         async def call(message: Any, timeout_s: float) -> Any:
-            return await upstream.call(method, message, timeout_s=timeout_s)
+            return getattr(await upstream.call(method, message, timeout_s=timeout_s), resource)
 
         return call
 
     return Services(
-        analyze_image=caller(imaging, images.AnalyzeImage),
-        analyze_note=caller(language, notes.AnalyzeNote),
-        read_record=caller(recommendation, records.ReadRecord),
-        rank_treatments=caller(recommendation, records.RankTreatments),
+        analyze_image=with_uploads(caller(imaging, images.AnalyzeImage, "analysis"), forwarder),
+        analyze_note=caller(language, notes.AnalyzeNote, "analysis"),
+        read_record=caller(recommendation, records.ReadRecord, "reading"),
+        rank_treatments=caller(recommendation, records.RankTreatments, "ranking"),
     )
 
 
-def _shelf(upstream: Upstream, timeout_s: float) -> Shelf:
+def _catalog(upstream: Upstream, timeout_s: float) -> CatalogCalls:
     stub = catalog_pb2_grpc.ModelCatalogServiceStub(upstream.channel)
-    return Shelf(
-        list_models=lambda: upstream.call(
-            stub.ListModels, catalog_pb2.ListModelsRequest(), timeout_s=timeout_s
-        ),
+    return CatalogCalls(
+        list_models=lambda request: upstream.call(stub.ListModels, request, timeout_s=timeout_s),
         get_card=lambda request: upstream.call(stub.GetModelCard, request, timeout_s=timeout_s),
+        # Models are loaded meanwhile: as long as the caller gives it.
+        reload=lambda request: upstream.call(stub.ReloadModels, request, safe=False),
     )
+
+
+def _card_calls(catalog: CatalogCalls) -> CardCalls:
+    async def get_card(name: str) -> ModelCard:
+        return (await catalog.get_card(catalog_pb2.GetModelCardRequest(name=name))).card
+
+    return CardCalls(lambda: catalog.list_models(catalog_pb2.ListModelsRequest()), get_card)
 
 
 SERVICE = Service(
     name="orchestrator",
     settings=OrchestratorSettings,
-    descriptors=(orchestrator_pb2.DESCRIPTOR.services_by_name["DiagnosticService"],),
+    descriptors=(orchestrator_pb2.DESCRIPTOR.services_by_name["DiagnosticService"], UPLOADS),
     register=register,
-    own_catalog=True,
 )
 
 if __name__ == "__main__":

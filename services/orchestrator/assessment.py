@@ -1,15 +1,17 @@
-"""Assesses a case: what each condition's evidence comes to, and where sources contradict each other."""
+"""Assesses a case: what each condition's evidence comes to, and where it contradicts itself."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from services.orchestrator import disagreement
+from services.orchestrator.case import Case
 from services.orchestrator.catalogue import Catalogue, Condition
+from services.orchestrator.declared import Declaration
 from services.orchestrator.disagreement import Disagreement
-from services.orchestrator.evidence import Case, collect, reach
-from services.orchestrator.fusion import Fused, Modality, fuse, within
+from services.orchestrator.evidence import collect, reach
+from services.orchestrator.fusion import Evidence, Fused, Source, fuse, within
 
 
 @dataclass(frozen=True)
@@ -18,6 +20,8 @@ class Assessed:
 
     condition: Condition
     fused: Fused
+    uncounted: tuple[Evidence, ...] = ()
+    """What further models say from an input on which a better measured one was heard."""
 
 
 @dataclass(frozen=True)
@@ -29,18 +33,33 @@ class Assessment:
     disagreements: tuple[Disagreement, ...]
 
 
-def assess(case: Case, missing: Collection[Modality], catalogue: Catalogue) -> Assessment:
-    """Fuses what the branches found; `missing` are the modalities of which a branch failed."""
+def assess(
+    case: Case,
+    missing: Collection[Source],
+    catalogue: Catalogue,
+    declared: Mapping[Source, Sequence[Declaration] | None],
+) -> Assessment:
+    """Fuses what the branches found.
+
+    `missing` are the sources of which a branch failed; `declared` the models that would have answered for
+    them, None where they are not known.
+    """
     items = collect(case, catalogue)
+    borne_on = {item.condition for item in items if item.counts}
+    # A kind needs its whole, whether or not anything bears on that.
+    wholes = {whole.key for key in borne_on for whole in catalogue.broader(catalogue.conditions[key])}
     fused: dict[str, Fused] = {}
+    assessed = []
     for condition in catalogue.wholes_first():
-        evidence = [item.evidence for item in items if item.condition == condition.key]
-        if not evidence:
+        if condition.key not in borne_on | wholes:
             continue
-        reaches = {modality: reach(condition, modality, catalogue) for modality in missing}
+        of_condition = [item for item in items if item.condition == condition.key]
+        evidence = [item.evidence for item in of_condition if item.counts]
+        reaches = {source: reach(condition, source, catalogue, declared) for source in missing}
         one = fuse(catalogue.prior_within(condition), evidence, reaches)
-        # Whatever bears on a kind bears on the whole, which comes first.
         fused[condition.key] = within(fused[condition.broader], one) if condition.broader else one
-    assessed = [Assessed(catalogue.conditions[key], one) for key, one in fused.items()]
+        if evidence:
+            uncounted = tuple(item.evidence for item in of_condition if not item.counts)
+            assessed.append(Assessed(condition, fused[condition.key], uncounted))
     assessed.sort(key=lambda one: (-one.fused.probability, one.condition.key))
     return Assessment(tuple(assessed), tuple(disagreement.find(items, catalogue)))

@@ -1,30 +1,22 @@
-"""The written catalogue of conditions and the reliabilities: what bears on what, and how far it is trusted.
+"""The written catalogue of conditions, and the reliabilities of notes and records.
 
-Both are data (`catalogue.toml`, `reliability.toml`), read once at start together with the held-out figures of
-the image models' cards; docs/fusion.md says how they count.
+Both are data (`catalogue.toml`, `reliability.toml`), read once at start; docs/fusion.md says how they count.
+What models say of conditions, and how far they are trusted, stands in the models' cards (`declared`).
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
-import math
 import re
 import tomllib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from google.protobuf import json_format
-
-from medmesh.common.v1.model_card_pb2 import ModelCard
 from services.clinical.code_systems import ICD10_EDITIONS, SNOMED
 
 _SEMANTIC_TAG = re.compile(r" \((?:disorder|finding)\)$")
-NORMAL = "normal"
-"""The label of every image model that stands for the absence of a finding."""
-CARD = "metadata.json"
 FOLDER = Path(__file__).resolve().parent
 
 Code = tuple[str, str]
@@ -55,17 +47,7 @@ class Naming:
 
 
 @dataclass(frozen=True)
-class ImageLabels:
-    """Labels of an image model whose summed probability is that of the condition."""
-
-    model: str
-    labels: frozenset[str]
-    metric: str
-    """Metric of the model card that says how well the labels are told from the rest."""
-
-
-@dataclass(frozen=True)
-class Finding:
+class Sign:
     """A sign or symptom that bears on a condition."""
 
     naming: Naming
@@ -92,23 +74,7 @@ class Condition:
     setting: str
     """Where the prior holds."""
     prior_source: str
-    images: tuple[ImageLabels, ...]
-    findings: tuple[Finding, ...]
-
-
-@dataclass(frozen=True)
-class ImageReliability:
-    """How far an image model is trusted."""
-
-    age_years: tuple[int, int] | None
-    """Youngest and oldest patient that it was trained on; None: not known."""
-    outside_factor: float
-    share: Mapping[str, float]
-    """Share of each label in the data that its probabilities are calibrated to."""
-    held_out_count: Mapping[str, int]
-    """Unseen cases of each label that its figures stand on."""
-    auroc: Mapping[str, float]
-    """Held-out figures of the model's card, by metric; empty when there is no card."""
+    signs: tuple[Sign, ...]
 
 
 @dataclass(frozen=True)
@@ -139,13 +105,12 @@ class Catalogue:
     def __init__(
         self,
         conditions: Iterable[Condition],
-        images: Mapping[str, ImageReliability],
         note: Mapping[str, StatementReliability],
         record: RecordReliability,
         sha256: str = "",
     ) -> None:
         self.conditions: Mapping[str, Condition] = {condition.key: condition for condition in conditions}
-        self.images = images
+        self._by_code = {condition.code: condition for condition in self.conditions.values()}
         self.note = note
         self.record = record
         self.sha256 = sha256
@@ -155,9 +120,6 @@ class Catalogue:
                 raise ValueError(
                     f"{condition.key} is a kind of {condition.broader}, which is not in the catalogue"
                 )
-        for model, reliability in self.images.items():
-            if self.label_priors(model).keys() != reliability.share.keys():
-                raise ValueError(f"each label of {model} but normal needs a condition of its own")
 
     def named(self, codes: Iterable[Code], *texts: str) -> list[Condition]:
         """The conditions that these codes or texts name, each without those that it is a kind of."""
@@ -166,16 +128,14 @@ class Catalogue:
         implied = {broader.key for condition in found for broader in self.broader(condition)}
         return [condition for condition in found if condition.key not in implied]
 
-    def label_priors(self, model: str) -> Mapping[str, float]:
-        """The prior of each label of a model: its condition's, and for `normal` the rest."""
-        priors = {
-            label: condition.prior
-            for condition in self.conditions.values()
-            for image in condition.images
-            if image.model == model and len(image.labels) == 1
-            for label in image.labels
-        }
-        return {**priors, NORMAL: 1 - math.fsum(priors.values())}
+    def of_code(self, code: str) -> Condition | None:
+        """The condition of this very SNOMED CT code."""
+        return self._by_code.get(code)
+
+    def prior_of(self, code: str) -> float | None:
+        """The prior of the condition of this SNOMED CT code; None: the catalogue does not have it."""
+        condition = self._by_code.get(code)
+        return condition.prior if condition is not None else None
 
     def broader(self, condition: Condition) -> list[Condition]:
         """The conditions that this one is a kind of, the nearest first."""
@@ -200,37 +160,19 @@ def normalise(text: str) -> str:
     return _SEMANTIC_TAG.sub("", re.sub(r"\s+", " ", text).strip().lower()).strip(" .,;:()[]")
 
 
-def load(repository: Path, folder: Path = FOLDER) -> Catalogue:
-    """Reads `catalogue.toml` and `reliability.toml` in `folder`, and the model cards in `repository`.
+def load(folder: Path = FOLDER) -> Catalogue:
+    """Reads `catalogue.toml` and `reliability.toml` in `folder`.
 
-    Raises KeyError or ValueError where a file is incomplete. Without its card, what a model shows does not
-    count.
+    Raises KeyError or ValueError where a file is incomplete.
     """
     catalogue, reliability = ((folder / name).read_bytes() for name in ("catalogue.toml", "reliability.toml"))
-    conditions = [_condition(entry) for entry in tomllib.loads(catalogue.decode())["condition"]]
     trusted = tomllib.loads(reliability.decode())
-    wanted = {(image.model, image.metric) for condition in conditions for image in condition.images}
-    auroc = {
-        model: _figures(repository / model / CARD, {metric for name, metric in wanted if name == model})
-        for model in trusted["image"]
-    }
-    measured = json.dumps(auroc, sort_keys=True).encode()
     return Catalogue(
-        conditions=conditions,
-        images={name: _image_reliability(entry, auroc[name]) for name, entry in trusted["image"].items()},
+        conditions=[_condition(entry) for entry in tomllib.loads(catalogue.decode())["condition"]],
         note={name: _note_reliability(entry) for name, entry in trusted["note"].items()},
         record=RecordReliability(**trusted["record"]["active"]),
-        sha256=hashlib.sha256(b"\0".join((catalogue, reliability, measured))).hexdigest(),
+        sha256=hashlib.sha256(b"\0".join((catalogue, reliability))).hexdigest(),
     )
-
-
-def _figures(card: Path, metrics: Collection[str]) -> dict[str, float]:
-    """The figures over all patients that a model card has of these metrics; of several the lowest."""
-    if not card.is_file():
-        return {}
-    parsed = json_format.Parse(card.read_text(encoding="utf-8"), ModelCard(), ignore_unknown_fields=True)
-    found = [m for m in parsed.metrics if m.name in metrics and not m.subgroup]
-    return {name: min(m.value for m in found if m.name == name) for name in sorted({m.name for m in found})}
 
 
 def _condition(entry: Mapping[str, Any]) -> Condition:
@@ -246,13 +188,9 @@ def _condition(entry: Mapping[str, Any]) -> Condition:
         prior=prior["probability"],
         setting=prior["setting"],
         prior_source=prior["source"],
-        images=tuple(
-            ImageLabels(image["model"], frozenset(image["labels"]), image["metric"])
-            for image in entry.get("image", ())
-        ),
-        findings=tuple(
-            Finding(_naming(finding), finding["present"], finding.get("absent"), finding["source"])
-            for finding in entry.get("finding", ())
+        signs=tuple(
+            Sign(_naming(sign), sign["present"], sign.get("absent"), sign["source"])
+            for sign in entry.get("sign", ())
         ),
     )
 
@@ -263,17 +201,6 @@ def _naming(entry: Mapping[str, Any]) -> Naming:
         snomed=frozenset([entry["snomed"], *entry.get("narrower", ())]),
         icd10cm=tuple(entry["icd10cm"]),
         synonyms=frozenset(entry["synonyms"]),
-    )
-
-
-def _image_reliability(entry: Mapping[str, Any], auroc: Mapping[str, float]) -> ImageReliability:
-    age = entry.get("age_years")
-    return ImageReliability(
-        age_years=(age[0], age[1]) if age else None,
-        outside_factor=entry.get("outside_factor", 1.0),
-        share=entry["share"],
-        held_out_count=entry["held_out_count"],
-        auroc=auroc,
     )
 
 

@@ -4,21 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
+from medmesh.common.v1.answer_pb2 import Provenance
 from medmesh.orchestrator.v1 import orchestrator_pb2 as pb
+from medmesh.orchestrator.v1.receipt_pb2 import EvidenceReceipt, InputDigest
+from medmesh.receipt import statement
 from services.chassis.errors import UpstreamUnavailable
 from services.chassis.rpc import request as requests
-from services.orchestrator import convert, intake
 from services.orchestrator.assessment import assess
+from services.orchestrator.cards import ModelCards
 from services.orchestrator.catalogue import Catalogue
-from services.orchestrator.fanout import Answers, Services, Split, ask
-from services.orchestrator.receipt import ReceiptLog, draft
+from services.orchestrator.convert.assessment import assessment_messages, disagreement_messages
+from services.orchestrator.convert.branches import branch_message, duration
+from services.orchestrator.convert.case import case_from, missing_sources
+from services.orchestrator.convert.further import further
+from services.orchestrator.convert.notices import all_notices, notices
+from services.orchestrator.fanout import Answers, Further, Services, Split, ask
+from services.orchestrator.fusion import Source
+from services.orchestrator.receipts.log import ReceiptLog
+from services.orchestrator.receipts.statement import fusion_digest, statement_of
 
 RESEARCH_USE = (
     "For research only. Not a medical device: not for diagnosis or treatment of any patient, "
     "and no replacement for the judgement of a clinician."
 )
+CARD_SHARE = 0.1
+"""Part of the time that is left that the cards of models not met before may take."""
 BranchListener = Callable[[pb.Branch], None]
 
 
@@ -29,69 +41,128 @@ class Diagnostician:
         self,
         services: Services,
         catalogue: Catalogue,
+        cards: ModelCards,
         log: ReceiptLog,
         split: Split,
         *,
         default_deadline_s: float,
+        card_timeout_s: float,
         intended_use: str = "",
     ) -> None:
         self._services = services
         self._catalogue = catalogue
+        self._cards = cards
         self._log = log
         self._split = split
         self._default_deadline_s = default_deadline_s
+        self._card_timeout_s = card_timeout_s
         self._intended_use = intended_use or RESEARCH_USE
 
-    async def diagnose(self, case: pb.DiagnosticCase, listen: BranchListener) -> pb.Diagnosis:
+    async def diagnose(
+        self,
+        case: pb.DiagnosticCase,
+        salt: str,
+        inputs: Awaitable[Sequence[InputDigest]],
+        listen: BranchListener,
+    ) -> pb.Diagnosis:
         """Answers `case` within the current request's deadline; `listen` hears of each branch as it ends.
 
-        Raises InvalidInput when the input is bad, UpstreamUnavailable when every branch failed.
+        `inputs` are the digests of the case under `salt`, hexadecimal. Raises InvalidInput when the input is
+        bad, UpstreamUnavailable when every branch failed, ReceiptNotWritten.
         """
         started = time.monotonic()
-        intake.check(case)
         answers = await ask(
             case,
             self._services,
-            requests.remaining_s() or self._default_deadline_s,
+            self._remaining_s(),
             self._split,
-            lambda answers: convert.further(answers, self._catalogue),
-            lambda outcome: listen(convert.branch_message(outcome)),
+            self._further,
+            lambda result: listen(branch_message(result)),
+            bytes.fromhex(salt),
         )
         _refuse_if_nothing_answered(answers)
+        await self._learn_cards(answers)
         diagnosis = self._fuse(answers)
-        sealed = await asyncio.to_thread(self._log.append, draft(case, diagnosis, self._catalogue))
-        diagnosis.receipt.CopyFrom(sealed)
-        diagnosis.elapsed_ms = (time.monotonic() - started) * 1e3
+        receipt = await self._seal(diagnosis, await inputs, salt, answers)
+        diagnosis.receipt.CopyFrom(receipt)
+        diagnosis.elapsed.CopyFrom(duration(time.monotonic() - started))
         requests.note(
             completeness=pb.Completeness.Name(diagnosis.completeness),
             failed_branches=",".join(b.name for b in answers.branches() if b.failed),
-            receipt_id=sealed.receipt_id,
+            receipt_id=statement(receipt).predicate.receipt_id,
         )
         return diagnosis
 
+    def _remaining_s(self) -> float:
+        return requests.remaining_s() or self._default_deadline_s
+
+    async def _further(self, answers: Answers) -> Further:
+        await self._learn_cards(answers)
+        return further(answers, self._catalogue, self._cards)
+
+    async def _learn_cards(self, answers: Answers) -> None:
+        timeout_s = min(self._card_timeout_s, CARD_SHARE * self._remaining_s())
+        await self._cards.learn(Source.IMAGE, _image_provenances(answers), timeout_s)
+        await self._cards.learn(Source.NOTE, _label_provenances(answers), timeout_s)
+
     def _fuse(self, answers: Answers) -> pb.Diagnosis:
-        case = convert.case_from(answers)
-        assessment = assess(case, convert.missing_modalities(answers), self._catalogue)
+        case = case_from(answers, self._cards)
+        assessment = assess(case, missing_sources(answers), self._catalogue, self._cards.served())
         partial = any(branch.failed for branch in answers.branches())
-        images = convert.image_results(answers)
+        found = notices(answers, case, self._catalogue)
+        images = [
+            pb.AnalyzedImage(index=index, analysis=branch.answer)
+            for index, branch in enumerate(answers.images)
+            if branch.answer is not None
+        ]
         current = requests.current.get()
         return pb.Diagnosis(
             completeness=pb.COMPLETENESS_PARTIAL if partial else pb.COMPLETENESS_COMPLETE,
             intended_use=self._intended_use,
-            assessments=convert.assessment_messages(assessment),
-            disagreements=convert.disagreement_messages(assessment, self._catalogue),
+            assessments=assessment_messages(assessment),
+            disagreements=disagreement_messages(assessment, self._catalogue),
             review_required=partial
             or bool(assessment.disagreements)
-            or any(image.analysis.abstained for image in images)
-            or any(not image.accepted for image in case.images)
-            or any(notice.review_required for notice in convert.all_notices(answers)),
-            branches=[convert.branch_message(branch) for branch in answers.branches()],
+            or any(result.abstained for image in images for result in image.analysis.results)
+            or any(notice.review_required for notice in (*found, *all_notices(answers))),
+            branches=[branch_message(branch) for branch in answers.branches()],
             images=images,
             note=answers.note.answer,
             treatments=answers.treatments.answer,
-            request_id=current.request_id if current is not None else "",
-            notices=convert.notices(answers, case, self._catalogue),
+            correlation_id=current.request_id if current is not None else "",
+            notices=found,
         )
+
+    async def _seal(
+        self, diagnosis: pb.Diagnosis, inputs: Sequence[InputDigest], salt: str, answers: Answers
+    ) -> EvidenceReceipt:
+        provenances = (*_image_provenances(answers), *_label_provenances(answers))
+        known = [one for one in map(self._cards.of_answer, provenances) if one is not None]
+
+        def seal() -> EvidenceReceipt:
+            fusion_sha256 = fusion_digest(self._catalogue, known)
+            return self._log.append(statement_of(diagnosis, inputs, salt, fusion_sha256))
+
+        return await asyncio.to_thread(seal)
+
+
+def _image_provenances(answers: Answers) -> list[Provenance]:
+    return [
+        result.provenance
+        for image in answers.images
+        if image.answer is not None
+        for result in image.answer.results
+        if result.findings
+    ]
+
+
+def _label_provenances(answers: Answers) -> list[Provenance]:
+    results: Iterable[Provenance] = (
+        (result.provenance for result in answers.note.answer.results if result.labels)
+        if answers.note.answer is not None
+        else ()
+    )
+    return list(results)
 
 
 def _refuse_if_nothing_answered(answers: Answers) -> None:

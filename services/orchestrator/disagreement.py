@@ -1,8 +1,8 @@
-"""Finds where the sources contradict each other: that is shown and asks for review, never averaged away.
+"""Finds where the evidence contradicts itself: that is shown and asks for review, never averaged away.
 
-A source speaks up for or against a condition when its evidence is a likelihood ratio of at least 3 or at
-most 1/3 before weighting: `positive` evidence on the scale of Kass and Raftery (JASA 1995;90:773); anything
-less is `not worth more than a bare mention`, and no ground to call anybody contradicted.
+A piece speaks for or against a condition when it is a likelihood ratio of at least 3 or at most 1/3 before
+weighting: `positive` evidence on the scale of Kass and Raftery (JASA 1995;90:773); anything less is `not
+worth more than a bare mention`, and no ground to call anybody contradicted.
 """
 
 from __future__ import annotations
@@ -10,97 +10,90 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import Enum
 
+from services.orchestrator.case import Assertion
 from services.orchestrator.catalogue import Catalogue
-from services.orchestrator.evidence import Assertion, Item
-from services.orchestrator.fusion import Modality
+from services.orchestrator.evidence import Item
+from services.orchestrator.fusion import Evidence, Source
 
-SPEAKS_UP = math.log(3.0)
-
-
-class Kind(Enum):
-    """The kinds of disagreement."""
-
-    IMAGE_POSITIVE_NOTE_NEGATIVE = "image positive, note negative"
-    NOTE_POSITIVE_IMAGE_NEGATIVE = "note positive, image negative"
-    RECORD_POSITIVE_NOTE_NEGATIVE = "record positive, note negative"
-    IMAGES_DIFFER = "images differ"
+POSITIVE = math.log(3.0)
 
 
 @dataclass(frozen=True)
 class Disagreement:
-    """Two sources that contradict each other about one condition."""
+    """Two pieces of evidence that contradict each other about one condition."""
 
-    kind: Kind
     condition: str
     """Key in the catalogue."""
-
-
-@dataclass(frozen=True)
-class _Stances:
-    """What the sources say of one condition."""
-
-    image_positive: bool
-    image_negative: bool
-    note_positive: bool
-    note_negative: bool
-    record_positive: bool
+    supporting: Evidence
+    opposing: Evidence
 
 
 def find(items: Iterable[Item], catalogue: Catalogue) -> list[Disagreement]:
-    """The contradictions in the evidence, in the catalogue's order.
+    """The contradictions in the evidence, in the catalogue's order; of each pair of sources the strongest.
 
-    One that already shows for the broader condition is not repeated for the narrower ones.
+    What shows for the broader condition between two sources is not repeated for the narrower ones.
     """
     items = tuple(items)
     found = [
-        Disagreement(kind, key)
+        one
         for key in catalogue.conditions
-        for kind in _kinds(_stances(item for item in items if item.condition == key))
+        for one in _on_condition(key, [item for item in items if item.condition == key])
     ]
+    shown = {(one.condition, one.supporting.source, one.opposing.source) for one in found}
     return [
         one
         for one in found
         if not any(
-            Disagreement(one.kind, broader.key) in found
+            (broader.key, one.supporting.source, one.opposing.source) in shown
             for broader in catalogue.broader(catalogue.conditions[one.condition])
         )
     ]
 
 
-def _kinds(stances: _Stances) -> list[Kind]:
-    images_differ = stances.image_positive and stances.image_negative
-    return [
-        kind
-        for kind, holds in (
-            (Kind.IMAGE_POSITIVE_NOTE_NEGATIVE, stances.image_positive and stances.note_negative),
-            # When the images differ, one of them agrees with the note: what is said is that they differ.
-            (
-                Kind.NOTE_POSITIVE_IMAGE_NEGATIVE,
-                stances.note_positive and stances.image_negative and not images_differ,
-            ),
-            (Kind.RECORD_POSITIVE_NOTE_NEGATIVE, stances.record_positive and stances.note_negative),
-            (Kind.IMAGES_DIFFER, images_differ),
-        )
-        if holds
-    ]
+def _on_condition(key: str, items: list[Item]) -> Iterable[Disagreement]:
+    supporting: dict[Source, Evidence] = {}
+    opposing: dict[Source, Evidence] = {}
+    for source in Source:
+        of_source = [item for item in items if item.evidence.source is source]
+        says_yes = [item.evidence for item in of_source if _supports(item)]
+        says_no = [item.evidence for item in of_source if _opposes(item)]
+        if says_yes:
+            supporting[source] = max(says_yes, key=_strength)
+        if says_no:
+            opposing[source] = max(says_no, key=_strength)
+    # Two images, or two models on one, contradict each other; a note that states and denies the same
+    # contradicts itself before it contradicts anybody else.
+    images_differ = Source.IMAGE in supporting and Source.IMAGE in opposing
+    if Source.NOTE in supporting:
+        opposing.pop(Source.NOTE, None)
+    for against, denial in opposing.items():
+        for source, statement in supporting.items():
+            if images_differ and against is Source.IMAGE and source is not Source.IMAGE:
+                continue  # one of the images agrees with it: what is said is that they differ
+            if against is Source.IMAGE and source is Source.RECORD:
+                continue  # a record may be older than the image: that it is not to be seen denies nothing
+            yield Disagreement(key, statement, denial)
 
 
-def _stances(items: Iterable[Item]) -> _Stances:
-    images, asserted, recorded = [], set(), False
-    for item in items:
-        if item.evidence.modality is Modality.IMAGE:
-            images.append(item.evidence.log_likelihood_ratio)
-        elif item.evidence.modality is Modality.RECORD:
-            recorded |= item.direct and item.assertion is None
-        elif item.direct and abs(item.evidence.log_likelihood_ratio) >= SPEAKS_UP:
-            asserted.add(item.assertion)
-    return _Stances(
-        image_positive=any(ratio >= SPEAKS_UP for ratio in images),
-        image_negative=any(ratio <= -SPEAKS_UP for ratio in images),
-        note_positive=Assertion.PRESENT in asserted,
-        # A note that states and denies the same contradicts itself before it contradicts anybody else.
-        note_negative=Assertion.ABSENT in asserted and Assertion.PRESENT not in asserted,
-        record_positive=recorded,
+def _supports(item: Item) -> bool:
+    if item.evidence.source is Source.RECORD:
+        return item.direct and item.assertion is None
+    if item.evidence.log_likelihood_ratio < POSITIVE:
+        return False
+    # Of a mention only a plain statement; a possibility or the history contradicts no one.
+    return item.evidence.source is Source.IMAGE or (
+        item.direct and item.assertion in {Assertion.PRESENT, None}
     )
+
+
+def _opposes(item: Item) -> bool:
+    if item.evidence.log_likelihood_ratio > -POSITIVE:
+        return False
+    return item.evidence.source is Source.IMAGE or (
+        item.direct and item.assertion in {Assertion.ABSENT, None}
+    )
+
+
+def _strength(evidence: Evidence) -> tuple[float, str]:
+    return abs(evidence.weight), repr(evidence)

@@ -1,89 +1,27 @@
-"""Reads evidence on the catalogue's conditions out of findings, mentions and the record.
+"""Reads evidence on the catalogue's conditions out of a case: models' answers, mentions and the record.
 
-Pure: values in, evidence by condition out. What each is worth comes from the catalogue; see docs/fusion.md.
+Pure: values in, evidence by condition out. What each is worth comes from the catalogue and from what the
+models' cards declare; see docs/fusion.md.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
 
+from services.clinical.code_systems import SNOMED
+from services.clinical.concepts import Concept
 from services.clinical.log_odds import log_odds
-from services.orchestrator.catalogue import Catalogue, Code, Condition, ImageLabels, StatementReliability
-from services.orchestrator.fusion import Evidence, Modality, Reach, about_the_whole
+from services.orchestrator.case import Assertion, Case, Mention, Reading, RecordedCondition, Standing
+from services.orchestrator.catalogue import Catalogue, Condition, StatementReliability
+from services.orchestrator.declared import Declaration, DeclaredEvidence
+from services.orchestrator.fusion import Evidence, Reach, Source, about_the_whole
+from services.orchestrator.references import ImageFinding, NoteFinding
 
 CONFIDENT_PROBABILITY = 0.8
-"""From here on an image's finding is passed on to the treatments as a condition of the patient."""
-CONFIDENT_MENTION = 0.5
-"""From here on a mention counts for the treatments: it is more probably right than wrong."""
-RULE_OF_THREE = 3.0
-"""No event in n trials leaves a rate of up to 3/n open (Hanley and Lippman-Hand, JAMA 1983;249:1743)."""
-MORE_PROBABLE_THAN_NOT = 0.5
-TINY = 1e-9
-"""Stands for a probability that was rounded to 0; the bounds cut far before it."""
-
-
-class Assertion(Enum):
-    """What the note says of a mention; the value is the key in `reliability.toml`."""
-
-    PRESENT = "present"
-    ABSENT = "absent"
-    POSSIBLE = "possible"
-    HISTORICAL = "historical"
-    FAMILY = "family"
-
-
-@dataclass(frozen=True)
-class ImageReading:
-    """One image that was analysed."""
-
-    index: int
-    """Place in the case, from 0."""
-    model: str
-    probabilities: Mapping[str, float]
-    """Calibrated probability by label."""
-    accepted: bool = True
-    """Whether the gate takes it for an image of the model's kind; else it is no evidence."""
-
-
-@dataclass(frozen=True)
-class Mention:
-    """A disease, sign or symptom that the note mentions."""
-
-    codes: tuple[Code, ...]
-    text: str
-    assertion: Assertion
-    confidence: float
-    """Calibrated probability that span and type are right."""
-
-    @property
-    def is_confident(self) -> bool:
-        """Whether it gives the patient a condition that the treatments should know of."""
-        return self.assertion is Assertion.PRESENT and self.confidence >= CONFIDENT_MENTION
-
-
-@dataclass(frozen=True)
-class RecordedCondition:
-    """A condition of the record."""
-
-    codes: tuple[Code, ...]
-    texts: tuple[str, ...]
-    active: bool
-    tentative: bool = False
-    """Whether the record has it as provisional, differential or unconfirmed."""
-
-
-@dataclass(frozen=True)
-class Case:
-    """What the branches found; empty where a branch was not asked or failed."""
-
-    images: tuple[ImageReading, ...] = ()
-    mentions: tuple[Mention, ...] = ()
-    recorded: tuple[RecordedCondition, ...] = ()
-    age_years: int | None = None
-    """None: not known."""
+"""From here on a model's finding is passed on to the treatments as a condition of the patient."""
+UNBOUNDED = Reach(math.inf, math.inf)
 
 
 @dataclass(frozen=True)
@@ -97,17 +35,14 @@ class Item:
     """Whether the source speaks of this very condition, not of a symptom or a broader or narrower one."""
     assertion: Assertion | None = None
     """What the note says of the condition, `POSSIBLE` where the record is not sure of it; else None."""
+    counts: bool = True
+    """False for a model's answer where a better measured one answers on the same input."""
 
 
 def collect(case: Case, catalogue: Catalogue) -> list[Item]:
     """All evidence that the case holds, on every condition that it bears on."""
     return [
-        *(
-            item
-            for image in case.images
-            if image.accepted
-            for item in _of_image(image, case.age_years, catalogue)
-        ),
+        *_of_models(case, catalogue),
         *(item for mention in case.mentions for item in _of_mention(mention, catalogue)),
         *(
             item
@@ -118,113 +53,190 @@ def collect(case: Case, catalogue: Catalogue) -> list[Item]:
     ]
 
 
-def reach(condition: Condition, modality: Modality, catalogue: Catalogue) -> Reach:
-    """The most that a modality can say for and against a condition: what its absence leaves open."""
-    if modality is Modality.IMAGE:
-        bounds = [
-            (_trust(labels, None, catalogue), _bounds(condition, labels, catalogue))
-            for labels in condition.images
-            if labels.metric in catalogue.images[labels.model].auroc
-        ]
-        return Reach(
-            favour=max((trust * high for trust, (_, high) in bounds), default=0.0),
-            against=max((-trust * low for trust, (low, _) in bounds), default=0.0),
-        )
-    if modality is Modality.RECORD:
+def reach(
+    condition: Condition,
+    source: Source,
+    catalogue: Catalogue,
+    declared: Mapping[Source, Sequence[Declaration] | None],
+) -> Reach:
+    """The most that a source can say for and against a condition: what its absence leaves open.
+
+    `declared` has the models of each source; None: they are not known, so that anything may be missing.
+    """
+    models = declared.get(source, ())
+    if models is None:
+        return UNBOUNDED
+    weights = [0.0]
+    for model in models:
+        for one in model.evidence:
+            trust = model.reliability(one, None)
+            for bound in one.bounds:
+                weights += [
+                    trust * log_ratio
+                    for bearing, log_ratio, _ in _bearings(one, bound, catalogue)
+                    if bearing == condition
+                ]
+    if source is Source.RECORD:
         ratios = [_recorded_ratio(condition, catalogue)]
         for kind in catalogue.conditions.values():
             if condition in catalogue.broader(kind):
                 ratio = _recorded_ratio(kind, catalogue)
                 ratios.append(about_the_whole(ratio, kind.prior / condition.prior))
-        return Reach(favour=catalogue.record.precision * math.log(max(ratios)), against=0.0)
-    present, absent = catalogue.note[Assertion.PRESENT.value], catalogue.note[Assertion.ABSENT.value]
-    return Reach(
-        favour=present.precision * _log_ratio(present), against=-absent.precision * _log_ratio(absent)
-    )
+        weights.append(catalogue.record.precision * math.log(max(ratios)))
+    if source is Source.NOTE:
+        for assertion in (Assertion.PRESENT, Assertion.ABSENT):
+            statement = catalogue.note[assertion.value]
+            weights.append(statement.precision * _log_ratio(statement))
+    return Reach(favour=max(weights), against=-min(weights))
 
 
-def outside_population(case: Case, catalogue: Catalogue) -> list[str]:
-    """The image models of the case that were not made for patients of its age, sorted."""
-    models = {image.model for image in case.images if image.accepted}
-    return sorted(model for model in models if _is_outside(model, case.age_years, catalogue))
-
-
-def unmeasured(case: Case, catalogue: Catalogue) -> list[str]:
-    """The image models of the case whose reliability is unknown, sorted: what they show does not count."""
-    models = {image.model for image in case.images if image.accepted}
+def outside_population(case: Case) -> list[str]:
+    """The models of the case that were not made for patients of its age, sorted."""
     return sorted(
-        model for model in models if model not in catalogue.images or not catalogue.images[model].auroc
+        {
+            reading.model
+            for reading in case.readings
+            if reading.standing is Standing.COUNTS
+            and reading.declaration is not None
+            and reading.declaration.evidence
+            and reading.declaration.is_outside(case.age_years)
+        }
     )
 
 
-def further_conditions(case: Case, catalogue: Catalogue) -> list[Condition]:
-    """Conditions that note and images give the patient with confidence, with those that they are kinds of."""
+def not_in_catalogue(case: Case, catalogue: Catalogue) -> list[Concept]:
+    """The conditions that answers of the case bear on by their cards and that the catalogue does not have.
+
+    In the order of their codes. Among them those that are declared a kind of what they are no kind of here.
+    """
+    found = {
+        one.condition.code: one.condition
+        for reading in case.readings
+        if reading.declaration is not None
+        for one in reading.declaration.evidence
+        if not any(True for _ in _bearings(one, 0.0, catalogue))
+    }
+    return [found[code] for code in sorted(found)]
+
+
+def further_conditions(case: Case, catalogue: Catalogue) -> list[Concept]:
+    """Conditions that note and models give the patient with confidence, with those that they are kinds of."""
     found: dict[str, Condition] = {}
+    foreign: dict[str, Concept] = {}
     for mention in case.mentions:
         if mention.is_confident:
             found |= {condition.key: condition for condition in catalogue.named(mention.codes, mention.text)}
-    for image in case.images:
-        for condition in catalogue.conditions.values():
-            for labels in condition.images:
-                if (
-                    image.accepted
-                    and labels.model == image.model
-                    and _probability(image, labels.labels) >= CONFIDENT_PROBABILITY
-                ):
+    for reading in case.readings:
+        if reading.standing is not Standing.COUNTS or reading.declaration is None:
+            continue
+        for one in reading.declaration.evidence:
+            if reading.declaration.probability(one.labels, reading.probabilities) >= CONFIDENT_PROBABILITY:
+                condition = catalogue.of_code(one.condition.code)
+                if condition is not None:
                     found[condition.key] = condition
+                else:
+                    foreign[one.condition.code] = one.condition
     for condition in tuple(found.values()):
         found |= {broader.key: broader for broader in catalogue.broader(condition)}
-    return [found[key] for key in sorted(found)]
+    named = [Concept(SNOMED, found[key].code, found[key].naming.display) for key in sorted(found)]
+    return [*named, *(foreign[code] for code in sorted(foreign))]
 
 
-def _of_image(image: ImageReading, age_years: int | None, catalogue: Catalogue) -> Iterable[Item]:
-    reliability = catalogue.images.get(image.model)
-    if reliability is None or image.probabilities.keys() != reliability.share.keys():
-        return  # a model, or labels, of which no reliability is known
-    for condition in catalogue.conditions.values():
-        for labels in condition.images:
-            among = _among(condition, labels, catalogue)
-            # Which kind it is, is asked only of an image that shows the whole more probably than not.
-            if labels.model != image.model or _probability(image, among) < MORE_PROBABLE_THAN_NOT:
-                continue
-            if labels.metric not in reliability.auroc:
-                continue  # never measured here: not trusted at all
-            low, high = _bounds(condition, labels, catalogue)
-            evidence = Evidence(
-                Modality.IMAGE,
-                f"{image.model}: {' or '.join(sorted(labels.labels))} in image {image.index}",
-                min(max(_image_log_ratio(image, labels.labels, among, catalogue), low), high),
-                _trust(labels, age_years, catalogue),
-            )
-            yield Item(condition.key, evidence)
+def _of_models(case: Case, catalogue: Catalogue) -> list[Item]:
+    """What the models' answers say; of several models on one input the best measured one counts.
+
+    Two models on one image are not independent: their sum would count one finding twice, and the strongest of
+    many would be the luckiest. Which is best measured does not depend on what it answers.
+    """
+    items: list[Item] = []
+    by_input: dict[tuple[Source, int, str], list[tuple[tuple[float, int, bool, str], str, Item]]] = {}
+    for reading in case.readings:
+        for measured, item in _of_reading(reading, case.age_years, catalogue):
+            key = (reading.source, reading.image_index, item.condition)
+            by_input.setdefault(key, []).append((measured, reading.model, item))
+    for rivals in by_input.values():
+        best = max(rivals, key=lambda rival: rival[0])
+        items.append(best[2])
+        items += [
+            Item(item.condition, item.evidence, item.direct, counts=False)
+            for _, model, item in rivals
+            if model != best[1] and item.direct
+        ]
+    return items
+
+
+def _of_reading(
+    reading: Reading, age_years: int | None, catalogue: Catalogue
+) -> Iterable[tuple[tuple[float, int, bool, str], Item]]:
+    """Each piece of evidence of one answer, with how well it is measured: reliability, cases, directness."""
+    model = reading.declaration
+    if model is None or reading.standing is not Standing.COUNTS:
+        return
+    for one in model.evidence:
+        if reading.is_series and not one.holds_for_series:
+            continue
+        trust = model.reliability(one, age_years)
+        if trust == 0.0 or not model.speaks_of(one, reading.probabilities):
+            continue
+        log_ratio = model.log_ratio(one, reading.probabilities, catalogue.prior_of)
+        labels = tuple(sorted(one.labels))
+        reference: ImageFinding | NoteFinding
+        if reading.source is Source.IMAGE:
+            reference = ImageFinding(reading.image_index, reading.model, labels)
+            text = f"{reading.model}: {' or '.join(labels)} in image {reading.image_index}"
+        else:
+            reference = NoteFinding(reading.model, labels)
+            text = f"{reading.model}: {' or '.join(labels)}"
+        count = min(one.positive_count, one.negative_count)
+        for bearing, ratio, direct in _bearings(one, log_ratio, catalogue):
+            evidence = Evidence(reading.source, text, ratio, trust, reference)
+            yield (trust, count, direct, reading.model), Item(bearing.key, evidence, direct)
+
+
+def _bearings(
+    one: DeclaredEvidence, log_ratio: float, catalogue: Catalogue
+) -> Iterable[tuple[Condition, float, bool]]:
+    """What a declared piece of evidence bears on: condition, log likelihood ratio, whether it is the declared
+    one. Nothing, where the catalogue does not have it, or not as a kind of what it is told apart within.
+    """
+    condition = catalogue.of_code(one.condition.code)
+    if condition is None:
+        return
+    if not one.within:
+        yield from _spread(condition, math.exp(log_ratio), catalogue)
+    elif condition.broader and catalogue.conditions[condition.broader].code == one.within:
+        yield condition, log_ratio, True
 
 
 def _of_mention(mention: Mention, catalogue: Catalogue) -> Iterable[Item]:
     if mention.assertion in {Assertion.PRESENT, Assertion.ABSENT}:
-        yield from _of_symptom(mention, catalogue)
+        yield from _of_sign(mention, catalogue)
     statement = catalogue.note.get(mention.assertion.value)
     if statement is None:  # of a relative
         return
     for condition in catalogue.named(mention.codes, mention.text):
         if mention.assertion is Assertion.HISTORICAL and not condition.chronic:
             continue
-        text = f"note: {condition.naming.display} {mention.assertion.value}"
+        text = f"{condition.naming.display} {mention.assertion.value}"
         trust = mention.confidence * statement.precision
         ratio = statement.rate_if_ill / statement.rate_if_well
         for bearing, log_ratio, direct in _spread(condition, ratio, catalogue):
-            evidence = Evidence(Modality.NOTE, text, log_ratio, trust)
+            evidence = Evidence(Source.NOTE, text, log_ratio, trust, mention.reference)
             yield Item(bearing.key, evidence, direct=direct, assertion=mention.assertion)
 
 
-def _of_symptom(mention: Mention, catalogue: Catalogue) -> Iterable[Item]:
+def _of_sign(mention: Mention, catalogue: Catalogue) -> Iterable[Item]:
     statement = catalogue.note[mention.assertion.value]
     for condition in catalogue.conditions.values():
-        for finding in condition.findings:
-            ratio = finding.present if mention.assertion is Assertion.PRESENT else finding.absent
-            if ratio is not None and finding.naming.names(mention.codes, mention.text):
-                text = f"note: {finding.naming.display} {mention.assertion.value}"
+        for sign in condition.signs:
+            ratio = sign.present if mention.assertion is Assertion.PRESENT else sign.absent
+            if ratio is not None and sign.naming.names(mention.codes, mention.text):
                 evidence = Evidence(
-                    Modality.NOTE, text, math.log(ratio), mention.confidence * statement.precision
+                    Source.NOTE,
+                    f"{sign.naming.display} {mention.assertion.value}",
+                    math.log(ratio),
+                    mention.confidence * statement.precision,
+                    mention.reference,
                 )
                 yield Item(condition.key, evidence, direct=False)
 
@@ -235,9 +247,11 @@ def _of_record(recorded: RecordedCondition, catalogue: Catalogue) -> Iterable[It
         ratio = _recorded_ratio(condition, catalogue)
         if recorded.tentative:  # says as much as a note that calls it possible
             ratio = min(ratio, possible.rate_if_ill / possible.rate_if_well)
-        text = f"record: {condition.naming.display} {'possible' if recorded.tentative else 'active'}"
+        text = f"{condition.naming.display} {'possible' if recorded.tentative else 'active'}"
         for bearing, log_ratio, direct in _spread(condition, ratio, catalogue):
-            evidence = Evidence(Modality.RECORD, text, log_ratio, catalogue.record.precision)
+            evidence = Evidence(
+                Source.RECORD, text, log_ratio, catalogue.record.precision, recorded.reference
+            )
             assertion = Assertion.POSSIBLE if recorded.tentative else None
             yield Item(bearing.key, evidence, direct=direct, assertion=assertion)
 
@@ -257,61 +271,6 @@ def _spread(
     yield condition, math.log(ratio), True
     for whole in catalogue.broader(condition):
         yield whole, math.log(about_the_whole(ratio, condition.prior / whole.prior)), False
-
-
-def _among(condition: Condition, labels: ImageLabels, catalogue: Catalogue) -> frozenset[str]:
-    """The labels among which the condition is told apart: the whole's for a kind, else all of the model's."""
-    for whole in catalogue.broader(condition):
-        for image in whole.images:
-            if image.model == labels.model:
-                return image.labels
-    return frozenset(catalogue.images[labels.model].share)
-
-
-def _probability(image: ImageReading, labels: frozenset[str]) -> float:
-    return math.fsum(image.probabilities.get(label, 0.0) for label in labels)
-
-
-def _image_log_ratio(
-    image: ImageReading, labels: frozenset[str], among: frozenset[str], catalogue: Catalogue
-) -> float:
-    """Log likelihood ratio of the image for some labels against the others among which they are told apart.
-
-    A label's likelihood is its probability over its share in the data that the model is calibrated to.
-    Several labels have the mean of theirs, weighted by the catalogue's priors: the model's data mixes them
-    otherwise than the patients that the priors speak of.
-    """
-    shares, priors = catalogue.images[image.model].share, catalogue.label_priors(image.model)
-
-    def likelihood(chosen: frozenset[str]) -> float:
-        total = math.fsum(
-            priors[name] * max(image.probabilities[name], TINY) / shares[name] for name in chosen
-        )
-        return total / math.fsum(priors[name] for name in chosen)
-
-    return math.log(likelihood(labels) / likelihood(among - labels))
-
-
-def _bounds(condition: Condition, labels: ImageLabels, catalogue: Catalogue) -> tuple[float, float]:
-    """Log likelihood ratios beyond which the model's held-out cases say nothing."""
-    counts = catalogue.images[labels.model].held_out_count
-    ill = sum(counts[label] for label in labels.labels)
-    well = sum(counts[label] for label in _among(condition, labels, catalogue) - labels.labels)
-    return -math.log(ill / RULE_OF_THREE), math.log(well / RULE_OF_THREE)
-
-
-def _trust(labels: ImageLabels, age_years: int | None, catalogue: Catalogue) -> float:
-    reliability = catalogue.images[labels.model]
-    trust = max(0.0, 2 * reliability.auroc[labels.metric] - 1)
-    return trust * reliability.outside_factor if _is_outside(labels.model, age_years, catalogue) else trust
-
-
-def _is_outside(model: str, age_years: int | None, catalogue: Catalogue) -> bool:
-    reliability = catalogue.images.get(model)
-    if reliability is None or reliability.age_years is None or age_years is None:
-        return False
-    youngest, oldest = reliability.age_years
-    return not youngest <= age_years <= oldest
 
 
 def _log_ratio(statement: StatementReliability) -> float:

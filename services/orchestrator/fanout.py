@@ -1,7 +1,7 @@
 """Asks the services about one case, at the same time, each with its share of the deadline.
 
 Stage 1: every image, the note and the reading of the record. Stage 2: the treatments, from the record
-together with the conditions that note and images gave. A branch that fails is an outcome, not an error; only
+together with the conditions that note and images gave. A branch that fails is a result, not an error; only
 bad input ends the whole case. Whoever cancels `ask` cancels every call under way.
 """
 
@@ -15,16 +15,16 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Generic, TypeVar
 
-from medmesh.common.v1.concept_pb2 import Concept
+from medmesh.common.v1.concept_pb2 import CodedConcept
 from medmesh.common.v1.patient_pb2 import PatientInput
-from medmesh.imaging.v1.imaging_pb2 import AnalyzeImageRequest, AnalyzeImageResponse
-from medmesh.language.v1.language_pb2 import AnalyzeNoteRequest, AnalyzeNoteResponse
-from medmesh.orchestrator.v1.orchestrator_pb2 import DiagnosticCase
+from medmesh.imaging.v1.imaging_pb2 import AnalyzeImageRequest, ImageAnalysis
+from medmesh.language.v1.language_pb2 import AnalyzeNoteRequest, NoteAnalysis
+from medmesh.orchestrator.v1.orchestrator_pb2 import CaseImage, DiagnosticCase
 from medmesh.recommendation.v1.recommendation_pb2 import (
     RankTreatmentsRequest,
-    RankTreatmentsResponse,
     ReadRecordRequest,
-    ReadRecordResponse,
+    RecordReading,
+    TreatmentRanking,
 )
 from services.chassis.errors import DeadlineExceeded, InvalidInput, MedmeshError
 
@@ -40,10 +40,10 @@ class Services:
     They raise the errors of `services.chassis.errors`.
     """
 
-    analyze_image: Callable[[AnalyzeImageRequest, float], Awaitable[AnalyzeImageResponse]]
-    analyze_note: Callable[[AnalyzeNoteRequest, float], Awaitable[AnalyzeNoteResponse]]
-    read_record: Callable[[ReadRecordRequest, float], Awaitable[ReadRecordResponse]]
-    rank_treatments: Callable[[RankTreatmentsRequest, float], Awaitable[RankTreatmentsResponse]]
+    analyze_image: Callable[[AnalyzeImageRequest, float], Awaitable[ImageAnalysis]]
+    analyze_note: Callable[[AnalyzeNoteRequest, float], Awaitable[NoteAnalysis]]
+    read_record: Callable[[ReadRecordRequest, float], Awaitable[RecordReading]]
+    rank_treatments: Callable[[RankTreatmentsRequest, float], Awaitable[TreatmentRanking]]
 
 
 @dataclass(frozen=True)
@@ -56,22 +56,22 @@ class Split:
     """Time that is kept back for fusing and sealing the answer; at most a tenth of the whole."""
 
 
-class Service(Enum):
-    """The service that a branch asks."""
+class BranchKind(Enum):
+    """What a branch works on."""
 
-    IMAGING = "imaging"
-    LANGUAGE = "language"
+    IMAGE = "image"
+    NOTE = "note"
     RECORD = "record"
-    RECOMMENDATION = "recommendation"
+    TREATMENTS = "treatments"
 
 
 @dataclass(frozen=True)
-class Outcome(Generic[T]):
+class BranchResult(Generic[T]):
     """How one branch ended."""
 
-    name: str
-    """`imaging`, `imaging[0]`, `language`, `record`, `recommendation`."""
-    service: Service
+    kind: BranchKind
+    index: int | None = None
+    """Place of the image in the case."""
     requested: bool = True
     answer: T | None = None
     """None when it was not requested or failed."""
@@ -85,25 +85,30 @@ class Outcome(Generic[T]):
         """Whether it was requested and has no answer."""
         return self.requested and self.answer is None
 
+    @property
+    def name(self) -> str:
+        """For logs and error metadata: `image_0`, `note`."""
+        return self.kind.value if self.index is None else f"{self.kind.value}_{self.index}"
+
 
 @dataclass(frozen=True)
 class Answers:
     """What the branches brought."""
 
-    images: tuple[Outcome[AnalyzeImageResponse], ...]
+    images: tuple[BranchResult[ImageAnalysis], ...]
     """In the order of the case; a single one that was not requested when it has no images."""
-    note: Outcome[AnalyzeNoteResponse]
-    record: Outcome[ReadRecordResponse]
-    treatments: Outcome[RankTreatmentsResponse] = field(
-        default_factory=lambda: Outcome("recommendation", Service.RECOMMENDATION, requested=False)
+    note: BranchResult[NoteAnalysis]
+    record: BranchResult[RecordReading]
+    treatments: BranchResult[TreatmentRanking] = field(
+        default_factory=lambda: BranchResult(BranchKind.TREATMENTS, requested=False)
     )
 
-    def branches(self) -> list[Outcome[Any]]:
+    def branches(self) -> list[BranchResult[Any]]:
         """All branches in the order of the answer."""
         return [*self.images, self.note, self.record, self.treatments]
 
 
-Listener = Callable[[Outcome[Any]], None]
+Listener = Callable[[BranchResult[Any]], None]
 """Hears of each requested branch as it ends."""
 
 
@@ -111,11 +116,11 @@ Listener = Callable[[Outcome[Any]], None]
 class Further:
     """What stage 1 gives the patient beyond the record."""
 
-    conditions: Sequence[Concept] = ()
-    allergies: Sequence[Concept] = ()
+    conditions: Sequence[CodedConcept] = ()
+    allergies: Sequence[CodedConcept] = ()
 
 
-FindFurther = Callable[[Answers], Further]
+FindFurther = Callable[[Answers], Awaitable[Further]]
 
 
 async def ask(
@@ -125,44 +130,45 @@ async def ask(
     split: Split,
     find_further: FindFurther,
     listen: Listener,
+    digest_key: bytes,
 ) -> Answers:
     """Asks every service that the case needs, within `total_s` seconds.
 
-    Raises InvalidInput, with the field's path in the combined request, when a service refuses the input.
+    The imaging service digests what it reads under `digest_key`. Raises InvalidInput, with the field's path
+    in the combined request, when a service refuses the input.
     """
     started = time.monotonic()
     usable_s = total_s - min(split.fusion_s, total_s / 10)
     has_patient = case.HasField("patient")
     stage_s = usable_s * (1 - split.treatment_share) if has_patient else usable_s
-    answers = await _stage_one(case, services, stage_s, listen)
+    answers = await _stage_one(case, services, stage_s, listen, digest_key)
     if not has_patient:
         return answers
+    further = await find_further(answers)
     left_s = usable_s - (time.monotonic() - started)
-    treatments = await _rank(case, services, left_s, answers, find_further(answers), listen)
+    treatments = await _rank(case, services, left_s, answers, further, listen)
     return Answers(answers.images, answers.note, answers.record, treatments)
 
 
-async def _stage_one(case: DiagnosticCase, services: Services, budget_s: float, listen: Listener) -> Answers:
-    several = len(case.images) > 1
-    image_names = [f"imaging[{index}]" if several else "imaging" for index in range(len(case.images))]
-
-    async def image(index: int) -> Outcome[AnalyzeImageResponse]:
-        sent = case.images[index]
-        request = AnalyzeImageRequest(image=sent.image, options=sent.options)
+async def _stage_one(
+    case: DiagnosticCase, services: Services, budget_s: float, listen: Listener, digest_key: bytes
+) -> Answers:
+    async def image(index: int) -> BranchResult[ImageAnalysis]:
+        request = _image_request(case.images[index], digest_key)
         call = _within(f"case.images[{index}]", services.analyze_image(request, budget_s))
-        return await _branch(image_names[index], Service.IMAGING, call, budget_s, listen)
+        return await _branch(BranchKind.IMAGE, index, call, budget_s, listen)
 
-    async def note() -> Outcome[AnalyzeNoteResponse]:
+    async def note() -> BranchResult[NoteAnalysis]:
         if not case.note:
-            return Outcome("language", Service.LANGUAGE, requested=False)
+            return BranchResult(BranchKind.NOTE, requested=False)
         call = _within("case", services.analyze_note(AnalyzeNoteRequest(note=case.note), budget_s))
-        return await _branch("language", Service.LANGUAGE, call, budget_s, listen)
+        return await _branch(BranchKind.NOTE, None, call, budget_s, listen)
 
-    async def record() -> Outcome[ReadRecordResponse]:
+    async def record() -> BranchResult[RecordReading]:
         if not case.HasField("patient"):
-            return Outcome("record", Service.RECORD, requested=False)
+            return BranchResult(BranchKind.RECORD, requested=False)
         call = _within("case", services.read_record(ReadRecordRequest(patient=case.patient), budget_s))
-        return await _branch("record", Service.RECORD, call, budget_s, listen)
+        return await _branch(BranchKind.RECORD, None, call, budget_s, listen)
 
     try:
         async with asyncio.TaskGroup() as group:
@@ -171,9 +177,18 @@ async def _stage_one(case: DiagnosticCase, services: Services, budget_s: float, 
     except BaseExceptionGroup as errors:
         # Only bad input leaves a branch as an error; the others were cancelled with it.
         raise _refusal(errors) from errors
-    outcomes = tuple(task.result() for task in images)
-    none: Outcome[AnalyzeImageResponse] = Outcome("imaging", Service.IMAGING, requested=False)
-    return Answers(outcomes or (none,), note_task.result(), record_task.result())
+    results = tuple(task.result() for task in images)
+    none: BranchResult[ImageAnalysis] = BranchResult(BranchKind.IMAGE, requested=False)
+    return Answers(results or (none,), note_task.result(), record_task.result())
+
+
+def _image_request(image: CaseImage, digest_key: bytes) -> AnalyzeImageRequest:
+    # Messages are copied as they are: reading a source's content would make one more copy of it.
+    request = AnalyzeImageRequest()
+    request.sources.MergeFrom(image.sources)
+    request.options.CopyFrom(image.options)
+    request.options.digest_key = digest_key
+    return request
 
 
 async def _rank(
@@ -183,32 +198,31 @@ async def _rank(
     answers: Answers,
     further: Further,
     listen: Listener,
-) -> Outcome[RankTreatmentsResponse]:
+) -> BranchResult[TreatmentRanking]:
     # Without the typed record the service reads the caller's own: the treatments do not need the branch.
     read = answers.record.answer
     request = RankTreatmentsRequest(
         patient=PatientInput(record=read.record) if read is not None else case.patient,
         further_conditions=further.conditions,
         further_allergies=further.allergies,
-        max_result_count=case.max_treatment_count,
     )
+    if case.HasField("max_treatment_count"):
+        request.max_treatment_count = case.max_treatment_count
 
-    async def call() -> RankTreatmentsResponse:
+    async def call() -> TreatmentRanking:
         try:
             return await services.rank_treatments(request, budget_s)
         except InvalidInput as error:
             if error.field.startswith("further_"):
                 raise MedmeshError("the orchestrator's own request was refused") from error
-            if error.field == "max_result_count":
-                raise InvalidInput(error.reason, "case.max_treatment_count", error.description) from error
             raise error.within("case") from error
 
-    return await _branch("recommendation", Service.RECOMMENDATION, call(), budget_s, listen)
+    return await _branch(BranchKind.TREATMENTS, None, call(), budget_s, listen)
 
 
 async def _branch(
-    name: str, service: Service, call: Awaitable[T], budget_s: float, listen: Listener
-) -> Outcome[T]:
+    kind: BranchKind, index: int | None, call: Awaitable[T], budget_s: float, listen: Listener
+) -> BranchResult[T]:
     started = time.monotonic()
     answer: T | None = None
     failure: MedmeshError | None = None
@@ -225,18 +239,18 @@ async def _branch(
         failure = error
     except Exception:
         # A fault of this service, e.g. a token file that cannot be read: it too is confined to its branch.
-        logger.exception("branch failed", extra={"facts": {"branch": name}})
+        logger.exception("branch failed", extra={"facts": {"branch": kind.value}})
         failure = MedmeshError()
-    outcome = Outcome(
-        name,
-        service,
+    result = BranchResult(
+        kind,
+        index,
         answer=answer,
         error=failure,
         elapsed_s=time.monotonic() - started,
         budget_s=max(budget_s, 0.0),
     )
-    listen(outcome)
-    return outcome
+    listen(result)
+    return result
 
 
 async def _within(parent: str, call: Awaitable[T]) -> T:

@@ -12,14 +12,15 @@ from dataclasses import dataclass
 from enum import Enum
 
 from services.clinical.log_odds import log_odds, probability_of
+from services.orchestrator.references import Reference
 
 VERSION = "weights-of-evidence/1"
 """Part of the receipt's `fusion_sha256`: changes whenever the same evidence could give another number."""
-SUREST = 0.999
-"""No answer is surer than this, for or against: nothing here is known to one in a thousand."""
+MAXIMUM_CERTAINTY = 0.999
+"""No answer is more certain than this, for or against: nothing here is known to one in a thousand."""
 
 
-class Modality(Enum):
+class Source(Enum):
     """Where evidence comes from."""
 
     IMAGE = "image"
@@ -31,13 +32,15 @@ class Modality(Enum):
 class Evidence:
     """One piece of evidence on one condition."""
 
-    modality: Modality
+    source: Source
     description: str
     """What it is, in words."""
     log_likelihood_ratio: float
     """Natural logarithm of how much more often it is seen with the condition than without."""
     reliability: float
     """How far the source is trusted, in [0, 1]."""
+    reference: Reference | None = None
+    """Where it stands; None: nowhere that can be named."""
 
     @property
     def weight(self) -> float:
@@ -47,7 +50,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Reach:
-    """The most that a modality can add for a condition, and against it, in log-odds; both at least 0."""
+    """The most that a source can add for a condition, and against it, in log-odds; both at least 0."""
 
     favour: float
     against: float
@@ -67,19 +70,19 @@ class Fused:
 
     probability: float
     low: float
-    """Lower end of the interval that the reliabilities and the missing modalities leave open."""
+    """Lower end of the interval that the reliabilities and the missing sources leave open."""
     high: float
     prior_log_odds: float
     evidence: tuple[Weighed, ...]
     """What counted."""
-    without: Mapping[Modality, float]
-    """The probability without each modality that counted."""
+    without: Mapping[Source, float]
+    """The probability without each source that counted."""
 
 
-def fuse(prior: float, evidence: Iterable[Evidence], missing: Mapping[Modality, Reach]) -> Fused:
+def fuse(prior: float, evidence: Iterable[Evidence], missing: Mapping[Source, Reach]) -> Fused:
     """The probability of a condition of probability `prior`, in (0, 1), after `evidence`, in any order.
 
-    `missing` are the modalities of which a branch failed, with what they can add. The interval holds
+    `missing` are the sources of which a branch failed, with what they can add. The interval holds
     every probability that they could still have led to.
     """
     counted = strongest(evidence)
@@ -95,26 +98,24 @@ def fuse(prior: float, evidence: Iterable[Evidence], missing: Mapping[Modality, 
         prior_log_odds=start,
         evidence=tuple(Weighed(item, abs(item.weight) / weight if weight else 0.0) for item in counted),
         without={
-            modality: _bounded(start + math.fsum(i.weight for i in counted if i.modality is not modality))
-            for modality in Modality
-            if any(item.modality is modality for item in counted)
+            source: _bounded(start + math.fsum(i.weight for i in counted if i.source is not source))
+            for source in Source
+            if any(item.source is source for item in counted)
         },
     )
 
 
 def strongest(evidence: Iterable[Evidence]) -> list[Evidence]:
-    """Of each modality the strongest piece for and the strongest against; the rest says the same again.
+    """Of each source the strongest piece for and the strongest against; the rest says the same again.
 
     Several mentions, or several images, of one patient are not independent: their sum counts a thing twice.
     """
-    best: dict[tuple[Modality, bool], Evidence] = {}
+    best: dict[tuple[Source, bool], Evidence] = {}
     for item in evidence:
-        slot = (item.modality, item.weight >= 0)
+        slot = (item.source, item.weight >= 0)
         if slot not in best or _rank(item) > _rank(best[slot]):
             best[slot] = item
-    return [
-        best[slot] for modality in Modality for slot in ((modality, True), (modality, False)) if slot in best
-    ]
+    return [best[slot] for source in Source for slot in ((source, True), (source, False)) if slot in best]
 
 
 def within(whole: Fused, kind: Fused) -> Fused:
@@ -130,10 +131,9 @@ def within(whole: Fused, kind: Fused) -> Fused:
         prior_log_odds=kind.prior_log_odds,
         evidence=kind.evidence,
         without={
-            modality: whole.without.get(modality, whole.probability)
-            * kind.without.get(modality, kind.probability)
-            for modality in Modality
-            if modality in whole.without or modality in kind.without
+            source: whole.without.get(source, whole.probability) * kind.without.get(source, kind.probability)
+            for source in Source
+            if source in whole.without or source in kind.without
         },
     )
 
@@ -148,21 +148,21 @@ def about_the_whole(ratio: float, share: float) -> float:
 
 
 def _bounded(odds: float) -> float:
-    return min(max(probability_of(odds), 1 - SUREST), SUREST)
+    return min(max(probability_of(odds), 1 - MAXIMUM_CERTAINTY), MAXIMUM_CERTAINTY)
 
 
-def _rank(item: Evidence) -> tuple[float, float, float, float, str]:
+def _rank(item: Evidence) -> tuple[float, float, float, float, str, str]:
     # Everything that tells two pieces apart, so that the order in which they came never decides.
     ratio = item.log_likelihood_ratio
-    return abs(item.weight), abs(ratio), ratio, item.reliability, item.description
+    return abs(item.weight), abs(ratio), ratio, item.reliability, item.description, repr(item.reference)
 
 
-def _headroom(counted: Iterable[Evidence], missing: Mapping[Modality, Reach]) -> tuple[float, float]:
-    """How much more the missing modalities could have added for and against than what of them is there."""
+def _headroom(counted: Iterable[Evidence], missing: Mapping[Source, Reach]) -> tuple[float, float]:
+    """How much more the missing sources could have added for and against than what of them is there."""
     counted = tuple(counted)
     favour = against = 0.0
-    for modality, reach in missing.items():
-        weights = [item.weight for item in counted if item.modality is modality]
+    for source, reach in missing.items():
+        weights = [item.weight for item in counted if item.source is source]
         favour += max(0.0, reach.favour - max(weights, default=0.0))
         against += max(0.0, reach.against + min(weights, default=0.0))
     return favour, against

@@ -9,45 +9,76 @@ from typing import Any, TypeVar
 
 from medmesh.common.v1 import catalog_pb2 as pb
 from medmesh.common.v1 import catalog_pb2_grpc
-from services.chassis.errors import MedmeshError, ModelUnavailable, ModelUnknown, UpstreamUnavailable
+from services.chassis.errors import (
+    MedmeshError,
+    ModelUnavailable,
+    ModelUnknown,
+    PermissionDenied,
+    Unauthenticated,
+    UpstreamUnavailable,
+)
+from services.chassis.models.servicer import page
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Shelf:
-    """The two calls of one service's inventory. They raise the errors of `services.chassis.errors`."""
+class CatalogCalls:
+    """The calls of one service's own catalog. They raise the errors of `services.chassis.errors`."""
 
-    list_models: Callable[[], Awaitable[pb.ListModelsResponse]]
+    list_models: Callable[[pb.ListModelsRequest], Awaitable[pb.ListModelsResponse]]
     get_card: Callable[[pb.GetModelCardRequest], Awaitable[pb.GetModelCardResponse]]
+    reload: Callable[[pb.ReloadModelsRequest], Awaitable[pb.ReloadModelsResponse]]
 
 
 class InventoryServicer(catalog_pb2_grpc.ModelCatalogServiceServicer):
     """Answers for the services by name."""
 
-    def __init__(self, shelves: Mapping[str, Shelf]) -> None:
-        self._shelves = shelves
+    def __init__(
+        self, services: Mapping[str, CatalogCalls], on_reload: Callable[[], Awaitable[None]]
+    ) -> None:
+        self._services = services
+        self._on_reload = on_reload
 
     async def ListModels(self, request: pb.ListModelsRequest, context: Any) -> pb.ListModelsResponse:
-        answers = await asyncio.gather(*(_attempt(shelf.list_models()) for shelf in self._shelves.values()))
-        response = pb.ListModelsResponse()
-        for name, answer in zip(self._shelves, answers, strict=True):
-            if isinstance(answer, MedmeshError):
-                response.unreachable_services.append(name)
-            else:
-                response.models.extend(answer.models)
-        response.models.sort(key=lambda model: (model.service, model.name))
-        response.unreachable_services.sort()
+        answers = await self._ask(lambda calls: calls.list_models(pb.ListModelsRequest()))
+        models = [
+            model
+            for answer in answers.values()
+            if not isinstance(answer, MedmeshError)
+            for model in answer.models
+        ]
+        response = page(sorted(models, key=lambda model: (model.service, model.name)), request)
+        response.unreachable_services.extend(_silent(answers))
         return response
 
     async def GetModelCard(self, request: pb.GetModelCardRequest, context: Any) -> pb.GetModelCardResponse:
-        answers = await asyncio.gather(
-            *(_attempt(shelf.get_card(request)) for shelf in self._shelves.values())
-        )
-        for answer in answers:
+        answers = await self._ask(lambda calls: calls.get_card(request))
+        for answer in answers.values():
             if not isinstance(answer, MedmeshError):
                 return answer
-        raise _why_no_card(dict(zip(self._shelves, answers, strict=True)))
+        raise _why_no_card(answers)
+
+    async def ReloadModels(self, request: pb.ReloadModelsRequest, context: Any) -> pb.ReloadModelsResponse:
+        answers = await self._ask(lambda calls: calls.reload(request))
+        for answer in answers.values():
+            if isinstance(answer, PermissionDenied | Unauthenticated):
+                raise answer
+        response = pb.ReloadModelsResponse(unreachable_services=_silent(answers))
+        for answer in answers.values():
+            if not isinstance(answer, MedmeshError):
+                response.models.extend(answer.models)
+        response.models.sort(key=lambda model: (model.service, model.name))
+        await self._on_reload()
+        return response
+
+    async def _ask(self, call: Callable[[CatalogCalls], Awaitable[T]]) -> dict[str, T | MedmeshError]:
+        answers = await asyncio.gather(*(_attempt(call(calls)) for calls in self._services.values()))
+        return dict(zip(self._services, answers, strict=True))
+
+
+def _silent(answers: Mapping[str, object]) -> list[str]:
+    return sorted(name for name, answer in answers.items() if isinstance(answer, MedmeshError))
 
 
 def _why_no_card(answers: Mapping[str, object]) -> MedmeshError:

@@ -1,39 +1,97 @@
-"""`medmesh.orchestrator.v1.DiagnosticService`: hand over, answer; the stream sends each branch as it ends."""
+"""`medmesh.orchestrator.v1.DiagnosticService`: check, hand over, answer; branches as they end by stream."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from typing import Any
 
 from medmesh.orchestrator.v1 import orchestrator_pb2 as pb
 from medmesh.orchestrator.v1 import orchestrator_pb2_grpc
-from services.orchestrator.diagnosis import Diagnostician
+from medmesh.orchestrator.v1.receipt_pb2 import InputDigest
+from services.chassis.rpc import request as requests
+from services.orchestrator import intake
+from services.orchestrator.diagnosis import BranchListener, Diagnostician
+from services.orchestrator.receipts.digests import input_digests
+from services.orchestrator.receipts.statement import new_salt
+from services.orchestrator.repeats import Repeats, Request
 
 
 class DiagnosticServicer(orchestrator_pb2_grpc.DiagnosticServiceServicer):
     """Answers both rpcs from one diagnostician."""
 
-    def __init__(self, diagnostician: Diagnostician) -> None:
+    def __init__(self, diagnostician: Diagnostician, repeats: Repeats) -> None:
         self._diagnostician = diagnostician
+        self._repeats = repeats
 
     async def Diagnose(self, request: pb.DiagnoseRequest, context: Any) -> pb.DiagnoseResponse:
-        diagnosis = await self._diagnostician.diagnose(request.case, lambda _: None)
-        return pb.DiagnoseResponse(diagnosis=diagnosis)
+        return pb.DiagnoseResponse(diagnosis=await self._answer(request, lambda _: None))
 
     async def DiagnoseStream(
         self, request: pb.DiagnoseStreamRequest, context: Any
     ) -> AsyncIterator[pb.DiagnoseStreamResponse]:
         ended: asyncio.Queue[pb.Branch | None] = asyncio.Queue()
-        work = asyncio.create_task(self._diagnostician.diagnose(request.case, ended.put_nowait))
+        told = []
+        work = asyncio.create_task(self._answer(request, ended.put_nowait))
         work.add_done_callback(lambda _: ended.put_nowait(None))
         try:
             while (branch := await ended.get()) is not None:
+                told.append(branch)
                 yield pb.DiagnoseStreamResponse(branch=branch)
-            yield pb.DiagnoseStreamResponse(diagnosis=await work)
+            diagnosis = await work
+            if not told:  # the answer to the same request before
+                for branch in diagnosis.branches:
+                    if branch.state != pb.Branch.STATE_NOT_REQUESTED:
+                        yield pb.DiagnoseStreamResponse(branch=branch)
+            yield pb.DiagnoseStreamResponse(diagnosis=diagnosis)
         finally:
             # The caller has left, or the deadline has passed: nobody waits for the calls under way.
             work.cancel()
             with suppress(asyncio.CancelledError):
                 await asyncio.wait([work])
+
+    async def _answer(
+        self, request: pb.DiagnoseRequest | pb.DiagnoseStreamRequest, listen: BranchListener
+    ) -> pb.Diagnosis:
+        case = request.case
+        intake.check(case)
+        salt = request.receipt_salt or new_salt()
+
+        async def digests(salt: str) -> Sequence[InputDigest]:
+            return await asyncio.to_thread(input_digests, case, bytes.fromhex(salt))
+
+        async def compute(inputs: asyncio.Task[Sequence[InputDigest]]) -> pb.Diagnosis:
+            return await self._diagnostician.diagnose(case, salt, inputs, listen)
+
+        if request.HasField("request_id"):
+            current = requests.current.get()
+            key = (current.identity if current is not None else "", request.request_id.lower())
+            return await self._repeats.answer(Request(key, salt, _wants(request), digests), compute)
+        inputs = asyncio.create_task(digests(salt))
+        try:
+            return await compute(inputs)
+        finally:
+            inputs.cancel()
+
+
+def _wants(request: pb.DiagnoseRequest | pb.DiagnoseStreamRequest) -> tuple[Any, ...]:
+    """What of a request changes the answer and is no input: the pictures that are drawn, the receipt's salt,
+    and images that are not in the message itself.
+    """
+    return (
+        request.receipt_salt,
+        *(
+            (
+                image.options.include_heat_map,
+                image.options.include_overlay,
+                tuple(
+                    source.uri or source.upload_id
+                    for source in image.sources
+                    if source.WhichOneof("source") != "content"
+                ),
+                len(image.sources),
+            )
+            for image in request.case.images
+        ),
+    )

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.chassis.settings import ServiceSettings, bounded
+from services.chassis.settings import bounded
+from services.chassis.uploads.settings import UploadSettings
 
 
 @dataclass(frozen=True, kw_only=True)
-class OrchestratorSettings(ServiceSettings):
+class OrchestratorSettings(UploadSettings):
     """What the orchestrator is told, next to what every service is told."""
 
     listen: str = "127.0.0.1:50060"
@@ -26,9 +27,18 @@ class OrchestratorSettings(ServiceSettings):
     """Address and port of the recommendation service."""
     receipt_folder: Path = Path(".medmesh/receipts")
     """Folder of the log of receipts; made when missing. It outlives the process: in a container a volume."""
+    receipt_key: Path | None = None
+    """PEM file with an unencrypted Ed25519 private key that signs the receipts (`openssl genpkey -algorithm
+    ed25519`). Unset: receipts are chained and not signed."""
+    repeat_window_s: float = bounded(600.0, 0.0, 86_400.0)
+    """How long the answer to a request with a `request_id` is remembered for its repetition, in seconds."""
+    repeat_maximum_bytes: int = bounded(64 * 1024 * 1024, 0, 1 << 34)
+    """Bytes of answers that are remembered for that; beyond it the oldest are forgotten first."""
     treatment_share: float = bounded(0.3, 0.05, 0.9)
     """Part of a request's time kept back for the treatments, which need what the other branches found."""
     fusion_reserve_s: float = bounded(0.2, 0.0, 10.0)
     """Time kept back for fusing and sealing the answer, in seconds; at most a tenth of the request's."""
     inventory_timeout_s: float = bounded(5.0, 0.01, 60.0)
-    """Time that a service gets to list its models, in seconds."""
+    """Time that a service gets to list its models or hand out a card, in seconds."""
+    card_refresh_s: float = bounded(60.0, 0.05, 86_400.0)
+    """Time between two looks at which models the services serve, in seconds."""

@@ -1,6 +1,7 @@
 """A DICOM file -> grey pixels as a viewer would show them, and Hounsfield units where it has them.
 
     reading        file bytes -> the attributes that are read, bounded
+    instance       a file of one or many frames -> each frame as an object of its own
     syntaxes       the transfer syntaxes that are read, and what to do with the others
     codestream     what a compressed frame says of itself, before it is unpacked
     frame          pixel data -> one frame of stored values

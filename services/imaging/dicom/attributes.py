@@ -51,6 +51,11 @@ def texts(dataset: Dataset, keyword: str) -> list[str]:
     return [one.strip(" \0").upper() for one in written]
 
 
+def identifier(dataset: Dataset, keyword: str) -> str:
+    """A unique identifier without its padding; empty when absent."""
+    return next((_decoded(one).strip(" \0") for one in _several(_value(dataset, keyword))), "")
+
+
 @cache
 def _tag(keyword: str) -> BaseTag:
     return Tag(keyword)

@@ -7,6 +7,7 @@ C.7.6.2.1.1 (Image Orientation Patient).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,9 +45,9 @@ class Turn:
         return self.transposed or self.left_right or self.up_down
 
     def __call__(self, image: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """`[rows, columns]`, turned."""
+        """`[rows, columns, …]`, turned."""
         if self.transposed:
-            image = image.T
+            image = np.swapaxes(image, 0, 1)
         return np.ascontiguousarray(image[:: -1 if self.up_down else 1, :: -1 if self.left_right else 1])
 
 
@@ -66,18 +67,23 @@ def orientation(dataset: Dataset) -> Orientation | None:
     cosines = decimals(group, "ImageOrientationPatient").values
     if len(cosines) == 6 and all(value is not None for value in cosines):
         numbers = [float(value or 0) for value in cosines]
-        row, column = _letter(numbers[:3]), _letter(numbers[3:])
-        if not row or not column:
-            return Orientation(View.OBLIQUE, Turn(), "ImageOrientationPatient")
-        return _oriented(row, column, "ImageOrientationPatient")
+        return by_cosines(numbers[:3], numbers[3:])
     letters = [value[:1] for value in texts(dataset, "PatientOrientation")]
     if len(letters) == 2 and all(letter in _AXIS for letter in letters):
         return _oriented(letters[0], letters[1], "PatientOrientation")
     return None
 
 
-def _letter(cosines: list[float]) -> str:
-    """The direction that a vector points to: towards the left is +x, the back +y, the head +z; empty:
+def by_cosines(row: Sequence[float], column: Sequence[float]) -> Orientation | None:
+    """From the direction cosines of a row and a column, three each."""
+    along, down = direction(row), direction(column)
+    if not along or not down:
+        return Orientation(View.OBLIQUE, Turn(), "ImageOrientationPatient")
+    return _oriented(along, down, "ImageOrientationPatient")
+
+
+def direction(cosines: Sequence[float]) -> str:
+    """The letter of the direction that a vector points to: the left is +x, the back +y, the head +z; empty:
     oblique.
     """
     axis = max(range(3), key=lambda i: abs(cosines[i]))
@@ -99,3 +105,19 @@ def _oriented(row: str, column: str, keyword: str) -> Orientation | None:
         transposed, left_right=row == _OPPOSITE.get(str(along)), up_down=column == _OPPOSITE[str(down)]
     )
     return Orientation(view, turn, keyword)
+
+
+def spacing_mm(dataset: Dataset) -> tuple[float, float] | None:
+    """Distance of two rows' and two columns' centres in the patient; None when the file does not say it.
+
+    A radiograph's Pixel Spacing that only repeats Imager Pixel Spacing is that on the detector, where the
+    patient is magnified (PS3.3 10.7.1.3).
+    """
+    measures = macro(dataset, "PixelMeasuresSequence")
+    values = decimals(measures, "PixelSpacing").values
+    at_detector = decimals(dataset, "ImagerPixelSpacing").values
+    if len(values) != 2 or any(value is None or value <= 0 for value in values):
+        return None
+    if values == at_detector and not texts(dataset, "PixelSpacingCalibrationType"):
+        return None
+    return float(values[0] or 0), float(values[1] or 0)

@@ -1,7 +1,7 @@
 """File bytes -> a data set that holds only the attributes that are read, of a transfer syntax that is read.
 
 Nothing else is kept, so that nothing that identifies a patient is held beyond the date of birth that an age
-needs.
+needs and, of a series, the identifiers that tell its slices apart.
 """
 
 from __future__ import annotations
@@ -10,10 +10,13 @@ import io
 import logging
 import warnings
 import zlib
+from dataclasses import dataclass
+from enum import Enum
 
 from pydicom import config
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.filereader import read_dataset
+from pydicom.filereader import data_element_generator, read_dataset
 from pydicom.tag import BaseTag, Tag
 from pydicom.uid import (
     UID,
@@ -21,6 +24,7 @@ from pydicom.uid import (
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
+    MediaStorageDirectoryStorage,
 )
 
 from services.chassis.errors import InvalidInput
@@ -37,7 +41,8 @@ READ_ATTRIBUTES = [
     # what the image is
     "ImageType", "SOPClassUID", "Modality", "PresentationIntentType", "AnatomicRegionSequence",
     "BodyPartExamined", "ViewPosition", "ViewCodeSequence", "SeriesDescription", "ProtocolName",
-    "PatientOrientation", "ImageOrientationPatient",
+    "PatientOrientation", "ImageOrientationPatient", "PixelSpacing", "ImagerPixelSpacing",
+    "PixelSpacingCalibrationType",
     # how old the patient is
     "StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate", "PatientBirthDate", "PatientAge",
     # its pixels
@@ -55,34 +60,146 @@ READ_ATTRIBUTES = [
     "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
     "PixelData",
 ]  # fmt: skip
+READ_OF_SERIES = [
+    # which series, and which image of it
+    "SOPInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "InstanceNumber",
+    # where it lies; a multi-frame object says so in its functional groups, which are read whole
+    "ImagePositionPatient", "SliceThickness",
+    # where its frames start
+    "ExtendedOffsetTable", "ExtendedOffsetTableLengths",
+]  # fmt: skip
 _READ_TAGS: list[BaseTag | int] = [Tag(keyword) for keyword in READ_ATTRIBUTES]
+_HEADER_TAGS = [*_READ_TAGS, *(Tag(keyword) for keyword in READ_OF_SERIES)]
+_PIXEL_DATA = Tag("PixelData")
+_FIRST_PIXEL_DATA = Tag("FloatPixelData")
+"""The first of the attributes that hold pixels; none that is read lies between it and Pixel Data."""
+_UNDEFINED_LENGTH = 0xFFFFFFFF
+
+
+@dataclass(frozen=True)
+class Header:
+    """A file whose pixel data still stands among its bytes."""
+
+    dataset: Dataset
+    """`READ_ATTRIBUTES` and `READ_OF_SERIES` but for Pixel Data."""
+    data: bytes
+    """The file, or what it inflates to."""
+    pixels_at: int
+    """Where in `data` the value of Pixel Data starts."""
+    pixels_length: int
+    """In bytes; 0: there is none. Up to the end of `data` when it is encapsulated."""
+    pixels_vr: str
+    """`OB` or `OW`."""
 
 
 def read(data: bytes, limits: DecodingLimits) -> Dataset:
     """The data set with `READ_ATTRIBUTES` only. Raises InvalidInput as `decode_image` does."""
-    source = io.BytesIO(data)
-    source.seek(PREAMBLE_BYTES)
     try:
-        meta = read_dataset(
-            source, is_implicit_VR=False, is_little_endian=True, stop_when=lambda tag, _vr, _n: tag >> 16 != 2
-        )
-        syntax = _read_syntax(meta)
-        if syntax == DeflatedExplicitVRLittleEndian:
-            source = io.BytesIO(_inflated(data[source.tell() :], limits))
-            syntax = ExplicitVRLittleEndian
+        opened = _opened(data, limits)
         dataset = read_dataset(
-            source,
-            is_implicit_VR=syntax == ImplicitVRLittleEndian,
-            is_little_endian=syntax != ExplicitVRBigEndian,
-            specific_tags=_READ_TAGS,
+            opened.source, opened.is_implicit, opened.is_little_endian, specific_tags=_READ_TAGS
         )
-        dataset.file_meta = FileMetaDataset()
-        dataset.file_meta.TransferSyntaxUID = syntax
-        return dataset
+        return _with_syntax(dataset, opened)
     except (InvalidInput, MemoryError):
         raise
     except Exception as error:  # pydicom raises almost anything on a damaged file
         raise malformed("is truncated or damaged") from error
+
+
+def read_header(data: bytes, limits: DecodingLimits) -> Header:
+    """Everything but the pixel data, which is located and not copied. Raises InvalidInput as `read` does."""
+    try:
+        opened = _opened(data, limits)
+        dataset = read_dataset(
+            opened.source,
+            opened.is_implicit,
+            opened.is_little_endian,
+            stop_when=lambda tag, _vr, _length: tag >= _FIRST_PIXEL_DATA,
+            specific_tags=_HEADER_TAGS,
+        )
+        is_implicit = bool(dataset.original_encoding[0])  # which may be other than the syntax says
+        pixels = next(
+            data_element_generator(opened.source, is_implicit, opened.is_little_endian, defer_size=0), None
+        )
+        return _located(_with_syntax(dataset, opened), opened.data, pixels)
+    except (InvalidInput, MemoryError):
+        raise
+    except Exception as error:
+        raise malformed("is truncated or damaged") from error
+
+
+def _located(dataset: Dataset, data: bytes, pixels: RawDataElement | DataElement | None) -> Header:
+    if not isinstance(pixels, RawDataElement) or pixels.tag != _PIXEL_DATA:
+        return Header(dataset, data, 0, 0, "OW")
+    left = len(data) - pixels.value_tell
+    length = left if pixels.length == _UNDEFINED_LENGTH else pixels.length
+    if length > left + 1:  # the byte that makes a length even may be missing
+        raise malformed("ends before its pixel data does")
+    return Header(dataset, data, pixels.value_tell, length, pixels.VR or "OW")
+
+
+class Kind(Enum):
+    """What a DICOM file is, by the class that it states first of all (Media Storage SOP Class UID)."""
+
+    IMAGE = "image"
+    OTHER_OBJECT = "other object"
+    """A report, a presentation state, a structure set and the like."""
+    DIRECTORY = "directory"
+    """A DICOMDIR: an index of files."""
+    UNKNOWN = "unknown"
+
+
+def kind_of(data: bytes) -> Kind:
+    """What the file, which has a preamble, says that it is. Raises InvalidInput as `read` does."""
+    try:
+        stated = UID(str(_meta(io.BytesIO(data)).get("MediaStorageSOPClassUID") or ""))
+    except Exception as error:
+        raise malformed("is truncated or damaged") from error
+    if stated == MediaStorageDirectoryStorage:
+        return Kind.DIRECTORY
+    if not stated or stated.name == str(stated):  # not in the standard's registry
+        return Kind.UNKNOWN
+    return Kind.IMAGE if "Image" in stated.name else Kind.OTHER_OBJECT
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A file up to its data set."""
+
+    source: io.BytesIO
+    """Stands where the data set starts."""
+    data: bytes
+    syntax: UID
+
+    @property
+    def is_implicit(self) -> bool:
+        return self.syntax == ImplicitVRLittleEndian
+
+    @property
+    def is_little_endian(self) -> bool:
+        return self.syntax != ExplicitVRBigEndian
+
+
+def _opened(data: bytes, limits: DecodingLimits) -> _Opened:
+    source = io.BytesIO(data)
+    syntax = _read_syntax(_meta(source))
+    if syntax != DeflatedExplicitVRLittleEndian:
+        return _Opened(source, data, syntax)
+    inflated = _inflated(data[source.tell() :], limits)
+    return _Opened(io.BytesIO(inflated), inflated, ExplicitVRLittleEndian)
+
+
+def _meta(source: io.BytesIO) -> Dataset:
+    source.seek(PREAMBLE_BYTES)
+    return read_dataset(
+        source, is_implicit_VR=False, is_little_endian=True, stop_when=lambda tag, _vr, _n: tag >> 16 != 2
+    )
+
+
+def _with_syntax(dataset: Dataset, opened: _Opened) -> Dataset:
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = opened.syntax
+    return dataset
 
 
 def _read_syntax(meta: Dataset) -> UID:

@@ -142,7 +142,7 @@ class Conformal(_message.Message):
     def __init__(self, coverage: _Optional[float] = ..., thresholds: _Optional[_Iterable[_Union[Conformal.Threshold, _Mapping]]] = ...) -> None: ...
 
 class ConditionEvidence(_message.Message):
-    __slots__ = ("condition", "labels", "metric", "calibrated_share", "held_out_positive_count", "held_out_negative_count", "outside_population_factor", "within")
+    __slots__ = ("condition", "labels", "metric", "calibrated_share", "held_out_positive_count", "held_out_negative_count", "outside_population_factor", "within", "holds_for_series")
     CONDITION_FIELD_NUMBER: _ClassVar[int]
     LABELS_FIELD_NUMBER: _ClassVar[int]
     METRIC_FIELD_NUMBER: _ClassVar[int]
@@ -151,6 +151,7 @@ class ConditionEvidence(_message.Message):
     HELD_OUT_NEGATIVE_COUNT_FIELD_NUMBER: _ClassVar[int]
     OUTSIDE_POPULATION_FACTOR_FIELD_NUMBER: _ClassVar[int]
     WITHIN_FIELD_NUMBER: _ClassVar[int]
+    HOLDS_FOR_SERIES_FIELD_NUMBER: _ClassVar[int]
     condition: _concept_pb2.Concept
     labels: _containers.RepeatedScalarFieldContainer[str]
     metric: str
@@ -159,7 +160,8 @@ class ConditionEvidence(_message.Message):
     held_out_negative_count: int
     outside_population_factor: float
     within: _concept_pb2.Concept
-    def __init__(self, condition: _Optional[_Union[_concept_pb2.Concept, _Mapping]] = ..., labels: _Optional[_Iterable[str]] = ..., metric: _Optional[str] = ..., calibrated_share: _Optional[float] = ..., held_out_positive_count: _Optional[int] = ..., held_out_negative_count: _Optional[int] = ..., outside_population_factor: _Optional[float] = ..., within: _Optional[_Union[_concept_pb2.Concept, _Mapping]] = ...) -> None: ...
+    holds_for_series: bool
+    def __init__(self, condition: _Optional[_Union[_concept_pb2.Concept, _Mapping]] = ..., labels: _Optional[_Iterable[str]] = ..., metric: _Optional[str] = ..., calibrated_share: _Optional[float] = ..., held_out_positive_count: _Optional[int] = ..., held_out_negative_count: _Optional[int] = ..., outside_population_factor: _Optional[float] = ..., within: _Optional[_Union[_concept_pb2.Concept, _Mapping]] = ..., holds_for_series: _Optional[bool] = ...) -> None: ...
 
 class ImageApplicability(_message.Message):
     __slots__ = ("modalities", "body_parts", "views", "age", "gate_kinds")
@@ -246,14 +248,12 @@ class ImageStep(_message.Message):
             INTERPOLATION_BICUBIC: _ClassVar[ImageStep.Resize.Interpolation]
             INTERPOLATION_LANCZOS: _ClassVar[ImageStep.Resize.Interpolation]
             INTERPOLATION_AREA: _ClassVar[ImageStep.Resize.Interpolation]
-            INTERPOLATION_REDUCED_BILINEAR: _ClassVar[ImageStep.Resize.Interpolation]
         INTERPOLATION_UNSPECIFIED: ImageStep.Resize.Interpolation
         INTERPOLATION_NEAREST: ImageStep.Resize.Interpolation
         INTERPOLATION_BILINEAR: ImageStep.Resize.Interpolation
         INTERPOLATION_BICUBIC: ImageStep.Resize.Interpolation
         INTERPOLATION_LANCZOS: ImageStep.Resize.Interpolation
         INTERPOLATION_AREA: ImageStep.Resize.Interpolation
-        INTERPOLATION_REDUCED_BILINEAR: ImageStep.Resize.Interpolation
         HEIGHT_PX_FIELD_NUMBER: _ClassVar[int]
         WIDTH_PX_FIELD_NUMBER: _ClassVar[int]
         MODE_FIELD_NUMBER: _ClassVar[int]
@@ -455,7 +455,7 @@ class ImageGate(_message.Message):
     def __init__(self, applies_to: _Optional[_Union[ImageApplicability, _Mapping]] = ..., preprocessing: _Optional[_Union[ImagePreprocessing, _Mapping]] = ..., scores_tensor: _Optional[str] = ..., columns: _Optional[_Iterable[_Union[ImageGate.Column, _Mapping]]] = ..., named_flaw_min_probability: _Optional[float] = ..., max_colorfulness: _Optional[float] = ...) -> None: ...
 
 class TextPreprocessing(_message.Message):
-    __slots__ = ("tokenizer_file", "max_token_count", "stride_token_count", "input_ids_tensor", "attention_mask_tensor", "token_type_ids_tensor", "passage_prefix", "query_prefix", "word_shape_version")
+    __slots__ = ("tokenizer_file", "max_token_count", "stride_token_count", "input_ids_tensor", "attention_mask_tensor", "token_type_ids_tensor", "passage_prefix", "query_prefix", "word_shape_version", "pad_token_id")
     TOKENIZER_FILE_FIELD_NUMBER: _ClassVar[int]
     MAX_TOKEN_COUNT_FIELD_NUMBER: _ClassVar[int]
     STRIDE_TOKEN_COUNT_FIELD_NUMBER: _ClassVar[int]
@@ -465,6 +465,7 @@ class TextPreprocessing(_message.Message):
     PASSAGE_PREFIX_FIELD_NUMBER: _ClassVar[int]
     QUERY_PREFIX_FIELD_NUMBER: _ClassVar[int]
     WORD_SHAPE_VERSION_FIELD_NUMBER: _ClassVar[int]
+    PAD_TOKEN_ID_FIELD_NUMBER: _ClassVar[int]
     tokenizer_file: str
     max_token_count: int
     stride_token_count: int
@@ -474,10 +475,19 @@ class TextPreprocessing(_message.Message):
     passage_prefix: str
     query_prefix: str
     word_shape_version: str
-    def __init__(self, tokenizer_file: _Optional[str] = ..., max_token_count: _Optional[int] = ..., stride_token_count: _Optional[int] = ..., input_ids_tensor: _Optional[str] = ..., attention_mask_tensor: _Optional[str] = ..., token_type_ids_tensor: _Optional[str] = ..., passage_prefix: _Optional[str] = ..., query_prefix: _Optional[str] = ..., word_shape_version: _Optional[str] = ...) -> None: ...
+    pad_token_id: int
+    def __init__(self, tokenizer_file: _Optional[str] = ..., max_token_count: _Optional[int] = ..., stride_token_count: _Optional[int] = ..., input_ids_tensor: _Optional[str] = ..., attention_mask_tensor: _Optional[str] = ..., token_type_ids_tensor: _Optional[str] = ..., passage_prefix: _Optional[str] = ..., query_prefix: _Optional[str] = ..., word_shape_version: _Optional[str] = ..., pad_token_id: _Optional[int] = ...) -> None: ...
 
 class TokenClassification(_message.Message):
-    __slots__ = ("languages", "preprocessing", "scores_tensor", "activation", "labels", "scheme", "entity_types", "calibration")
+    __slots__ = ("languages", "preprocessing", "scores_tensor", "activation", "labels", "scheme", "entity_types", "calibration", "piece_aggregation", "min_probability")
+    class PieceAggregation(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        PIECE_AGGREGATION_UNSPECIFIED: _ClassVar[TokenClassification.PieceAggregation]
+        PIECE_AGGREGATION_MEAN: _ClassVar[TokenClassification.PieceAggregation]
+        PIECE_AGGREGATION_FIRST: _ClassVar[TokenClassification.PieceAggregation]
+    PIECE_AGGREGATION_UNSPECIFIED: TokenClassification.PieceAggregation
+    PIECE_AGGREGATION_MEAN: TokenClassification.PieceAggregation
+    PIECE_AGGREGATION_FIRST: TokenClassification.PieceAggregation
     class EntityType(_message.Message):
         __slots__ = ("label", "type")
         LABEL_FIELD_NUMBER: _ClassVar[int]
@@ -493,6 +503,8 @@ class TokenClassification(_message.Message):
     SCHEME_FIELD_NUMBER: _ClassVar[int]
     ENTITY_TYPES_FIELD_NUMBER: _ClassVar[int]
     CALIBRATION_FIELD_NUMBER: _ClassVar[int]
+    PIECE_AGGREGATION_FIELD_NUMBER: _ClassVar[int]
+    MIN_PROBABILITY_FIELD_NUMBER: _ClassVar[int]
     languages: _containers.RepeatedScalarFieldContainer[str]
     preprocessing: TextPreprocessing
     scores_tensor: str
@@ -501,10 +513,20 @@ class TokenClassification(_message.Message):
     scheme: TaggingScheme
     entity_types: _containers.RepeatedCompositeFieldContainer[TokenClassification.EntityType]
     calibration: Calibration
-    def __init__(self, languages: _Optional[_Iterable[str]] = ..., preprocessing: _Optional[_Union[TextPreprocessing, _Mapping]] = ..., scores_tensor: _Optional[str] = ..., activation: _Optional[_Union[Activation, str]] = ..., labels: _Optional[_Iterable[str]] = ..., scheme: _Optional[_Union[TaggingScheme, str]] = ..., entity_types: _Optional[_Iterable[_Union[TokenClassification.EntityType, _Mapping]]] = ..., calibration: _Optional[_Union[Calibration, _Mapping]] = ...) -> None: ...
+    piece_aggregation: TokenClassification.PieceAggregation
+    min_probability: float
+    def __init__(self, languages: _Optional[_Iterable[str]] = ..., preprocessing: _Optional[_Union[TextPreprocessing, _Mapping]] = ..., scores_tensor: _Optional[str] = ..., activation: _Optional[_Union[Activation, str]] = ..., labels: _Optional[_Iterable[str]] = ..., scheme: _Optional[_Union[TaggingScheme, str]] = ..., entity_types: _Optional[_Iterable[_Union[TokenClassification.EntityType, _Mapping]]] = ..., calibration: _Optional[_Union[Calibration, _Mapping]] = ..., piece_aggregation: _Optional[_Union[TokenClassification.PieceAggregation, str]] = ..., min_probability: _Optional[float] = ...) -> None: ...
 
 class TextClassification(_message.Message):
-    __slots__ = ("languages", "preprocessing", "scores_tensor", "activation", "labels", "exclusive", "calibration", "conformal")
+    __slots__ = ("languages", "preprocessing", "scores_tensor", "activation", "labels", "exclusive", "calibration", "conformal", "window_aggregation")
+    class WindowAggregation(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        WINDOW_AGGREGATION_UNSPECIFIED: _ClassVar[TextClassification.WindowAggregation]
+        WINDOW_AGGREGATION_MEAN: _ClassVar[TextClassification.WindowAggregation]
+        WINDOW_AGGREGATION_MAXIMUM: _ClassVar[TextClassification.WindowAggregation]
+    WINDOW_AGGREGATION_UNSPECIFIED: TextClassification.WindowAggregation
+    WINDOW_AGGREGATION_MEAN: TextClassification.WindowAggregation
+    WINDOW_AGGREGATION_MAXIMUM: TextClassification.WindowAggregation
     LANGUAGES_FIELD_NUMBER: _ClassVar[int]
     PREPROCESSING_FIELD_NUMBER: _ClassVar[int]
     SCORES_TENSOR_FIELD_NUMBER: _ClassVar[int]
@@ -513,6 +535,7 @@ class TextClassification(_message.Message):
     EXCLUSIVE_FIELD_NUMBER: _ClassVar[int]
     CALIBRATION_FIELD_NUMBER: _ClassVar[int]
     CONFORMAL_FIELD_NUMBER: _ClassVar[int]
+    WINDOW_AGGREGATION_FIELD_NUMBER: _ClassVar[int]
     languages: _containers.RepeatedScalarFieldContainer[str]
     preprocessing: TextPreprocessing
     scores_tensor: str
@@ -521,7 +544,8 @@ class TextClassification(_message.Message):
     exclusive: bool
     calibration: Calibration
     conformal: Conformal
-    def __init__(self, languages: _Optional[_Iterable[str]] = ..., preprocessing: _Optional[_Union[TextPreprocessing, _Mapping]] = ..., scores_tensor: _Optional[str] = ..., activation: _Optional[_Union[Activation, str]] = ..., labels: _Optional[_Iterable[_Union[Label, _Mapping]]] = ..., exclusive: _Optional[bool] = ..., calibration: _Optional[_Union[Calibration, _Mapping]] = ..., conformal: _Optional[_Union[Conformal, _Mapping]] = ...) -> None: ...
+    window_aggregation: TextClassification.WindowAggregation
+    def __init__(self, languages: _Optional[_Iterable[str]] = ..., preprocessing: _Optional[_Union[TextPreprocessing, _Mapping]] = ..., scores_tensor: _Optional[str] = ..., activation: _Optional[_Union[Activation, str]] = ..., labels: _Optional[_Iterable[_Union[Label, _Mapping]]] = ..., exclusive: _Optional[bool] = ..., calibration: _Optional[_Union[Calibration, _Mapping]] = ..., conformal: _Optional[_Union[Conformal, _Mapping]] = ..., window_aggregation: _Optional[_Union[TextClassification.WindowAggregation, str]] = ...) -> None: ...
 
 class TextEmbedding(_message.Message):
     __slots__ = ("languages", "preprocessing", "embedding_tensor", "pooling")

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class ImagingServiceStub:
-    """Analyses single images. It stores nothing.
+    """Analyses an image or a series. It stores nothing.
     """
 
     def __init__(self, channel):
@@ -48,21 +48,22 @@ class ImagingServiceStub:
 
 
 class ImagingServiceServicer:
-    """Analyses single images. It stores nothing.
+    """Analyses an image or a series. It stores nothing.
     """
 
     def AnalyzeImage(self, request, context):
-        """Analyses one image.
-        INVALID_ARGUMENT: the image is empty, truncated, no image, too large, without pixel data, of an unsupported
-        transfer syntax, or of a body part that no model serves; the field is named.
-        UNAVAILABLE: the model is not served now. RESOURCE_EXHAUSTED: too many requests wait. DEADLINE_EXCEEDED: too slow.
+        """Analyses one image, or the instances of one series.
+        INVALID_ARGUMENT: a source is empty, truncated, no image, too large, without pixel data or of an unsupported transfer syntax,
+        or no served model reads what it shows; the field is named, and what is served is listed.
+        NOT_FOUND: a named model is not known. UNAVAILABLE: no model that applies is served now. RESOURCE_EXHAUSTED: too many requests
+        wait. DEADLINE_EXCEEDED: too slow.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def AnalyzeImageStream(self, request_iterator, context):
-        """The same for an image that comes in parts: the first message holds `options`, the others `chunk`s in order.
+        """The same for one file that comes in parts: the first message holds `options`, the others `chunk`s in order.
         Fails as AnalyzeImage does.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -91,7 +92,7 @@ def add_ImagingServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ImagingService:
-    """Analyses single images. It stores nothing.
+    """Analyses an image or a series. It stores nothing.
     """
 
     @staticmethod

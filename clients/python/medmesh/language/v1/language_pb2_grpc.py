@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class LanguageServiceStub:
-    """Reads notes and embeds texts. It stores nothing.
+    """Reads notes and embeds texts. It stores nothing. Which models it serves is said by their cards (ModelCatalogService).
     """
 
     def __init__(self, channel):
@@ -53,13 +53,15 @@ class LanguageServiceStub:
 
 
 class LanguageServiceServicer:
-    """Reads notes and embeds texts. It stores nothing.
+    """Reads notes and embeds texts. It stores nothing. Which models it serves is said by their cards (ModelCatalogService).
     """
 
     def AnalyzeNote(self, request, context):
-        """Finds diseases and chemicals in a note, and what the note asserts of each.
-        INVALID_ARGUMENT: the note is blank, not text (control characters), or too long; the field is named.
-        UNAVAILABLE: the model is not served now. RESOURCE_EXHAUSTED: too many requests wait. DEADLINE_EXCEEDED: too slow.
+        """Finds what a note names (diseases, chemicals, and whatever else a served model was trained to find), what the note asserts
+        of each, and the labels that text classifiers give the note.
+        INVALID_ARGUMENT: the note is blank, not text (control characters), or too long; a named model has no such task; the field is
+        named. NOT_FOUND: a named model is not known. UNAVAILABLE: none of the models is served now; where at least one answers, each that
+        does not is a notice (`MODEL_NOT_ANSWERED`). RESOURCE_EXHAUSTED: too many requests wait. DEADLINE_EXCEEDED: too slow.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -107,7 +109,7 @@ def add_LanguageServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class LanguageService:
-    """Reads notes and embeds texts. It stores nothing.
+    """Reads notes and embeds texts. It stores nothing. Which models it serves is said by their cards (ModelCatalogService).
     """
 
     @staticmethod

@@ -27,16 +27,18 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class LanguageServiceStub:
-    """Reads notes and embeds texts. It stores nothing."""
+    """Reads notes and embeds texts. It stores nothing. Which models it serves is said by their cards (ModelCatalogService)."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> LanguageServiceAsyncStub: ...
     AnalyzeNote: _grpc.UnaryUnaryMultiCallable[_language_pb2.AnalyzeNoteRequest, _language_pb2.AnalyzeNoteResponse]
-    """Finds diseases and chemicals in a note, and what the note asserts of each.
-    INVALID_ARGUMENT: the note is blank, not text (control characters), or too long; the field is named.
-    UNAVAILABLE: the model is not served now. RESOURCE_EXHAUSTED: too many requests wait. DEADLINE_EXCEEDED: too slow.
+    """Finds what a note names (diseases, chemicals, and whatever else a served model was trained to find), what the note asserts
+    of each, and the labels that text classifiers give the note.
+    INVALID_ARGUMENT: the note is blank, not text (control characters), or too long; a named model has no such task; the field is
+    named. NOT_FOUND: a named model is not known. UNAVAILABLE: none of the models is served now; where at least one answers, each that
+    does not is a notice (`MODEL_NOT_ANSWERED`). RESOURCE_EXHAUSTED: too many requests wait. DEADLINE_EXCEEDED: too slow.
     """
     EmbedTexts: _grpc.UnaryUnaryMultiCallable[_language_pb2.EmbedTextsRequest, _language_pb2.EmbedTextsResponse]
     """Embeds texts for search and comparison. Fails as AnalyzeNote does."""
@@ -47,13 +49,15 @@ class LanguageServiceStub:
 
 @_typing.type_check_only
 class LanguageServiceAsyncStub(LanguageServiceStub):
-    """Reads notes and embeds texts. It stores nothing."""
+    """Reads notes and embeds texts. It stores nothing. Which models it serves is said by their cards (ModelCatalogService)."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     AnalyzeNote: _aio.UnaryUnaryMultiCallable[_language_pb2.AnalyzeNoteRequest, _language_pb2.AnalyzeNoteResponse]  # type: ignore[assignment]
-    """Finds diseases and chemicals in a note, and what the note asserts of each.
-    INVALID_ARGUMENT: the note is blank, not text (control characters), or too long; the field is named.
-    UNAVAILABLE: the model is not served now. RESOURCE_EXHAUSTED: too many requests wait. DEADLINE_EXCEEDED: too slow.
+    """Finds what a note names (diseases, chemicals, and whatever else a served model was trained to find), what the note asserts
+    of each, and the labels that text classifiers give the note.
+    INVALID_ARGUMENT: the note is blank, not text (control characters), or too long; a named model has no such task; the field is
+    named. NOT_FOUND: a named model is not known. UNAVAILABLE: none of the models is served now; where at least one answers, each that
+    does not is a notice (`MODEL_NOT_ANSWERED`). RESOURCE_EXHAUSTED: too many requests wait. DEADLINE_EXCEEDED: too slow.
     """
     EmbedTexts: _aio.UnaryUnaryMultiCallable[_language_pb2.EmbedTextsRequest, _language_pb2.EmbedTextsResponse]  # type: ignore[assignment]
     """Embeds texts for search and comparison. Fails as AnalyzeNote does."""
@@ -63,7 +67,7 @@ class LanguageServiceAsyncStub(LanguageServiceStub):
     """
 
 class LanguageServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Reads notes and embeds texts. It stores nothing."""
+    """Reads notes and embeds texts. It stores nothing. Which models it serves is said by their cards (ModelCatalogService)."""
 
     @_abc_1.abstractmethod
     def AnalyzeNote(
@@ -71,9 +75,11 @@ class LanguageServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _language_pb2.AnalyzeNoteRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_language_pb2.AnalyzeNoteResponse, _abc.Awaitable[_language_pb2.AnalyzeNoteResponse]]:
-        """Finds diseases and chemicals in a note, and what the note asserts of each.
-        INVALID_ARGUMENT: the note is blank, not text (control characters), or too long; the field is named.
-        UNAVAILABLE: the model is not served now. RESOURCE_EXHAUSTED: too many requests wait. DEADLINE_EXCEEDED: too slow.
+        """Finds what a note names (diseases, chemicals, and whatever else a served model was trained to find), what the note asserts
+        of each, and the labels that text classifiers give the note.
+        INVALID_ARGUMENT: the note is blank, not text (control characters), or too long; a named model has no such task; the field is
+        named. NOT_FOUND: a named model is not known. UNAVAILABLE: none of the models is served now; where at least one answers, each that
+        does not is a notice (`MODEL_NOT_ANSWERED`). RESOURCE_EXHAUSTED: too many requests wait. DEADLINE_EXCEEDED: too slow.
         """
 
     @_abc_1.abstractmethod

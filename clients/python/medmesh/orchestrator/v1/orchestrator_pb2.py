@@ -22,17 +22,18 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
-from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from medmesh.common.v1 import answer_pb2 as medmesh_dot_common_dot_v1_dot_answer__pb2
 from medmesh.common.v1 import concept_pb2 as medmesh_dot_common_dot_v1_dot_concept__pb2
 from medmesh.common.v1 import options_pb2 as medmesh_dot_common_dot_v1_dot_options__pb2
 from medmesh.common.v1 import patient_pb2 as medmesh_dot_common_dot_v1_dot_patient__pb2
 from medmesh.imaging.v1 import imaging_pb2 as medmesh_dot_imaging_dot_v1_dot_imaging__pb2
 from medmesh.language.v1 import language_pb2 as medmesh_dot_language_dot_v1_dot_language__pb2
+from medmesh.orchestrator.v1 import receipt_pb2 as medmesh_dot_orchestrator_dot_v1_dot_receipt__pb2
 from medmesh.recommendation.v1 import recommendation_pb2 as medmesh_dot_recommendation_dot_v1_dot_recommendation__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*medmesh/orchestrator/v1/orchestrator.proto\x12\x17medmesh.orchestrator.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1emedmesh/common/v1/answer.proto\x1a\x1fmedmesh/common/v1/concept.proto\x1a\x1fmedmesh/common/v1/options.proto\x1a\x1fmedmesh/common/v1/patient.proto\x1a medmesh/imaging/v1/imaging.proto\x1a\"medmesh/language/v1/language.proto\x1a.medmesh/recommendation/v1/recommendation.proto\"T\n\nImageInput\x12\x13\n\x05image\x18\x01 \x01(\x0c\x42\x04\x88\xb3\x19\x01\x12\x31\n\x07options\x18\x02 \x01(\x0b\x32 .medmesh.imaging.v1.ImageOptions\"\xa8\x01\n\x0e\x44iagnosticCase\x12\x33\n\x06images\x18\x01 \x03(\x0b\x32#.medmesh.orchestrator.v1.ImageInput\x12\x12\n\x04note\x18\x02 \x01(\tB\x04\x88\xb3\x19\x01\x12\x30\n\x07patient\x18\x03 \x01(\x0b\x32\x1f.medmesh.common.v1.PatientInput\x12\x1b\n\x13max_treatment_count\x18\x04 \x01(\x05\"H\n\x0f\x44iagnoseRequest\x12\x35\n\x04\x63\x61se\x18\x01 \x01(\x0b\x32\'.medmesh.orchestrator.v1.DiagnosticCase\"N\n\x15\x44iagnoseStreamRequest\x12\x35\n\x04\x63\x61se\x18\x01 \x01(\x0b\x32\'.medmesh.orchestrator.v1.DiagnosticCase\"I\n\x10\x44iagnoseResponse\x12\x35\n\tdiagnosis\x18\x01 \x01(\x0b\x32\".medmesh.orchestrator.v1.Diagnosis\"\x8d\x01\n\x16\x44iagnoseStreamResponse\x12\x31\n\x06\x62ranch\x18\x01 \x01(\x0b\x32\x1f.medmesh.orchestrator.v1.BranchH\x00\x12\x37\n\tdiagnosis\x18\x02 \x01(\x0b\x32\".medmesh.orchestrator.v1.DiagnosisH\x00\x42\x07\n\x05\x65vent\"\xfb\x04\n\tDiagnosis\x12;\n\x0c\x63ompleteness\x18\x01 \x01(\x0e\x32%.medmesh.orchestrator.v1.Completeness\x12\x1a\n\x0cintended_use\x18\x02 \x01(\tB\x04\x88\xb3\x19\x00\x12\x41\n\x0b\x61ssessments\x18\x03 \x03(\x0b\x32,.medmesh.orchestrator.v1.ConditionAssessment\x12<\n\rdisagreements\x18\x04 \x03(\x0b\x32%.medmesh.orchestrator.v1.Disagreement\x12\x17\n\x0freview_required\x18\x05 \x01(\x08\x12\x31\n\x08\x62ranches\x18\x06 \x03(\x0b\x32\x1f.medmesh.orchestrator.v1.Branch\x12\x34\n\x06images\x18\x07 \x03(\x0b\x32$.medmesh.orchestrator.v1.ImageResult\x12\x36\n\x04note\x18\x08 \x01(\x0b\x32(.medmesh.language.v1.AnalyzeNoteResponse\x12\x45\n\ntreatments\x18\t \x01(\x0b\x32\x31.medmesh.recommendation.v1.RankTreatmentsResponse\x12\x39\n\x07receipt\x18\n \x01(\x0b\x32(.medmesh.orchestrator.v1.EvidenceReceipt\x12\x18\n\nrequest_id\x18\x0b \x01(\tB\x04\x88\xb3\x19\x00\x12\x12\n\nelapsed_ms\x18\x0c \x01(\x01\x12*\n\x07notices\x18\r \x03(\x0b\x32\x19.medmesh.common.v1.Notice\"Q\n\x0bImageResult\x12\r\n\x05index\x18\x01 \x01(\x05\x12\x33\n\x08\x61nalysis\x18\x02 \x01(\x0b\x32!.medmesh.imaging.v1.ImageAnalysis\"\x9b\x02\n\x06\x42ranch\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\x88\xb3\x19\x00\x12\x34\n\x05state\x18\x02 \x01(\x0e\x32%.medmesh.orchestrator.v1.Branch.State\x12\x14\n\x06reason\x18\x03 \x01(\tB\x04\x88\xb3\x19\x00\x12\x15\n\x07message\x18\x04 \x01(\tB\x04\x88\xb3\x19\x00\x12\x14\n\x06\x65\x66\x66\x65\x63t\x18\x05 \x01(\tB\x04\x88\xb3\x19\x00\x12\x12\n\nelapsed_ms\x18\x06 \x01(\x01\x12\x11\n\tbudget_ms\x18\x07 \x01(\x01\"]\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13STATE_NOT_REQUESTED\x10\x01\x12\x12\n\x0eSTATE_ANSWERED\x10\x02\x12\x10\n\x0cSTATE_FAILED\x10\x03\"\x99\x02\n\x13\x43onditionAssessment\x12-\n\tcondition\x18\x01 \x01(\x0b\x32\x1a.medmesh.common.v1.Concept\x12\x19\n\x0bprobability\x18\x02 \x01(\x01\x42\x04\x88\xb3\x19\x01\x12\x1d\n\x0fprobability_low\x18\x03 \x01(\x01\x42\x04\x88\xb3\x19\x01\x12\x1e\n\x10probability_high\x18\x04 \x01(\x01\x42\x04\x88\xb3\x19\x01\x12<\n\rcontributions\x18\x05 \x03(\x0b\x32%.medmesh.orchestrator.v1.Contribution\x12;\n\rleave_one_out\x18\x06 \x03(\x0b\x32$.medmesh.orchestrator.v1.LeaveOneOut\"\x9d\x01\n\x0c\x43ontribution\x12\x33\n\x08modality\x18\x01 \x01(\x0e\x32!.medmesh.orchestrator.v1.Modality\x12\x16\n\x08\x65vidence\x18\x02 \x01(\tB\x04\x88\xb3\x19\x01\x12\x16\n\x08log_odds\x18\x03 \x01(\x01\x42\x04\x88\xb3\x19\x01\x12\x13\n\x0breliability\x18\x04 \x01(\x01\x12\x13\n\x05share\x18\x05 \x01(\x01\x42\x04\x88\xb3\x19\x01\"]\n\x0bLeaveOneOut\x12\x33\n\x08modality\x18\x01 \x01(\x0e\x32!.medmesh.orchestrator.v1.Modality\x12\x19\n\x0bprobability\x18\x02 \x01(\x01\x42\x04\x88\xb3\x19\x01\"\xbb\x02\n\x0c\x44isagreement\x12\x38\n\x04kind\x18\x01 \x01(\x0e\x32*.medmesh.orchestrator.v1.Disagreement.Kind\x12-\n\tcondition\x18\x02 \x01(\x0b\x32\x1a.medmesh.common.v1.Concept\x12\x15\n\x07message\x18\x03 \x01(\tB\x04\x88\xb3\x19\x01\"\xaa\x01\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12%\n!KIND_IMAGE_POSITIVE_NOTE_NEGATIVE\x10\x01\x12%\n!KIND_NOTE_POSITIVE_IMAGE_NEGATIVE\x10\x02\x12&\n\"KIND_RECORD_POSITIVE_NOTE_NEGATIVE\x10\x03\x12\x16\n\x12KIND_IMAGES_DIFFER\x10\x04\"\xe1\x02\n\x0f\x45videnceReceipt\x12\x18\n\nreceipt_id\x18\x01 \x01(\tB\x04\x88\xb3\x19\x00\x12\x35\n\x0b\x63reate_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\x88\xb3\x19\x00\x12/\n\x06inputs\x18\x03 \x03(\x0b\x32\x1f.medmesh.orchestrator.v1.Digest\x12\x30\n\x07outputs\x18\x04 \x03(\x0b\x32\x1f.medmesh.orchestrator.v1.Digest\x12-\n\x06models\x18\x05 \x03(\x0b\x32\x1d.medmesh.common.v1.Provenance\x12\x1b\n\rfusion_sha256\x18\x06 \x01(\tB\x04\x88\xb3\x19\x00\x12\x12\n\x04salt\x18\x07 \x01(\tB\x04\x88\xb3\x19\x00\x12\x1d\n\x0fprevious_sha256\x18\x08 \x01(\tB\x04\x88\xb3\x19\x00\x12\x1b\n\rrecord_sha256\x18\t \x01(\tB\x04\x88\xb3\x19\x00\"2\n\x06\x44igest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\x88\xb3\x19\x00\x12\x14\n\x06sha256\x18\x02 \x01(\tB\x04\x88\xb3\x19\x00*a\n\x0c\x43ompleteness\x12\x1c\n\x18\x43OMPLETENESS_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43OMPLETENESS_COMPLETE\x10\x01\x12\x18\n\x14\x43OMPLETENESS_PARTIAL\x10\x02*t\n\x08Modality\x12\x18\n\x14MODALITY_UNSPECIFIED\x10\x00\x12\x12\n\x0eMODALITY_PRIOR\x10\x01\x12\x12\n\x0eMODALITY_IMAGE\x10\x02\x12\x11\n\rMODALITY_NOTE\x10\x03\x12\x13\n\x0fMODALITY_RECORD\x10\x04\x32\xe9\x01\n\x11\x44iagnosticService\x12_\n\x08\x44iagnose\x12(.medmesh.orchestrator.v1.DiagnoseRequest\x1a).medmesh.orchestrator.v1.DiagnoseResponse\x12s\n\x0e\x44iagnoseStream\x12..medmesh.orchestrator.v1.DiagnoseStreamRequest\x1a/.medmesh.orchestrator.v1.DiagnoseStreamResponse0\x01\x42t\n\x1b\x63om.medmesh.orchestrator.v1B\x11OrchestratorProtoP\x01Z&medmesh/orchestrator/v1;orchestratorv1\xaa\x02\x17Medmesh.Orchestrator.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*medmesh/orchestrator/v1/orchestrator.proto\x12\x17medmesh.orchestrator.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1emedmesh/common/v1/answer.proto\x1a\x1fmedmesh/common/v1/concept.proto\x1a\x1fmedmesh/common/v1/options.proto\x1a\x1fmedmesh/common/v1/patient.proto\x1a medmesh/imaging/v1/imaging.proto\x1a\"medmesh/language/v1/language.proto\x1a%medmesh/orchestrator/v1/receipt.proto\x1a.medmesh/recommendation/v1/recommendation.proto\"{\n\tCaseImage\x12;\n\x07sources\x18\x01 \x03(\x0b\x32\x1f.medmesh.imaging.v1.ImageSourceB\t\x92\xb3\x19\x05\x08\x01\x10\xa0\x1f\x12\x31\n\x07options\x18\x02 \x01(\x0b\x32 .medmesh.imaging.v1.ImageOptions\"\xec\x01\n\x0e\x44iagnosticCase\x12:\n\x06images\x18\x01 \x03(\x0b\x32\".medmesh.orchestrator.v1.CaseImageB\x06\x92\xb3\x19\x02\x10\x04\x12\x1a\n\x04note\x18\x02 \x01(\tB\x0c\x88\xb3\x19\x01\x92\xb3\x19\x04\x18\xc0\x9a\x0c\x12\x30\n\x07patient\x18\x03 \x01(\x0b\x32\x1f.medmesh.common.v1.PatientInput\x12\x38\n\x13max_treatment_count\x18\x04 \x01(\x05\x42\x16\x92\xb3\x19\x12)\x00\x00\x00\x00\x00\x00\xf0?1\x00\x00\x00\x00\x00\x00Y@H\x00\x88\x01\x01\x42\x16\n\x14_max_treatment_count\"\x93\x02\n\x0f\x44iagnoseRequest\x12=\n\x04\x63\x61se\x18\x01 \x01(\x0b\x32\'.medmesh.orchestrator.v1.DiagnosticCaseB\x06\x92\xb3\x19\x02\x08\x01\x12n\n\nrequest_id\x18\x02 \x01(\tBU\x88\xb3\x19\x00\x92\xb3\x19M:K[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}H\x00\x88\x01\x01\x12\x31\n\x0creceipt_salt\x18\x03 \x01(\tB\x16\x88\xb3\x19\x00\x92\xb3\x19\x0e:\x0c[0-9a-f]{64}H\x01\x88\x01\x01\x42\r\n\x0b_request_idB\x0f\n\r_receipt_salt\"\x99\x02\n\x15\x44iagnoseStreamRequest\x12=\n\x04\x63\x61se\x18\x01 \x01(\x0b\x32\'.medmesh.orchestrator.v1.DiagnosticCaseB\x06\x92\xb3\x19\x02\x08\x01\x12n\n\nrequest_id\x18\x02 \x01(\tBU\x88\xb3\x19\x00\x92\xb3\x19M:K[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}H\x00\x88\x01\x01\x12\x31\n\x0creceipt_salt\x18\x03 \x01(\tB\x16\x88\xb3\x19\x00\x92\xb3\x19\x0e:\x0c[0-9a-f]{64}H\x01\x88\x01\x01\x42\r\n\x0b_request_idB\x0f\n\r_receipt_salt\"I\n\x10\x44iagnoseResponse\x12\x35\n\tdiagnosis\x18\x01 \x01(\x0b\x32\".medmesh.orchestrator.v1.Diagnosis\"\x8d\x01\n\x16\x44iagnoseStreamResponse\x12\x31\n\x06\x62ranch\x18\x01 \x01(\x0b\x32\x1f.medmesh.orchestrator.v1.BranchH\x00\x12\x37\n\tdiagnosis\x18\x02 \x01(\x0b\x32\".medmesh.orchestrator.v1.DiagnosisH\x00\x42\x07\n\x05\x65vent\"\x8c\x05\n\tDiagnosis\x12;\n\x0c\x63ompleteness\x18\x01 \x01(\x0e\x32%.medmesh.orchestrator.v1.Completeness\x12\x1a\n\x0cintended_use\x18\x02 \x01(\tB\x04\x88\xb3\x19\x00\x12\x41\n\x0b\x61ssessments\x18\x03 \x03(\x0b\x32,.medmesh.orchestrator.v1.ConditionAssessment\x12<\n\rdisagreements\x18\x04 \x03(\x0b\x32%.medmesh.orchestrator.v1.Disagreement\x12\x17\n\x0freview_required\x18\x05 \x01(\x08\x12\x31\n\x08\x62ranches\x18\x06 \x03(\x0b\x32\x1f.medmesh.orchestrator.v1.Branch\x12\x36\n\x06images\x18\x07 \x03(\x0b\x32&.medmesh.orchestrator.v1.AnalyzedImage\x12/\n\x04note\x18\x08 \x01(\x0b\x32!.medmesh.language.v1.NoteAnalysis\x12?\n\ntreatments\x18\t \x01(\x0b\x32+.medmesh.recommendation.v1.TreatmentRanking\x12\x39\n\x07receipt\x18\n \x01(\x0b\x32(.medmesh.orchestrator.v1.EvidenceReceipt\x12\x1c\n\x0e\x63orrelation_id\x18\x0b \x01(\tB\x04\x88\xb3\x19\x00\x12*\n\x07\x65lapsed\x18\x0c \x01(\x0b\x32\x19.google.protobuf.Duration\x12*\n\x07notices\x18\r \x03(\x0b\x32\x19.medmesh.common.v1.Notice\"S\n\rAnalyzedImage\x12\r\n\x05index\x18\x01 \x01(\x05\x12\x33\n\x08\x61nalysis\x18\x02 \x01(\x0b\x32!.medmesh.imaging.v1.ImageAnalysis\"\xec\x03\n\x06\x42ranch\x12\x32\n\x04kind\x18\x01 \x01(\x0e\x32$.medmesh.orchestrator.v1.Branch.Kind\x12\x12\n\x05index\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x34\n\x05state\x18\x03 \x01(\x0e\x32%.medmesh.orchestrator.v1.Branch.State\x12\x14\n\x06reason\x18\x04 \x01(\tB\x04\x88\xb3\x19\x00\x12\x15\n\x07message\x18\x05 \x01(\tB\x04\x88\xb3\x19\x00\x12\x14\n\x06\x65\x66\x66\x65\x63t\x18\x06 \x01(\tB\x04\x88\xb3\x19\x00\x12*\n\x07\x65lapsed\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12)\n\x06\x62udget\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\"a\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0e\n\nKIND_IMAGE\x10\x01\x12\r\n\tKIND_NOTE\x10\x02\x12\x0f\n\x0bKIND_RECORD\x10\x03\x12\x13\n\x0fKIND_TREATMENTS\x10\x04\"]\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13STATE_NOT_REQUESTED\x10\x01\x12\x12\n\x0eSTATE_ANSWERED\x10\x02\x12\x10\n\x0cSTATE_FAILED\x10\x03\x42\x08\n\x06_index\"\xd3\x02\n\x13\x43onditionAssessment\x12-\n\tcondition\x18\x01 \x01(\x0b\x32\x1a.medmesh.common.v1.Concept\x12\x19\n\x0bprobability\x18\x02 \x01(\x01\x42\x04\x88\xb3\x19\x01\x12\x1d\n\x0fprobability_low\x18\x03 \x01(\x01\x42\x04\x88\xb3\x19\x01\x12\x1e\n\x10probability_high\x18\x04 \x01(\x01\x42\x04\x88\xb3\x19\x01\x12<\n\rcontributions\x18\x05 \x03(\x0b\x32%.medmesh.orchestrator.v1.Contribution\x12;\n\rleave_one_out\x18\x06 \x03(\x0b\x32$.medmesh.orchestrator.v1.LeaveOneOut\x12\x38\n\tuncounted\x18\x07 \x03(\x0b\x32%.medmesh.orchestrator.v1.Contribution\"\xda\x01\n\x0c\x43ontribution\x12/\n\x06source\x18\x01 \x01(\x0e\x32\x1f.medmesh.orchestrator.v1.Source\x12\x19\n\x0b\x64\x65scription\x18\x02 \x01(\tB\x04\x88\xb3\x19\x01\x12<\n\x08\x65vidence\x18\x03 \x01(\x0b\x32*.medmesh.orchestrator.v1.EvidenceReference\x12\x16\n\x08log_odds\x18\x04 \x01(\x01\x42\x04\x88\xb3\x19\x01\x12\x13\n\x0breliability\x18\x05 \x01(\x01\x12\x13\n\x05share\x18\x06 \x01(\x01\x42\x04\x88\xb3\x19\x01\"Y\n\x0bLeaveOneOut\x12/\n\x06source\x18\x01 \x01(\x0e\x32\x1f.medmesh.orchestrator.v1.Source\x12\x19\n\x0bprobability\x18\x02 \x01(\x01\x42\x04\x88\xb3\x19\x01\"\x9e\x04\n\x11\x45videnceReference\x12P\n\rimage_finding\x18\x01 \x01(\x0b\x32\x37.medmesh.orchestrator.v1.EvidenceReference.ImageFindingH\x00\x12L\n\x0bnote_entity\x18\x02 \x01(\x0b\x32\x35.medmesh.orchestrator.v1.EvidenceReference.NoteEntityH\x00\x12N\n\x0cnote_finding\x18\x03 \x01(\x0b\x32\x36.medmesh.orchestrator.v1.EvidenceReference.NoteFindingH\x00\x12:\n\x0crecord_entry\x18\x04 \x01(\x0b\x32\".medmesh.common.v1.RecordReferenceH\x00\x1aS\n\x0cImageFinding\x12\x13\n\x0bimage_index\x18\x01 \x01(\x05\x12\x18\n\nmodel_name\x18\x02 \x01(\tB\x04\x88\xb3\x19\x00\x12\x14\n\x06labels\x18\x03 \x03(\tB\x04\x88\xb3\x19\x01\x1a<\n\nNoteEntity\x12\x18\n\nmodel_name\x18\x01 \x01(\tB\x04\x88\xb3\x19\x00\x12\x14\n\x0c\x65ntity_index\x18\x02 \x01(\x05\x1a=\n\x0bNoteFinding\x12\x18\n\nmodel_name\x18\x01 \x01(\tB\x04\x88\xb3\x19\x00\x12\x14\n\x06labels\x18\x02 \x03(\tB\x04\x88\xb3\x19\x01\x42\x0b\n\treference\"\xd2\x01\n\x0c\x44isagreement\x12-\n\tcondition\x18\x01 \x01(\x0b\x32\x1a.medmesh.common.v1.Concept\x12>\n\nsupporting\x18\x02 \x01(\x0b\x32*.medmesh.orchestrator.v1.EvidenceReference\x12<\n\x08opposing\x18\x03 \x01(\x0b\x32*.medmesh.orchestrator.v1.EvidenceReference\x12\x15\n\x07message\x18\x04 \x01(\tB\x04\x88\xb3\x19\x01*a\n\x0c\x43ompleteness\x12\x1c\n\x18\x43OMPLETENESS_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43OMPLETENESS_COMPLETE\x10\x01\x12\x18\n\x14\x43OMPLETENESS_PARTIAL\x10\x02*h\n\x06Source\x12\x16\n\x12SOURCE_UNSPECIFIED\x10\x00\x12\x10\n\x0cSOURCE_PRIOR\x10\x01\x12\x10\n\x0cSOURCE_IMAGE\x10\x02\x12\x0f\n\x0bSOURCE_NOTE\x10\x03\x12\x11\n\rSOURCE_RECORD\x10\x04\x32\xf3\x01\n\x11\x44iagnosticService\x12\x64\n\x08\x44iagnose\x12(.medmesh.orchestrator.v1.DiagnoseRequest\x1a).medmesh.orchestrator.v1.DiagnoseResponse\"\x03\x90\x02\x00\x12x\n\x0e\x44iagnoseStream\x12..medmesh.orchestrator.v1.DiagnoseStreamRequest\x1a/.medmesh.orchestrator.v1.DiagnoseStreamResponse\"\x03\x90\x02\x00\x30\x01\x42t\n\x1b\x63om.medmesh.orchestrator.v1B\x11OrchestratorProtoP\x01Z&medmesh/orchestrator/v1;orchestratorv1\xaa\x02\x17Medmesh.Orchestrator.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,16 +41,30 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'medmesh.orchestrator.v1.orc
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\033com.medmesh.orchestrator.v1B\021OrchestratorProtoP\001Z&medmesh/orchestrator/v1;orchestratorv1\252\002\027Medmesh.Orchestrator.V1'
-  _globals['_IMAGEINPUT'].fields_by_name['image']._loaded_options = None
-  _globals['_IMAGEINPUT'].fields_by_name['image']._serialized_options = b'\210\263\031\001'
+  _globals['_CASEIMAGE'].fields_by_name['sources']._loaded_options = None
+  _globals['_CASEIMAGE'].fields_by_name['sources']._serialized_options = b'\222\263\031\005\010\001\020\240\037'
+  _globals['_DIAGNOSTICCASE'].fields_by_name['images']._loaded_options = None
+  _globals['_DIAGNOSTICCASE'].fields_by_name['images']._serialized_options = b'\222\263\031\002\020\004'
   _globals['_DIAGNOSTICCASE'].fields_by_name['note']._loaded_options = None
-  _globals['_DIAGNOSTICCASE'].fields_by_name['note']._serialized_options = b'\210\263\031\001'
+  _globals['_DIAGNOSTICCASE'].fields_by_name['note']._serialized_options = b'\210\263\031\001\222\263\031\004\030\300\232\014'
+  _globals['_DIAGNOSTICCASE'].fields_by_name['max_treatment_count']._loaded_options = None
+  _globals['_DIAGNOSTICCASE'].fields_by_name['max_treatment_count']._serialized_options = b'\222\263\031\022)\000\000\000\000\000\000\360?1\000\000\000\000\000\000Y@'
+  _globals['_DIAGNOSEREQUEST'].fields_by_name['case']._loaded_options = None
+  _globals['_DIAGNOSEREQUEST'].fields_by_name['case']._serialized_options = b'\222\263\031\002\010\001'
+  _globals['_DIAGNOSEREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_DIAGNOSEREQUEST'].fields_by_name['request_id']._serialized_options = b'\210\263\031\000\222\263\031M:K[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}'
+  _globals['_DIAGNOSEREQUEST'].fields_by_name['receipt_salt']._loaded_options = None
+  _globals['_DIAGNOSEREQUEST'].fields_by_name['receipt_salt']._serialized_options = b'\210\263\031\000\222\263\031\016:\014[0-9a-f]{64}'
+  _globals['_DIAGNOSESTREAMREQUEST'].fields_by_name['case']._loaded_options = None
+  _globals['_DIAGNOSESTREAMREQUEST'].fields_by_name['case']._serialized_options = b'\222\263\031\002\010\001'
+  _globals['_DIAGNOSESTREAMREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_DIAGNOSESTREAMREQUEST'].fields_by_name['request_id']._serialized_options = b'\210\263\031\000\222\263\031M:K[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}'
+  _globals['_DIAGNOSESTREAMREQUEST'].fields_by_name['receipt_salt']._loaded_options = None
+  _globals['_DIAGNOSESTREAMREQUEST'].fields_by_name['receipt_salt']._serialized_options = b'\210\263\031\000\222\263\031\016:\014[0-9a-f]{64}'
   _globals['_DIAGNOSIS'].fields_by_name['intended_use']._loaded_options = None
   _globals['_DIAGNOSIS'].fields_by_name['intended_use']._serialized_options = b'\210\263\031\000'
-  _globals['_DIAGNOSIS'].fields_by_name['request_id']._loaded_options = None
-  _globals['_DIAGNOSIS'].fields_by_name['request_id']._serialized_options = b'\210\263\031\000'
-  _globals['_BRANCH'].fields_by_name['name']._loaded_options = None
-  _globals['_BRANCH'].fields_by_name['name']._serialized_options = b'\210\263\031\000'
+  _globals['_DIAGNOSIS'].fields_by_name['correlation_id']._loaded_options = None
+  _globals['_DIAGNOSIS'].fields_by_name['correlation_id']._serialized_options = b'\210\263\031\000'
   _globals['_BRANCH'].fields_by_name['reason']._loaded_options = None
   _globals['_BRANCH'].fields_by_name['reason']._serialized_options = b'\210\263\031\000'
   _globals['_BRANCH'].fields_by_name['message']._loaded_options = None
@@ -62,70 +77,72 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CONDITIONASSESSMENT'].fields_by_name['probability_low']._serialized_options = b'\210\263\031\001'
   _globals['_CONDITIONASSESSMENT'].fields_by_name['probability_high']._loaded_options = None
   _globals['_CONDITIONASSESSMENT'].fields_by_name['probability_high']._serialized_options = b'\210\263\031\001'
-  _globals['_CONTRIBUTION'].fields_by_name['evidence']._loaded_options = None
-  _globals['_CONTRIBUTION'].fields_by_name['evidence']._serialized_options = b'\210\263\031\001'
+  _globals['_CONTRIBUTION'].fields_by_name['description']._loaded_options = None
+  _globals['_CONTRIBUTION'].fields_by_name['description']._serialized_options = b'\210\263\031\001'
   _globals['_CONTRIBUTION'].fields_by_name['log_odds']._loaded_options = None
   _globals['_CONTRIBUTION'].fields_by_name['log_odds']._serialized_options = b'\210\263\031\001'
   _globals['_CONTRIBUTION'].fields_by_name['share']._loaded_options = None
   _globals['_CONTRIBUTION'].fields_by_name['share']._serialized_options = b'\210\263\031\001'
   _globals['_LEAVEONEOUT'].fields_by_name['probability']._loaded_options = None
   _globals['_LEAVEONEOUT'].fields_by_name['probability']._serialized_options = b'\210\263\031\001'
+  _globals['_EVIDENCEREFERENCE_IMAGEFINDING'].fields_by_name['model_name']._loaded_options = None
+  _globals['_EVIDENCEREFERENCE_IMAGEFINDING'].fields_by_name['model_name']._serialized_options = b'\210\263\031\000'
+  _globals['_EVIDENCEREFERENCE_IMAGEFINDING'].fields_by_name['labels']._loaded_options = None
+  _globals['_EVIDENCEREFERENCE_IMAGEFINDING'].fields_by_name['labels']._serialized_options = b'\210\263\031\001'
+  _globals['_EVIDENCEREFERENCE_NOTEENTITY'].fields_by_name['model_name']._loaded_options = None
+  _globals['_EVIDENCEREFERENCE_NOTEENTITY'].fields_by_name['model_name']._serialized_options = b'\210\263\031\000'
+  _globals['_EVIDENCEREFERENCE_NOTEFINDING'].fields_by_name['model_name']._loaded_options = None
+  _globals['_EVIDENCEREFERENCE_NOTEFINDING'].fields_by_name['model_name']._serialized_options = b'\210\263\031\000'
+  _globals['_EVIDENCEREFERENCE_NOTEFINDING'].fields_by_name['labels']._loaded_options = None
+  _globals['_EVIDENCEREFERENCE_NOTEFINDING'].fields_by_name['labels']._serialized_options = b'\210\263\031\001'
   _globals['_DISAGREEMENT'].fields_by_name['message']._loaded_options = None
   _globals['_DISAGREEMENT'].fields_by_name['message']._serialized_options = b'\210\263\031\001'
-  _globals['_EVIDENCERECEIPT'].fields_by_name['receipt_id']._loaded_options = None
-  _globals['_EVIDENCERECEIPT'].fields_by_name['receipt_id']._serialized_options = b'\210\263\031\000'
-  _globals['_EVIDENCERECEIPT'].fields_by_name['create_time']._loaded_options = None
-  _globals['_EVIDENCERECEIPT'].fields_by_name['create_time']._serialized_options = b'\210\263\031\000'
-  _globals['_EVIDENCERECEIPT'].fields_by_name['fusion_sha256']._loaded_options = None
-  _globals['_EVIDENCERECEIPT'].fields_by_name['fusion_sha256']._serialized_options = b'\210\263\031\000'
-  _globals['_EVIDENCERECEIPT'].fields_by_name['salt']._loaded_options = None
-  _globals['_EVIDENCERECEIPT'].fields_by_name['salt']._serialized_options = b'\210\263\031\000'
-  _globals['_EVIDENCERECEIPT'].fields_by_name['previous_sha256']._loaded_options = None
-  _globals['_EVIDENCERECEIPT'].fields_by_name['previous_sha256']._serialized_options = b'\210\263\031\000'
-  _globals['_EVIDENCERECEIPT'].fields_by_name['record_sha256']._loaded_options = None
-  _globals['_EVIDENCERECEIPT'].fields_by_name['record_sha256']._serialized_options = b'\210\263\031\000'
-  _globals['_DIGEST'].fields_by_name['name']._loaded_options = None
-  _globals['_DIGEST'].fields_by_name['name']._serialized_options = b'\210\263\031\000'
-  _globals['_DIGEST'].fields_by_name['sha256']._loaded_options = None
-  _globals['_DIGEST'].fields_by_name['sha256']._serialized_options = b'\210\263\031\000'
-  _globals['_COMPLETENESS']._serialized_start=3255
-  _globals['_COMPLETENESS']._serialized_end=3352
-  _globals['_MODALITY']._serialized_start=3354
-  _globals['_MODALITY']._serialized_end=3470
-  _globals['_IMAGEINPUT']._serialized_start=353
-  _globals['_IMAGEINPUT']._serialized_end=437
-  _globals['_DIAGNOSTICCASE']._serialized_start=440
-  _globals['_DIAGNOSTICCASE']._serialized_end=608
-  _globals['_DIAGNOSEREQUEST']._serialized_start=610
-  _globals['_DIAGNOSEREQUEST']._serialized_end=682
-  _globals['_DIAGNOSESTREAMREQUEST']._serialized_start=684
-  _globals['_DIAGNOSESTREAMREQUEST']._serialized_end=762
-  _globals['_DIAGNOSERESPONSE']._serialized_start=764
-  _globals['_DIAGNOSERESPONSE']._serialized_end=837
-  _globals['_DIAGNOSESTREAMRESPONSE']._serialized_start=840
-  _globals['_DIAGNOSESTREAMRESPONSE']._serialized_end=981
-  _globals['_DIAGNOSIS']._serialized_start=984
-  _globals['_DIAGNOSIS']._serialized_end=1619
-  _globals['_IMAGERESULT']._serialized_start=1621
-  _globals['_IMAGERESULT']._serialized_end=1702
-  _globals['_BRANCH']._serialized_start=1705
-  _globals['_BRANCH']._serialized_end=1988
-  _globals['_BRANCH_STATE']._serialized_start=1895
-  _globals['_BRANCH_STATE']._serialized_end=1988
-  _globals['_CONDITIONASSESSMENT']._serialized_start=1991
-  _globals['_CONDITIONASSESSMENT']._serialized_end=2272
-  _globals['_CONTRIBUTION']._serialized_start=2275
-  _globals['_CONTRIBUTION']._serialized_end=2432
-  _globals['_LEAVEONEOUT']._serialized_start=2434
-  _globals['_LEAVEONEOUT']._serialized_end=2527
-  _globals['_DISAGREEMENT']._serialized_start=2530
-  _globals['_DISAGREEMENT']._serialized_end=2845
-  _globals['_DISAGREEMENT_KIND']._serialized_start=2675
-  _globals['_DISAGREEMENT_KIND']._serialized_end=2845
-  _globals['_EVIDENCERECEIPT']._serialized_start=2848
-  _globals['_EVIDENCERECEIPT']._serialized_end=3201
-  _globals['_DIGEST']._serialized_start=3203
-  _globals['_DIGEST']._serialized_end=3253
-  _globals['_DIAGNOSTICSERVICE']._serialized_start=3473
-  _globals['_DIAGNOSTICSERVICE']._serialized_end=3706
+  _globals['_DIAGNOSTICSERVICE'].methods_by_name['Diagnose']._loaded_options = None
+  _globals['_DIAGNOSTICSERVICE'].methods_by_name['Diagnose']._serialized_options = b'\220\002\000'
+  _globals['_DIAGNOSTICSERVICE'].methods_by_name['DiagnoseStream']._loaded_options = None
+  _globals['_DIAGNOSTICSERVICE'].methods_by_name['DiagnoseStream']._serialized_options = b'\220\002\000'
+  _globals['_COMPLETENESS']._serialized_start=4183
+  _globals['_COMPLETENESS']._serialized_end=4280
+  _globals['_SOURCE']._serialized_start=4282
+  _globals['_SOURCE']._serialized_end=4386
+  _globals['_CASEIMAGE']._serialized_start=391
+  _globals['_CASEIMAGE']._serialized_end=514
+  _globals['_DIAGNOSTICCASE']._serialized_start=517
+  _globals['_DIAGNOSTICCASE']._serialized_end=753
+  _globals['_DIAGNOSEREQUEST']._serialized_start=756
+  _globals['_DIAGNOSEREQUEST']._serialized_end=1031
+  _globals['_DIAGNOSESTREAMREQUEST']._serialized_start=1034
+  _globals['_DIAGNOSESTREAMREQUEST']._serialized_end=1315
+  _globals['_DIAGNOSERESPONSE']._serialized_start=1317
+  _globals['_DIAGNOSERESPONSE']._serialized_end=1390
+  _globals['_DIAGNOSESTREAMRESPONSE']._serialized_start=1393
+  _globals['_DIAGNOSESTREAMRESPONSE']._serialized_end=1534
+  _globals['_DIAGNOSIS']._serialized_start=1537
+  _globals['_DIAGNOSIS']._serialized_end=2189
+  _globals['_ANALYZEDIMAGE']._serialized_start=2191
+  _globals['_ANALYZEDIMAGE']._serialized_end=2274
+  _globals['_BRANCH']._serialized_start=2277
+  _globals['_BRANCH']._serialized_end=2769
+  _globals['_BRANCH_KIND']._serialized_start=2567
+  _globals['_BRANCH_KIND']._serialized_end=2664
+  _globals['_BRANCH_STATE']._serialized_start=2666
+  _globals['_BRANCH_STATE']._serialized_end=2759
+  _globals['_CONDITIONASSESSMENT']._serialized_start=2772
+  _globals['_CONDITIONASSESSMENT']._serialized_end=3111
+  _globals['_CONTRIBUTION']._serialized_start=3114
+  _globals['_CONTRIBUTION']._serialized_end=3332
+  _globals['_LEAVEONEOUT']._serialized_start=3334
+  _globals['_LEAVEONEOUT']._serialized_end=3423
+  _globals['_EVIDENCEREFERENCE']._serialized_start=3426
+  _globals['_EVIDENCEREFERENCE']._serialized_end=3968
+  _globals['_EVIDENCEREFERENCE_IMAGEFINDING']._serialized_start=3747
+  _globals['_EVIDENCEREFERENCE_IMAGEFINDING']._serialized_end=3830
+  _globals['_EVIDENCEREFERENCE_NOTEENTITY']._serialized_start=3832
+  _globals['_EVIDENCEREFERENCE_NOTEENTITY']._serialized_end=3892
+  _globals['_EVIDENCEREFERENCE_NOTEFINDING']._serialized_start=3894
+  _globals['_EVIDENCEREFERENCE_NOTEFINDING']._serialized_end=3955
+  _globals['_DISAGREEMENT']._serialized_start=3971
+  _globals['_DISAGREEMENT']._serialized_end=4181
+  _globals['_DIAGNOSTICSERVICE']._serialized_start=4389
+  _globals['_DIAGNOSTICSERVICE']._serialized_end=4632
 # @@protoc_insertion_point(module_scope)

@@ -1,12 +1,13 @@
 import datetime
 
-from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf import duration_pb2 as _duration_pb2
 from medmesh.common.v1 import answer_pb2 as _answer_pb2
 from medmesh.common.v1 import concept_pb2 as _concept_pb2
 from medmesh.common.v1 import options_pb2 as _options_pb2
 from medmesh.common.v1 import patient_pb2 as _patient_pb2
 from medmesh.imaging.v1 import imaging_pb2 as _imaging_pb2
 from medmesh.language.v1 import language_pb2 as _language_pb2
+from medmesh.orchestrator.v1 import receipt_pb2 as _receipt_pb2
 from medmesh.recommendation.v1 import recommendation_pb2 as _recommendation_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -23,29 +24,29 @@ class Completeness(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     COMPLETENESS_COMPLETE: _ClassVar[Completeness]
     COMPLETENESS_PARTIAL: _ClassVar[Completeness]
 
-class Modality(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+class Source(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
-    MODALITY_UNSPECIFIED: _ClassVar[Modality]
-    MODALITY_PRIOR: _ClassVar[Modality]
-    MODALITY_IMAGE: _ClassVar[Modality]
-    MODALITY_NOTE: _ClassVar[Modality]
-    MODALITY_RECORD: _ClassVar[Modality]
+    SOURCE_UNSPECIFIED: _ClassVar[Source]
+    SOURCE_PRIOR: _ClassVar[Source]
+    SOURCE_IMAGE: _ClassVar[Source]
+    SOURCE_NOTE: _ClassVar[Source]
+    SOURCE_RECORD: _ClassVar[Source]
 COMPLETENESS_UNSPECIFIED: Completeness
 COMPLETENESS_COMPLETE: Completeness
 COMPLETENESS_PARTIAL: Completeness
-MODALITY_UNSPECIFIED: Modality
-MODALITY_PRIOR: Modality
-MODALITY_IMAGE: Modality
-MODALITY_NOTE: Modality
-MODALITY_RECORD: Modality
+SOURCE_UNSPECIFIED: Source
+SOURCE_PRIOR: Source
+SOURCE_IMAGE: Source
+SOURCE_NOTE: Source
+SOURCE_RECORD: Source
 
-class ImageInput(_message.Message):
-    __slots__ = ("image", "options")
-    IMAGE_FIELD_NUMBER: _ClassVar[int]
+class CaseImage(_message.Message):
+    __slots__ = ("sources", "options")
+    SOURCES_FIELD_NUMBER: _ClassVar[int]
     OPTIONS_FIELD_NUMBER: _ClassVar[int]
-    image: bytes
+    sources: _containers.RepeatedCompositeFieldContainer[_imaging_pb2.ImageSource]
     options: _imaging_pb2.ImageOptions
-    def __init__(self, image: _Optional[bytes] = ..., options: _Optional[_Union[_imaging_pb2.ImageOptions, _Mapping]] = ...) -> None: ...
+    def __init__(self, sources: _Optional[_Iterable[_Union[_imaging_pb2.ImageSource, _Mapping]]] = ..., options: _Optional[_Union[_imaging_pb2.ImageOptions, _Mapping]] = ...) -> None: ...
 
 class DiagnosticCase(_message.Message):
     __slots__ = ("images", "note", "patient", "max_treatment_count")
@@ -53,23 +54,31 @@ class DiagnosticCase(_message.Message):
     NOTE_FIELD_NUMBER: _ClassVar[int]
     PATIENT_FIELD_NUMBER: _ClassVar[int]
     MAX_TREATMENT_COUNT_FIELD_NUMBER: _ClassVar[int]
-    images: _containers.RepeatedCompositeFieldContainer[ImageInput]
+    images: _containers.RepeatedCompositeFieldContainer[CaseImage]
     note: str
     patient: _patient_pb2.PatientInput
     max_treatment_count: int
-    def __init__(self, images: _Optional[_Iterable[_Union[ImageInput, _Mapping]]] = ..., note: _Optional[str] = ..., patient: _Optional[_Union[_patient_pb2.PatientInput, _Mapping]] = ..., max_treatment_count: _Optional[int] = ...) -> None: ...
+    def __init__(self, images: _Optional[_Iterable[_Union[CaseImage, _Mapping]]] = ..., note: _Optional[str] = ..., patient: _Optional[_Union[_patient_pb2.PatientInput, _Mapping]] = ..., max_treatment_count: _Optional[int] = ...) -> None: ...
 
 class DiagnoseRequest(_message.Message):
-    __slots__ = ("case",)
+    __slots__ = ("case", "request_id", "receipt_salt")
     CASE_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    RECEIPT_SALT_FIELD_NUMBER: _ClassVar[int]
     case: DiagnosticCase
-    def __init__(self, case: _Optional[_Union[DiagnosticCase, _Mapping]] = ...) -> None: ...
+    request_id: str
+    receipt_salt: str
+    def __init__(self, case: _Optional[_Union[DiagnosticCase, _Mapping]] = ..., request_id: _Optional[str] = ..., receipt_salt: _Optional[str] = ...) -> None: ...
 
 class DiagnoseStreamRequest(_message.Message):
-    __slots__ = ("case",)
+    __slots__ = ("case", "request_id", "receipt_salt")
     CASE_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    RECEIPT_SALT_FIELD_NUMBER: _ClassVar[int]
     case: DiagnosticCase
-    def __init__(self, case: _Optional[_Union[DiagnosticCase, _Mapping]] = ...) -> None: ...
+    request_id: str
+    receipt_salt: str
+    def __init__(self, case: _Optional[_Union[DiagnosticCase, _Mapping]] = ..., request_id: _Optional[str] = ..., receipt_salt: _Optional[str] = ...) -> None: ...
 
 class DiagnoseResponse(_message.Message):
     __slots__ = ("diagnosis",)
@@ -86,7 +95,7 @@ class DiagnoseStreamResponse(_message.Message):
     def __init__(self, branch: _Optional[_Union[Branch, _Mapping]] = ..., diagnosis: _Optional[_Union[Diagnosis, _Mapping]] = ...) -> None: ...
 
 class Diagnosis(_message.Message):
-    __slots__ = ("completeness", "intended_use", "assessments", "disagreements", "review_required", "branches", "images", "note", "treatments", "receipt", "request_id", "elapsed_ms", "notices")
+    __slots__ = ("completeness", "intended_use", "assessments", "disagreements", "review_required", "branches", "images", "note", "treatments", "receipt", "correlation_id", "elapsed", "notices")
     COMPLETENESS_FIELD_NUMBER: _ClassVar[int]
     INTENDED_USE_FIELD_NUMBER: _ClassVar[int]
     ASSESSMENTS_FIELD_NUMBER: _ClassVar[int]
@@ -97,8 +106,8 @@ class Diagnosis(_message.Message):
     NOTE_FIELD_NUMBER: _ClassVar[int]
     TREATMENTS_FIELD_NUMBER: _ClassVar[int]
     RECEIPT_FIELD_NUMBER: _ClassVar[int]
-    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
-    ELAPSED_MS_FIELD_NUMBER: _ClassVar[int]
+    CORRELATION_ID_FIELD_NUMBER: _ClassVar[int]
+    ELAPSED_FIELD_NUMBER: _ClassVar[int]
     NOTICES_FIELD_NUMBER: _ClassVar[int]
     completeness: Completeness
     intended_use: str
@@ -106,16 +115,16 @@ class Diagnosis(_message.Message):
     disagreements: _containers.RepeatedCompositeFieldContainer[Disagreement]
     review_required: bool
     branches: _containers.RepeatedCompositeFieldContainer[Branch]
-    images: _containers.RepeatedCompositeFieldContainer[ImageResult]
-    note: _language_pb2.AnalyzeNoteResponse
-    treatments: _recommendation_pb2.RankTreatmentsResponse
-    receipt: EvidenceReceipt
-    request_id: str
-    elapsed_ms: float
+    images: _containers.RepeatedCompositeFieldContainer[AnalyzedImage]
+    note: _language_pb2.NoteAnalysis
+    treatments: _recommendation_pb2.TreatmentRanking
+    receipt: _receipt_pb2.EvidenceReceipt
+    correlation_id: str
+    elapsed: _duration_pb2.Duration
     notices: _containers.RepeatedCompositeFieldContainer[_answer_pb2.Notice]
-    def __init__(self, completeness: _Optional[_Union[Completeness, str]] = ..., intended_use: _Optional[str] = ..., assessments: _Optional[_Iterable[_Union[ConditionAssessment, _Mapping]]] = ..., disagreements: _Optional[_Iterable[_Union[Disagreement, _Mapping]]] = ..., review_required: _Optional[bool] = ..., branches: _Optional[_Iterable[_Union[Branch, _Mapping]]] = ..., images: _Optional[_Iterable[_Union[ImageResult, _Mapping]]] = ..., note: _Optional[_Union[_language_pb2.AnalyzeNoteResponse, _Mapping]] = ..., treatments: _Optional[_Union[_recommendation_pb2.RankTreatmentsResponse, _Mapping]] = ..., receipt: _Optional[_Union[EvidenceReceipt, _Mapping]] = ..., request_id: _Optional[str] = ..., elapsed_ms: _Optional[float] = ..., notices: _Optional[_Iterable[_Union[_answer_pb2.Notice, _Mapping]]] = ...) -> None: ...
+    def __init__(self, completeness: _Optional[_Union[Completeness, str]] = ..., intended_use: _Optional[str] = ..., assessments: _Optional[_Iterable[_Union[ConditionAssessment, _Mapping]]] = ..., disagreements: _Optional[_Iterable[_Union[Disagreement, _Mapping]]] = ..., review_required: _Optional[bool] = ..., branches: _Optional[_Iterable[_Union[Branch, _Mapping]]] = ..., images: _Optional[_Iterable[_Union[AnalyzedImage, _Mapping]]] = ..., note: _Optional[_Union[_language_pb2.NoteAnalysis, _Mapping]] = ..., treatments: _Optional[_Union[_recommendation_pb2.TreatmentRanking, _Mapping]] = ..., receipt: _Optional[_Union[_receipt_pb2.EvidenceReceipt, _Mapping]] = ..., correlation_id: _Optional[str] = ..., elapsed: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., notices: _Optional[_Iterable[_Union[_answer_pb2.Notice, _Mapping]]] = ...) -> None: ...
 
-class ImageResult(_message.Message):
+class AnalyzedImage(_message.Message):
     __slots__ = ("index", "analysis")
     INDEX_FIELD_NUMBER: _ClassVar[int]
     ANALYSIS_FIELD_NUMBER: _ClassVar[int]
@@ -124,7 +133,19 @@ class ImageResult(_message.Message):
     def __init__(self, index: _Optional[int] = ..., analysis: _Optional[_Union[_imaging_pb2.ImageAnalysis, _Mapping]] = ...) -> None: ...
 
 class Branch(_message.Message):
-    __slots__ = ("name", "state", "reason", "message", "effect", "elapsed_ms", "budget_ms")
+    __slots__ = ("kind", "index", "state", "reason", "message", "effect", "elapsed", "budget")
+    class Kind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        KIND_UNSPECIFIED: _ClassVar[Branch.Kind]
+        KIND_IMAGE: _ClassVar[Branch.Kind]
+        KIND_NOTE: _ClassVar[Branch.Kind]
+        KIND_RECORD: _ClassVar[Branch.Kind]
+        KIND_TREATMENTS: _ClassVar[Branch.Kind]
+    KIND_UNSPECIFIED: Branch.Kind
+    KIND_IMAGE: Branch.Kind
+    KIND_NOTE: Branch.Kind
+    KIND_RECORD: Branch.Kind
+    KIND_TREATMENTS: Branch.Kind
     class State(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         STATE_UNSPECIFIED: _ClassVar[Branch.State]
@@ -135,108 +156,109 @@ class Branch(_message.Message):
     STATE_NOT_REQUESTED: Branch.State
     STATE_ANSWERED: Branch.State
     STATE_FAILED: Branch.State
-    NAME_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    INDEX_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
     EFFECT_FIELD_NUMBER: _ClassVar[int]
-    ELAPSED_MS_FIELD_NUMBER: _ClassVar[int]
-    BUDGET_MS_FIELD_NUMBER: _ClassVar[int]
-    name: str
+    ELAPSED_FIELD_NUMBER: _ClassVar[int]
+    BUDGET_FIELD_NUMBER: _ClassVar[int]
+    kind: Branch.Kind
+    index: int
     state: Branch.State
     reason: str
     message: str
     effect: str
-    elapsed_ms: float
-    budget_ms: float
-    def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[Branch.State, str]] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., effect: _Optional[str] = ..., elapsed_ms: _Optional[float] = ..., budget_ms: _Optional[float] = ...) -> None: ...
+    elapsed: _duration_pb2.Duration
+    budget: _duration_pb2.Duration
+    def __init__(self, kind: _Optional[_Union[Branch.Kind, str]] = ..., index: _Optional[int] = ..., state: _Optional[_Union[Branch.State, str]] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., effect: _Optional[str] = ..., elapsed: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., budget: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class ConditionAssessment(_message.Message):
-    __slots__ = ("condition", "probability", "probability_low", "probability_high", "contributions", "leave_one_out")
+    __slots__ = ("condition", "probability", "probability_low", "probability_high", "contributions", "leave_one_out", "uncounted")
     CONDITION_FIELD_NUMBER: _ClassVar[int]
     PROBABILITY_FIELD_NUMBER: _ClassVar[int]
     PROBABILITY_LOW_FIELD_NUMBER: _ClassVar[int]
     PROBABILITY_HIGH_FIELD_NUMBER: _ClassVar[int]
     CONTRIBUTIONS_FIELD_NUMBER: _ClassVar[int]
     LEAVE_ONE_OUT_FIELD_NUMBER: _ClassVar[int]
+    UNCOUNTED_FIELD_NUMBER: _ClassVar[int]
     condition: _concept_pb2.Concept
     probability: float
     probability_low: float
     probability_high: float
     contributions: _containers.RepeatedCompositeFieldContainer[Contribution]
     leave_one_out: _containers.RepeatedCompositeFieldContainer[LeaveOneOut]
-    def __init__(self, condition: _Optional[_Union[_concept_pb2.Concept, _Mapping]] = ..., probability: _Optional[float] = ..., probability_low: _Optional[float] = ..., probability_high: _Optional[float] = ..., contributions: _Optional[_Iterable[_Union[Contribution, _Mapping]]] = ..., leave_one_out: _Optional[_Iterable[_Union[LeaveOneOut, _Mapping]]] = ...) -> None: ...
+    uncounted: _containers.RepeatedCompositeFieldContainer[Contribution]
+    def __init__(self, condition: _Optional[_Union[_concept_pb2.Concept, _Mapping]] = ..., probability: _Optional[float] = ..., probability_low: _Optional[float] = ..., probability_high: _Optional[float] = ..., contributions: _Optional[_Iterable[_Union[Contribution, _Mapping]]] = ..., leave_one_out: _Optional[_Iterable[_Union[LeaveOneOut, _Mapping]]] = ..., uncounted: _Optional[_Iterable[_Union[Contribution, _Mapping]]] = ...) -> None: ...
 
 class Contribution(_message.Message):
-    __slots__ = ("modality", "evidence", "log_odds", "reliability", "share")
-    MODALITY_FIELD_NUMBER: _ClassVar[int]
+    __slots__ = ("source", "description", "evidence", "log_odds", "reliability", "share")
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
     EVIDENCE_FIELD_NUMBER: _ClassVar[int]
     LOG_ODDS_FIELD_NUMBER: _ClassVar[int]
     RELIABILITY_FIELD_NUMBER: _ClassVar[int]
     SHARE_FIELD_NUMBER: _ClassVar[int]
-    modality: Modality
-    evidence: str
+    source: Source
+    description: str
+    evidence: EvidenceReference
     log_odds: float
     reliability: float
     share: float
-    def __init__(self, modality: _Optional[_Union[Modality, str]] = ..., evidence: _Optional[str] = ..., log_odds: _Optional[float] = ..., reliability: _Optional[float] = ..., share: _Optional[float] = ...) -> None: ...
+    def __init__(self, source: _Optional[_Union[Source, str]] = ..., description: _Optional[str] = ..., evidence: _Optional[_Union[EvidenceReference, _Mapping]] = ..., log_odds: _Optional[float] = ..., reliability: _Optional[float] = ..., share: _Optional[float] = ...) -> None: ...
 
 class LeaveOneOut(_message.Message):
-    __slots__ = ("modality", "probability")
-    MODALITY_FIELD_NUMBER: _ClassVar[int]
+    __slots__ = ("source", "probability")
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
     PROBABILITY_FIELD_NUMBER: _ClassVar[int]
-    modality: Modality
+    source: Source
     probability: float
-    def __init__(self, modality: _Optional[_Union[Modality, str]] = ..., probability: _Optional[float] = ...) -> None: ...
+    def __init__(self, source: _Optional[_Union[Source, str]] = ..., probability: _Optional[float] = ...) -> None: ...
+
+class EvidenceReference(_message.Message):
+    __slots__ = ("image_finding", "note_entity", "note_finding", "record_entry")
+    class ImageFinding(_message.Message):
+        __slots__ = ("image_index", "model_name", "labels")
+        IMAGE_INDEX_FIELD_NUMBER: _ClassVar[int]
+        MODEL_NAME_FIELD_NUMBER: _ClassVar[int]
+        LABELS_FIELD_NUMBER: _ClassVar[int]
+        image_index: int
+        model_name: str
+        labels: _containers.RepeatedScalarFieldContainer[str]
+        def __init__(self, image_index: _Optional[int] = ..., model_name: _Optional[str] = ..., labels: _Optional[_Iterable[str]] = ...) -> None: ...
+    class NoteEntity(_message.Message):
+        __slots__ = ("model_name", "entity_index")
+        MODEL_NAME_FIELD_NUMBER: _ClassVar[int]
+        ENTITY_INDEX_FIELD_NUMBER: _ClassVar[int]
+        model_name: str
+        entity_index: int
+        def __init__(self, model_name: _Optional[str] = ..., entity_index: _Optional[int] = ...) -> None: ...
+    class NoteFinding(_message.Message):
+        __slots__ = ("model_name", "labels")
+        MODEL_NAME_FIELD_NUMBER: _ClassVar[int]
+        LABELS_FIELD_NUMBER: _ClassVar[int]
+        model_name: str
+        labels: _containers.RepeatedScalarFieldContainer[str]
+        def __init__(self, model_name: _Optional[str] = ..., labels: _Optional[_Iterable[str]] = ...) -> None: ...
+    IMAGE_FINDING_FIELD_NUMBER: _ClassVar[int]
+    NOTE_ENTITY_FIELD_NUMBER: _ClassVar[int]
+    NOTE_FINDING_FIELD_NUMBER: _ClassVar[int]
+    RECORD_ENTRY_FIELD_NUMBER: _ClassVar[int]
+    image_finding: EvidenceReference.ImageFinding
+    note_entity: EvidenceReference.NoteEntity
+    note_finding: EvidenceReference.NoteFinding
+    record_entry: _patient_pb2.RecordReference
+    def __init__(self, image_finding: _Optional[_Union[EvidenceReference.ImageFinding, _Mapping]] = ..., note_entity: _Optional[_Union[EvidenceReference.NoteEntity, _Mapping]] = ..., note_finding: _Optional[_Union[EvidenceReference.NoteFinding, _Mapping]] = ..., record_entry: _Optional[_Union[_patient_pb2.RecordReference, _Mapping]] = ...) -> None: ...
 
 class Disagreement(_message.Message):
-    __slots__ = ("kind", "condition", "message")
-    class Kind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
-        __slots__ = ()
-        KIND_UNSPECIFIED: _ClassVar[Disagreement.Kind]
-        KIND_IMAGE_POSITIVE_NOTE_NEGATIVE: _ClassVar[Disagreement.Kind]
-        KIND_NOTE_POSITIVE_IMAGE_NEGATIVE: _ClassVar[Disagreement.Kind]
-        KIND_RECORD_POSITIVE_NOTE_NEGATIVE: _ClassVar[Disagreement.Kind]
-        KIND_IMAGES_DIFFER: _ClassVar[Disagreement.Kind]
-    KIND_UNSPECIFIED: Disagreement.Kind
-    KIND_IMAGE_POSITIVE_NOTE_NEGATIVE: Disagreement.Kind
-    KIND_NOTE_POSITIVE_IMAGE_NEGATIVE: Disagreement.Kind
-    KIND_RECORD_POSITIVE_NOTE_NEGATIVE: Disagreement.Kind
-    KIND_IMAGES_DIFFER: Disagreement.Kind
-    KIND_FIELD_NUMBER: _ClassVar[int]
+    __slots__ = ("condition", "supporting", "opposing", "message")
     CONDITION_FIELD_NUMBER: _ClassVar[int]
+    SUPPORTING_FIELD_NUMBER: _ClassVar[int]
+    OPPOSING_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
-    kind: Disagreement.Kind
     condition: _concept_pb2.Concept
+    supporting: EvidenceReference
+    opposing: EvidenceReference
     message: str
-    def __init__(self, kind: _Optional[_Union[Disagreement.Kind, str]] = ..., condition: _Optional[_Union[_concept_pb2.Concept, _Mapping]] = ..., message: _Optional[str] = ...) -> None: ...
-
-class EvidenceReceipt(_message.Message):
-    __slots__ = ("receipt_id", "create_time", "inputs", "outputs", "models", "fusion_sha256", "salt", "previous_sha256", "record_sha256")
-    RECEIPT_ID_FIELD_NUMBER: _ClassVar[int]
-    CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
-    INPUTS_FIELD_NUMBER: _ClassVar[int]
-    OUTPUTS_FIELD_NUMBER: _ClassVar[int]
-    MODELS_FIELD_NUMBER: _ClassVar[int]
-    FUSION_SHA256_FIELD_NUMBER: _ClassVar[int]
-    SALT_FIELD_NUMBER: _ClassVar[int]
-    PREVIOUS_SHA256_FIELD_NUMBER: _ClassVar[int]
-    RECORD_SHA256_FIELD_NUMBER: _ClassVar[int]
-    receipt_id: str
-    create_time: _timestamp_pb2.Timestamp
-    inputs: _containers.RepeatedCompositeFieldContainer[Digest]
-    outputs: _containers.RepeatedCompositeFieldContainer[Digest]
-    models: _containers.RepeatedCompositeFieldContainer[_answer_pb2.Provenance]
-    fusion_sha256: str
-    salt: str
-    previous_sha256: str
-    record_sha256: str
-    def __init__(self, receipt_id: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., inputs: _Optional[_Iterable[_Union[Digest, _Mapping]]] = ..., outputs: _Optional[_Iterable[_Union[Digest, _Mapping]]] = ..., models: _Optional[_Iterable[_Union[_answer_pb2.Provenance, _Mapping]]] = ..., fusion_sha256: _Optional[str] = ..., salt: _Optional[str] = ..., previous_sha256: _Optional[str] = ..., record_sha256: _Optional[str] = ...) -> None: ...
-
-class Digest(_message.Message):
-    __slots__ = ("name", "sha256")
-    NAME_FIELD_NUMBER: _ClassVar[int]
-    SHA256_FIELD_NUMBER: _ClassVar[int]
-    name: str
-    sha256: str
-    def __init__(self, name: _Optional[str] = ..., sha256: _Optional[str] = ...) -> None: ...
+    def __init__(self, condition: _Optional[_Union[_concept_pb2.Concept, _Mapping]] = ..., supporting: _Optional[_Union[EvidenceReference, _Mapping]] = ..., opposing: _Optional[_Union[EvidenceReference, _Mapping]] = ..., message: _Optional[str] = ...) -> None: ...

@@ -36,6 +36,7 @@ class DiagnosticServiceStub:
     Diagnose: _grpc.UnaryUnaryMultiCallable[_orchestrator_pb2.DiagnoseRequest, _orchestrator_pb2.DiagnoseResponse]
     """Answers when all branches have ended. A branch that fails makes the answer PARTIAL, never an error of the call,
     unless every branch that was asked for failed (UNAVAILABLE) or the input itself is bad (INVALID_ARGUMENT).
+    Each computation writes a receipt, so a call that may be repeated carries a `request_id`.
     """
     DiagnoseStream: _grpc.UnaryStreamMultiCallable[_orchestrator_pb2.DiagnoseStreamRequest, _orchestrator_pb2.DiagnoseStreamResponse]
     """The same, with an event as each branch ends and the whole answer as the last. Fails as Diagnose does."""
@@ -48,6 +49,7 @@ class DiagnosticServiceAsyncStub(DiagnosticServiceStub):
     Diagnose: _aio.UnaryUnaryMultiCallable[_orchestrator_pb2.DiagnoseRequest, _orchestrator_pb2.DiagnoseResponse]  # type: ignore[assignment]
     """Answers when all branches have ended. A branch that fails makes the answer PARTIAL, never an error of the call,
     unless every branch that was asked for failed (UNAVAILABLE) or the input itself is bad (INVALID_ARGUMENT).
+    Each computation writes a receipt, so a call that may be repeated carries a `request_id`.
     """
     DiagnoseStream: _aio.UnaryStreamMultiCallable[_orchestrator_pb2.DiagnoseStreamRequest, _orchestrator_pb2.DiagnoseStreamResponse]  # type: ignore[assignment]
     """The same, with an event as each branch ends and the whole answer as the last. Fails as Diagnose does."""
@@ -63,6 +65,7 @@ class DiagnosticServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_orchestrator_pb2.DiagnoseResponse, _abc.Awaitable[_orchestrator_pb2.DiagnoseResponse]]:
         """Answers when all branches have ended. A branch that fails makes the answer PARTIAL, never an error of the call,
         unless every branch that was asked for failed (UNAVAILABLE) or the input itself is bad (INVALID_ARGUMENT).
+        Each computation writes a receipt, so a call that may be repeated carries a `request_id`.
         """
 
     @_abc_1.abstractmethod

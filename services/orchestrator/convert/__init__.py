@@ -1,0 +1,1 @@
+"""Protobuf <-> the dataclasses of the orchestrator, by subject."""

@@ -1,0 +1,50 @@
+"""What stage 1 gives the patient beyond the record, for the treatments and their safety."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from medmesh.common.v1.concept_pb2 import CodedConcept
+from medmesh.common.v1.concept_pb2 import Concept as ConceptMessage
+from medmesh.language.v1 import language_pb2
+from services.clinical.code_systems import SNOMED
+from services.orchestrator import evidence
+from services.orchestrator.cards import ModelCards
+from services.orchestrator.catalogue import Catalogue
+from services.orchestrator.convert.case import case_from, concepts, entities, mention_of
+from services.orchestrator.fanout import Answers, Further
+
+MAXIMUM_COUNT = 100
+"""RankTreatments takes no more further conditions, and no more further allergies."""
+MAXIMUM_TEXT_LENGTH = 512
+
+
+def further(answers: Answers, catalogue: Catalogue, cards: ModelCards) -> Further:
+    """The conditions that note and models give with confidence, and the allergies that the note names."""
+    return Further(_conditions(answers, catalogue, cards), _allergies(answers))
+
+
+def _conditions(answers: Answers, catalogue: Catalogue, cards: ModelCards) -> Sequence[CodedConcept]:
+    found = [
+        ConceptMessage(system=one.system, code=one.code, display=one.display)
+        for one in evidence.further_conditions(case_from(answers, cards), catalogue)
+    ]
+    for entity, reference in entities(answers):
+        mention = mention_of(entity, reference)
+        if mention is not None and mention.is_confident and not catalogue.named(mention.codes, mention.text):
+            # SNOMED CT where it is known: the records that the treatments were learned from speak it.
+            found += sorted(concepts(entity), key=lambda concept: concept.system != SNOMED)[:1]
+    distinct = {(concept.system, concept.code): CodedConcept(codings=[concept]) for concept in found}
+    return list(distinct.values())[:MAXIMUM_COUNT]
+
+
+def _allergies(answers: Answers) -> Sequence[CodedConcept]:
+    # A drug that the terminology does not know goes by its name: the check says what it could not check.
+    found = {
+        entity.text.lower(): CodedConcept(codings=[entity.concept])
+        if entity.HasField("concept")
+        else CodedConcept(text=entity.text[:MAXIMUM_TEXT_LENGTH])
+        for entity, _ in entities(answers)
+        if entity.assertion == language_pb2.ASSERTION_ALLERGY
+    }
+    return list(found.values())[:MAXIMUM_COUNT]

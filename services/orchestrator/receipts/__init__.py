@@ -1,0 +1,1 @@
+"""Evidence receipts: what was computed from what, signed and chained into an append-only log."""

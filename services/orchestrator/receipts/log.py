@@ -1,0 +1,107 @@
+"""The log of receipts: append-only, hash-chained, one DSSE envelope a line.
+
+The chain runs over the exact bytes of the payloads, of which only the envelope must be understood: a record
+of a newer orchestrator, with fields that this one does not know, is a link like any other. The log holds
+digests only, but whoever holds it can test guesses, so it is readable by its owner alone.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+from medmesh import receipt as receipts
+from medmesh.orchestrator.v1.receipt_pb2 import EvidenceReceipt, ReceiptStatement
+from services.chassis.errors import ReceiptNotWritten
+from services.orchestrator.receipts.signing import Signer
+
+FILE = "receipts.jsonl"
+MINIMUM_FREE_BYTES = 1 << 20
+"""Below it the log says that it cannot take receipts, before a write fails."""
+_TAIL_BYTES = 65_536
+"""So much of the log's end is read at a time; a receipt has some 6 KiB."""
+
+
+class ReceiptLog:
+    """The log in one folder. Several processes may share it: a file lock orders their records."""
+
+    def __init__(self, folder: Path, signer: Signer) -> None:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.path = folder / FILE
+        self._signer = signer
+        # Opened at the start, so that a folder that cannot be written is found before the first answer.
+        os.close(self._open())
+
+    def append(self, statement: ReceiptStatement) -> EvidenceReceipt:
+        """Chains `statement` to the last record, seals it, writes it to disk, and returns it. Blocks.
+
+        Raises ReceiptNotWritten where the disk does not take it; the log is then as it was.
+        """
+        try:
+            return self._append(statement)
+        except OSError as error:
+            raise ReceiptNotWritten from error
+
+    def problem(self) -> str:
+        """Why the log cannot take receipts now, in one sentence; empty: it can."""
+        try:
+            state = os.statvfs(self.path.parent)
+        except OSError as error:
+            return f"the receipt folder cannot be read ({error.strerror})"
+        if state.f_flag & os.ST_RDONLY or not os.access(self.path, os.W_OK):
+            return "the receipt log cannot be written"
+        if state.f_bavail * state.f_frsize < MINIMUM_FREE_BYTES:
+            return "the disk of the receipt folder is full"
+        return ""
+
+    def _append(self, statement: ReceiptStatement) -> EvidenceReceipt:
+        chained = ReceiptStatement()
+        chained.CopyFrom(statement)
+        file = self._open()
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            previous, torn = _last_record(file)
+            chained.predicate.previous_payload_sha256 = previous
+            sealed = self._signer.seal(chained)
+            # A torn line stays as it is, for `verify_chain` to show; the record begins on a line of its own.
+            _write_whole(file, ("\n" if torn else "") + receipts.to_line(sealed) + "\n")
+        finally:
+            os.close(file)  # releases the lock
+        return sealed
+
+    def _open(self) -> int:
+        return os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+def _last_record(file: int) -> tuple[str, bool]:
+    """Digest of the last record's payload (empty: none), and whether the file ends in a torn line."""
+    end = os.fstat(file).st_size
+    tail = b""
+    while end > 0:
+        start = max(0, end - _TAIL_BYTES)
+        tail = os.pread(file, end - start, start) + tail
+        end = start
+        lines = tail.split(b"\n")
+        if end > 0:
+            lines = lines[1:]  # the first one may be cut
+        for line in reversed(lines):
+            try:
+                found = receipts.payload_sha256(receipts.from_line(line.decode()))
+            except ValueError:  # torn, or empty
+                continue
+            return found, not tail.endswith(b"\n")
+    return "", bool(tail) and not tail.endswith(b"\n")
+
+
+def _write_whole(file: int, text: str) -> None:
+    """Appends all of `text` and has it on disk, or leaves the file as it was and raises OSError."""
+    size = os.fstat(file).st_size
+    left = memoryview(text.encode())
+    try:
+        while left:
+            left = left[os.write(file, left) :]
+        os.fsync(file)
+    except OSError:
+        os.ftruncate(file, size)  # the lock is held: nobody has written behind it
+        raise

@@ -1,0 +1,132 @@
+"""Answers a request that comes again under the same `request_id` with the answer that it got.
+
+What is kept lies in memory only, bounded in time, number and size: it is for the repetition after a broken
+connection, not a store of answers. Whether a request is the same is told by the digests of its inputs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Coroutine, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from medmesh.orchestrator.v1 import orchestrator_pb2 as pb
+from medmesh.orchestrator.v1.receipt_pb2 import InputDigest
+from services.chassis.errors import InvalidInput, Reason
+
+MAXIMUM_COUNT = 4096
+
+Key = tuple[str, str]
+"""The caller's identity, and the request id."""
+Digests = Callable[[str], Coroutine[Any, Any, Sequence[InputDigest]]]
+"""The digests of a request's inputs under a salt."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request as far as repetition is concerned."""
+
+    key: Key
+    salt: str
+    """Salt of the receipt, should this request be the first."""
+    wants: Hashable
+    """What else of the request changes the answer, beside its inputs."""
+    digests: Digests
+
+
+Compute = Callable[[asyncio.Task[Sequence[InputDigest]]], Coroutine[Any, Any, pb.Diagnosis]]
+"""Computes the answer; is given the digests of the inputs under the request's salt."""
+
+
+@dataclass
+class _Entry:
+    salt: str
+    wants: Hashable
+    inputs: asyncio.Task[Sequence[InputDigest]]
+    work: asyncio.Task[pb.Diagnosis]
+    waiting: int = 0
+    ended_at: float = 0.0
+    size_bytes: int = 0
+
+
+class Repeats:
+    """The requests under way that have an id, and those that were answered of late."""
+
+    def __init__(self, window_s: float, maximum_bytes: int) -> None:
+        self._window_s = window_s
+        self._maximum_bytes = maximum_bytes
+        self._entries: OrderedDict[Key, _Entry] = OrderedDict()
+
+    async def answer(self, request: Request, compute: Compute) -> pb.Diagnosis:
+        """The answer to the request: computed, or that of the same request before.
+
+        Those who ask at the same time share one computation; it is given up when nobody waits for it any
+        more. A failure is not kept. Raises InvalidInput where another request had the id, and what `compute`
+        raises.
+        """
+        self._forget()
+        entry = self._entries.get(request.key)
+        if entry is None:
+            entry = self._start(request, compute)
+        else:
+            entry.waiting += 1  # before anything is awaited: the work must not be given up meanwhile
+            try:
+                await _refuse_another(request, entry)
+            except BaseException:
+                self._leave(request.key, entry)
+                raise
+            entry.waiting -= 1
+        entry.waiting += 1
+        try:
+            return await asyncio.shield(entry.work)
+        finally:
+            self._leave(request.key, entry)
+
+    def _start(self, request: Request, compute: Compute) -> _Entry:
+        inputs = asyncio.create_task(request.digests(request.salt))
+        entry = _Entry(request.salt, request.wants, inputs, asyncio.create_task(compute(inputs)))
+        self._entries[request.key] = entry
+        entry.work.add_done_callback(lambda work: self._ended(request.key, entry, work))
+        return entry
+
+    def _ended(self, key: Key, entry: _Entry, work: asyncio.Task[pb.Diagnosis]) -> None:
+        if work.cancelled() or work.exception() is not None:
+            entry.inputs.cancel()
+            self._drop(key, entry)
+            return
+        entry.ended_at = time.monotonic()
+        entry.size_bytes = work.result().ByteSize()
+        self._forget()
+
+    def _leave(self, key: Key, entry: _Entry) -> None:
+        entry.waiting -= 1
+        if entry.waiting == 0 and not entry.work.done():
+            entry.work.cancel()
+            self._drop(key, entry)
+
+    def _drop(self, key: Key, entry: _Entry) -> None:
+        if self._entries.get(key) is entry:
+            del self._entries[key]
+
+    def _forget(self) -> None:
+        """Lets go of what is too old, and of the oldest where there is too much."""
+        ended = [(key, entry) for key, entry in self._entries.items() if entry.work.done()]
+        kept_bytes = sum(entry.size_bytes for _, entry in ended)
+        now = time.monotonic()
+        for key, entry in ended:
+            is_old = now - entry.ended_at > self._window_s
+            if is_old or kept_bytes > self._maximum_bytes or len(self._entries) > MAXIMUM_COUNT:
+                kept_bytes -= entry.size_bytes
+                self._drop(key, entry)
+
+
+async def _refuse_another(request: Request, entry: _Entry) -> None:
+    # Under the first one's salt, so that each request is digested once.
+    theirs, ours = await request.digests(entry.salt), await asyncio.shield(entry.inputs)
+    if list(theirs) != list(ours) or request.wants != entry.wants:
+        raise InvalidInput(
+            Reason.INPUT_INCONSISTENT, "request_id", "is that of another request; take a new one"
+        )
