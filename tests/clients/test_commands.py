@@ -59,7 +59,7 @@ def test_diagnose_sends_the_files_and_prints_for_people(run, mesh, files, answer
     result = run("diagnose", "--image", image, "--note", note, "--patient", patient, "--max-treatments", 3)
     assert result.exit_code == 0, result.output
     case = mesh.last.request.case
-    assert case.images[0].image == b"dicom"
+    assert case.images[0].sources[0].content == b"dicom"
     assert not case.images[0].options.include_overlay
     assert case.note == NOTE
     assert case.patient.fhir_bundle == b"{}"
@@ -74,8 +74,9 @@ def test_json_is_the_whole_answer_without_pictures(run, answer):
     found = json.loads(result.stdout)
     assert found["completeness"] == "COMPLETENESS_COMPLETE"
     assert found["assessments"][0]["condition"]["code"] == "233604007"
-    assert found["note"]["entities"][0]["start_offset"] == 0  # fields at their default are there too
-    assert not found["images"][0]["analysis"]["overlay_png"]
+    entity = found["note"]["results"][0]["entities"][0]
+    assert entity["start_offset"] == 0  # fields at their default are there too
+    assert not found["images"][0]["analysis"]["results"][0]["overlay_png"]
 
 
 def test_output_saves_answer_receipt_and_heat_map(run, mesh, files, answer, tmp_path):
@@ -83,7 +84,7 @@ def test_output_saves_answer_receipt_and_heat_map(run, mesh, files, answer, tmp_
     result = run("diagnose", "--image", files[0], "--output", folder)
     assert mesh.last.request.case.images[0].options.include_overlay
     assert (folder / "heat-map-0.png").read_bytes() == b"\x89PNG overlay"
-    assert json.loads((folder / "answer.json").read_text())["request_id"] == answer.request_id
+    assert json.loads((folder / "answer.json").read_text())["correlation_id"] == answer.correlation_id
     assert receipt.from_line((folder / "receipt.json").read_text()) == answer.receipt
     assert "heat-map-0.png" in result.stdout.replace("\n", "")
 
@@ -95,18 +96,14 @@ def test_partial_prints_what_there_is_and_exits_6(run, answer):
     answer.ClearField("note")
     result = run("diagnose", "--note", NOTE)
     assert result.exit_code == 6
-    assert "language is missing" in result.stdout
+    assert "note is missing" in result.stdout
 
 
 def test_stream_tells_of_each_branch_on_stderr(run, mesh, answer):
     result = run("diagnose", "--note", NOTE, "--stream", "--json")
     assert mesh.last.method == "DiagnoseStream"
-    assert [line.split()[0] for line in result.stderr.splitlines()] == [
-        "imaging",
-        "language",
-        "record",
-        "recommendation",
-    ]
+    kinds = [line.split()[0] for line in result.stderr.splitlines()]
+    assert kinds == ["image", "note", "record", "treatments"]
     json.loads(result.stdout)
 
 
@@ -159,7 +156,6 @@ def test_nothing_to_diagnose_is_a_usage_error(run):
         (["--patient", "missing.json"], "missing.json: No such file or directory"),
         (["--note", "notes/missing.txt"], "no such file"),
         (["--note", "x y", "--url", "nonsense"], "must be host:port"),
-        (["--note", "x y", "--image", "a.png", "--body-part", "elbow"], "chest, head"),
     ],
 )
 def test_input_that_cannot_be_read_is_one_sentence(run, mesh, arguments, said, tmp_path, monkeypatch):
@@ -206,33 +202,34 @@ def test_no_mesh_says_how_to_start_one(run):
     assert "medmesh up" in result.stderr
 
 
-def sealed(answer: pb.Diagnosis, case: pb.DiagnosticCase) -> None:
-    salt = answer.receipt.salt
-    answer.receipt.inputs.extend(receipt.input_digests(case, salt))
-    answer.receipt.outputs.extend(receipt.output_digests(answer, salt))
+def restated(answer: pb.Diagnosis, **changes: str) -> None:
+    """Another receipt under the same salt, with these texts of the statement replaced."""
+    for before, after in changes.values():
+        assert before.encode() in answer.receipt.payload
+        answer.receipt.payload = answer.receipt.payload.replace(before.encode(), after.encode())
 
 
-def test_replay_of_the_same_is_the_same(run, files, answer, tmp_path):
+def test_replay_of_the_same_is_the_same_and_asks_under_the_receipts_salt(run, mesh, files, answer, tmp_path):
     image, note, _ = files
-    sealed(answer, pb.DiagnosticCase(images=[pb.ImageInput(image=b"dicom")], note=NOTE))
     run("diagnose", "--image", image, "--note", note, "--output", tmp_path / "out")
+    salt = receipt.statement(answer.receipt).predicate.salt
     for stored_in in ("receipt.json", "answer.json"):
         result = run("replay", tmp_path / "out" / stored_in, "--image", image, "--note", note)
         assert result.exit_code == 0, result.output
         assert "the same" in result.stdout
         assert "differs" not in result.stdout
+        assert mesh.last.request.receipt_salt == salt
+        assert mesh.last.request.case.note == NOTE
 
 
 def test_replay_says_what_differs_and_exits_1(run, files, answer, tmp_path):
     image, note, _ = files
-    sealed(answer, pb.DiagnosticCase(images=[pb.ImageInput(image=b"dicom")], note=NOTE))
     run("diagnose", "--image", image, "--note", note, "--output", tmp_path / "out")
-    answer.receipt.models[0].weights_sha256 = "f" * 64
-    answer.images[0].analysis.findings[0].probability = 0.5
-    result = run("replay", tmp_path / "out" / "receipt.json", "--image", image, "--note", NOTE + "!")
+    restated(answer, weights=("1" * 64, "f" * 64), note=("b" * 64, "c" * 64), findings=("a" * 64, "e" * 64))
+    result = run("replay", tmp_path / "out" / "receipt.json", "--image", image, "--note", NOTE)
     assert result.exit_code == 1
     differing = {tuple(line.split()[:2]) for line in result.stdout.splitlines() if " differs" in line}
-    assert differing == {("input", "note"), ("model", "chest_xray"), ("output", "imaging[0]")}
+    assert differing == {("input", "note"), ("model", "chest_xray"), ("output", "images/0")}
 
 
 def test_replay_of_what_is_no_receipt_is_one_sentence(run, tmp_path):
@@ -269,15 +266,14 @@ def test_image_note_and_treatments_ask_one_service(run, mesh, files, tmp_path):
     image, note, patient = files
     whole = stored("diagnosis", pb.Diagnosis)
     mesh.answers["AnalyzeImage"] = imaging_pb2.AnalyzeImageResponse(analysis=whole.images[0].analysis)
-    mesh.answers["AnalyzeNote"] = language_pb2.AnalyzeNoteResponse.FromString(whole.note.SerializeToString())
-    mesh.answers["RankTreatments"] = recommendation_pb2.RankTreatmentsResponse.FromString(
-        whole.treatments.SerializeToString()
-    )
+    mesh.answers["AnalyzeNote"] = language_pb2.AnalyzeNoteResponse(analysis=whole.note)
+    mesh.answers["RankTreatments"] = recommendation_pb2.RankTreatmentsResponse(ranking=whole.treatments)
     assert "bacterial pneumonia" in run("image", image, "--heat-map", tmp_path / "heat.png").stdout
     assert (tmp_path / "heat.png").read_bytes() == b"\x89PNG overlay"
     assert "[asthma: family]" in run("note", note).stdout
     assert "CONTRAINDICATED" in run("treatments", patient).stdout
-    assert json.loads(run("note", note, "--json").stdout)["entities"][1]["assertion"] == "ASSERTION_ABSENT"
+    (read,) = json.loads(run("note", note, "--json").stdout)["results"]
+    assert read["entities"][1]["assertion"] == "ASSERTION_ABSENT"
 
 
 def test_a_terminal_without_unicode_breaks_nothing(mesh, answer):

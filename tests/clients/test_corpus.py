@@ -13,8 +13,10 @@ from medmesh.corpus import BATCH, Corpus
 from medmesh.language.v1.language_pb2 import (
     Embedding,
     EmbedTextsResponse,
+    PassageRanking,
     RankedPassage,
     RankPassagesResponse,
+    TextEmbeddings,
 )
 from tests.clients.fake_mesh import stored
 
@@ -34,24 +36,24 @@ class Compass:
 
     def embed(self, texts):
         self.sizes.append(len(texts))
-        answer = EmbedTextsResponse(embeddings=[Embedding(values=ANGLES.get(t, (0.0, 1.0))) for t in texts])
+        answer = TextEmbeddings(embeddings=[Embedding(values=ANGLES.get(t, (0.0, 1.0))) for t in texts])
         answer.provenance.model_name = "compass"
         answer.provenance.weights_sha256 = self.weights
         if long := [index for index, text in enumerate(texts) if "long" in text]:
-            places = [f"texts[{index}]" for index in long]
-            answer.notices.append(Notice(reason="TEXT_TRUNCATED", places=places))
+            answer.truncated_indices.extend(long)
+            answer.notices.append(Notice(reason="TEXT_TRUNCATED"))
         return answer
 
     def rank_passages(self, query, passages):
         self.compared.append(len(passages))
         if query.endswith("?"):
             notices = [Notice(reason="ASSERTIONS_NOT_COMPARED", message="The query asks.")]
-            return RankPassagesResponse(
+            return PassageRanking(
                 passages=[RankedPassage(index=i) for i in range(len(passages))], notices=notices
             )
         ranked = [RankedPassage(index=i, contradicts_query="not" in text) for i, text in enumerate(passages)]
         notices = [Notice(reason="PASSAGES_CONTRADICT_QUERY", message="of one batch")]
-        return RankPassagesResponse(passages=ranked, notices=notices)
+        return PassageRanking(passages=ranked, notices=notices)
 
 
 def test_the_nearest_passages_come_first():
@@ -165,9 +167,9 @@ def searched(mesh, tmp_path):
 
     def embed(count):
         answer = stored("embeddings", EmbedTextsResponse)
-        one = answer.embeddings[0]
-        del answer.embeddings[:]
-        answer.embeddings.extend([one] * count)
+        one = answer.embeddings.embeddings[0]
+        del answer.embeddings.embeddings[:]
+        answer.embeddings.embeddings.extend([one] * count)
         return answer
 
     def run(*arguments, passages=1):
@@ -246,7 +248,7 @@ def test_a_passage_that_contradicts_the_query_is_marked(searched, mesh):
     folder, run = searched
     (folder / "a.txt").write_text("No pneumothorax.", encoding="utf-8")
     mesh.answers["RankPassages"] = RankPassagesResponse(
-        passages=[RankedPassage(index=0, contradicts_query=True)]
+        ranking=PassageRanking(passages=[RankedPassage(index=0, contradicts_query=True)])
     )
     assert "says otherwise than the query" in run().stdout
 
@@ -255,7 +257,9 @@ def test_that_nothing_could_be_compared_is_said(searched, mesh):
     folder, run = searched
     (folder / "a.txt").write_text("No pneumothorax.", encoding="utf-8")
     mesh.answers["RankPassages"] = RankPassagesResponse(
-        passages=[RankedPassage(index=0)],
-        notices=[Notice(reason="ASSERTIONS_NOT_COMPARED", message="The query asks.")],
+        ranking=PassageRanking(
+            passages=[RankedPassage(index=0)],
+            notices=[Notice(reason="ASSERTIONS_NOT_COMPARED", message="The query asks.")],
+        )
     )
     assert "note: The query asks." in run().stdout

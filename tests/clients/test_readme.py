@@ -26,4 +26,4 @@ def test_the_ten_lines_run(page, mesh, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     exec(example.replace("127.0.0.1:50060", mesh.target), {})
     assert " 87.2%  Pneumonia" in capsys.readouterr().out
-    assert mesh.last.request.case.images[0].image == b"dicom"
+    assert mesh.last.request.case.images[0].sources[0].content == b"dicom"

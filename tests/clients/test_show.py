@@ -33,7 +33,7 @@ def partial() -> pb.Diagnosis:
     answer.completeness = pb.COMPLETENESS_PARTIAL
     answer.ClearField("note")
     for one in answer.assessments:
-        kept = [c for c in one.contributions if c.modality != pb.MODALITY_NOTE]
+        kept = [c for c in one.contributions if c.source != pb.SOURCE_NOTE]
         del one.contributions[:]
         one.contributions.extend(kept)
     language = answer.branches[1]
@@ -56,14 +56,14 @@ def test_a_partial_diagnosis_names_what_is_missing_and_what_that_does():
     text = text_of(diagnosis.diagnosis(partial(), NOTE, colour=False))
     assert_golden("diagnosis_partial", text)
     flat = " ".join(text.split())
-    assert "language is missing. The language service does not answer" in flat
+    assert "note is missing. The language service does not answer" in flat
     assert "The intervals are wider by all that the note could have added." in flat
 
 
 def test_an_image_that_is_not_accepted_says_so_and_why():
     analysis = stored("diagnosis", pb.Diagnosis).images[0].analysis
-    analysis.gate.accepted = False
-    analysis.gate.rejections.append(imaging_pb2.ImageGate.REJECTION_BLURRED)
+    analysis.results[0].gate_decision = imaging_pb2.GATE_DECISION_REJECTED
+    analysis.results[0].rejections.append(imaging_pb2.REJECTION_BLURRED)
     reason = "The image was not accepted: it is blurred."
     analysis.notices.add(reason="IMAGE_NOT_ACCEPTED", message=reason, review_required=True)
     text = text_of(image.image(analysis))
@@ -71,10 +71,41 @@ def test_an_image_that_is_not_accepted_says_so_and_why():
     assert f"review: {reason}" in text
 
 
+def test_each_of_several_models_on_an_image_has_its_findings_and_standing():
+    analysis = stored("diagnosis", pb.Diagnosis).images[0].analysis
+    second = analysis.results.add()
+    second.CopyFrom(analysis.results[0])
+    second.provenance.model_name = "chest_findings"
+    second.abstained = False
+    del second.findings[1:]
+    second.masks.add(label="left_lung", area_mm2=12345.0)
+    lines = text_of(image.image(analysis)).splitlines()
+    assert "  chest xray  the model abstains" in lines
+    assert "  chest findings" in lines
+    assert sum("bacterial pneumonia" in line for line in lines) >= 2
+    assert "  left lung: 123.5 cm²" in lines
+
+
+def test_what_another_model_says_is_shown_as_not_counted():
+    answer = stored("diagnosis", pb.Diagnosis)
+    answer.assessments[0].uncounted.add(description="second: pneumonia in image 0", log_odds=-1.5)
+    text = text_of(diagnosis.diagnosis(answer, NOTE, colour=False))
+    assert "second: pneumonia in image 0 (-1.50, not counted)" in text
+
+
+def test_labels_of_a_note_are_shown():
+    analysis = language_pb2.NoteAnalysis(
+        results=[
+            language_pb2.NoteModelResult(labels=[language_pb2.TextLabel(name="urgent", probability=0.75)])
+        ]
+    )
+    assert "urgent 75.0 %" in text_of(note.note("", analysis, colour=False))
+
+
 def test_an_empty_answer_breaks_no_view():
     assert "Not stated by the mesh" in text_of(diagnosis.diagnosis(pb.Diagnosis(), "", colour=False))
     text_of(image.image(imaging_pb2.ImageAnalysis()))
-    text_of(note.note("", language_pb2.AnalyzeNoteResponse(), colour=False))
+    text_of(note.note("", language_pb2.NoteAnalysis(), colour=False))
     text_of(treatments.treatments(pb.Diagnosis().treatments))
     text_of(models.inventory(ListModelsResponse()))
     text_of(models.card(ModelCard()))
@@ -84,9 +115,9 @@ def test_values_of_a_newer_contract_break_no_view():
     answer = stored("diagnosis", pb.Diagnosis)
     answer.completeness = 99
     answer.branches[0].state = 99
-    answer.note.entities[0].assertion = 99
-    answer.treatments.recommendations[0].alerts[0].severity = 99
-    answer.assessments[0].contributions[1].modality = 99
+    answer.note.results[0].entities[0].assertion = 99
+    answer.treatments.treatments[0].alerts[0].severity = 99
+    answer.assessments[0].contributions[1].source = 99
     assert "99" in text_of(diagnosis.diagnosis(answer, NOTE, colour=False))
 
 
@@ -106,10 +137,10 @@ def lines_of(parts, columns: int) -> list[str]:
 @pytest.mark.parametrize("columns", [40, 79, 80, 100])
 def test_names_and_codes_stay_whole_in_a_terminal_of_any_width(columns):
     answer = stored("diagnosis", pb.Diagnosis)
-    answer.treatments.recommendations[0].treatment.display = LONG
-    answer.treatments.recommendations[0].drivers[0].concept.display = LONG
+    answer.treatments.treatments[0].treatment.display = LONG
+    answer.treatments.treatments[0].drivers[0].entry.concept.display = LONG
     answer.assessments[0].condition.display = LONG
-    answer.note.entities[0].text = LONG
+    answer.note.results[0].entities[0].text = LONG
     lines = lines_of(diagnosis.diagnosis(answer, NOTE, colour=False), columns)
     assert max(len(line) for line in lines) <= columns
     assert not any("…" in line for line in lines)
@@ -117,7 +148,7 @@ def test_names_and_codes_stay_whole_in_a_terminal_of_any_width(columns):
     if columns < marks.NARROW:  # beside another cell a name wraps within its column
         assert flat.count(LONG) >= 3
         assert "RxNorm" in flat or "SNOMED" in flat
-    for entity in answer.note.entities:
+    for entity in answer.note.results[0].entities:
         assert entity.concept.code in flat
 
 
@@ -130,7 +161,7 @@ def test_a_notice_says_that_it_asks_for_review_and_where():
 
 def test_content_is_never_read_as_markup():
     """A note may hold brackets; a display may too."""
-    answer = language_pb2.AnalyzeNoteResponse(notices=[Notice(reason="R", message="[red]said[/red]")])
+    answer = language_pb2.NoteAnalysis(notices=[Notice(reason="R", message="[red]said[/red]")])
     text = text_of(note.note("BP [bold]120[/bold] :smile:", answer, colour=False))
     assert "BP [bold]120[/bold] :smile:" in text
     assert "[red]said[/red]" in text
@@ -139,22 +170,19 @@ def test_content_is_never_read_as_markup():
 def test_offsets_are_code_points():
     text = "Größe 🙂 fever"
     entity = language_pb2.Entity(start_offset=8, end_offset=13, assertion=language_pb2.ASSERTION_PRESENT)
-    shown = note.marked(text, language_pb2.AnalyzeNoteResponse(entities=[entity]), colour=False)
+    shown = note.marked(text, [entity], colour=False)
     assert shown.plain == "Größe 🙂 [fever: present]"
 
 
 def test_offsets_beyond_the_note_are_left_out():
     entity = language_pb2.Entity(start_offset=2, end_offset=99)
-    assert (
-        note.marked("short", language_pb2.AnalyzeNoteResponse(entities=[entity]), colour=False).plain
-        == "short"
-    )
+    assert note.marked("short", [entity], colour=False).plain == "short"
 
 
 def test_colour_only_where_asked_for():
     answer = stored("diagnosis", pb.Diagnosis)
     assert "\x1b[" not in text_of(diagnosis.diagnosis(answer, NOTE, colour=False))
-    assert note.marked(NOTE, answer.note, colour=True).plain == NOTE.rstrip("\n")
+    assert note.marked(NOTE, note.entities(answer.note), colour=True).plain == NOTE.rstrip("\n")
 
 
 @pytest.mark.parametrize(
