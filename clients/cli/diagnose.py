@@ -4,24 +4,24 @@ receipt.
 
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from clients.cli import inputs, machine
-from clients.cli.audit import read_receipt
+from clients.cli import inputs, machine, saving
 from clients.cli.failures import ExitCode, explained, fail
 from clients.cli.show import diagnosis as show
 from clients.cli.show import marks
-from clients.cli.show.image import leave_out_pictures
-from medmesh import Client, receipt, requests
+from medmesh import Client, receipt
 from medmesh.orchestrator.v1 import orchestrator_pb2 as pb
-from medmesh.orchestrator.v1.receipt_pb2 import ReceiptStatement
+from medmesh.orchestrator.v1.receipt_pb2 import EvidenceReceipt, ReceiptStatement
 
 DIGEST_START_LENGTH = 12
 """Hexadecimal digits that people compare."""
@@ -31,8 +31,8 @@ def diagnose(
     image: inputs.Images = None,
     note: inputs.NoteOption = None,
     patient: inputs.Patient = None,
-    body_part: inputs.BodyPart = None,
     model: inputs.Models = None,
+    body_part: inputs.BodyPart = None,
     max_treatments: inputs.MaxTreatments = None,
     as_json: inputs.Json = False,
     output: Annotated[
@@ -52,14 +52,14 @@ def diagnose(
     Examples:
       medmesh diagnose --image samples/chest_xray.dcm --note samples/note.txt --patient samples/patient.json
 
-      medmesh diagnose --note "Fever and cough. No pleural effusion." --json | jq .assessments
+      echo "Fever and cough. No pleural effusion." | medmesh diagnose --note - --json | jq .assessments
 
-      medmesh diagnose --image ct.dcm --body-part head --output answer/ --stream
+      medmesh diagnose --image ct-series/ --body-part head --output answer/ --stream
     """
     with explained(), inputs.client(url, timeout) as client:
         text = inputs.note_text(note)
-        case = read_case(image, text, patient, body_part, model, max_treatments, overlay=output is not None)
-        answer = ask(client, case, tell=stream)
+        case = case_of(image, text, patient, body_part, model, max_treatments)
+        answer = ask(client, case, overlay=output is not None, tell=stream)
         written = save(answer, output) if output else []
         if as_json:
             machine.write(without_pictures(answer))
@@ -80,31 +80,29 @@ def replay(
     image: inputs.Images = None,
     note: inputs.NoteOption = None,
     patient: inputs.Patient = None,
-    body_part: inputs.BodyPart = None,
     model: inputs.Models = None,
+    body_part: inputs.BodyPart = None,
     max_treatments: inputs.MaxTreatments = None,
     url: inputs.Url = None,
     timeout: inputs.Timeout = 30.0,
 ) -> None:
     """Compute a case again and say what differs from its receipt: inputs, models, fusion, outputs. Exits 1 on
-    a difference. Another copy of an image, e.g. from an archive that wrote its file header anew, is the same
-    input.
+    a difference.
 
     Example:
       medmesh replay answer/receipt.json --image chest.dcm --note note.txt --patient patient.json
     """
     with explained(), inputs.client(url, timeout) as client:
         recorded = read_receipt(receipt_file)
-        text = inputs.note_text(note)
-        case = read_case(image, text, patient, body_part, model, max_treatments, overlay=False)
-        stated = receipt.statement(recorded)
-        answer = client.diagnose(case, receipt_salt=stated.predicate.salt)
+        case = case_of(image, inputs.note_text(note), patient, body_part, model, max_treatments)
+        made = receipt.statement(recorded)
+        answer = ask(client, case, receipt_salt=made.predicate.salt)
         differences = receipt.compare(recorded, answer.receipt)
     title = f"{len(differences)} differ" if differences else "the same"
     style = "bold red" if differences else "bold green"
     parts: list[RenderableType] = [
-        marks.heading(f"Replay of {stated.predicate.receipt_id}", title, style),
-        comparison(stated, differences),
+        marks.heading(f"Replay of {made.predicate.receipt_id}", title, style),
+        comparison(made, differences),
     ]
     if answer.completeness != pb.COMPLETENESS_COMPLETE:
         parts.append(Text("  The second computation is PARTIAL: a branch did not answer.", style="yellow"))
@@ -113,35 +111,39 @@ def replay(
         raise typer.Exit(ExitCode.FAILED)
 
 
-def read_case(
+def case_of(
     image: list[Path] | None,
     note: str,
     patient: Path | None,
     body_part: str | None,
     models: list[str] | None,
     max_treatments: int | None,
-    *,
-    overlay: bool,
-) -> pb.DiagnosticCase:
-    """The case of the command line's inputs. Exits where there is none."""
+) -> dict[str, Any]:
+    """The case of the command line's inputs, as `Client.diagnose` takes it. Exits where there is none."""
     if not image and not note and patient is None:
         fail("there is nothing to diagnose: give --image, --note or --patient.", ExitCode.USAGE)
-    return requests.diagnostic_case(
-        image=image,
-        note=note or None,
-        patient=patient,
-        body_part=body_part,
-        models=models or (),
-        overlay=overlay,
-        max_treatments=max_treatments,
-    )
+    return {
+        "image": image,
+        "note": note or None,
+        "patient": patient,
+        "body_part": body_part,
+        "models": models or (),
+        "max_treatments": max_treatments,
+    }
 
 
-def ask(client: Client, case: pb.DiagnosticCase, *, tell: bool) -> pb.Diagnosis:
+def ask(
+    client: Client,
+    case: Mapping[str, Any],
+    *,
+    overlay: bool = False,
+    receipt_salt: str | None = None,
+    tell: bool = False,
+) -> pb.Diagnosis:
     """Sends the case; with `tell` each branch is printed on stderr as it ends."""
     if not tell:
-        return client.diagnose(case)
-    for event in client.diagnose_stream(case):
+        return client.diagnose(**case, overlay=overlay, receipt_salt=receipt_salt)
+    for event in client.diagnose_stream(**case, overlay=overlay, receipt_salt=receipt_salt):
         if isinstance(event, pb.Diagnosis):
             return event
         marks.present([show.branch(event)], sys.stderr)
@@ -155,42 +157,43 @@ def present(answer: pb.Diagnosis, note: str) -> None:
 
 
 def save(answer: pb.Diagnosis, folder: Path) -> list[Path]:
-    """Writes `answer.json`, `receipt.json`, and the heat map over each image as `heat-map-<index>.png`, with
-    the model's name where several drew one.
-    """
+    """Writes `answer.json`, `receipt.json`, and the heat maps and masks of each image."""
     folder.mkdir(parents=True, exist_ok=True)
     written = [folder / "answer.json"]
     written[0].write_text(machine.text(without_pictures(answer)), encoding="utf-8")
     if answer.HasField("receipt"):
         written.append(folder / "receipt.json")
         written[-1].write_text(receipt.to_line(answer.receipt) + "\n", encoding="utf-8")
-    for image in answer.images:
-        drawn = [result for result in image.analysis.results if result.overlay_png]
-        for result in drawn:
-            name = f"-{result.provenance.model_name}" if len(drawn) > 1 else ""
-            written.append(folder / f"heat-map-{image.index}{name}.png")
-            written[-1].write_bytes(result.overlay_png)
+    for result in answer.images:
+        written += saving.save_pictures(result.analysis, folder, f"-{result.index}")
     return written
 
 
 def without_pictures(answer: pb.Diagnosis) -> pb.Diagnosis:
-    """The answer without overlays, maps and masks, which would be most of its JSON; `--output` saves the
-    overlays.
-    """
+    """The answer without overlays, masks and maps; `--output` saves the pictures."""
     slim = pb.Diagnosis()
     slim.CopyFrom(answer)
-    for image in slim.images:
-        leave_out_pictures(image.analysis)
+    for result in slim.images:
+        saving.drop_pictures(result.analysis)
     return slim
 
 
-def comparison(stated: ReceiptStatement, differences: list[receipt.Difference]) -> Table:
+def read_receipt(path: Path) -> EvidenceReceipt:
+    """The receipt in a file: alone, or inside of a saved answer. ValueError: there is none."""
+    try:
+        content: Any = json.loads(path.read_text(encoding="utf-8"))
+        return receipt.from_object(content.get("receipt", content))
+    except (ValueError, AttributeError):
+        raise ValueError(f"{path} holds no receipt") from None
+
+
+def comparison(recorded: ReceiptStatement, differences: list[receipt.Difference]) -> Table:
     """A line for each part of the receipt: the same, or what it was and what it is now."""
     changed = {(d.kind, d.name): d for d in differences}
-    parts = [("input", name) for name in receipt.input_names(stated)]
-    parts += [("model", model.model_name) for model in stated.predicate.models]
+    parts = [("input", name) for name in receipt.input_names(recorded)]
+    parts += [("model", model.model_name) for model in recorded.predicate.models]
     parts += [("fusion", "catalogue and cards")]
-    parts += [("output", one.name) for one in stated.subject]
+    parts += [("output", part.name) for part in recorded.subject]
     parts += [key for key in changed if key not in parts]
     table = Table.grid(padding=(0, 2))
     for _ in range(3):

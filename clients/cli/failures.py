@@ -56,7 +56,7 @@ Exit codes:
   5  not allowed
   6  the diagnosis is PARTIAL"""
 
-_WAYS_OUT: tuple[tuple[type[MedmeshError], ExitCode, str], ...] = (
+_REMEDIES: tuple[tuple[type[MedmeshError], ExitCode, str], ...] = (
     (InvalidInput, ExitCode.INPUT, ""),
     (NotFound, ExitCode.INPUT, "`medmesh models` lists the names."),
     (
@@ -81,9 +81,12 @@ def explained() -> Iterator[None]:
     try:
         yield
     except MedmeshError as error:
-        code, way_out = _way_out(error)
+        code, remedy = _remedy(error)
         request = f" (request {error.request_id})" if error.request_id and error.reason else ""
-        fail(f"{_sentence(error)}{request} {way_out}".strip(), code)
+        if len(error.violations) > 1:
+            faults = "".join(f"\n  {fault.field}: {fault.description}" for fault in error.violations)
+            fail(f"{len(error.violations)} faults of the input{request}:{faults}", code)
+        fail(f"{_sentence(error)}{request} {remedy}".strip(), code)
     except BrokenPipeError:
         raise  # whoever read the output has seen enough: no failure of ours
     except OSError as error:
@@ -100,12 +103,12 @@ def fail(sentence: str, code: ExitCode) -> NoReturn:
     raise typer.Exit(code)
 
 
-def _way_out(error: MedmeshError) -> tuple[ExitCode, str]:
-    for kind, code, way_out in _WAYS_OUT:
+def _remedy(error: MedmeshError) -> tuple[ExitCode, str]:
+    for kind, code, remedy in _REMEDIES:
         if isinstance(error, kind):
             # What a service itself says is not there needs no advice on addresses.
             told = kind is Unavailable and error.reason
-            return code, "`medmesh doctor` says what is wrong." if told else way_out
+            return code, "`medmesh doctor` says what is wrong." if told else remedy
     return ExitCode.FAILED, "Report it with the request id." if error.request_id else ""
 
 

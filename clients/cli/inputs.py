@@ -33,18 +33,17 @@ Timeout = Annotated[
 Images = Annotated[
     list[Path] | None,
     typer.Option(
-        "--image", metavar="FILE", help="A DICOM, PNG or JPEG file. Repeat it for several, at most 4."
+        "--image",
+        metavar="PATH",
+        help="A DICOM, PNG or JPEG file, or a series: a folder or a zip of its files. Repeat it for several "
+        "images, at most 4.",
     ),
 ]
-NoteOption = Annotated[
-    str | None,
-    typer.Option(
-        "--note",
-        metavar="FILE|TEXT",
-        help="A clinical note: a UTF-8 file, - for stdin, or the text itself, which other users of this "
-        "machine can then read in its list of processes.",
-    ),
-]
+NOTE_HELP = (
+    "A clinical note: a UTF-8 file, or - for stdin. Not the text itself: a command line stands in the "
+    "machine's list of processes, for every user to read."
+)
+NoteOption = Annotated[str | None, typer.Option("--note", metavar="FILE|-", help=NOTE_HELP)]
 Patient = Annotated[
     Path | None,
     typer.Option("--patient", metavar="FILE", help="The patient's record: a FHIR R4 bundle as JSON."),
@@ -53,8 +52,9 @@ BodyPart = Annotated[
     str | None,
     typer.Option(
         "--body-part",
-        metavar="PART",
-        help="What the images show, where the files do not say, in DICOM's terms: chest, head, knee, …",
+        metavar="TERM",
+        help="What the images show, by DICOM's term, e.g. chest, head, knee. It goes before what the files "
+        "say.",
     ),
 ]
 Models = Annotated[
@@ -62,37 +62,41 @@ Models = Annotated[
     typer.Option(
         "--model",
         metavar="NAME",
-        help="Model that is to read the images; left out: all that apply. Repeatable.",
+        help="A model that is to answer; repeat it for several. Default: every served one that applies. "
+        "`medmesh models` lists them.",
     ),
+]
+Model = Annotated[
+    str | None,
+    typer.Option("--model", metavar="NAME", help="The model that is to answer. Default: the served one."),
 ]
 MaxTreatments = Annotated[
     int | None,
-    typer.Option("--max-treatments", min=1, max=100, metavar="N", help="How many treatments to rank: 10."),
+    typer.Option(
+        "--max-treatments", min=1, max=100, metavar="N", help="How many treatments to rank. Default: 10."
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the answer as JSON, for machines.")]
 
-_TEXT_SUFFIXES = (".txt", ".text", ".md", ".note")
-
 
 def note_text(given: str | None) -> str:
-    """The note's text; empty where none was given.
+    """The text of a note's file, or of stdin for `-`; empty where none was given.
 
-    ValueError: what looks like a path leads to no file. It is not analysed as text: a typing error would go
-    unseen.
+    ValueError: there is no such file. The argument is never quoted: it may be the note itself.
     """
     if given is None:
         return ""
     if given == "-":
         return _standard_input()
-    if _is_file(given):
-        try:
-            return Path(given).read_text(encoding="utf-8")
-        except UnicodeDecodeError:
-            raise ValueError(f"{given} is not UTF-8 text") from None
-    one_word = len(given.split()) == 1
-    if one_word and ("/" in given or given.lower().endswith(_TEXT_SUFFIXES)):
-        raise ValueError(f"{given}: no such file (a note given as text has more than one word)")
-    return given
+    if not _is_file(given):
+        raise ValueError(
+            "there is no such file for the note (a note itself is given on stdin, with -: a command line "
+            "stands in the list of processes)"
+        )
+    try:
+        return Path(given).read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise ValueError(f"{given} is not UTF-8 text") from None
 
 
 def _standard_input() -> str:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import typer
 
-from clients.cli import analyze, audit, demo, diagnose, doctor, importing, models, search, up
+from clients.cli import analyze, audit, demo, diagnose, doctor, importing, models, records, search, up
 from clients.cli.failures import EXIT_CODES_HELP
 from clients.loadtest import command
 
@@ -26,7 +26,8 @@ app = typer.Typer(
 catalogue = typer.Typer(
     cls=importing.ModelsGroup,
     rich_markup_mode=None,
-    help="List the models of the mesh, show one model's card, or import a model.\n\n"
+    help="List the models of the mesh, show one model's card, check folders of models, take up what changed "
+    "in the repository, or import a model.\n\n"
     "`medmesh models` lists and `medmesh models NAME` shows: `show` may be left out.",
 )
 
@@ -66,10 +67,14 @@ app.add_typer(receipts, name="receipts")
 _add(audit.verify, to=receipts)
 _add(analyze.image)
 _add(analyze.note)
-_add(analyze.treatments)
+_add(records.treatments)
+_add(records.similar)
+_add(records.outcome)
 _add(search.search)
 app.add_typer(catalogue, name="models")
 _add(models.models, to=catalogue, name="show")
+_add(models.check, to=catalogue, name="check")
+_add(models.reload, to=catalogue, name="reload")
 catalogue.command(
     "import",
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},

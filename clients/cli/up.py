@@ -6,8 +6,10 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
+import typer
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -23,7 +25,14 @@ USUAL = {"orchestrator": "MEDMESH_URL", "imaging": "MEDMESH_IMAGING_URL"}
 USUAL |= {"language": "MEDMESH_LANGUAGE_URL", "recommendation": "MEDMESH_RECOMMENDATION_URL"}
 
 
-def up() -> None:
+def up(
+    models: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--models", metavar="DIR", help="Serve the models in this folder too, before the built-in ones."
+        ),
+    ] = None,
+) -> None:
     """Run the whole mesh on this machine: Triton and the four services. Ctrl-C stops all of it.
 
     The ports are those of `.env` and of the MEDMESH_*_PORT variables (0: a free one). MEDMESH_TRITON_URL
@@ -31,13 +40,21 @@ def up() -> None:
     ends is named and started again, after a pause that grows; the others go on meanwhile, and answers are
     PARTIAL. The embedded Triton is for one machine only: `medmesh doctor` says why.
 
-    Example:
+    A model is a folder; of two of one name the one of the first folder is served. `medmesh models check DIR`
+    says beforehand what would be refused, `medmesh models reload` takes up what changes meanwhile.
+
+    Examples:
       medmesh up
+
+      medmesh up --models ~/models
     """
     from services.local.mesh import MeshSettings
 
+    for folder in models or ():
+        if not folder.is_dir():
+            fail(f"there is no folder {folder}.", ExitCode.INPUT)
     with explained():
-        settings = MeshSettings.from_environment()
+        settings = MeshSettings.from_environment().with_models(models or ())
     ended = threading.Event()
     with running(settings) as mesh, _until_signalled(ended):
         _present(mesh.addresses)

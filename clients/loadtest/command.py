@@ -109,7 +109,8 @@ async def _run(
     *,
     allowed: bool,
 ) -> Summary:
-    async with AsyncClient(url, timeout_s=timeout_s) as client:
+    # One attempt: what fails is to be counted, not hidden by a second one.
+    async with AsyncClient(url, timeout_s=timeout_s, attempts=1) as client:
         targets = client.connection.targets
         far = [targets[name] for name in sorted(profile.services()) if not is_loopback(targets[name])]
         if far and not allowed:

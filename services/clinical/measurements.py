@@ -17,12 +17,10 @@ from typing import Any
 from services.chassis.notices import Notice
 from services.clinical.code_systems import LOINC
 from services.clinical.concepts import CodedConcept
-from services.clinical.record import Observation, PatientRecord
+from services.clinical.record import Observation, PatientRecord, Quantity
+from services.clinical.units import Substance, converted, plain_unit, substance_of
 
 MEASUREMENTS_FILE = Path(__file__).with_name("measurements.toml")
-
-_ANNOTATION = re.compile(r"\{([^}]*)\}")
-_DROPPED = re.compile(r"[\s_*^()]")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -34,20 +32,23 @@ class Measurement:
     unit: str
     plausible: tuple[float, float]
     scales: dict[str, tuple[float, float]]
-    """Factor and offset to `unit`, by the other unit."""
+    """Factor and offset to `unit`, by another unit from which no general way leads there."""
+    substance: Substance | None
+    """What is measured, where that is a substance."""
 
-    def converted(self, observation: Observation) -> Observation | None:
-        """The observation in this unit; None where its own is not known, or missing and not to be guessed."""
-        if observation.unit == self.unit:
-            return observation
+    def converted(self, quantity: Quantity) -> Quantity | None:
+        """The quantity in this unit; None where its own is not known, or missing and not to be guessed."""
+        if quantity.unit == self.unit:
+            return quantity
         low, high = self.plausible
-        unit = plain_unit(observation.unit)
-        if unit == plain_unit(self.unit) or (not unit and low <= observation.value <= high):
-            return dataclasses.replace(observation, unit=self.unit)
-        if unit not in self.scales:
-            return None
-        factor, offset = self.scales[unit]
-        return dataclasses.replace(observation, value=observation.value * factor + offset, unit=self.unit)
+        unit = plain_unit(quantity.unit)
+        if unit == plain_unit(self.unit) or (not unit and low <= quantity.value <= high):
+            return dataclasses.replace(quantity, unit=self.unit)
+        if unit in self.scales:
+            factor, offset = self.scales[unit]
+            return dataclasses.replace(quantity, value=quantity.value * factor + offset, unit=self.unit)
+        value = converted(quantity.value, quantity.unit, self.unit, self.substance)
+        return None if value is None else dataclasses.replace(quantity, value=value, unit=self.unit)
 
 
 def measurement_of(concept: CodedConcept) -> Measurement | None:
@@ -70,18 +71,24 @@ def in_used_units(record: PatientRecord) -> tuple[PatientRecord, tuple[Notice, .
     assumed: list[Observation] = []
     lost: list[Observation] = []
     for observation in record.observations:
+        quantity = observation.value
+        if not isinstance(quantity, Quantity):
+            kept.append(observation)
+            continue
         measurement = measurement_of(observation.concept)
         if measurement is None:
             kept.append(observation)
             if seems_used(observation.concept):
                 lost.append(observation)
             continue
-        converted = measurement.converted(observation)
+        converted = measurement.converted(quantity)
         if converted is None:
             lost.append(observation)
             continue
-        kept.append(converted)
-        if not observation.unit:
+        kept.append(
+            observation if converted is quantity else dataclasses.replace(observation, value=converted)
+        )
+        if not quantity.unit:
             assumed.append(observation)
     notices = []
     if lost:
@@ -105,12 +112,6 @@ def in_used_units(record: PatientRecord) -> tuple[PatientRecord, tuple[Notice, .
     return dataclasses.replace(record, observations=tuple(kept)), tuple(notices)
 
 
-def plain_unit(unit: str) -> str:
-    """A unit in one spelling: `mL/min/{1.73_m2}`, `ml/min/1.73 m²` and `mL/min/1.73m^2` are the same."""
-    unit = unit.replace("²", "2").replace("µ", "u").replace("μ", "u")
-    return _DROPPED.sub("", _ANNOTATION.sub(r"\1", unit)).lower()
-
-
 def _places(observations: list[Observation]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(item.place for item in observations if item.place))
 
@@ -123,10 +124,11 @@ def _measurements() -> tuple[dict[str, Measurement], re.Pattern[str]]:
     for name, entry in content.items():
         scales = {
             plain_unit(unit): (scale, 0.0) if isinstance(scale, float) else (scale[0], scale[1])
-            for unit, scale in entry["units"].items()
+            for unit, scale in entry.get("units", {}).items()
         }
         low, high = entry["plausible"]
-        measurement = Measurement(name, entry["unit"], (low, high), scales)
+        substance = substance_of(entry["loinc"])
+        measurement = Measurement(name, entry["unit"], (low, high), scales, substance)
         names += entry.get("names", ())
         by_code |= dict.fromkeys(entry["loinc"], measurement)
     return by_code, re.compile("|".join(names), re.IGNORECASE)

@@ -1,8 +1,9 @@
 """A whole mesh of fake servicers in one process, on a free port, that records what it was asked.
 
-`FakeMesh.answers` gives the message that a method returns, by its name; `FakeMesh.fail(method, status, …)`
-makes it fail as the services do, with a `google.rpc.Status`; `FakeMesh.hold(method)` makes its calls wait
-until `release(method)`.
+`FakeMesh.answers` gives the message that a method returns, by its name, or a function of the request that
+gives it: None for an empty one, a `google.rpc.Status` to fail the call as a broken connection does, without
+details. `FakeMesh.fail(method, status, …)` makes it fail as the services do. `FakeMesh.hold(method)` makes
+its calls wait until `release(method)`.
 """
 
 from __future__ import annotations
@@ -22,10 +23,12 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
 
-from medmesh.common.v1 import catalog_pb2
+from medmesh import receipt
+from medmesh.common.v1 import catalog_pb2, upload_pb2
 from medmesh.imaging.v1 import imaging_pb2
 from medmesh.language.v1 import language_pb2
 from medmesh.orchestrator.v1 import orchestrator_pb2
+from medmesh.orchestrator.v1.receipt_pb2 import EvidenceReceipt, ReceiptStatement
 from medmesh.recommendation.v1 import recommendation_pb2
 
 SERVICES = [
@@ -34,13 +37,26 @@ SERVICES = [
     language_pb2.DESCRIPTOR.services_by_name["LanguageService"],
     orchestrator_pb2.DESCRIPTOR.services_by_name["DiagnosticService"],
     recommendation_pb2.DESCRIPTOR.services_by_name["RecommendationService"],
+    upload_pb2.DESCRIPTOR.services_by_name["UploadService"],
 ]
+_STATUS_CODES = {code.value[0]: code for code in grpc.StatusCode}
 ANSWERS = Path(__file__).parent / "answers"
 
 
 def stored(name: str, kind: type[Message]) -> Any:
     """The message in `answers/<name>.txtpb`."""
     return Parse((ANSWERS / f"{name}.txtpb").read_text(encoding="utf-8"), kind())
+
+
+def stored_diagnosis() -> orchestrator_pb2.Diagnosis:
+    """The diagnosis in `answers/`, with a receipt of the statement there, unsigned."""
+    diagnosis: orchestrator_pb2.Diagnosis = stored("diagnosis", orchestrator_pb2.Diagnosis)
+    diagnosis.receipt.CopyFrom(receipt_of(stored("statement", ReceiptStatement)))
+    return diagnosis
+
+
+def receipt_of(statement: ReceiptStatement) -> EvidenceReceipt:
+    return EvidenceReceipt(payload_type=receipt.PAYLOAD_TYPE, payload=receipt.payload_of(statement))
 
 
 @dataclass(frozen=True)
@@ -90,7 +106,12 @@ class FakeMesh:
             gate.wait(20)
         if method in self.failures:
             context.abort_with_status(rpc_status.to_status(self.failures[method]))
-        return self.answers.get(method, default)
+        answer = self.answers.get(method, default)
+        if callable(answer):
+            answer = answer(request) or default
+        if isinstance(answer, status_pb2.Status):  # what gRPC itself says when a connection fails: no details
+            context.abort(_STATUS_CODES[answer.code], answer.message)
+        return answer
 
 
 def error_info(reason: str, **metadata: str) -> error_details_pb2.ErrorInfo:

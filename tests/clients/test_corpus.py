@@ -11,6 +11,8 @@ from clients.cli.main import app
 from medmesh.common.v1.answer_pb2 import Notice
 from medmesh.corpus import BATCH, Corpus
 from medmesh.language.v1.language_pb2 import (
+    TEXT_USE_PASSAGE,
+    TEXT_USE_QUERY,
     Embedding,
     EmbedTextsResponse,
     PassageRanking,
@@ -32,16 +34,16 @@ class Compass:
     def __init__(self):
         self.sizes = []
         self.compared = []
+        self.uses = []
         self.weights = "a" * 64
 
-    def embed(self, texts):
+    def embed(self, texts, *, use):
+        self.uses.append(use)
         self.sizes.append(len(texts))
         answer = TextEmbeddings(embeddings=[Embedding(values=ANGLES.get(t, (0.0, 1.0))) for t in texts])
         answer.provenance.model_name = "compass"
         answer.provenance.weights_sha256 = self.weights
-        if long := [index for index, text in enumerate(texts) if "long" in text]:
-            answer.truncated_indices.extend(long)
-            answer.notices.append(Notice(reason="TEXT_TRUNCATED"))
+        answer.truncated_indices.extend(index for index, text in enumerate(texts) if "long" in text)
         return answer
 
     def rank_passages(self, query, passages):
@@ -53,7 +55,7 @@ class Compass:
             )
         ranked = [RankedPassage(index=i, contradicts_query="not" in text) for i, text in enumerate(passages)]
         notices = [Notice(reason="PASSAGES_CONTRADICT_QUERY", message="of one batch")]
-        return PassageRanking(passages=ranked, notices=notices)
+        return PassageRanking(passages=ranked, notices=notices, contradictions_sought=True)
 
 
 def test_the_nearest_passages_come_first():
@@ -110,6 +112,12 @@ def test_a_large_corpus_is_embedded_in_batches_and_tells_its_progress():
     assert len(corpus.search(compass, "east", count=1000)) == 2 * BATCH + 1
 
 
+def test_passages_and_queries_are_embedded_each_for_its_use():
+    compass = Compass()
+    Corpus.load(compass, ["north"]).search(compass, "north")
+    assert compass.uses == [TEXT_USE_PASSAGE, TEXT_USE_QUERY]
+
+
 def test_a_saved_corpus_answers_alike(tmp_path):
     compass = Compass()
     corpus = Corpus.load(compass, ["north", "Größe\nzwei", "south"])
@@ -146,7 +154,7 @@ def test_the_command_reads_paragraphs_and_keeps_its_index(mesh, tmp_path):
     folder = tmp_path / "notes"
     folder.mkdir()
     (folder / "a.txt").write_text("Only one\nparagraph of two lines.\n\n\n", encoding="utf-8")
-    mesh.answers["EmbedTexts"] = stored("embeddings", EmbedTextsResponse)
+    mesh.answers["EmbedTexts"] = EmbedTextsResponse(embeddings=stored("embeddings", TextEmbeddings))
     index = tmp_path / "index"
     arguments = ["search", "query", "--corpus", str(folder), "--index", str(index), "--url", mesh.target]
     first = CliRunner().invoke(app, arguments)
@@ -166,11 +174,11 @@ def searched(mesh, tmp_path):
     folder.mkdir()
 
     def embed(count):
-        answer = stored("embeddings", EmbedTextsResponse)
-        one = answer.embeddings.embeddings[0]
-        del answer.embeddings.embeddings[:]
-        answer.embeddings.embeddings.extend([one] * count)
-        return answer
+        answer = stored("embeddings", TextEmbeddings)
+        one = answer.embeddings[0]
+        del answer.embeddings[:]
+        answer.embeddings.extend([one] * count)
+        return EmbedTextsResponse(embeddings=answer)
 
     def run(*arguments, passages=1):
         mesh.answers["EmbedTexts"] = embed(passages)
@@ -248,7 +256,7 @@ def test_a_passage_that_contradicts_the_query_is_marked(searched, mesh):
     folder, run = searched
     (folder / "a.txt").write_text("No pneumothorax.", encoding="utf-8")
     mesh.answers["RankPassages"] = RankPassagesResponse(
-        ranking=PassageRanking(passages=[RankedPassage(index=0, contradicts_query=True)])
+        ranking={"passages": [{"index": 0, "contradicts_query": True}], "contradictions_sought": True}
     )
     assert "says otherwise than the query" in run().stdout
 
@@ -257,9 +265,9 @@ def test_that_nothing_could_be_compared_is_said(searched, mesh):
     folder, run = searched
     (folder / "a.txt").write_text("No pneumothorax.", encoding="utf-8")
     mesh.answers["RankPassages"] = RankPassagesResponse(
-        ranking=PassageRanking(
-            passages=[RankedPassage(index=0)],
-            notices=[Notice(reason="ASSERTIONS_NOT_COMPARED", message="The query asks.")],
-        )
+        ranking={
+            "passages": [{"index": 0}],
+            "notices": [{"reason": "ASSERTIONS_NOT_COMPARED", "message": "The query asks."}],
+        }
     )
     assert "note: The query asks." in run().stdout

@@ -9,6 +9,7 @@ from google.rpc.error_details_pb2 import BadRequest, RetryInfo
 
 import medmesh
 from medmesh import AsyncClient, Client
+from medmesh.common.v1.reasons_pb2 import ErrorReason
 from medmesh.errors import BY_STATUS
 from services.chassis import errors as served
 from tests.clients.fake_mesh import error_info
@@ -25,6 +26,8 @@ def test_every_reason_of_the_services_has_its_class(mesh, client, reason):
     error = caught.value
     assert type(error) is BY_NAME[public.status]
     assert error.reason == reason.value
+    assert error.reason_code == ErrorReason.Value(f"ERROR_REASON_{reason.value}") != 0
+    assert error.status.name == public.status
     assert error.metadata == {"model": "m"}
     assert error.request_id == "request-1"
     assert str(error) == public.sentence
@@ -35,7 +38,7 @@ def test_every_reason_of_the_services_has_its_class(mesh, client, reason):
 def test_invalid_input_names_each_field(mesh, client):
     violations = [
         BadRequest.FieldViolation(field="case.note", description="must be text"),
-        BadRequest.FieldViolation(field="case.images[0].image", description="is empty"),
+        BadRequest.FieldViolation(field="case.images[0].sources[0].content", description="is empty"),
     ]
     info = error_info("INPUT_MALFORMED")
     mesh.fail(
@@ -48,8 +51,8 @@ def test_invalid_input_names_each_field(mesh, client):
     with pytest.raises(medmesh.InvalidInput) as caught:
         client.diagnose(note="x")
     assert caught.value.field == "case.note"
-    assert [v.field for v in caught.value.violations] == ["case.note", "case.images[0].image"]
-    assert str(caught.value) == "case.note: must be text; case.images[0].image: is empty"
+    assert [v.field for v in caught.value.violations] == ["case.note", "case.images[0].sources[0].content"]
+    assert str(caught.value) == "case.note: must be text; case.images[0].sources[0].content: is empty"
 
 
 def test_overloaded_says_when_to_come_back(mesh, client):
@@ -102,6 +105,14 @@ def test_status_without_details_is_still_typed(mesh, client):
     mesh.fail("ListModels", "PERMISSION_DENIED", "This identity may not call this method.")
     with pytest.raises(medmesh.PermissionDenied):
         client.models()
+
+
+def test_a_reason_of_a_newer_mesh_is_kept_as_text(mesh, client):
+    mesh.fail("ListModels", "INTERNAL", "Failed.", error_info("SOMETHING_NEW"))
+    with pytest.raises(medmesh.InternalError) as caught:
+        client.models()
+    assert caught.value.reason == "SOMETHING_NEW"
+    assert caught.value.reason_code == 0
 
 
 def test_unknown_status_is_internal(mesh, client):

@@ -20,8 +20,10 @@ PROXIES = ("http_proxy", "https_proxy", "all_proxy", "grpc_proxy")
 def test_g01_a_proxy_of_the_environment_does_not_catch_the_mesh(mesh, variable):
     environment = {**os.environ, variable: "http://127.0.0.1:9", "MEDMESH_LANGUAGE_URL": mesh.target}
     environment.pop("no_proxy", None)
-    command = [sys.executable, "-m", "clients.cli.main", "note", "Fever and cough."]
-    done = subprocess.run(command, env=environment, capture_output=True, timeout=60, check=False)
+    command = [sys.executable, "-m", "clients.cli.main", "note", "-"]
+    done = subprocess.run(
+        command, env=environment, input=b"Fever and cough.", capture_output=True, timeout=60, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert mesh.last.request.note == "Fever and cough."
 

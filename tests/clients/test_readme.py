@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from medmesh.orchestrator.v1 import orchestrator_pb2 as pb
-from tests.clients.fake_mesh import stored
+from tests.clients.fake_mesh import stored_diagnosis
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize("page", ["README.md", "clients/python/README.md"])
 def test_the_ten_lines_run(page, mesh, tmp_path, monkeypatch, capsys):
-    mesh.answers["Diagnose"] = pb.DiagnoseResponse(diagnosis=stored("diagnosis", pb.Diagnosis))
+    mesh.answers["Diagnose"] = pb.DiagnoseResponse(diagnosis=stored_diagnosis())
     text = (ROOT / page).read_text(encoding="utf-8")
     example = next(
         block for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "Client(" in block

@@ -8,17 +8,21 @@ import re
 import jsonschema
 import pytest
 
-from services.chassis.models.card import inspect_model
-from services.local.triton.repository import model_names
+from services.chassis.models import tasks
+from services.imaging.__main__ import SERVICE as IMAGING
+from services.language.__main__ import SERVICE as LANGUAGE
 from services.local.triton.tensorrt import tensorrt_config
-from tests.models.conftest import REPOSITORY, SPECS
+from services.recommendation.__main__ import SERVICE as RECOMMENDATION
+from tests.models.conftest import MODELS, REPOSITORY, each_model
 
 SCHEMA = json.loads((REPOSITORY.parent / "docs" / "model-card.schema.json").read_text())
-each_folder = pytest.mark.parametrize("name", model_names(REPOSITORY))
+SERVICES = (IMAGING, LANGUAGE, RECOMMENDATION)
+each_folder = pytest.mark.parametrize("name", sorted(MODELS))
 
 
-def test_every_model_in_the_repository_is_used_by_a_service():
-    assert model_names(REPOSITORY) == sorted(spec.name for spec in SPECS)
+def test_every_model_in_the_repository_is_served_by_some_service():
+    served = {task.name for service in SERVICES for task in service.tasks}
+    assert {model.task for model in MODELS.values()} <= served
 
 
 @each_folder
@@ -29,19 +33,18 @@ def test_the_card_keeps_the_schema(name):
     assert card["changelog"][0]["version"] == card["version"]
 
 
-@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)
-def test_card_code_configuration_and_weights_agree(spec):
-    model = inspect_model(spec, REPOSITORY / spec.name)
-    assert model.refusal == ""
-    assert model.weights_verified
+@each_model
+def test_card_configuration_graph_and_weights_agree(model):
+    assert [str(problem) for problem in model.problems] == []
+    assert model.stable.weights is not None
 
 
 @each_folder
 def test_the_labels_are_the_cards(name):
-    card = json.loads((REPOSITORY / name / "metadata.json").read_text())
     path = REPOSITORY / name / "labels.txt"
-    labels = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    assert labels == card.get("labels", [])
+    _, labels = tasks.labels_of(MODELS[name].card.serving)
+    if path.is_file() and labels:
+        assert path.read_text(encoding="utf-8").splitlines() == labels
 
 
 @each_folder

@@ -4,22 +4,21 @@ stand.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
-from google.protobuf.duration_pb2 import Duration
 from rich.console import RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from clients.cli.show import marks
+from clients.cli.show import evidence, marks
 from clients.cli.show.image import image
 from clients.cli.show.note import note
 from clients.cli.show.treatments import treatments
+from medmesh import receipt
 from medmesh.common.v1.answer_pb2 import Provenance
 from medmesh.orchestrator.v1 import orchestrator_pb2 as pb
 from medmesh.orchestrator.v1.receipt_pb2 import ReceiptStatement
-from medmesh.receipt import statement
 
 MAX_ASSESSMENTS = 6
 """The most probable ones; the others are counted."""
@@ -28,6 +27,12 @@ SOURCES: dict[int, str] = {
     pb.SOURCE_IMAGE: "image",
     pb.SOURCE_NOTE: "note",
     pb.SOURCE_RECORD: "record",
+}
+BRANCHES: dict[int, str] = {
+    pb.Branch.KIND_IMAGE: "image",
+    pb.Branch.KIND_NOTE: "note",
+    pb.Branch.KIND_RECORD: "record",
+    pb.Branch.KIND_TREATMENTS: "treatments",
 }
 STATES: dict[int, tuple[str, str]] = {
     pb.Branch.STATE_NOT_REQUESTED: ("not asked for", "dim"),
@@ -69,15 +74,18 @@ def branch(one: pb.Branch) -> Text:
     """A branch on one line, for progress."""
     word, style = STATES.get(one.state, ("unknown", "yellow"))
     reason = f"  {one.message or one.reason}" if one.state == pb.Branch.STATE_FAILED else ""
-    return Text.assemble(
-        f"  {branch_name(one):<16}", (f"{word:<14}", style), f"{_ms(one.elapsed):8.0f} ms", reason
-    )
+    took = f"{marks.milliseconds(one.elapsed):8.0f} ms"
+    return Text.assemble(f"  {branch_name(one):<16}", (f"{word:<14}", style), took, reason)
 
 
-def branch_name(one: pb.Branch) -> str:
-    """`image 1`, `note`, `record`, `treatments`; images are counted from 1 as in the headings."""
-    kind = marks.enum_name(pb.Branch.Kind, one.kind, "KIND_")
-    return f"{kind} {one.index + 1}" if one.HasField("index") else kind
+def branch_name(one: pb.Branch, *, only_image: bool = False) -> str:
+    """What a branch works on: `image 2`, `note`; `image` where there is only one."""
+    name = BRANCHES.get(one.kind, f"branch {one.kind}")
+    return f"{name} {one.index + 1}" if one.HasField("index") and not only_image else name
+
+
+def _one_image(branches: Iterable[pb.Branch]) -> bool:
+    return sum(one.kind == pb.Branch.KIND_IMAGE for one in branches) == 1
 
 
 def assessments(answer: pb.Diagnosis) -> Iterator[RenderableType]:
@@ -86,7 +94,7 @@ def assessments(answer: pb.Diagnosis) -> Iterator[RenderableType]:
     if not answer.assessments:
         yield marks.indented(Text("Nothing in the input bears on a condition that the mesh knows."))
     for one in answer.assessments[:MAX_ASSESSMENTS]:
-        yield from _assessment(one)
+        yield from _assessment(one, answer)
     further = len(answer.assessments) - MAX_ASSESSMENTS
     if further > 0:
         left_out = "condition is" if further == 1 else "conditions are"
@@ -94,17 +102,20 @@ def assessments(answer: pb.Diagnosis) -> Iterator[RenderableType]:
             Text(f"{further} less probable {left_out} left out here; --json has all.", style="dim")
         )
     for disagreement in answer.disagreements:
-        yield Padding(
-            Text.assemble(
-                ("DISAGREEMENT ", "bold yellow"),
-                f"on {marks.concept_name(disagreement.condition).lower()}: ",
-                disagreement.message,
-            ),
-            (0, 2, 0, 2),
-        )
+        yield from _disagreement(disagreement, answer)
 
 
-def _assessment(one: pb.ConditionAssessment) -> Iterator[RenderableType]:
+def _disagreement(one: pb.Disagreement, answer: pb.Diagnosis) -> Iterator[RenderableType]:
+    condition = marks.concept_name(one.condition).lower()
+    yield marks.indented(
+        Text.assemble(("DISAGREEMENT ", "bold yellow"), f"on {condition}: {one.message}"), by=2
+    )
+    for word, reference in (("for it", one.supporting), ("against it", one.opposing)):
+        if place := evidence.words(reference, answer):
+            yield marks.indented(Text.assemble((f"{word}: ", "dim"), place), by=4)
+
+
+def _assessment(one: pb.ConditionAssessment, answer: pb.Diagnosis) -> Iterator[RenderableType]:
     columns = (
         marks.Column(width=36),
         marks.Column(width=7, justify="right"),
@@ -119,47 +130,50 @@ def _assessment(one: pb.ConditionAssessment) -> Iterator[RenderableType]:
     )
     yield marks.Grid(columns, [line])
     without = {left.source: left.probability for left in one.leave_one_out}
-    for source, group in groupby(sorted(one.contributions, key=lambda c: c.source), key=lambda c: c.source):
-        yield from _source(source, list(group), without.get(source))
+    by_source = sorted(one.contributions, key=lambda c: c.source)
+    for source, group in groupby(by_source, key=lambda c: c.source):
+        yield from _source(source, list(group), without.get(source), answer)
     for further in one.uncounted:
-        said = f"also    {marks.label_name(further.description)} ({further.log_odds:+.2f}, not counted)"
-        yield Padding(Text(said, style="dim"), (0, 0, 0, 4))
+        said = f"not counted, as another model was heard on this input: {evidence.said(further, answer)}"
+        yield marks.indented(Text(f"{said} ({further.log_odds:+.2f})", style="dim"), by=4)
 
 
 def _source(
-    source: int, contributions: list[pb.Contribution], without: float | None
+    source: int, contributions: list[pb.Contribution], without: float | None, answer: pb.Diagnosis
 ) -> Iterator[RenderableType]:
-    name = SOURCES.get(source, "other")
-    said = ", ".join(dict.fromkeys(marks.label_name(c.description) for c in contributions if c.description))
+    name = SOURCES.get(source, f"source {source}")
+    said = ", ".join(dict.fromkeys(filter(None, (evidence.said(c, answer) for c in contributions))))
     log_odds = sum(c.log_odds for c in contributions)
     is_prior = source == pb.SOURCE_PRIOR
     columns = (
-        marks.Column(width=48, style="dim"),
+        marks.Column(width=6, style="dim"),
+        marks.Column(width=40, style="dim"),
         marks.Column(width=7, justify="right"),
         marks.Column(width=11, justify="right"),
         marks.Column(style="dim"),
     )
     line = (
-        Text(f"{name:<8}{said}"),
+        Text(name),
+        Text(said),
         Text(f"{log_odds:+.2f}", style="dim" if is_prior else ""),
         Text("" if is_prior else f"{100 * sum(c.share for c in contributions):.0f} % share"),
         Text("" if without is None else f"without it {marks.percent(without)}"),
     )
-    yield marks.Grid(columns, [line], indent=4)
+    yield marks.Grid(columns, [line], indent=4, numbered=True)
 
 
-def _missing(branches: Iterable[pb.Branch]) -> Iterator[RenderableType]:
+def _missing(branches: Sequence[pb.Branch]) -> Iterator[RenderableType]:
     for one in branches:
         if one.state == pb.Branch.STATE_FAILED:
             said = " ".join(part for part in (one.message or one.reason, one.effect) if part)
-            missing = f"{branch_name(one)} is missing. "
-            yield Padding(Text.assemble((missing, "bold yellow"), said), (0, 2, 0, 2))
+            missing = f"The {branch_name(one, only_image=_one_image(branches))} is missing. "
+            yield marks.indented(Text.assemble((missing, "bold yellow"), said))
 
 
 def _timings(answer: pb.Diagnosis) -> Iterator[RenderableType]:
     asked = [b for b in answer.branches if b.state != pb.Branch.STATE_NOT_REQUESTED]
-    yield marks.heading("Timings", f"{_ms(answer.elapsed):.0f} ms in all", "dim")
-    longest = max((_ms(b.elapsed) for b in asked), default=0.0) or 1.0
+    yield marks.heading("Timings", f"{marks.milliseconds(answer.elapsed):.0f} ms in all", "dim")
+    longest = max((marks.milliseconds(b.elapsed) for b in asked), default=0.0) or 1.0
     columns = (
         marks.Column(minimum=16),
         marks.Column(),
@@ -167,38 +181,41 @@ def _timings(answer: pb.Diagnosis) -> Iterator[RenderableType]:
         marks.Column(drawing=True),
         marks.Column(style="dim"),
     )
-    yield marks.Grid(columns, [_timing(one, longest) for one in asked])
+    yield marks.Grid(columns, [_timing(one, longest, only_image=_one_image(asked)) for one in asked])
 
 
-def _timing(one: pb.Branch, longest_ms: float) -> tuple[Text, ...]:
+def _timing(one: pb.Branch, longest_ms: float, *, only_image: bool) -> tuple[Text, ...]:
     word, style = STATES.get(one.state, ("unknown", "yellow"))
+    elapsed_ms, budget_s = marks.milliseconds(one.elapsed), marks.milliseconds(one.budget) / 1000
     return (
-        Text(branch_name(one)),
+        Text(branch_name(one, only_image=only_image)),
         Text(word, style=style),
-        Text(f"{_ms(one.elapsed):.0f} ms"),
-        marks.bar(_ms(one.elapsed) / longest_ms),
-        Text(f"of {_ms(one.budget) / 1000:.1f} s" if one.HasField("budget") else ""),
+        Text(f"{elapsed_ms:.0f} ms"),
+        marks.bar(elapsed_ms / longest_ms),
+        Text(f"of {budget_s:.1f} s" if budget_s else ""),
     )
 
 
 def _origin(answer: pb.Diagnosis) -> Iterator[RenderableType]:
     yield marks.heading("Where it comes from")
-    stated = _statement(answer)
-    models = list(stated.predicate.models) or _models(answer)
+    made = _statement(answer)
+    models = list(made.predicate.models) or _models(answer)
     for model in models:
         yield marks.provenance(model)
     if not models:
         yield marks.indented(Text("No model took part."))
-    ids = {"request": answer.correlation_id, "receipt": stated.predicate.receipt_id}
-    yield marks.indented(
-        Text(" · ".join(f"{name} {value}" for name, value in ids.items() if value), style="dim")
-    )
+    if answer.correlation_id:
+        yield marks.indented(Text(f"request {answer.correlation_id}", style="dim"))
+    if made.predicate.receipt_id:
+        keys = ", ".join(one.keyid[:12] for one in answer.receipt.signatures)
+        signed = f"signed by {keys}" if keys else "not signed"
+        yield marks.indented(Text(f"receipt {made.predicate.receipt_id} · {signed}", style="dim"))
 
 
 def _statement(answer: pb.Diagnosis) -> ReceiptStatement:
     try:
-        return statement(answer.receipt)
-    except ValueError:  # of a newer mesh, or none
+        return receipt.statement(answer.receipt)
+    except ValueError:  # no receipt, or one of a mesh that states something else
         return ReceiptStatement()
 
 
@@ -207,7 +224,3 @@ def _models(answer: pb.Diagnosis) -> list[Provenance]:
     found += [result.provenance for result in answer.note.results]
     found += [answer.treatments.provenance] if answer.HasField("treatments") else []
     return found
-
-
-def _ms(time: Duration) -> float:
-    return time.ToNanoseconds() / 1e6

@@ -1,8 +1,10 @@
-"""An image's findings for people: of each model that answered."""
+"""What models found in an image or a series, for people: one model below the other, each with its own
+findings.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich.console import RenderableType
 from rich.text import Text
@@ -11,68 +13,75 @@ from clients.cli.show import marks
 from medmesh.common.v1.serving_pb2 import LABEL_MEANING_NORMAL
 from medmesh.imaging.v1 import imaging_pb2 as pb
 
+MAX_FINDINGS = 8
+"""Of a model with more labels those that it found are shown, and the most probable others up to so many."""
+DEFAULT_THRESHOLD = 0.5
+
 
 def image(analysis: pb.ImageAnalysis, title: str = "Image") -> Iterator[RenderableType]:
-    """Properties, what gates saw, and of each model its findings, prediction set and notices."""
-    alone = analysis.results[0] if len(analysis.results) == 1 else None
-    yield marks.heading(title, _standing(alone) if alone else "", "bold yellow")
+    """Properties and gates, then of each model its findings, prediction set, masks, slices and notices."""
+    results = analysis.results
+    alone = len(results) == 1
+    yield marks.heading(title, _standing(results[0]) if alone else "", "bold yellow")
     yield marks.indented(Text(" · ".join(_properties(analysis)), style="dim"))
-    for result in analysis.results:
+    for one in results:
         if not alone:
-            standing = _standing(result)
-            name = marks.label_name(result.provenance.model_name)
-            yield marks.indented(Text.assemble((name, "bold"), (f"  {standing}" * bool(standing), "yellow")))
-        yield from _result(result)
+            standing = _standing(one)
+            name = Text.assemble((one.provenance.model_name, "bold"), (f"  {standing}", "bold yellow"))
+            yield Text()
+            yield marks.indented(name)
+        yield from _result(one)
+    if not results:
+        yield marks.indented(Text("No model answered."))
     for notice in analysis.notices:
         yield marks.notice(notice)
 
 
-def leave_out_pictures(analysis: pb.ImageAnalysis) -> None:
-    """Takes overlays, maps and masks out of an answer: they would be most of its JSON."""
-    for result in analysis.results:
-        result.overlay_png = b""
-        for finding in result.findings:
-            finding.ClearField("heat_map")
-        for mask in result.masks:
-            mask.mask_png = b""
-
-
-def _result(result: pb.ImageModelResult) -> Iterator[RenderableType]:
-    if result.findings:
-        yield _findings(result)
-    for mask in result.masks:
-        yield marks.indented(Text(_mask(mask)))
-    if result.HasField("prediction_set"):
-        yield marks.indented(Text(_set(result)))
-    if result.key_slices:
-        slices = ", ".join(str(one.index + 1) for one in result.key_slices)
-        yield marks.indented(Text(f"Seen best on slice {slices} of the series.", style="dim"))
-    for notice in result.notices:
+def _result(one: pb.ImageModelResult) -> Iterator[RenderableType]:
+    if one.findings:
+        yield from findings(one.findings, exclusive=one.exclusive)
+        if not one.calibrated:
+            yield marks.note("The probabilities are not calibrated: they rank, and say no more.")
+    if one.HasField("prediction_set"):
+        yield marks.indented(Text(marks.prediction_set(one.prediction_set)))
+    if one.masks:
+        yield _masks(one.masks)
+    for index, key in enumerate(one.key_slices):
+        yield marks.indented(_key_slice(key, first=index == 0))
+    if one.HasField("explanation"):
+        yield from _explanation(one.explanation)
+    for notice in one.notices:
         yield marks.notice(notice)
 
 
-def _standing(result: pb.ImageModelResult) -> str:
+def _standing(one: pb.ImageModelResult) -> str:
     """Why an image is not accepted stands in its notices."""
-    if result.gate_decision == pb.GATE_DECISION_REJECTED:
+    if one.gate_decision == pb.GATE_DECISION_REJECTED:
         return "not accepted, the model abstains"
-    return "the model abstains" if result.abstained else ""
+    return "the model abstains" if one.abstained else ""
 
 
 def _properties(analysis: pb.ImageAnalysis) -> Iterator[str]:
     properties = analysis.properties
     yield f"{properties.format or 'unknown format'} {properties.width_px} x {properties.height_px} px"
     if analysis.HasField("series"):
-        yield f"series of {analysis.series.slice_count} slices"
-    if properties.photometric_interpretation:
-        yield properties.photometric_interpretation
+        series = analysis.series
+        apart = f", {series.slice_spacing_mm:g} mm apart" if series.HasField("slice_spacing_mm") else ""
+        yield marks.count(series.slice_count, "slice") + apart
+    for said in (properties.photometric_interpretation, properties.view.lower()):
+        if said:
+            yield said
     if analysis.body_part:
         yield f"body part: {analysis.body_part.lower()}"
     for gate in analysis.gates:
-        if gate.kind:
-            yield f"looks like {marks.label_name(gate.kind)} ({marks.percent(gate.probability)})"
+        kind = marks.label_name(gate.kind) or "nothing that the gate knows"
+        yield f"looks like: {kind} ({marks.percent(gate.probability)})"
 
 
-def _findings(result: pb.ImageModelResult) -> marks.Grid:
+def findings(of: Sequence[pb.Finding], *, exclusive: bool) -> Iterator[RenderableType]:
+    """A line for each label: its probability, and its code."""
+    shown = [one for one in of if exclusive or is_found(one)]
+    shown += [one for one in of if not exclusive and not is_found(one)][: max(0, MAX_FINDINGS - len(shown))]
     columns = (
         marks.Column(minimum=22),
         marks.Column(minimum=7, justify="right"),
@@ -81,30 +90,58 @@ def _findings(result: pb.ImageModelResult) -> marks.Grid:
     )
     rows = [
         (
-            Text(marks.label_name(finding.label)),
-            Text(marks.percent(finding.probability), style="bold"),
-            marks.bar(
-                finding.probability, style="green" if finding.meaning == LABEL_MEANING_NORMAL else "red"
-            ),
-            Text(marks.concept_code(finding.concepts[0]) if finding.concepts else ""),
+            Text(marks.label_name(one.label)),
+            Text(marks.percent(one.probability), style="bold" if exclusive or is_found(one) else "dim"),
+            marks.bar(one.probability, style="green" if one.meaning == LABEL_MEANING_NORMAL else "red"),
+            Text(_code(one, exclusive=exclusive)),
         )
-        for finding in result.findings
+        for one in shown
     ]
-    return marks.Grid(columns, rows)
+    yield marks.Grid(columns, rows)
+    if left_out := len(of) - len(shown):
+        said = f"{marks.count(left_out, 'label')} below the threshold left out here; --json has all."
+        yield marks.indented(Text(said, style="dim"))
 
 
-def _mask(mask: pb.SegmentationMask) -> str:
-    size = f"{mask.pixel_count} pixels"
-    if mask.HasField("area_mm2"):
-        size = f"{mask.area_mm2 / 100:.1f} cm²"
-    elif mask.HasField("volume_ml"):
-        size = f"{mask.volume_ml:.1f} mL"
-    return f"{marks.label_name(mask.label)}: {size}"
+def is_found(one: pb.Finding) -> bool:
+    """Whether a label that excludes no other counts as found."""
+    return one.probability >= (one.threshold if one.HasField("threshold") else DEFAULT_THRESHOLD)
 
 
-def _set(result: pb.ImageModelResult) -> str:
-    coverage = f"{100 * result.prediction_set.coverage:.0f} %"
-    labels = [marks.label_name(label) for label in result.prediction_set.labels]
-    if not labels:
-        return f"Unlike anything that the model was calibrated on: at {coverage} coverage no label fits."
-    return f"Cannot be ruled out at {coverage} coverage: {', '.join(labels)}."
+def _code(one: pb.Finding, *, exclusive: bool) -> str:
+    code = marks.concept_code(one.concepts[0]) if one.concepts else ""
+    found = "" if exclusive else "found" if is_found(one) else ""
+    return " · ".join(part for part in (code, found) if part)
+
+
+def _masks(masks: Sequence[pb.SegmentationMask]) -> marks.Grid:
+    columns = (marks.Column(minimum=22), marks.Column(justify="right"), marks.Column(style="dim"))
+    return marks.Grid(columns, [_mask(one) for one in masks])
+
+
+def _mask(one: pb.SegmentationMask) -> tuple[Text, ...]:
+    size = marks.count(one.pixel_count, "voxel" if one.HasField("slice_index") else "pixel")
+    if one.HasField("area_mm2"):
+        size = f"{one.area_mm2 / 100:.1f} cm²"
+    if one.HasField("volume_ml"):
+        size = f"{one.volume_ml:.1f} ml"
+    where = f"most of it in slice {one.slice_index + 1}" if one.HasField("slice_index") else ""
+    code = marks.concept_code(one.concepts[0]) if one.concepts else ""
+    said = " · ".join(part for part in (code, where) if part)
+    return Text(marks.label_name(one.label)), Text(size, style="bold"), Text(said)
+
+
+def _key_slice(one: pb.KeySlice, *, first: bool) -> Text:
+    instance = f" (instance {one.instance_number})" if one.HasField("instance_number") else ""
+    strongest = next((f for f in one.findings if f.meaning != LABEL_MEANING_NORMAL), None)
+    said = (
+        f": {marks.label_name(strongest.label)} {marks.percent(strongest.probability)}" if strongest else ""
+    )
+    title = "Key slices  " if first else " " * 12
+    return Text.assemble((title, "bold"), f"slice {one.index + 1}{instance}{said}")
+
+
+def _explanation(one: pb.Explanation) -> Iterator[RenderableType]:
+    if one.method == pb.Explanation.METHOD_OCCLUSION:
+        said = marks.count(one.extra_inference_count, "further inference")
+        yield marks.note(f"Heat maps by occlusion: what covering a part of the image changes; {said}.")

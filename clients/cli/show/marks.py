@@ -8,19 +8,22 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TextIO
 
+from google.protobuf.duration_pb2 import Duration
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.padding import Padding
 from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from medmesh.common.v1.answer_pb2 import Notice, Provenance
+from medmesh.common.v1.answer_pb2 import WEIGHTS_VERIFICATION_STATED, Notice, PredictionSet, Provenance
 from medmesh.common.v1.concept_pb2 import Concept
 
 WIDTH = 100
 """Columns that the views are made for; narrower terminals wrap, wider ones keep to it."""
 BAR_CELLS = 24
 MAX_PLACES = 3
+ABBREVIATIONS = {"xray": "X-ray", "ct": "CT", "mri": "MRI", "icu": "ICU"}
+"""Words of labels that are not written as they are spelled there."""
 SYSTEMS = {
     "http://snomed.info/sct": "SNOMED",
     "http://hl7.org/fhir/sid/icd-10-cm": "ICD-10-CM",
@@ -115,15 +118,18 @@ class Grid:
     columns: Sequence[Column]
     rows: Sequence[Sequence[Text]]
     indent: int = 2
+    numbered: bool = False
+    """Whether the first cell is the number of the second, and stays beside it."""
 
     def __rich_console__(self, _: Console, options: ConsoleOptions) -> RenderResult:
         """How Rich draws it."""
         if options.max_width >= NARROW:
             yield Padding(self._table(), (0, 0, 0, self.indent))
             return
-        for first, *others in self.rows:
-            yield Padding(first, (0, 0, 0, self.indent))
-            cells = zip(self.columns[1:], others, strict=True)
+        leading = 2 if self.numbered else 1
+        for row in self.rows:
+            yield Padding(_beside(row[:leading]), (0, 0, 0, self.indent))
+            cells = zip(self.columns[leading:], row[leading:], strict=True)
             said = [
                 Text.assemble((cell.plain, cell.style or column.style))
                 for column, cell in cells
@@ -149,6 +155,15 @@ class Grid:
         return table
 
 
+def _beside(cells: Sequence[Text]) -> Table:
+    """A number and the name that wraps beside it, or the name alone."""
+    table = Table.grid(padding=(0, 1))
+    for _ in cells:
+        table.add_column(overflow="fold")
+    table.add_row(*cells)
+    return table
+
+
 def concept_name(concept: Concept) -> str:
     """The name to show: the display, else the code."""
     return concept.display or concept.code or "(unnamed)"
@@ -162,14 +177,24 @@ def concept_code(concept: Concept) -> str:
 
 
 def label_name(label: str) -> str:
-    """A model's label in words."""
-    return label.replace("_", " ")
+    """A model's label in words: `chest_xray` as `chest X-ray`."""
+    return " ".join(ABBREVIATIONS.get(word, word) for word in label.split("_"))
+
+
+def prediction_set(one: PredictionSet) -> str:
+    """The labels that cannot be ruled out, in one sentence."""
+    coverage = f"{100 * one.coverage:.0f} %"
+    if not one.labels:
+        return f"Unlike anything that the model was calibrated on: at {coverage} coverage no label fits."
+    return f"Cannot be ruled out at {coverage} coverage: {', '.join(map(label_name, one.labels))}."
 
 
 def notice(one: Notice) -> RenderableType:
     """A notice of an answer, with the first of the places that it speaks of."""
     word = ("review: ", "bold yellow") if one.review_required else ("note: ", "yellow")
-    places = ", ".join(one.places[:MAX_PLACES]) + (", …" if len(one.places) > MAX_PLACES else "")
+    places = ", ".join(one.places[:MAX_PLACES])
+    further = (one.place_count or len(one.places)) - min(len(one.places), MAX_PLACES)
+    places += f" and {further} more" if places and further > 0 else ""
     return indented(Text.assemble(word, one.message or one.reason, (f" ({places})" if places else "", "dim")))
 
 
@@ -184,15 +209,28 @@ def indented(text: Text, by: int = 2) -> RenderableType:
 
 
 def provenance(one: Provenance) -> RenderableType:
-    """Which model, which weights, which preprocessing, which server."""
+    """Which model, which weights and how it is known that they ran, which preprocessing, which server."""
     parts = [
         f"version {one.model_version}" if one.model_version else "",
+        f"card {one.card_version}" if one.card_version else "",
         f"weights {one.weights_sha256[:12]}" if one.weights_sha256 else "",
         one.preprocessing_version,
         one.runtime,
     ]
     said = " · ".join(part for part in parts if part)
-    return indented(Text.assemble((f"{one.model_name:<18}", "bold"), (said, "dim")))
+    unproven = one.weights_verification == WEIGHTS_VERIFICATION_STATED
+    doubt = " · weights by the card's word alone" if unproven else ""
+    return indented(Text.assemble((f"{one.model_name:<18}", "bold"), (said, "dim"), (doubt, "yellow")))
+
+
+def milliseconds(duration: Duration) -> float:
+    """A duration in milliseconds."""
+    return duration.ToTimedelta().total_seconds() * 1000
+
+
+def count(number: int, one: str, many: str = "") -> str:
+    """`1 entity`, `2 entities`."""
+    return f"{number:,} {one if number == 1 else many or f'{one}s'}"
 
 
 def enum_name(enum: object, value: int, prefix: str) -> str:

@@ -1,8 +1,10 @@
-"""A note's entities for people: the note itself with its entities marked, and a table of them."""
+"""What models read in a note, for people: the note itself with its entities marked, a table of them, and the
+labels of classifiers.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from rich.console import RenderableType
 from rich.padding import Padding
@@ -22,45 +24,52 @@ STYLES: dict[int, str] = {
     pb.ASSERTION_HYPOTHETICAL: "dim",
     pb.ASSERTION_ALLERGY: "bold yellow",
 }
+ORIGINS: dict[int, str] = {
+    pb.ENTITY_ORIGIN_MODEL_RETYPED: "type by terminology",
+    pb.ENTITY_ORIGIN_TERMINOLOGY: "by terminology",
+}
 
 
-def note(text: str, answer: pb.NoteAnalysis, *, colour: bool) -> Iterator[RenderableType]:
-    """The note with its entities marked (their assertion behind them where there is no colour), a table of
-    them, and the labels that models give the whole note.
+def note(text: str, analysis: pb.NoteAnalysis, *, colour: bool) -> Iterator[RenderableType]:
+    """The note with what it mentions marked (the assertion behind it where there is no colour), a table, and
+    each classifier's labels.
     """
-    found = entities(answer)
-    yield marks.heading("Note", f"{len(found)} {'entity' if len(found) == 1 else 'entities'}", "dim")
+    found = len(analysis.mentions)
+    yield marks.heading("Note", marks.count(found, "entity", "entities"), "dim")
     if text and len(text) <= MAX_SHOWN_CHARACTERS:
-        yield Padding(marked(text, found, colour=colour), (0, 2, 1, 2))
-    if found:
-        yield _table(found)
-    else:
-        yield marks.indented(Text("No entity was found."))
-    for result in answer.results:
+        yield Padding(marked(text, analysis, colour=colour), (0, 2, 1, 2))
+    if analysis.mentions:
+        yield _table(analysis)
+    elif not any(result.labels for result in analysis.results):
+        yield marks.indented(Text("Nothing was found that the models look for."))
+    for result in analysis.results:
         if result.labels:
-            said = ", ".join(
-                f"{marks.label_name(one.name)} {marks.percent(one.probability)}" for one in result.labels
-            )
-            yield marks.indented(Text(f"{marks.label_name(result.provenance.model_name)}: {said}"))
-        for notice in result.notices:
-            yield marks.notice(notice)
-    for notice in answer.notices:
-        yield marks.notice(notice)
+            yield from _labels(result)
+        for one in result.notices:
+            yield marks.notice(one)
+    for one in analysis.notices:
+        yield marks.notice(one)
 
 
-def entities(answer: pb.NoteAnalysis) -> list[pb.Entity]:
-    """One entity a place of the note, whichever models found it; in the order of the note."""
-    first = [mention.entities[0] for mention in answer.mentions if mention.entities]
-    return [answer.results[one.result_index].entities[one.entity_index] for one in first]
+def entities(analysis: pb.NoteAnalysis, mention: pb.Mention) -> list[tuple[str, pb.Entity]]:
+    """The entities of a mention with their models' names; the first one speaks for it."""
+    found = []
+    for reference in mention.entities:
+        if 0 <= reference.result_index < len(analysis.results):
+            result = analysis.results[reference.result_index]
+            if 0 <= reference.entity_index < len(result.entities):
+                found.append((result.provenance.model_name, result.entities[reference.entity_index]))
+    return found
 
 
-def marked(text: str, found: Iterable[pb.Entity], *, colour: bool) -> Text:
-    """The note, each entity in the colour of its assertion; without colour as `[effusion: absent]`."""
+def marked(text: str, analysis: pb.NoteAnalysis, *, colour: bool) -> Text:
+    """The note, each mention in the colour of its assertion; without colour as `[effusion: absent]`."""
     shown = Text()
     position = 0
-    for entity in found:
+    for mention in analysis.mentions:
+        _, entity = next(iter(entities(analysis, mention)), ("", pb.Entity()))
         if not position <= entity.start_offset < entity.end_offset <= len(text):
-            continue  # of another note, or overlapping one of another type
+            continue  # of another note, or within one of another type that is marked already
         shown.append(text[position : entity.start_offset])
         words = text[entity.start_offset : entity.end_offset]
         if colour:
@@ -74,10 +83,12 @@ def marked(text: str, found: Iterable[pb.Entity], *, colour: bool) -> Text:
 
 def assertion(entity: pb.Entity) -> str:
     """The assertion in a word, e.g. `present`."""
+    if entity.assertion == pb.ASSERTION_UNSPECIFIED:
+        return "not decided"
     return marks.enum_name(pb.Assertion, entity.assertion, "ASSERTION_")
 
 
-def _table(found: Iterable[pb.Entity]) -> marks.Grid:
+def _table(analysis: pb.NoteAnalysis) -> marks.Grid:
     columns = (
         marks.Column(maximum=28),
         marks.Column(style="dim"),
@@ -85,16 +96,50 @@ def _table(found: Iterable[pb.Entity]) -> marks.Grid:
         marks.Column(justify="right"),
         marks.Column(ratio=1, style="dim"),
     )
-    return marks.Grid(columns, [_row(entity) for entity in found])
+    readers = sum(bool(result.entities) for result in analysis.results)
+    rows = [_row(found, several=readers > 1) for m in analysis.mentions if (found := entities(analysis, m))]
+    return marks.Grid(columns, rows)
 
 
-def _row(entity: pb.Entity) -> tuple[Text, ...]:
-    triggers = ", ".join(dict.fromkeys(f"“{trigger.text}”" for trigger in entity.triggers))
-    code = marks.concept_code(entity.concept)
+def _row(found: list[tuple[str, pb.Entity]], *, several: bool) -> tuple[Text, ...]:
+    entity = found[0][1]
+    said = [
+        marks.concept_code(entity.concept) or "code unknown",
+        ", ".join(dict.fromkeys(f"“{trigger.text}”" for trigger in entity.triggers)),
+        ORIGINS.get(entity.origin, ""),
+        ", ".join(dict.fromkeys(model for model, _ in found)) if several else "",
+    ]
     return (
         Text(" ".join(entity.text.split())),
-        Text(marks.label_name(entity.type.lower())),
+        Text(entity.type.replace("_", " ").lower()),
         Text(assertion(entity), style=STYLES.get(entity.assertion, "")),
         Text(marks.percent(entity.confidence)),
-        Text(" · ".join(part for part in (code or "code unknown", triggers) if part)),
+        Text(" · ".join(part for part in said if part)),
     )
+
+
+def _labels(result: pb.NoteModelResult) -> Iterator[RenderableType]:
+    yield Text()
+    yield marks.indented(Text(result.provenance.model_name, style="bold"))
+    columns = (
+        marks.Column(minimum=22),
+        marks.Column(minimum=7, justify="right"),
+        marks.Column(drawing=True),
+        marks.Column(style="dim"),
+    )
+    rows = [
+        (
+            Text(marks.label_name(one.name)),
+            Text(marks.percent(one.probability), style="bold" if one.found else "dim"),
+            marks.bar(one.probability),
+            Text(" · ".join(part for part in (_code(one), "found" if one.found else "") if part)),
+        )
+        for one in sorted(result.labels, key=lambda one: -one.probability)
+    ]
+    yield marks.Grid(columns, rows)
+    if result.HasField("prediction_set"):
+        yield marks.indented(Text(marks.prediction_set(result.prediction_set)))
+
+
+def _code(label: pb.TextLabel) -> str:
+    return marks.concept_code(label.concepts[0]) if label.concepts else ""

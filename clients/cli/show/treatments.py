@@ -18,45 +18,49 @@ ALERT_STYLES: dict[int, str] = {
 }
 
 
-def treatments(answer: pb.TreatmentRanking) -> Iterator[RenderableType]:
+def treatments(ranking: pb.TreatmentRanking) -> Iterator[RenderableType]:
     """Each treatment with its score, drivers and alerts; then what of the record the model does not know."""
     yield marks.heading(
         "Treatments", "how often patients with such a record were given them, not their benefit", "dim"
     )
-    if not answer.treatments:
+    if not ranking.treatments:
         yield marks.indented(Text("None was ranked."))
-    for rank, one in enumerate(answer.treatments, start=1):
+    for rank, one in enumerate(ranking.treatments, start=1):
         yield from _treatment(rank, one)
-    if answer.unknown_conditions:
-        names = ", ".join(marks.concept_name(one.concept) for one in answer.unknown_conditions)
+    if ranking.unknown_conditions:
+        names = ", ".join(marks.concept_name(one.concept) for one in ranking.unknown_conditions)
         yield Padding(
             Text(f"Not known to the model, so without influence: {names}.", style="dim"), (0, 0, 0, 2)
         )
-    for notice in answer.notices:
+    for notice in ranking.notices:
         yield marks.notice(notice)
 
 
 def _treatment(rank: int, one: pb.RankedTreatment) -> Iterator[RenderableType]:
-    columns = (marks.Column(width=58), marks.Column(width=7, justify="right"), marks.Column(drawing=True))
+    columns = (
+        marks.Column(width=3, justify="right"),
+        marks.Column(width=53),
+        marks.Column(width=7, justify="right"),
+        marks.Column(drawing=True),
+    )
+    name = Text(marks.concept_name(one.treatment), style="strike red" if one.contraindicated else "bold")
     line = (
-        Text(
-            f"{rank:2d}. {marks.concept_name(one.treatment)}",
-            style="strike red" if one.contraindicated else "bold",
-        ),
+        Text(f"{rank}."),
+        name,
         Text(marks.percent(one.score)),
         marks.bar(one.score, style="red" if one.contraindicated else "cyan"),
     )
-    yield marks.Grid(columns, [line])
+    yield marks.Grid(columns, [line], numbered=True)
     if one.drivers:
-        yield Padding(Text(f"because of {_drivers(one)}", style="dim"), (0, 0, 0, 6))
+        yield Padding(Text(f"because of {_drivers(one)}", style="dim"), (0, 0, 0, 7))
     for alert in one.alerts:
-        yield Padding(_alert(alert), (0, 0, 0, 6))
+        yield Padding(_alert(alert), (0, 0, 0, 7))
 
 
 def _drivers(one: pb.RankedTreatment) -> str:
     shown = [
-        f"{marks.concept_name(driver.entry.concept)} ({100 * driver.contribution:+.1f})"
-        for driver in one.drivers[:MAX_DRIVERS]
+        f"{marks.concept_name(d.entry.concept)} ({100 * d.contribution:+.1f})"
+        for d in one.drivers[:MAX_DRIVERS]
     ]
     further = len(one.drivers) - MAX_DRIVERS
     return ", ".join(shown) + (f" and {further} more" if further > 0 else "")

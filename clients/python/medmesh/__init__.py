@@ -12,8 +12,8 @@ for (`intended_use`).
 
 from __future__ import annotations
 
-from medmesh.aio import AsyncClient
-from medmesh.client import Client
+from medmesh.aio.client import AsyncClient
+from medmesh.blocking.client import Client
 from medmesh.connection import Tls
 from medmesh.corpus import Corpus
 from medmesh.errors import (

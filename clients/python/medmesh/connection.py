@@ -115,7 +115,7 @@ class Connection:
 
     def call(self, service: str, timeout_s: float | None, request_id: str | None) -> Call:
         """What one call sends beside its request."""
-        identifier = request_id or uuid.uuid4().hex
+        identifier = request_id or str(uuid.uuid4())
         metadata = [(REQUEST_ID_HEADER, identifier)]
         if self.token:
             metadata.append(("authorization", f"Bearer {self.token}"))

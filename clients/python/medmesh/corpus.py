@@ -21,7 +21,13 @@ from pathlib import Path
 from typing import Protocol, Self
 
 from medmesh.common.v1.answer_pb2 import Provenance
-from medmesh.language.v1.language_pb2 import PassageRanking, TextEmbeddings
+from medmesh.language.v1.language_pb2 import (
+    TEXT_USE_PASSAGE,
+    TEXT_USE_QUERY,
+    PassageRanking,
+    TextEmbeddings,
+    TextUse,
+)
 
 BATCH = 64
 """Passages a request; the contract allows 256, smaller ones show progress and fit a deadline."""
@@ -29,15 +35,14 @@ MOST_COMPARED = 256
 """Of the nearest passages, how many at most are compared with what the query asserts."""
 
 
-_NOTHING_TO_COMPARE = "ASSERTIONS_NOT_COMPARED"
-_OF_THE_QUERY = frozenset({_NOTHING_TO_COMPARE})
-"""Notices of RankPassages that hold for the whole search; the others are of one batch."""
+_OF_THE_SEARCH = "ASSERTIONS_NOT_COMPARED"
+"""The notice of RankPassages that holds for the whole search; the others are of one batch."""
 
 
 class Embedder(Protocol):
     """What embeds texts and compares them: `medmesh.Client`."""
 
-    def embed(self, texts: str | Sequence[str]) -> TextEmbeddings: ...
+    def embed(self, texts: str | Sequence[str], *, use: TextUse) -> TextEmbeddings: ...
 
     def rank_passages(self, query: str, passages: Sequence[str]) -> PassageRanking: ...
 
@@ -91,7 +96,7 @@ class Corpus:
         vectors: list[array[float]] = []
         model, truncated = "", 0
         for start in range(0, len(passages), BATCH):
-            answer = client.embed(passages[start : start + BATCH])
+            answer = client.embed(passages[start : start + BATCH], use=TEXT_USE_PASSAGE)
             found = _model(answer.provenance)
             if model not in ("", found):
                 raise ValueError(
@@ -108,7 +113,7 @@ class Corpus:
 
         ValueError: the service now embeds with another model than the corpus was loaded with.
         """
-        answer = client.embed([query])
+        answer = client.embed([query], use=TEXT_USE_QUERY)
         if _model(answer.provenance) != self.model:
             raise ValueError(
                 "the corpus was embedded with another model than the service has now; load it again"
@@ -121,14 +126,16 @@ class Corpus:
         agreeing: list[int] = []
         against: list[int] = []
         notices: dict[str, str] = {}
-        while nearest and len(agreeing) < count and _NOTHING_TO_COMPARE not in notices:
+        sought = True
+        while nearest and len(agreeing) < count and sought:
             batch, nearest = nearest[:BATCH], nearest[BATCH:]
             compared = client.rank_passages(query, [self.passages[index] for index in batch])
             contradicting = {batch[item.index] for item in compared.passages if item.contradicts_query}
             agreeing += [index for index in batch if index not in contradicting]
             against += [index for index in batch if index in contradicting]
-            notices |= {one.reason: one.message for one in compared.notices if one.reason in _OF_THE_QUERY}
-        found = [*agreeing, *(nearest if _NOTHING_TO_COMPARE in notices else ()), *against][:count]
+            notices |= {one.reason: one.message for one in compared.notices if one.reason == _OF_THE_SEARCH}
+            sought = compared.contradictions_sought
+        found = [*agreeing, *(() if sought else nearest), *against][:count]
         marked = set(against)
         matches = [Match(i, self.passages[i], similarities[i], i in marked) for i in found]
         return Matches(matches, notices.values())

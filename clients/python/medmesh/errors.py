@@ -2,7 +2,7 @@
 
     MedmeshError
     ├── InvalidInput        the input is at fault; `violations` names each field
-    ├── NotFound            no model has that name
+    ├── NotFound            no model, or no upload, has that name
     ├── Unavailable         the service, or a model that it needs, does not answer
     ├── Overloaded          too many requests wait; `retry_after_s` says when to come back
     ├── DeadlineExceeded    the time given was too short
@@ -10,7 +10,8 @@
     ├── PermissionDenied    the identity may not do this
     └── InternalError       everything else; quote `request_id`
 
-The gRPC error is the cause (`__cause__`) of each.
+The gRPC error is the cause (`__cause__`) of each. `reason` is the name of an `ErrorReason` of the contracts:
+docs/errors.md says of each what to do.
 """
 
 # ruff: noqa: N818  # named for what went wrong, as the services name theirs
@@ -25,6 +26,7 @@ import grpc
 from google.protobuf.message import DecodeError, Message
 from google.rpc import error_details_pb2, status_pb2
 
+from medmesh.common.v1.reasons_pb2 import ERROR_REASON_UNSPECIFIED, ErrorReason
 from medmesh.connection import REQUEST_ID_HEADER, Call
 
 Detail = TypeVar("Detail", bound=Message)
@@ -38,7 +40,7 @@ class Violation:
     """One field of the request that is at fault."""
 
     field: str
-    """Its path, e.g. `case.images[0].image`."""
+    """Its path, e.g. `case.images[0].sources[0].content`."""
     description: str
     """What is wrong and what would be right."""
 
@@ -53,6 +55,7 @@ class MedmeshError(Exception):
         self,
         message: str,
         *,
+        status: grpc.StatusCode = grpc.StatusCode.UNKNOWN,
         reason: str = "",
         request_id: str = "",
         metadata: Mapping[str, str] | None = None,
@@ -61,6 +64,8 @@ class MedmeshError(Exception):
     ) -> None:
         super().__init__(message)
         self.message = message
+        self.status = status
+        """The status code of gRPC."""
         self.reason = reason
         """Stable name of what went wrong (docs/errors.md), e.g. `MODEL_UNAVAILABLE`. Empty when the mesh sent
         none."""
@@ -73,6 +78,14 @@ class MedmeshError(Exception):
         self.retry_after_s = retry_after_s
         """Seconds after which to try again. None: the mesh did not say."""
 
+    @property
+    def reason_code(self) -> int:
+        """`reason` as a value of the contracts' `ErrorReason`; 0 where it is empty, or of a newer mesh."""
+        try:
+            return ErrorReason.Value(f"ERROR_REASON_{self.reason}")
+        except ValueError:
+            return ERROR_REASON_UNSPECIFIED
+
 
 class InvalidInput(MedmeshError):
     """The input is at fault."""
@@ -84,7 +97,7 @@ class InvalidInput(MedmeshError):
 
 
 class NotFound(MedmeshError):
-    """No model has that name."""
+    """No model, or no upload of the caller, has that name."""
 
 
 class Unavailable(MedmeshError):
@@ -134,7 +147,7 @@ def from_rpc_error(error: grpc.RpcError, call: Call) -> MedmeshError:
     error_class = BY_STATUS.get(error.code(), InternalError)
     status = _status(trailing.get(DETAILS_HEADER))
     if status is None:
-        return error_class(_own_sentence(error, call), request_id=call.request_id)
+        return error_class(_own_sentence(error, call), status=error.code(), request_id=call.request_id)
     info = _first(status, error_details_pb2.ErrorInfo)
     bad_request = _first(status, error_details_pb2.BadRequest)
     retry = _first(status, error_details_pb2.RetryInfo)
@@ -145,6 +158,7 @@ def from_rpc_error(error: grpc.RpcError, call: Call) -> MedmeshError:
     sent_id = trailing.get(REQUEST_ID_HEADER) or (request.request_id if request else "")
     return error_class(
         _sentence(status.message, violations),
+        status=error.code(),
         reason=info.reason if info else "",
         request_id=str(sent_id or call.request_id),
         metadata=info.metadata if info else None,
@@ -175,7 +189,7 @@ def _sentence(message: str, violations: Iterable[Violation]) -> str:
 
 
 def _own_sentence(error: grpc.RpcError, call: Call) -> str:
-    """What to say where gRPC itself failed: its own text names sockets, not the way out."""
+    """What to say where gRPC itself failed: its own text names sockets, not the remedy."""
     code = error.code()
     if code is grpc.StatusCode.UNAVAILABLE:
         return f"nothing answers at {call.target}, or only with other TLS settings"

@@ -1,10 +1,9 @@
 """Builds the messages of the contracts from what callers have at hand: paths, bytes, text, dicts.
 
-- image: a path (str or Path) or the file's bytes; DICOM, PNG or JPEG; `diagnose` takes a list of them too
+- image: see `medmesh.images`
 - note: the text (str), or a Path to a UTF-8 file
 - patient: a path (str or Path), the bytes or the dict of a FHIR R4 bundle, or a typed `PatientRecord`
-- stay: an `HospitalStay`, or a dict in its JSON form
-- body part: DICOM's Body Part Examined, e.g. `"chest"`, `"HEAD"`
+- stay: a `HospitalStay`, or a dict in its JSON form; `medmesh.stays` reads files
 
 A file that cannot be read raises OSError, an argument of a wrong kind TypeError or ValueError. The content is
 judged by the services, which answer with InvalidInput.
@@ -13,49 +12,23 @@ judged by the services, which answer with InvalidInput.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from google.protobuf.json_format import ParseDict, ParseError
 
-from medmesh.common.v1.concept_pb2 import CodedConcept
+from medmesh import images
+from medmesh.common.v1.concept_pb2 import CodedConcept, Concept
 from medmesh.common.v1.patient_pb2 import PatientInput, PatientRecord
-from medmesh.imaging.v1.imaging_pb2 import (
-    AnalyzeImageRequest,
-    AnalyzeImageStreamRequest,
-    ImageOptions,
-    ImageSource,
-)
-from medmesh.language.v1.language_pb2 import AnalyzeNoteRequest, EmbedTextsRequest, RankPassagesRequest
-from medmesh.orchestrator.v1.orchestrator_pb2 import CaseImage, DiagnosticCase
-from medmesh.recommendation.v1.recommendation_pb2 import (
-    FindSimilarPatientsRequest,
-    HospitalStay,
-    PredictOutcomeRequest,
-    RankTreatmentsRequest,
-    ReadRecordRequest,
-)
+from medmesh.images import Image
+from medmesh.imaging.v1.imaging_pb2 import ImageOptions, ImageSource
+from medmesh.orchestrator.v1.orchestrator_pb2 import DiagnosticCase
+from medmesh.recommendation.v1.recommendation_pb2 import HospitalStay, RankTreatmentsRequest
 
-Image: TypeAlias = "str | Path | bytes"
 Note: TypeAlias = "str | Path"
 Patient: TypeAlias = "str | Path | bytes | Mapping[str, Any] | PatientRecord | PatientInput"
 Stay: TypeAlias = "HospitalStay | Mapping[str, Any]"
-
-UNARY_IMAGE_LIMIT_BYTES = 16 * 1024 * 1024
-"""The largest image that one message carries; above it `analyze_image` streams."""
-
-CHUNK_BYTES = 1024 * 1024
-"""Size of a chunk of the stream; the contract allows 3 MiB."""
-
-
-def image_bytes(image: Image) -> bytes:
-    """The file's bytes."""
-    if isinstance(image, bytes):
-        return image
-    if isinstance(image, str | Path):
-        return Path(image).read_bytes()
-    raise TypeError(f"an image is a path or bytes, not {type(image).__name__}")
 
 
 def note_text(note: Note) -> str:
@@ -85,16 +58,29 @@ def patient_input(patient: Patient) -> PatientInput:
     raise TypeError(f"a patient is a path, bytes, a dict or a PatientRecord, not {type(patient).__name__}")
 
 
+def hospital_stay(stay: Stay) -> HospitalStay:
+    """The stay. ValueError: the dict does not have the contract's form."""
+    if isinstance(stay, HospitalStay):
+        return stay
+    try:
+        return ParseDict(dict(stay), HospitalStay())
+    except ParseError:
+        # Without its text: it may quote the patient's values.
+        raise ValueError(
+            "the stay does not have the form of medmesh.recommendation.v1.HospitalStay"
+        ) from None
+
+
 def image_options(
-    *,
     body_part: str | None = None,
-    models: Sequence[str] = (),
+    models: Iterable[str] = (),
+    *,
     heat_map: bool = False,
     overlay: bool = False,
 ) -> ImageOptions:
-    """How to analyse an image."""
+    """How to analyse an image. `body_part` is DICOM's term in any mix of capitals, e.g. `chest`."""
     return ImageOptions(
-        body_part=(body_part or "").upper(),
+        body_part=(body_part or "").strip().upper(),
         models=models,
         include_heat_map=heat_map or overlay,
         include_overlay=overlay,
@@ -106,93 +92,65 @@ def diagnostic_case(
     image: Image | Sequence[Image] | None = None,
     note: Note | None = None,
     patient: Patient | None = None,
-    body_part: str | None = None,
-    models: Sequence[str] = (),
-    heat_map: bool = False,
-    overlay: bool = False,
+    options: ImageOptions | None = None,
     max_treatments: int | None = None,
 ) -> DiagnosticCase:
-    """The case of `Diagnose`; `body_part`, `models`, `heat_map` and `overlay` go with each image."""
-    options = image_options(body_part=body_part, models=models, heat_map=heat_map, overlay=overlay)
-    case = DiagnosticCase(
-        note="" if note is None else note_text(note),
-        patient=None if patient is None else patient_input(patient),
-        max_treatment_count=max_treatments,
-    )
-    for one in _several(image):
-        # Filled in place: a message that is made of others copies them, and with them the image.
-        added: CaseImage = case.images.add()
-        added.options.CopyFrom(options)
-        added.sources.add().content = image_bytes(one)
+    """The case of `Diagnose`, with its images in it; `options` go with each of them.
+
+    A list is of several images; a series in it is a list of its own, or a folder, or a zip.
+    """
+    case = DiagnosticCase()
+    files = [images.files(one) for one in several(image)]
+    fill_case(case, files, note=note, patient=patient, options=options, max_treatments=max_treatments)
     return case
 
 
-def analyze_image(image: bytes, options: ImageOptions) -> AnalyzeImageRequest:
-    """The image in one message."""
-    return AnalyzeImageRequest(sources=[ImageSource(content=image)], options=options)
+def fill_case(
+    case: DiagnosticCase,
+    image_files: Iterable[images.Files],
+    *,
+    note: Note | None,
+    patient: Patient | None,
+    options: ImageOptions | None,
+    max_treatments: int | None,
+) -> None:
+    """The same into an empty case where it stands, so that images are not copied once more."""
+    for files in image_files:
+        added = case.images.add(options=options)
+        images.fill(added.sources, files)
+    if note is not None:
+        case.note = note_text(note)
+    if patient is not None:
+        case.patient.CopyFrom(patient_input(patient))
+    if max_treatments is not None:
+        case.max_treatment_count = max_treatments
 
 
-def analyze_image_stream(image: bytes, options: ImageOptions) -> Iterator[AnalyzeImageStreamRequest]:
-    """The image in chunks, the options before them."""
-    yield AnalyzeImageStreamRequest(options=options)
-    for start in range(0, len(image), CHUNK_BYTES):
-        yield AnalyzeImageStreamRequest(chunk=image[start : start + CHUNK_BYTES])
-
-
-def analyze_note(note: Note) -> AnalyzeNoteRequest:
-    """The note."""
-    return AnalyzeNoteRequest(note=note_text(note))
-
-
-def embed(texts: str | Sequence[str]) -> EmbedTextsRequest:
-    """One text or several."""
-    return EmbedTextsRequest(texts=[texts] if isinstance(texts, str) else texts)
-
-
-def rank_passages(query: str, passages: Sequence[str], max_results: int | None) -> RankPassagesRequest:
-    """The query and the caller's passages."""
-    return RankPassagesRequest(query=query, passages=passages, max_result_count=max_results)
+def several(image: Image | Sequence[Image] | None) -> Sequence[Image]:
+    """The images of a case: none, one, or those of a list."""
+    if image is None:
+        return []
+    return [image] if isinstance(image, str | Path | bytes | ImageSource) else image
 
 
 def rank_treatments(
     patient: Patient,
-    further_conditions: Iterable[CodedConcept],
-    further_allergies: Iterable[CodedConcept],
+    further_conditions: Iterable[Concept | CodedConcept],
+    further_allergies: Iterable[Concept | CodedConcept],
     max_results: int | None,
+    model: str,
 ) -> RankTreatmentsRequest:
-    """The record and what is known beyond it."""
+    """The record and what is known beyond it; a concept without a code goes by its name."""
     return RankTreatmentsRequest(
         patient=patient_input(patient),
-        further_conditions=further_conditions,
-        further_allergies=further_allergies,
+        further_conditions=map(_coded, further_conditions),
+        further_allergies=map(_coded, further_allergies),
         max_treatment_count=max_results,
+        model=model,
     )
 
 
-def read_record(patient: Patient) -> ReadRecordRequest:
-    """The record."""
-    return ReadRecordRequest(patient=patient_input(patient))
-
-
-def similar_patients(patient: Patient, max_results: int | None) -> FindSimilarPatientsRequest:
-    """The record."""
-    return FindSimilarPatientsRequest(patient=patient_input(patient), max_patient_count=max_results)
-
-
-def predict_outcome(stay: Stay) -> PredictOutcomeRequest:
-    """The stay. ValueError: the dict does not have the contract's form."""
-    if isinstance(stay, HospitalStay):
-        return PredictOutcomeRequest(stay=stay)
-    try:
-        return PredictOutcomeRequest(stay=ParseDict(dict(stay), HospitalStay()))
-    except ParseError:
-        # Without its text: it may quote the patient's values.
-        raise ValueError(
-            "the stay does not have the form of medmesh.recommendation.v1.HospitalStay"
-        ) from None
-
-
-def _several(image: Image | Sequence[Image] | None) -> Sequence[Image]:
-    if image is None:
-        return []
-    return [image] if isinstance(image, str | Path | bytes) else image
+def _coded(concept: Concept | CodedConcept) -> CodedConcept:
+    if isinstance(concept, CodedConcept):
+        return concept
+    return CodedConcept(codings=[concept]) if concept.code else CodedConcept(text=concept.display)

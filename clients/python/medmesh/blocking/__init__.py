@@ -1,0 +1,1 @@
+"""The blocking client, generated from `medmesh.aio` by tools/blocking_client.py."""
