@@ -21,11 +21,11 @@ venv:  ## Make the environments: services with the development tools, and the em
 	@$(BOOTSTRAP) dev triton
 
 demo:  ## Start everything, send one combined request, print the diagnosis, stop everything
-	@$(BOOTSTRAP) services triton
+	@$(BOOTSTRAP) local triton
 	@$(VENV)/medmesh demo
 
 up:  ## Start Triton and the four services on this machine; Ctrl-C stops them
-	@$(BOOTSTRAP) services triton
+	@$(BOOTSTRAP) local triton
 	@$(VENV)/medmesh up
 
 test: venv  ## Run the tests (ARGS="-k name -x" goes to pytest)
@@ -70,8 +70,9 @@ models:  ## Train, evaluate and export every model; with PRECISION=fp32|fp16|int
 
 requirements:  ## Pin requirements/*.in again, with hashes, into requirements/*.txt (needs uv)
 	@command -v uv >/dev/null || { echo "medmesh: uv is missing; it resolves the pins (https://docs.astral.sh/uv)" >&2; exit 1; }
-	@cd requirements && for name in services dev triton; do \
-	  case $$name in triton) extra="--no-deps --python-platform x86_64-manylinux_2_35";; *) extra="--python-platform x86_64-manylinux_2_28";; esac; \
+	@cd requirements && for name in services local dev triton; do \
+	  case $$name in triton) extra="--no-deps --python-platform x86_64-manylinux_2_35";; \
+	  *) extra="--override overrides.txt --python-platform x86_64-manylinux_2_28";; esac; \
 	  echo "medmesh: pinning $$name" && \
 	  uv pip compile -q --generate-hashes --no-header --no-annotate --python-version 3.11 $$extra $$name.in -o $$name.new && \
 	  { echo "# Made by \`make requirements\` from $$name.in; not edited by hand."; cat $$name.new; } > $$name.txt && rm $$name.new || exit 1; done

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,26 +12,38 @@ import numpy as np
 from google.protobuf import json_format
 
 from medmesh.common.v1.model_card_pb2 import ModelCard, TensorContract
-from services.chassis.errors import DeadlineExceeded, MedmeshError, ModelUnavailable, ModelUnknown
-from services.chassis.models.inference import Arrays, ModelSpec, Tensor, check_inputs, check_outputs
+from medmesh.common.v1.serving_pb2 import ModelServing
+from services.chassis.errors import DeadlineExceeded, MedmeshError, ModelUnavailable
+from services.chassis.models.inference import (
+    DATATYPES,
+    Answer,
+    Arrays,
+    ModelVersion,
+    Tensor,
+    Verification,
+    check_inputs,
+    check_outputs,
+)
 from services.chassis.rpc import request
 
 Function = Callable[[Arrays], Mapping[str, Any]]
-DATATYPES = {np.uint8: "UINT8", np.int64: "INT64", np.float32: "FP32", np.int32: "INT32", np.bool_: "BOOL"}
+REAL_MODELS = Path(__file__).resolve().parents[1] / "triton_repo"
 
 
 class FakeInference:
     """Answers each model with a function of its inputs (`services.chassis.models.inference.Inference`).
 
-    With `specs`, inputs and outputs are held to them as Triton's are. `fail(model, error)` makes a model
-    fail, `stop(model)` makes it unavailable, `hold(model)` makes its calls wait until `release(model)`.
+    Inputs and outputs are held to the card as Triton's are. `fail(model, error)` makes a model fail,
+    `stop(model)` makes it unavailable, `hold(model)` makes its calls wait until `release(model)`. A key of
+    `functions` is a model's name, or name and version (`reader/2`), which goes first.
     """
 
-    def __init__(self, functions: Mapping[str, Function], specs: Iterable[ModelSpec] = ()) -> None:
+    def __init__(self, functions: Mapping[str, Function]) -> None:
         self.functions = dict(functions)
-        self.specs = {spec.name: spec for spec in specs}
         self.calls: list[tuple[str, Arrays]] = []
         self.cancelled: list[str] = []
+        self.loaded: list[tuple[str, int]] = []
+        self.unloaded: list[tuple[str, int]] = []
         self.entered = asyncio.Event()
         self._errors: dict[str, MedmeshError] = {}
         self._gates: dict[str, asyncio.Event] = {}
@@ -51,66 +64,94 @@ class FakeInference:
     def release(self, model: str) -> None:
         self._gates.pop(model).set()
 
-    async def infer(self, model: str, inputs: Arrays, *, timeout_s: float | None = None) -> Arrays:
-        if model not in self.functions:
-            raise ModelUnknown(metadata={"model": model})
-        spec = self.specs.get(model)
-        if spec is not None:
-            check_inputs(spec, inputs)
-        self.calls.append((model, inputs))
+    async def infer(self, model: ModelVersion, inputs: Arrays, *, timeout_s: float | None = None) -> Answer:
+        name = model.name
+        function = self._function(model)
+        if function is None:
+            raise ModelUnavailable(metadata={"model": name})
+        check_inputs(model, inputs)
+        self.calls.append((name, inputs))
         self.entered.set()
-        gate = self._gates.get(model)
+        gate = self._gates.get(name)
         if gate is not None:
             try:
                 async with asyncio.timeout(request.remaining_s(timeout_s)):
                     await gate.wait()
             except TimeoutError as error:
-                raise DeadlineExceeded(metadata={"model": model}) from error
+                raise DeadlineExceeded(metadata={"model": name}) from error
             except asyncio.CancelledError:
-                self.cancelled.append(model)
+                self.cancelled.append(name)
                 raise
-        if model in self._errors:
-            raise self._errors[model]
-        outputs = {name: np.asarray(array) for name, array in self.functions[model](inputs).items()}
-        if spec is not None:
-            check_outputs(spec, inputs, outputs)
-        return outputs
+        if name in self._errors:
+            raise self._errors[name]
+        outputs = {name: np.asarray(array) for name, array in function(inputs).items()}
+        check_outputs(model, inputs, outputs)
+        return Answer(outputs, str(model.number), Verification.STATED, "fake 1.0")
 
-    async def is_ready(self, model: str) -> bool:
-        return model in self.functions and model not in self._errors
+    async def is_ready(self, model: ModelVersion) -> bool:
+        return self._function(model) is not None and model.name not in self._errors
 
-    async def runtime(self) -> str:
-        return "fake 1.0"
+    async def load(self, versions: Sequence[ModelVersion]) -> None:
+        for version in versions:
+            if self._function(version) is None:
+                raise ModelUnavailable("it does not load", metadata={"model": version.name})
+            self.loaded.append((version.name, version.number))
+
+    async def unload(self, name: str, number: int, kept: Sequence[ModelVersion]) -> None:
+        self.unloaded.append((name, number))
+
+    def _function(self, model: ModelVersion) -> Function | None:
+        return self.functions.get(f"{model.name}/{model.number}", self.functions.get(model.name))
 
 
-def model_card(spec: ModelSpec, **fields: Any) -> ModelCard:
-    """A card that agrees with `spec`; `fields` are set on top (labels, serving_parameters, …)."""
+def model_version(
+    name: str, inputs: Sequence[Tensor], outputs: Sequence[Tensor], number: int = 1
+) -> ModelVersion:
+    """What a test asks to run."""
+    return ModelVersion(name, number, tuple(inputs), tuple(outputs), "0" * 64)
+
+
+def model_card(
+    name: str, serving: ModelServing, inputs: Iterable[Tensor], outputs: Iterable[Tensor], **fields: Any
+) -> ModelCard:
+    """A card for a test; `fields` are set on top."""
     card = ModelCard(
-        name=spec.name,
+        name=name,
         version="1.0.0",
-        summary=f"Fake of {spec.name}.",
+        summary=f"Fake of {name}.",
         intended_use="For tests only.",
         weights_sha256="0" * 64,
         precision="fp32",
-        preprocessing_version=spec.preprocessing_version,
-        inputs=[_contract(t) for t in spec.inputs],
-        outputs=[_contract(t) for t in spec.outputs],
+        serving=serving,
+        inputs=[_contract(t) for t in inputs],
+        outputs=[_contract(t) for t in outputs],
     )
     card.MergeFrom(ModelCard(**fields))
     return card
 
 
+def real_card(name: str) -> ModelCard:
+    """The card of a model that the project ships."""
+    return json_format.Parse((REAL_MODELS / name / "metadata.json").read_text(encoding="utf-8"), ModelCard())
+
+
 def write_model_repository(folder: Path, cards: Iterable[ModelCard]) -> Path:
-    """Writes `<folder>/<model>/metadata.json` for each card: a model repository without weights."""
+    """Writes `<folder>/<model>/metadata.json` for each card: a model repository without weights.
+
+    The files that a shipped model's card lists are copied beside it.
+    """
     for card in cards:
         model = folder / card.name
         model.mkdir(parents=True, exist_ok=True)
+        for file in card.serving.files:
+            source = REAL_MODELS / card.name / file.path
+            if source.is_file():
+                shutil.copy(source, model / file.path)
         text = json_format.MessageToJson(card, preserving_proto_field_name=True)
         (model / "metadata.json").write_text(text, encoding="utf-8")
     return folder
 
 
 def _contract(tensor: Tensor) -> TensorContract:
-    return TensorContract(
-        name=tensor.name, datatype=DATATYPES[tensor.dtype], shape=tensor.shape, description="of a test"
-    )
+    datatype = next(name for name, dtype in DATATYPES.items() if dtype is tensor.dtype)
+    return TensorContract(name=tensor.name, datatype=datatype, shape=tensor.shape, description="of a test")

@@ -1,4 +1,4 @@
-"""Makes the project's environments: `python3 tools/bootstrap.py services dev triton training`.
+"""Makes the project's environments: `python3 tools/bootstrap.py local dev triton training`.
 
 Runs on a bare Python (no packages, any 3.8 or later) and hands over to a Python the project supports. Each
 environment is made from one pinned file in `requirements/` and remembers its digest, so that asking again
@@ -67,10 +67,9 @@ class Environment:
     def digest(self) -> str:
         """What it would be made from now: the pinned files, the interpreter, the projects' metadata."""
         pinned = ROOT / "requirements" / self.requirements
-        included = [line[3:].strip() for line in pinned.read_text().splitlines() if line.startswith("-r ")]
         projects = [ROOT / project / "pyproject.toml" for project in self.projects]
         content = hashlib.sha256(f"{sys.version_info[:2]}".encode())
-        for path in [pinned, *(pinned.with_name(name) for name in included), *projects]:
+        for path in [*_with_included(pinned), *projects]:
             content.update(path.read_bytes())
         return content.hexdigest()
 
@@ -78,17 +77,24 @@ class Environment:
         return self.python.exists() and self.stamp.exists() and self.stamp.read_text() == self.digest()
 
 
+def _with_included(requirements: Path) -> list[Path]:
+    """The file and those that it includes with `-r`."""
+    lines = requirements.read_text().splitlines()
+    included = [requirements.with_name(line[3:].strip()) for line in lines if line.startswith("-r ")]
+    return [requirements, *(path for name in included for path in _with_included(name))]
+
+
 _PROJECTS = ("clients/python", ".")
+_EXACTLY = ("--require-hashes", "--no-deps")
+"""What is pinned and nothing else: packages declare what the mesh never uses (requirements/overrides.txt)."""
+
 ENVIRONMENTS = {
     e.name: e
     for e in (
-        Environment(
-            "services", ".venv", "services.txt", "services and command line", 800, projects=_PROJECTS
-        ),
-        Environment("dev", ".venv", "dev.txt", "tests, lint and code generation", 1000, projects=_PROJECTS),
-        Environment(
-            "triton", ".venv-triton", "triton.txt", "embedded Triton", 700, ("--require-hashes", "--no-deps")
-        ),
+        Environment("services", ".venv", "services.txt", "services", 600, _EXACTLY, _PROJECTS),
+        Environment("local", ".venv", "local.txt", "services and command line", 700, _EXACTLY, _PROJECTS),
+        Environment("dev", ".venv", "dev.txt", "tests, lint and code generation", 1000, _EXACTLY, _PROJECTS),
+        Environment("triton", ".venv-triton", "triton.txt", "embedded Triton", 700, _EXACTLY),
         Environment("training", ".venv-training", "training.txt", "training", 3000, (), _PROJECTS),
     )
 }

@@ -1,5 +1,5 @@
-"""Writes what a trained model needs to be served: `labels.txt`, the weights' digest in `config.pbtxt`, and the card,
-`metadata.json`.
+"""Writes what a trained model needs to be served: `labels.txt`, the weights' digest in `config.pbtxt`, and
+the card, `metadata.json`.
 """
 
 from __future__ import annotations
@@ -24,11 +24,12 @@ INTENDED_USE = (
 """What a card's intended use starts from; each model adds what it alone must not be used for."""
 
 DECIDED = "serving.txtpb"
-"""In `training/<model>/`: what of the card's `serving` part is decided rather than measured, in protobuf's text form."""
+"""In `training/<model>/`: what of the card's `serving` part is decided rather than measured, in protobuf's
+text form."""
 
 DIGEST_PARAMETER = "medmesh.weights_sha256."
-"""Key of a parameter in `config.pbtxt`, before the number of a version: the digest of its weights, so that Triton's
-own word of what it runs can be held against the card."""
+"""Key of a parameter in `config.pbtxt`, before the number of a version: the digest of its weights, so that
+Triton's own word of what it runs can be held against the card."""
 
 
 def decided_serving(model: str) -> ModelServing:
@@ -38,8 +39,8 @@ def decided_serving(model: str) -> ModelServing:
 
 
 def write_card(card: ModelCard, repository: Path = MODEL_REPOSITORY) -> Path:
-    """Fills in the digests of the weights and of the files that the card names, and writes `metadata.json`, `labels.txt` and the
-    digest's line of `config.pbtxt`. Returns the card's path.
+    """Fills in the digests of the weights and of the files that the card names, and writes `metadata.json`,
+    `labels.txt` and the digest's line of `config.pbtxt`. Returns the card's path.
     """
     folder = repository / card.name
     version = card.triton_version or 1

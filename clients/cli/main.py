@@ -31,6 +31,9 @@ catalogue = typer.Typer(
 )
 
 
+receipts = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Check evidence receipts.")
+
+
 @app.callback()
 def medmesh() -> None:
     """Medical AI models behind one gRPC mesh. Research software: no answer is a diagnosis.
@@ -59,6 +62,8 @@ _add(demo.demo)
 _add(diagnose.diagnose, exit_codes=True)
 _add(diagnose.replay)
 _add(audit.audit)
+app.add_typer(receipts, name="receipts")
+_add(audit.verify, to=receipts)
 _add(analyze.image)
 _add(analyze.note)
 _add(records.treatments)

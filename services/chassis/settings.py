@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -72,8 +72,12 @@ class ServiceSettings:
     """Address and port to listen on. Port 0 takes a free one."""
     triton_url: str = "127.0.0.1:8001"
     """Address and port of Triton's gRPC endpoint, without a scheme."""
-    model_repository: Path = MODEL_REPOSITORY
-    """Folder with one folder a model; the model cards are read from it."""
+    model_repository: tuple[Path, ...] = (MODEL_REPOSITORY,)
+    """Folders with one folder a model, separated as those of PATH; of two models of one name the one of the
+    first folder counts."""
+    weights_check_s: float = bounded(3600.0, 0.0, 1e6)
+    """Time between two checks that the weights on disk are still those that were taken up, in seconds. 0:
+    never."""
 
     default_deadline_s: float = bounded(30.0, 0.001, 3600.0)
     """Time given to a request whose caller set no deadline, in seconds."""
@@ -166,6 +170,16 @@ class ServiceSettings:
         return cls(**values)
 
 
+def split_folders(text: str) -> tuple[Path, ...]:
+    """Folders separated as those of PATH are; empty ones are left out."""
+    return tuple(Path(part).expanduser() for part in text.split(os.pathsep) if part.strip())
+
+
+def join_folders(folders: Iterable[Path]) -> str:
+    """What `split_folders` reads."""
+    return os.pathsep.join(str(folder) for folder in folders)
+
+
 def is_loopback(host: str) -> bool:
     """Whether `host` (without a port) can be reached from this machine only."""
     bare = host.strip("[]")
@@ -192,6 +206,8 @@ def _reader(kind: Any) -> Callable[[str], Any]:
         return _read_bool
     if kind is Path:
         return lambda text: Path(text).expanduser()
+    if get_origin(kind) is tuple:
+        return split_folders
     reader: Callable[[str], Any] = kind  # str, int, float, Secret and enumerations read themselves
     return reader
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import IO, Self
 
 from services.chassis.rpc import probe
-from services.chassis.settings import ServiceSettings
+from services.chassis.settings import ServiceSettings, join_folders
 from services.local import ports, topology
 from services.local.process import Child
 from services.local.restarts import LIMIT, WINDOW_S, Restarts
@@ -242,7 +242,7 @@ class Mesh:
         return {
             **os.environ,
             "PYTHONUNBUFFERED": "1",
-            "MEDMESH_MODEL_REPOSITORY": str(self._settings.triton.repository),
+            "MEDMESH_MODEL_REPOSITORY": join_folders(self._settings.triton.repository),
             **self._settings.variables,
             **upstreams,
             "MEDMESH_LISTEN": self.addresses[name],

@@ -155,7 +155,6 @@ SERVICE = Service(
     settings=OrchestratorSettings,
     descriptors=(orchestrator_pb2.DESCRIPTOR.services_by_name["DiagnosticService"],),
     register=register,
-    own_catalog=True,
 )
 
 if __name__ == "__main__":

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -12,15 +10,14 @@ from typing import Any, TypeVar
 from medmesh.common.v1 import catalog_pb2 as pb
 from medmesh.common.v1 import catalog_pb2_grpc
 from services.chassis.errors import (
-    InvalidInput,
     MedmeshError,
     ModelUnavailable,
     ModelUnknown,
     PermissionDenied,
-    Reason,
     Unauthenticated,
     UpstreamUnavailable,
 )
+from services.chassis.models.servicer import page
 
 T = TypeVar("T")
 
@@ -44,21 +41,15 @@ class InventoryServicer(catalog_pb2_grpc.ModelCatalogServiceServicer):
         self._on_reload = on_reload
 
     async def ListModels(self, request: pb.ListModelsRequest, context: Any) -> pb.ListModelsResponse:
-        after = _place(request.page_token)
         answers = await self._ask(lambda calls: calls.list_models(pb.ListModelsRequest()))
-        response = pb.ListModelsResponse(unreachable_services=_silent(answers))
         models = [
             model
             for answer in answers.values()
             if not isinstance(answer, MedmeshError)
             for model in answer.models
-            if (model.service, model.name) > after
         ]
-        models.sort(key=lambda model: (model.service, model.name))
-        page = models[: request.page_size] if request.HasField("page_size") else models
-        response.models.extend(page)
-        if len(page) < len(models):
-            response.next_page_token = _token(page[-1])
+        response = page(sorted(models, key=lambda model: (model.service, model.name)), request)
+        response.unreachable_services.extend(_silent(answers))
         return response
 
     async def GetModelCard(self, request: pb.GetModelCardRequest, context: Any) -> pb.GetModelCardResponse:
@@ -88,21 +79,6 @@ class InventoryServicer(catalog_pb2_grpc.ModelCatalogServiceServicer):
 
 def _silent(answers: Mapping[str, object]) -> list[str]:
     return sorted(name for name, answer in answers.items() if isinstance(answer, MedmeshError))
-
-
-def _token(last: pb.ModelSummary) -> str:
-    return base64.urlsafe_b64encode(f"{last.service}\0{last.name}".encode()).decode()
-
-
-def _place(token: str) -> tuple[str, str]:
-    """The service and the model after which the page begins."""
-    if not token:
-        return "", ""
-    try:
-        service, _, name = base64.b64decode(token, altchars=b"-_", validate=True).decode().partition("\0")
-    except (binascii.Error, ValueError) as error:
-        raise InvalidInput(Reason.INPUT_MALFORMED, "page_token", "is of no answer") from error
-    return service, name
 
 
 def _why_no_card(answers: Mapping[str, object]) -> MedmeshError:

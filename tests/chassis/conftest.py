@@ -16,25 +16,38 @@ import pytest
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RequestInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 
+from medmesh.common.v1.model_card_pb2 import ModelCard
+from medmesh.common.v1.serving_pb2 import ModelServing
 from medmesh.language.v1 import language_pb2
-from services.chassis.models.inference import ModelSpec, Tensor
+from services.chassis.models.inference import Tensor
+from services.chassis.models.served import ServedModel, Task
 from services.chassis.observability import log
 from services.chassis.rpc.server import Parts, Running, Service, running_server
 from services.chassis.settings import ServiceSettings
 from tests.fakes import FakeInference, model_card, write_model_repository
 
-SPEC = ModelSpec(
-    "doubler",
-    (Tensor("x", np.float32, (-1,)),),
-    (Tensor("y", np.float32, (-1,)),),
-    preprocessing_version="doubler/1",
-)
+
+def doubler_card(name: str = "doubler", *, required: bool = True, **fields: Any) -> ModelCard:
+    """The card of a model that doubles; its task is the simplest that there is."""
+    serving = ModelServing(required=required, preprocessing_version="record/1")
+    serving.record_embedding.preprocessing.tensor = "x"
+    serving.record_embedding.embedding_tensor = "y"
+    x, y = Tensor("x", np.float32, (-1,)), Tensor("y", np.float32, (-1,))
+    return model_card(name, serving, [x], [y], **fields)
+
+
+def as_served(model: ServedModel) -> ServedModel:
+    """What the sample's task makes of a model: the model."""
+    return model
+
+
+DOUBLING = Task("record_embedding", as_served)
 Text = language_pb2.AnalyzeNoteRequest
 PREFIX = "/medmesh.language.v1.LanguageService/"
 
 
 def doubler() -> FakeInference:
-    return FakeInference({"doubler": lambda inputs: {"y": inputs["x"] * 2}}, [SPEC])
+    return FakeInference({"doubler": lambda inputs: {"y": inputs["x"] * 2}})
 
 
 @dataclass
@@ -67,7 +80,7 @@ class Handlers:
     download: Callable[..., AsyncIterator[Text]] | None = None
     upload: Callable[..., Awaitable[Text]] | None = None
     chat: Callable[..., AsyncIterator[Text]] | None = None
-    models: tuple[ModelSpec, ...] = field(default=(SPEC,))
+    tasks: tuple[Task[Any], ...] = field(default=(DOUBLING,))
 
     async def register(self, parts: Parts, server: grpc.aio.Server) -> None:
         codec = {"request_deserializer": Text.FromString, "response_serializer": Text.SerializeToString}
@@ -89,7 +102,7 @@ class Handlers:
             settings=ServiceSettings,
             descriptors=(language_pb2.DESCRIPTOR.services_by_name["LanguageService"],),
             register=self.register,
-            models=self.models,
+            tasks=self.tasks,
         )
 
 
@@ -99,9 +112,13 @@ def serve(tmp_path):
 
     @asynccontextmanager
     async def start(handlers: Handlers, **settings: Any) -> AsyncIterator[Sample]:
-        write_model_repository(tmp_path, [model_card(spec) for spec in handlers.models])
+        write_model_repository(tmp_path / "models", [doubler_card()])
         inference = doubler()
-        options = {"model_repository": tmp_path, "health_interval_s": 0.05, "drain_s": 5.0} | settings
+        options = {
+            "model_repository": (tmp_path / "models",),
+            "health_interval_s": 0.05,
+            "drain_s": 5.0,
+        } | settings
         async with (
             running_server(handlers.service(), ServiceSettings(**options), inference=inference) as running,
             grpc.aio.insecure_channel(running.address) as channel,

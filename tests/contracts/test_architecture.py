@@ -103,8 +103,11 @@ def test_clinical_knowledge_loads_neither_grpc_nor_protobuf_nor_triton():
 
 def test_only_the_seam_imports_tritonclient():
     found = imported("services", "clients", "tools", "medmesh")
+    seam = "services.chassis.models.triton"
     assert {module for module, name in found if within(name, "tritonclient")} == {
-        "services.chassis.models.triton"
+        seam,
+        f"{seam}_config",
+        f"{seam}_errors",
     }
 
 

@@ -22,7 +22,7 @@ FIGURES = {
 def served_card(model: str) -> ModelCard:
     """The card as it is in the model repository."""
     text = (MODEL_REPOSITORY / model / "metadata.json").read_text(encoding="utf-8")
-    return json_format.Parse(text, ModelCard())
+    return json_format.Parse(text, ModelCard(), ignore_unknown_fields=True)
 
 
 def card(model: str, figures: Mapping[str, float] | None = None) -> ModelCard:
@@ -40,3 +40,8 @@ def card(model: str, figures: Mapping[str, float] | None = None) -> ModelCard:
 def declared(model: str, figures: Mapping[str, float] | None = None) -> Declaration:
     """What that card declares."""
     return declaration_of(card(model, figures))
+
+
+def served_cards() -> list[ModelCard]:
+    """Every card of the model repository, by name."""
+    return [served_card(path.parent.name) for path in sorted(MODEL_REPOSITORY.glob("*/metadata.json"))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 import inspect
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -23,19 +24,20 @@ from medmesh.common.v1 import (
     concept_pb2,
     model_card_pb2,
     patient_pb2,
+    quantity_pb2,
 )
 from medmesh.imaging.v1 import imaging_pb2, imaging_pb2_grpc
 from medmesh.language.v1 import language_pb2, language_pb2_grpc
 from medmesh.orchestrator.v1 import orchestrator_pb2 as pb
 from medmesh.orchestrator.v1 import orchestrator_pb2_grpc
 from medmesh.recommendation.v1 import recommendation_pb2, recommendation_pb2_grpc
-from services.chassis.errors import ModelUnknown
+from services.chassis.errors import MedmeshError, ModelUnknown
 from services.chassis.observability import log
 from services.chassis.rpc.server import Running, Service, running_server
 from services.chassis.settings import ServiceSettings
 from services.orchestrator.__main__ import SERVICE
 from services.orchestrator.settings import OrchestratorSettings
-from tests.orchestrator.cards import write_cards
+from tests.orchestrator.cards import card
 from tests.orchestrator.cases import ASTHMA, PNEUMONIA
 
 SNOMED = "http://snomed.info/sct"
@@ -47,58 +49,115 @@ def provenance(model: str) -> answer_pb2.Provenance:
     return answer_pb2.Provenance(
         model_name=model,
         model_version="1",
-        weights_sha256=f"{model}-weights",
+        weights_sha256=CARDS[model].weights_sha256 if model in CARDS else f"{model}-weights",
+        card_version=CARDS[model].version if model in CARDS else "1.0.0",
+        model_sha256=f"{model}-folder",
         preprocessing_version=f"{model}/1",
         runtime="fake 1.0",
         intended_use="For tests only.",
     )
 
 
-def analysis(bacterial: float = 0.85, viral: float = 0.1, **fields: Any) -> imaging_pb2.AnalyzeImageResponse:
+CARDS = {model: card(model) for model in ("chest_xray", "head_ct")}
+"""The cards that the fake imaging service hands out."""
+
+
+def result(bacterial: float = 0.85, viral: float = 0.1, **fields: Any) -> imaging_pb2.ImageModelResult:
     labels = {"bacterial_pneumonia": bacterial, "viral_pneumonia": viral, "normal": 1 - bacterial - viral}
     findings = [imaging_pb2.Finding(label=label, probability=p) for label, p in labels.items()]
-    return imaging_pb2.AnalyzeImageResponse(
-        analysis=imaging_pb2.ImageAnalysis(findings=findings, provenance=provenance("chest_xray"), **fields)
+    return imaging_pb2.ImageModelResult(
+        **{
+            "findings": findings,
+            "exclusive": True,
+            "calibrated": True,
+            "gate_decision": imaging_pb2.GATE_DECISION_ACCEPTED,
+            "provenance": provenance("chest_xray"),
+            **fields,
+        }
     )
 
 
-def entity(code: str, assertion: int = language_pb2.ASSERTION_PRESENT, text: str = "") -> language_pb2.Entity:
+def analysis(bacterial: float = 0.85, viral: float = 0.1, **fields: Any) -> imaging_pb2.ImageAnalysis:
+    return imaging_pb2.ImageAnalysis(results=[result(bacterial, viral, **fields)])
+
+
+def answered(found: imaging_pb2.ImageAnalysis) -> Any:
+    """What the fake imaging service answers: the analysis, with digests under the request's key."""
+
+    def answer(request: imaging_pb2.AnalyzeImageRequest) -> imaging_pb2.AnalyzeImageResponse:
+        response = imaging_pb2.AnalyzeImageResponse(analysis=found)
+        key = request.options.digest_key
+        content = b"".join(source.content for source in request.sources)
+        if key:
+            response.analysis.digests.file_hmac_sha256 = hmac.digest(key, content, "sha256").hex()
+            pixels = content.removeprefix(b"header ")
+            response.analysis.digests.content_hmac_sha256 = hmac.digest(key, pixels, "sha256").hex()
+        return response
+
+    return answer
+
+
+def entity(
+    code: str, assertion: int = language_pb2.ASSERTION_PRESENT, text: str = "", **fields: Any
+) -> language_pb2.Entity:
     return language_pb2.Entity(
-        text=text,
-        type=language_pb2.ENTITY_TYPE_DISEASE,
-        confidence=0.95,
-        assertion=assertion,
-        concept=concept_pb2.Concept(system=SNOMED, code=code),
+        **{
+            "text": text,
+            "type": "DISEASE",
+            "confidence": 0.95,
+            "assertion": assertion,
+            "concept": concept_pb2.Concept(system=SNOMED, code=code),
+            **fields,
+        }
     )
 
 
-def note(*entities: language_pb2.Entity) -> language_pb2.AnalyzeNoteResponse:
-    return language_pb2.AnalyzeNoteResponse(entities=entities, provenance=provenance("clinical_ner"))
+def note(*entities: language_pb2.Entity) -> language_pb2.NoteAnalysis:
+    """What one model read: each entity at a place of its own."""
+    return language_pb2.NoteAnalysis(
+        results=[language_pb2.NoteModelResult(entities=entities, provenance=provenance("clinical_ner"))],
+        mentions=[
+            language_pb2.Mention(type=one.type, entities=[language_pb2.EntityReference(entity_index=index)])
+            for index, one in enumerate(entities)
+        ],
+    )
 
 
-def record(*codes: str, age_years: int = 4) -> recommendation_pb2.ReadRecordResponse:
+def read(found: language_pb2.NoteAnalysis) -> language_pb2.AnalyzeNoteResponse:
+    return language_pb2.AnalyzeNoteResponse(analysis=found)
+
+
+def record(*codes: str, age_years: int = 4) -> recommendation_pb2.RecordReading:
     conditions = [
-        patient_pb2.Condition(concept=concept_pb2.Concept(system=SNOMED, code=code), active=True)
-        for code in codes
+        patient_pb2.Condition(
+            code=concept_pb2.CodedConcept(codings=[concept_pb2.Concept(system=SNOMED, code=code)]),
+            clinical_status=patient_pb2.CLINICAL_STATUS_ACTIVE,
+            place=f"Bundle.entry[{index + 1}].resource",
+        )
+        for index, code in enumerate(codes)
     ]
-    return recommendation_pb2.ReadRecordResponse(
-        record=patient_pb2.PatientRecord(age_years=age_years, conditions=conditions),
+    return recommendation_pb2.RecordReading(
+        record=patient_pb2.PatientRecord(age=quantity_pb2.PatientAge(years=age_years), conditions=conditions),
         notices=[answer_pb2.Notice(reason="RESOURCES_SKIPPED", message="Some resources were skipped.")],
     )
 
 
+def reading(found: recommendation_pb2.RecordReading) -> recommendation_pb2.ReadRecordResponse:
+    return recommendation_pb2.ReadRecordResponse(reading=found)
+
+
 @dataclass
 class FakeServices:
-    """What the fakes answer by method: a message, an error to raise, or a function of the request."""
+    """What the fakes answer by method: a resource, an error to raise, or a function of the request that
+    gives one of both.
+    """
 
     answers: dict[str, Any] = field(
         default_factory=lambda: {
             "AnalyzeImage": analysis(),
             "AnalyzeNote": note(entity(PNEUMONIA)),
             "ReadRecord": record(ASTHMA),
-            "RankTreatments": recommendation_pb2.RankTreatmentsResponse(
-                provenance=provenance("treatment_ranker")
-            ),
+            "RankTreatments": recommendation_pb2.TreatmentRanking(provenance=provenance("treatment_ranker")),
         }
     )
     seen: list[tuple[str, Any]] = field(default_factory=list)
@@ -135,7 +194,15 @@ class FakeServices:
         answer = answer(request) if inspect.isfunction(answer) else answer
         if isinstance(answer, BaseException):
             raise answer
-        return answer
+        return _RESPONSES[method](request, answer)
+
+
+_RESPONSES = {
+    "AnalyzeImage": lambda request, found: answered(found)(request),
+    "AnalyzeNote": lambda request, found: read(found),
+    "ReadRecord": lambda request, found: reading(found),
+    "RankTreatments": lambda request, found: recommendation_pb2.RankTreatmentsResponse(ranking=found),
+}
 
 
 def _servicer(base: type, fakes: FakeServices) -> Any:
@@ -149,21 +216,43 @@ def _servicer(base: type, fakes: FakeServices) -> Any:
     return type(f"Fake{base.__name__}", (base,), {name: method(name) for name in names})()
 
 
-class _FakeCatalog(catalog_pb2_grpc.ModelCatalogServiceServicer):
-    """One model a service, named after it."""
+class FakeCatalog(catalog_pb2_grpc.ModelCatalogServiceServicer):
+    """The models of a service: one named after it, and of imaging those of `CARDS`."""
 
     def __init__(self, service: str) -> None:
-        self.name = f"{service}_model"
         self.service = service
+        self.cards = {f"{service}_model": model_card_pb2.ModelCard(name=f"{service}_model")}
+        if service == "imaging":
+            self.cards |= CARDS
+        self.error: MedmeshError | None = None
+        self.asked: list[str] = []
+        self.reload_count = 0
 
     async def ListModels(self, request: Any, context: Any) -> Any:  # noqa: N802 - proto
-        summary = catalog_pb2.ModelSummary(name=self.name, service=self.service, ready=True)
-        return catalog_pb2.ListModelsResponse(models=[summary])
+        self._fail()
+        return catalog_pb2.ListModelsResponse(
+            models=[
+                catalog_pb2.ModelSummary(name=name, service=self.service, ready=True) for name in self.cards
+            ]
+        )
 
     async def GetModelCard(self, request: Any, context: Any) -> Any:  # noqa: N802 - proto
-        if request.name != self.name:
+        self.asked.append(request.name)
+        self._fail()
+        if request.name not in self.cards:
             raise ModelUnknown
-        return catalog_pb2.GetModelCardResponse(card=model_card_pb2.ModelCard(name=self.name))
+        return catalog_pb2.GetModelCardResponse(card=self.cards[request.name])
+
+    async def ReloadModels(self, request: Any, context: Any) -> Any:  # noqa: N802 - proto
+        self._fail()
+        self.reload_count += 1
+        return catalog_pb2.ReloadModelsResponse(
+            models=[catalog_pb2.ModelReload(name=name, service=self.service) for name in self.cards]
+        )
+
+    def _fail(self) -> None:
+        if self.error is not None:
+            raise self.error
 
 
 _FAKES = {
@@ -185,16 +274,14 @@ _FAKES = {
 }
 
 
-def _service(name: str, fakes: FakeServices) -> Service[ServiceSettings]:
+def _service(name: str, fakes: FakeServices, catalog: FakeCatalog) -> Service[ServiceSettings]:
     descriptor, base, add = _FAKES[name]
 
     async def register(parts: Any, server: grpc.aio.Server) -> None:
         add(_servicer(base, fakes), server)
-        catalog_pb2_grpc.add_ModelCatalogServiceServicer_to_server(_FakeCatalog(name), server)
+        catalog_pb2_grpc.add_ModelCatalogServiceServicer_to_server(catalog, server)
 
-    return Service(
-        name=name, settings=ServiceSettings, descriptors=(descriptor,), register=register, own_catalog=True
-    )
+    return Service(name=name, settings=ServiceSettings, descriptors=(descriptor,), register=register)
 
 
 @dataclass
@@ -202,6 +289,7 @@ class Mesh:
     """What a test talks to."""
 
     fakes: FakeServices
+    catalogs: dict[str, FakeCatalog]
     running: Running[OrchestratorSettings]
     channel: grpc.aio.Channel
     log: StringIO
@@ -218,13 +306,13 @@ class Mesh:
     def receipts(self) -> Path:
         return self.running.parts.settings.receipt_folder / "receipts.jsonl"
 
-    async def diagnose(self, case: pb.DiagnosticCase, timeout_s: float = 10) -> pb.Diagnosis:
-        answer = await self.stub.Diagnose(pb.DiagnoseRequest(case=case), timeout=timeout_s)
+    async def diagnose(self, case: pb.DiagnosticCase, timeout_s: float = 10, **fields: Any) -> pb.Diagnosis:
+        answer = await self.stub.Diagnose(pb.DiagnoseRequest(case=case, **fields), timeout=timeout_s)
         return answer.diagnosis
 
-    async def refused(self, case: pb.DiagnosticCase, timeout_s: float = 10) -> Refusal:
+    async def refused(self, case: pb.DiagnosticCase, timeout_s: float = 10, **fields: Any) -> Refusal:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await self.diagnose(case, timeout_s)
+            await self.diagnose(case, timeout_s, **fields)
         return Refusal.of(caught.value)
 
 
@@ -236,7 +324,11 @@ class Refusal:
     text: str
     reason: str
     metadata: dict[str, str]
-    field: str
+    fields: list[str]
+
+    @property
+    def field(self) -> str:
+        return self.fields[0] if self.fields else ""
 
     @classmethod
     def of(cls, error: grpc.aio.AioRpcError) -> Refusal:
@@ -248,15 +340,21 @@ class Refusal:
             if detail.Is(BadRequest.DESCRIPTOR):
                 detail.Unpack(bad)
         fields = [violation.field for violation in bad.field_violations]
-        return cls(
-            error.code().name, error.details(), info.reason, dict(info.metadata), fields[0] if fields else ""
-        )
+        return cls(error.code().name, error.details(), info.reason, dict(info.metadata), fields)
+
+
+def image(*contents: bytes, **options: Any) -> pb.CaseImage:
+    """An image of these files."""
+    return pb.CaseImage(
+        sources=[imaging_pb2.ImageSource(content=content) for content in contents],
+        options=imaging_pb2.ImageOptions(**options),
+    )
 
 
 def full_case(image_count: int = 1) -> pb.DiagnosticCase:
     """Images, a note and a record."""
     return pb.DiagnosticCase(
-        images=[pb.ImageInput(image=b"image %d" % index) for index in range(image_count)],
+        images=[image(b"image %d" % index) for index in range(image_count)],
         note="Pneumonia.",
         patient=patient_pb2.PatientInput(fhir_bundle=b"{}"),
     )
@@ -266,6 +364,7 @@ def full_case(image_count: int = 1) -> pb.DiagnosticCase:
 async def running_mesh(folder: Path, *, dead: tuple[str, ...] = (), **settings: Any) -> AsyncIterator[Mesh]:
     """The orchestrator with its three services; those in `dead` are not there."""
     fakes = FakeServices()
+    catalogs = {name: FakeCatalog(name) for name in _FAKES}
     stream = StringIO()
     handler = log.configure("test", "debug", stream)
     async with AsyncExitStack() as stack:
@@ -274,20 +373,20 @@ async def running_mesh(folder: Path, *, dead: tuple[str, ...] = (), **settings: 
         for name in _FAKES:
             urls[f"{name}_url"] = DEAD
             if name not in dead:
-                server = await stack.enter_async_context(running_server(_service(name, fakes)))
+                service = _service(name, fakes, catalogs[name])
+                server = await stack.enter_async_context(running_server(service))
                 urls[f"{name}_url"] = server.address
         made = OrchestratorSettings(
             **{
                 "listen": "127.0.0.1:0",
                 "receipt_folder": folder / "receipts",
-                "model_repository": write_cards(folder / "cards"),
                 **urls,
                 **settings,
             }
         )
         running = await stack.enter_async_context(running_server(SERVICE, made))
         channel = await stack.enter_async_context(grpc.aio.insecure_channel(running.address))
-        yield Mesh(fakes, running, channel, stream)
+        yield Mesh(fakes, catalogs, running, channel, stream)
 
 
 @pytest.fixture
@@ -297,20 +396,34 @@ async def mesh(tmp_path: Path) -> AsyncIterator[Mesh]:
 
 
 METHODS = {
-    "imaging": "AnalyzeImage",
-    "language": "AnalyzeNote",
+    "image": "AnalyzeImage",
+    "note": "AnalyzeNote",
     "record": "ReadRecord",
-    "recommendation": "RankTreatments",
+    "treatments": "RankTreatments",
 }
+"""The method behind each kind of branch."""
+
+
+def branch_name(one: pb.Branch) -> str:
+    kind = pb.Branch.Kind.Name(one.kind).removeprefix("KIND_").lower()
+    return f"{kind} {one.index}" if one.HasField("index") and one.index else kind
 
 
 def states(diagnosis: pb.Diagnosis) -> dict[str, str]:
-    return {b.name: pb.Branch.State.Name(b.state).removeprefix("STATE_").lower() for b in diagnosis.branches}
+    return {
+        branch_name(b): pb.Branch.State.Name(b.state).removeprefix("STATE_").lower()
+        for b in diagnosis.branches
+    }
 
 
 def branch(diagnosis: pb.Diagnosis, name: str) -> pb.Branch:
-    return next(b for b in diagnosis.branches if b.name == name)
+    return next(b for b in diagnosis.branches if branch_name(b) == name)
 
 
 def probability(diagnosis: pb.Diagnosis, code: str) -> pb.ConditionAssessment:
     return next(a for a in diagnosis.assessments if a.condition.code == code)
+
+
+def sources(diagnosis: pb.Diagnosis) -> set[int]:
+    """The sources that contribute to any condition."""
+    return {c.source for a in diagnosis.assessments for c in a.contributions}

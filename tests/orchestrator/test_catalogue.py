@@ -6,14 +6,15 @@ import re
 
 import pytest
 
-from services.chassis.settings import MODEL_REPOSITORY
 from services.clinical.code_systems import ICD10CM, SNOMED
 from services.language.entities import EntityType
 from services.language.linking import Linker
 from services.orchestrator.catalogue import load
+from services.orchestrator.convert.declaration import declaration_of
+from tests.orchestrator.cards import served_cards
 
 LINKER = Linker()
-CATALOGUE = load(MODEL_REPOSITORY)
+CATALOGUE = load()
 CONDITIONS = list(CATALOGUE.conditions.values())
 _D = [
     "0123456789",
@@ -55,7 +56,7 @@ def test_the_check_digit_finds_a_typing_error():
 
 @pytest.mark.parametrize("condition", CONDITIONS, ids=lambda c: c.key)
 def test_a_condition_is_complete(condition):
-    namings = [condition.naming, *(finding.naming for finding in condition.findings)]
+    namings = [condition.naming, *(sign.naming for sign in condition.signs)]
     for naming in namings:
         assert all(verhoeff(code) for code in naming.snomed)
         assert all(re.fullmatch(r"[A-Z]\d[0-9A-Z]{1,5}", category) for category in naming.icd10cm)
@@ -63,18 +64,30 @@ def test_a_condition_is_complete(condition):
         assert all(synonym == synonym.strip().lower() for synonym in naming.synonyms)
     assert condition.setting
     assert condition.prior_source
-    for finding in condition.findings:
-        assert finding.source
-        assert finding.present > 1
-        assert finding.absent is None or 0 < finding.absent < 1
+    for sign in condition.signs:
+        assert sign.source
+        assert sign.present > 1
+        assert sign.absent is None or 0 < sign.absent < 1
 
 
-def test_what_the_models_can_show_is_in_the_catalogue():
-    shown = {(image.model, label) for c in CONDITIONS for image in c.images for label in image.labels}
-    expected = {
-        (model, label) for model, r in CATALOGUE.images.items() for label in r.share if label != "normal"
-    }
-    assert shown == expected
+def test_what_the_served_models_bear_on_is_in_the_catalogue():
+    """Nothing that they are measured on is left out of the assessment."""
+    borne_on = {(card.name, one.condition.code) for card in served_cards() for one in card.serving.evidence}
+    assert borne_on
+    for model, code in borne_on:
+        assert CATALOGUE.of_code(code) is not None, model
+
+
+@pytest.mark.parametrize("card", served_cards(), ids=lambda card: card.name)
+def test_what_a_served_card_declares_can_be_weighed(card):
+    declaration = declaration_of(card)
+    for one in declaration.evidence:
+        assert one.labels < set(declaration.labels)
+        assert 0.5 <= one.auroc <= 1
+        assert one.positive_count >= 3
+        assert one.negative_count >= 3
+        assert 0 <= one.outside_factor <= 1
+        assert not one.within or declaration.on(one.within) is not None
 
 
 def test_no_code_means_two_conditions_unless_one_is_a_kind_of_the_other():
@@ -149,10 +162,6 @@ def test_words_are_found_whatever_their_case_and_spacing():
 
 
 def test_reliabilities_lie_between_guessing_and_certainty():
-    for image in CATALOGUE.images.values():
-        assert sum(image.share.values()) == pytest.approx(1, abs=0.002)
-        assert set(image.share) == set(image.held_out_count)
-        assert all(0.5 <= value <= 1 for value in image.auroc.values())
     assert 0.5 <= CATALOGUE.record.precision < 1
     assert CATALOGUE.record.source
     for statement in CATALOGUE.note.values():

@@ -2,65 +2,88 @@
 
 from __future__ import annotations
 
-import pytest
-from google.protobuf.timestamp_pb2 import Timestamp
+import dataclasses
 
-from medmesh.common.v1 import concept_pb2, patient_pb2
+import pytest
+
+from medmesh.common.v1 import concept_pb2, patient_pb2, quantity_pb2
 from medmesh.imaging.v1 import imaging_pb2
 from medmesh.language.v1 import language_pb2
-from services.orchestrator import convert
-from services.orchestrator.catalogue import SNOMED
-from services.orchestrator.evidence import Assertion, Case
-from services.orchestrator.fanout import Answers, Outcome, Service
-from services.orchestrator.fusion import Modality
-from tests.orchestrator.cards import FIGURES, catalogue_of
-from tests.orchestrator.cases import ASTHMA, PNEUMONIA
-from tests.orchestrator.conftest import analysis, entity, note, record
+from services.clinical.code_systems import SNOMED
+from services.orchestrator.case import Assertion, Case, Standing
+from services.orchestrator.convert.case import case_from, missing_sources
+from services.orchestrator.convert.further import further
+from services.orchestrator.declared import Declaration
+from services.orchestrator.fanout import Answers, BranchKind, BranchResult
+from services.orchestrator.fusion import Source
+from services.orchestrator.references import NoteEntity
+from tests.orchestrator.cases import ASTHMA, CATALOGUE, CHEST, PNEUMONIA
+from tests.orchestrator.conftest import analysis, entity, note, provenance, record
+
+
+class Cards:
+    """Cards that are known by model name."""
+
+    def __init__(self, *known: Declaration) -> None:
+        self.known = {one.model: one for one in known}
+
+    def of_answer(self, provenance) -> Declaration | None:
+        return self.known.get(provenance.model_name)
 
 
 def answers(image=None, text=None, patient=None) -> Answers:
     return Answers(
-        (Outcome("imaging", Service.IMAGING, answer=image),),
-        Outcome("language", Service.LANGUAGE, answer=text),
-        Outcome("record", Service.RECORD, answer=patient),
+        (BranchResult(BranchKind.IMAGE, 0, answer=image),),
+        BranchResult(BranchKind.NOTE, answer=text),
+        BranchResult(BranchKind.RECORD, answer=patient),
     )
 
 
-def case(**branches) -> Case:
-    return convert.case_from(answers(**branches))
+def case(*known: Declaration, **branches) -> Case:
+    return case_from(answers(**branches), Cards(*known or (CHEST,)))
 
 
 def condition(**fields) -> patient_pb2.Condition:
-    return patient_pb2.Condition(concept=concept_pb2.Concept(system=SNOMED, code=ASTHMA), **fields)
+    asthma = concept_pb2.Concept(system=SNOMED, code=ASTHMA)
+    return patient_pb2.Condition(code=concept_pb2.CodedConcept(codings=[asthma]), **fields)
+
+
+ENDED = quantity_pb2.PartialDate(value="2019")
 
 
 @pytest.mark.parametrize(
     ("fields", "active"),
     [
         ({}, True),
-        ({"active": True}, True),
-        ({"active": False}, False),
-        ({"abatement_time": Timestamp(seconds=1)}, False),
-        ({"active": True, "abatement_time": Timestamp(seconds=1)}, True),
+        ({"clinical_status": patient_pb2.CLINICAL_STATUS_ACTIVE}, True),
+        ({"clinical_status": patient_pb2.CLINICAL_STATUS_RELAPSE}, True),
+        ({"clinical_status": patient_pb2.CLINICAL_STATUS_REMISSION}, False),
+        ({"clinical_status": patient_pb2.CLINICAL_STATUS_RESOLVED}, False),
+        ({"abated_on": ENDED}, False),
+        ({"abated": True}, False),
+        ({"abated": False}, True),
+        ({"clinical_status": patient_pb2.CLINICAL_STATUS_ACTIVE, "abated_on": ENDED}, True),
+        ({"verification_status": patient_pb2.VERIFICATION_STATUS_REFUTED}, False),
+        ({"verification_status": patient_pb2.VERIFICATION_STATUS_ENTERED_IN_ERROR}, False),
     ],
 )
 def test_a_condition_is_active_until_it_has_ended(fields, active):
-    """As the contract says of `Condition.active`."""
+    """As the contract says of `Condition`."""
     read = record()
     read.record.conditions.append(condition(**fields))
     assert [one.active for one in case(patient=read).recorded] == [active]
 
 
 def test_a_condition_of_the_record_is_known_by_all_its_codings_and_by_its_words():
-    """F077 and its like: ICD-10 beside a local code, a display with SNOMED CT's tag, words alone."""
+    """ICD-10 beside a local code, a display with SNOMED CT's tag, words alone."""
     who = concept_pb2.Concept(system="http://hl7.org/fhir/sid/icd-10", code="J18.9")
     local = concept_pb2.Concept(system="urn:local", code="A1", display="Pneumonia (disorder)")
     read = record()
-    read.record.conditions.add(concept=local, code=concept_pb2.CodedConcept(codings=[local, who]))
-    read.record.conditions.add(concept=local)
+    read.record.conditions.add(code=concept_pb2.CodedConcept(codings=[local, who]))
+    read.record.conditions.add(code=concept_pb2.CodedConcept(codings=[local]))
     read.record.conditions.add(code=concept_pb2.CodedConcept(text="Lobar pneumonia"))
     for one in case(patient=read).recorded:
-        assert [c.key for c in catalogue_of(FIGURES).named(one.codes, *one.texts)] == ["pneumonia"]
+        assert [c.key for c in CATALOGUE.named(one.codes, *one.texts)] == ["pneumonia"]
 
 
 @pytest.mark.parametrize(
@@ -68,7 +91,6 @@ def test_a_condition_of_the_record_is_known_by_all_its_codings_and_by_its_words(
     [("UNSPECIFIED", False), ("CONFIRMED", False), ("PROVISIONAL", True), ("DIFFERENTIAL", True)],
 )
 def test_a_condition_is_tentative_as_its_verification_says(status, tentative):
-    """F104, F106."""
     read = record()
     read.record.conditions.append(condition(verification_status=f"VERIFICATION_STATUS_{status}"))
     assert [one.tentative for one in case(patient=read).recorded] == [tentative]
@@ -76,7 +98,7 @@ def test_a_condition_is_tentative_as_its_verification_says(status, tentative):
 
 def test_chemicals_and_undecided_assertions_are_no_evidence():
     chemical, undecided = entity(PNEUMONIA), entity(PNEUMONIA, language_pb2.ASSERTION_UNSPECIFIED)
-    chemical.type = language_pb2.ENTITY_TYPE_CHEMICAL
+    chemical.type = "CHEMICAL"
     assert case(text=note(chemical, undecided)).mentions == ()
 
 
@@ -95,30 +117,98 @@ def test_a_mention_has_the_codes_of_every_system():
 
 
 def test_an_entity_without_a_code_is_known_by_its_words():
-    words = language_pb2.Entity(
-        text="Pneumonia", type=language_pb2.ENTITY_TYPE_DISEASE, assertion=language_pb2.ASSERTION_PRESENT
-    )
+    words = language_pb2.Entity(text="Pneumonia", type="DISEASE", assertion=language_pb2.ASSERTION_PRESENT)
     (mention,) = case(text=note(words)).mentions
-    assert [c.key for c in catalogue_of(FIGURES).named(mention.codes, mention.text)] == ["pneumonia"]
+    assert [c.key for c in CATALOGUE.named(mention.codes, mention.text)] == ["pneumonia"]
 
 
-def test_without_a_gate_an_image_counts():
-    assert case(image=analysis()).images[0].accepted
-    assert not case(image=analysis(gate=imaging_pb2.ImageGate(accepted=False))).images[0].accepted
+GATE = {
+    "UNSPECIFIED": Standing.NOT_JUDGED,
+    "NOT_ASKED": Standing.NOT_JUDGED,
+    "NOT_JUDGED": Standing.NOT_JUDGED,
+    "ACCEPTED": Standing.COUNTS,
+    "REJECTED": Standing.REJECTED,
+}
 
 
-def test_the_age_is_unknown_unless_stated():
-    assert case(patient=record(age_years=0)).age_years == 0
+@pytest.mark.parametrize(("decision", "standing"), GATE.items())
+def test_a_model_that_asks_for_a_gate_counts_when_one_has_accepted_the_image(decision, standing):
+    found = analysis(gate_decision=f"GATE_DECISION_{decision}")
+    assert [one.standing for one in case(image=found).readings] == [standing]
+
+
+@pytest.mark.parametrize("decision", ["NOT_ASKED", "ACCEPTED"])
+def test_a_model_that_asks_for_none_counts_without_one(decision):
+    ungated = dataclasses.replace(CHEST, needs_gate=False)
+    found = analysis(gate_decision=f"GATE_DECISION_{decision}")
+    assert [one.standing for one in case(ungated, image=found).readings] == [Standing.COUNTS]
+
+
+def test_probabilities_that_are_not_calibrated_do_not_count():
+    assert case(image=analysis(calibrated=False)).readings[0].standing is Standing.UNCALIBRATED
+
+
+def test_an_answer_of_which_no_card_is_known_or_with_other_labels_does_not_count():
+    unknown = analysis(provenance=provenance("another"))
+    others = analysis(findings=[imaging_pb2.Finding(label="normal", probability=1.0)])
+    for found in (unknown, others):
+        (reading,) = case(image=found).readings
+        assert reading.standing is Standing.UNKNOWN
+        assert reading.declaration is None
+
+
+def test_every_model_on_an_image_is_read_and_masks_are_not():
+    found = analysis()
+    found.results.add(provenance=provenance("second"), findings=found.results[0].findings)
+    found.results.add(provenance=provenance("masks"), masks=[imaging_pb2.SegmentationMask(label="lung")])
+    assert [one.model for one in case(image=found).readings] == ["chest_xray", "second"]
+
+
+def test_the_answer_to_a_series_is_told_from_one_to_an_image():
+    found = analysis()
+    assert not case(image=found).readings[0].is_series
+    found.series.slice_count = 30
+    assert case(image=found).readings[0].is_series
+
+
+def test_what_two_models_found_at_one_place_of_the_note_is_one_mention():
+    found = note(entity(PNEUMONIA))
+    found.results.add(provenance=provenance("second"), entities=[entity(PNEUMONIA)])
+    found.mentions[0].entities.add(result_index=1, entity_index=0)
+    (mention,) = case(text=found).mentions
+    assert mention.reference == NoteEntity("clinical_ner", 0)
+
+
+def test_a_recorded_condition_says_where_it_stands():
+    read = record(ASTHMA)
+    read.record.conditions.append(condition())
+    places = [one.reference.place for one in case(patient=read).recorded]
+    assert places == ["Bundle.entry[1].resource", "patient.record.conditions[1]"]
+
+
+@pytest.mark.parametrize(
+    ("age", "years"),
+    [
+        ({"years": 0}, 0),
+        ({"years": 62}, 62),
+        ({"months": 11}, 0),
+        ({"months": 23}, 1),
+        ({"days": 27}, 0),
+        ({"days": 800}, 2),
+        ({}, None),
+    ],
+)
+def test_the_age_is_in_completed_years_and_unknown_unless_stated(age, years):
     read = record()
-    read.record.ClearField("age_years")
-    assert case(patient=read).age_years is None
+    read.record.age.CopyFrom(quantity_pb2.PatientAge(**age))
+    assert case(patient=read).age_years == years
     assert case().age_years is None
 
 
-def test_the_modalities_of_failed_branches_are_missing():
-    assert convert.missing_modalities(answers(image=analysis())) == {Modality.NOTE, Modality.RECORD}
+def test_the_sources_of_failed_branches_are_missing():
+    assert missing_sources(answers(image=analysis())) == {Source.NOTE, Source.RECORD}
 
 
 def test_no_more_conditions_go_on_than_the_treatments_take():
     many = note(*(entity(str(number)) for number in range(300)))
-    assert len(convert.further(answers(text=many), catalogue_of(FIGURES)).conditions) == 100
+    assert len(further(answers(text=many), CATALOGUE, Cards()).conditions) == 100

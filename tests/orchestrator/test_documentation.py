@@ -5,7 +5,6 @@ from __future__ import annotations
 import doctest
 import re
 
-from services.chassis.settings import MODEL_REPOSITORY
 from services.orchestrator.catalogue import load
 from tests.conftest import REPOSITORY
 
@@ -23,5 +22,5 @@ def test_the_table_of_assertions_is_the_data():
         r"^\| (\w+)[^|]*\| ([\d.]+) \| ([\d.]+) \| ([\d/]+) \|$", PAGE.read_text(), re.MULTILINE
     )
     table = {name: (float(ill), float(well)) for name, ill, well, _ in rows}
-    note = load(MODEL_REPOSITORY).note
+    note = load().note
     assert table == {name: (entry.rate_if_ill, entry.rate_if_well) for name, entry in note.items()}

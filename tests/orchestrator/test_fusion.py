@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from services.clinical.log_odds import log_odds, probability_of
 from services.orchestrator.fusion import (
-    SUREST,
+    MAXIMUM_CERTAINTY,
     Evidence,
-    Modality,
     Reach,
+    Source,
     about_the_whole,
     fuse,
     strongest,
@@ -25,7 +25,7 @@ from services.orchestrator.fusion import (
 PRIORS = st.floats(0.001, 0.999)
 EVIDENCE = st.builds(
     Evidence,
-    st.sampled_from(Modality),
+    st.sampled_from(Source),
     st.text("abc", max_size=3),
     st.floats(-4, 4),
     st.floats(0, 1),
@@ -38,7 +38,7 @@ def negated(item: Evidence) -> Evidence:
     return dataclasses.replace(item, log_likelihood_ratio=-item.log_likelihood_ratio)
 
 
-NOTHING = Evidence(Modality.IMAGE, "", 0.0, 0.0)
+NOTHING = Evidence(Source.IMAGE, "", 0.0, 0.0)
 
 
 @given(PRIORS, SETS, st.randoms())
@@ -67,19 +67,21 @@ def test_shares_sum_to_one_where_anything_weighs(prior, evidence):
 def test_the_log_odds_are_the_sum_of_the_contributions(prior, evidence):
     fused = fuse(prior, evidence, {})
     total = fused.prior_log_odds + math.fsum(weighed.evidence.weight for weighed in fused.evidence)
-    assert fused.probability == pytest.approx(min(max(probability_of(total), 1 - SUREST), SUREST))
+    assert fused.probability == pytest.approx(
+        min(max(probability_of(total), 1 - MAXIMUM_CERTAINTY), MAXIMUM_CERTAINTY)
+    )
 
 
 @given(PRIORS, SETS)
-def test_leaving_a_modality_out_is_as_never_having_had_it(prior, evidence):
-    for modality, probability in fuse(prior, evidence, {}).without.items():
-        rest = [item for item in evidence if item.modality is not modality]
+def test_leaving_a_source_out_is_as_never_having_had_it(prior, evidence):
+    for source, probability in fuse(prior, evidence, {}).without.items():
+        rest = [item for item in evidence if item.source is not source]
         assert probability == pytest.approx(fuse(prior, rest, {}).probability)
 
 
 @given(PRIORS, SETS)
-def test_only_modalities_that_counted_can_be_left_out(prior, evidence):
-    assert set(fuse(prior, evidence, {}).without) == {item.modality for item in evidence}
+def test_only_sources_that_counted_can_be_left_out(prior, evidence):
+    assert set(fuse(prior, evidence, {}).without) == {item.source for item in evidence}
 
 
 @given(PRIORS, SETS, EVIDENCE)
@@ -103,7 +105,7 @@ def test_turning_everything_round_turns_the_answer_round(prior, evidence):
 @given(PRIORS, SETS)
 def test_the_interval_holds_the_probability(prior, evidence):
     fused = fuse(prior, evidence, {})
-    assert 1 - SUREST <= fused.low <= fused.probability <= fused.high <= SUREST
+    assert 1 - MAXIMUM_CERTAINTY <= fused.low <= fused.probability <= fused.high <= MAXIMUM_CERTAINTY
 
 
 @given(PRIORS, SETS)
@@ -113,27 +115,27 @@ def test_without_doubt_and_without_gaps_there_is_no_interval(prior, evidence):
     assert fused.low == pytest.approx(fused.probability) == fused.high
 
 
-@given(PRIORS, SETS, st.sampled_from(Modality))
-def test_what_a_missing_branch_would_have_said_lies_within_the_interval(prior, evidence, modality):
-    """However the missing modality would have turned out, the answer had stayed within what was stated."""
-    there = [item for item in evidence if item.modality is not modality]
-    partial = fuse(prior, there, {modality: REACH})
+@given(PRIORS, SETS, st.sampled_from(Source))
+def test_what_a_missing_branch_would_have_said_lies_within_the_interval(prior, evidence, source):
+    """However the missing source would have turned out, the answer had stayed within what was stated."""
+    there = [item for item in evidence if item.source is not source]
+    partial = fuse(prior, there, {source: REACH})
     assert partial.low - 1e-12 <= fuse(prior, evidence, {}).probability <= partial.high + 1e-12
 
 
-@given(PRIORS, SETS, st.sampled_from(Modality), st.data())
-def test_that_holds_too_when_only_some_images_are_missing(prior, evidence, modality, data):
-    kept = [item for item in evidence if item.modality is not modality or data.draw(st.booleans())]
-    partial = fuse(prior, kept, {modality: REACH})
+@given(PRIORS, SETS, st.sampled_from(Source), st.data())
+def test_that_holds_too_when_only_some_images_are_missing(prior, evidence, source, data):
+    kept = [item for item in evidence if item.source is not source or data.draw(st.booleans())]
+    partial = fuse(prior, kept, {source: REACH})
     assert partial.low - 1e-12 <= fuse(prior, evidence, {}).probability <= partial.high + 1e-12
 
 
 @given(SETS)
-def test_of_each_modality_at_most_one_piece_for_and_one_against_count(evidence):
+def test_of_each_source_at_most_one_piece_for_and_one_against_count(evidence):
     kept = strongest(evidence)
-    assert len({(item.modality, item.weight >= 0) for item in kept}) == len(kept)
+    assert len({(item.source, item.weight >= 0) for item in kept}) == len(kept)
     for item in evidence:
-        same = [k for k in kept if (k.modality, k.weight >= 0) == (item.modality, item.weight >= 0)]
+        same = [k for k in kept if (k.source, k.weight >= 0) == (item.source, item.weight >= 0)]
         assert abs(same[0].weight) >= abs(item.weight)
 
 
@@ -146,11 +148,11 @@ def test_a_kind_is_never_more_probable_than_the_whole(prior, evidence, share, of
 
 
 @given(PRIORS, SETS, PRIORS, SETS)
-def test_leaving_a_modality_out_of_a_kind_leaves_it_out_of_both_factors(prior, evidence, share, of_the_kind):
+def test_leaving_a_source_out_of_a_kind_leaves_it_out_of_both_factors(prior, evidence, share, of_the_kind):
     kind = within(fuse(prior, evidence, {}), fuse(share, of_the_kind, {}))
-    for modality, probability in kind.without.items():
-        whole_rest = fuse(prior, [item for item in evidence if item.modality is not modality], {})
-        kind_rest = fuse(share, [item for item in of_the_kind if item.modality is not modality], {})
+    for source, probability in kind.without.items():
+        whole_rest = fuse(prior, [item for item in evidence if item.source is not source], {})
+        kind_rest = fuse(share, [item for item in of_the_kind if item.source is not source], {})
         assert probability == pytest.approx(whole_rest.probability * kind_rest.probability)
 
 

@@ -7,9 +7,17 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from medmesh.common.v1 import catalog_pb2
+from services.chassis.errors import PermissionDenied
 from tests.orchestrator.conftest import Refusal, running_mesh
 
 SERVICES = ("imaging", "language", "recommendation")
+ALL = [
+    ("imaging", "chest_xray"),
+    ("imaging", "head_ct"),
+    ("imaging", "imaging_model"),
+    ("language", "language_model"),
+    ("recommendation", "recommendation_model"),
+]
 
 
 async def health(mesh) -> str:
@@ -21,8 +29,52 @@ async def health(mesh) -> str:
 
 async def test_the_inventory_lists_the_models_of_every_service(mesh):
     answer = await mesh.catalog.ListModels(catalog_pb2.ListModelsRequest(), timeout=10)
-    assert [(m.service, m.name) for m in answer.models] == [(name, f"{name}_model") for name in SERVICES]
+    assert [(m.service, m.name) for m in answer.models] == ALL
     assert not answer.unreachable_services
+
+
+@pytest.mark.parametrize("page_size", [1, 2, 5, 100])
+async def test_pages_hold_every_model_once(mesh, page_size):
+    found, token = [], ""
+    while True:
+        request = catalog_pb2.ListModelsRequest(page_size=page_size, page_token=token)
+        answer = await mesh.catalog.ListModels(request, timeout=10)
+        assert len(answer.models) <= page_size
+        found += [(m.service, m.name) for m in answer.models]
+        token = answer.next_page_token
+        if not token:
+            break
+    assert found == ALL
+
+
+async def test_a_page_token_of_no_answer_is_refused(mesh):
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await mesh.catalog.ListModels(catalog_pb2.ListModelsRequest(page_token="3"), timeout=10)
+    assert (Refusal.of(caught.value).reason, Refusal.of(caught.value).field) == (
+        "INPUT_MALFORMED",
+        "page_token",
+    )
+
+
+async def test_a_reload_reaches_every_service_and_tells_what_became_of_each_model(mesh):
+    answer = await mesh.catalog.ReloadModels(catalog_pb2.ReloadModelsRequest(), timeout=10)
+    assert [(m.service, m.name) for m in answer.models] == ALL
+    assert not answer.unreachable_services
+    assert [catalog.reload_count for catalog in mesh.catalogs.values()] == [1, 1, 1]
+
+
+async def test_a_service_that_cannot_reload_is_named_and_the_others_do(tmp_path):
+    async with running_mesh(tmp_path, dead=("language",)) as mesh:
+        answer = await mesh.catalog.ReloadModels(catalog_pb2.ReloadModelsRequest(), timeout=10)
+    assert list(answer.unreachable_services) == ["language"]
+    assert {m.service for m in answer.models} == {"imaging", "recommendation"}
+
+
+async def test_who_may_not_reload_is_told_so(mesh):
+    mesh.catalogs["language"].error = PermissionDenied()
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await mesh.catalog.ReloadModels(catalog_pb2.ReloadModelsRequest(), timeout=10)
+    assert Refusal.of(caught.value).reason == "PERMISSION_DENIED"
 
 
 async def test_a_service_that_cannot_be_asked_is_named(tmp_path):

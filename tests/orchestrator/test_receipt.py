@@ -1,55 +1,76 @@
-"""Receipts: what they digest, what a replay finds, and that the chain shows every change."""
+"""Receipts: what they digest, what a comparison finds, that the chain shows every change, and who signed."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import os
 import resource
+import shutil
 import stat
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from types import SimpleNamespace
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from medmesh import receipt as receipts
-from medmesh.common.v1 import patient_pb2
-from medmesh.imaging.v1 import imaging_pb2
+from medmesh.common.v1 import patient_pb2, quantity_pb2
 from medmesh.orchestrator.v1 import orchestrator_pb2 as pb
+from medmesh.orchestrator.v1.receipt_pb2 import EvidenceReceipt, ReceiptStatement, Signature
 from services.chassis.errors import ReceiptNotWritten
 from services.chassis.settings import SettingsError
-from services.orchestrator.receipt import ReceiptLog, draft, fusion_digest
-from tests.orchestrator.cards import FIGURES, catalogue_of
-from tests.orchestrator.conftest import analysis, entity, full_case, note, provenance, running_mesh
+from services.orchestrator.receipts.digests import input_digests
+from services.orchestrator.receipts.log import ReceiptLog
+from services.orchestrator.receipts.signing import Signer
+from services.orchestrator.receipts.statement import fusion_digest, new_salt, statement_of
+from tests.orchestrator.cases import CATALOGUE, CHEST
+from tests.orchestrator.conftest import (
+    analysis,
+    entity,
+    full_case,
+    note,
+    provenance,
+    result,
+    running_mesh,
+)
 
-CATALOGUE = catalogue_of(FIGURES)
+SALT = "5a" * 32
+FUSION = fusion_digest(CATALOGUE, [CHEST])
+KEY = Ed25519PrivateKey.generate()
+PUBLIC_KEY = KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
 
 def diagnosis(probability: float = 0.85, **fields) -> pb.Diagnosis:
     return pb.Diagnosis(
         completeness=pb.COMPLETENESS_COMPLETE,
-        images=[pb.ImageResult(index=0, analysis=analysis(probability).analysis)],
+        images=[pb.AnalyzedImage(index=0, analysis=analysis(probability))],
         note=note(entity("233604007")),
         assessments=[pb.ConditionAssessment(probability=probability)],
         **fields,
     )
 
 
-def receipt_of(case: pb.DiagnosticCase, answer: pb.Diagnosis) -> pb.EvidenceReceipt:
-    return draft(case, answer, CATALOGUE)
+def statement(
+    case: pb.DiagnosticCase | None = None,
+    answer: pb.Diagnosis | None = None,
+    salt: str = SALT,
+    fusion_sha256: str = FUSION,
+) -> ReceiptStatement:
+    inputs = input_digests(case if case is not None else full_case(), bytes.fromhex(salt))
+    return statement_of(answer if answer is not None else diagnosis(), inputs, salt, fusion_sha256)
 
 
-def replayed(case: pb.DiagnosticCase, answer: pb.Diagnosis) -> pb.Diagnosis:
-    """The answer as a second computation gives it: with receipt, salt, request id and timings of its own."""
-    second = pb.Diagnosis()
-    second.CopyFrom(answer)
-    second.receipt.CopyFrom(receipt_of(case, answer))
-    second.request_id, second.elapsed_ms = "another", 12.5
-    return second
+def sealed(*args, **fields) -> EvidenceReceipt:
+    return Signer().seal(statement(*args, **fields))
 
 
 def differences(first_case, first, second_case, second) -> set[tuple[str, str]]:
-    found = receipts.compare(receipt_of(first_case, first), second_case, replayed(second_case, second))
+    found = receipts.compare(sealed(first_case, first), sealed(second_case, second))
     return {(one.kind, one.name) for one in found}
 
 
@@ -60,7 +81,7 @@ def test_the_same_case_computed_the_same_way_differs_in_nothing():
 def test_numbers_count_to_three_decimals():
     assert differences(full_case(), diagnosis(0.85), full_case(), diagnosis(0.85000004)) == set()
     assert differences(full_case(), diagnosis(0.85), full_case(), diagnosis(0.852)) == {
-        ("output", "imaging[0]"),
+        ("output", "images/0"),
         ("output", "assessment"),
     }
 
@@ -70,16 +91,26 @@ def test_each_input_is_named_when_it_differs():
     changed.note = "Pneumonia!"
     changed.patient.fhir_bundle = b"{ }"
     changed.max_treatment_count = 3
-    expected = {("input", name) for name in ("image[1]", "note", "patient", "options")}
+    expected = {("input", name) for name in ("image 1", "note", "record", "options")}
     assert differences(full_case(), diagnosis(), changed, diagnosis()) == expected
+
+
+def test_which_models_are_asked_for_is_an_option_and_their_order_is_not():
+    def asked(*models: str) -> pb.DiagnosticCase:
+        case = full_case()
+        case.images[0].options.models.extend(models)
+        return case
+
+    assert differences(asked("a", "b"), diagnosis(), asked("b", "a"), diagnosis()) == set()
+    assert differences(asked("a"), diagnosis(), asked("b"), diagnosis()) == {("input", "options")}
 
 
 def test_which_pictures_are_drawn_changes_nothing():
     drawn = full_case()
     drawn.images[0].options.include_overlay = True
     answer = diagnosis()
-    answer.images[0].analysis.overlay_png = b"png"
-    answer.images[0].analysis.findings[0].heat_map.values.append(0.5)
+    answer.images[0].analysis.results[0].overlay_png = b"png"
+    answer.images[0].analysis.results[0].findings[0].heat_map.values.append(0.5)
     assert differences(full_case(), diagnosis(), drawn, answer) == set()
 
 
@@ -90,28 +121,26 @@ def test_the_default_number_of_treatments_may_be_written_out():
 
 
 def test_a_typed_record_is_digested_by_content():
-    def typed(age: int) -> pb.DiagnosticCase:
-        return pb.DiagnosticCase(
-            patient=patient_pb2.PatientInput(record=patient_pb2.PatientRecord(age_years=age))
-        )
+    def typed(years: int) -> pb.DiagnosticCase:
+        record = patient_pb2.PatientRecord(age=quantity_pb2.PatientAge(years=years))
+        return pb.DiagnosticCase(patient=patient_pb2.PatientInput(record=record))
 
     assert differences(typed(4), diagnosis(), typed(4), diagnosis()) == set()
-    assert differences(typed(4), diagnosis(), typed(5), diagnosis()) == {("input", "patient")}
+    assert differences(typed(4), diagnosis(), typed(5), diagnosis()) == {("input", "record")}
 
 
 def test_other_weights_are_named_and_another_runtime_is_not():
     answer = diagnosis()
-    answer.images[0].analysis.provenance.runtime = "triton 26.07"
+    answer.images[0].analysis.results[0].provenance.runtime = "triton 26.07"
     assert differences(full_case(), diagnosis(), full_case(), answer) == set()
-    answer.images[0].analysis.provenance.weights_sha256 = "other"
+    answer.images[0].analysis.results[0].provenance.weights_sha256 = "other"
     assert differences(full_case(), diagnosis(), full_case(), answer) == {("model", "chest_xray")}
 
 
-def test_another_catalogue_is_named():
-    answer = replayed(full_case(), diagnosis())
-    answer.receipt.fusion_sha256 = fusion_digest(catalogue_of({}))
-    found = receipts.compare(receipt_of(full_case(), diagnosis()), full_case(), answer)
-    assert [(one.kind, one.name) for one in found] == [("fusion", "catalogue")]
+def test_another_fusion_is_named():
+    other = sealed(fusion_sha256=fusion_digest(CATALOGUE, []))
+    found = receipts.compare(sealed(), other)
+    assert [(one.kind, one.name) for one in found] == [("fusion", "catalogue and cards")]
 
 
 def test_a_lost_branch_is_named():
@@ -120,30 +149,116 @@ def test_a_lost_branch_is_named():
     partial.completeness = pb.COMPLETENESS_PARTIAL
     assert differences(full_case(), diagnosis(), full_case(), partial) == {
         ("model", "clinical_ner"),
-        ("output", "language"),
+        ("output", "note"),
         ("output", "assessment"),
     }
+    assert receipts.statement(sealed(answer=partial)).predicate.partial
 
 
 def test_receipts_of_the_same_case_cannot_be_linked_by_their_digests():
-    first, second = (receipt_of(full_case(), diagnosis()) for _ in range(2))
-    assert first.salt != second.salt
-    digests = [{d.sha256 for d in (*r.inputs, *r.outputs)} for r in (first, second)]
+    first, second = (statement(salt=new_salt()) for _ in range(2))
+    digests = [
+        {one.hmac_sha256 for one in s.predicate.inputs}
+        | {d for one in s.subject for d in one.digest.values()}
+        for s in (first, second)
+    ]
+    assert len(digests[0]) > 4
     assert digests[0].isdisjoint(digests[1])
+    with pytest.raises(ValueError, match="salts"):
+        receipts.compare(Signer().seal(first), Signer().seal(second))
 
 
 def test_the_models_are_listed_once_each():
     answer = diagnosis()
-    answer.images.add(index=1, analysis=imaging_pb2.ImageAnalysis(provenance=provenance("chest_xray")))
-    models = [model.model_name for model in receipt_of(full_case(), answer).models]
-    assert models == ["chest_xray", "clinical_ner"]
+    answer.images.add(index=1).analysis.results.extend([result(), result(provenance=provenance("second"))])
+    models = [model.model_name for model in statement(answer=answer).predicate.models]
+    assert models == ["chest_xray", "second", "clinical_ner"]
+
+
+def test_a_receipt_is_an_in_toto_statement_in_a_dsse_envelope():
+    """As the two specifications have it, read here without any of our code."""
+    envelope = json.loads(receipts.to_line(sealed()))
+    assert envelope.keys() == {"payload", "payloadType", "signatures"}
+    assert envelope["payloadType"] == "application/vnd.in-toto+json"
+    made = json.loads(base64.b64decode(envelope["payload"]))
+    assert made["_type"] == "https://in-toto.io/Statement/v1"
+    assert made["predicateType"] == "urn:medmesh:diagnosis-receipt:v1"
+    assert [one["name"] for one in made["subject"]] == ["images/0", "note", "assessment"]
+    assert all(one["digest"].keys() == {"hmac-sha256"} for one in made["subject"])
+    assert made["predicate"]["salt"] == SALT
+
+
+def test_a_receipt_survives_any_way_of_writing_its_envelope_down():
+    receipt = Signer(KEY).seal(statement())
+    envelope = json.loads(receipts.to_line(receipt))
+    again = receipts.from_line(json.dumps({**envelope, "later": {"member": 1}}, indent=2))
+    assert again == receipt
+    receipts.verify_signature(again, PUBLIC_KEY)
+
+
+def test_a_field_of_a_newer_mesh_is_no_tampering():
+    """Whatever is verified is verified on the bytes, which hold the field."""
+    made = json.loads(Signer().seal(statement()).payload)
+    made["predicate"]["addedLater"] = {"what": 1}
+    payload = json.dumps(made).encode()
+    signed = KEY.sign(receipts.pre_authentication_encoding(receipts.PAYLOAD_TYPE, payload))
+    newer = EvidenceReceipt(
+        payload_type=receipts.PAYLOAD_TYPE, payload=payload, signatures=[Signature(sig=signed)]
+    )
+    receipts.verify_signature(newer, PUBLIC_KEY)
+    assert receipts.compare(newer, sealed()) == []
+    assert receipts.verify_chain([receipts.to_line(newer)]) == []
+
+
+@pytest.mark.parametrize("where", ["payload", "type", "signature"])
+def test_a_changed_byte_breaks_the_signature(where):
+    receipt = Signer(KEY).seal(statement())
+    if where == "payload":
+        receipt.payload = receipt.payload.replace(b"partial", b"partiel") + b" "
+    elif where == "type":
+        receipt.payload_type += "x"
+    else:
+        receipt.signatures[0].sig = receipt.signatures[0].sig[::-1]
+    with pytest.raises(receipts.SignatureInvalid, match="was changed"):
+        receipts.verify_signature(receipt, PUBLIC_KEY)
+
+
+def test_who_did_not_sign_is_told():
+    another = Ed25519PrivateKey.generate()
+    with pytest.raises(receipts.SignatureInvalid, match="not signed with this key"):
+        receipts.verify_signature(Signer(another).seal(statement()), PUBLIC_KEY)
+    with pytest.raises(receipts.SignatureInvalid, match="not signed"):
+        receipts.verify_signature(sealed(), PUBLIC_KEY)
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl")
+def test_openssl_alone_verifies_a_receipt(tmp_path):
+    """Key, key id, pre-authentication encoding and signature, by the tools that a hospital has."""
+    private, public = tmp_path / "key.pem", tmp_path / "public.pem"
+    run("openssl", "genpkey", "-algorithm", "ed25519", "-out", private)
+    run("openssl", "pkey", "-in", private, "-pubout", "-out", public)
+    receipt = Signer.read(private).seal(statement())
+    (tmp_path / "signature").write_bytes(receipt.signatures[0].sig)
+    kind = receipt.payload_type.encode()
+    (tmp_path / "signed").write_bytes(
+        b"DSSEv1 " + b" ".join([b"%d" % len(kind), kind, b"%d" % len(receipt.payload), receipt.payload])
+    )
+    verify = ("openssl", "pkeyutl", "-verify", "-pubin", "-inkey", public, "-rawin")
+    run(*verify, "-in", tmp_path / "signed", "-sigfile", tmp_path / "signature")
+    der = run("openssl", "pkey", "-pubin", "-in", public, "-outform", "DER")
+    assert receipt.signatures[0].keyid == hashlib.sha256(der).hexdigest()
+    receipts.verify_signature(receipt, public.read_bytes())
+
+
+def run(*command: object) -> bytes:
+    return subprocess.run([str(part) for part in command], check=True, capture_output=True).stdout
 
 
 @pytest.fixture
 def log(tmp_path):
-    made = ReceiptLog(tmp_path / "receipts")
+    made = ReceiptLog(tmp_path / "receipts", Signer())
     for _ in range(4):
-        made.append(receipt_of(full_case(), diagnosis()))
+        made.append(statement())
     return made
 
 
@@ -151,16 +266,49 @@ def lines(log: ReceiptLog) -> list[str]:
     return log.path.read_text().splitlines()
 
 
+def previous_of(line: str) -> str:
+    return receipts.statement(receipts.from_line(line)).predicate.previous_payload_sha256
+
+
+def digest_of(line: str) -> str:
+    return receipts.payload_sha256(receipts.from_line(line))
+
+
 def test_the_chain_as_written_holds(log):
     assert receipts.verify_chain(lines(log)) == []
-    records = [receipts.from_line(line) for line in lines(log)]
-    assert records[0].previous_sha256 == ""
-    assert [r.previous_sha256 for r in records[1:]] == [r.record_sha256 for r in records[:-1]]
+    assert previous_of(lines(log)[0]) == ""
+    assert [previous_of(line) for line in lines(log)[1:]] == [digest_of(line) for line in lines(log)[:-1]]
 
 
 def test_a_log_goes_on_where_another_process_left_it(log):
-    sealed = ReceiptLog(log.path.parent).append(receipt_of(full_case(), diagnosis()))
-    assert sealed.previous_sha256 == receipts.from_line(lines(log)[3]).record_sha256
+    added = ReceiptLog(log.path.parent, Signer(KEY)).append(statement())
+    assert previous_of(receipts.to_line(added)) == digest_of(lines(log)[3])
+    assert receipts.verify_chain(lines(log)) == []
+
+
+def test_a_log_goes_on_after_a_record_of_a_newer_orchestrator(log):
+    """With members and fields that this one does not know, it is a link like any other."""
+    made = json.loads(receipts.from_line(lines(log)[3]).payload)
+    made["predicate"] |= {"previousPayloadSha256": digest_of(lines(log)[3]), "addedLater": {"what": [1]}}
+    envelope = {
+        "payloadType": receipts.PAYLOAD_TYPE,
+        "payload": base64.b64encode(json.dumps(made).encode()).decode(),
+        "signatures": [],
+        "addedLater": True,
+    }
+    with log.path.open("a") as file:
+        file.write(json.dumps(envelope) + "\n")
+    log.append(statement())
+    assert len(lines(log)) == 6
+    assert receipts.verify_chain(lines(log)) == []
+
+
+def test_a_log_goes_on_after_a_record_longer_than_what_is_read_at_once(log):
+    long = statement()
+    for number in range(3000):
+        long.predicate.models.add(model_name=f"model_{number}", weights_sha256="0" * 64)
+    log.append(long)
+    log.append(statement())
     assert receipts.verify_chain(lines(log)) == []
 
 
@@ -172,14 +320,11 @@ def test_only_the_owner_reads_the_log(log):
 def tampered(records: list[str], how: str) -> list[str]:
     changed = list(records)
     if how == "changed":
-        content = json.loads(changed[1])
-        content["models"][0]["weights_sha256"] = "other"
-        changed[1] = json.dumps(content)
-    elif how == "changed and sealed again":
-        receipt = receipts.from_line(changed[1])
-        receipt.receipt_id = "other"
-        receipt.record_sha256 = receipts.record_digest(receipt)
-        changed[1] = receipts.to_line(receipt)
+        made = json.loads(receipts.from_line(changed[1]).payload)
+        made["predicate"]["models"][0]["weightsSha256"] = "other"
+        changed[1] = receipts.to_line(
+            EvidenceReceipt(payload_type=receipts.PAYLOAD_TYPE, payload=json.dumps(made).encode())
+        )
     elif how == "removed":
         del changed[1]
     elif how == "first removed":
@@ -196,8 +341,7 @@ def tampered(records: list[str], how: str) -> list[str]:
 @pytest.mark.parametrize(
     ("how", "line"),
     [
-        ("changed", 2),
-        ("changed and sealed again", 3),
+        ("changed", 3),
         ("removed", 2),
         ("first removed", 1),
         ("swapped", 2),
@@ -205,7 +349,7 @@ def tampered(records: list[str], how: str) -> list[str]:
         ("torn", 2),
     ],
 )
-def test_tampering_is_found_where_it_was_done(log, how, line):
+def test_tampering_is_found_where_the_chain_breaks(log, how, line):
     faults = receipts.verify_chain(tampered(lines(log), how))
     assert faults
     assert faults[0].line == line
@@ -215,8 +359,8 @@ def test_a_torn_line_is_kept_for_the_check_and_the_chain_goes_on(log):
     """As after a power cut in the middle of a write."""
     whole = log.path.read_bytes()
     log.path.write_bytes(whole[:-200])
-    sealed = log.append(receipt_of(full_case(), diagnosis()))
-    assert sealed.previous_sha256 == receipts.from_line(whole.decode().splitlines()[2]).record_sha256
+    added = log.append(statement())
+    assert previous_of(receipts.to_line(added)) == digest_of(whole.decode().splitlines()[2])
     assert [fault.line for fault in receipts.verify_chain(lines(log))] == [4]
 
 
@@ -235,9 +379,9 @@ def full_after(count: int):
 def test_a_full_disk_refuses_the_receipt_and_leaves_no_torn_line(log, room):
     before = log.path.read_bytes()
     with full_after(len(before) + room), pytest.raises(ReceiptNotWritten):
-        log.append(receipt_of(full_case(), diagnosis()))
+        log.append(statement())
     assert log.path.read_bytes() == before
-    log.append(receipt_of(full_case(), diagnosis()))
+    log.append(statement())
     assert len(lines(log)) == before.count(b"\n") + 1
     assert receipts.verify_chain(lines(log)) == []
 
@@ -253,18 +397,26 @@ def test_the_log_says_when_it_cannot_take_receipts(log, monkeypatch):
 
 def test_writers_that_share_the_log_keep_one_chain(tmp_path):
     """Each write opens the file anew, so threads stand to the lock as processes do."""
-    logs = [ReceiptLog(tmp_path) for _ in range(8)]
+    logs = [ReceiptLog(tmp_path, Signer()) for _ in range(8)]
     with ThreadPoolExecutor(len(logs)) as pool:
-        pool.map(lambda number: logs[number % 8].append(receipt_of(full_case(), diagnosis())), range(160))
+        pool.map(lambda number: logs[number % 8].append(statement()), range(160))
     records = lines(logs[0])
     assert len(records) == 160
     assert receipts.verify_chain(records) == []
 
 
-def test_what_is_no_receipt_is_refused():
-    for text in ("", "[]", "{}", '{"receipt_id": 3}', '{"salt": "no"}', "{"):
-        with pytest.raises(ValueError, match="not an evidence receipt"):
-            receipts.from_line(text)
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", "3", "{", '{"payload": 3}', '{"payload": "?"}', '{"payload": ""}', "[" * 100_000]
+)
+def test_what_is_no_receipt_is_refused(text):
+    with pytest.raises(ValueError, match="not an evidence receipt"):
+        receipts.from_line(text)
+
+
+@pytest.mark.parametrize("payload", [b"\xff", b"[]", b"{", b'{"subject": 3}'])
+def test_what_states_no_diagnosis_is_refused(payload):
+    with pytest.raises(ValueError, match="no statement"):
+        receipts.statement(EvidenceReceipt(payload=payload))
 
 
 async def test_a_folder_that_cannot_be_written_is_found_at_the_start(tmp_path):

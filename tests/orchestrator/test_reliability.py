@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
-from services.chassis.settings import MODEL_REPOSITORY
-from services.imaging.models import FINDINGS_MODELS
 from services.language.assertion import assert_entities
 from services.language.entities import EntityType
-from services.orchestrator.catalogue import load
-from services.orchestrator.evidence import collect, reach, unmeasured
-from services.orchestrator.fusion import Modality
-from tests.orchestrator.cards import write_cards
-from tests.orchestrator.cases import case, chest
+from services.orchestrator.convert.declaration import declaration_of
+from services.orchestrator.evidence import collect
+from services.orchestrator.receipts.statement import fusion_digest
+from tests.orchestrator.cards import card, declared
+from tests.orchestrator.cases import CATALOGUE, CHEST, PNEUMONIA, case, chest
 from training.assertion.real_notes import read_notes
 
 
@@ -36,41 +33,48 @@ def test_no_assertion_is_trusted_more_than_it_is_right(shared_data):
             if mention.span.type is EntityType.DISEASE and not mention.doubtful:
                 given[result.assertion.value] += 1
                 right[result.assertion.value] += result.assertion is mention.label
-    for name, statement in load(MODEL_REPOSITORY).note.items():
+    for name, statement in CATALOGUE.note.items():
         assert statement.precision <= upper_end(right[name], given[name]), name
 
 
-def test_the_reliability_of_an_image_model_is_read_from_its_card(tmp_path: Path):
-    write_cards(tmp_path, {"chest_xray": {"auroc_normal_vs_pneumonia": 0.9, "another": 0.7}})
-    (item,) = collect(case(chest(0.9, 0.05)), load(tmp_path))
-    assert item.condition == "pneumonia"
-    assert item.evidence.reliability == pytest.approx(0.8)
+def test_the_reliability_of_a_model_is_read_from_its_card():
+    figures = {"auroc_normal_vs_pneumonia": 0.9, "auroc_bacterial_vs_viral": 0.7}
+    found = collect(case(chest(0.9, 0.05, declaration=declared("chest_xray", figures))), CATALOGUE)
+    reliabilities = {item.condition: item.evidence.reliability for item in found}
+    assert reliabilities["pneumonia"] == pytest.approx(0.8)
+    assert reliabilities["bacterial_pneumonia"] == pytest.approx(0.4)
 
 
-def test_a_model_without_a_card_is_not_trusted(tmp_path: Path):
-    catalogue = load(tmp_path)
-    assert collect(case(chest(0.9, 0.05)), catalogue) == []
-    assert unmeasured(case(chest(0.9, 0.05)), catalogue) == ["chest_xray"]
-    assert reach(catalogue.conditions["pneumonia"], Modality.IMAGE, catalogue).favour == 0
+def test_of_several_figures_the_lowest_counts():
+    made = card("chest_xray")
+    made.metrics.add(name="auroc_normal_vs_pneumonia", value=0.7)
+    assert declaration_of(made).on(PNEUMONIA).auroc == 0.7
 
 
-def test_another_figure_is_another_fusion(tmp_path: Path):
-    write_cards(tmp_path / "a", {"chest_xray": {"auroc_normal_vs_pneumonia": 0.9}})
-    write_cards(tmp_path / "b", {"chest_xray": {"auroc_normal_vs_pneumonia": 0.8}})
-    digests = {load(tmp_path / name).sha256 for name in ("a", "b", "none")}
-    assert len(digests) == 3
+def test_a_card_without_the_figure_that_its_evidence_names_cannot_be_weighed():
+    with pytest.raises(ValueError, match="auroc_bacterial_vs_viral"):
+        declared("chest_xray", {"auroc_normal_vs_pneumonia": 0.9})
 
 
-@pytest.mark.parametrize("model", ["chest_xray", "head_ct"])
-def test_the_served_cards_have_the_figures_that_the_fusion_reads(model):
-    card = MODEL_REPOSITORY / model / "metadata.json"
-    if not card.is_file():
-        pytest.skip(f"{model} is not in the model repository")
-    catalogue = load(MODEL_REPOSITORY)
-    wanted = {i.metric for c in catalogue.conditions.values() for i in c.images if i.model == model}
-    assert catalogue.images[model].auroc.keys() == wanted
+@pytest.mark.parametrize("share", [0.0, 1.0, -0.1, float("nan")])
+def test_a_share_that_is_none_cannot_be_weighed(share):
+    made = card("chest_xray")
+    made.serving.evidence[0].calibrated_share = share
+    with pytest.raises(ValueError, match="share"):
+        declaration_of(made)
 
 
-@pytest.mark.parametrize("model", FINDINGS_MODELS, ids=lambda model: model.spec.name)
-def test_imaging_and_fusion_know_the_same_ages_of_a_model(model):
-    assert model.age_years == load(MODEL_REPOSITORY).images[model.spec.name].age_years
+def test_a_guess_is_no_evidence():
+    figures = {"auroc_normal_vs_pneumonia": 0.5, "auroc_bacterial_vs_viral": 0.5}
+    assert collect(case(chest(0.9, 0.05, declaration=declared("chest_xray", figures))), CATALOGUE) == []
+
+
+def test_what_a_card_declares_is_part_of_the_fusion():
+    """So that a receipt tells when a model counts otherwise, though it answers the same."""
+    others = [
+        declared("chest_xray", {"auroc_normal_vs_pneumonia": value, "auroc_bacterial_vs_viral": 0.8})
+        for value in (0.9, 0.8)
+    ]
+    digests = {fusion_digest(CATALOGUE, declared) for declared in ([], [CHEST], [others[0]], [others[1]])}
+    assert len(digests) == 4
+    assert fusion_digest(CATALOGUE, [CHEST, CHEST]) == fusion_digest(CATALOGUE, [CHEST])

@@ -75,9 +75,12 @@ class ChainFault:
 def statement(receipt: EvidenceReceipt) -> ReceiptStatement:
     """What the receipt states, without fields of a newer mesh. ValueError when it is no such statement."""
     try:
-        return Parse(receipt.payload.decode(), ReceiptStatement(), ignore_unknown_fields=True)
+        found = Parse(receipt.payload.decode(), ReceiptStatement(), ignore_unknown_fields=True)
     except (ParseError, UnicodeDecodeError) as error:
         raise ValueError("the receipt holds no statement of a diagnosis") from error
+    if (found.type, found.predicate_type) != (STATEMENT_TYPE, PREDICATE_TYPE):
+        raise ValueError("the receipt holds no statement of a diagnosis")
+    return found
 
 
 def payload_of(made: ReceiptStatement) -> bytes:
@@ -231,9 +234,16 @@ def compare(recorded: EvidenceReceipt, recomputed: EvidenceReceipt) -> list[Diff
     ]
 
 
+def input_name(one: InputDigest) -> str:
+    """What an input is called: `image 0`, `note`, `record`, `options`."""
+    if one.kind in {InputDigest.KIND_IMAGE_FILE, InputDigest.KIND_IMAGE_CONTENT}:
+        return f"image {one.image_index}"
+    return InputDigest.Kind.Name(one.kind).removeprefix("KIND_").lower()
+
+
 def input_names(made: ReceiptStatement) -> list[str]:
     """The inputs that a receipt has digests of, each once: `image 0`, `note`, `record`, `options`."""
-    return list(dict.fromkeys(_input_name(one) for one in made.predicate.inputs))
+    return list(dict.fromkeys(input_name(one) for one in made.predicate.inputs))
 
 
 def _differing(kind: str, before: Mapping[str, str], after: Mapping[str, str]) -> Iterable[Difference]:
@@ -244,7 +254,7 @@ def _differing(kind: str, before: Mapping[str, str], after: Mapping[str, str]) -
 
 def _comparable(first: ReceiptStatement, second: ReceiptStatement) -> tuple[dict[str, str], dict[str, str]]:
     both = [
-        {(_input_name(one), one.kind): one.hmac_sha256 for one in made.predicate.inputs}
+        {(input_name(one), one.kind): one.hmac_sha256 for one in made.predicate.inputs}
         for made in (first, second)
     ]
     content = InputDigest.KIND_IMAGE_CONTENT
@@ -254,12 +264,6 @@ def _comparable(first: ReceiptStatement, second: ReceiptStatement) -> tuple[dict
         for side in both
     ]
     return sides[0], sides[1]
-
-
-def _input_name(one: InputDigest) -> str:
-    if one.kind in {InputDigest.KIND_IMAGE_FILE, InputDigest.KIND_IMAGE_CONTENT}:
-        return f"image {one.image_index}"
-    return InputDigest.Kind.Name(one.kind).removeprefix("KIND_").lower()
 
 
 def _models(made: ReceiptStatement) -> dict[str, str]:

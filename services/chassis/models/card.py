@@ -1,119 +1,151 @@
-"""One model's folder: its card, read and compared with what the service expects, the config and the weights.
-
-A model is served only when its card can be read, agrees with what the service expects (tensors,
-preprocessing), with `config.pbtxt`, and with the weights. Weights and config may lie on another machine,
-beside Triton: then the card alone is here, and the weights were not verified.
+"""A model's card as it lies in the repository, read strictly: what is not understood is named, not left
+out.
 """
 
 from __future__ import annotations
 
-import hashlib
+import difflib
+import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
-import numpy as np
-from google.protobuf import json_format
+from google.protobuf import json_format, message_factory
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
 
-from medmesh.common.v1.model_card_pb2 import ModelCard, TensorContract
-from services.chassis.models.inference import ModelSpec, Tensor
-from services.chassis.models.triton import read_config
+from medmesh.common.v1.model_card_pb2 import ModelAliases, ModelCard
+from medmesh.common.v1.serving_pb2 import ModelServing
+from services.chassis.models.repository import ALIASES, CARD
 
-CARD = "metadata.json"
-CONFIG = "config.pbtxt"
-WEIGHTS = Path("1") / "model.onnx"
+M = TypeVar("M", bound=Message)
 
-_DATATYPES: dict[type[np.generic], str] = {
-    np.bool_: "BOOL",
-    np.uint8: "UINT8",
-    np.int8: "INT8",
-    np.int32: "INT32",
-    np.int64: "INT64",
-    np.float16: "FP16",
-    np.float32: "FP32",
-    np.float64: "FP64",
-}
+TASKS = tuple(field.name for field in ModelServing.DESCRIPTOR.oneofs_by_name["task"].fields)
+"""The tasks that a card can name, by the names of the fields of ModelServing."""
 
 
 @dataclass(frozen=True)
-class Model:
-    """One model of the service as it was found at start."""
+class Problem:
+    """Something about a model's folder for which it is refused."""
 
-    spec: ModelSpec
-    card: ModelCard | None
-    """None when it could not be read."""
-    refusal: str
-    """Why it is not served, with the remedy; empty when it is."""
-    weights_verified: bool
-    """Whether the weights are here and have the card's digest."""
+    field: str
+    """Path of a field of the card, e.g. `serving.image_classification.labels`, or a file of the folder."""
+    what: str
+    """What is wrong, as the end of a sentence that begins with the field."""
+    remedy: str
+    """What to do about it, as a sentence without its full stop."""
+
+    def __str__(self) -> str:
+        return f"{self.field} {self.what}; {self.remedy}."
 
 
-def inspect_model(spec: ModelSpec, folder: Path) -> Model:
-    """Reads the model's folder and compares card, expectation, config and weights."""
-    path = folder / CARD
+def read_card(path: Path) -> tuple[ModelCard | None, list[Problem]]:
+    """The card in a file, or everything for which it cannot be read as one."""
+    return _read(path, ModelCard())
+
+
+def read_aliases(folder: Path) -> tuple[ModelAliases, list[Problem]]:
+    """The aliases of the model in `folder`; those of a folder without the file are all 0."""
+    path = folder / ALIASES
     if not path.is_file():
-        return Model(
-            spec, None, f"{spec.name} has no {CARD}; export the model, or correct the repository.", False
-        )
+        return ModelAliases(), []
+    aliases, problems = _read(path, ModelAliases())
+    return aliases or ModelAliases(), problems
+
+
+def card_in(folder: Path, number: int) -> tuple[Path, ModelCard | None, list[Problem]]:
+    """The card of one version of the model in `folder`: the folder it lies in, and it. 0: the model's own
+    card.
+    """
+    own = folder / str(number)
+    if number and (own / CARD).is_file():
+        return own, *read_card(own / CARD)
+    card, problems = read_card(folder / CARD)
+    if card is not None and number and (card.triton_version or 1) != number:
+        missing = Problem(f"{number}/{CARD}", "is missing", f"add the card of version {number}")
+        return own, None, [missing]
+    return folder, card, problems
+
+
+def task_named_in(path: Path) -> str:
+    """The task that a card names, as far as it can be read at all; empty: it cannot."""
     try:
-        card = json_format.Parse(path.read_text(encoding="utf-8"), ModelCard())
-    except (json_format.ParseError, UnicodeDecodeError):
-        return Model(
-            spec, None, f"The {CARD} of {spec.name} is no model card; export the model again.", False
-        )
-    weights = folder / WEIGHTS
-    verified = weights.is_file() and sha256(weights) == card.weights_sha256
-    config = folder / CONFIG
-    refusal = _contradiction(spec, card)
-    if not refusal and config.is_file():
-        refusal = _config_contradiction(card, config)
-    if not refusal and weights.is_file() and not verified:
-        refusal = f"The weights of {spec.name} are not those of its card; export the model again."
-    return Model(spec, card, refusal, verified)
+        serving = json.loads(path.read_bytes())["serving"]
+        return next((task for task in TASKS if task in serving), "")
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
-def sha256(path: Path) -> str:
-    """Lower-case hexadecimal SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _contradiction(spec: ModelSpec, card: ModelCard) -> str:
-    if card.name != spec.name:
-        return f"The card in the folder of {spec.name} is another model's."
-    if card.preprocessing_version != spec.preprocessing_version:
-        return (
-            f"{spec.name} was made for preprocessing {card.preprocessing_version}, "
-            f"this service runs {spec.preprocessing_version}; use the release that fits."
-        )
-    for kind, expected, declared in (
-        ("input", spec.inputs, card.inputs),
-        ("output", spec.outputs, card.outputs),
-    ):
-        by_name = {t.name: t for t in declared}
-        for tensor in expected:
-            if tensor.name not in by_name:
-                return f"The card of {spec.name} has no {kind} {tensor.name}."
-            if not _agree(tensor, by_name[tensor.name]):
-                return f"The card of {spec.name} gives {kind} {tensor.name} another type or shape."
-    return ""
-
-
-def _agree(tensor: Tensor, declared: TensorContract) -> bool:
-    shape = tuple(declared.shape)
-    return (
-        declared.datatype == _DATATYPES.get(tensor.dtype)
-        and len(shape) == len(tensor.shape)
-        and all(-1 in {a, b} or a == b for a, b in zip(tensor.shape, shape, strict=True))
-    )
-
-
-def _config_contradiction(card: ModelCard, path: Path) -> str:
+def _read(path: Path, message: M) -> tuple[M | None, list[Problem]]:
+    name = path.name
     try:
-        inputs, outputs = read_config(path.read_text(encoding="utf-8"))
-    except ValueError:
-        return f"The {CONFIG} of {card.name} cannot be read."
-    for kind, declared, configured in (("input", card.inputs, inputs), ("output", card.outputs, outputs)):
-        expected = {(t.name, t.datatype, tuple(t.shape)) for t in declared}
-        if expected != configured:
-            return f"The card of {card.name} and its {CONFIG} differ in their {kind}s."
-    return ""
+        content = json.loads(path.read_bytes())
+    except OSError:
+        return None, [
+            Problem(name, "is missing", "add the card: docs/model-folder.md says what belongs in it")
+        ]
+    except ValueError as error:  # no JSON, or no UTF-8
+        where = f" (line {error.lineno})" if isinstance(error, json.JSONDecodeError) else ""
+        return None, [Problem(name, f"is no JSON{where}", "correct it")]
+    if not isinstance(content, dict):
+        return None, [Problem(name, "is no JSON object", "correct it")]
+    problems = list(_misread(content, message.DESCRIPTOR, ""))
+    if problems:
+        return None, problems
+    try:
+        return json_format.ParseDict(content, message), []
+    except json_format.ParseError:  # what only the whole shows, such as two fields of a oneof
+        return None, [
+            Problem(f"{name}", "names two values where one belongs", "name one task, and one kind a step")
+        ]
+
+
+def _misread(content: dict[str, Any], descriptor: Any, path: str) -> Iterable[Problem]:
+    """Each entry that is no field of the message, or not of the field's type."""
+    for key, value in content.items():
+        field = descriptor.fields_by_name.get(key) or descriptor.fields_by_camelcase_name.get(key)
+        place = f"{path}{key}"
+        if field is None:
+            near = difflib.get_close_matches(key, descriptor.fields_by_name, n=1)
+            remedy = (
+                f"did you mean {near[0]}?" if near else "take it out; docs/model-folder.md lists the fields"
+            )
+            yield Problem(place, "is no field of the card", remedy.removesuffix("?"))
+        elif field.message_type is None:
+            if not _fits(field, key, value):
+                yield Problem(place, f"is no {_kind(field)}", "correct the value")
+        elif not field.is_repeated:
+            yield from _in_message(value, field.message_type, place)
+        elif isinstance(value, list):
+            for index, item in enumerate(value):
+                yield from _in_message(item, field.message_type, f"{place}[{index}]")
+        else:
+            yield Problem(place, "is no list", "put it in brackets")
+
+
+def _in_message(value: Any, descriptor: Any, place: str) -> Iterable[Problem]:
+    if isinstance(value, dict):
+        yield from _misread(value, descriptor, f"{place}.")
+    else:
+        yield Problem(place, "is no JSON object", "correct it")
+
+
+def _fits(field: Any, key: str, value: Any) -> bool:
+    try:
+        json_format.ParseDict({key: value}, message_factory.GetMessageClass(field.containing_type)())
+    except json_format.ParseError:
+        return False
+    return True
+
+
+def _kind(field: FieldDescriptor) -> str:
+    if field.enum_type is not None:
+        return f"value out of {', '.join(value.name for value in field.enum_type.values)}"
+    kind = {
+        FieldDescriptor.CPPTYPE_STRING: "text",
+        FieldDescriptor.CPPTYPE_BOOL: "true or false",
+        FieldDescriptor.CPPTYPE_DOUBLE: "number",
+        FieldDescriptor.CPPTYPE_FLOAT: "number",
+    }.get(field.cpp_type, "whole number")
+    return f"list of {kind}" if field.is_repeated else kind

@@ -1,109 +1,217 @@
-"""The models of a service: which of them may be served, and the provenance of their answers."""
+"""The models of a service: every folder of the repository whose card names a task that the service serves.
+
+What is read of it is a snapshot that changes at a reload, all at once; a request that holds a model goes on
+with the version that it began with.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from medmesh.common.v1.answer_pb2 import Provenance
 from medmesh.common.v1.model_card_pb2 import ModelCard
 from services.chassis.errors import ModelUnavailable, ModelUnknown
-from services.chassis.models.card import Model, inspect_model
-from services.chassis.models.inference import Arrays, Inference, ModelSpec
+from services.chassis.models.card import Problem
+from services.chassis.models.inference import Inference
+from services.chassis.models.inspection import CheckedModel, inspect
+from services.chassis.models.repository import ModelFolder, model_folders
+from services.chassis.models.served import ServedModel, Task
+from services.chassis.models.shadow import Shadow
+from services.chassis.observability.telemetry import Telemetry
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-MODEL_VERSION = "1"
-UNVERIFIED = "weights not verified here"
-"""Added to `Provenance.runtime` when the weights' digest is the card's word alone."""
+
+@dataclass(frozen=True)
+class Entry:
+    """One model of the service as it stands now."""
+
+    checked: CheckedModel
+    """As it lay in the repository when what is served of it was taken up; of a refused one as it lies there
+    now."""
+    served: ServedModel | None
+    """None: it is refused."""
+    made: Any
+    """What the task built of it; None: it is refused."""
+    shadow: Shadow | None
+    """What runs its candidate. None: there is none that runs."""
+    problems: tuple[Problem, ...]
+    """What is wrong with what lies in the repository now."""
+
+    @property
+    def name(self) -> str:
+        """Name of the model."""
+        return self.checked.name
+
+    @property
+    def card(self) -> ModelCard:
+        """The card of what is served; of a refused model what could be read."""
+        return self.served.card if self.served else self.checked.card or ModelCard(name=self.name)
+
+    @property
+    def refusal(self) -> str:
+        """Why it is not served; empty when it is."""
+        return "" if self.served else f"{self.name} is not served: {' '.join(map(str, self.problems))}"
 
 
 class Catalog:
-    """The models that a service uses, checked once at start."""
+    """The models of one service."""
 
     def __init__(
-        self, service: str, repository: Path, specs: Iterable[ModelSpec], *, intended_use: str = ""
+        self,
+        service: str,
+        repository: Sequence[Path],
+        tasks: Iterable[Task[Any]],
+        inference: Inference,
+        telemetry: Telemetry,
+        *,
+        intended_use: str = "",
     ) -> None:
+        """Reads the repository once. A model that does not hold is refused by name; the others are served."""
         self.service = service
-        self._repository = repository
+        self.inference = inference
+        self._repository = tuple(repository)
+        self._tasks = {task.name: task for task in tasks}
+        self._telemetry = telemetry
         self._intended_use = intended_use
-        self._models = {spec.name: inspect_model(spec, repository / spec.name) for spec in specs}
+        self._entries: dict[str, Entry] = {}
+        for checked in self.read().values():
+            entry = self.build(checked)
+            if entry.problems:
+                tell_problems(entry)
+            self._entries[entry.name] = entry
 
-    def models(self) -> Sequence[Model]:
-        """All models, sorted by name."""
-        return [self._models[name] for name in sorted(self._models)]
+    def entries(self) -> list[Entry]:
+        """All models, served or not, sorted by name."""
+        return [self._entries[name] for name in sorted(self._entries)]
 
-    def card(self, name: str) -> ModelCard:
-        """The card of a model that is served. Raises ModelUnknown, or ModelUnavailable with the reason."""
-        model = self._model(name)
-        if model.refusal or model.card is None:
-            raise ModelUnavailable(model.refusal, metadata={"model": name})
-        return model.card
+    def entry(self, name: str) -> Entry:
+        """One model. Raises ModelUnknown; the name is whatever a caller sends, so it is not quoted."""
+        if name not in self._entries:
+            raise ModelUnknown
+        return self._entries[name]
 
-    def serves(self, name: str) -> bool:
-        """Whether the service has the model and nothing is wrong with its card. Triton is not asked."""
-        return name in self._models and not self._models[name].refusal
+    def models(self, task: Task[T]) -> tuple[T, ...]:
+        """What the task made of each of its models that is served, sorted by the models' names."""
+        return tuple(entry.made for entry in self._served(task))
 
-    def refusal(self, name: str) -> str:
-        """Why a model is not served, in one sentence; empty when it is."""
-        return self._model(name).refusal
+    def defaults(self, task: Task[T]) -> tuple[T, ...]:
+        """Those that answer requests which name no models."""
+        return tuple(e.made for e in self._served(task) if e.served is not None and e.served.is_default)
 
-    def load(self, name: str, read: Callable[[Path], T]) -> T | None:
-        """What `read` makes of the folder of a model that is served: its tokenizer, its vocabulary.
+    def named(self, task: Task[T], name: str) -> T:
+        """What the task made of the model with this name.
 
-        None where the model is not served. Where the files are missing or broken it is not served from now
-        on, and the service goes on without it.
+        Raises ModelUnknown where no model of the task has it, and ModelUnavailable where it is refused.
         """
-        model = self._model(name)
-        if model.refusal:
-            return None
-        try:
-            return read(self._repository / name)
-        except FileNotFoundError as error:
-            missing = Path(str(error.filename)).name if error.filename else "file that the service reads"
-            refusal = f"{name} has no {missing}; export the model again, or correct the repository."
-        except Exception:  # noqa: BLE001 - readers share no error, and no model may end the service
-            refusal = f"The files of {name} beside its weights cannot be read; export the model again."
-        logger.warning("model not served", extra={"facts": {"model": name, "problem": refusal}})
-        self._models[name] = replace(model, refusal=refusal)
-        return None
+        entry = self.entry(name)
+        if entry.checked.task != task.name:
+            raise ModelUnknown
+        if entry.served is None:
+            raise ModelUnavailable(entry.refusal, metadata={"model": name})
+        made: T = entry.made
+        return made
 
-    def provenance(self, name: str, runtime: str) -> Provenance:
-        """Where an answer of model `name` comes from; `runtime` is what `Inference.runtime` says."""
-        card = self.card(name)
-        return Provenance(
-            model_name=name,
-            model_version=MODEL_VERSION,
-            weights_sha256=card.weights_sha256,
-            preprocessing_version=card.preprocessing_version,
-            runtime=runtime if self._model(name).weights_verified else f"{runtime} ({UNVERIFIED})",
-            intended_use=self._intended_use or card.intended_use,
+    def choose(self, task: Task[T], names: Sequence[str]) -> tuple[T, ...]:
+        """The models that a request names, in its order, each once; where it names none, the defaults."""
+        return tuple(self.named(task, name) for name in dict.fromkeys(names)) or self.defaults(task)
+
+    def only(self, task: Task[T], name: str = "") -> T:
+        """The one model of a task that gives one answer a request: the one named, else the default of the
+        first folder of the repository that has one.
+
+        Raises ModelUnknown and ModelUnavailable; the latter says why the only model of the task is refused.
+        """
+        if name:
+            return self.named(task, name)
+        defaults = [e for e in self._served(task) if e.served is not None and e.served.is_default]
+        if defaults:
+            made: T = min(defaults, key=lambda e: e.checked.place).made
+            return made
+        refused = [e for e in self.entries() if e.checked.task == task.name and e.served is None]
+        if refused:
+            raise ModelUnavailable(refused[0].refusal, metadata={"model": refused[0].name})
+        raise ModelUnavailable(f"no model with the task {task.name} is served; add one to the repository")
+
+    # What a reload works with
+    # --------------------------------------------------------------------------------------
+
+    def read(self) -> dict[str, CheckedModel]:
+        """The service's models as they lie in the repository now. Blocks: files are digested."""
+        found = {}
+        for folder in model_folders(self._repository).values():
+            checked = inspect(folder)
+            if self._is_ours(checked):
+                found[folder.name] = checked
+                if folder.shadowed:
+                    _tell_shadowed(folder)
+        return found
+
+    def build(self, checked: CheckedModel) -> Entry:
+        """What the task makes of a model; where it cannot, or the card does not hold, a refused entry. May
+        block.
+        """
+        if checked.stable is None:
+            return Entry(checked, None, None, None, checked.problems)
+        shadow = None
+        if checked.candidate is not None and checked.shadow:
+            shadow = Shadow(checked.candidate, self.inference, self._telemetry)
+        served = ServedModel(
+            checked.stable,
+            self.inference,
+            intended_use=self._intended_use,
+            observer=shadow.observe if shadow else None,
         )
+        try:
+            made = self._tasks[checked.task].build(served)
+        except Exception as error:  # noqa: BLE001 - readers share no error, and no model may end the service
+            problem = _unreadable(checked.task, error)
+            return Entry(checked, None, None, None, (*checked.problems, problem))
+        return Entry(checked, served, made, shadow, checked.problems)
 
-    def _model(self, name: str) -> Model:
-        if name not in self._models:
-            raise ModelUnknown  # the name is whatever a caller sends: it is not quoted
-        return self._models[name]
+    def switch(self, entries: Iterable[Entry], removed: Iterable[str] = ()) -> None:
+        """Takes up these entries and drops those removed, at once."""
+        changed = dict(self._entries)
+        changed |= {entry.name: entry for entry in entries}
+        for name in removed:
+            changed.pop(name, None)
+        self._entries = changed
+
+    async def close(self) -> None:
+        """Ends what runs beside the answers."""
+        for entry in self.entries():
+            if entry.shadow is not None:
+                await entry.shadow.close()
+
+    def _served(self, task: Task[Any]) -> Iterator[Entry]:
+        return (e for e in self.entries() if e.served is not None and e.checked.task == task.name)
+
+    def _is_ours(self, checked: CheckedModel) -> bool:
+        # Of a card that cannot be read at all, nobody knows whose it is: every service tells of it.
+        return checked.task in self._tasks or not checked.task
 
 
-class CataloguedInference:
-    """An `Inference` that refuses the models which the catalog does not serve."""
+def tell_problems(entry: Entry) -> None:
+    """A log line of what is wrong with a model's folder."""
+    told = [str(problem) for problem in entry.problems]
+    what = "a model has problems" if entry.served else "a model is not served"
+    logger.warning(what, extra={"facts": {"model": entry.name, "problems": " ".join(told)}})
 
-    def __init__(self, inference: Inference, catalog: Catalog) -> None:
-        self._inference = inference
-        self._catalog = catalog
 
-    async def infer(self, model: str, inputs: Arrays, *, timeout_s: float | None = None) -> Arrays:
-        self._catalog.card(model)
-        return await self._inference.infer(model, inputs, timeout_s=timeout_s)
+def _tell_shadowed(folder: ModelFolder) -> None:
+    facts = {"model": folder.name, "used": str(folder.path), "unused_count": len(folder.shadowed)}
+    logger.info("a model lies in several folders of the repository", extra={"facts": facts})
 
-    async def is_ready(self, model: str) -> bool:
-        return self._catalog.serves(model) and await self._inference.is_ready(model)
 
-    async def runtime(self) -> str:
-        return await self._inference.runtime()
+def _unreadable(task: str, error: Exception) -> Problem:
+    if isinstance(error, FileNotFoundError) and error.filename:
+        return Problem(
+            f"serving.{task}", f"needs {Path(str(error.filename)).name}, which is missing", "add the file"
+        )
+    told = str(error) if isinstance(error, ValueError | ModelUnavailable) else type(error).__name__
+    return Problem(f"serving.{task}", f"cannot be served: {told}", "correct the card or the file it names")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,6 +15,25 @@ from services.chassis.errors import ModelFailed
 
 Arrays = Mapping[str, NDArray[Any]]
 """Tensors by name. Axis 0 is the batch."""
+
+DATATYPES: Mapping[str, type[np.generic]] = MappingProxyType(
+    {
+        "BOOL": np.bool_,
+        "UINT8": np.uint8,
+        "UINT16": np.uint16,
+        "UINT32": np.uint32,
+        "UINT64": np.uint64,
+        "INT8": np.int8,
+        "INT16": np.int16,
+        "INT32": np.int32,
+        "INT64": np.int64,
+        "FP16": np.float16,
+        "FP32": np.float32,
+        "FP64": np.float64,
+        "BYTES": np.object_,
+    }
+)
+"""Triton's names of the element types that a model can have."""
 
 
 @dataclass(frozen=True)
@@ -28,74 +49,115 @@ class Tensor:
 
 
 @dataclass(frozen=True)
-class ModelSpec:
-    """What a service expects of a model that it uses; checked against Triton and the model card at start."""
+class ModelVersion:
+    """One version of a model as its card describes it: what is asked to run."""
 
     name: str
     """Name of the folder in the model repository."""
+    number: int
+    """Name of the version's folder."""
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
-    preprocessing_version: str
-    """Version of the preprocessing code that this service runs; the card's must be the same."""
-    required: bool = True
-    """Whether the service is healthy only while this model is served."""
+    weights_sha256: str
+    """Of the weights that the card describes."""
+    config: str = ""
+    """Text of `config.pbtxt`; empty: it lies elsewhere, beside the server."""
+    max_batch_count: int | None = None
+    """Most rows of one call; None: not known here."""
+
+
+class Verification(Enum):
+    """How it is known that the card's weights ran; the names are those of `WeightsVerification`."""
+
+    STATED = "WEIGHTS_VERIFICATION_STATED"
+    CONFIGURED = "WEIGHTS_VERIFICATION_CONFIGURED"
+    DIGESTED = "WEIGHTS_VERIFICATION_DIGESTED"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model answered, and what is known of who answered."""
+
+    outputs: Arrays
+    version: str
+    """The version that the server says it ran."""
+    verification: Verification
+    runtime: str
+    """Name and version of what ran the model, e.g. `triton 2.51.0`."""
 
 
 class Inference(Protocol):
-    """Runs models. Implemented on Triton by `services.chassis.models.triton`, and by fakes in tests."""
+    """Runs models. Implemented on Triton by `services.chassis.models.triton`, and by a fake in tests."""
 
-    async def infer(self, model: str, inputs: Arrays, *, timeout_s: float | None = None) -> Arrays:
+    async def infer(self, model: ModelVersion, inputs: Arrays, *, timeout_s: float | None = None) -> Answer:
         """Runs `model` on one batch and returns its outputs.
 
         `timeout_s` is the time left for this call in seconds; None takes the caller's remaining deadline.
 
-        Raises ModelUnavailable (not loaded, or the server does not answer), Overloaded (its queue is full),
-        DeadlineExceeded (too slow), ModelFailed (anything else). A cancelled caller cancels the call.
+        Raises ModelUnavailable (not loaded, the server does not answer, or it runs other weights than the
+        card's), Overloaded (its queue is full), DeadlineExceeded (too slow), ModelFailed (anything else). A
+        cancelled caller cancels the call.
         """
         ...
 
-    async def is_ready(self, model: str) -> bool:
+    async def is_ready(self, model: ModelVersion) -> bool:
         """Whether `model` answers inference requests now. Never raises."""
         ...
 
-    async def runtime(self) -> str:
-        """Name and version of what runs the models, e.g. `triton 2.51.0`; `unknown` while it is away."""
+    async def load(self, versions: Sequence[ModelVersion]) -> None:
+        """Makes these versions of one model answer beside those that do already, where the server can be
+        told.
+
+        Raises ModelUnavailable with the server's reason where one of them does not load; what ran before
+        goes on.
+        """
+        ...
+
+    async def unload(self, name: str, number: int, kept: Sequence[ModelVersion]) -> None:
+        """Ends one version of a model, where the server can be told; those `kept` go on. Never raises."""
         ...
 
 
-def check_inputs(spec: ModelSpec, inputs: Arrays) -> None:
-    """Raises ModelFailed when `inputs` are not what `spec` says: a fault of the service itself."""
-    _check(spec, spec.inputs, inputs, "input")
+def check_inputs(model: ModelVersion, inputs: Arrays) -> None:
+    """Raises ModelFailed when `inputs` are not what the card says: a fault of the service itself."""
+    _check(model, model.inputs, inputs, "input")
 
 
-def check_outputs(spec: ModelSpec, inputs: Arrays, outputs: Arrays) -> None:
-    """Raises ModelFailed when `outputs` are not what `spec` says, e.g. empty or of another batch size."""
-    _check(spec, spec.outputs, outputs, "output")
+def check_outputs(model: ModelVersion, inputs: Arrays, outputs: Arrays) -> None:
+    """Raises ModelFailed when `outputs` are not what the card says, e.g. empty or of another batch size."""
+    _check(model, model.outputs, outputs, "output")
     batch = next(iter(inputs.values())).shape[0]
-    for tensor in spec.outputs:
+    for tensor in model.outputs:
         if outputs[tensor.name].shape[0] != batch:
-            raise ModelFailed(f"{spec.name}: output {tensor.name} has another batch size than the inputs")
+            raise ModelFailed(f"{model.name}: output {tensor.name} has another batch size than the inputs")
 
 
-def example_inputs(spec: ModelSpec) -> dict[str, NDArray[Any]]:
-    """The smallest batch that `spec` allows, filled with ones: batch of 1, every variable length 1."""
-    return {t.name: np.ones((1, *(max(d, 1) for d in t.shape)), dtype=t.dtype) for t in spec.inputs}
+def example_inputs(model: ModelVersion) -> dict[str, NDArray[Any]]:
+    """The smallest batch that the card allows, filled with ones: batch of 1, every variable length 1."""
+    return {
+        tensor.name: np.full((1, *(max(d, 1) for d in tensor.shape)), _one(tensor), dtype=tensor.dtype)
+        for tensor in model.inputs
+    }
 
 
-def _check(spec: ModelSpec, tensors: tuple[Tensor, ...], arrays: Arrays, kind: str) -> None:
+def _one(tensor: Tensor) -> Any:
+    return b"1" if tensor.dtype is np.object_ else 1
+
+
+def _check(model: ModelVersion, tensors: tuple[Tensor, ...], arrays: Arrays, kind: str) -> None:
     names = {t.name for t in tensors}
     if kind == "input" and set(arrays) - names:
-        raise ModelFailed(f"{spec.name}: has no {kind} {', '.join(sorted(set(arrays) - names))}")
+        raise ModelFailed(f"{model.name}: has no {kind} {', '.join(sorted(set(arrays) - names))}")
     for tensor in tensors:
         array = arrays.get(tensor.name)
         if array is None:
-            raise ModelFailed(f"{spec.name}: {kind} {tensor.name} is missing")
+            raise ModelFailed(f"{model.name}: {kind} {tensor.name} is missing")
         if array.dtype != np.dtype(tensor.dtype):
             wanted = np.dtype(tensor.dtype)
-            raise ModelFailed(f"{spec.name}: {kind} {tensor.name} is {array.dtype}, not {wanted}")
+            raise ModelFailed(f"{model.name}: {kind} {tensor.name} is {array.dtype}, not {wanted}")
         fits = array.ndim == len(tensor.shape) + 1 and all(
             wanted in {-1, actual} for wanted, actual in zip(tensor.shape, array.shape[1:], strict=True)
         )
         if not fits:
             expected = ("batch", *tensor.shape)
-            raise ModelFailed(f"{spec.name}: {kind} {tensor.name} has shape {array.shape}, not {expected}")
+            raise ModelFailed(f"{model.name}: {kind} {tensor.name} has shape {array.shape}, not {expected}")

@@ -1,43 +1,98 @@
-"""`medmesh.common.v1.ModelCatalogService`: the models of a service, told to its callers."""
+"""`medmesh.common.v1.ModelCatalogService` for one service."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from medmesh.common.v1 import catalog_pb2, catalog_pb2_grpc
-from medmesh.common.v1.model_card_pb2 import ModelCard
-from services.chassis.models.card import Model
-from services.chassis.models.catalog import Catalog
-from services.chassis.models.inference import Inference
+from medmesh.common.v1 import catalog_pb2 as pb
+from medmesh.common.v1 import catalog_pb2_grpc
+from services.chassis.errors import InvalidInput, ModelUnavailable, Reason
+from services.chassis.models.card import Problem
+from services.chassis.models.catalog import Catalog, Entry
+from services.chassis.models.reload import Reloaded, Reloader
+
+UNANSWERED = "Triton does not answer for it; see Triton's log."
 
 
 class CatalogServicer(catalog_pb2_grpc.ModelCatalogServiceServicer):
-    """`medmesh.common.v1.ModelCatalogService` for one service."""
+    """Lists, hands out and reloads what the catalog holds."""
 
-    def __init__(self, catalog: Catalog, inference: Inference) -> None:
+    def __init__(self, catalog: Catalog, reloader: Reloader) -> None:
         self._catalog = catalog
-        self._inference = inference
+        self._reloader = reloader
 
-    async def ListModels(
-        self, request: catalog_pb2.ListModelsRequest, context: Any
-    ) -> catalog_pb2.ListModelsResponse:
-        summaries = [await self._summary(model) for model in self._catalog.models()]
-        return catalog_pb2.ListModelsResponse(models=summaries)
+    async def ListModels(self, request: pb.ListModelsRequest, context: Any) -> pb.ListModelsResponse:
+        summaries = [await self._summary(entry) for entry in self._catalog.entries()]
+        return page(summaries, request)
 
-    async def GetModelCard(
-        self, request: catalog_pb2.GetModelCardRequest, context: Any
-    ) -> catalog_pb2.GetModelCardResponse:
-        return catalog_pb2.GetModelCardResponse(card=self._catalog.card(request.name))
+    async def GetModelCard(self, request: pb.GetModelCardRequest, context: Any) -> pb.GetModelCardResponse:
+        entry = self._catalog.entry(request.name)
+        if entry.served is None:
+            raise ModelUnavailable(entry.refusal, metadata={"model": entry.name})
+        return pb.GetModelCardResponse(card=entry.card)
 
-    async def _summary(self, model: Model) -> catalog_pb2.ModelSummary:
-        ready = await self._inference.is_ready(model.spec.name)
-        card = model.card or ModelCard()
-        return catalog_pb2.ModelSummary(
-            name=model.spec.name,
+    async def ReloadModels(self, request: pb.ReloadModelsRequest, context: Any) -> pb.ReloadModelsResponse:
+        reloaded = await self._reloader.reload()
+        return pb.ReloadModelsResponse(models=[self._reload(one) for one in reloaded])
+
+    def _reload(self, one: Reloaded) -> pb.ModelReload:
+        served = one.entry.served if one.result.value != "REMOVED" else None
+        return pb.ModelReload(
+            name=one.entry.name,
             service=self._catalog.service,
-            version=card.version,
-            summary=card.summary,
-            ready=ready,
-            reason="" if ready else model.refusal or "Triton does not answer for it; see Triton's log.",
-            weights_sha256=card.weights_sha256,
+            result=f"RESULT_{one.result.value}",
+            version=served.card.version if served else "",
+            model_version=str(served.version.runs.number) if served else "",
+            problems=[_problem(problem) for problem in one.entry.problems],
         )
+
+    async def _summary(self, entry: Entry) -> pb.ModelSummary:
+        served = entry.served
+        ready = served is not None and await served.is_ready()
+        summary = pb.ModelSummary(
+            name=entry.name,
+            service=self._catalog.service,
+            task=entry.checked.task,
+            version=entry.card.version,
+            model_version=str(served.version.runs.number) if served else "",
+            summary=entry.card.summary,
+            ready=ready,
+            default_answer=served is not None and served.is_default,
+            reason="" if ready else entry.refusal or UNANSWERED,
+            problems=[_problem(problem) for problem in entry.problems],
+            weights_sha256=entry.card.weights_sha256,
+        )
+        candidate = entry.checked.candidate
+        if candidate is not None:
+            summary.candidate.model_version = str(candidate.runs.number)
+            summary.candidate.version = candidate.card.version
+            summary.candidate.weights_sha256 = candidate.card.weights_sha256
+        if entry.shadow is not None:
+            comparison = entry.shadow.comparison
+            summary.candidate.shadow = True
+            summary.candidate.compared_count = comparison.compared_count
+            summary.candidate.agreed_count = comparison.agreed_count
+            summary.candidate.missed_count = comparison.missed_count
+            summary.candidate.max_abs_difference = comparison.max_abs_difference
+        return summary
+
+
+def page(summaries: list[pb.ModelSummary], request: pb.ListModelsRequest) -> pb.ListModelsResponse:
+    """The page that a request asks for; `summaries` are all models, in order. Raises InvalidInput."""
+    rest = summaries
+    if request.page_token:
+        if "/" not in request.page_token:
+            raise InvalidInput(Reason.INPUT_MALFORMED, "page_token", "is not one that an answer gave")
+        # By name rather than by place: models come and go between two pages.
+        rest = [summary for summary in summaries if _token(summary) >= request.page_token]
+    count = request.page_size if request.HasField("page_size") else len(rest)
+    following = _token(rest[count]) if count < len(rest) else ""
+    return pb.ListModelsResponse(models=rest[:count], next_page_token=following)
+
+
+def _token(summary: pb.ModelSummary) -> str:
+    return f"{summary.service}/{summary.name}"
+
+
+def _problem(problem: Problem) -> pb.CardProblem:
+    return pb.CardProblem(field=problem.field, problem=problem.what, remedy=problem.remedy)

@@ -1,21 +1,23 @@
-"""The inference seam on a Triton server: the only module that knows tritonclient.
+"""The inference seam on a Triton server. Beside `triton_config`, the only module that knows tritonclient.
 
-One gRPC channel for all models. Triton's exceptions are mapped here, the most specific first; no tensor's
-content ever gets into a message.
+One gRPC channel for all models. A version is asked for by its number, and before the first call, and then
+twice a minute, Triton's own configuration of it is held against the card; a version that is not loaded is
+loaded, where Triton allows it. Triton's exceptions are mapped in `triton_errors`; no tensor's content ever
+gets into a message.
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
+import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from google.protobuf import text_format
 from numpy.typing import NDArray
-from tritonclient.grpc import InferInput, InferRequestedOutput, model_config_pb2
+from tritonclient.grpc import InferInput, InferRequestedOutput
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
@@ -24,18 +26,34 @@ from services.chassis.errors import (
     MedmeshError,
     ModelFailed,
     ModelUnavailable,
-    ModelUnknown,
     Overloaded,
 )
-from services.chassis.models.inference import Arrays, ModelSpec, check_inputs, check_outputs, example_inputs
+from services.chassis.models import triton_errors
+from services.chassis.models.inference import (
+    Answer,
+    Arrays,
+    ModelVersion,
+    Verification,
+    check_inputs,
+    check_outputs,
+    example_inputs,
+)
+from services.chassis.models.repository import EMBEDDED_ID
+from services.chassis.models.triton_config import configuration, override
 from services.chassis.observability import telemetry
 from services.chassis.rpc import request
 from services.chassis.rpc.transport import DIRECT
 
+logger = logging.getLogger(__name__)
+
 _READY_FOR_S = 1.0
 _PROBE_TIMEOUT_S = 5.0
 _BUSY_FOR_S = 30.0
+_VERIFIED_FOR_S = 30.0
 _RUNTIME_FOR_S = 30.0
+_LOAD_TIMEOUT_S = 300.0
+_LOAD_AGAIN_S = 5.0
+_APPEARS_WITHIN_S = 5.0
 _KEEPALIVE_OPTIONS = [
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
@@ -44,13 +62,19 @@ _KEEPALIVE_OPTIONS = [
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 2_000),
 ]
+_NEVER = float("-inf")
 
-TensorKey = tuple[str, str, tuple[int, ...]]
-"""Name, Triton data type without its prefix, and dimensions without the batch axis."""
 
-_QUEUE_FULL = re.compile(r"exceeds maximum queue size", re.IGNORECASE)
-_DEAD = re.compile(r"stub process .* is not healthy", re.IGNORECASE)
-_QUEUE_TIMEOUT = re.compile(r"request timeout expired", re.IGNORECASE)
+@dataclass
+class _State:
+    """What is known of one version on this server."""
+
+    verification: Verification = Verification.STATED
+    verified_at: float = _NEVER
+    answered_at: float = _NEVER
+    refused_at: float = _NEVER
+    load_failed_at: float = _NEVER
+    load_error: ModelUnavailable | None = None
 
 
 class TritonInference:
@@ -59,12 +83,10 @@ class TritonInference:
     def __init__(
         self,
         url: str,
-        models: Iterable[ModelSpec],
         *,
         default_timeout_s: float = 30.0,
         maximum_message_bytes: int = 64 * 1024 * 1024,
     ) -> None:
-        self._specs = {spec.name: spec for spec in models}
         self._default_timeout_s = default_timeout_s
         self._client = InferenceServerClient(
             url,
@@ -75,109 +97,251 @@ class TritonInference:
                 *_KEEPALIVE_OPTIONS,
             ],
         )
-        self._answered_at: dict[str, float] = {}
-        self._probes: dict[str, asyncio.Task[bool]] = {}
-        self._refused_at: dict[str, float] = {}
-        self._runtime = ("unknown", -_RUNTIME_FOR_S)
+        self._states: dict[ModelVersion, _State] = {}
+        self._probes: dict[ModelVersion, asyncio.Task[bool]] = {}
+        self._verifications: dict[ModelVersion, asyncio.Task[Verification]] = {}
+        self._loading: dict[str, asyncio.Lock] = {}
+        self._server = ("", "", _NEVER)
 
     async def close(self) -> None:
         """Closes the channel."""
-        probes = list(self._probes.values())
-        for probe in probes:
-            probe.cancel()
-        await asyncio.gather(*probes, return_exceptions=True)
+        under_way = [*self._probes.values(), *self._verifications.values()]
+        for task in under_way:
+            task.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)
         await self._client.close()
 
-    async def infer(self, model: str, inputs: Arrays, *, timeout_s: float | None = None) -> Arrays:
-        """See `Inference.infer`. Unknown names raise ModelUnknown; a broken contract raises ModelFailed."""
-        spec = self._specs.get(model)
-        if spec is None:
-            raise ModelUnknown(metadata={"model": model})
-        check_inputs(spec, inputs)
+    async def infer(self, model: ModelVersion, inputs: Arrays, *, timeout_s: float | None = None) -> Answer:
+        """See `Inference.infer`."""
+        check_inputs(model, inputs)
         left_s = request.remaining_s(timeout_s)
         left_s = self._default_timeout_s if left_s is None else left_s
         if left_s <= 0:
-            raise DeadlineExceeded(metadata={"model": model})
-        with telemetry.span("triton.infer", model=model, batch_size=next(iter(inputs.values())).shape[0]):
-            outputs = await self._ask(spec, inputs, left_s)
-        check_outputs(spec, inputs, outputs)
-        self._answered_at[model] = time.monotonic()
-        return outputs
+            raise DeadlineExceeded(metadata={"model": model.name})
+        until = time.monotonic() + left_s
+        verification = await self._verified(model, left_s)
+        with telemetry.span(
+            "triton.infer", model=model.name, batch_size=next(iter(inputs.values())).shape[0]
+        ):
+            outputs, version = await self._ask(model, inputs, max(until - time.monotonic(), 0.001))
+        check_outputs(model, inputs, outputs)
+        self._state(model).answered_at = time.monotonic()
+        return Answer(outputs, version, verification, await self.runtime())
 
-    async def is_ready(self, model: str) -> bool:
+    async def is_ready(self, model: ModelVersion) -> bool:
         """Whether `model` answers now: Triton's own word is not enough, so a tiny inference is made.
 
         Triton can report ready while its Python backend is dead (server issues 8841, 8604). The result holds
         for a second; callers at the same time share one probe.
         """
-        if model not in self._specs:
-            return False
-        now = time.monotonic()
-        if now - self._answered_at.get(model, -_READY_FOR_S) < _READY_FOR_S:
+        now, state = time.monotonic(), self._state(model)
+        if now - state.answered_at < _READY_FOR_S:
             return True
-        if now - self._refused_at.get(model, -_READY_FOR_S) < _READY_FOR_S:
+        if now - state.refused_at < _READY_FOR_S:
             return False
         probe = self._probes.get(model)
         if probe is None:
-            probe = asyncio.create_task(self._probe(self._specs[model]))
+            probe = asyncio.create_task(self._probe(model))
             self._probes[model] = probe
             probe.add_done_callback(lambda _: self._probes.pop(model, None))
         return await asyncio.shield(probe)
 
+    async def load(self, versions: Sequence[ModelVersion]) -> None:
+        """See `Inference.load`."""
+        await self._load(versions, wanted=None)
+        for version in versions:
+            self._states.pop(version, None)
+            await self._verify(version)
+
+    async def unload(self, name: str, number: int, kept: Sequence[ModelVersion]) -> None:
+        """See `Inference.unload`."""
+        try:
+            ready = await self._ready_numbers(name)
+            rest = ready - {number}
+            if rest and kept and await self._is_embedded():
+                await self._load(kept, wanted=rest)
+            elif ready and not rest:
+                await self._client.unload_model(name)
+        except (MedmeshError, InferenceServerException):
+            logger.warning("a version is not unloaded", extra={"facts": {"model": name, "version": number}})
+
     async def runtime(self) -> str:
         """`triton <version>`; `unknown` while the server does not answer. Asked again twice a minute."""
-        name, asked_at = self._runtime
-        if time.monotonic() - asked_at < _RUNTIME_FOR_S and name != "unknown":
-            return name
+        _, version = await self._introduced()
+        return f"triton {version}" if version else "unknown"
+
+    def _state(self, model: ModelVersion) -> _State:
+        return self._states.setdefault(model, _State())
+
+    async def _introduced(self) -> tuple[str, str]:
+        """The server's name and version; empty while it does not answer."""
+        name, version, asked_at = self._server
+        if version and time.monotonic() - asked_at < _RUNTIME_FOR_S:
+            return name, version
         try:
             metadata = await self._client.get_server_metadata(client_timeout=_PROBE_TIMEOUT_S)
         except InferenceServerException:
-            return "unknown"
-        self._runtime = (f"{metadata.name} {metadata.version}", time.monotonic())
-        return self._runtime[0]
+            return "", ""
+        self._server = (metadata.name, metadata.version, time.monotonic())
+        return metadata.name, metadata.version
 
-    async def _ask(self, spec: ModelSpec, inputs: Arrays, left_s: float) -> dict[str, NDArray[Any]]:
+    async def _is_embedded(self) -> bool:
+        return (await self._introduced())[0] == EMBEDDED_ID
+
+    async def _verified(self, model: ModelVersion, left_s: float) -> Verification:
+        """How the weights are known, from a look at Triton's configuration at most half a minute old."""
+        state = self._state(model)
+        if time.monotonic() - state.verified_at < _VERIFIED_FOR_S:
+            return state.verification
+        task = self._verifications.get(model)
+        if task is None:
+            task = asyncio.create_task(self._verify(model))
+            self._verifications[model] = task
+            task.add_done_callback(lambda _: self._verifications.pop(model, None))
+        try:
+            async with asyncio.timeout(left_s):
+                return await asyncio.shield(task)
+        except TimeoutError as error:
+            raise DeadlineExceeded(f"{model.name}: not verified within the time given") from error
+
+    async def _verify(self, model: ModelVersion) -> Verification:
+        """Holds Triton's configuration against the card; loads the version first where it is not there."""
+        state = self._state(model)
+        if state.load_error is not None and time.monotonic() - state.load_failed_at < _LOAD_AGAIN_S:
+            raise state.load_error
+        embedded = await self._is_embedded()
+        digest = await self._configured_digest(model)
+        if digest is None or (embedded and digest != model.weights_sha256):
+            try:
+                await self._load([model], wanted=None)
+            except ModelUnavailable as error:
+                state.load_error, state.load_failed_at = error, time.monotonic()
+                raise
+            digest = await self._configured_digest(model)
+        if digest is None:
+            raise ModelUnavailable(
+                f"{model.name}: Triton has not loaded version {model.number} and does not load models when "
+                "told; restart it with this repository",
+                metadata={"model": model.name},
+            )
+        if digest and digest != model.weights_sha256:
+            raise ModelUnavailable(
+                f"{model.name}: Triton serves other weights of version {model.number} than the card's; "
+                "give Triton and the services the same repository",
+                metadata={"model": model.name},
+            )
+        state.verification = (
+            Verification.STATED
+            if not digest
+            else Verification.DIGESTED
+            if embedded
+            else Verification.CONFIGURED
+        )
+        state.verified_at = time.monotonic()
+        return state.verification
+
+    async def _configured_digest(self, model: ModelVersion) -> str | None:
+        """The digest of the version's weights by Triton's configuration; empty: none; None: it is not
+        loaded.
+        """
+        try:
+            answer = await self._client.get_model_config(
+                model.name, str(model.number), client_timeout=_PROBE_TIMEOUT_S
+            )
+        except InferenceServerException as error:
+            if triton_errors.is_not_loaded(error):
+                return None
+            raise triton_errors.mapped(model.name, error) from error
+        return configuration(answer.config).digests.get(model.number, "")
+
+    async def _load(self, versions: Sequence[ModelVersion], wanted: set[int] | None) -> None:
+        """Tells Triton to serve `versions` of one model; `wanted`: with just these others, else with all it
+        has.
+
+        Only the embedded Triton is given a configuration: its backend holds the weights to the digests in
+        it. Of another one its own configuration is the only word of what it runs.
+        """
+        name = versions[0].name
+        async with self._loading.setdefault(name, asyncio.Lock()):
+            config = None
+            if versions[0].config and await self._is_embedded():
+                numbers = {version.number for version in versions}
+                numbers |= await self._ready_numbers(name) if wanted is None else wanted
+                digests = {version.number: version.weights_sha256 for version in versions}
+                config = override(versions[0].config, numbers, digests)
+            await self._tell_to_load(name, config)
+
+    async def _tell_to_load(self, name: str, config: str | None) -> None:
+        waits_until = time.monotonic() + _APPEARS_WITHIN_S
+        while True:
+            try:
+                await self._client.load_model(name, config=config, client_timeout=_LOAD_TIMEOUT_S)
+            except InferenceServerException as error:
+                if triton_errors.is_uncontrolled(error):
+                    return  # what is loaded is taken
+                if triton_errors.is_not_there(error) and config and time.monotonic() < waits_until:
+                    await asyncio.sleep(0.2)  # the launcher has not seen the new folder yet
+                    continue
+                logger.warning("Triton does not load a model", extra={"facts": {"model": name}})
+                raise triton_errors.load_error(name, error) from error
+            return
+
+    async def _ready_numbers(self, name: str) -> set[int]:
+        try:
+            index = await self._client.get_model_repository_index(client_timeout=_PROBE_TIMEOUT_S)
+        except InferenceServerException as error:
+            raise triton_errors.mapped(name, error) from error
+        return {int(entry.version) for entry in index.models if entry.name == name and entry.state == "READY"}
+
+    async def _ask(
+        self, model: ModelVersion, inputs: Arrays, left_s: float
+    ) -> tuple[dict[str, NDArray[Any]], str]:
         current = request.current.get()
         try:
             result = await self._client.infer(
-                spec.name,
+                model.name,
                 _tensors(inputs),
-                outputs=[InferRequestedOutput(t.name) for t in spec.outputs],
+                model_version=str(model.number),
+                outputs=[InferRequestedOutput(t.name) for t in model.outputs],
                 request_id=current.request_id if current else "",
                 timeout=max(1, int(left_s * 1e6)),
                 client_timeout=left_s,
                 headers=telemetry.outgoing_metadata(),
             )
         except InferenceServerException as error:
-            raise _mapped(spec.name, error) from error
+            mapped = triton_errors.mapped(model.name, error)
+            if isinstance(mapped, ModelUnavailable):
+                self._state(model).verified_at = _NEVER  # whatever comes back may be another server
+            raise mapped from error
+        version = result.get_response().model_version
+        if version != str(model.number):
+            raise ModelUnavailable(f"{model.name}: Triton ran another version than it was asked for")
         outputs = {}
-        for tensor in spec.outputs:
+        for tensor in model.outputs:
             array = result.as_numpy(tensor.name)
             if array is None:
                 raise ModelFailed(
-                    f"{spec.name}: output {tensor.name} is missing", metadata={"model": spec.name}
+                    f"{model.name}: output {tensor.name} is missing", metadata={"model": model.name}
                 )
             outputs[tensor.name] = array
-        return outputs
+        return outputs, version
 
-    async def _probe(self, spec: ModelSpec) -> bool:
+    async def _probe(self, model: ModelVersion) -> bool:
         # The task inherits the context of whoever asked first; its deadline is not the probe's.
         request.current.set(None)
+        state = self._state(model)
         try:
-            if not await self._client.is_model_ready(spec.name, client_timeout=_PROBE_TIMEOUT_S):
-                self._refused_at[spec.name] = time.monotonic()
-                return False
-            await self.infer(spec.name, example_inputs(spec), timeout_s=_PROBE_TIMEOUT_S)
+            await self.infer(model, example_inputs(model), timeout_s=_PROBE_TIMEOUT_S)
         except Overloaded:
             return True  # A full queue is what a living model under load has.
         except DeadlineExceeded:
             # So is a long one: a model that answers others is busy, not gone.
-            if time.monotonic() - self._answered_at.get(spec.name, -_BUSY_FOR_S) < _BUSY_FOR_S:
+            if time.monotonic() - state.answered_at < _BUSY_FOR_S:
                 return True
-            self._refused_at[spec.name] = time.monotonic()
+            state.refused_at = time.monotonic()
             return False
-        except (MedmeshError, InferenceServerException):
-            self._refused_at[spec.name] = time.monotonic()
+        except MedmeshError:
+            state.refused_at = time.monotonic()
             return False
         return True
 
@@ -189,37 +353,3 @@ def _tensors(inputs: Arrays) -> Sequence[InferInput]:
         tensor.set_data_from_numpy(np.ascontiguousarray(array))
         tensors.append(tensor)
     return tensors
-
-
-def _mapped(model: str, error: InferenceServerException) -> MedmeshError:
-    """The typed error for one of Triton's, most specific first. Its text is looked at, never passed on."""
-    metadata = {"model": model}
-    status = (error.status() or "").removeprefix("StatusCode.")
-    text = error.message() or ""
-    if _QUEUE_FULL.search(text):
-        return Overloaded(f"{model}: Triton's queue is full", metadata=metadata)
-    if _QUEUE_TIMEOUT.search(text) or status == "DEADLINE_EXCEEDED":
-        return DeadlineExceeded(f"{model}: no answer within the time given", metadata=metadata)
-    if _DEAD.search(text):
-        return ModelUnavailable(f"{model}: its process in Triton has ended", metadata=metadata)
-    if status == "NOT_FOUND":
-        return ModelUnavailable(f"{model}: not loaded by Triton", metadata=metadata)
-    if status in {"UNAVAILABLE", "CANCELLED"}:
-        return ModelUnavailable(f"{model}: Triton does not answer", metadata=metadata)
-    return ModelFailed(f"{model}: Triton answered {status or 'an error'}", metadata=metadata)
-
-
-def read_config(text: str) -> tuple[set[TensorKey], set[TensorKey]]:
-    """Inputs and outputs of a `config.pbtxt`, each as (name, data type, dimensions). Raises ValueError."""
-    try:
-        config = text_format.Parse(text, model_config_pb2.ModelConfig())
-    except text_format.ParseError as error:
-        raise ValueError("not a Triton model configuration") from error
-    return _keys(config.input), _keys(config.output)
-
-
-def _keys(tensors: Iterable[Any]) -> set[TensorKey]:
-    return {
-        (t.name, model_config_pb2.DataType.Name(t.data_type).removeprefix("TYPE_"), tuple(t.dims))
-        for t in tensors
-    }

@@ -25,6 +25,9 @@ from services.chassis.errors import PermissionDenied, Unauthenticated
 from services.chassis.settings import SettingsError
 
 ANONYMOUS_DEFAULT = ("/grpc.health.v1.Health/*",)
+OPERATOR_METHODS = ("/medmesh.common.v1.ModelCatalogService/ReloadModels",)
+"""What only an identity of the policy may call that is allowed it, never an anonymous caller; where there
+is no policy, only a caller on this machine."""
 _KEY = "MEDMESH_AUTH_POLICY"
 
 
@@ -50,14 +53,24 @@ class _Entry:
 class Policy:
     """The identities and the methods that each may call."""
 
-    def __init__(self, entries: Iterable[_Entry] = (), anonymous: tuple[str, ...] = ("*",)) -> None:
+    def __init__(
+        self,
+        entries: Iterable[_Entry] = (),
+        anonymous: tuple[str, ...] = ("*",),
+        *,
+        anonymous_operators: bool = False,
+    ) -> None:
         self._entries = tuple(entries)
         self._anonymous = Identity("anonymous", "none", anonymous)
+        self._anonymous_operators = anonymous_operators
 
     @classmethod
-    def open(cls) -> Policy:
-        """Everybody may call everything: the default, on loopback or behind another guard."""
-        return cls()
+    def open(cls, *, operators: bool = True) -> Policy:
+        """Everybody may call everything: the default, on loopback or behind another guard.
+
+        `operators`: the methods of operators too, which is right on loopback alone.
+        """
+        return cls(anonymous_operators=operators)
 
     @classmethod
     def read(cls, path: Path) -> Policy:
@@ -85,6 +98,12 @@ class Policy:
         verified certificate. A token that nobody has is refused even where an anonymous caller is let in.
         """
         identity = self._identify(authorization, certificate_names)
+        if method in OPERATOR_METHODS and not self._anonymous_operators:
+            if identity is self._anonymous:
+                raise Unauthenticated
+            if not any(fnmatchcase(method, pattern) for pattern in identity.allow):
+                raise PermissionDenied
+            return identity
         # What everybody may call, an identity may call too.
         if any(fnmatchcase(method, pattern) for pattern in (*identity.allow, *self._anonymous.allow)):
             return identity

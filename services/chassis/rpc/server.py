@@ -4,7 +4,7 @@ SERVICE = Service(
     name="imaging",
     settings=ImagingSettings,
     descriptors=(imaging_pb2.DESCRIPTOR.services_by_name["ImagingService"],),
-    models=MODELS,
+    tasks=(CLASSIFICATION, GATE),
     register=register,      # async def register(parts: Parts[ImagingSettings], server: grpc.aio.Server)
 )
 if __name__ == "__main__":
@@ -19,9 +19,9 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
@@ -29,18 +29,19 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from medmesh.common.v1 import catalog_pb2, catalog_pb2_grpc
-from medmesh.common.v1.answer_pb2 import Provenance
 from services.chassis import environment
-from services.chassis.models.catalog import Catalog, CataloguedInference
-from services.chassis.models.inference import Inference, ModelSpec
-from services.chassis.models.servicer import CatalogServicer
+from services.chassis.models.catalog import Catalog
+from services.chassis.models.inference import Inference
+from services.chassis.models.reload import Reloader
+from services.chassis.models.served import Task
+from services.chassis.models.servicer import UNANSWERED, CatalogServicer
 from services.chassis.models.triton import TritonInference
 from services.chassis.observability import log
 from services.chassis.observability.telemetry import Telemetry
 from services.chassis.rpc import transport
 from services.chassis.rpc.admission import Admission
 from services.chassis.rpc.auth import Policy
-from services.chassis.rpc.health import Check, Health, HealthServicer
+from services.chassis.rpc.health import Health, HealthServicer
 from services.chassis.rpc.interceptors import RequestInterceptor
 from services.chassis.settings import ServiceSettings, SettingsError, is_loopback
 
@@ -55,18 +56,20 @@ class Parts(Generic[S]):
     """What a service's servicers are wired from."""
 
     settings: S
-    inference: Inference
-    """Runs the service's models; those that the catalog refuses raise ModelUnavailable."""
-    catalog: Catalog
     telemetry: Telemetry
     health: Health
     """`require(dependency, check)` makes the service's health follow something else than its models."""
     resources: AsyncExitStack
     """What is entered here is closed after the drain."""
+    models: Catalog | None
+    """None: the service serves no task."""
 
-    async def provenance(self, model: str) -> Provenance:
-        """Where an answer of `model` comes from. Raises ModelUnavailable and ModelUnknown."""
-        return self.catalog.provenance(model, await self.inference.runtime())
+    @property
+    def catalog(self) -> Catalog:
+        """The service's models; only of a service that serves tasks."""
+        if self.models is None:
+            raise LookupError("the service serves no task, so it has no models")
+        return self.models
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,10 +84,9 @@ class Service(Generic[S]):
     """Its own gRPC services, for health and reflection."""
     register: Callable[[Parts[S], grpc.aio.Server], Awaitable[None]]
     """Adds its servicers to the server."""
-    models: tuple[ModelSpec, ...] = ()
-    """The models it uses."""
-    own_catalog: bool = False
-    """Whether `register` adds a ModelCatalogService of its own."""
+    tasks: tuple[Task[Any], ...] = ()
+    """The kinds of model that it serves. None: it has neither models nor a connection to Triton, and
+    `register` may add a ModelCatalogService of its own."""
 
 
 @dataclass(frozen=True)
@@ -117,25 +119,18 @@ async def running_server(
     async with AsyncExitStack() as stack:
         telemetry = Telemetry(service.name, settings.otlp_endpoint)
         stack.push_async_callback(asyncio.to_thread, telemetry.close)
-        if inference is None:
-            triton = TritonInference(
-                settings.triton_url, service.models, default_timeout_s=settings.default_deadline_s
-            )
-            stack.push_async_callback(triton.close)
-            inference = triton
-        catalog = Catalog(
-            service.name, settings.model_repository, service.models, intended_use=settings.intended_use
-        )
-        guarded = CataloguedInference(inference, catalog)
         names = [d.full_name for d in service.descriptors]
         health = Health(names, [_CATALOG], interval_s=settings.health_interval_s)
-        for spec in service.models:
-            if spec.required:
-                health.require(f"model {spec.name}", _model_check(catalog, guarded, spec.name))
+        catalog = None
+        if service.tasks:
+            catalog = _catalog(service, settings, inference or _triton(settings, stack), telemetry)
+            health.require("models", _required_models(catalog))
         resources = await stack.enter_async_context(AsyncExitStack())
-        parts = Parts(settings, guarded, catalog, telemetry, health, resources)
+        parts = Parts(settings, telemetry, health, resources, catalog)
         interceptor = RequestInterceptor(
-            policy=Policy.read(settings.auth_policy) if settings.auth_policy else Policy.open(),
+            policy=Policy.read(settings.auth_policy)
+            if settings.auth_policy
+            else Policy.open(operators=is_loopback(settings.listen.rpartition(":")[0])),
             admission=Admission(
                 settings.maximum_in_flight_count, settings.maximum_queue_count, settings.maximum_held_bytes
             ),
@@ -146,16 +141,21 @@ async def running_server(
         )
         server = grpc.aio.server(interceptors=[interceptor], options=transport.server_options(settings))
         await service.register(parts, server)
-        if not service.own_catalog:
+        reloader = None
+        if catalog is not None:
+            reloader = Reloader(catalog, retire_after_s=settings.maximum_deadline_s)
+            stack.push_async_callback(reloader.close)
             catalog_pb2_grpc.add_ModelCatalogServiceServicer_to_server(
-                CatalogServicer(catalog, guarded), server
+                CatalogServicer(catalog, reloader), server
             )
         health_pb2_grpc.add_HealthServicer_to_server(HealthServicer(health), server)
         reflection.enable_server_reflection([*names, _CATALOG, _HEALTH, reflection.SERVICE_NAME], server)
         address = transport.bind(server, settings)
         await health.refresh()
         await server.start()
-        watcher = asyncio.create_task(health.follow())
+        watchers = [asyncio.create_task(health.follow())]
+        if reloader is not None and settings.weights_check_s:
+            watchers.append(asyncio.create_task(reloader.follow(settings.weights_check_s)))
         if settings.auth_policy is None and not is_loopback(settings.listen.rpartition(":")[0]):
             logger.warning("open to everybody who reaches the address: MEDMESH_AUTH_POLICY is not set")
         logger.info("serving", extra={"facts": {"address": address, "problems": health.problems}})
@@ -163,10 +163,12 @@ async def running_server(
         try:
             yield running
         finally:
-            watcher.cancel()
-            with suppress(asyncio.CancelledError):
-                await watcher
+            for watcher in watchers:
+                watcher.cancel()
+            await asyncio.gather(*watchers, return_exceptions=True)
             await running.drain()
+            if catalog is not None:
+                await catalog.close()
             logger.info("stopped")
 
 
@@ -192,12 +194,34 @@ async def _serve(service: Service[S], settings: S, handler: logging.Handler) -> 
         await stop.wait()
 
 
-def _model_check(catalog: Catalog, inference: Inference, name: str) -> Check:
+def _triton(settings: ServiceSettings, stack: AsyncExitStack) -> Inference:
+    triton = TritonInference(settings.triton_url, default_timeout_s=settings.default_deadline_s)
+    stack.push_async_callback(triton.close)
+    return triton
+
+
+def _catalog(service: Service[S], settings: S, inference: Inference, telemetry: Telemetry) -> Catalog:
+    return Catalog(
+        service.name,
+        settings.model_repository,
+        service.tasks,
+        inference,
+        telemetry,
+        intended_use=settings.intended_use,
+    )
+
+
+def _required_models(catalog: Catalog) -> Callable[[], Awaitable[str]]:
+    """The check that every model whose card says that the service needs it answers."""
+
     async def check() -> str:
-        refusal = catalog.refusal(name)
-        if refusal or await inference.is_ready(name):
-            return refusal
-        return f"Triton does not answer for {name}"
+        required = [entry for entry in catalog.entries() if entry.card.serving.required]
+        ready = await asyncio.gather(*(e.served.is_ready() for e in required if e.served is not None))
+        silent = [
+            e.name for e, answers in zip([e for e in required if e.served], ready, strict=True) if not answers
+        ]
+        refused = [entry.refusal for entry in required if entry.served is None]
+        return " ".join([*refused, *(f"{name}: {UNANSWERED}" for name in silent)])
 
     return check
 

@@ -19,7 +19,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m services.local.triton", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     up = commands.add_parser("up", help="start tritonserver and stay in the foreground")
-    up.add_argument("--repository", type=Path, help="model repository (default: triton_repo/)")
+    up.add_argument(
+        "--repository",
+        type=Path,
+        action="append",
+        help="folder of models (default: triton_repo/); may be given more than once",
+    )
     up.add_argument("--model", action="append", help="load only this model; may be given more than once")
     up.add_argument("--log", help="file for Triton's log, - for this terminal")
     commands.add_parser(
@@ -44,7 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _settings(options: argparse.Namespace) -> TritonSettings:
     settings = TritonSettings.from_environment()
     if options.repository:
-        settings = dataclasses.replace(settings, repository=options.repository)
+        settings = dataclasses.replace(settings, repository=tuple(options.repository))
     if options.model:
         settings = dataclasses.replace(settings, models=tuple(options.model))
     if options.log:

@@ -20,10 +20,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from services.chassis.models.repository import EMBEDDED_ID, model_folders
+from services.chassis.settings import split_folders
 from services.local import ports
 from services.local.process import Child
 from services.local.triton import repository
 from services.local.triton.installation import Installation
+from services.local.triton.processes import ModelProcesses
 from tools import bootstrap
 from tools.bootstrap import Missing
 
@@ -42,9 +45,12 @@ class TritonError(RuntimeError):
 
 @dataclass(frozen=True)
 class TritonSettings:
-    """How the embedded Triton is started. From the environment: MEDMESH_TRITON_<FIELD>, in capitals."""
+    """How the embedded Triton is started. From the environment: MEDMESH_TRITON_<FIELD>, in capitals, and the
+    repository, which it shares with the services, from MEDMESH_MODEL_REPOSITORY.
+    """
 
-    repository: Path = bootstrap.ROOT / "triton_repo"
+    repository: tuple[Path, ...] = (bootstrap.ROOT / "triton_repo",)
+    """Folders of models; of two models of one name the one of the first folder counts."""
     models: tuple[str, ...] = ()
     """The only models to load; none named: all of the repository."""
     host: str = "127.0.0.1"
@@ -74,7 +80,7 @@ class TritonSettings:
 
         log = environment.get("MEDMESH_TRITON_LOG", str(cls.log))
         return cls(
-            repository=Path(environment.get("MEDMESH_TRITON_REPOSITORY", str(cls.repository))),
+            repository=split_folders(environment.get("MEDMESH_MODEL_REPOSITORY", "")) or cls.repository,
             models=tuple(environment.get("MEDMESH_TRITON_MODELS", "").replace(",", " ").split()),
             host=environment.get("MEDMESH_TRITON_HOST", cls.host),
             grpc_port=number("GRPC_PORT"),
@@ -89,22 +95,29 @@ class EmbeddedTriton:
     """A tritonserver that runs; use it as a context manager, or call `stop`."""
 
     def __init__(
-        self, child: Child, settings: TritonSettings, claimed: tuple[int, int, int], scratch: Path
+        self,
+        child: Child,
+        settings: TritonSettings,
+        claimed: tuple[int, int, int],
+        scratch: Path,
+        links: repository.Links,
     ) -> None:
         self._child = child
+        self._links = links
         self._settings = settings
         self._scratch = scratch
         host = "127.0.0.1" if settings.host == "0.0.0.0" else settings.host  # noqa: S104 - a comparison
         self.grpc_address, self.http_address, self.metrics_address = (f"{host}:{port}" for port in claimed)
         self._log_read = 0
         self._environments = set(_environment_folders())
-        self._instances: dict[int, str] = {}
+        self._processes = ModelProcesses(child.process.pid)
 
     @classmethod
     def start(
         cls, settings: TritonSettings | None = None, say: Callable[[str], object] = print
     ) -> EmbeddedTriton:
-        """Starts the server and returns when every model is ready; `say` receives the progress.
+        """Starts the server and returns when every model that can be is loaded; `say` receives the progress,
+        and what is not loaded and why.
 
         Call it from a thread that lives as long as the server should (see `Child.start`).
 
@@ -114,8 +127,12 @@ class EmbeddedTriton:
         """
         settings = settings or TritonSettings()
         installation = Installation.find(say)
-        names = list(settings.models) or repository.model_names(settings.repository)
-        repository.check(settings.repository, names)
+        unloadable = repository.check(settings.repository, settings.models)
+        names = [
+            name for name in settings.models or model_folders(settings.repository) if name not in unloadable
+        ]
+        for name, problem in unloadable.items():
+            say(f"not loaded: {name}: {problem}")
         bootstrap.check_disk(Path(tempfile.gettempdir()), _NEEDED_DISK_MB)
         bootstrap.check_disk(_SHARED_MEMORY, 16 * len(names))
         claimed = _ports(settings)
@@ -124,9 +141,9 @@ class EmbeddedTriton:
         started = None
         try:
             backends = installation.backends(None if is_plain(installation.environment) else scratch)
-            direct = is_plain(settings.repository) and not settings.models
-            folder = settings.repository if direct else _links(settings.repository, names, scratch)
-            command = [str(installation.server), *_arguments(settings, folder, backends, claimed, scratch)]
+            links = repository.Links(scratch / "repository", settings.repository, settings.models)
+            arguments = _arguments(settings, names, links.folder, backends, claimed, scratch)
+            command = [str(installation.server), *arguments]
             child = Child.start(
                 "triton",
                 command,
@@ -135,9 +152,9 @@ class EmbeddedTriton:
                 log=settings.log,
                 leaves=[str(scratch), str(_SHARED_MEMORY / f"{_region_prefix(scratch)}*")],
             )
-            started = cls(child, settings, claimed, scratch)
+            started = cls(child, settings, claimed, scratch, links)
             started._wait_until_ready(names, say)
-            started._instances = _instances(child.process.pid)
+            started._processes.look()
         except BaseException:
             if started is not None:
                 started.stop()
@@ -174,19 +191,16 @@ class EmbeddedTriton:
         return is_ready(self.http_address)
 
     def check(self) -> None:
-        """Raises TritonError where the server, or a process that serves one of its models, has ended.
+        """Raises TritonError where the server, or a process that serves one of its models, has ended; keeps
+        Triton's repository as the models' folders are.
 
         Triton does not start a model's process again and goes on saying that the model is ready.
         """
         if self._child.exit_code is not None:
             raise TritonError(self._explain(self._child.describe_exit()))
-        for pid, model in self._instances.items():
-            state = _process_state(pid)
-            if state is None or state.letter in {"Z", "X"}:  # Triton does not reap them
-                raise TritonError(self._explain(f"the process that served the model {model} has ended"))
-            if state.letter in {"T", "t"}:
-                # Triton goes on giving it every other request, and each of them waits for its deadline.
-                raise TritonError(self._explain(f"the process that served the model {model} is stopped"))
+        self._links.refresh()
+        if broken := self._processes.broken():
+            raise TritonError(self._explain(broken))
 
     def new_log_lines(self) -> list[str]:
         """What the server has logged since the last call: errors and warnings only."""
@@ -228,6 +242,8 @@ class EmbeddedTriton:
                 told += 1
                 say(f"  {told}/{len(names)} models loaded ({name})")
             if ready:
+                for name in set(names) - set(self._loaded_models()):
+                    say(f"not loaded: {self._explain(name)}")
                 break
             if time.monotonic() > deadline:
                 raise TritonError(
@@ -278,15 +294,21 @@ def _ports(settings: TritonSettings) -> tuple[int, int, int]:
 
 
 def _arguments(
-    settings: TritonSettings, folder: Path, backends: Path, claimed: tuple[int, int, int], scratch: Path
+    settings: TritonSettings,
+    names: list[str],
+    folder: Path,
+    backends: Path,
+    claimed: tuple[int, int, int],
+    scratch: Path,
 ) -> list[str]:
     grpc, http, metrics = claimed
     arguments = {
         "model-repository": str(folder),
         "backend-directory": str(backends),
-        "model-control-mode": "none",  # nobody may load or unload models through the network
-        "exit-on-error": "true",
-        "strict-readiness": "true",
+        "id": EMBEDDED_ID,
+        "model-control-mode": "explicit",  # the services load and unload versions: it must stay on loopback
+        "exit-on-error": "false",  # a model that does not load is told of; the others are served
+        "strict-readiness": "false",
         "exit-timeout-secs": "10",
         "grpc-address": settings.host,
         "grpc-port": str(grpc),
@@ -299,6 +321,7 @@ def _arguments(
         "backend-config": f"python,shm-region-prefix-name={_region_prefix(scratch)}",
     }
     words = [f"--{key}={value}" for key, value in arguments.items()]
+    words += [f"--load-model={name}" for name in names]
     words.append("--disable-auto-complete-config")  # config.pbtxt says everything, here as in production
     if settings.traces_url:
         # rate=0: no request is traced of Triton's own accord, only one that carries a traceparent.
@@ -327,49 +350,11 @@ def _scratch() -> Path:
     return Path(tempfile.mkdtemp(prefix="medmesh-triton-", dir=parent))
 
 
-def _links(source: Path, names: list[str], scratch: Path) -> Path:
-    """A repository of links to `names` only (with model control `none` Triton loads all it finds), on a path
-    that is plain.
-    """
-    folder = scratch / "repository"
-    folder.mkdir()
-    for name in names:
-        (folder / name).symlink_to((source / name).resolve())
-    return folder
-
-
-def _instances(server: int) -> dict[int, str]:
-    """Process id and model of each instance: the backend's stubs are the server's children."""
-    found = {}
-    for entry in Path("/proc").glob("[0-9]*"):
-        state = _process_state(int(entry.name))
-        if state and state.parent == server:
-            words = (entry / "cmdline").read_text().split("\0")
-            if words[0].endswith("triton_python_backend_stub"):
-                # <repository>/<model>/<version>/model.onnx
-                found[int(entry.name)] = Path(words[1]).parent.parent.name
-    return found
-
-
 def _command_name(entry: Path) -> str:
     try:
         return (entry / "comm").read_text().strip()
     except (FileNotFoundError, ProcessLookupError):
         return ""
-
-
-@dataclass(frozen=True)
-class _ProcessState:
-    letter: str
-    parent: int
-
-
-def _process_state(pid: int) -> _ProcessState | None:
-    try:
-        letter, parent, *_ = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    return _ProcessState(letter, int(parent))
 
 
 def _region_prefix(scratch: Path) -> str:

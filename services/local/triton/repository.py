@@ -1,43 +1,45 @@
-"""What a model repository must hold before Triton is started on it."""
+"""The folder that the embedded Triton loads from: a link for each model of the repository's folders, kept
+as they are.
+
+Triton looks at its repository when it is told to load a model, so a folder that is dropped in, or taken
+out, is seen without a restart.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from services.chassis.models.repository import CONFIG, model_folders
 from tools.bootstrap import Missing
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 
 def model_names(repository: Path) -> list[str]:
-    """The models in a repository: Triton takes each of its folders for one. Sorted."""
-    return sorted(folder.name for folder in repository.glob("*") if folder.is_dir())
+    """The models in one folder of a repository, sorted."""
+    return sorted(model_folders([repository]))
 
 
-def check(repository: Path, models: Sequence[str]) -> None:
-    """Raises Missing where a model's folder, configuration or weights are not there."""
-    if not repository.is_dir():
-        raise Missing(f"there is no model repository at {repository}.")
-    if not models:
-        raise Missing(f"the model repository {repository} holds no model (a folder with a config.pbtxt).")
-    for name in models:
-        config = repository / name / "config.pbtxt"
-        if not config.is_file():
-            raise Missing(f"the model {name} has no {config}.")
-        weights = weights_path(config)
-        if weights is None:
-            raise Missing(
-                f"the model {name} has no version folder with weights (expected "
-                f"{repository / name / '1' / 'model.onnx'})."
-            )
-        if not weights.is_file() or weights.stat().st_size == 0:
-            raise Missing(
-                f"the weights of the model {name} are missing: {weights}; "
-                f"`make train MODEL={name}` makes them."
-            )
+def check(repository: Sequence[Path], models: Iterable[str] = ()) -> dict[str, str]:
+    """Why each model cannot be loaded, for those that cannot. Raises Missing where that leaves none.
+
+    `models`: the only ones that count, which have to be there.
+    """
+    found = model_folders(repository)
+    wanted = list(models)
+    names = wanted or list(found)
+    places = ", ".join(map(str, repository))
+    if not names:
+        raise Missing(f"the model repository {places} holds no model (a folder with a {CONFIG}).")
+    problems = {}
+    for name in names:
+        problem = _problem(found[name].path) if name in found else f"it is not in {places}"
+        if problem:
+            problems[name] = problem
+    unloadable = [name for name in names if name in problems]
+    if (wanted and unloadable) or len(unloadable) == len(names):
+        raise Missing(f"the model {unloadable[0]} cannot be loaded: {problems[unloadable[0]]}.")
+    return problems
 
 
 def weights_path(config: Path) -> Path | None:
@@ -51,3 +53,48 @@ def weights_path(config: Path) -> Path | None:
     if not versions:
         return None
     return config.parent / str(max(versions)) / (found.group(1) if found else "model.onnx")
+
+
+class Links:
+    """Triton's repository folder: links to the models' own folders."""
+
+    def __init__(self, folder: Path, repository: Sequence[Path], models: Iterable[str] = ()) -> None:
+        """`models`: the only ones to link; none named: all."""
+        self.folder = folder
+        self._repository = tuple(repository)
+        self._models = frozenset(models)
+        folder.mkdir()
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Makes the links those of the repository as it is now."""
+        wanted = {
+            name: found.path.resolve()
+            for name, found in model_folders(self._repository).items()
+            if not self._models or name in self._models
+        }
+        for link in self.folder.iterdir():
+            if link.name not in wanted:
+                link.unlink()
+        for name, target in wanted.items():
+            link = self.folder / name
+            if not link.is_symlink():
+                link.symlink_to(target)
+            elif link.readlink() != target:
+                fresh = self.folder.parent / f".{name}"  # beside it, or Triton might take it for a model
+                fresh.symlink_to(target)
+                fresh.replace(link)
+
+
+def _problem(folder: Path) -> str:
+    config = folder / CONFIG
+    if not config.is_file():
+        return f"it has no {config}"
+    weights = weights_path(config)
+    if weights is None:
+        return f"it has no version folder with weights (expected {folder / '1' / 'model.onnx'})"
+    if not weights.is_file() or weights.stat().st_size == 0:
+        return (
+            f"its weights are missing ({weights}; `make train MODEL={folder.name}` makes a shipped model's)"
+        )
+    return ""

@@ -1,151 +1,174 @@
-"""A model is served only while its card, its config, its weights and the service agree."""
+"""A service serves every model whose card names one of its tasks, and refuses by name what does not hold."""
 
 from __future__ import annotations
 
-import hashlib
+import asyncio
 
 import numpy as np
 import pytest
-from google.protobuf import json_format
 
 from services.chassis.errors import ModelUnavailable, ModelUnknown
-from services.chassis.models.catalog import UNVERIFIED, Catalog, CataloguedInference
-from services.chassis.models.inference import ModelSpec, Tensor
-from tests.fakes import FakeInference, model_card, write_model_repository
+from services.chassis.models.catalog import Catalog
+from services.chassis.models.served import Task
+from services.chassis.observability.telemetry import Telemetry
+from tests.chassis.models.folders import add_version, edit, write_multiplier
+from tests.fakes import FakeInference
 
-SPEC = ModelSpec(
-    "reader",
-    (Tensor("input_ids", np.int64, (-1,)),),
-    (Tensor("scores", np.float32, (-1, 5)),),
-    preprocessing_version="reader/1",
-)
-CONFIG = """
-backend: "onnxruntime"
-max_batch_size: 4
-input [ { name: "input_ids" data_type: TYPE_INT64 dims: [ -1 ] } ]
-output [ { name: "scores" data_type: TYPE_FP32 dims: [ -1, 5 ] } ]
-dynamic_batching { default_queue_policy { timeout_action: REJECT max_queue_size: 8 } }
-instance_group [ { count: 2 kind: KIND_CPU } ]
-"""
-WEIGHTS = b"the weights"
+TASK = Task("record_embedding", lambda served: served)
+OTHER = Task("text_embedding", lambda served: served)
+
+
+def multiply(factor):
+    return lambda inputs: {"y": inputs["x"] * np.float32(factor)}
 
 
 @pytest.fixture
-def repository(tmp_path):
-    """A complete model folder."""
-    card = model_card(SPEC, weights_sha256=hashlib.sha256(WEIGHTS).hexdigest())
-    write_model_repository(tmp_path, [card])
-    (tmp_path / "reader" / "config.pbtxt").write_text(CONFIG)
-    (tmp_path / "reader" / "1").mkdir()
-    (tmp_path / "reader" / "1" / "model.onnx").write_bytes(WEIGHTS)
-    return tmp_path
+def inference():
+    return FakeInference({"doubler": multiply(2), "tripler": multiply(3)})
 
 
-def edit(repository, **fields):
-    path = repository / "reader" / "metadata.json"
-    card = model_card(SPEC, weights_sha256=hashlib.sha256(WEIGHTS).hexdigest())
-    for name, value in fields.items():
-        setattr(card, name, value)
-    path.write_text(json_format.MessageToJson(card, preserving_proto_field_name=True))
+def catalog(inference, *repository, tasks=(TASK,), **options):
+    return Catalog("sample", repository, tasks, inference, Telemetry("sample"), **options)
 
 
-def test_a_model_that_agrees_with_itself_is_served_with_its_provenance(repository):
-    catalog = Catalog("language", repository, [SPEC])
-    assert catalog.refusal("reader") == ""
-    provenance = catalog.provenance("reader", "triton 2.51.0")
-    assert (provenance.model_name, provenance.model_version) == ("reader", "1")
-    assert provenance.weights_sha256 == hashlib.sha256(WEIGHTS).hexdigest()
-    assert (provenance.runtime, provenance.preprocessing_version) == ("triton 2.51.0", "reader/1")
-    assert provenance.intended_use == "For tests only."
+X = {"x": np.ones((1, 2), np.float32)}
 
 
-def test_the_intended_use_of_whoever_deploys_it_goes_before_the_cards(repository):
-    catalog = Catalog("language", repository, [SPEC], intended_use="Ward 7's pilot.")
-    assert catalog.provenance("reader", "x").intended_use == "Ward 7's pilot."
+async def test_a_model_answers_with_its_provenance(tmp_path, inference):
+    write_multiplier(tmp_path, "doubler")
+    served = catalog(inference, tmp_path).only(TASK)
+    inferred = await served.infer(X)
+    assert inferred.outputs["y"].tolist() == [[2.0, 2.0]]
+    provenance = inferred.provenance
+    assert (provenance.model_name, provenance.model_version) == ("doubler", "1")
+    assert (provenance.card_version, provenance.preprocessing_version) == ("1.0.0", "record/1")
+    assert provenance.weights_sha256 == served.card.weights_sha256
+    assert provenance.model_sha256 == served.version.model_sha256
+    assert (provenance.runtime, provenance.intended_use) == ("fake 1.0", "For tests only.")
+    assert provenance.weights_verification == 1  # STATED: the fake has no other word than the card's
 
 
-def test_weights_on_another_machine_are_served_and_said_to_be_unverified(repository):
-    (repository / "reader" / "1" / "model.onnx").unlink()
-    provenance = Catalog("language", repository, [SPEC]).provenance("reader", "triton 2.51.0")
-    assert provenance.runtime == f"triton 2.51.0 ({UNVERIFIED})"
+async def test_the_intended_use_of_whoever_deploys_it_goes_before_the_cards(tmp_path, inference):
+    write_multiplier(tmp_path, "doubler")
+    served = catalog(inference, tmp_path, intended_use="Ward 7's pilot.").only(TASK)
+    assert (await served.infer(X)).provenance.intended_use == "Ward 7's pilot."
 
 
-async def test_exchanged_weights_are_not_served(repository):
-    (repository / "reader" / "1" / "model.onnx").write_bytes(b"other weights")
-    catalog = Catalog("language", repository, [SPEC])
-    guarded = CataloguedInference(FakeInference({"reader": lambda _: {}}), catalog)
-    assert "not those of its card" in catalog.refusal("reader")
-    assert not await guarded.is_ready("reader")
-    with pytest.raises(ModelUnavailable, match="not those of its card"):
-        await guarded.infer("reader", {})
-    with pytest.raises(ModelUnavailable):
-        catalog.provenance("reader", "x")
+def test_models_of_other_tasks_are_another_services(tmp_path, inference):
+    write_multiplier(tmp_path, "doubler")
+    found = catalog(inference, tmp_path, tasks=(OTHER,))
+    assert found.entries() == []
+    with pytest.raises(ModelUnavailable, match="no model with the task text_embedding"):
+        found.only(OTHER)
+
+
+def test_a_request_may_name_models_and_else_gets_the_defaults(tmp_path, inference):
+    write_multiplier(tmp_path, "doubler")
+    write_multiplier(tmp_path, "tripler")
+    third = write_multiplier(tmp_path, "optional")
+    edit(third / "metadata.json", lambda card: card["serving"].update(default_answer=False))
+    found = catalog(inference, tmp_path)
+    assert [m.name for m in found.models(TASK)] == ["doubler", "optional", "tripler"]
+    assert [m.name for m in found.choose(TASK, [])] == ["doubler", "tripler"]
+    assert [m.name for m in found.choose(TASK, ["optional", "doubler", "optional"])] == [
+        "optional",
+        "doubler",
+    ]
+    with pytest.raises(ModelUnknown) as caught:
+        found.choose(TASK, ["doubler", "Mrs Example"])
+    assert "Mrs Example" not in str(caught.value)
+
+
+def test_of_several_defaults_the_one_of_the_first_folder_gives_the_one_answer(tmp_path, inference):
+    write_multiplier(tmp_path / "own", "tripler")
+    write_multiplier(tmp_path / "shipped", "doubler")
+    assert catalog(inference, tmp_path / "own", tmp_path / "shipped").only(TASK).name == "tripler"
+    assert catalog(inference, tmp_path / "shipped", tmp_path / "own").only(TASK).name == "doubler"
+
+
+def test_what_does_not_hold_is_refused_by_name_and_the_rest_is_served(tmp_path, inference):
+    write_multiplier(tmp_path, "doubler")
+    bad = write_multiplier(tmp_path, "tripler")
+    with (bad / "1" / "model.onnx").open("ab") as weights:
+        weights.write(b"\0")
+    found = catalog(inference, tmp_path)
+    assert [m.name for m in found.models(TASK)] == ["doubler"]
+    with pytest.raises(
+        ModelUnavailable, match="tripler is not served: weights_sha256 is not the digest"
+    ) as caught:
+        found.named(TASK, "tripler")
+    assert caught.value.metadata == {"model": "tripler"}
+    assert found.choose(TASK, [])[0].name == "doubler"
+
+
+def test_why_the_only_model_of_a_task_is_refused_is_told_to_whoever_asks(tmp_path, inference):
+    folder = write_multiplier(tmp_path, "doubler")
+    (folder / "config.pbtxt").write_text("nonsense {")
+    with pytest.raises(ModelUnavailable, match=r"doubler is not served: config\.pbtxt is no Triton"):
+        catalog(inference, tmp_path).only(TASK)
 
 
 @pytest.mark.parametrize(
-    ("break_it", "reason"),
+    ("error", "told"),
     [
-        (lambda r: (r / "reader" / "metadata.json").unlink(), "has no metadata.json"),
-        (lambda r: (r / "reader" / "metadata.json").write_text("{"), "no model card"),
-        (lambda r: (r / "reader" / "metadata.json").write_text('{"nome": "x"}'), "no model card"),
-        (lambda r: (r / "reader" / "metadata.json").write_bytes(b"\xff"), "no model card"),
-        (lambda r: edit(r, name="writer"), "another model's"),
-        (lambda r: edit(r, preprocessing_version="reader/2"), "preprocessing reader/2"),
-        (lambda r: (r / "reader" / "config.pbtxt").write_text("nonsense {"), "cannot be read"),
-        (lambda r: (r / "reader" / "config.pbtxt").write_text(CONFIG.replace("INT64", "INT32")), "inputs"),
-        (lambda r: (r / "reader" / "config.pbtxt").write_text(CONFIG.replace(", 5 ]", ", 4 ]")), "outputs"),
+        (
+            FileNotFoundError(2, "gone", "/somewhere/vocabulary.json"),
+            "needs vocabulary.json, which is missing",
+        ),
+        (ValueError("the window is empty"), "cannot be served: the window is empty"),
+        (RuntimeError("whatever lies in /somewhere"), "cannot be served: RuntimeError"),
     ],
 )
-def test_each_contradiction_is_a_reason_not_to_serve(repository, break_it, reason):
-    break_it(repository)
-    assert reason in Catalog("language", repository, [SPEC]).refusal("reader")
+def test_what_a_task_cannot_build_is_refused_with_the_reason(tmp_path, inference, error, told):
+    def build(served):
+        raise error
+
+    write_multiplier(tmp_path, "doubler")
+    entry = catalog(inference, tmp_path, tasks=(Task("record_embedding", build),)).entry("doubler")
+    assert entry.served is None
+    assert told in entry.refusal
+    assert "/somewhere" not in entry.refusal
 
 
-@pytest.mark.parametrize(
-    ("tensor", "reason"),
-    [
-        (Tensor("tokens", np.int64, (-1,)), "has no input tokens"),
-        (Tensor("input_ids", np.int32, (-1,)), "another type or shape"),
-        (Tensor("input_ids", np.int64, (-1, 2)), "another type or shape"),
-    ],
-)
-def test_a_card_that_is_not_what_the_service_expects_is_a_reason_too(repository, tensor, reason):
-    spec = ModelSpec("reader", (tensor,), SPEC.outputs, "reader/1")
-    assert reason in Catalog("language", repository, [spec]).refusal("reader")
+def test_a_card_that_cannot_be_read_at_all_is_told_of(tmp_path, inference):
+    folder = write_multiplier(tmp_path, "doubler")
+    (folder / "metadata.json").write_text("{")
+    (entry,) = catalog(inference, tmp_path).entries()
+    assert (entry.name, entry.served, entry.checked.task) == ("doubler", None, "")
+    assert "is no JSON" in entry.refusal
 
 
-async def test_an_unknown_model_is_unknown(repository):
-    catalog = Catalog("language", repository, [SPEC])
-    with pytest.raises(ModelUnknown):
-        catalog.card("writer")
-    assert not await CataloguedInference(FakeInference({}), catalog).is_ready("writer")
+async def test_a_candidate_runs_beside_and_its_agreement_is_counted(tmp_path):
+    folder = write_multiplier(tmp_path, "doubler")
+    add_version(folder, 2, 3.0, candidate=2, shadow_candidate=True)
+    inference = FakeInference({"doubler/1": multiply(2), "doubler/2": multiply(-3)})
+    found = catalog(inference, tmp_path)
+    served, shadow = found.only(TASK), found.entry("doubler").shadow
+    inferred = await served.infer({"x": np.array([[1, 2], [5, 5]], np.float32)})
+    assert inferred.outputs["y"].tolist() == [[2, 4], [10, 10]]
+    assert inferred.provenance.model_version == "1"
+    while shadow.comparison.compared_count < 2:
+        await _pause()
+    assert shadow.comparison.agreed_count == 1  # of equal scores the first is the highest in both
+    assert shadow.comparison.max_abs_difference == 25.0
+    assert [name for name, _ in inference.calls] == ["doubler", "doubler"]
 
 
-def test_what_lies_beside_the_weights_is_loaded_from_the_models_folder(repository):
-    (repository / "reader" / "vocabulary.json").write_text("[1, 2]")
-    catalog = Catalog("language", repository, [SPEC])
-    found = catalog.load("reader", lambda folder: (folder / "vocabulary.json").read_text())
-    assert (found, catalog.serves("reader")) == ("[1, 2]", True)
+async def test_a_candidate_that_fails_or_hangs_changes_no_answer(tmp_path):
+    folder = write_multiplier(tmp_path, "doubler")
+    add_version(folder, 2, 3.0, candidate=2, shadow_candidate=True)
+    inference = FakeInference(
+        {"doubler/1": multiply(2), "doubler/2": lambda _: {"y": np.zeros((9, 9), np.float32)}}
+    )
+    found = catalog(inference, tmp_path)
+    served, shadow = found.only(TASK), found.entry("doubler").shadow
+    for _ in range(5):
+        assert (await served.infer(X)).outputs["y"].tolist() == [[2.0, 2.0]]
+    while shadow.comparison.missed_count < 5:
+        await _pause()
+    assert shadow.comparison.compared_count == 0
+    await found.close()
 
 
-def test_a_model_whose_files_are_missing_is_not_served_and_the_file_is_named(repository):
-    catalog = Catalog("language", repository, [SPEC])
-    assert catalog.load("reader", lambda folder: (folder / "vocabulary.json").read_text()) is None
-    assert not catalog.serves("reader")
-    assert catalog.refusal("reader").startswith("reader has no vocabulary.json")
-
-
-def test_a_model_whose_files_are_broken_is_not_served(repository):
-    def broken(folder):
-        raise RuntimeError(folder)
-
-    catalog = Catalog("language", repository, [SPEC])
-    assert catalog.load("reader", broken) is None
-    assert catalog.refusal("reader").startswith("The files of reader beside its weights cannot be read")
-
-
-def test_nothing_is_loaded_for_a_model_that_is_refused_already(repository):
-    (repository / "reader" / "metadata.json").unlink()
-    catalog = Catalog("language", repository, [SPEC])
-    assert catalog.load("reader", lambda _: pytest.fail("was read")) is None
-    assert "metadata.json" in catalog.refusal("reader")
+async def _pause():
+    await asyncio.sleep(0.01)

@@ -8,7 +8,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from services.chassis.observability import telemetry
 from services.chassis.observability.telemetry import Telemetry
-from tests.chassis.conftest import PREFIX, Handlers, Text, refusal_of
+from tests.chassis.conftest import DOUBLING, PREFIX, Handlers, Text, refusal_of
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 TRACEPARENT = f"00-{TRACE}-00f067aa0ba902b7-01"
@@ -17,7 +17,7 @@ TRACEPARENT = f"00-{TRACE}-00f067aa0ba902b7-01"
 async def infer(parts, message, context):
     with telemetry.span("sample.prepare", size_bytes=len(message.note)):
         pass
-    await parts.inference.infer("doubler", {"x": np.ones((1, 1), np.float32)})
+    await parts.catalog.only(DOUBLING).infer({"x": np.ones((1, 1), np.float32)})
     return Text(note=str(telemetry.outgoing_metadata()))
 
 

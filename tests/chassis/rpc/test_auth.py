@@ -15,8 +15,8 @@ from services.chassis.rpc.auth import Policy
 from services.chassis.rpc.server import running_server
 from services.chassis.settings import Secret, ServiceSettings, SettingsError
 from services.chassis.upstream.call import Upstream
-from tests.chassis.conftest import PREFIX, Handlers, Text, doubler, refusal_of
-from tests.fakes import model_card, write_model_repository
+from tests.chassis.conftest import PREFIX, Handlers, Text, doubler, doubler_card, refusal_of
+from tests.fakes import write_model_repository
 
 POLICY = f"""
 [identities.orchestrator]
@@ -95,10 +95,10 @@ async def test_the_server_asks_for_a_token_and_health_stays_open(serve, policy, 
 
 async def test_mutual_tls_takes_the_identity_from_the_certificate(tmp_path, policy, log_lines):
     ca, server, client = (_certificate(tmp_path, name) for name in ("ca", "localhost", "orchestrator.test"))
-    write_model_repository(tmp_path / "repository", [model_card(s) for s in Handlers().models])
+    write_model_repository(tmp_path / "repository", [doubler_card()])
     settings = ServiceSettings(
         listen="localhost:0",
-        model_repository=tmp_path / "repository",
+        model_repository=(tmp_path / "repository",),
         tls_certificate=server[0],
         tls_key=server[1],
         tls_client_ca=ca[0],

@@ -12,7 +12,7 @@ import pytest
 from services.chassis import errors
 from services.chassis.errors import InvalidInput, MedmeshError, Reason
 from services.chassis.rpc import request
-from tests.chassis.conftest import PREFIX, Handlers, Text, refusal_of
+from tests.chassis.conftest import DOUBLING, PREFIX, Handlers, Text, refusal_of
 
 SECRET = "Mrs Example has pneumonia"
 TYPED = [
@@ -253,7 +253,7 @@ async def test_a_handlers_own_timeout_is_no_deadline(serve):
 
 async def test_a_cancelled_call_cancels_its_inference_and_is_logged(serve, log_lines):
     async def infer(parts, message, context):
-        await parts.inference.infer("doubler", {"x": np.ones((1, 1), np.float32)})
+        await parts.catalog.only(DOUBLING).infer({"x": np.ones((1, 1), np.float32)})
         return message
 
     async with serve(Handlers(unary=infer)) as sample:

@@ -118,7 +118,7 @@ async def test_the_catalog_lists_models_whether_they_serve_or_not(serve):
         assert not model.ready
         assert "Triton" in model.reason
         card = (await stub.GetModelCard(catalog_pb2.GetModelCardRequest(name="doubler"))).card
-        assert card.preprocessing_version == "doubler/1"
+        assert card.serving.preprocessing_version == "record/1"
         answer = await refusal_of(stub.GetModelCard(catalog_pb2.GetModelCardRequest(name="no such")))
     assert (answer.code, answer.info.reason) == (grpc.StatusCode.NOT_FOUND, "MODEL_UNKNOWN")
 
@@ -186,7 +186,7 @@ async def test_a_request_that_outlives_the_drain_is_cancelled_and_cleans_up(serv
 async def test_a_taken_port_says_so(serve, tmp_path):
     handlers = Handlers(unary=echo)
     async with serve(handlers) as sample:
-        settings = ServiceSettings(listen=sample.running.address, model_repository=tmp_path)
+        settings = ServiceSettings(listen=sample.running.address, model_repository=(tmp_path,))
         with pytest.raises(BindError, match="is the port taken"):
             async with running_server(handlers.service(), settings, inference=sample.inference):
                 pass
@@ -230,7 +230,7 @@ PROGRAM = """
 from services.chassis.rpc.server import run
 from tests.chassis.conftest import Handlers
 async def echo(parts, message, context): return message
-run(Handlers(unary=echo, models=()).service())
+run(Handlers(unary=echo, tasks=()).service())
 """
 
 

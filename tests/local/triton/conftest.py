@@ -36,7 +36,7 @@ def tiny_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def triton(tiny_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedTriton]:
     log = tmp_path_factory.mktemp("log") / "triton.log"
-    with EmbeddedTriton.start(TritonSettings(repository=tiny_repository, log=log)) as server:
+    with EmbeddedTriton.start(TritonSettings(repository=(tiny_repository,), log=log)) as server:
         yield server
 
 

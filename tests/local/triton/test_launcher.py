@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
+import re
 import shutil
 import signal
 import socket
@@ -16,9 +18,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tritonclient.grpc import InferenceServerClient
+from tritonclient.utils import InferenceServerException
 
 from services.local.triton import EmbeddedTriton, TritonError, TritonSettings
 from services.local.triton.installation import PYTHON, Installation
+from services.local.triton.repository import Links
 from tests.local.triton import tiny_models
 from tools import bootstrap
 from tools.bootstrap import Missing
@@ -27,7 +32,9 @@ SILENT = [].append
 
 
 @pytest.fixture
-def repository(tmp_path: Path) -> Path:
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository; what runs on it does so below `tmp_path`, and is found by it."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     folder = tmp_path / "repository"
     tiny_models.write(folder, "arithmetic", *tiny_models.arithmetic(), more=tiny_models.batching())
     return folder
@@ -54,12 +61,21 @@ def processes_naming(text: str) -> list[int]:
     return found
 
 
+def children(pid: int) -> set[int]:
+    """Process ids of a process's children."""
+    return {
+        int(child)
+        for task in Path(f"/proc/{pid}/task").iterdir()
+        for child in (task / "children").read_text().split()
+    }
+
+
 @pytest.mark.live
 def test_it_ends_without_a_trace(repository: Path, tmp_path: Path):
     before = set(Path("/dev/shm").iterdir())
     said: list[str] = []
     with EmbeddedTriton.start(
-        TritonSettings(repository=repository, log=tmp_path / "log"), said.append
+        TritonSettings(repository=(repository,), log=tmp_path / "log"), said.append
     ) as triton:
         assert triton.is_ready()
         pid = triton.pid
@@ -76,7 +92,7 @@ def test_it_ends_without_a_trace(repository: Path, tmp_path: Path):
 def test_only_the_named_models_are_loaded(repository: Path, tmp_path: Path):
     tiny_models.write(repository, "broken", *tiny_models.lookup())
     (repository / "broken" / "1" / "model.onnx").write_bytes(b"not an ONNX file")
-    settings = TritonSettings(repository=repository, models=("arithmetic",), log=tmp_path / "log")
+    settings = TritonSettings(repository=(repository,), models=("arithmetic",), log=tmp_path / "log")
     with EmbeddedTriton.start(settings, SILENT) as triton:
         assert triton.is_ready()
 
@@ -94,35 +110,45 @@ def test_triton_ends_with_its_parent(repository: Path, ending: signal.Signals):
         "--log",
         "-",
     ]
+    environment = {**os.environ, "TMPDIR": str(repository.parent)}
     with subprocess.Popen(
-        command, cwd=bootstrap.ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        command,
+        cwd=bootstrap.ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
     ) as parent:
         assert parent.stdout is not None
         assert any("Triton is ready" in line for line in parent.stdout)
-        assert processes_naming(str(repository / "arithmetic"))
+        assert processes_naming("repository/arithmetic/1/")
         parent.send_signal(ending)
         parent.communicate(timeout=20)
-    assert wait_until(lambda: not processes_naming(str(repository)))
+    assert wait_until(lambda: not processes_naming(str(repository.parent)))
     assert parent.returncode == (-signal.SIGKILL if ending == signal.SIGKILL else 0)
 
 
 @pytest.mark.live
 def test_a_killed_server_is_reported_and_not_started_again(repository: Path, tmp_path: Path):
-    with EmbeddedTriton.start(TritonSettings(repository=repository, log=tmp_path / "log"), SILENT) as triton:
+    with EmbeddedTriton.start(
+        TritonSettings(repository=(repository,), log=tmp_path / "log"), SILENT
+    ) as triton:
         os.kill(triton.pid, signal.SIGKILL)
         triton.child.process.wait(10)
         with pytest.raises(TritonError, match="triton was ended by SIGKILL"):
             triton.check()
         assert not triton.is_ready()
-    assert wait_until(lambda: not processes_naming(str(repository)))
+    assert wait_until(lambda: not processes_naming(str(tmp_path)))
 
 
 @pytest.mark.live
 def test_a_model_process_that_dies_is_reported(repository: Path, tmp_path: Path):
     """Triton itself would go on saying that the model is ready."""
-    with EmbeddedTriton.start(TritonSettings(repository=repository, log=tmp_path / "log"), SILENT) as triton:
+    with EmbeddedTriton.start(
+        TritonSettings(repository=(repository,), log=tmp_path / "log"), SILENT
+    ) as triton:
         triton.check()
-        (stub,) = (pid for pid in processes_naming(str(repository / "arithmetic")) if pid != triton.pid)
+        (stub,) = (pid for pid in processes_naming("repository/arithmetic/1/") if pid in children(triton.pid))
         os.kill(stub, signal.SIGKILL)
 
         def reported() -> bool:
@@ -143,7 +169,9 @@ def test_folders_with_spaces_and_letters_outside_ascii_work(repository: Path, tm
     environment = tmp_path / "an environment"
     environment.symlink_to(bootstrap.ENVIRONMENTS["triton"].path)
     monkeypatch.setenv("MEDMESH_TRITON_VENV", str(environment))
-    with EmbeddedTriton.start(TritonSettings(repository=odd, log=odd.with_suffix(".log")), SILENT) as triton:
+    with EmbeddedTriton.start(
+        TritonSettings(repository=(odd,), log=odd.with_suffix(".log")), SILENT
+    ) as triton:
         assert triton.is_ready()
         triton.check()
 
@@ -154,7 +182,7 @@ def test_a_temporary_folder_that_triton_cannot_work_with_is_named(repository: Pa
     odd.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(odd))
     with pytest.raises(Missing, match="set TMPDIR to another folder"):
-        EmbeddedTriton.start(TritonSettings(repository=repository), SILENT)
+        EmbeddedTriton.start(TritonSettings(repository=(repository,)), SILENT)
 
 
 @pytest.mark.live
@@ -167,44 +195,100 @@ def test_a_taken_port_is_named(repository: Path):
             Missing,
             match=rf"port {port} on 127\.0\.0\.1, meant for http, is taken .* MEDMESH_TRITON_HTTP_PORT",
         ):
-            EmbeddedTriton.start(TritonSettings(repository=repository, http_port=port), SILENT)
+            EmbeddedTriton.start(TritonSettings(repository=(repository,), http_port=port), SILENT)
 
 
 @pytest.mark.live
-def test_a_graph_that_contradicts_its_config_is_not_served(repository: Path, tmp_path: Path):
+def test_a_graph_that_contradicts_its_config_is_not_served_and_the_others_are(
+    repository: Path, tmp_path: Path
+):
     config = repository / "arithmetic" / "config.pbtxt"
     config.write_text(
         config.read_text().replace(
             '"total" data_type: TYPE_FP32 dims: [1]', '"total" data_type: TYPE_FP32 dims: [2]'
         )
     )
-    with pytest.raises(
-        TritonError, match=r"output 'total' has shape \[-1, 1\] in the graph and \[-1, 2\] in config\.pbtxt"
-    ):
-        EmbeddedTriton.start(TritonSettings(repository=repository, log=tmp_path / "log"), SILENT)
+    tiny_models.write(repository, "lookup", *tiny_models.lookup())
+    said: list[str] = []
+    with EmbeddedTriton.start(TritonSettings(repository=(repository,), log=tmp_path / "log"), said.append):
+        text = "\n".join(said)
+    assert "1/2 models loaded (lookup)" in text
+    assert re.search(r"arithmetic: output 'total' has shape \[-1, 1\] in the graph and \[-1, 2\]", text)
 
 
 @pytest.mark.live
-def test_missing_weights_are_named_before_anything_starts(repository: Path):
+def test_missing_weights_are_named_and_the_others_are_served(repository: Path, tmp_path: Path):
     (repository / "arithmetic" / "1" / "model.onnx").unlink()
-    with pytest.raises(
-        Missing, match=r"the weights of the model arithmetic are missing: .*/arithmetic/1/model\.onnx"
-    ):
-        EmbeddedTriton.start(TritonSettings(repository=repository), SILENT)
+    settings = TritonSettings(repository=(repository,), log=tmp_path / "log")
+    with pytest.raises(Missing, match=r"arithmetic cannot be loaded: its weights are missing .*model\.onnx"):
+        EmbeddedTriton.start(settings, SILENT)
+    tiny_models.write(repository, "lookup", *tiny_models.lookup())
+    said: list[str] = []
+    with EmbeddedTriton.start(settings, said.append) as triton:
+        assert triton.is_ready()
+    assert any(line.startswith("not loaded: arithmetic: its weights are missing") for line in said)
 
 
 @pytest.mark.live
-def test_a_folder_that_is_no_model_is_named(repository: Path):
-    """Triton takes every folder of the repository for a model and would end."""
-    (repository / "leftover" / "configs").mkdir(parents=True)
-    with pytest.raises(Missing, match=r"the model leftover has no .*/leftover/config\.pbtxt"):
-        EmbeddedTriton.start(TritonSettings(repository=repository), SILENT)
+def test_weights_that_are_not_those_of_the_stated_digest_are_not_loaded(repository: Path, tmp_path: Path):
+    config = repository / "arithmetic" / "config.pbtxt"
+    digest = hashlib.sha256((repository / "arithmetic" / "1" / "model.onnx").read_bytes()).hexdigest()
+    stated = f'parameters {{ key: "medmesh.weights_sha256.1" value: {{ string_value: "{digest}" }} }}\n'
+    config.write_text(config.read_text() + stated)
+    settings = TritonSettings(repository=(repository,), log=tmp_path / "log")
+    said: list[str] = []
+    with EmbeddedTriton.start(settings, said.append):
+        pass
+    assert any("1/1 models loaded" in line for line in said)
+    config.write_text(config.read_text().replace(digest, "0" * 64))
+    said.clear()
+    with EmbeddedTriton.start(settings, said.append):
+        pass
+    assert any("the weights of version 1 are not those whose digest" in line for line in said)
+
+
+@pytest.mark.live
+def test_a_folder_dropped_in_can_be_loaded_and_one_taken_out_cannot(repository: Path, tmp_path: Path):
+    further = tmp_path / "further"
+    settings = TritonSettings(repository=(further, repository), log=tmp_path / "log")
+    with (
+        EmbeddedTriton.start(settings, SILENT) as triton,
+        InferenceServerClient(triton.grpc_address) as client,
+    ):
+        with pytest.raises(InferenceServerException, match="failed to poll"):
+            client.load_model("lookup")
+        tiny_models.write(further, "lookup", *tiny_models.lookup())
+        triton.check()
+        client.load_model("lookup")
+        assert client.is_model_ready("lookup")
+        client.unload_model("lookup")
+        assert wait_until(lambda: (triton.check(), not client.is_model_ready("lookup"))[1])
+        time.sleep(2.5)  # longer than a process may stay unreaped
+        triton.check()  # a model that was unloaded is no model that has died
+        shutil.rmtree(further / "lookup")
+        triton.check()
+        with pytest.raises(InferenceServerException, match="failed to poll"):
+            client.load_model("lookup")
+
+
+def test_of_two_folders_of_one_name_the_first_one_is_linked(tmp_path: Path):
+    for place in ("own", "shipped"):
+        (tmp_path / place / "reader").mkdir(parents=True)
+        (tmp_path / place / "reader" / "config.pbtxt").write_text("")
+    links = Links(tmp_path / "links", [tmp_path / "own", tmp_path / "shipped"])
+    assert (tmp_path / "links" / "reader").resolve() == tmp_path / "own" / "reader"
+    shutil.rmtree(tmp_path / "own" / "reader")
+    links.refresh()
+    assert (tmp_path / "links" / "reader").resolve() == tmp_path / "shipped" / "reader"
+    (tmp_path / "shipped" / "leftover" / "configs").mkdir(parents=True)
+    links.refresh()
+    assert [link.name for link in (tmp_path / "links").iterdir()] == ["reader"]
 
 
 @pytest.mark.live
 def test_an_empty_repository_is_refused(tmp_path: Path):
     with pytest.raises(Missing, match="holds no model"):
-        EmbeddedTriton.start(TritonSettings(repository=tmp_path), SILENT)
+        EmbeddedTriton.start(TritonSettings(repository=(tmp_path,)), SILENT)
 
 
 @pytest.mark.live

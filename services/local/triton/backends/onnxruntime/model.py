@@ -8,6 +8,7 @@ never a value of a request.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import defaultdict
 from dataclasses import dataclass
@@ -40,6 +41,8 @@ _GRAPH_LEVELS = {
     2: onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL,
 }
 
+_DIGEST = "medmesh.weights_sha256."
+"""Key of the parameter, before a version's number, that states the digest of its weights."""
 _FATAL = 4
 """ONNX Runtime's log level. It logs errors with values of the request in them (an index out of bounds), which
 may be a patient's."""
@@ -103,6 +106,7 @@ class TritonPythonModel:
             raise pb_utils.TritonModelException(
                 f"model weights are missing: {args['model_name']}/{path.parent.name}/{path.name}"
             )
+        check_digest(path, config, args["model_version"])
         self._session = onnxruntime.InferenceSession(
             str(path), sess_options=session_options(config), providers=["CPUExecutionProvider"]
         )
@@ -181,6 +185,19 @@ class TritonPythonModel:
             answers.append((index, pb_utils.InferenceResponse(output_tensors=tensors)))
             start = stop
         return answers
+
+
+def check_digest(path: Path, config: dict[str, Any], version: str) -> None:
+    """Raises where the configuration states a digest of this version's weights that is not the file's."""
+    stated = config.get("parameters", {}).get(f"{_DIGEST}{version}", {}).get("string_value")
+    if stated is None:
+        return
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != stated:
+        raise pb_utils.TritonModelException(
+            f"the weights of version {version} are not those whose digest the configuration states"
+        )
 
 
 def session_options(config: dict[str, Any]) -> onnxruntime.SessionOptions:

@@ -1,0 +1,201 @@
+"""Takes up a changed model repository without losing a request.
+
+Of each model that changed: checked, built, loaded in Triton beside what answers now, asked once, and then
+switched to. Requests under way finish on the version that they began with, so the old one is unloaded only
+when the longest of them must have ended. What does not hold is refused by name, and what was served of it
+goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from services.chassis.errors import MedmeshError
+from services.chassis.models import checks
+from services.chassis.models.card import Problem
+from services.chassis.models.catalog import Catalog, Entry, tell_problems
+from services.chassis.models.inference import ModelVersion, example_inputs
+from services.chassis.models.inspection import CheckedModel, CheckedVersion
+from services.chassis.rpc import request
+
+logger = logging.getLogger(__name__)
+
+_PROBE_S = 60.0
+
+
+class Result(Enum):
+    """What became of a model; the values are those of `ModelReload.Result` without the prefix."""
+
+    UNCHANGED = "UNCHANGED"
+    TAKEN_UP = "TAKEN_UP"
+    REFUSED = "REFUSED"
+    REMOVED = "REMOVED"
+
+
+@dataclass(frozen=True)
+class Reloaded:
+    """One model after a reload."""
+
+    entry: Entry
+    result: Result
+
+
+class Reloader:
+    """Reloads one service's catalog, one reload at a time."""
+
+    def __init__(self, catalog: Catalog, *, retire_after_s: float) -> None:
+        """`retire_after_s`: how long a version stays loaded after the switch, the longest that a request
+        may take.
+        """
+        self._catalog = catalog
+        self._retire_after_s = retire_after_s
+        self._lock = asyncio.Lock()
+        self._retiring: dict[ModelVersion, asyncio.Task[None]] = {}
+
+    async def reload(self) -> list[Reloaded]:
+        """Reads the repository anew. Sorted by the models' names; never raises for a model's sake."""
+        async with self._lock:
+            before = {entry.name: entry for entry in self._catalog.entries()}
+            now = await asyncio.to_thread(self._catalog.read)
+            results = [await self._take_up(checked, before.get(name)) for name, checked in now.items()]
+            for name in before.keys() - now.keys():
+                self._switch(before[name], None)
+                results.append(Reloaded(before[name], Result.REMOVED))
+            results.sort(key=lambda reloaded: reloaded.entry.name)
+            counts = {r.value.lower(): sum(x.result is r for x in results) for r in Result}
+            logger.info("models reloaded", extra={"facts": counts})
+            return results
+
+    async def close(self) -> None:
+        """Ends what waits for old versions; they stay loaded until Triton or the next reload ends them."""
+        retiring = list(self._retiring.values())
+        for task in retiring:
+            task.cancel()
+        await asyncio.gather(*retiring, return_exceptions=True)
+
+    async def follow(self, every_s: float) -> None:
+        """Digests the served weights again and again, until cancelled, and tells where a file has changed."""
+        while True:
+            await asyncio.sleep(every_s)
+            async with self._lock:
+                for entry in self._catalog.entries():
+                    if entry.served is not None:
+                        self._mark(entry, await asyncio.to_thread(_changed_weights, entry.served.version))
+
+    async def _take_up(self, checked: CheckedModel, before: Entry | None) -> Reloaded:
+        if (
+            before is not None
+            and before.served is not None
+            and checked.fingerprint == before.checked.fingerprint
+        ):
+            entry = replace(before, problems=checked.problems)
+            self._catalog.switch([entry])
+            return Reloaded(entry, Result.UNCHANGED)
+        problems = _reused_number(checked, before)
+        entry = Entry(checked, None, None, None, (*checked.problems, *problems))
+        if not problems:
+            entry = await asyncio.to_thread(self._catalog.build, checked)
+        if entry.served is not None:
+            problems = await self._prove(checked, entry)
+            entry = replace(entry, problems=(*entry.problems, *problems))
+        if entry.served is None or problems:
+            return self._refuse(entry, before)
+        self._switch(before, entry)
+        return Reloaded(entry, Result.TAKEN_UP)
+
+    async def _prove(self, checked: CheckedModel, entry: Entry) -> list[Problem]:
+        """Loads the versions beside what runs, and asks the one that is to answer."""
+        versions = [v.runs for v in (checked.stable, checked.candidate) if v is not None]
+        request.note(model=entry.name)
+        try:
+            await self._catalog.inference.load(versions)
+            await self._catalog.inference.infer(versions[0], example_inputs(versions[0]), timeout_s=_PROBE_S)
+        except MedmeshError as error:
+            path = f"{versions[0].number}/"
+            return [
+                Problem(
+                    path, f"does not run: {error}", "correct the model; Triton's log has the whole reason"
+                )
+            ]
+        return []
+
+    def _refuse(self, refused: Entry, before: Entry | None) -> Reloaded:
+        """What was served goes on, with what is wrong with its successor."""
+        tell_problems(refused)
+        entry = (
+            refused if before is None or before.served is None else replace(before, problems=refused.problems)
+        )
+        if entry is refused:
+            entry = replace(refused, served=None, made=None, shadow=None)
+        self._catalog.switch([entry])
+        return Reloaded(entry, Result.REFUSED)
+
+    def _switch(self, before: Entry | None, entry: Entry | None) -> None:
+        """From now on `entry` answers. No await in here: a request sees the one or the other."""
+        if entry is None:
+            self._catalog.switch([], removed=[before.name] if before else [])
+        else:
+            self._catalog.switch([entry])
+        kept = {v.number for v in _versions(entry)}
+        for version in _versions(entry):
+            waiting = self._retiring.pop(version, None)
+            if waiting is not None:
+                waiting.cancel()
+        for version in _versions(before):
+            if version.number not in kept and version not in self._retiring:
+                self._retiring[version] = asyncio.create_task(self._retire(version))
+
+    async def _retire(self, version: ModelVersion) -> None:
+        request.current.set(None)
+        await asyncio.sleep(self._retire_after_s)
+        async with self._lock:
+            entries = {entry.name: entry for entry in self._catalog.entries()}
+            kept = _versions(entries.get(version.name))
+            if version.number not in {v.number for v in kept}:
+                await self._catalog.inference.unload(version.name, version.number, kept)
+            self._retiring.pop(version, None)
+
+    def _mark(self, entry: Entry, problems: list[Problem]) -> None:
+        if problems and tuple(problems) != entry.problems:
+            marked = replace(entry, problems=tuple(problems))
+            tell_problems(marked)
+            self._catalog.switch([marked])
+
+
+def _versions(entry: Entry | None) -> list[ModelVersion]:
+    if entry is None or entry.served is None:
+        return []
+    candidate = entry.checked.candidate
+    return [entry.served.version.runs, *([candidate.runs] if candidate else [])]
+
+
+def _reused_number(checked: CheckedModel, before: Entry | None) -> list[Problem]:
+    """A version's weights never change: its number is how an answer names them."""
+    known = {version.number: version.weights_sha256 for version in _versions(before)}
+    for version in (checked.stable, checked.candidate):
+        if version is not None and known.get(version.runs.number, version.runs.weights_sha256) != (
+            version.runs.weights_sha256
+        ):
+            number, free = version.runs.number, max(known) + 1
+            return [
+                Problem(
+                    "triton_version",
+                    f"is {number}, under which other weights are being served",
+                    f"put the new weights into {free}/ and write {free}",
+                )
+            ]
+    return []
+
+
+def _changed_weights(version: CheckedVersion) -> list[Problem]:
+    if version.weights is None:
+        return []
+    name = f"{version.weights.parent.name}/{version.weights.name}"
+    if not version.weights.is_file():
+        return [Problem(name, "is gone since it was taken up", "put it back, or reload the models")]
+    if checks.sha256(version.weights) != version.card.weights_sha256:
+        return [Problem(name, "has changed since it was taken up", "put it back, or add a new version")]
+    return []

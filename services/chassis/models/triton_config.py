@@ -1,0 +1,99 @@
+"""`config.pbtxt` and Triton's own word of a model's configuration, read and made. Beside `triton`, the only
+module that knows tritonclient.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from google.protobuf import json_format, text_format
+from tritonclient.grpc import model_config_pb2
+
+from services.chassis.models.repository import DIGEST_PARAMETER, WEIGHTS
+
+
+@dataclass(frozen=True)
+class ConfiguredTensor:
+    """One input or output, as the configuration has it."""
+
+    name: str
+    datatype: str
+    """Without the prefix, e.g. `FP32`."""
+    shape: tuple[int, ...]
+    """As written: without the batch axis where the model batches."""
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What a model's configuration says of its contract."""
+
+    name: str
+    """Empty where the file leaves it to the folder."""
+    max_batch_count: int
+    """0: the model has no batch axis of its own."""
+    inputs: tuple[ConfiguredTensor, ...]
+    outputs: tuple[ConfiguredTensor, ...]
+    weights_file: str
+    """In a version's folder."""
+    digests: Mapping[int, str]
+    """Version -> the stated digest of its weights."""
+
+
+def read_configuration(text: str) -> Configuration:
+    """Reads a `config.pbtxt`. Raises ValueError."""
+    return configuration(_parse(text))
+
+
+def configuration(config: model_config_pb2.ModelConfig) -> Configuration:
+    """What a configuration says, also one that Triton answered with."""
+    return Configuration(
+        config.name,
+        config.max_batch_size,
+        _tensors(config.input),
+        _tensors(config.output),
+        config.default_model_filename or WEIGHTS,
+        _digests(config),
+    )
+
+
+def override(text: str, versions: Iterable[int], digests: Mapping[int, str]) -> str:
+    """The configuration with which Triton is told to serve just these versions, as JSON.
+
+    `text` is the `config.pbtxt`; `digests` are stated for the versions that it does not state one for itself.
+    Raises ValueError where the text is no configuration.
+    """
+    config = _parse(text)
+    config.version_policy.specific.versions[:] = sorted(versions)
+    for number, digest in {**digests, **_digests(config)}.items():
+        config.parameters[f"{DIGEST_PARAMETER}{number}"].string_value = digest
+    fields: dict[str, Any] = json_format.MessageToDict(config, preserving_proto_field_name=True)
+    return json.dumps(fields)
+
+
+def _parse(text: str) -> model_config_pb2.ModelConfig:
+    try:
+        return text_format.Parse(text, model_config_pb2.ModelConfig())
+    except text_format.ParseError as error:
+        raise ValueError(f"not a Triton model configuration: {error}") from error
+
+
+def _tensors(tensors: Iterable[Any]) -> tuple[ConfiguredTensor, ...]:
+    return tuple(
+        ConfiguredTensor(
+            tensor.name,
+            model_config_pb2.DataType.Name(tensor.data_type).removeprefix("TYPE_").replace("STRING", "BYTES"),
+            tuple(tensor.dims),
+        )
+        for tensor in tensors
+    )
+
+
+def _digests(config: model_config_pb2.ModelConfig) -> dict[int, str]:
+    return {
+        int(number): value.string_value
+        for key, value in config.parameters.items()
+        if (number := key.removeprefix(DIGEST_PARAMETER)) != key and number.isdecimal()
+    }

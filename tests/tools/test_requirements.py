@@ -1,0 +1,58 @@
+"""The environments carry what they use: pins without what a package declares and the mesh never needs."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+REQUIREMENTS = ROOT / "requirements"
+MOST_IN_A_SERVICE_IMAGE = 32
+PIN = re.compile(r"^([a-z0-9-]+)(?:\[[a-z,]+\])?==(\S+)", re.MULTILINE)
+
+
+def pins(name: str) -> dict[str, str]:
+    return dict(PIN.findall((REQUIREMENTS / name).read_text(encoding="utf-8")))
+
+
+def test_a_service_image_carries_few_packages_and_nothing_of_the_command_line():
+    installed = pins("services.txt").keys() - {"setuptools"}  # it installs the project itself
+    assert len(installed) <= MOST_IN_A_SERVICE_IMAGE
+    assert installed.isdisjoint({"typer", "rich", "huggingface-hub", "httpx", "tqdm", "pyyaml"})
+
+
+@pytest.mark.parametrize(("smaller", "larger"), [("services.txt", "local.txt"), ("local.txt", "dev.txt")])
+def test_the_same_versions_run_in_every_environment(smaller, larger):
+    assert pins(smaller).items() <= pins(larger).items()
+
+
+@pytest.mark.parametrize("name", ["services", "local", "dev"])
+def test_what_is_asked_for_is_pinned(name):
+    asked = dict(PIN.findall((REQUIREMENTS / f"{name}.in").read_text(encoding="utf-8")))
+    assert asked.items() <= pins(f"{name}.txt").items()
+
+
+def test_the_distribution_asks_for_what_is_pinned():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    asked = {re.split(r"[\[<>=]", text)[0] for text in project["dependencies"]}
+    assert asked - {"medmesh-client"} <= pins("services.txt").keys()
+    command_line = {re.split(r"[<>=]", text)[0] for text in project["optional-dependencies"]["cli"]}
+    assert command_line <= pins("local.txt").keys() - pins("services.txt").keys()
+
+
+def test_a_service_loads_nothing_of_the_command_line_or_of_a_model_hub():
+    """What the pins leave out is needed by no module of a service."""
+    code = (
+        "import sys, services.imaging.__main__, services.language.__main__, services.orchestrator.__main__, "
+        "services.recommendation.__main__, services.local.triton.__main__\n"
+        "print(sorted({'typer', 'rich', 'huggingface_hub', 'httpx', 'tqdm', 'yaml'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.stdout.strip() == "[]", done.stderr
