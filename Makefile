@@ -12,7 +12,7 @@ CHECKED := services tools clients/cli clients/loadtest clients/python/medmesh pr
 BUF_BASE ?= $(shell git describe --tags --abbrev=0 --match 'v*' 2>/dev/null || git rev-parse HEAD 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo up test test-training lint format protos docs models train requirements clean distclean
+.PHONY: help venv demo up test test-training test-consumers lint format protos docs models train requirements clean distclean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ test: venv  ## Run the tests (ARGS="-k name -x" goes to pytest)
 test-training:  ## Run the tests of training and of imports, which need torch (3 GB)
 	@$(BOOTSTRAP) training triton
 	@.venv-training/bin/python -m pytest $(TORCH_TESTS) $(ARGS)
+
+test-consumers: venv  ## Build and run the clients in other languages (needs npm and clients/debian-packages.txt)
+	@TEST_CONSUMERS=1 $(VENV)/python -m pytest tests/clients/test_installation.py tests/end_to_end/test_other_languages.py $(ARGS)
 
 lint: venv  ## Check style, types and contracts
 	@echo "medmesh: ruff" && $(VENV)/ruff check && $(VENV)/ruff format --check

@@ -11,20 +11,22 @@ import dataclasses
 import gzip
 import hashlib
 from collections import defaultdict
-from datetime import UTC, date, datetime, time
+from datetime import date
 from pathlib import Path
 
 from services.clinical.code_systems import LOINC, RXNORM, SNOMED
-from services.clinical.concepts import CodedConcept, Concept
+from services.clinical.concepts import CodedConcept
+from services.clinical.dates import Age, PartialDate
 from services.clinical.record import (
     Allergy,
     Condition,
-    Gender,
     Medication,
     Observation,
     PatientRecord,
     Procedure,
+    Quantity,
 )
+from services.clinical.statuses import ClinicalStatus, Gender, MedicationSource, MedicationStatus
 from training.data_folder import data_folder
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -50,32 +52,36 @@ class SyntheaPatient:
         conditions = tuple(
             dataclasses.replace(
                 item,
-                active=item.abatement is None or item.abatement > day,
-                abatement=item.abatement if item.abatement is not None and item.abatement <= day else None,
+                clinical_status=ClinicalStatus.RESOLVED
+                if _is_by(item.abatement, day)
+                else ClinicalStatus.ACTIVE,
+                abatement=item.abatement if _is_by(item.abatement, day) else None,
             )
             for item in record.conditions
-            if item.onset is not None and item.onset <= day
+            if _is_by(item.onset, day)
         )
         return dataclasses.replace(
             record,
-            age_years=_years(self.birth, day),
+            age=Age(_years(self.birth, day)),
             conditions=conditions,
-            medications=tuple(item for item in record.medications if item.authored and item.authored < day),
-            procedures=tuple(item for item in record.procedures if item.performed and item.performed < day),
-            observations=tuple(
-                item for item in record.observations if item.observed and item.observed.date() <= day
+            medications=tuple(
+                item for item in record.medications if item.authored and item.authored.day < day
             ),
+            procedures=tuple(
+                item for item in record.procedures if item.performed and item.performed.day < day
+            ),
+            observations=tuple(item for item in record.observations if _is_by(item.effective, day)),
         )
 
     def treatment_days(self) -> dict[str, date]:
         """First day of every medication, procedure and care plan, by key."""
         days: dict[str, date] = {}
-        for key, day in [
+        for key, when in [
             *((item.concept.key, item.authored) for item in self.record.medications),
             *((item.concept.key, item.performed) for item in self.record.procedures),
         ]:
-            if day is not None and (key not in days or day < days[key]):
-                days[key] = day
+            if when is not None and (key not in days or when.day < days[key]):
+                days[key] = when.day
         return days
 
 
@@ -94,7 +100,7 @@ def load_patients(folder: Path | None = None) -> list[SyntheaPatient]:
             conditions=tuple(
                 Condition(
                     CodedConcept.of(SNOMED, item["snomed"], item["display"].strip()),
-                    active=not item["abatement"],
+                    ClinicalStatus.RESOLVED if item["abatement"] else ClinicalStatus.ACTIVE,
                     onset=_day(item["onset"]),
                     abatement=_day(item["abatement"]),
                 )
@@ -103,9 +109,10 @@ def load_patients(folder: Path | None = None) -> list[SyntheaPatient]:
             medications=tuple(
                 Medication(
                     CodedConcept.of(RXNORM, item["rxnorm"], item["display"].strip()),
-                    active=item["status"] == "active",
+                    MedicationSource.REQUEST,
+                    MedicationStatus.ACTIVE if item["status"] == "active" else MedicationStatus.STOPPED,
                     authored=_day(item["authored"]),
-                    reason=Concept(SNOMED, item["reason_snomed"], item["reason"])
+                    reason=CodedConcept.of(SNOMED, item["reason_snomed"], item["reason"])
                     if item["reason_snomed"]
                     else None,
                 )
@@ -132,18 +139,17 @@ def load_patients(folder: Path | None = None) -> list[SyntheaPatient]:
             observations=tuple(
                 Observation(
                     CodedConcept.of(LOINC, item["loinc"], item["display"]),
-                    float(item["value"]),
-                    item["unit"],
-                    _moment(item["date"]),
+                    Quantity(float(item["value"]), item["unit"]),
+                    _day(item["date"]),
                 )
                 for item in observations[patient_id]
                 if _is_number(item["value"])
             ),
         )
         today = record.latest_day()
-        age = None if today is None else _years(birth, today)
+        age = None if today is None else Age(_years(birth, today))
         plans = frozenset(f"snomed|{item['snomed']}" for item in care_plans[patient_id])
-        patients.append(SyntheaPatient(patient_id, birth, dataclasses.replace(record, age_years=age), plans))
+        patients.append(SyntheaPatient(patient_id, birth, dataclasses.replace(record, age=age), plans))
     return patients
 
 
@@ -163,13 +169,12 @@ def _rows(folder: Path, table: str) -> defaultdict[str, list[dict[str, str]]]:
     return rows
 
 
-def _day(text: str) -> date | None:
-    return date.fromisoformat(text[:10]) if text else None
+def _day(text: str) -> PartialDate | None:
+    return PartialDate.of(date.fromisoformat(text[:10])) if text else None
 
 
-def _moment(text: str) -> datetime | None:
-    day = _day(text)
-    return None if day is None else datetime.combine(day, time(), UTC)
+def _is_by(when: PartialDate | None, day: date) -> bool:
+    return when is not None and when.day <= day
 
 
 def _years(birth: date, day: date) -> int:

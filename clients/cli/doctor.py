@@ -130,40 +130,26 @@ def embedded_triton() -> Iterator[Finding]:
 
 
 def models() -> Iterator[Finding]:
-    """Whether each model's folder is whole and its weights are those of its card."""
-    from google.protobuf.json_format import Parse, ParseError
-
-    from medmesh.common.v1.model_card_pb2 import ModelCard
-    from services.chassis.models.card import sha256
-    from services.local.triton import repository
+    """Whether each model's card holds, and its weights are those of the card."""
+    from services.local.models import inspect_all
     from services.local.triton.launcher import TritonSettings
     from tools.bootstrap import Missing
 
-    folder = TritonSettings.from_environment().repository
-    names = repository.model_names(folder) if folder.is_dir() else []
-    if not names:
-        yield Finding(Verdict.BAD, "model repository", f"no model in {folder}", "Run `make models`.")
-    for name in names:
-        try:
-            repository.check(folder, [name])
-            card = Parse((folder / name / "metadata.json").read_text(encoding="utf-8"), ModelCard())
-        except Missing as missing:
-            yield Finding(Verdict.BAD, name, str(missing))
-            continue
-        except (OSError, ParseError):
-            yield Finding(
-                Verdict.BAD, name, "its card metadata.json cannot be read", "Export the model again."
+    folders = TritonSettings.from_environment().repository
+    try:
+        found = inspect_all(folders)
+    except Missing as missing:
+        yield Finding(Verdict.BAD, "model repository", str(missing), "See MEDMESH_MODEL_REPOSITORY.")
+        return
+    for one in found:
+        if one.problems:
+            said = "; ".join(f"{problem.field} {problem.what}" for problem in one.problems)
+            remedy = (
+                f"It is not served: {one.problems[0].remedy}. `medmesh models check {one.folder}` tells all."
             )
-            continue
-        weights = repository.weights_path(folder / name / "config.pbtxt")
-        digest = sha256(weights) if weights else ""
-        if digest == card.weights_sha256:
-            yield Finding(Verdict.GOOD, name, f"{card.version}, weights {digest[:12]} as in its card")
+            yield Finding(Verdict.BAD, one.name, said, remedy)
         else:
-            found = f"weights {digest[:12]}, its card says {card.weights_sha256[:12]}"
-            yield Finding(
-                Verdict.BAD, name, found, "It is not served: export it again, or restore both from git."
-            )
+            yield Finding(Verdict.GOOD, one.name, f"{one.version}, as its card says")
 
 
 def mesh(url: str | None) -> Iterator[Finding]:

@@ -26,7 +26,8 @@ app = typer.Typer(
 catalogue = typer.Typer(
     cls=importing.ModelsGroup,
     rich_markup_mode=None,
-    help="List the models of the mesh, show one model's card, or import a model.\n\n"
+    help="List the models of the mesh, show one model's card, check folders of models, take up what changed "
+    "in the repository, or import a model.\n\n"
     "`medmesh models` lists and `medmesh models NAME` shows: `show` may be left out.",
 )
 
@@ -72,6 +73,8 @@ _add(records.outcome)
 _add(search.search)
 app.add_typer(catalogue, name="models")
 _add(models.models, to=catalogue, name="show")
+_add(models.check, to=catalogue, name="check")
+_add(models.reload, to=catalogue, name="reload")
 catalogue.command(
     "import",
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},

@@ -1,15 +1,19 @@
-"""`medmesh models`: the inventory of the mesh, or one model's card."""
+"""`medmesh models`: the models of the mesh, one model's card, a check of folders, a reload."""
 
 from __future__ import annotations
 
+import json
+import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from clients.cli import inputs, machine
-from clients.cli.failures import ExitCode, explained
+from clients.cli.failures import ExitCode, explained, fail
 from clients.cli.show import marks
 from clients.cli.show import models as show
+from medmesh.common.v1.catalog_pb2 import ModelReload
 
 
 def models(
@@ -34,4 +38,55 @@ def models(
     else:
         marks.present(show.card(answer) if name else show.inventory(answer))  # type: ignore[arg-type]  # by `name`
     if not name and answer.unreachable_services:  # type: ignore[union-attr]  # by `name`
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def check(
+    folders: Annotated[
+        list[Path], typer.Argument(metavar="DIR...", help="A folder of models, or one model's folder.")
+    ],
+    as_json: inputs.Json = False,
+) -> None:
+    """Say of model folders, before anything is served, what would be refused, why, and what to do about it.
+
+    Exits 1 when a model would be refused.
+
+    Example:
+      medmesh models check ~/models
+    """
+    from services.local.models import check as check_folders
+    from tools.bootstrap import Missing
+
+    try:
+        found = check_folders(folders)
+    except Missing as missing:
+        fail(str(missing), ExitCode.FAILED)
+    if as_json:
+        json.dump([show.checked_fields(one) for one in found], sys.stdout, indent=2)
+        sys.stdout.write("\n")
+    else:
+        marks.present(show.checked(found))
+    if any(one.problems for one in found):
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def reload(as_json: inputs.Json = False, url: inputs.Url = None, timeout: inputs.Timeout = 120.0) -> None:
+    """Take up what changed in the model repository, without losing a request.
+
+    A new version is loaded beside the old one, checked and then switched to. A model that does not hold is
+    refused by name, and what was served of it goes on. Where the mesh asks for identities, this needs an
+    operator's.
+
+    Exits 1 when a model was refused, or a service could not be told.
+
+    Example: medmesh models reload
+    """
+    with explained(), inputs.client(url, timeout) as client:
+        answer = client.reload_models()
+    if as_json:
+        machine.write(answer)
+    else:
+        marks.present(show.reloaded(answer))
+    refused = any(model.result == ModelReload.RESULT_REFUSED for model in answer.models)
+    if refused or answer.unreachable_services:
         raise typer.Exit(ExitCode.FAILED)

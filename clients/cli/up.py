@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -30,12 +29,7 @@ def up(
     models: Annotated[
         list[Path] | None,
         typer.Option(
-            "--models",
-            metavar="DIR",
-            help="A folder of models to serve beside those of MEDMESH_MODEL_REPOSITORY, else medmesh's own. "
-            "Repeatable; of two models of one name the first folder's is served.",
-            exists=True,
-            file_okay=False,
+            "--models", metavar="DIR", help="Serve the models in this folder too, before the built-in ones."
         ),
     ] = None,
 ) -> None:
@@ -46,6 +40,9 @@ def up(
     ends is named and started again, after a pause that grows; the others go on meanwhile, and answers are
     PARTIAL. The embedded Triton is for one machine only: `medmesh doctor` says why.
 
+    A model is a folder; of two of one name the one of the first folder is served. `medmesh models check DIR`
+    says beforehand what would be refused, `medmesh models reload` takes up what changes meanwhile.
+
     Examples:
       medmesh up
 
@@ -53,8 +50,11 @@ def up(
     """
     from services.local.mesh import MeshSettings
 
+    for folder in models or ():
+        if not folder.is_dir():
+            fail(f"there is no folder {folder}.", ExitCode.INPUT)
     with explained():
-        settings = MeshSettings.from_environment(with_models(models or (), os.environ))
+        settings = MeshSettings.from_environment().with_models(models or ())
     ended = threading.Event()
     with running(settings) as mesh, _until_signalled(ended):
         _present(mesh.addresses)
@@ -62,17 +62,6 @@ def up(
             for line in mesh.tend():
                 marks.console().print(Text(f"medmesh: {line}", style="bold yellow"))
         marks.console().print("stopping")
-
-
-def with_models(folders: Sequence[Path], environment: Mapping[str, str]) -> Mapping[str, str]:
-    """The environment with `folders` before the model repository that it names."""
-    from services.chassis.settings import MODEL_REPOSITORY
-
-    if not folders:
-        return environment
-    usual = environment.get("MEDMESH_MODEL_REPOSITORY") or str(MODEL_REPOSITORY)
-    listed = os.pathsep.join([*(str(folder.resolve()) for folder in folders), usual])
-    return {**environment, "MEDMESH_MODEL_REPOSITORY": listed}
 
 
 @contextmanager

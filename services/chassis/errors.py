@@ -3,6 +3,7 @@
     MedmeshError
     ├── InvalidInput          the caller's input is at fault; names the field
     ├── ModelUnknown          no model has that name
+    ├── UploadUnknown         no upload of the caller has that id
     ├── ModelUnavailable      the model is not served now
     ├── ModelFailed           the model was asked and failed
     ├── UpstreamUnavailable   another service of the mesh does not answer
@@ -39,6 +40,7 @@ class Reason(StrEnum):
     INPUT_INCONSISTENT = "INPUT_INCONSISTENT"
     INPUT_OUT_OF_RANGE = "INPUT_OUT_OF_RANGE"
     MODEL_UNKNOWN = "MODEL_UNKNOWN"
+    UPLOAD_UNKNOWN = "UPLOAD_UNKNOWN"
     MODEL_UNAVAILABLE = "MODEL_UNAVAILABLE"
     MODEL_FAILED = "MODEL_FAILED"
     UPSTREAM_UNAVAILABLE = "UPSTREAM_UNAVAILABLE"
@@ -73,6 +75,9 @@ PUBLIC: Mapping[Reason, PublicError] = MappingProxyType(
         Reason.INPUT_INCONSISTENT: PublicError("INVALID_ARGUMENT", "An input contradicts itself.", False),
         Reason.INPUT_OUT_OF_RANGE: PublicError("INVALID_ARGUMENT", "A value is out of its range.", False),
         Reason.MODEL_UNKNOWN: PublicError("NOT_FOUND", "No model has this name.", False),
+        Reason.UPLOAD_UNKNOWN: PublicError(
+            "NOT_FOUND", "No upload of this caller has this id, or it has expired.", False
+        ),
         Reason.MODEL_UNAVAILABLE: PublicError("UNAVAILABLE", "The model is not served at present.", True),
         Reason.MODEL_FAILED: PublicError("INTERNAL", "The model failed on this request.", False),
         Reason.UPSTREAM_UNAVAILABLE: PublicError(
@@ -154,6 +159,12 @@ class ModelUnknown(MedmeshError):
     """No model has that name."""
 
     reason = Reason.MODEL_UNKNOWN
+
+
+class UploadUnknown(MedmeshError):
+    """No upload of the caller has that id, or it has expired."""
+
+    reason = Reason.UPLOAD_UNKNOWN
 
 
 class ModelUnavailable(MedmeshError):

@@ -21,3 +21,5 @@ class Notice:
     it."""
     places: tuple[str, ...] = ()
     """Where in the input: a FHIRPath (`Bundle.entry[3].resource.code`), a DICOM keyword, a line of a note."""
+    model_name: str = ""
+    """The model that it concerns; empty: none in particular."""

@@ -9,10 +9,8 @@ MAX_ITEMS: Final = {
     "medications": 2000,
     "procedures": 2000,
     "allergies": 500,
-    "observations": 20_000,
-    "findings": 20_000,
+    "observations": 40_000,
 }
-MAX_AGE_YEARS: Final = 130
 MAX_SYSTEM: Final = 256
 MAX_CODE: Final = 64
 MAX_DISPLAY: Final = 512

@@ -17,12 +17,10 @@ from typing import Any
 from services.chassis.notices import Notice
 from services.clinical.code_systems import LOINC
 from services.clinical.concepts import CodedConcept
-from services.clinical.record import Observation, PatientRecord
+from services.clinical.record import Observation, PatientRecord, Quantity
+from services.clinical.units import plain_unit
 
 MEASUREMENTS_FILE = Path(__file__).with_name("measurements.toml")
-
-_ANNOTATION = re.compile(r"\{([^}]*)\}")
-_DROPPED = re.compile(r"[\s_*^()]")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -36,18 +34,18 @@ class Measurement:
     scales: dict[str, tuple[float, float]]
     """Factor and offset to `unit`, by the other unit."""
 
-    def converted(self, observation: Observation) -> Observation | None:
-        """The observation in this unit; None where its own is not known, or missing and not to be guessed."""
-        if observation.unit == self.unit:
-            return observation
+    def converted(self, quantity: Quantity) -> Quantity | None:
+        """The quantity in this unit; None where its own is not known, or missing and not to be guessed."""
+        if quantity.unit == self.unit:
+            return quantity
         low, high = self.plausible
-        unit = plain_unit(observation.unit)
-        if unit == plain_unit(self.unit) or (not unit and low <= observation.value <= high):
-            return dataclasses.replace(observation, unit=self.unit)
+        unit = plain_unit(quantity.unit)
+        if unit == plain_unit(self.unit) or (not unit and low <= quantity.value <= high):
+            return dataclasses.replace(quantity, unit=self.unit)
         if unit not in self.scales:
             return None
         factor, offset = self.scales[unit]
-        return dataclasses.replace(observation, value=observation.value * factor + offset, unit=self.unit)
+        return dataclasses.replace(quantity, value=quantity.value * factor + offset, unit=self.unit)
 
 
 def measurement_of(concept: CodedConcept) -> Measurement | None:
@@ -70,18 +68,24 @@ def in_used_units(record: PatientRecord) -> tuple[PatientRecord, tuple[Notice, .
     assumed: list[Observation] = []
     lost: list[Observation] = []
     for observation in record.observations:
+        quantity = observation.value
+        if not isinstance(quantity, Quantity):
+            kept.append(observation)
+            continue
         measurement = measurement_of(observation.concept)
         if measurement is None:
             kept.append(observation)
             if seems_used(observation.concept):
                 lost.append(observation)
             continue
-        converted = measurement.converted(observation)
+        converted = measurement.converted(quantity)
         if converted is None:
             lost.append(observation)
             continue
-        kept.append(converted)
-        if not observation.unit:
+        kept.append(
+            observation if converted is quantity else dataclasses.replace(observation, value=converted)
+        )
+        if not quantity.unit:
             assumed.append(observation)
     notices = []
     if lost:
@@ -103,12 +107,6 @@ def in_used_units(record: PatientRecord) -> tuple[PatientRecord, tuple[Notice, .
             )
         )
     return dataclasses.replace(record, observations=tuple(kept)), tuple(notices)
-
-
-def plain_unit(unit: str) -> str:
-    """A unit in one spelling: `mL/min/{1.73_m2}`, `ml/min/1.73 m²` and `mL/min/1.73m^2` are the same."""
-    unit = unit.replace("²", "2").replace("µ", "u").replace("μ", "u")
-    return _DROPPED.sub("", _ANNOTATION.sub(r"\1", unit)).lower()
 
 
 def _places(observations: list[Observation]) -> tuple[str, ...]:

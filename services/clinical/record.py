@@ -7,79 +7,23 @@ what changes one returns another.
 from __future__ import annotations
 
 import dataclasses
-import enum
-from datetime import UTC, date, datetime
+from collections.abc import Iterator
+from datetime import date, datetime
+from typing import Self
 
 from services.clinical.concepts import CodedConcept, Concept
-
-UNDATED = datetime.min.replace(tzinfo=UTC)
-"""Stands for the time of an observation without one: before all others."""
-
-
-class Gender(enum.Enum):
-    """FHIR AdministrativeGender."""
-
-    UNSPECIFIED = ""
-    MALE = "male"
-    FEMALE = "female"
-    OTHER = "other"
-    UNKNOWN = "unknown"
-
-
-class ClinicalStatus(enum.Enum):
-    """FHIR condition-clinical."""
-
-    UNSPECIFIED = ""
-    ACTIVE = "active"
-    RECURRENCE = "recurrence"
-    RELAPSE = "relapse"
-    INACTIVE = "inactive"
-    REMISSION = "remission"
-    RESOLVED = "resolved"
-
-
-class Verification(enum.Enum):
-    """FHIR condition-ver-status and allergyintolerance-verification, without what is no fact of the patient
-    (refuted, entered in error).
-    """
-
-    UNSPECIFIED = ""
-    CONFIRMED = "confirmed"
-    PROVISIONAL = "provisional"
-    DIFFERENTIAL = "differential"
-    UNCONFIRMED = "unconfirmed"
-
-    @property
-    def is_tentative(self) -> bool:
-        """Whether it is less than an established diagnosis."""
-        return self in {Verification.PROVISIONAL, Verification.DIFFERENTIAL, Verification.UNCONFIRMED}
-
-
-class AllergyType(enum.Enum):
-    """FHIR allergy-intolerance-type."""
-
-    UNSPECIFIED = ""
-    ALLERGY = "allergy"
-    INTOLERANCE = "intolerance"
-
-
-class Criticality(enum.Enum):
-    """FHIR allergy-intolerance-criticality."""
-
-    UNSPECIFIED = ""
-    LOW = "low"
-    HIGH = "high"
-    UNABLE_TO_ASSESS = "unable-to-assess"
-
-
-class Comparator(enum.Enum):
-    """FHIR quantity-comparator: how the measured quantity stands to the number."""
-
-    EXACT = ""
-    LESS = "<"
-    LESS_OR_EQUAL = "<="
-    GREATER_OR_EQUAL = ">="
-    GREATER = ">"
+from services.clinical.dates import UNDATED, Age, PartialDate
+from services.clinical.statuses import (
+    AllergyType,
+    ClinicalStatus,
+    Comparator,
+    Criticality,
+    Gender,
+    MedicationIntent,
+    MedicationSource,
+    MedicationStatus,
+    Verification,
+)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -87,18 +31,21 @@ class Condition:
     """FHIR Condition: a problem, diagnosis or finding."""
 
     concept: CodedConcept
-    active: bool | None = None
-    """None where it is not stated: taken as active while there is no abatement."""
-    onset: date | None = None
-    abatement: date | None = None
     clinical_status: ClinicalStatus = ClinicalStatus.UNSPECIFIED
     verification: Verification = Verification.UNSPECIFIED
+    onset: PartialDate | None = None
+    abatement: PartialDate | None = None
+    abated: bool = False
+    """Whether it ended at a time that nobody knows."""
     place: str = dataclasses.field(default="", compare=False)
     """Where the record has it, as a FHIRPath: what a notice about it names."""
 
     @property
     def is_active(self) -> bool:
-        return self.abatement is None if self.active is None else self.active
+        """As the clinical status says; without one, as long as no end is known."""
+        if self.clinical_status is not ClinicalStatus.UNSPECIFIED:
+            return self.clinical_status.is_active
+        return self.abatement is None and not self.abated
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -106,15 +53,24 @@ class Medication:
     """A drug that was ordered, dispensed, given, or that the patient says to take."""
 
     concept: CodedConcept
-    active: bool | None = None
-    """None where it is not stated: taken as active."""
-    authored: date | None = None
-    reason: Concept | None = None
+    source: MedicationSource = MedicationSource.UNSPECIFIED
+    status: MedicationStatus = MedicationStatus.UNSPECIFIED
+    intent: MedicationIntent = MedicationIntent.UNSPECIFIED
+    reported: bool = False
+    """Of a request: whether it records what the patient reports to take."""
+    authored: PartialDate | None = None
+    supplied_until: date | None = None
+    """Last day on which what was handed out or given counts as taken."""
+    reason: CodedConcept | None = None
     place: str = dataclasses.field(default="", compare=False)
 
-    @property
-    def is_active(self) -> bool:
-        return self.active is not False
+    def is_taken(self, today: date | None) -> bool:
+        """Whether the patient takes it on a day, None standing for a record without any date."""
+        if self.supplied_until is not None and today is not None and self.supplied_until < today:
+            return False
+        if self.status in {MedicationStatus.COMPLETED, MedicationStatus.ENDED}:
+            return self.source.is_supply
+        return self.status is not MedicationStatus.STOPPED
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -122,7 +78,7 @@ class Procedure:
     """FHIR Procedure, or CarePlan by its category: something done to, or arranged for, the patient."""
 
     concept: CodedConcept
-    performed: date | None = None
+    performed: PartialDate | None = None
     place: str = dataclasses.field(default="", compare=False)
 
 
@@ -133,6 +89,7 @@ class Allergy:
     """
 
     concept: CodedConcept
+    clinical_status: ClinicalStatus = ClinicalStatus.UNSPECIFIED
     verification: Verification = Verification.UNSPECIFIED
     type: AllergyType = AllergyType.UNSPECIFIED
     criticality: Criticality = Criticality.UNSPECIFIED
@@ -140,36 +97,53 @@ class Allergy:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Observation:
-    """FHIR Observation with a numeric value."""
+class Quantity:
+    """FHIR Quantity: a number with its unit."""
 
-    concept: CodedConcept
     value: float
     unit: str = ""
     """UCUM."""
-    observed: datetime | None = None
-    """In UTC; a day alone is its beginning."""
     comparator: Comparator = Comparator.EXACT
-    place: str = dataclasses.field(default="", compare=False)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Finding:
-    """FHIR Observation with a coded value, e.g. of the pregnancy status: pregnant."""
+class Observation:
+    """FHIR Observation: a measured quantity, or a coded finding such as of the pregnancy status."""
 
     concept: CodedConcept
-    """What was asked."""
-    value: CodedConcept
-    """What was found."""
-    observed: datetime | None = None
+    """What was measured or asked."""
+    value: Quantity | CodedConcept
+    effective: PartialDate | None = None
     place: str = dataclasses.field(default="", compare=False)
+
+    @property
+    def moment(self) -> datetime:
+        """When, in UTC; UNDATED where that is not known."""
+        return UNDATED if self.effective is None else self.effective.moment
+
+
+Item = Condition | Medication | Procedure | Allergy | Observation
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Reference:
+    """An entry of a record, as an answer refers to it."""
+
+    place: str
+    concept: Concept
+    """What it is, in one coding or in words alone."""
+
+    @classmethod
+    def to(cls, item: Item) -> Self:
+        """The entry by its preferred coding."""
+        return cls(item.place, item.concept.preferred)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class PatientRecord:
     """One patient's history."""
 
-    age_years: int | None = None
+    age: Age | None = None
     """Age on the latest day of the record."""
     gender: Gender = Gender.UNSPECIFIED
     conditions: tuple[Condition, ...] = ()
@@ -177,44 +151,27 @@ class PatientRecord:
     procedures: tuple[Procedure, ...] = ()
     allergies: tuple[Allergy, ...] = ()
     observations: tuple[Observation, ...] = ()
-    findings: tuple[Finding, ...] = ()
+
+    @property
+    def age_years(self) -> int | None:
+        """The age in completed years."""
+        return None if self.age is None else self.age.years
 
     def latest_day(self) -> date | None:
         """The last day on which the record notes anything: its own "today", so that answers can be
         repeated.
         """
-        days = (
-            [item.onset for item in self.conditions]
-            + [item.abatement for item in self.conditions]
-            + [item.authored for item in self.medications]
-            + [item.performed for item in self.procedures]
-            + [item.observed.date() for item in self.observations if item.observed]
-            + [item.observed.date() for item in self.findings if item.observed]
-        )
-        return max((day for day in days if day is not None), default=None)
+        return max((day for _, day in self._dated()), default=None)
 
     def places_after(self, day: date) -> tuple[str, ...]:
         """Where facts stand that are dated after a day."""
-        dated = [
-            *((item.place, item.onset) for item in self.conditions),
-            *((item.place, item.abatement) for item in self.conditions),
-            *((item.place, item.authored) for item in self.medications),
-            *((item.place, item.performed) for item in self.procedures),
-            *((item.place, item.observed and item.observed.date()) for item in self.observations),
-            *((item.place, item.observed and item.observed.date()) for item in self.findings),
-        ]
-        return tuple(dict.fromkeys(place for place, when in dated if when is not None and when > day))
+        return tuple(dict.fromkeys(place for place, when in self._dated() if when > day))
 
-    def with_conditions(self, concepts: tuple[Concept, ...], day: date | None) -> PatientRecord:
-        """The record with these as further active conditions since `day`; those it has as active are
-        skipped.
-        """
+    def with_conditions(self, further: tuple[Condition, ...]) -> PatientRecord:
+        """The record with these conditions too; those it has as active are skipped, and each counts once."""
         present = {item.concept.key for item in self.conditions if item.is_active}
-        new = {concept.key: concept for concept in concepts if concept.key not in present}
-        further = tuple(
-            Condition(CodedConcept((concept,)), active=True, onset=day) for concept in new.values()
-        )
-        return dataclasses.replace(self, conditions=self.conditions + further)
+        new = {item.concept.key: item for item in further if item.concept.key not in present}
+        return dataclasses.replace(self, conditions=(*self.conditions, *new.values()))
 
     def without(self, key: str) -> PatientRecord:
         """The record as if the condition, medication or procedure with this key had never been noted."""
@@ -224,3 +181,17 @@ class PatientRecord:
             medications=tuple(item for item in self.medications if key not in item.concept.keys),
             procedures=tuple(item for item in self.procedures if key not in item.concept.keys),
         )
+
+    def _dated(self) -> Iterator[tuple[str, date]]:
+        """Each fact's place and day: of observations the day in UTC."""
+        for place, when in (
+            *((item.place, item.onset) for item in self.conditions),
+            *((item.place, item.abatement) for item in self.conditions),
+            *((item.place, item.authored) for item in self.medications),
+            *((item.place, item.performed) for item in self.procedures),
+        ):
+            if when is not None:
+                yield place, when.day
+        for item in self.observations:
+            if item.effective is not None:
+                yield item.place, item.effective.moment.date()

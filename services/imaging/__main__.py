@@ -8,11 +8,15 @@ import grpc
 
 from medmesh.imaging.v1 import imaging_pb2, imaging_pb2_grpc
 from services.chassis.rpc.server import Parts, Service, run
-from services.imaging.analysis import ImageAnalyzer, ModelFacts
+from services.chassis.uploads.servicer import DESCRIPTOR as UPLOADS
+from services.chassis.uploads.servicer import serve_uploads
+from services.imaging.analysis import ImageAnalyzer
 from services.imaging.images import DecodingLimits
-from services.imaging.models import SPECS
+from services.imaging.served import ServedImageModels
 from services.imaging.servicer import ImagingServicer
 from services.imaging.settings import ImagingSettings
+from services.imaging.sources import AddressReader
+from services.imaging.tasks import GATE, READERS
 
 
 async def register(parts: Parts[ImagingSettings], server: grpc.aio.Server) -> None:
@@ -21,15 +25,11 @@ async def register(parts: Parts[ImagingSettings], server: grpc.aio.Server) -> No
     pool = parts.resources.enter_context(
         ThreadPoolExecutor(settings.decoding_thread_count, thread_name_prefix="decode")
     )
-    facts = {
-        model.spec.name: ModelFacts(tuple(model.card.labels), dict(model.card.serving_parameters))
-        for model in parts.catalog.models()
-        if model.card is not None and not model.refusal
-    }
     limits = DecodingLimits(settings.maximum_image_bytes, settings.maximum_pixel_count)
     servicer = ImagingServicer(
-        ImageAnalyzer(parts.inference, facts, pool, limits),
-        parts.provenance,
+        ImageAnalyzer(ServedImageModels(parts.catalog), pool, limits),
+        AddressReader(settings.image_uri_prefixes, max_bytes=settings.maximum_image_bytes),
+        await serve_uploads(settings, server, parts.resources),
         max_image_bytes=settings.maximum_image_bytes,
     )
     imaging_pb2_grpc.add_ImagingServiceServicer_to_server(servicer, server)
@@ -38,9 +38,9 @@ async def register(parts: Parts[ImagingSettings], server: grpc.aio.Server) -> No
 SERVICE = Service(
     name="imaging",
     settings=ImagingSettings,
-    descriptors=(imaging_pb2.DESCRIPTOR.services_by_name["ImagingService"],),
+    descriptors=(imaging_pb2.DESCRIPTOR.services_by_name["ImagingService"], UPLOADS),
     register=register,
-    models=SPECS,
+    tasks=(*READERS, GATE),
 )
 
 if __name__ == "__main__":

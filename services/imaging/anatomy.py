@@ -1,9 +1,9 @@
 """What words and codes say of body part and view: DICOM's terms and what people and devices write in their
 place.
 
-The knowledge is in two tables beside this file: `anatomy_words.tsv` (a word and what it means) and
-`anatomy_codes.tsv` (a code of an anatomic region or a view). Words that run together, as in DICOM's own
-CHESTABDPELVIS, are taken apart.
+The knowledge is in three tables beside this file: `anatomy_words.tsv` (a word and what it means),
+`anatomy_codes.tsv` (a code of an anatomic region or a view) and `anatomy_parts.tsv` (which body part lies
+within which). Words that run together, as in DICOM's own CHESTABDPELVIS, are taken apart.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ import contextlib
 import csv
 import re
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
 from services.imaging.images import View
-from services.imaging.models import BodyPart
 
-ELSEWHERE = "elsewhere"
 NEUTRAL = "neutral"
+UPRIGHT = "upright"
 _SAME_SCHEME = {"SNM3": "SRT", "99SDM": "SRT"}
 """Earlier designators of the same codes (PS3.16 8.1)."""
 _WORD = re.compile(r"[^\W\d_]+")
@@ -35,10 +35,10 @@ LONGEST_TEXT = 64
 class Understood:
     """What a text says."""
 
-    parts: frozenset[BodyPart] = frozenset()
-    """Body parts that a model here reads."""
-    elsewhere: bool = False
-    """Whether it names a body part that no model here reads."""
+    parts: frozenset[str] = frozenset()
+    """Body parts, in the defined terms of Body Part Examined (PS3.16 Table L-1), e.g. `CHEST`; of a whole and
+    its part only the part.
+    """
     views: frozenset[View] = frozenset()
     unknown: bool = False
     """Whether it holds a word that is not known."""
@@ -50,25 +50,50 @@ def understand(text: str) -> Understood:
     """
     if not text:
         return Understood()
-    meanings: list[str] = []
+    meanings: set[str] = set()
     unknown = False
     for word in _WORD.findall(_plain(text[:LONGEST_TEXT])):
         found = _meanings(word)
         unknown = unknown or found is None
-        meanings += found or ()
+        meanings.update(found or ())
+    parts = {meaning for meaning in meanings if meaning.isupper()}
+    wholes = {whole for part in parts for whole in lineage(part)[1:]}
     return Understood(
-        frozenset(part for part in BodyPart if part.value.lower() in meanings),
-        ELSEWHERE in meanings,
+        frozenset(parts - wholes),
         frozenset(view for view in View if view.value in meanings),
         unknown,
     )
 
 
-def agree(one: Understood, other: Understood) -> bool:
-    """Whether two statements of a body part can both be true."""
-    if not (one.parts or one.elsewhere) or not (other.parts or other.elsewhere):
-        return True
-    return bool(one.parts & other.parts) or (one.elsewhere and other.elsewhere)
+@cache
+def is_term(part: str) -> bool:
+    """Whether it is a term of Body Part Examined that the tables know, rather than a caller's own word."""
+    return any(part in meaning for meaning in _words().values())
+
+
+@cache
+def lineage(part: str) -> tuple[str, ...]:
+    """The part itself, the whole that it lies within, the whole of that, and so on."""
+    whole = _parts().get(part, ("", ""))[0]
+    return (part, *lineage(whole)) if whole else (part,)
+
+
+def includes(whole: str, part: str) -> bool:
+    """Whether an image of `part` is an image of `whole`."""
+    return whole in lineage(part)
+
+
+def stands_upright(part: str) -> bool:
+    """Whether a film of it is displayed with the patient's left at the right and the feet at the bottom."""
+    return any(_parts().get(one, ("", ""))[1] == UPRIGHT for one in lineage(part))
+
+
+def agree(one: Iterable[str], other: Iterable[str]) -> bool:
+    """Whether two statements of body parts can both be true: they share a part, or a whole that their parts
+    lie within. Saying nothing contradicts nothing.
+    """
+    first, second = ({whole for part in parts for whole in lineage(part)} for parts in (one, other))
+    return not first or not second or not first.isdisjoint(second)
 
 
 def region(scheme: str, code: str) -> str:
@@ -94,7 +119,7 @@ def _meanings(word: str) -> tuple[str, ...] | None:
     """What the word, or the words that it is made of, mean; None when some of it is not known."""
     words = _words()
     if word in words:
-        return (words[word],)
+        return words[word]
     for end in range(len(word) - 1, 1, -1):
         head = word[:end]
         if head in words and (len(head) >= _SHORTEST_PART or head in _SHORT_PARTS):
@@ -103,18 +128,24 @@ def _meanings(word: str) -> tuple[str, ...] | None:
                 continue
             tail = _meanings(rest)
             if tail is not None:
-                return (words[head], *tail)
+                return (*words[head], *tail)
     return None
 
 
 @cache
-def _words() -> dict[str, str]:
-    return {_plain(row["word"]): row["meaning"] for row in _rows("anatomy_words.tsv")}
+def _words() -> dict[str, tuple[str, ...]]:
+    return {_plain(row["word"]): tuple(row["meaning"].split()) for row in _rows("anatomy_words.tsv")}
 
 
 @cache
 def _codes() -> dict[tuple[str, str, str], str]:
     return {(row["kind"], row["scheme"], row["code"]): row["meaning"] for row in _rows("anatomy_codes.tsv")}
+
+
+@cache
+def _parts() -> dict[str, tuple[str, str]]:
+    """A part's whole, and how it stands; both may be empty."""
+    return {row["part"]: (row["within"], row["stands"]) for row in _rows("anatomy_parts.tsv")}
 
 
 def _rows(name: str) -> list[dict[str, str]]:

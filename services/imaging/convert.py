@@ -2,85 +2,112 @@
 
 from __future__ import annotations
 
-from medmesh.common.v1.answer_pb2 import PredictionSet, Provenance
-from medmesh.common.v1.concept_pb2 import Concept
+from collections.abc import Mapping
+
+from medmesh.common.v1.answer_pb2 import PredictionSet
 from medmesh.imaging.v1 import imaging_pb2 as pb
 from services.chassis.errors import InvalidInput, Reason
 from services.chassis.rpc.notices import notice_messages
-from services.clinical.code_systems import SNOMED
-from services.imaging.analysis import Finding, Floats, ImageAnalysis, ImageOptions
-from services.imaging.gate import GateVerdict, Kind, Rejection
-from services.imaging.models import BodyPart
+from services.imaging.images import KNOWN_MODALITIES, DecodedImage
+from services.imaging.results import ImageAnalysis, ImageOptions, ModelResult
+from services.imaging.tasks.gate import GateVerdict, Rejection
+from services.imaging.tasks.reading import Explained, Explanation, Finding, Floats, Mask, Wanted
 
-_PARTS = {pb.BODY_PART_CHEST: BodyPart.CHEST, pb.BODY_PART_HEAD: BodyPart.HEAD}
-_PART_NUMBERS = {part: number for number, part in _PARTS.items()}
-_KINDS = {
-    Kind.CHEST_XRAY: pb.ImageGate.KIND_CHEST_XRAY,
-    Kind.HEAD_CT: pb.ImageGate.KIND_HEAD_CT,
-    Kind.OTHER: pb.ImageGate.KIND_OTHER,
+MIN_DIGEST_KEY_BYTES = 16
+_METHODS = {
+    Explained.BY_ACTIVATION_MAP: pb.Explanation.METHOD_ACTIVATION_MAP,
+    Explained.BY_OCCLUSION: pb.Explanation.METHOD_OCCLUSION,
 }
-_REJECTIONS = {
-    Rejection.NOT_EXPECTED_KIND: pb.ImageGate.REJECTION_NOT_EXPECTED_KIND,
-    Rejection.UPSIDE_DOWN: pb.ImageGate.REJECTION_UPSIDE_DOWN,
-    Rejection.COLOUR: pb.ImageGate.REJECTION_COLOUR,
-    Rejection.PHOTOGRAPH: pb.ImageGate.REJECTION_PHOTOGRAPH,
-    Rejection.SCREENSHOT: pb.ImageGate.REJECTION_SCREENSHOT,
-    Rejection.BLURRED: pb.ImageGate.REJECTION_BLURRED,
-    Rejection.COVERED: pb.ImageGate.REJECTION_COVERED,
-    Rejection.CROPPED: pb.ImageGate.REJECTION_CROPPED,
-    Rejection.DEGRADED: pb.ImageGate.REJECTION_DEGRADED,
-    Rejection.DRAWN: pb.ImageGate.REJECTION_DRAWN,
+
+_REJECTIONS: Mapping[Rejection, pb.Rejection] = {
+    reason: getattr(pb, f"REJECTION_{reason.name}") for reason in Rejection
 }
-_NO_EXPORT = {Rejection.PHOTOGRAPH, Rejection.SCREENSHOT, Rejection.COLOUR}
 
 
 def options_from(message: pb.ImageOptions) -> ImageOptions:
-    """Raises InvalidInput on a body part that this version does not know."""
-    part = None
-    if message.body_part != pb.BODY_PART_UNSPECIFIED:
-        part = _PARTS.get(message.body_part)
-        if part is None:
-            raise InvalidInput(
-                Reason.INPUT_UNSUPPORTED, "options.body_part", "names a body part that no model here reads"
-            )
-    return ImageOptions(
-        part, heat_map=message.include_heat_map or message.include_overlay, overlay=message.include_overlay
-    )
-
-
-def analysis_message(analysis: ImageAnalysis, provenance: Provenance) -> pb.ImageAnalysis:
-    """The answer as a message."""
-    image = analysis.image
-    height, width = image.grey.shape
-    message = pb.ImageAnalysis(
-        findings=[_finding(finding) for finding in analysis.findings],
-        abstained=analysis.abstained,
-        body_part=_PART_NUMBERS[analysis.body_part],
-        properties=pb.ImageProperties(
-            format=image.file_format,
-            height_px=height,
-            width_px=width,
-            photometric_interpretation=image.photometric_interpretation,
-            sha256=analysis.sha256,
-        ),
-        overlay_png=analysis.overlay_png,
-        notices=notice_messages(analysis.notices),
-        provenance=provenance,
-    )
-    if analysis.prediction_set is not None:
-        message.prediction_set.CopyFrom(
-            PredictionSet(labels=analysis.prediction_set, coverage=analysis.coverage)
+    """Raises InvalidInput on a digest key that is too short to keep anything from being guessed."""
+    key = message.digest_key if message.HasField("digest_key") else None
+    if key is not None and len(key) < MIN_DIGEST_KEY_BYTES:
+        raise InvalidInput(
+            Reason.INPUT_OUT_OF_RANGE,
+            "options.digest_key",
+            f"is shorter than {MIN_DIGEST_KEY_BYTES} bytes",
         )
-    if analysis.gate is not None:
-        message.gate.CopyFrom(_gate(analysis.gate))
+    return ImageOptions(
+        message.body_part,
+        tuple(message.models),
+        Wanted(message.include_heat_map or message.include_overlay, message.include_overlay),
+        key,
+    )
+
+
+def analysis_message(analysis: ImageAnalysis) -> pb.ImageAnalysis:
+    """The answer as a message."""
+    message = pb.ImageAnalysis(
+        body_part=analysis.body_part,
+        properties=_properties(analysis.image),
+        notices=notice_messages(analysis.notices),
+    )
+    for result in analysis.results:
+        _fill_result(message.results.add(), result)
+    for verdict in analysis.gates:
+        message.gates.append(_verdict(verdict))
+    if analysis.series is not None:
+        message.series.slice_count = len(analysis.series)
+        if analysis.series.geometry is not None:
+            message.series.slice_spacing_mm = analysis.series.geometry.spacing_mm
+    if analysis.digests is not None:
+        message.digests.file_hmac_sha256 = analysis.digests.files
+        message.digests.content_hmac_sha256 = analysis.digests.content
     return message
 
 
-def _finding(finding: Finding) -> pb.Finding:
-    message = pb.Finding(label=finding.label, probability=finding.probability)
-    if finding.concept is not None:
-        code, display = finding.concept
-        message.concept.CopyFrom(Concept(system=SNOMED, code=code, display=display))
+def _fill_result(message: pb.ImageModelResult, result: ModelResult) -> None:
+    """Fills in place: overlays and masks are large."""
+    reading = result.reading
+    message.provenance.CopyFrom(reading.provenance)
+    message.findings.extend(finding_message(finding) for finding in reading.findings)
+    message.exclusive = reading.exclusive
+    message.calibrated = reading.calibrated
+    if reading.prediction_set is not None:
+        message.prediction_set.CopyFrom(
+            PredictionSet(labels=reading.prediction_set, coverage=reading.coverage)
+        )
+    message.abstained = result.abstained
+    message.gate_decision = _decision(result)
+    message.rejections.extend(_REJECTIONS[reason] for reason in result.rejections)
+    if reading.explanation is not None:
+        message.explanation.CopyFrom(_explanation(reading.explanation))
+    for mask in reading.masks:
+        _fill_mask(message.masks.add(), mask)
+    message.overlay_png = reading.overlay_png
+    for one in reading.key_slices:
+        message.key_slices.add(
+            index=one.index,
+            instance_number=one.instance_number,
+            sop_instance_uid=one.sop_instance_uid,
+            findings=[finding_message(finding) for finding in one.findings],
+        )
+    message.notices.extend(notice_messages(result.notices))
+
+
+def _decision(result: ModelResult) -> pb.GateDecision:
+    if result.judged is None:
+        return pb.GATE_DECISION_NOT_ASKED
+    if not result.judged:
+        return pb.GATE_DECISION_NOT_JUDGED
+    return pb.GATE_DECISION_REJECTED if result.rejections else pb.GATE_DECISION_ACCEPTED
+
+
+def finding_message(finding: Finding) -> pb.Finding:
+    """One finding as a message."""
+    message = pb.Finding(
+        label=finding.label.name,
+        meaning=finding.label.meaning,
+        concepts=finding.label.concepts,
+        probability=finding.probability,
+        threshold=finding.threshold,
+    )
     if finding.heat_map is not None:
         message.heat_map.CopyFrom(_heat_map(finding.heat_map))
     return message
@@ -91,13 +118,43 @@ def _heat_map(values: Floats) -> pb.HeatMap:
     return pb.HeatMap(row_count=rows, column_count=columns, values=values.ravel().tolist())
 
 
-def _gate(verdict: GateVerdict) -> pb.ImageGate:
-    return pb.ImageGate(
-        kind=_KINDS[verdict.kind],
+def _explanation(explanation: Explanation) -> pb.Explanation:
+    return pb.Explanation(
+        method=_METHODS[explanation.method], extra_inference_count=explanation.extra_inference_count
+    )
+
+
+def _fill_mask(message: pb.SegmentationMask, mask: Mask) -> None:
+    message.label = mask.label.name
+    message.meaning = mask.label.meaning
+    message.concepts.extend(mask.label.concepts)
+    message.mask_png = mask.png
+    message.pixel_count = mask.pixel_count
+    if mask.area_mm2 is not None:
+        message.area_mm2 = mask.area_mm2
+
+
+def _verdict(verdict: GateVerdict) -> pb.GateVerdict:
+    return pb.GateVerdict(
+        provenance=verdict.provenance,
+        kind=verdict.kind,
         probability=verdict.probability,
-        upside_down=Rejection.UPSIDE_DOWN in verdict.flaws,
+        body_parts=verdict.body_parts,
         inverted=verdict.inverted,
-        photograph=not _NO_EXPORT.isdisjoint(verdict.flaws),
-        accepted=verdict.accepted,
-        rejections=[_REJECTIONS[reason] for reason in verdict.rejections],
+        flaws=[_REJECTIONS[reason] for reason in verdict.flaws],
+    )
+
+
+def _properties(image: DecodedImage) -> pb.ImageProperties:
+    height, width = image.grey.shape
+    rows, columns = image.spacing_mm or (None, None)
+    return pb.ImageProperties(
+        format=image.file_format,
+        height_px=height,
+        width_px=width,
+        photometric_interpretation=image.photometric_interpretation,
+        modality=image.modality if image.modality in KNOWN_MODALITIES else "",
+        view="" if image.view is None else image.view.upper(),
+        row_spacing_mm=rows,
+        column_spacing_mm=columns,
     )

@@ -2,7 +2,7 @@
 decoding.
 
 Every limit is checked on what the header declares, before a pixel is unpacked, so that a small file cannot
-become a large array. Errors are `InvalidInput` on the field `image`; none quotes the file.
+become a large array. Errors are `InvalidInput` on the field `sources`; none quotes the file.
 """
 
 from __future__ import annotations

@@ -10,11 +10,23 @@ import numpy.typing as npt
 
 from services.chassis.errors import InvalidInput, Reason
 from services.chassis.notices import Notice
-from services.imaging.preprocessing import Grey
+from services.imaging.grey import Grey
 
-FIELD = "image"
+FIELD = "sources"
+"""Where the files of an image stand in a request."""
 SMALLEST_SIDE_PX = 32
 """Below this a medical image carries nothing to read."""
+
+
+KNOWN_MODALITIES = frozenset({
+    "AR", "ASMT", "AU", "BDUS", "BI", "BMD", "CR", "CT", "CFM", "DG", "DMS", "DX", "ECG", "EEG", "EMG",
+    "EOG", "EPS", "ES", "FID", "GM", "HC", "HD", "IO", "IOL", "IVOCT", "IVUS", "KER", "KO", "LEN", "LS",
+    "M3D", "MG", "MR", "NM", "OAM", "OCT", "OP", "OPM", "OPR", "OPT", "OPTBSV", "OPTENF", "OPV", "OSS",
+    "OT", "PA", "PLAN", "POS", "PR", "PT", "PX", "REG", "RESP", "RF", "RG", "RTDOSE", "RTIMAGE",
+    "RTINTENT", "RTPLAN", "RTRAD", "RTRECORD", "RTSEGANN", "RTSTRUCT", "RWV", "SEG", "SM", "SMR", "SR",
+    "SRF", "STAIN", "TG", "US", "VA", "XA", "XC", "XAPROTOCOL", "DR",
+})  # fmt: skip
+"""Defined terms of Modality (0008,0060), PS3.3 C.7.3.1.1.1, and the retired DR; others may be anything."""
 
 
 class FileFormat(StrEnum):
@@ -32,6 +44,8 @@ class View(StrEnum):
     LATERAL = "lateral"
     OBLIQUE = "oblique"
     TRANSVERSE = "transverse"
+    CORONAL = "coronal"
+    SAGITTAL = "sagittal"
     LOCALIZER = "localizer"
     """A CT's overview from which its slices are planned."""
 
@@ -73,8 +87,18 @@ class DecodedImage:
     ages_years: tuple[int, ...] = ()
     """The patient's age in completed years, as each attribute that tells it does; they may contradict each
     other."""
+    spacing_mm: tuple[float, float] | None = None
+    """Distance of two rows' and of two columns' centres in the patient, as displayed; None: the file does not
+    say."""
+    rgb: npt.NDArray[np.uint8] | None = None
+    """uint8 `[height, width, 3]`, as `grey` lies; only for files in colour."""
     notices: tuple[Notice, ...] = ()
     """What of the file was assumed, chosen, repaired or not understood."""
+
+    @property
+    def colour(self) -> npt.NDArray[np.uint8]:
+        """uint8 `[height, width, 3]`: a grey image repeats its channel."""
+        return self.rgb if self.rgb is not None else np.repeat(self.grey[:, :, np.newaxis], 3, axis=2)
 
 
 GREY_SCALE_MEASURED = Notice(

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from services.chassis.errors import InvalidInput
+from services.imaging.grey import Grey, spread
 from services.imaging.images import (
     GREY_SCALE_MEASURED,
     DecodedImage,
@@ -20,7 +21,6 @@ from services.imaging.images import (
     too_large,
     unsupported,
 )
-from services.imaging.preprocessing import Grey, spread
 
 
 def decode_picture(data: bytes, limits: DecodingLimits) -> DecodedImage:
@@ -37,6 +37,7 @@ def decode_picture(data: bytes, limits: DecodingLimits) -> DecodedImage:
                 file_format,
                 _grey(upright),
                 colourfulness=colourfulness(upright),
+                rgb=None if _is_grey(upright) else np.asarray(_on_black(upright).convert("RGB")),
                 notices=(GREY_SCALE_MEASURED,) if _is_deep(upright) else (),
             )
     except InvalidInput:
@@ -59,10 +60,20 @@ def decode_picture(data: bytes, limits: DecodingLimits) -> DecodedImage:
 def _grey(image: Image.Image) -> Grey:
     if _is_deep(image):  # PNG has no window, so the range is measured
         return spread(np.asarray(image, dtype=np.float32))
+    return np.asarray(_on_black(image).convert("L"), dtype=np.uint8)
+
+
+def _on_black(image: Image.Image) -> Image.Image:
+    """What is transparent is shown black."""
     if image.mode in {"LA", "RGBA", "PA"} or "transparency" in image.info:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "black"), image)
-    return np.asarray(image.convert("L"), dtype=np.uint8)
+    return image
+
+
+def _is_grey(image: Image.Image) -> bool:
+    """Whether the file itself has no colours; of those that have channels for colour, many are grey too."""
+    return image.mode in {"1", "L", "LA"} or _is_deep(image)
 
 
 def _is_deep(image: Image.Image) -> bool:
@@ -72,7 +83,7 @@ def _is_deep(image: Image.Image) -> bool:
 
 def colourfulness(image: Image.Image) -> float:
     """Mean spread between the colour channels, 0 (grey) to 1, on a thumbnail."""
-    if image.mode in {"1", "L", "LA"} or _is_deep(image):
+    if _is_grey(image):
         return 0.0
     small = np.asarray(image.convert("RGB").resize((64, 64)), dtype=np.float32)
     return float((small.max(axis=2) - small.min(axis=2)).mean() / 255)

@@ -2,47 +2,82 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any
 
-from medmesh.common.v1.answer_pb2 import Provenance
 from medmesh.imaging.v1 import imaging_pb2 as pb
 from medmesh.imaging.v1 import imaging_pb2_grpc
-from services.chassis.errors import InvalidInput, Reason
-from services.imaging.analysis import ImageAnalyzer, ImageOptions
+from services.chassis.errors import InvalidInput, Reason, UploadUnknown
+from services.chassis.uploads.servicer import caller
+from services.chassis.uploads.store import Uploads
+from services.imaging.analysis import ImageAnalyzer
 from services.imaging.convert import analysis_message, options_from
-
-MAX_CHUNK_BYTES = 3 * 1024 * 1024
+from services.imaging.images import FIELD, too_large
+from services.imaging.results import ImageOptions
+from services.imaging.sources import AddressReader
 
 
 class ImagingServicer(imaging_pb2_grpc.ImagingServiceServicer):
     """Answers both rpcs from one analyzer."""
 
     def __init__(
-        self,
-        analyzer: ImageAnalyzer,
-        provenance: Callable[[str], Awaitable[Provenance]],
-        *,
-        max_image_bytes: int,
+        self, analyzer: ImageAnalyzer, addresses: AddressReader, uploads: Uploads, *, max_image_bytes: int
     ) -> None:
         self._analyzer = analyzer
-        self._provenance = provenance
+        self._uploads = uploads
+        self._addresses = addresses
         self._max_image_bytes = max_image_bytes
 
     async def AnalyzeImage(self, request: pb.AnalyzeImageRequest, context: Any) -> pb.AnalyzeImageResponse:
         options = options_from(request.options)
-        _bound(len(request.image), self._max_image_bytes)
-        return pb.AnalyzeImageResponse(analysis=await self._analyze(request.image, options))
+        response = pb.AnalyzeImageResponse()
+        async with AsyncExitStack() as held:
+            files = await self._files(request.sources, held)
+            response.analysis.CopyFrom(analysis_message(await self._analyzer.analyze(files, options)))
+        return response
 
     async def AnalyzeImageStream(
         self, request_iterator: AsyncIterator[pb.AnalyzeImageStreamRequest], context: Any
     ) -> pb.AnalyzeImageStreamResponse:
         options, data = await self._collect(request_iterator)
-        return pb.AnalyzeImageStreamResponse(analysis=await self._analyze(data, options))
+        response = pb.AnalyzeImageStreamResponse()
+        response.analysis.CopyFrom(analysis_message(await self._analyzer.analyze([data], options)))
+        return response
 
-    async def _analyze(self, data: bytes, options: ImageOptions) -> pb.ImageAnalysis:
-        analysis = await self._analyzer.analyze(data, options)
-        return analysis_message(analysis, await self._provenance(analysis.model))
+    async def _files(self, sources: Sequence[pb.ImageSource], held: AsyncExitStack) -> Sequence[bytes]:
+        """The bytes of each source; those of uploads count as in memory until `held` is closed."""
+        files = []
+        for index, source in enumerate(sources):
+            kind = source.WhichOneof("source")
+            if kind == "content":
+                data = source.content
+            elif kind == "uri":
+                data = await self._analyzer.blocking(partial(self._addresses.read, source.uri))
+            elif kind == "upload_id":
+                files.append(await self._uploaded(source.upload_id, f"sources[{index}]", held))
+                continue
+            else:
+                raise InvalidInput(Reason.INPUT_MISSING, f"sources[{index}]", "names no source")
+            self._bound(len(data))
+            files.append(data)
+        if not files:
+            raise InvalidInput(Reason.INPUT_MISSING, FIELD, "is empty: an image is needed")
+        return files
+
+    async def _uploaded(self, upload_id: str, field: str, held: AsyncExitStack) -> bytes:
+        content = self._uploads.content(caller(), upload_id)
+        try:
+            return await self._analyzer.blocking(partial(held.enter_context, content))
+        except UploadUnknown as error:
+            raise InvalidInput(
+                Reason.INPUT_MISSING,
+                f"{field}.upload_id",
+                "names no upload that this caller has here; it may have expired",
+            ) from error
+        except InvalidInput as error:
+            raise error.within(field) from error
 
     async def _collect(
         self, messages: AsyncIterator[pb.AnalyzeImageStreamRequest]
@@ -60,17 +95,13 @@ class ImagingServicer(imaging_pb2_grpc.ImagingServiceServicer):
             if options is None:
                 options = options_from(message.options)
                 continue
-            if len(message.chunk) > MAX_CHUNK_BYTES:
-                raise InvalidInput(
-                    Reason.INPUT_TOO_LARGE, "chunk", f"is larger than {MAX_CHUNK_BYTES / 2**20:g} MiB"
-                )
-            _bound(len(data) + len(message.chunk), self._max_image_bytes)
+            self._bound(len(data) + len(message.chunk))
             data += message.chunk
         if options is None:
             raise InvalidInput(Reason.INPUT_MISSING, "options", "are missing: the stream is empty")
         return options, bytes(data)
 
-
-def _bound(size: int, limit: int) -> None:
-    if size > limit:
-        raise InvalidInput(Reason.INPUT_TOO_LARGE, "image", f"is larger than {limit / 2**20:g} MiB")
+    def _bound(self, size: int) -> None:
+        """What the operator allows, which may be less than the contract's limit."""
+        if size > self._max_image_bytes:
+            raise too_large(f"is larger than {self._max_image_bytes / 2**20:g} MiB")

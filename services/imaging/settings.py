@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from services.chassis.settings import ServiceSettings, bounded
+from services.chassis.settings import SettingsError, bounded
+from services.chassis.uploads.settings import UploadSettings
+from services.imaging.sources import AddressReader
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImagingSettings(ServiceSettings):
+class ImagingSettings(UploadSettings):
     """What the imaging service is told, next to what every service is told."""
 
     listen: str = "127.0.0.1:50061"
@@ -21,3 +23,14 @@ class ImagingSettings(ServiceSettings):
     """Largest declared rows x columns; checked before anything is decoded."""
     decoding_thread_count: int = bounded(2, 1, 64)
     """Images that are decoded or drawn at the same time; each takes up to 16 bytes a pixel."""
+    image_uri_prefixes: str = ""
+    """Addresses below which images are read that requests name by `uri`, separated by spaces, e.g.
+    `https://pacs.example/wado/ file:///srv/images/`. Empty: none."""
+
+    def __post_init__(self) -> None:
+        """Checks the prefixes."""
+        super().__post_init__()
+        try:
+            AddressReader(self.image_uri_prefixes, max_bytes=self.maximum_image_bytes)
+        except ValueError as error:
+            raise SettingsError(self.key("image_uri_prefixes"), str(error)) from error

@@ -19,10 +19,13 @@ _READ = (Assertion.ALLERGY, Assertion.ABSENT)
 
 
 def allergy_notices(note: str, entities: Sequence[Entity]) -> list[Notice]:
-    """A notice where sections on allergies name something, and no substance was recognised in them."""
+    """A notice where sections on allergies name something, and no substance was recognised in them by any
+    model.
+    """
     text = plain(note)
     places = []
-    for section in split_sections(text, [entity.span for entity in entities], default_lexicon()):
+    spans = sorted((entity.span for entity in entities), key=lambda span: (span.start, span.end))
+    for section in split_sections(text, spans, default_lexicon()):
         if section.named is None or section.defaults.get(EntityType.CHEMICAL) is not Assertion.ALLERGY:
             continue
         body = text[section.body : section.end]

@@ -45,7 +45,7 @@ class Mention:
     first: int
     last: int
     index: int
-    kind: EntityType
+    kind: str
     spoken: dict[str, Event] = field(default_factory=dict)
 
 

@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from medmesh.common.v1.serving_pb2 import TokenClassification
 from services.language.decoding import WordSpan
-from services.language.entities import EntityType
 
 _LARGEST = 1 - 1e-6
 
@@ -35,38 +35,27 @@ class Curve:
 _AS_IT_IS = Curve()
 
 
-def parameter_keys(label: str) -> tuple[str, str, str]:
-    """The keys in a card's `serving_parameters` of the rise, fall and offset of one type's curve."""
-    return f"confidence_rise.{label}", f"confidence_fall.{label}", f"confidence_offset.{label}"
-
-
 @dataclass(frozen=True, slots=True)
 class Confidence:
-    """One curve for each type of entity, by its label's stem ("Disease"); a type without one keeps its
-    probabilities.
-    """
+    """One curve for each type of entity ("DISEASE"); a type without one keeps its probabilities."""
 
     curves: Mapping[str, Curve] = field(default_factory=dict)
 
     @classmethod
-    def from_parameters(cls, parameters: Mapping[str, float]) -> Confidence:
-        """As the card has it; a card without it leaves the probabilities alone."""
-        keys = {kind.value: parameter_keys(kind.value) for kind in EntityType}
-        return cls(
-            {
-                label: Curve(*(parameters[key] for key in own))
-                for label, own in keys.items()
-                if all(key in parameters for key in own)
-            }
-        )
-
-    def to_parameters(self) -> dict[str, float]:
-        """What `from_parameters` reads."""
-        return {
-            key: round(value, 4)
-            for label, curve in self.curves.items()
-            for key, value in zip(parameter_keys(label), (curve.rise, curve.fall, curve.offset), strict=True)
+    def from_card(cls, task: TokenClassification) -> Confidence:
+        """As the card's calibration has it: a type takes the curve of the first of its labels with one, else
+        the curve that names no label.
+        """
+        given = {
+            curve.label: Curve(curve.rise, curve.fall, curve.offset) for curve in task.calibration.curves
         }
+        found: dict[str, Curve] = {}
+        for declared in task.entity_types:
+            if declared.label in given:
+                found.setdefault(declared.type, given[declared.label])
+        if "" in given:
+            found = {declared.type: given[""] for declared in task.entity_types} | found
+        return cls(found)
 
     def of(self, span: WordSpan) -> float:
         """The probability (0..1) that ends and type are right; the terminology's constant stays."""

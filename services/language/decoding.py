@@ -13,17 +13,18 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from services.language.tokenization import Window
+from services.language.windows import Window
 
 FloatArray = npt.NDArray[np.float32]
 
 _IMPOSSIBLE = np.float32(-1e9)
-_SMALLEST = np.float32(1e-9)
+SMALLEST = np.float32(1e-9)
+"""The least probability that is told from none."""
 
 
 @dataclass(frozen=True, slots=True)
 class WordSpan:
-    """An entity as words `[first, last)`, its label's stem ("Disease") and its probability (0..1).
+    """An entity as words `[first, last)`, its type ("DISEASE") and its probability (0..1).
 
     `from_terminology`: the terminology decided the span, not the tagger alone. `stands_for`: the term that
     the context gives an abbreviation, empty where it is ambiguous, None where words speak for themselves.
@@ -39,21 +40,22 @@ class WordSpan:
 
 def word_log_probabilities(probabilities: FloatArray, bounds: Sequence[tuple[int, int]]) -> FloatArray:
     """FP32 [tokens, labels] and the tokens of each word -> log-probabilities FP32 [words, labels]."""
-    logs = np.log(np.maximum(probabilities, _SMALLEST))
+    logs = np.log(np.maximum(probabilities, SMALLEST))
     means = np.stack([logs[first:last].mean(axis=0) for first, last in bounds])
     normalised: FloatArray = means - np.logaddexp.reduce(means, axis=1, keepdims=True)
     return normalised
 
 
-def assemble(cuts: Sequence[Window], rows: Sequence[FloatArray], tokens: int) -> FloatArray:
+def assemble(cuts: Sequence[Window], rows: Sequence[FloatArray], tokens: int, before: int = 1) -> FloatArray:
     """FP32 [tokens, labels] of a whole text from the answers for its windows.
 
-    A row belongs to `[CLS] tokens [SEP] padding`; each token is taken from the window that owns it.
+    A row begins with the `before` tokens that frame the text, such as `[CLS]`; each token is taken from the
+    window that owns it.
     """
     columns = rows[0].shape[1] if rows else 0
     whole = np.zeros((tokens, columns), dtype=np.float32)
     for cut, row in zip(cuts, rows, strict=True):
-        first = 1 + cut.owned_start - cut.start
+        first = before + cut.owned_start - cut.start
         whole[cut.owned_start : cut.owned_end] = row[first : first + cut.owned_end - cut.owned_start]
     return whole
 
@@ -63,7 +65,7 @@ def decode(
 ) -> list[WordSpan]:
     """The entities of the most likely valid sequence.
 
-    `labels` name the columns ("O", "B-Disease", …); no entity reaches over the start of a word in `breaks`.
+    `labels` name the columns ("O", "B-DISEASE", …); no entity reaches over the start of a word in `breaks`.
     """
     if breaks:
         log_probabilities = log_probabilities.copy()
@@ -92,7 +94,7 @@ def _probability(log_probabilities: FloatArray, path: list[int], first: int, las
     """
     log = float(sum(log_probabilities[word, path[word]] for word in range(first, last)))
     if last < len(path):
-        log += float(np.log1p(-min(np.exp(log_probabilities[last, inside]), 1 - float(_SMALLEST))))
+        log += float(np.log1p(-min(np.exp(log_probabilities[last, inside]), 1 - float(SMALLEST))))
     return float(np.exp(log))
 
 

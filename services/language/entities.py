@@ -12,11 +12,18 @@ from dataclasses import dataclass
 from services.clinical.concepts import Concept
 
 
-class EntityType(enum.Enum):
-    """What an entity names; the value is the label's stem in the model's `labels.txt`."""
+class EntityType(enum.StrEnum):
+    """The types that the terminology and the rules know. A model may find others; those are plain strings."""
 
-    DISEASE = "Disease"
-    CHEMICAL = "Chemical"
+    DISEASE = "DISEASE"
+    """A disease, sign or symptom."""
+    CHEMICAL = "CHEMICAL"
+    """A drug or another chemical."""
+
+
+def entity_type(name: str) -> str:
+    """The type of that name: an EntityType where the rules know it, else the name."""
+    return EntityType(name) if name in EntityType.__members__ else name
 
 
 class Assertion(enum.Enum):
@@ -37,7 +44,8 @@ class Span:
 
     start: int
     end: int
-    type: EntityType
+    type: str
+    """An EntityType, or another name of the model's card."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.start < self.end:
@@ -53,21 +61,31 @@ class Trigger:
     kind: Assertion
 
 
+class Origin(enum.Enum):
+    """What decided that an entity is one, where it ends and of what type it is."""
+
+    MODEL = "model"
+    MODEL_RETYPED = "model_retyped"
+    """The model its extent, the terminology its type; the confidence is the model's."""
+    TERMINOLOGY = "terminology"
+    """The terminology; the confidence is a constant."""
+
+
 @dataclass(frozen=True, slots=True)
 class Entity:
     """One entity of a note with everything that is known of it.
 
-    `confidence` is the calibrated probability (0..1) that span and type are both right. `triggers` is empty
-    when nothing but the default made the assertion. `concept` is None when no terminology entry is known;
-    `equivalents` are the same concept in other code systems. `from_terminology`: the terminology decided the
-    span, and the confidence is a constant.
+    `confidence` is the probability (0..1), calibrated where the model is, that span and type are both
+    right. `assertion` is None where the rules do not read the passage's language; `triggers` is empty
+    when nothing but the default made it. `concept` is None when no terminology entry is known;
+    `equivalents` are the same concept in other code systems.
     """
 
     span: Span
     text: str
     confidence: float
-    assertion: Assertion
+    assertion: Assertion | None
     triggers: tuple[Trigger, ...]
     concept: Concept | None
     equivalents: tuple[Concept, ...] = ()
-    from_terminology: bool = False
+    origin: Origin = Origin.MODEL

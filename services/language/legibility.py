@@ -7,26 +7,32 @@ from bisect import bisect_right
 from collections.abc import Iterable
 
 from services.chassis.notices import Notice
-from services.language.languages import foreign_passages, foreign_script
+from services.language.languages import ENGLISH, Languages, foreign_passages, foreign_script
 
 _LINE_END = re.compile(r"\r\n?|\n")
 _OUTSIDE_ASCII = re.compile(r"[^\x00-\x7f]{2,8}")
 _UNDECODED = re.compile(r"[\ufffd\x80-\x9f]|[\u00c2\u00c3](?=[\s,.;:)]|$)")
 
 
-def legibility_notices(note: str) -> list[Notice]:
-    """At most one notice of other languages and one of damaged text, each with the lines where it is so."""
-    notices = []
-    foreign = foreign_passages(note)
-    if starts := sorted({*(passage.start for passage in foreign), *foreign_script(note)}):
-        names = sorted({passage.language for passage in foreign} - {""})
-        of = f" ({', '.join(names)}, it seems)" if names else ""
-        message = f"Only English is read; nothing was taken from what is in another language{of}."
-        notices.append(Notice("LANGUAGE_NOT_SUPPORTED", message, True, _lines(note, starts)))
-    if damaged := sorted(_damaged(note)):
-        message = "Characters were lost or changed on the way here; words that hold them may be misread."
-        notices.append(Notice("TEXT_DAMAGED", message, True, _lines(note, damaged)))
-    return notices
+def language_notices(note: str, reads: Languages = ENGLISH) -> list[Notice]:
+    """At most one notice, with the lines that hold what no reader of these languages can read."""
+    foreign = foreign_passages(note, reads)
+    starts = sorted({*(passage.start for passage in foreign), *foreign_script(note, reads)})
+    if not starts:
+        return []
+    names = sorted({passage.language for passage in foreign} - {""})
+    of = f" ({', '.join(names)}, it seems)" if names else ""
+    message = f"Only {reads} is read; nothing was taken from what is in another language{of}."
+    return [Notice("LANGUAGE_NOT_SUPPORTED", message, True, lines(note, starts))]
+
+
+def damage_notices(note: str) -> list[Notice]:
+    """At most one notice, with the lines where an export damaged the text."""
+    damaged = sorted(_damaged(note))
+    if not damaged:
+        return []
+    message = "Characters were lost or changed on the way here; words that hold them may be misread."
+    return [Notice("TEXT_DAMAGED", message, True, lines(note, damaged))]
 
 
 def _damaged(note: str) -> Iterable[int]:
@@ -53,8 +59,8 @@ def _bytes(text: str) -> bytes:
         )
 
 
-def _lines(note: str, offsets: Iterable[int]) -> tuple[str, ...]:
-    """The lines that hold the offsets, counted from one; the first twenty."""
+def lines(note: str, offsets: Iterable[int]) -> tuple[str, ...]:
+    """The lines that hold the offsets, counted from one: `line 12`."""
     ends = [match.end() for match in _LINE_END.finditer(note)]
     numbers = dict.fromkeys(bisect_right(ends, offset) + 1 for offset in offsets)
     return tuple(f"line {number}" for number in numbers)

@@ -46,7 +46,7 @@ class Header:
     a header only where a line or a sentence begins with it.
     """
 
-    defaults: Mapping[EntityType, Assertion]
+    defaults: Mapping[str, Assertion]
     inner: bool
     bounded: bool
 
@@ -62,10 +62,10 @@ class Section:
     start: int
     body: int
     end: int
-    defaults: Mapping[EntityType, Assertion]
+    defaults: Mapping[str, Assertion]
     named: tuple[int, int] | None = None
 
-    def default(self, kind: EntityType) -> Trigger | None:
+    def default(self, kind: str) -> Trigger | None:
         """The assertion of an entity of this type where no words speak for it, made by the header."""
         if self.named is None or kind not in self.defaults:
             return None
@@ -77,7 +77,7 @@ class Section:
         return Assertion.FAMILY in self.defaults.values()
 
 
-_NOTHING: Mapping[EntityType, Assertion] = {}
+_NOTHING: Mapping[str, Assertion] = {}
 
 
 @functools.cache
@@ -94,7 +94,7 @@ def known_headers() -> dict[str, Header]:
         if place not in {"", "bounded"}:
             raise ValueError(f"{path.name}, line {number}: the place is empty or `bounded`")
         given = {EntityType.DISEASE: disease, EntityType.CHEMICAL: chemical}
-        defaults = {kind: Assertion(name) for kind, name in given.items() if name not in {"none", "inner"}}
+        defaults: dict[str, Assertion] = {kind: Assertion(name) for kind, name in given.items() if name not in {"none", "inner"}}
         headers[words] = Header(defaults, inner=disease == "inner", bounded=place == "bounded")
     return headers
 

@@ -1,46 +1,72 @@
-"""`medmesh.language.v1.LanguageService`: call, convert."""
+"""`medmesh.language.v1.LanguageService`: choose the models, call, convert."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Sequence
 from typing import Any
 
-from medmesh.common.v1.answer_pb2 import Provenance
 from medmesh.language.v1 import language_pb2 as pb
 from medmesh.language.v1 import language_pb2_grpc
-from services.language.annotation import NoteAnnotator
+from services.chassis.errors import ModelUnknown
+from services.chassis.models.catalog import Catalog
 from services.language.convert import embeddings_message, note_message, ranking_message
-from services.language.embedding import TextEmbedder
-from services.language.models import CLINICAL_NER, NOTE_EMBEDDING
+from services.language.note_reading import NoteReader
 from services.language.ranking import PassageRanker
+from services.language.tasks import TEXT_CLASSIFICATION, TEXT_EMBEDDING, TOKEN_CLASSIFICATION
+from services.language.tasks.text_classification import TextClassifier
+from services.language.tasks.token_classification import TokenClassifier
+from services.language.texts import check_texts
+
+_READS_NOTES = frozenset({TOKEN_CLASSIFICATION.name, TEXT_CLASSIFICATION.name})
 
 
 class LanguageServicer(language_pb2_grpc.LanguageServiceServicer):
-    """Answers the three rpcs; `provenance` says where the answers of a model come from."""
+    """Answers the three rpcs with the models that the catalog serves at the time of each request."""
 
-    def __init__(
-        self,
-        annotator: NoteAnnotator,
-        embedder: TextEmbedder,
-        ranker: PassageRanker,
-        provenance: Callable[[str], Awaitable[Provenance]],
-    ) -> None:
-        self._annotator = annotator
-        self._embedder = embedder
+    def __init__(self, catalog: Catalog, reader: NoteReader, ranker: PassageRanker) -> None:
+        self._catalog = catalog
+        self._reader = reader
         self._ranker = ranker
-        self._provenance = provenance
 
     async def AnalyzeNote(self, request: pb.AnalyzeNoteRequest, context: Any) -> pb.AnalyzeNoteResponse:
-        entities = await self._annotator.annotate(request.note)
-        provenance = await self._provenance(CLINICAL_NER.name)
-        # What could not be read is looked for in the whole note, which may be long: off the event loop.
-        return await asyncio.to_thread(note_message, request.note, entities, provenance)
+        models, refused = self._chosen(request.models)
+        reading = await self._reader.read(request.note, models, refused)
+        return pb.AnalyzeNoteResponse(analysis=note_message(request.note, reading))
 
     async def EmbedTexts(self, request: pb.EmbedTextsRequest, context: Any) -> pb.EmbedTextsResponse:
-        embeddings = await self._embedder.embed(list(request.texts))
-        return embeddings_message(embeddings, await self._provenance(NOTE_EMBEDDING.name))
+        embedder = self._catalog.only(TEXT_EMBEDDING, request.model)
+        check_texts(request.texts, "texts")
+        are_queries = [request.use == pb.TEXT_USE_QUERY] * len(request.texts)
+        embeddings = await embedder.embed(request.texts, are_queries)
+        return pb.EmbedTextsResponse(embeddings=embeddings_message(embeddings))
 
     async def RankPassages(self, request: pb.RankPassagesRequest, context: Any) -> pb.RankPassagesResponse:
-        ranking = await self._ranker.rank(request.query, request.passages, request.max_result_count)
-        return ranking_message(ranking, await self._provenance(NOTE_EMBEDDING.name))
+        embedder = self._catalog.only(TEXT_EMBEDDING, request.model)
+        most = request.max_result_count if request.HasField("max_result_count") else None
+        ranking = await self._ranker.rank(embedder, request.query, request.passages, most)
+        return pb.RankPassagesResponse(ranking=ranking_message(ranking))
+
+    def _chosen(self, names: Sequence[str]) -> tuple[list[TokenClassifier | TextClassifier], list[str]]:
+        """The models that read a note: those named, else the defaults, sorted by name; and the names of
+        those that would be among them and are refused.
+        """
+        if names:
+            return [self._named(name) for name in dict.fromkeys(names)], []
+        models: list[TokenClassifier | TextClassifier] = [
+            *self._catalog.defaults(TOKEN_CLASSIFICATION),
+            *self._catalog.defaults(TEXT_CLASSIFICATION),
+        ]
+        if not models:
+            self._catalog.only(TOKEN_CLASSIFICATION)  # raises, and says why
+        refused = [
+            entry.name
+            for entry in self._catalog.entries()
+            if entry.served is None and entry.checked.task in _READS_NOTES
+        ]
+        return sorted(models, key=lambda model: model.name), refused
+
+    def _named(self, name: str) -> TokenClassifier | TextClassifier:
+        try:
+            return self._catalog.named(TOKEN_CLASSIFICATION, name)
+        except ModelUnknown:
+            return self._catalog.named(TEXT_CLASSIFICATION, name)

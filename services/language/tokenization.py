@@ -1,232 +1,239 @@
-"""Text to model input: WordPiece tokens with code-point offsets, cut into windows, padded to length buckets.
+"""Text to tokens: what a model's `tokenizer.json` makes of a text, and which words the tokens belong to.
 
-The one piece of preprocessing that training and serving share. A change that alters any tensor it makes
-must raise `PREPROCESSING_VERSION`; a model card names the version its model was trained with.
-
-The vocabulary is uncased, so "PD" and "pd" would reach the model alike. The shape of the written word is
-therefore carried in the token id itself: `id = piece + VOCABULARY_SIZE * shape` (`cased_ids`), which the
-entity network takes apart again inside its graph. The embedding network gets the plain pieces.
+Training and serving share this module. The tokenizer may be of any kind that Hugging Face's `tokenizers`
+reads (WordPiece, byte-level BPE, Unigram, with whatever normalizer); two things are the same for all of
+them. Words are those of BERT's pre-tokenizer, cut at blanks and around each mark of punctuation, because
+the rules that read a note read such words. And every offset counts code points of the text as it was
+given.
 """
 
 from __future__ import annotations
 
-import enum
 import errno
+import json
 import unicodedata
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from tokenizers import Tokenizer
+from tokenizers import Tokenizer, models, pre_tokenizers
 
-from services.chassis.errors import ModelUnavailable
-
-PREPROCESSING_VERSION = "wordpiece-shape/1"
-
-VOCABULARY_SIZE = 30522
-"""Pieces in the uncased BERT vocabulary that all-MiniLM-L6-v2 uses."""
-
-MAX_TOKENS = 256
-"""Longest sequence, [CLS] and [SEP] included; what all-MiniLM-L6-v2 was trained up to."""
-
-WINDOW_TOKENS = 128
-"""Window of the entity network over a note: the length that most of its training sequences had."""
-
-STRIDE_TOKENS = 48
-"""How many tokens two neighbouring windows share, so that no entity is seen only at an edge."""
-
-BUCKETS = (16, 32, 64, 128, 256)
-"""Padded lengths. Triton puts only equal shapes into one batch, so lengths are few."""
+from medmesh.common.v1.serving_pb2 import TextPreprocessing
+from services.language.word_shapes import WORD_SHAPE_VERSION, word_shape
 
 Int64Array = npt.NDArray[np.int64]
 
+_PADDING_TOKENS = ("[PAD]", "<pad>")
+_WORDS = pre_tokenizers.BertPreTokenizer()
 
-class Shape(enum.IntEnum):
-    """How a word is written; the number is part of the token id (`cased_ids`)."""
 
-    LOWER = 0
-    CAPITALISED = 1
-    UPPER = 2
-    MIXED = 3
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word: its tokens `[first, last)`, which it may share with a neighbour, and its code points
+    `[start, end)`.
+    """
+
+    first: int
+    last: int
+    start: int
+    end: int
 
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
-    """A text as tokens, without special tokens. All sequences have one item a token.
+    """A text as tokens, without those that frame it, and as words.
 
-    `pieces` are vocabulary ids; `words` numbers the words from 0 on; `starts`/`ends` are code-point offsets
-    into the text the tokens came from, half open; `shapes` are `Shape` numbers.
+    `ids` are what the model gets, INT64 [tokens]; `ends` is where each token ends, in code points of the
+    text; `word_of` numbers the word of each token, never descending, so that windows begin at words.
     """
 
-    pieces: Int64Array
-    words: Int64Array
-    starts: Int64Array
+    ids: Int64Array
     ends: Int64Array
-    shapes: Int64Array
+    word_of: Int64Array
+    words: tuple[Word, ...]
 
     def __len__(self) -> int:
-        return len(self.pieces)
-
-    @property
-    def cased_ids(self) -> Int64Array:
-        """Token ids with the word's shape in them, INT64 [tokens]."""
-        return self.pieces + VOCABULARY_SIZE * self.shapes
+        return len(self.ids)
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
-    """A stretch of tokens `[start, end)` that fits the model, of which it answers for `[owned_start,
-    owned_end)`.
+class TextTokenizer:
+    """A model's tokenizer; immutable, safe to share between threads.
+
+    Text is text: where a note holds the words `[SEP]` or `</s>`, they are read as characters.
     """
 
-    start: int
-    end: int
-    owned_start: int
-    owned_end: int
-
-
-class NoteTokenizer:
-    """BERT's uncased WordPiece tokenizer with offsets into the original text."""
-
-    def __init__(self, tokenizer: Tokenizer) -> None:
+    def __init__(
+        self, tokenizer: Tokenizer, *, has_word_shapes: bool = False, pad_token_id: int | None = None
+    ) -> None:
+        self.pad_token_id = _padding(tokenizer) if pad_token_id is None else pad_token_id
         tokenizer.no_truncation()
         tokenizer.no_padding()
+        tokenizer.encode_special_tokens = True
         self._tokenizer = tokenizer
-        self.cls_id, self.sep_id, self.pad_id = (_special(tokenizer, name) for name in ("CLS", "SEP", "PAD"))
+        self._unknown = _unknown(tokenizer)
+        self._special = [
+            number
+            for number, token in tokenizer.get_added_tokens_decoder().items()
+            if token.special and number != self._unknown
+        ]
+        self._has_own_words = isinstance(tokenizer.pre_tokenizer, pre_tokenizers.BertPreTokenizer)
+        self._shape_step = tokenizer.get_vocab_size() if has_word_shapes else 0
+        self._read_frame(tokenizer)
 
     @classmethod
-    def from_file(cls, path: Path) -> NoteTokenizer:
-        """Read the `tokenizer.json` that lies beside the model in `triton_repo/`."""
+    def from_file(
+        cls, path: Path, *, has_word_shapes: bool = False, pad_token_id: int | None = None
+    ) -> TextTokenizer:
+        """Reads a `tokenizer.json`; FileNotFoundError, or ValueError where it is none."""
         if not path.is_file():  # tokenizers' own error has no type of its own
             raise FileNotFoundError(errno.ENOENT, "no tokenizer", str(path))
-        return cls(Tokenizer.from_file(str(path)))
+        try:
+            tokenizer = Tokenizer.from_file(str(path))
+        except Exception as error:  # noqa: BLE001 - the library raises nothing narrower
+            raise ValueError(f"{path.name} is no tokenizer: {error}") from None
+        return cls(tokenizer, has_word_shapes=has_word_shapes, pad_token_id=pad_token_id)
 
-    def encode(self, text: str) -> Encoding:
-        """Tokenize `text` whole, however long; offsets count code points of `text` as it was given."""
-        encoded = self._tokenizer.encode(text, add_special_tokens=False)
-        words = np.array(encoded.word_ids, dtype=np.int64)
-        offsets = np.array(encoded.offsets, dtype=np.int64).reshape(-1, 2)
-        starts, ends = offsets[:, 0], offsets[:, 1]
-        return Encoding(
-            pieces=np.array(encoded.ids, dtype=np.int64),
-            words=words,
-            starts=starts,
-            ends=np.array([_with_combining_marks(text, int(end)) for end in ends], dtype=np.int64),
-            shapes=_word_shapes(text, words, starts, ends),
+    @classmethod
+    def from_card(cls, folder: Path, preprocessing: TextPreprocessing) -> TextTokenizer:
+        """The tokenizer of the model in `folder`, as its card declares it; fails as `from_file` does."""
+        shapes = preprocessing.word_shape_version
+        if shapes not in {"", WORD_SHAPE_VERSION}:
+            raise ValueError(f"word_shape_version is {shapes}; known is {WORD_SHAPE_VERSION}")
+        pad = preprocessing.pad_token_id if preprocessing.HasField("pad_token_id") else None
+        return cls.from_file(
+            folder / preprocessing.tokenizer_file, has_word_shapes=bool(shapes), pad_token_id=pad
         )
 
+    @property
+    def frame_count(self) -> int:
+        """How many tokens frame a text, such as `[CLS]` and `[SEP]`."""
+        return len(self._before) + len(self._after)
 
-class UnservedTokenizer(NoteTokenizer):
-    """Stands for the tokenizer of a model that is not served: whoever needs it gets ModelUnavailable."""
+    def encode(self, text: str) -> Encoding:
+        """Tokenizes `text` whole, however long."""
+        encoded = self._tokenizer.encode(text, add_special_tokens=False)
+        ids = np.array(encoded.ids, dtype=np.int64)
+        if self._unknown is not None:  # a vocabulary of pieces may hold "</s>" as a piece
+            ids[np.isin(ids, self._special)] = self._unknown
+        own_words = np.array([-1 if word is None else word for word in encoded.word_ids], dtype=np.int64)
+        offsets = np.array(encoded.offsets, dtype=np.int64).reshape(-1, 2)
+        if self._has_own_words:
+            words, word_of = _own_words(text, own_words, offsets)
+        else:
+            words, word_of = _cut_words(text, own_words, offsets)
+        if self._shape_step:
+            for word in words:
+                ids[word.first : word.last] += self._shape_step * word_shape(text[word.start : word.end])
+        ends = [_with_combining_marks(text, end) for end in offsets[:, 1].tolist()]
+        return Encoding(ids, np.array(ends, dtype=np.int64), word_of, words)
 
-    def __init__(self, model: str, refusal: str) -> None:
-        self._model, self._refusal = model, refusal
+    def framed(self, ids: Int64Array, length: int) -> tuple[Int64Array, Int64Array, Int64Array]:
+        """What the model gets of a stretch of tokens: input ids, attention mask and token types, each INT64
+        [length], padded on the right. ValueError where they do not fit.
+        """
+        count = len(ids) + self.frame_count
+        if count > length:
+            raise ValueError(f"{count} tokens do not fit {length}")
+        input_ids = np.full(length, self.pad_token_id, dtype=np.int64)
+        input_ids[:count] = np.concatenate([self._before, ids, self._after])
+        types = np.zeros(length, dtype=np.int64)
+        inner = np.full(len(ids), self._inner_type)
+        types[:count] = np.concatenate([self._before_types, inner, self._after_types])
+        mask = np.zeros(length, dtype=np.int64)
+        mask[:count] = 1
+        return input_ids, mask, types
 
-    def encode(self, text: str) -> Encoding:  # noqa: ARG002 - as of a tokenizer that is there
-        raise ModelUnavailable(self._refusal, metadata={"model": self._model})
+    @property
+    def before_count(self) -> int:
+        """How many of the frame's tokens stand before the text."""
+        return len(self._before)
+
+    def _read_frame(self, tokenizer: Tokenizer) -> None:
+        """What the post-processor puts around a single text, read off one."""
+        framed = tokenizer.encode("a", add_special_tokens=True)
+        inner = [place for place, added in enumerate(framed.special_tokens_mask) if not added]
+        if not inner:
+            raise ValueError("the tokenizer makes no token of a letter")
+        ids = np.array(framed.ids, dtype=np.int64)
+        types = np.array(framed.type_ids, dtype=np.int64)
+        first, last = inner[0], inner[-1] + 1
+        self._before, self._after = ids[:first], ids[last:]
+        self._before_types, self._after_types = types[:first], types[last:]
+        self._inner_type = int(types[first])
 
 
-def _special(tokenizer: Tokenizer, name: str) -> int:
-    number = tokenizer.token_to_id(f"[{name}]")
-    if number is None:
-        raise ValueError(f"the vocabulary has no [{name}]")
-    return int(number)
+def _padding(tokenizer: Tokenizer) -> int:
+    """As TextPreprocessing.pad_token_id says of a card without one."""
+    if tokenizer.padding:
+        return int(tokenizer.padding["pad_id"])
+    found = (tokenizer.token_to_id(token) for token in _PADDING_TOKENS)
+    return next((int(number) for number in found if number is not None), 0)
 
 
-def _word_shapes(text: str, words: Int64Array, starts: Int64Array, ends: Int64Array) -> Int64Array:
-    """The shape of the word that each token belongs to."""
-    shapes = np.zeros(len(words), dtype=np.int64)
-    for first, last in word_bounds(words):
-        shapes[first:last] = word_shape(text[starts[first] : ends[last - 1]])
-    return shapes
+def _unknown(tokenizer: Tokenizer) -> int | None:
+    """Id of what the vocabulary does not hold; None where it holds every byte."""
+    if isinstance(tokenizer.model, models.Unigram):
+        return int(json.loads(tokenizer.to_str())["model"]["unk_id"])
+    name = getattr(tokenizer.model, "unk_token", None)
+    number = tokenizer.token_to_id(name) if name else None
+    return None if number is None else int(number)
 
 
-def word_shape(word: str) -> Shape:
-    """How `word` is written; a word without capitals, such as a number, is LOWER; one lone capital
-    CAPITALISED.
+def _own_words(text: str, own_words: Int64Array, offsets: Int64Array) -> tuple[tuple[Word, ...], Int64Array]:
+    """Of a tokenizer with BERT's pre-tokenizer: its own words."""
+    words = []
+    for first, last in word_bounds(own_words):
+        start, end = int(offsets[first, 0]), int(offsets[last - 1, 1])
+        words.append(Word(first, last, start, _with_combining_marks(text, end)))
+    return tuple(words), own_words
+
+
+def _cut_words(text: str, own_words: Int64Array, offsets: Int64Array) -> tuple[tuple[Word, ...], Int64Array]:
+    """Of any other tokenizer: BERT's words of the text, each with the tokens that hold a part of it."""
+    spans = np.array([span for _, span in _WORDS.pre_tokenize_str(text)], dtype=np.int64).reshape(-1, 2)
+    starts, ends = _without_blanks(text, own_words, offsets)
+    firsts = np.searchsorted(ends, spans[:, 0], side="right")
+    lasts = np.searchsorted(starts, spans[:, 1], side="left")
+    words = tuple(
+        Word(int(first), int(last), int(start), _with_combining_marks(text, int(end)))
+        for first, last, (start, end) in zip(firsts, lasts, spans, strict=True)
+        if first < last
+    )
+    word_of = np.searchsorted([word.end for word in words], starts, side="right")
+    return words, np.minimum(word_of, max(len(words) - 1, 0)).astype(np.int64)
+
+
+def _without_blanks(text: str, own_words: Int64Array, offsets: Int64Array) -> tuple[Int64Array, Int64Array]:
+    """Where each token begins and ends without the blanks that byte-level BPE and SentencePiece put into it;
+    neither descends. A token that is nothing but the blank before a word counts to the word.
     """
-    capitals = sum(character.isupper() for character in word)
-    if capitals == 0:
-        return Shape.LOWER
-    if word[0].isupper() and capitals == 1:
-        return Shape.CAPITALISED
-    if not any(character.islower() for character in word):
-        return Shape.UPPER
-    return Shape.MIXED
+    spans = []
+    for start, end in offsets.tolist():
+        token = text[start:end]
+        stripped = token.strip()
+        first = start + (token.find(stripped) if stripped else len(token))
+        spans.append((first, first + len(stripped)))
+    for at in range(len(spans) - 2, -1, -1):
+        is_blank = spans[at][0] == spans[at][1]
+        if is_blank and own_words[at] == own_words[at + 1] and own_words[at] >= 0:
+            spans[at] = spans[at + 1]
+    bounds = np.array(spans, dtype=np.int64).reshape(-1, 2)
+    return np.maximum.accumulate(bounds[:, 0]), np.maximum.accumulate(bounds[:, 1])
 
 
-def word_bounds(words: Int64Array) -> list[tuple[int, int]]:
-    """First and one-past-last token of each word, in order."""
-    if len(words) == 0:
+def word_bounds(word_of: Int64Array) -> list[tuple[int, int]]:
+    """First and one-past-last token of each word, in order, from the word of each token."""
+    if len(word_of) == 0:
         return []
-    firsts = np.flatnonzero(np.diff(words, prepend=words[0] - 1))
-    return list(zip(firsts.tolist(), [*firsts[1:].tolist(), len(words)], strict=True))
+    firsts = np.flatnonzero(np.diff(word_of, prepend=word_of[0] - 1))
+    return list(zip(firsts.tolist(), [*firsts[1:].tolist(), len(word_of)], strict=True))
 
 
 def _with_combining_marks(text: str, end: int) -> int:
-    """Move `end` past combining marks, which the normalizer drops, so that no span cuts a letter from its
+    """Moves `end` past combining marks, which normalizers drop, so that no span cuts a letter from its
     accent.
     """
     while end < len(text) and unicodedata.combining(text[end]):
         end += 1
     return end
-
-
-def windows(
-    words: Int64Array, max_tokens: int = WINDOW_TOKENS, stride_tokens: int = STRIDE_TOKENS
-) -> Iterator[Window]:
-    """Cut a text of `len(words)` tokens into overlapping windows at word starts, each token owned by exactly
-    one.
-
-    Neighbours share about `stride_tokens` tokens and each answers for the half of them nearer to its own
-    middle. A window holds at most `max_tokens - 2` tokens, which leaves room for [CLS] and [SEP].
-    """
-    total, room = len(words), max_tokens - 2
-    if not 0 <= stride_tokens < room:
-        raise ValueError("the stride must be shorter than the window")
-    start = owned_start = 0
-    while start < total:
-        end = min(start + room, total)
-        if end == total:
-            yield Window(start, end, owned_start, total)
-            return
-        following = _word_start(words, end - stride_tokens, after=start)
-        owned_end = _word_start(words, following + (end - following) // 2, after=owned_start)
-        yield Window(start, end, owned_start, owned_end)
-        start, owned_start = following, owned_end
-
-
-def _word_start(words: Int64Array, position: int, after: int) -> int:
-    """The last word start at or before `position` but after `after`; `position` itself inside one giant
-    word.
-    """
-    at = position
-    while at > after and words[at] == words[at - 1]:
-        at -= 1
-    return at if at > after else position
-
-
-def bucket(length: int) -> int:
-    """The padded length for `length` tokens; raises ValueError above the longest bucket."""
-    for size in BUCKETS:
-        if length <= size:
-            return size
-    raise ValueError(f"{length} tokens exceed the longest window of {BUCKETS[-1]}")
-
-
-def pad(
-    ids: Sequence[int] | Int64Array, tokenizer: NoteTokenizer, length: int
-) -> tuple[Int64Array, Int64Array]:
-    """`[CLS] ids [SEP]` padded to `length`: (input_ids, attention_mask), both INT64 [length]."""
-    count = len(ids) + 2
-    if count > length:
-        raise ValueError(f"{count} tokens do not fit {length}")
-    input_ids = np.full(length, tokenizer.pad_id, dtype=np.int64)
-    input_ids[0] = tokenizer.cls_id
-    input_ids[1 : count - 1] = ids
-    input_ids[count - 1] = tokenizer.sep_id
-    attention_mask = np.zeros(length, dtype=np.int64)
-    attention_mask[:count] = 1
-    return input_ids, attention_mask

@@ -19,12 +19,16 @@ from services.chassis.errors import MedmeshError
 from services.chassis.rpc.health import Check
 from services.chassis.rpc.server import Parts, Service, run
 from services.chassis.settings import SettingsError
+from services.chassis.uploads.forwarding import Forwarder
+from services.chassis.uploads.servicer import DESCRIPTOR as UPLOADS
+from services.chassis.uploads.servicer import serve_uploads
 from services.chassis.upstream.call import Upstream
 from services.orchestrator import catalogue
 from services.orchestrator.cards import CardCalls, ModelCards
 from services.orchestrator.diagnosis import Diagnostician
 from services.orchestrator.fanout import Services, Split
 from services.orchestrator.fusion import Source
+from services.orchestrator.image_uploads import with_uploads
 from services.orchestrator.inventory import CatalogCalls, InventoryServicer
 from services.orchestrator.receipts.log import ReceiptLog
 from services.orchestrator.receipts.signing import Signer
@@ -46,8 +50,9 @@ async def register(parts: Parts[OrchestratorSettings], server: grpc.aio.Server) 
         {Source.IMAGE: _card_calls(catalogs["imaging"]), Source.NOTE: _card_calls(catalogs["language"])}
     )
     await _in_background(parts, cards.follow(settings.card_refresh_s))
+    uploads = await serve_uploads(settings, server, parts.resources)
     diagnostician = Diagnostician(
-        _services(imaging, language, recommendation),
+        _services(imaging, language, recommendation, Forwarder(uploads, imaging)),
         catalogue.load(),
         cards,
         log,
@@ -114,7 +119,9 @@ async def _upstream(parts: Parts[OrchestratorSettings], name: str, address: str)
     return await parts.resources.enter_async_context(Upstream(name, address, parts.settings))
 
 
-def _services(imaging: Upstream, language: Upstream, recommendation: Upstream) -> Services:
+def _services(
+    imaging: Upstream, language: Upstream, recommendation: Upstream, forwarder: Forwarder
+) -> Services:
     images = ImagingServiceStub(imaging.channel)
     notes = LanguageServiceStub(language.channel)
     records = RecommendationServiceStub(recommendation.channel)
@@ -126,7 +133,7 @@ def _services(imaging: Upstream, language: Upstream, recommendation: Upstream) -
         return call
 
     return Services(
-        analyze_image=caller(imaging, images.AnalyzeImage, "analysis"),
+        analyze_image=with_uploads(caller(imaging, images.AnalyzeImage, "analysis"), forwarder),
         analyze_note=caller(language, notes.AnalyzeNote, "analysis"),
         read_record=caller(recommendation, records.ReadRecord, "reading"),
         rank_treatments=caller(recommendation, records.RankTreatments, "ranking"),
@@ -153,7 +160,7 @@ def _card_calls(catalog: CatalogCalls) -> CardCalls:
 SERVICE = Service(
     name="orchestrator",
     settings=OrchestratorSettings,
-    descriptors=(orchestrator_pb2.DESCRIPTOR.services_by_name["DiagnosticService"],),
+    descriptors=(orchestrator_pb2.DESCRIPTOR.services_by_name["DiagnosticService"], UPLOADS),
     register=register,
 )
 

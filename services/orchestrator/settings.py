@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.chassis.settings import ServiceSettings, bounded
+from services.chassis.settings import bounded
+from services.chassis.uploads.settings import UploadSettings
 
 
 @dataclass(frozen=True, kw_only=True)
-class OrchestratorSettings(ServiceSettings):
+class OrchestratorSettings(UploadSettings):
     """What the orchestrator is told, next to what every service is told."""
 
     listen: str = "127.0.0.1:50060"

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from medmesh.common.v1 import answer_pb2, concept_pb2
+from medmesh.common.v1.answer_pb2 import Provenance
+from medmesh.common.v1.concept_pb2 import CodedConcept
+from medmesh.common.v1.patient_pb2 import RecordReference
 from medmesh.recommendation.v1 import recommendation_pb2 as pb
-from services.chassis.errors import InvalidInput, Reason
 from services.chassis.rpc.notices import notice_messages
-from services.clinical.concepts import Concept
 from services.clinical.fhir import ReadBundle
-from services.clinical.record import Allergy
-from services.recommendation.convert_record import concept_from, concept_message, named_concept_from
-from services.recommendation.ranking import Driver, Ranking, Recommendation
+from services.clinical.record import Allergy, Condition, Reference
+from services.recommendation.convert_values import coded_from, concept_message
 from services.recommendation.safety_rules import Alert, Kind, Severity
-from services.recommendation.similarity import SimilarPatient
+from services.recommendation.tasks.record_embedding import SimilarPatient
+from services.recommendation.tasks.record_ranking import Ranking, Recommendation
 
-MAX_FURTHER = 100
-MAX_RESULTS = 100
 DEFAULT_RESULTS = 10
 
 _TREATMENT_KINDS = {
@@ -39,82 +37,66 @@ _SEVERITIES = {
 }
 
 
-def further_from(messages: Sequence[concept_pb2.Concept]) -> tuple[Concept, ...]:
+def further_conditions_from(messages: Sequence[CodedConcept]) -> tuple[Condition, ...]:
     """The further conditions of a request; InvalidInput by field."""
-    _bounded(messages, "further_conditions")
-    return tuple(concept_from(item, f"further_conditions[{index}]") for index, item in enumerate(messages))
-
-
-def further_allergies_from(messages: Sequence[concept_pb2.Concept]) -> tuple[Allergy, ...]:
-    """The further allergies of a request, some of which have only words; InvalidInput by field."""
-    _bounded(messages, "further_allergies")
-    paths = (f"further_allergies[{index}]" for index in range(len(messages)))
+    paths = (f"further_conditions[{index}]" for index in range(len(messages)))
     return tuple(
-        Allergy(named_concept_from(item, path), place=path)
-        for item, path in zip(messages, paths, strict=True)
+        Condition(coded_from(item, path), place=path) for item, path in zip(messages, paths, strict=True)
     )
 
 
-def _bounded(messages: Sequence[concept_pb2.Concept], name: str) -> None:
-    if len(messages) > MAX_FURTHER:
-        raise InvalidInput(Reason.INPUT_TOO_LARGE, name, f"must have at most {MAX_FURTHER} items")
+def further_allergies_from(messages: Sequence[CodedConcept]) -> tuple[Allergy, ...]:
+    """The further allergies of a request; InvalidInput by field."""
+    paths = (f"further_allergies[{index}]" for index in range(len(messages)))
+    return tuple(
+        Allergy(coded_from(item, path), place=path) for item, path in zip(messages, paths, strict=True)
+    )
 
 
-def count_from(requested: int) -> int:
-    """How many results are wanted; InvalidInput beyond the bounds."""
-    if not 0 <= requested <= MAX_RESULTS:
-        description = f"must lie between 0 and {MAX_RESULTS}"
-        raise InvalidInput(Reason.INPUT_OUT_OF_RANGE, "max_result_count", description)
-    return requested or DEFAULT_RESULTS
-
-
-def ranking_message(
-    ranking: Ranking, read: ReadBundle, provenance: answer_pb2.Provenance
-) -> pb.RankTreatmentsResponse:
+def ranking_message(ranking: Ranking, read: ReadBundle, provenance: Provenance) -> pb.TreatmentRanking:
     """The answer of RankTreatments."""
-    return pb.RankTreatmentsResponse(
-        recommendations=[_recommendation(item) for item in ranking.recommendations],
-        known_conditions=map(concept_message, ranking.known_conditions),
-        unknown_conditions=map(concept_message, ranking.unknown_conditions),
+    return pb.TreatmentRanking(
+        treatments=map(_treatment, ranking.recommendations),
+        known_conditions=map(_reference, ranking.known_conditions),
+        unknown_conditions=map(_reference, ranking.unknown_conditions),
         notices=notice_messages([*read.notices, *ranking.notices]),
         provenance=provenance,
     )
 
 
 def similar_message(
-    patients: Sequence[SimilarPatient], read: ReadBundle, provenance: answer_pb2.Provenance
-) -> pb.FindSimilarPatientsResponse:
+    patients: Sequence[SimilarPatient], read: ReadBundle, provenance: Provenance
+) -> pb.SimilarPatients:
     """The answer of FindSimilarPatients."""
-    return pb.FindSimilarPatientsResponse(
-        patients=[
+    return pb.SimilarPatients(
+        patients=(
             pb.SimilarPatient(
                 reference_id=item.reference_id,
                 similarity=item.similarity,
-                shared_conditions=map(concept_message, item.shared_conditions),
+                shared_conditions=map(_reference, item.shared_conditions),
             )
             for item in patients
-        ],
+        ),
         notices=notice_messages(read.notices),
         provenance=provenance,
     )
 
 
-def _recommendation(item: Recommendation) -> pb.Recommendation:
-    return pb.Recommendation(
+def _treatment(item: Recommendation) -> pb.RankedTreatment:
+    return pb.RankedTreatment(
         treatment=concept_message(item.treatment),
         kind=_TREATMENT_KINDS[item.kind],
         score=item.score,
-        drivers=[_driver(driver) for driver in item.drivers],
-        alerts=[_alert(alert) for alert in item.alerts],
+        drivers=(
+            pb.TreatmentDriver(
+                entry=_reference(driver.entry),
+                score_without=driver.score_without,
+                contribution=driver.contribution,
+            )
+            for driver in item.drivers
+        ),
+        alerts=map(_alert, item.alerts),
         contraindicated=any(alert.severity is Severity.CONTRAINDICATED for alert in item.alerts),
-    )
-
-
-def _driver(driver: Driver) -> pb.Driver:
-    return pb.Driver(
-        concept=concept_message(driver.concept),
-        score_without=driver.score_without,
-        contribution=driver.contribution,
     )
 
 
@@ -122,7 +104,12 @@ def _alert(alert: Alert) -> pb.SafetyAlert:
     return pb.SafetyAlert(
         kind=_ALERT_KINDS[alert.kind],
         severity=_SEVERITIES[alert.severity],
-        trigger=None if alert.trigger is None else concept_message(alert.trigger),
+        rule_id=alert.rule_id,
+        trigger=None if alert.trigger is None else _reference(alert.trigger),
         explanation=alert.explanation,
         source=alert.source,
     )
+
+
+def _reference(entry: Reference) -> RecordReference:
+    return RecordReference(place=entry.place, concept=concept_message(entry.concept))

@@ -17,9 +17,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from services.clinical.record import UNDATED, Gender, Observation, PatientRecord
+from services.clinical.record import Observation, PatientRecord, Quantity
+from services.clinical.statuses import Gender
 
-PREPROCESSING_VERSION = "patient-record/1"
+PREPROCESSING_VERSION = "record/1"
 
 RECENT = timedelta(days=30)
 """A condition that began within this time before today counts as recent: its treatment is due now."""
@@ -98,8 +99,13 @@ class Vocabulary:
 class FeatureEncoder:
     """Turns records into feature vectors of one vocabulary."""
 
-    def __init__(self, vocabulary: Vocabulary) -> None:
+    def __init__(self, vocabulary: Vocabulary, *, has_indicators: bool = True) -> None:
+        """`has_indicators`: whether a measurement has a feature that says whether it is known; without one,
+        a missing value is the mean of the training patients.
+        """
         self.vocabulary = vocabulary
+        self._has_indicators = has_indicators
+        width = len(OBSERVATION_ASPECTS) if has_indicators else 1
         position = len(DEMOGRAPHICS)
         self.conditions = _positions(vocabulary.conditions, position, len(CONDITION_ASPECTS))
         position += len(vocabulary.conditions) * len(CONDITION_ASPECTS)
@@ -111,10 +117,10 @@ class FeatureEncoder:
         self._allergies = _positions(vocabulary.allergies, position)
         position += len(vocabulary.allergies)
         self._observations = {
-            key: (position + index * len(OBSERVATION_ASPECTS), mean, std)
+            key: (position + index * width, mean, std)
             for index, (key, mean, std) in enumerate(vocabulary.observations)
         }
-        self.size = position + len(vocabulary.observations) * len(OBSERVATION_ASPECTS)
+        self.size = position + len(vocabulary.observations) * width
 
     def known(self, key: str) -> bool:
         """Whether a condition, medication or procedure with this key counts."""
@@ -151,7 +157,7 @@ class FeatureEncoder:
                 if any(key in self.treatments for key in item.concept.keys)
             ),
             procedures=tuple(item for item in record.procedures if any(map(self.known, item.concept.keys))),
-            observations=tuple(self._latest(record).values()),
+            observations=tuple(observation for observation, _ in self._latest(record).values()),
         )
 
     def encode_all(self, records: Sequence[PatientRecord], today: date | None = None) -> NDArray[np.float32]:
@@ -169,7 +175,7 @@ class FeatureEncoder:
             if condition.is_active:
                 row[position + active] = 1.0
             if condition.onset is not None and today is not None:
-                since = today - condition.onset
+                since = today - condition.onset.day
                 if since <= RECENT:
                     row[position + recent] = 1.0
                 age = record.age_years
@@ -180,20 +186,24 @@ class FeatureEncoder:
             row[position + count] = math.log(times)
 
     def _write_observations(self, row: NDArray[np.float32], record: PatientRecord) -> None:
-        for key, observation in self._latest(record).items():
+        for key, (_, quantity) in self._latest(record).items():
             position, mean, std = self._observations[key]
-            row[position] = 1.0
+            if self._has_indicators:
+                row[position] = 1.0
+                position += 1
             # Three standard deviations bound what one odd value (or another unit) can do.
-            row[position + 1] = min(max((observation.value - mean) / std, -3.0), 3.0)
+            row[position] = min(max((quantity.value - mean) / std, -3.0), 3.0)
 
-    def _latest(self, record: PatientRecord) -> dict[str, Observation]:
-        """The last observation of each key of the vocabulary; undated ones come first."""
-        latest: dict[str, Observation] = {}
+    def _latest(self, record: PatientRecord) -> dict[str, tuple[Observation, Quantity]]:
+        """The last measurement of each key of the vocabulary; undated ones come first."""
+        latest: dict[str, tuple[Observation, Quantity]] = {}
         for observation in record.observations:
+            if not isinstance(observation.value, Quantity):
+                continue
             for key in filter(self._observations.__contains__, observation.concept.keys):
                 other = latest.get(key)
-                if other is None or (observation.observed or UNDATED) >= (other.observed or UNDATED):
-                    latest[key] = observation
+                if other is None or observation.moment >= other[0].moment:
+                    latest[key] = (observation, observation.value)
         return latest
 
 

@@ -14,14 +14,15 @@ from services.chassis.notices import Notice
 from services.clinical.concepts import CodedConcept, Concept
 from services.clinical.measurements import measurement_of
 from services.clinical.record import (
-    UNDATED,
     Allergy,
-    Comparator,
     Condition,
     Medication,
     Observation,
     PatientRecord,
+    Quantity,
+    Reference,
 )
+from services.clinical.statuses import Comparator
 from services.recommendation.safety_rules import Alert, Kind, Rule, SafetyRules, Severity
 
 _ALLERGY_NOT_CHECKED = (
@@ -64,7 +65,8 @@ class SafetyCheck:
         stated = {item for item in record.conditions if rules.allergens.is_one(item.concept)}
         active = (item for item in record.conditions if item in stated and item.is_active)
         self._allergens = [*self._read_allergies((*record.allergies, *further_allergies, *active))]
-        self._taken = [*self._read_medications(record.medications)]
+        today = record.latest_day()
+        self._taken = [*self._read_medications([m for m in record.medications if m.is_taken(today)])]
         self._unread_conditions = [
             item
             for item in record.conditions
@@ -105,7 +107,7 @@ class SafetyCheck:
         groups = self._rules.groups(drugs)
         worst: dict[tuple[Kind, str], Alert] = {}
         for alert in (
-            *self._of_allergens(drugs, "very drug"),
+            *self._of_allergens(drugs, "very drug", "allergy_to_drug"),
             *self._of_taken(drugs, groups),
             *(
                 rule.alert(kind, trigger, at_most=at_most)
@@ -113,24 +115,24 @@ class SafetyCheck:
                 if groups & rule.drugs
             ),
             # After the rules, which say more of a class.
-            *self._of_allergens(groups - drugs, "drug's class"),
+            *self._of_allergens(groups - drugs, "drug's class", "allergy_to_class"),
         ):
-            key = (alert.kind, _name(alert.trigger) if alert.trigger else alert.explanation)
+            key = (alert.kind, _name(alert.trigger.concept) if alert.trigger else alert.explanation)
             if key not in worst or alert.severity > worst[key].severity:
                 worst[key] = alert
         return sorted(worst.values(), key=lambda alert: -alert.severity)
 
     def _read_allergies(
         self, allergies: Sequence[Allergy | Condition]
-    ) -> Iterator[tuple[Concept, frozenset[str]]]:
+    ) -> Iterator[tuple[Reference, frozenset[str]]]:
         for allergy in allergies:
             allergen = self._rules.allergens.read(allergy.concept)
             if not allergen.understood:
                 self._unread_allergies.append(allergy)
-            yield allergy.concept.preferred, allergen.groups
+            yield Reference.to(allergy), allergen.groups
 
     def _read_medications(self, medications: Sequence[Medication]) -> Iterator[_Taken]:
-        distinct = {item.concept: item for item in medications if item.is_active}
+        distinct = {item.concept: item for item in medications}
         for medication in distinct.values():
             concept = medication.concept
             if self._rules.is_no_medication(concept):
@@ -141,7 +143,7 @@ class SafetyCheck:
             elif not self._has_rules(drugs):
                 self._medications_without_rule.append(medication)
             if drugs:
-                yield _Taken(concept.preferred, drugs, self._rules)
+                yield _Taken(Reference.to(medication), drugs, self._rules)
 
     def _is_understood(self, concept: CodedConcept, drugs: frozenset[str]) -> bool:
         """Whether every drug in a product is known."""
@@ -156,33 +158,31 @@ class SafetyCheck:
         known = self._rules.drugs
         return all(map(self._rules.speak_of, drugs & known.names | drugs & known.classes))
 
-    def _of_allergens(self, groups: frozenset[str], what: str) -> Iterator[Alert]:
-        for concept, allergens in self._allergens:
+    def _of_allergens(self, groups: frozenset[str], what: str, rule_id: str) -> Iterator[Alert]:
+        for entry, allergens in self._allergens:
             if groups & allergens:
                 explanation = f"The record has an allergy to this {what}."
                 source = "Labels, section Contraindications (hypersensitivity)"
-                yield Alert(Kind.ALLERGY, Severity.CONTRAINDICATED, concept, explanation, source)
+                yield Alert(Kind.ALLERGY, Severity.CONTRAINDICATED, rule_id, entry, explanation, source)
 
     def _of_taken(self, drugs: frozenset[str], groups: frozenset[str]) -> Iterator[Alert]:
         for taken in self._taken:
             if taken.drugs & drugs:
-                explanation = "The patient takes this drug already."
-                yield Alert(Kind.DUPLICATE, Severity.CAUTION, taken.concept, explanation, "The record itself")
+                yield _duplicate("duplicate_drug", taken.entry, "this drug")
             elif groups & taken.groups & self._rules.duplicates:
-                explanation = "The patient takes another drug of its class already."
-                yield Alert(Kind.DUPLICATE, Severity.CAUTION, taken.concept, explanation, "The record itself")
+                yield _duplicate("duplicate_class", taken.entry, "another drug of its class")
             # What is in both products at once meets itself: that is a duplicate, no interaction.
             new, old = self._rules.groups(drugs - taken.drugs), self._rules.groups(taken.drugs - drugs)
             for rule in taken.interactions:
                 if new & rule.drugs and old & rule.against:
-                    yield rule.alert(Kind.INTERACTION, taken.concept)
+                    yield rule.alert(Kind.INTERACTION, taken.entry)
 
     def _by_allergy(self) -> Iterator[_Triggered]:
-        for concept, allergens in self._allergens:
+        for entry, allergens in self._allergens:
             known_as = self._rules.groups(allergens)
             for rule in self._rules.allergies:
                 if known_as & rule.against:
-                    yield Kind.ALLERGY, rule, concept, Severity.CONTRAINDICATED
+                    yield Kind.ALLERGY, rule, entry, Severity.CONTRAINDICATED
 
     def _by_condition(self, record: PatientRecord) -> Iterator[_Triggered]:
         for condition in record.conditions:
@@ -190,36 +190,38 @@ class SafetyCheck:
             at_most = Severity.CAUTION if condition.verification.is_tentative else Severity.CONTRAINDICATED
             for rule in self._rules.conditions if groups else ():
                 if groups & rule.against and (condition.is_active or not rule.active):
-                    yield Kind.CONDITION, rule, condition.concept.preferred, at_most
+                    yield Kind.CONDITION, rule, Reference.to(condition), at_most
         yield from self._by_finding(record)
 
     def _by_finding(self, record: PatientRecord) -> Iterator[_Triggered]:
         """Of the answers to one question the last counts: "pregnant", then "not pregnant"."""
-        last: dict[str, tuple[CodedConcept, CodedConcept]] = {}
-        for finding in sorted(record.findings, key=lambda item: item.observed or UNDATED):
-            last[finding.concept.key] = (finding.concept, finding.value)
-        for _, value in last.values():
-            groups = self._rules.condition_groups.of(value)
+        last: dict[str, tuple[CodedConcept, str]] = {}
+        for finding in sorted(record.observations, key=lambda item: item.moment):
+            if isinstance(finding.value, CodedConcept):
+                last[finding.concept.key] = (finding.value, finding.place)
+        for answer, place in last.values():
+            groups = self._rules.condition_groups.of(answer)
             for rule in self._rules.conditions if groups else ():
                 if groups & rule.against:
-                    yield Kind.CONDITION, rule, value.preferred, Severity.CONTRAINDICATED
+                    entry = Reference(place, answer.preferred)
+                    yield Kind.CONDITION, rule, entry, Severity.CONTRAINDICATED
 
     def _by_measurement(self, record: PatientRecord) -> Iterator[_Triggered]:
-        last: dict[str, list[Observation]] = {}
-        for observation in sorted(record.observations, key=lambda item: item.observed or UNDATED):
+        last: dict[str, list[tuple[Observation, Quantity]]] = {}
+        for observation in sorted(record.observations, key=lambda item: item.moment):
             measurement = measurement_of(observation.concept)
-            if measurement is None:
+            if measurement is None or not isinstance(observation.value, Quantity):
                 continue
             newest = last.setdefault(measurement.name, [])
-            if newest and newest[0].observed != observation.observed:
+            if newest and newest[0][0].moment != observation.moment:
                 newest.clear()
-            newest.append(observation)
+            newest.append((observation, observation.value))
         for name, newest in last.items():
-            for observation in newest:
+            for observation, quantity in newest:
                 for rule in self._rules.measurements:
-                    at_most = _certainty(observation, rule) if name in rule.against else None
+                    at_most = _certainty(quantity, rule) if name in rule.against else None
                     if at_most is not None:
-                        yield Kind.CONDITION, rule, observation.concept.preferred, at_most
+                        yield Kind.CONDITION, rule, Reference.to(observation), at_most
 
     def _by_age(self, record: PatientRecord) -> Iterator[_Triggered]:
         age = record.age_years
@@ -228,37 +230,42 @@ class SafetyCheck:
                 yield Kind.AGE, rule, None, Severity.CONTRAINDICATED
 
 
-_Triggered = tuple[Kind, Rule, Concept | None, Severity]
+_Triggered = tuple[Kind, Rule, Reference | None, Severity]
 """What triggers which rule, and how serious it can be at most."""
 
 
 class _Taken:
     """An active medication, what is in it, and the interactions it can have."""
 
-    def __init__(self, concept: Concept, drugs: frozenset[str], rules: SafetyRules) -> None:
-        self.concept = concept
+    def __init__(self, entry: Reference, drugs: frozenset[str], rules: SafetyRules) -> None:
+        self.entry = entry
         self.drugs = drugs
         self.groups = rules.groups(drugs)
         self.interactions = [rule for rule in rules.interactions if self.groups & rule.against]
 
 
-def _certainty(observation: Observation, rule: Rule) -> Severity | None:
+def _duplicate(rule_id: str, entry: Reference, what: str) -> Alert:
+    explanation = f"The patient takes {what} already."
+    return Alert(Kind.DUPLICATE, Severity.CAUTION, rule_id, entry, explanation, "The record itself")
+
+
+def _certainty(quantity: Quantity, rule: Rule) -> Severity | None:
     """How serious the rule can be for this value; None where the value does not trigger it.
 
     "<60" may be any value below: a rule that holds only for some of them cautions at most. Laboratories
     report whole numbers: ">59" is 60 or more.
     """
-    low, high = _bounds(observation)
+    low, high = _bounds(quantity)
     if rule.low <= low and high < rule.high:
         return Severity.CONTRAINDICATED
     return Severity.CAUTION if low < rule.high and high >= rule.low else None
 
 
-def _bounds(observation: Observation) -> tuple[float, float]:
-    """The least and the greatest value that the observation can mean."""
-    value = observation.value
+def _bounds(quantity: Quantity) -> tuple[float, float]:
+    """The least and the greatest value that the quantity can mean."""
+    value = quantity.value
     step = 1.0 if value.is_integer() else 0.0
-    match observation.comparator:
+    match quantity.comparator:
         case Comparator.LESS:
             return -math.inf, value - step if step else math.nextafter(value, -math.inf)
         case Comparator.LESS_OR_EQUAL:

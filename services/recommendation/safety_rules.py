@@ -16,7 +16,8 @@ from typing import Any
 from services.clinical.code_systems import SNOMED
 from services.clinical.concepts import CodedConcept, Concept
 from services.clinical.drugs import Drugs
-from services.clinical.record import Gender
+from services.clinical.record import Reference
+from services.clinical.statuses import Gender
 from services.clinical.words import Names
 from services.recommendation.allergies import Allergens
 from services.recommendation.condition_groups import ConditionGroups
@@ -48,8 +49,10 @@ class Alert:
 
     kind: Kind
     severity: Severity
-    trigger: Concept | None
-    """What of the record triggers it; None: the patient's age."""
+    rule_id: str
+    """Stable name of the rule that says so."""
+    trigger: Reference | None
+    """The entry of the record that triggers it; None: the patient's age."""
     explanation: str
     source: str
 
@@ -58,6 +61,8 @@ class Alert:
 class Rule:
     """A row of the rules file: when one of `drugs` meets one of `against`, these are the words."""
 
+    id: str
+    """Stable name."""
     drugs: frozenset[str]
     against: frozenset[str]
     """Drugs, classes, other allergens, groups of conditions or a measurement, as the table of the rule has
@@ -73,10 +78,11 @@ class Rule:
     """The values that count: from `low` to below `high`."""
 
     def alert(
-        self, kind: Kind, trigger: Concept | None, *, at_most: Severity = Severity.CONTRAINDICATED
+        self, kind: Kind, trigger: Reference | None, *, at_most: Severity = Severity.CONTRAINDICATED
     ) -> Alert:
         """What the rule says of its trigger."""
-        return Alert(kind, min(self.severity, at_most), trigger, self.explanation, self.source)
+        severity = min(self.severity, at_most)
+        return Alert(kind, severity, self.id, trigger, self.explanation, self.source)
 
 
 class SafetyRules:
@@ -145,6 +151,7 @@ class SafetyRules:
 
 def _rule(item: Mapping[str, Any], against: Iterable[str]) -> Rule:
     return Rule(
+        id=item["id"],
         drugs=frozenset(item["drugs"]),
         against=frozenset(against),
         severity=Severity[item["severity"].upper()],

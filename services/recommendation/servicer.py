@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Executor
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from medmesh.common.v1.answer_pb2 import Provenance
 from medmesh.common.v1.patient_pb2 import PatientInput
 from medmesh.recommendation.v1 import recommendation_pb2 as pb
 from medmesh.recommendation.v1 import recommendation_pb2_grpc
 from services.clinical.fhir import ReadBundle
-from services.clinical.record import PatientRecord
-from services.recommendation import convert, convert_outcome, convert_record
-from services.recommendation.models import ICU_OUTCOME, PATIENT_ENCODER, TREATMENT_RANKER
-from services.recommendation.outcome import Outcome
-from services.recommendation.ranking import TreatmentRanker
-from services.recommendation.series import IcuStay
-from services.recommendation.similarity import SimilarPatient
+from services.recommendation import convert, convert_record, convert_stay
+from services.recommendation.tasks.record_embedding import RecordEmbedder
+from services.recommendation.tasks.record_ranking import RecordRanker
+from services.recommendation.tasks.time_series_risk import TimeSeriesRisk
 
 T = TypeVar("T")
-FindSimilar = Callable[[PatientRecord, int], Awaitable[Sequence[SimilarPatient]]]
+
+Lookup = Callable[[str], T]
+"""The served model of one task by its name; of an empty name the default one. Raises ModelUnknown,
+ModelUnavailable.
+"""
 
 
 class RecommendationServicer(recommendation_pb2_grpc.RecommendationServiceServicer):
@@ -30,45 +30,47 @@ class RecommendationServicer(recommendation_pb2_grpc.RecommendationServiceServic
 
     def __init__(
         self,
-        ranker: TreatmentRanker,
-        find_similar: FindSimilar,
-        predict: Callable[[IcuStay], Awaitable[Outcome]],
-        provenance: Callable[[str], Awaitable[Provenance]],
+        ranker: Lookup[RecordRanker],
+        embedder: Lookup[RecordEmbedder],
+        risk: Lookup[TimeSeriesRisk],
         readers: Executor,
     ) -> None:
         self._ranker = ranker
-        self._find_similar = find_similar
-        self._predict = predict
-        self._provenance = provenance
+        self._embedder = embedder
+        self._risk = risk
         self._readers = readers
 
     async def ReadRecord(self, request: pb.ReadRecordRequest, context: Any) -> pb.ReadRecordResponse:
-        return await self._in_pool(lambda: convert_record.record_message(_read(request.patient)))
+        reading = await self._in_pool(lambda: convert_record.reading_message(_read(request.patient)))
+        return pb.ReadRecordResponse(reading=reading)
 
     async def RankTreatments(
         self, request: pb.RankTreatmentsRequest, context: Any
     ) -> pb.RankTreatmentsResponse:
-        further = convert.further_from(request.further_conditions)
+        ranker = self._ranker(request.model)
+        further = convert.further_conditions_from(request.further_conditions)
         allergies = convert.further_allergies_from(request.further_allergies)
-        count = convert.count_from(request.max_result_count)
+        count = request.max_treatment_count or convert.DEFAULT_RESULTS
         read = await self._read(request.patient)
-        ranking = await self._ranker.rank(read.record, further, count, allergies)
-        return convert.ranking_message(ranking, read, await self._provenance(TREATMENT_RANKER.name))
+        ranking, provenance = await ranker.rank(read.record, further, count, allergies)
+        return pb.RankTreatmentsResponse(ranking=convert.ranking_message(ranking, read, provenance))
 
     async def FindSimilarPatients(
         self, request: pb.FindSimilarPatientsRequest, context: Any
     ) -> pb.FindSimilarPatientsResponse:
-        count = convert.count_from(request.max_result_count)
+        embedder = self._embedder(request.model)
         read = await self._read(request.patient)
-        patients = await self._find_similar(read.record, count)
-        return convert.similar_message(patients, read, await self._provenance(PATIENT_ENCODER.name))
+        count = request.max_patient_count or convert.DEFAULT_RESULTS
+        patients, provenance = await embedder.find(read.record, count)
+        similar = convert.similar_message(patients, read, provenance)
+        return pb.FindSimilarPatientsResponse(similar_patients=similar)
 
     async def PredictOutcome(
         self, request: pb.PredictOutcomeRequest, context: Any
     ) -> pb.PredictOutcomeResponse:
-        stay = convert_outcome.stay_from(request.stay)
-        outcome = await self._predict(stay)
-        return convert_outcome.outcome_message(outcome, stay, await self._provenance(ICU_OUTCOME.name))
+        risk = self._risk(request.model)
+        prediction, provenance = await risk.predict(convert_stay.stay_from(request.stay))
+        return pb.PredictOutcomeResponse(prediction=convert_stay.prediction_message(prediction, provenance))
 
     async def _read(self, message: PatientInput) -> ReadBundle:
         return await self._in_pool(lambda: _read(message))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -13,16 +12,23 @@ from services.chassis.errors import InvalidInput, Reason
 from services.clinical import fhir
 from services.clinical.code_systems import ICD10CM, LOINC, RXNORM, SNOMED
 from services.clinical.concepts import CodedConcept, Concept
+from services.clinical.dates import Age, PartialDate
 from services.clinical.fhir.remarks import Remark
 from services.clinical.record import (
     Allergy,
-    ClinicalStatus,
     Condition,
-    Gender,
     Medication,
     Observation,
     PatientRecord,
     Procedure,
+    Quantity,
+)
+from services.clinical.statuses import (
+    ClinicalStatus,
+    Gender,
+    MedicationIntent,
+    MedicationSource,
+    MedicationStatus,
     Verification,
 )
 
@@ -53,25 +59,25 @@ def of_kind(bundle, kind, index=0):
 
 def test_golden_bundle_reads_as_written():
     """Every form of reference, date, status and coding of data/bundle.json ends where it belongs."""
-    hypertension = Concept(SNOMED, "38341003", "Hypertension")
-    seven = datetime(2020, 5, 6, 7, tzinfo=UTC)
+    hypertension = CodedConcept(
+        (Concept(SNOMED, "38341003", "Hypertension"), Concept(ICD10CM, "I10", "Essential hypertension"))
+    )
+    seven = PartialDate.parse("2020-05-06T07:00:00Z")
     result = fhir.read_bundle(GOLDEN.read_bytes())
     assert result.record == PatientRecord(
-        age_years=61,  # born on 20 July 1958; the last entry is of 6 May 2020
+        age=Age(61),  # born on 20 July 1958; the last entry is of 6 May 2020
         gender=Gender.FEMALE,
         conditions=(
             Condition(
-                CodedConcept((hypertension, Concept(ICD10CM, "I10", "Essential hypertension"))),
-                active=True,
-                onset=date(2001, 3, 5),
+                hypertension,
+                onset=PartialDate.parse("2001-03-05T08:00:00+01:00"),
                 clinical_status=ClinicalStatus.ACTIVE,
                 verification=Verification.CONFIRMED,
             ),
             Condition(
                 CodedConcept.of(SNOMED, "36971009", "Sinusitis (disorder)"),
-                active=False,
-                onset=date(2019, 2, 1),
-                abatement=date(2019, 3, 1),
+                onset=PartialDate.parse("2019-02"),
+                abatement=PartialDate.parse("2019-03-01"),
                 clinical_status=ClinicalStatus.RESOLVED,
             ),
             Condition(CodedConcept(text="feels unwell")),
@@ -79,25 +85,38 @@ def test_golden_bundle_reads_as_written():
         medications=(
             Medication(
                 CodedConcept.of(RXNORM, "316049", "Hydrochlorothiazide 25 MG"),
-                True,
-                date(2018, 11, 30),
-                hypertension,
+                MedicationSource.REQUEST,
+                MedicationStatus.ACTIVE,
+                MedicationIntent.ORDER,
+                authored=PartialDate.parse("2018-11-30"),
+                reason=hypertension,
             ),
             Medication(
-                CodedConcept.of(RXNORM, "308192", "Amoxicillin 500 MG Oral Tablet"), False, date(2019, 2, 2)
+                CodedConcept.of(RXNORM, "308192", "Amoxicillin 500 MG Oral Tablet"),
+                MedicationSource.STATEMENT,
+                MedicationStatus.COMPLETED,
+                authored=PartialDate.parse("2019-02-02"),
             ),
         ),
         procedures=(
-            Procedure(CodedConcept.of(SNOMED, "73761001", "Colonoscopy"), date(2015, 6, 15)),
-            Procedure(CodedConcept.of(SNOMED, "443402002", "Lifestyle education"), date(2016, 1, 2)),
+            Procedure(
+                CodedConcept.of(SNOMED, "73761001", "Colonoscopy"), PartialDate.parse("2015-06-15T10:00:00Z")
+            ),
+            Procedure(
+                CodedConcept.of(SNOMED, "443402002", "Lifestyle education"), PartialDate.parse("2016-01-02")
+            ),
         ),
         allergies=(
-            Allergy(CodedConcept(text="some pills")),
-            Allergy(CodedConcept.of(RXNORM, "7984", "penicillin V")),
+            Allergy(CodedConcept(text="some pills"), ClinicalStatus.ACTIVE),
+            Allergy(CodedConcept.of(RXNORM, "7984", "penicillin V"), ClinicalStatus.ACTIVE),
         ),
         observations=(
-            Observation(CodedConcept.of(LOINC, "8480-6", "Systolic blood pressure"), 151.0, "mm[Hg]", seven),
-            Observation(CodedConcept.of(LOINC, "8462-4", "Diastolic blood pressure"), 92.5, "mmHg", seven),
+            Observation(
+                CodedConcept.of(LOINC, "8480-6", "Systolic blood pressure"), Quantity(151.0, "mm[Hg]"), seven
+            ),
+            Observation(
+                CodedConcept.of(LOINC, "8462-4", "Diastolic blood pressure"), Quantity(92.5, "mmHg"), seven
+            ),
         ),
     )
     assert [(item.reason, item.places) for item in result.notices] == [

@@ -6,13 +6,13 @@ import pytest
 
 from services.clinical.code_systems import LOINC, NAMES_FILE
 from services.clinical.concepts import CodedConcept, canonical_concept
-from services.clinical.measurements import measurement_of, plain_unit
-from services.clinical.record import Observation
+from services.clinical.measurements import measurement_of
+from services.clinical.record import Quantity
+from services.clinical.units import plain_unit
 
 
 def converted(code, value, unit):
-    concept = CodedConcept.of(LOINC, code)
-    return measurement_of(concept).converted(Observation(concept, value, unit))
+    return measurement_of(CodedConcept.of(LOINC, code)).converted(Quantity(value, unit))
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ def test_every_variable_that_is_named_anywhere_is_documented():
     for place in READ_WHERE:
         top = ROOT / place
         for path in [top] if top.is_file() else top.rglob("*"):
-            if path.is_file() and path.suffix in CODE and "__pycache__" not in path.parts:
+            if path.is_file() and path.suffix in CODE and not {"__pycache__", "node_modules"} & {*path.parts}:
                 named |= dict.fromkeys(VARIABLE.findall(path.read_text(encoding="utf-8")), str(path))
     assert len(named) > 30
     assert not {name: path for name, path in named.items() if name not in configuration.variables()}

@@ -9,16 +9,17 @@ import grpc
 import numpy as np
 import pytest
 
+from medmesh.common.v1.model_card_pb2 import ModelCard
+from medmesh.common.v1.serving_pb2 import Conformal
 from medmesh.imaging.v1 import imaging_pb2_grpc
 from services.chassis.rpc.server import running_server
 from services.imaging.__main__ import SERVICE
-from services.imaging.gate import GATE_LABELS
-from services.imaging.models import CHEST_XRAY, HEAD_CT, IMAGE_GATE, SPECS
 from services.imaging.settings import ImagingSettings
-from tests.fakes import FakeInference, model_card, write_model_repository
+from tests.fakes import FakeInference, real_card, write_model_repository
 
-CHEST_LABELS = ("normal", "bacterial_pneumonia", "viral_pneumonia")
-HEAD_LABELS = ("normal", "intracranial_haemorrhage")
+GATE_COLUMNS = tuple(column.name for column in real_card("image_gate").serving.image_gate.columns)
+CHEST = [0.05, 0.9, 0.05]
+HEAD = [0.3, 0.7]
 
 
 @dataclass
@@ -32,7 +33,8 @@ class Imaging:
     gate: dict[str, float]
 
 
-def _findings(probabilities, cells=7):
+def findings(probabilities, cells):
+    """What a findings model answers; each label's map is warm at a place of its own."""
     labels = len(probabilities)
     maps = np.zeros((1, labels, cells, cells), np.float32)
     for label in range(labels):
@@ -44,25 +46,38 @@ def _findings(probabilities, cells=7):
     }
 
 
+def gate_says(**probabilities):
+    """What the gate answers of a sound radiograph, but for these columns."""
+    return dict.fromkeys(GATE_COLUMNS, 0.01) | {"chest_xray": 0.98, "sound": 0.94} | probabilities
+
+
+def cards() -> list[ModelCard]:
+    """The cards of the project's models, with thresholds that a test can reckon with."""
+    chest, head, gate = (real_card(name) for name in ("chest_xray", "head_ct", "image_gate"))
+    conformal = chest.serving.image_classification.conformal
+    del conformal.thresholds[:]
+    conformal.coverage = 0.9
+    conformal.thresholds.append(Conformal.Threshold(max_improbability=0.75))
+    head.serving.image_classification.ClearField("conformal")
+    for column in gate.serving.image_gate.columns:
+        column.ClearField("min_sound_probability")
+        column.ClearField("min_probability")
+    return [chest, head, gate]
+
+
 @pytest.fixture
 async def imaging(tmp_path):
-    chest = [0.05, 0.9, 0.05]
-    gate = dict.fromkeys(GATE_LABELS, 0.01) | {"chest_xray": 0.98, "sound": 0.94}
-    functions = {
-        "chest_xray": lambda inputs: _findings(chest),
-        "head_ct": lambda inputs: _findings([0.3, 0.7], cells=5),
-        "image_gate": lambda inputs: {"probabilities": np.array([[*gate.values()]], np.float32)},
-    }
-    conformal = {"conformal_coverage": 0.9, "conformal_minimum_probability": 0.25}
-    cards = [
-        model_card(CHEST_XRAY.spec, labels=CHEST_LABELS, serving_parameters=conformal),
-        model_card(HEAD_CT.spec, labels=HEAD_LABELS),
-        model_card(IMAGE_GATE, serving_parameters={"accept_minimum_probability": 0.5}),
-    ]
-    inference = FakeInference(functions, SPECS)
+    chest, gate = [*CHEST], gate_says()
+    inference = FakeInference(
+        {
+            "chest_xray": lambda _: findings(chest, 7),
+            "head_ct": lambda _: findings(HEAD, 5),
+            "image_gate": lambda _: {"probabilities": np.array([[*gate.values()]], np.float32)},
+        }
+    )
     settings = ImagingSettings(
         listen="127.0.0.1:0",
-        model_repository=write_model_repository(tmp_path, cards),
+        model_repository=(write_model_repository(tmp_path, cards()),),
         maximum_image_bytes=1_000_000,
     )
     async with (

@@ -14,12 +14,12 @@ import pytest
 from medmesh.imaging.v1 import imaging_pb2 as pb
 from services.chassis.errors import InvalidInput
 from services.imaging.decoding import decode_image
-from services.imaging.gate import COLOURFUL
+from tests.fakes import real_card
 from tests.imaging.case_files import RAMP_SIDE, cases, file_of
 
 CASES = {case["id"]: case for case in cases()}
 SERVED = [name for name, case in CASES.items() if "analysis" in case["expect"]]
-BODY_PARTS = {"CHEST": pb.BODY_PART_CHEST, "HEAD": pb.BODY_PART_HEAD}
+COLOURFUL = real_card("image_gate").serving.image_gate.max_colorfulness
 KIND = {"chest": [0.98, 0.01, 0.01], "head": [0.01, 0.98, 0.01]}
 """What the gate's first three columns say."""
 
@@ -39,7 +39,7 @@ def test_a_file_is_decoded_right(name):
     if "refused" in expected:
         with pytest.raises(InvalidInput) as caught:
             decode_image(file_of(case))
-        assert (caught.value.reason, caught.value.field) == (expected["refused"], "image")
+        assert (caught.value.reason, caught.value.field) == (expected["refused"], "sources")
         assert expected["says"] in caught.value.description
         assert "SYNTH" not in caught.value.description
         return
@@ -71,8 +71,11 @@ async def test_the_service_says_what_it_must_of_a_file(name, imaging):
     case, expected = CASES[name], CASES[name]["expect"]["analysis"]
     looks_like = expected.get("gate") or expected.get("part", "CHEST").lower()
     imaging.gate.update(zip(("chest_xray", "head_ct", "other"), KIND[looks_like], strict=True))
-    options = pb.ImageOptions(body_part=BODY_PARTS.get(expected.get("ask"), pb.BODY_PART_UNSPECIFIED))
-    call = imaging.stub.AnalyzeImage(pb.AnalyzeImageRequest(image=file_of(case), options=options), timeout=20)
+    request = pb.AnalyzeImageRequest(
+        sources=[pb.ImageSource(content=file_of(case))],
+        options=pb.ImageOptions(body_part=expected.get("ask") or ""),
+    )
+    call = imaging.stub.AnalyzeImage(request, timeout=20)
     if "refused" in expected:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await call
@@ -83,12 +86,14 @@ async def test_the_service_says_what_it_must_of_a_file(name, imaging):
         return
     analysis = (await call).analysis
     display_only = {"GREY_SCALE_MEASURED", "WINDOW_CHOSEN"}
-    reasons = [notice.reason for notice in analysis.notices if notice.reason not in display_only]
+    (result,) = analysis.results
+    notices = [*analysis.notices, *result.notices]
+    reasons = [notice.reason for notice in notices if notice.reason not in display_only]
     if "part" in expected:
-        assert analysis.body_part == BODY_PARTS[expected["part"]]
+        assert analysis.body_part == expected["part"]
     if "accepted" in expected:
-        assert analysis.gate.accepted == expected["accepted"]
+        assert (result.gate_decision == pb.GATE_DECISION_ACCEPTED) == expected["accepted"]
     if "reasons" in expected:
         assert sorted(reasons) == sorted(expected["reasons"])
     if "review" in expected:
-        assert any(notice.review_required for notice in analysis.notices) == expected["review"]
+        assert any(notice.review_required for notice in notices) == expected["review"]

@@ -110,7 +110,7 @@ def test_a_bad_file_names_the_field_and_the_reason(name):
     data, reason = BAD_FILES[name]
     with pytest.raises(InvalidInput) as caught:
         decode_image(data)
-    assert (caught.value.field, caught.value.reason) == ("image", reason)
+    assert (caught.value.field, caught.value.reason) == ("sources", reason)
     assert "Synthetic" not in str(caught.value)
 
 

@@ -8,7 +8,6 @@ import pytest
 
 from services.language.abbreviations import Abbreviations
 from services.language.decoding import WordSpan
-from services.language.tokenization import word_bounds
 
 CASES = [
     line.split("\t")
@@ -19,9 +18,7 @@ ABBREVIATIONS = Abbreviations()
 
 
 def words_of(tokenizer, note):
-    encoding = tokenizer.encode(note)
-    bounds = word_bounds(encoding.words)
-    places = [(int(encoding.starts[a]), int(encoding.ends[b - 1])) for a, b in bounds]
+    places = [(word.start, word.end) for word in tokenizer.encode(note).words]
     breaks = [
         index
         for index, (start, _) in enumerate(places)
@@ -36,7 +33,7 @@ def test_an_abbreviation_means_what_its_context_says(tokenizer, short, meaning, 
     words, breaks = words_of(tokenizer, note.replace("\\n", "\n"))
     parts = short.replace("/", " / ").split()
     first = next(i for i in range(len(words)) if words[i : i + len(parts)] == parts)
-    spans = [WordSpan(first, first + len(parts), "Disease", 0.9)] if tagged else []
+    spans = [WordSpan(first, first + len(parts), "DISEASE", 0.9)] if tagged else []
     found = [span for span in ABBREVIATIONS.settled(words, spans, 0.6, breaks) if span.first == first]
     if meaning == "-":
         assert found == []
@@ -44,17 +41,17 @@ def test_an_abbreviation_means_what_its_context_says(tokenizer, short, meaning, 
         assert [span.stands_for for span in found] == ([""] if tagged else [])
     else:
         assert [span.stands_for for span in found] == [meaning]
-        assert found[0].from_terminology is not tagged or found[0].label == "Chemical"
+        assert found[0].from_terminology is not tagged or found[0].label == "CHEMICAL"
 
 
 def test_an_entity_loses_an_abbreviation_that_is_no_part_of_it():
     words = ["left", "CVA", "tenderness"]
-    spans = [WordSpan(1, 3, "Disease", 0.9)]
-    assert ABBREVIATIONS.settled(words, spans, 0.6) == [WordSpan(2, 3, "Disease", 0.9)]
+    spans = [WordSpan(1, 3, "DISEASE", 0.9)]
+    assert ABBREVIATIONS.settled(words, spans, 0.6) == [WordSpan(2, 3, "DISEASE", 0.9)]
 
 
 def test_an_entity_that_is_longer_keeps_its_meaning():
-    spans = [WordSpan(0, 2, "Disease", 0.9)]
+    spans = [WordSpan(0, 2, "DISEASE", 0.9)]
     assert ABBREVIATIONS.settled(["acute", "MI"], spans, 0.6) == spans
 
 

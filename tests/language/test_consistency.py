@@ -7,7 +7,7 @@ import pytest
 
 from services.language.consistency import abbreviations, agree, decode_note, stands_for
 from services.language.decoding import WordSpan, decode
-from services.language.models import LABELS
+from tests.language.conftest import LABELS
 
 SURE, UNSURE, OTHER = (
     [0.02, 0.9, 0.02, 0.04, 0.02],
@@ -54,15 +54,15 @@ def test_an_abbreviation_holds_letters_of_its_name_in_order(short, words, expect
 
 def test_an_abbreviation_in_brackets_takes_the_type_of_the_name_before_it():
     words = ["chronic", "obstructive", "pulmonary", "disease", "(", "COPD", ")", ".", "Mild", "COPD"]
-    assert abbreviations(words, [WordSpan(0, 4, "Disease", 0.9)]) == {"COPD": "Disease"}
+    assert abbreviations(words, [WordSpan(0, 4, "DISEASE", 0.9)]) == {"COPD": "DISEASE"}
     first, inside = [0.02, 0.94, 0.02, 0.01, 0.01], [0.02, 0.02, 0.94, 0.01, 0.01]
     bare = [0.9, 0.07, 0.01, 0.01, 0.01]
     table = logs(first, inside, inside, inside, OTHER, bare, OTHER, OTHER, OTHER, bare)
     found = decode_note(table, words, LABELS)
     assert [(span.first, span.last, span.label) for span in found] == [
-        (0, 4, "Disease"),
-        (5, 6, "Disease"),
-        (9, 10, "Disease"),
+        (0, 4, "DISEASE"),
+        (5, 6, "DISEASE"),
+        (9, 10, "DISEASE"),
     ]
 
 

@@ -7,16 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.chassis.rpc.notices import notice_messages
-from services.language.legibility import legibility_notices
+from services.language.languages import Languages
+from services.language.legibility import damage_notices, language_notices
 
 
 def said(note):
-    return [(notice.reason, notice.places) for notice in legibility_notices(note)]
+    return [(notice.reason, notice.places) for notice in [*language_notices(note), *damage_notices(note)]]
 
 
 def test_another_language_is_noticed_with_its_lines():
     note = "The lungs are clear.\r\nKein Pneumothorax.\n\nThe heart is normal.\rSin derrame."
-    [notice] = legibility_notices(note)
+    [notice] = language_notices(note)
     assert notice.reason == "LANGUAGE_NOT_SUPPORTED"
     assert notice.places == ("line 2", "line 5")
     assert notice.review_required
@@ -24,6 +25,15 @@ def test_another_language_is_noticed_with_its_lines():
 
 def test_another_script_within_english_is_noticed_too():
     assert said("Patient 王小明 has fever.") == [("LANGUAGE_NOT_SUPPORTED", ("line 1",))]
+
+
+def test_what_the_readers_read_is_named():
+    both = Languages.from_tags(["en", "de-AT"])
+    note = "The lungs are clear.\nKein Pneumothorax.\nSin derrame pleural."
+    [notice] = language_notices(note, both)
+    assert notice.places == ("line 3",)
+    assert notice.message.startswith("Only English and German is read")
+    assert language_notices(note, Languages.from_tags(["mul"])) == []
 
 
 @pytest.mark.parametrize(
@@ -60,12 +70,14 @@ def test_what_can_be_read_is_not_noticed(note):
 
 
 def test_at_most_twenty_places_are_named():
-    [notice] = notice_messages(legibility_notices("Kein Fieber.\n" * 30))
+    [notice] = notice_messages(language_notices("Kein Fieber.\n" * 30))
     assert len(notice.places) == 20
+    assert notice.place_count == 30
 
 
 @given(st.text(max_size=100))
 def test_a_notice_never_quotes_the_note(text):
     word = "Zyklotron"
-    for notice in legibility_notices(f"Kein {word}. {text}"):
+    note = f"Kein {word}. {text}"
+    for notice in [*language_notices(note), *damage_notices(note)]:
         assert word not in notice.message + "".join(notice.places)

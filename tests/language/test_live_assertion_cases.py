@@ -12,10 +12,10 @@ from medmesh.language.v1 import language_pb2_grpc
 from services.chassis.rpc.server import running_server
 from services.language.__main__ import SERVICE
 from services.language.entities import Assertion
-from services.language.models import SPECS
 from services.language.settings import LanguageSettings
 from services.local.triton import EmbeddedTriton, TritonSettings
 from tests.language.assertion_cases import read_cases, retyped, wrapped
+from tests.language.conftest import EMBEDDER, TAGGER
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
 
@@ -28,8 +28,7 @@ LEAST_SHARE_FOUND = 0.93
 @pytest.fixture(scope="module")
 def triton_url(tmp_path_factory):
     log = tmp_path_factory.mktemp("log") / "triton.log"
-    models = tuple(spec.name for spec in SPECS)
-    with EmbeddedTriton.start(TritonSettings(models=models, log=log)) as triton:
+    with EmbeddedTriton.start(TritonSettings(models=(TAGGER, EMBEDDER), log=log)) as triton:
         yield triton.grpc_address
 
 
@@ -53,9 +52,10 @@ async def test_what_is_found_is_asserted_as_the_note_says(triton_url, change):
         cases = [retyped(case, change) for case in read_cases() if case.name not in CUT_OTHERWISE]
         for case in cases:
             answer = await stub.AnalyzeNote(pb.AnalyzeNoteRequest(note=case.text), timeout=60)
+            [result] = answer.analysis.results
             for span, right in zip(case.spans, case.right, strict=True):
                 labelled += 1
-                hits = [e for e in answer.entities if e.start_offset < span.end and e.end_offset > span.start]
+                hits = [e for e in result.entities if e.start_offset < span.end and e.end_offset > span.start]
                 if hits:
                     found += 1
                     said = Assertion(pb.Assertion.Name(hits[0].assertion).removeprefix("ASSERTION_").lower())

@@ -64,20 +64,20 @@ def test_no_term_reaches_over_a_new_thought():
 
 def test_a_longer_entity_of_the_tagger_stays_and_a_shorter_one_is_taken_in():
     words = ["thyroid", "nodule", "and", "airspace", "opacities"]
-    thyroid, airspace = WordSpan(0, 2, "Disease", 0.9), WordSpan(3, 4, "Disease", 0.9)
+    thyroid, airspace = WordSpan(0, 2, "DISEASE", 0.9), WordSpan(3, 4, "DISEASE", 0.9)
     spans = with_findings(words, [thyroid, airspace], PHRASES, 0.6)
-    assert spans == [thyroid, WordSpan(3, 5, "Disease", 0.6, True, "airspace opacity")]
+    assert spans == [thyroid, WordSpan(3, 5, "DISEASE", 0.6, True, "airspace opacity")]
 
 
 def test_an_entity_that_overlaps_is_taken_in():
     words = ["bilateral", "airspace", "opacities"]
-    spans = with_findings(words, [WordSpan(0, 2, "Disease", 0.9)], PHRASES, 0.6)
+    spans = with_findings(words, [WordSpan(0, 2, "DISEASE", 0.9)], PHRASES, 0.6)
     assert [(span.first, span.last) for span in spans] == [(0, 3)]
 
 
 def test_a_chemical_that_is_the_finding_becomes_one():
-    [span] = with_findings(["nodule"], [WordSpan(0, 1, "Chemical", 0.9)], PHRASES, 0.6)
-    assert (span.label, span.from_terminology) == ("Disease", True)
+    [span] = with_findings(["nodule"], [WordSpan(0, 1, "CHEMICAL", 0.9)], PHRASES, 0.6)
+    assert (span.label, span.from_terminology) == ("DISEASE", True)
 
 
 def test_every_term_is_found_as_itself_and_has_one_code():

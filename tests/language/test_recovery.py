@@ -11,7 +11,6 @@ from services.language.consistency import decode_note
 from services.language.decoding import WordSpan
 from services.language.entities import EntityType
 from services.language.linking import Linker
-from services.language.models import LABELS
 from services.language.recovery import (
     CONFIDENCE,
     LEAST_SUPPORT,
@@ -20,6 +19,7 @@ from services.language.recovery import (
     recover,
 )
 from services.language.vocabulary import read_terms, term_words
+from tests.language.conftest import LABELS
 
 TERMS = Terms()
 DISEASE, CHEMICAL = EntityType.DISEASE, EntityType.CHEMICAL
@@ -43,7 +43,7 @@ def test_a_term_that_the_tagger_missed_becomes_an_entity_with_a_constant_confide
     words = ["No", "pneumothorax", "is", "seen", "."]
     table = logs(words, np.full(len(words), 0.05))
     assert decode_note(table, words, LABELS) == []
-    expected = WordSpan(1, 2, "Disease", CONFIDENCE, from_terminology=True, stands_for="pneumothorax")
+    expected = WordSpan(1, 2, "DISEASE", CONFIDENCE, from_terminology=True, stands_for="pneumothorax")
     assert recover(table, words, [], TERMS) == [expected]
 
 
@@ -58,7 +58,7 @@ def test_a_term_that_the_tagger_missed_becomes_an_entity_with_a_constant_confide
     ],
 )
 def test_the_longest_term_is_found_however_it_is_spelled(text, expected):
-    assert recovered(text) == [(words, "Disease") for words in expected]
+    assert recovered(text) == [(words, "DISEASE") for words in expected]
 
 
 @pytest.mark.parametrize(
@@ -78,46 +78,46 @@ def test_the_longest_term_is_found_however_it_is_spelled(text, expected):
     ],
 )
 def test_words_that_may_mean_something_else_are_no_entity(text):
-    found = [words for words, label in recovered(text) if label == "Disease"]
+    found = [words for words, label in recovered(text) if label == "DISEASE"]
     assert found == []
 
 
 def test_the_tagger_may_refuse_a_term():
-    assert recovered("urticaria", LEAST_SUPPORT + 0.001) == [("urticaria", "Disease")]
+    assert recovered("urticaria", LEAST_SUPPORT + 0.001) == [("urticaria", "DISEASE")]
     assert recovered("urticaria", LEAST_SUPPORT - 0.001) == []
-    assert recovered("SIADH", LEAST_SUPPORT_OF_SHORTHAND + 0.001) == [("SIADH", "Disease")]
+    assert recovered("SIADH", LEAST_SUPPORT_OF_SHORTHAND + 0.001) == [("SIADH", "DISEASE")]
     assert recovered("SIADH", LEAST_SUPPORT_OF_SHORTHAND - 0.001) == []
 
 
 def test_what_images_show_and_plain_abbreviations_are_found_whatever_the_tagger_says():
-    assert recovered("pneumothorax , known COPD", 0.001) == [("pneumothorax", "Disease"), ("COPD", "Disease")]
+    assert recovered("pneumothorax , known COPD", 0.001) == [("pneumothorax", "DISEASE"), ("COPD", "DISEASE")]
 
 
 @pytest.mark.parametrize("words", ["cardiomediastinal", "pleural spaces", "bony structures"])
 def test_a_part_of_the_body_is_no_disease(words):
     count = len(words.split())
-    assert recovered(words, spans=[WordSpan(0, count, "Disease", 0.9)]) == []
+    assert recovered(words, spans=[WordSpan(0, count, "DISEASE", 0.9)]) == []
 
 
 def test_a_term_that_holds_what_the_tagger_found_replaces_it():
-    thrombosis = WordSpan(2, 3, "Disease", 0.9)
-    assert recovered("deep vein thrombosis", spans=[thrombosis]) == [("deep vein thrombosis", "Disease")]
-    parts = [WordSpan(0, 1, "Disease", 0.9), WordSpan(1, 3, "Disease", 0.9)]
-    assert recovered("giant cell arteritis", spans=parts) == [("giant cell arteritis", "Disease")]
+    thrombosis = WordSpan(2, 3, "DISEASE", 0.9)
+    assert recovered("deep vein thrombosis", spans=[thrombosis]) == [("deep vein thrombosis", "DISEASE")]
+    parts = [WordSpan(0, 1, "DISEASE", 0.9), WordSpan(1, 3, "DISEASE", 0.9)]
+    assert recovered("giant cell arteritis", spans=parts) == [("giant cell arteritis", "DISEASE")]
 
 
 def test_what_the_tagger_found_is_never_cut():
-    longer = WordSpan(0, 2, "Disease", 0.9)
-    assert recovered("tension pneumothorax", spans=[longer]) == [("tension pneumothorax", "Disease")]
+    longer = WordSpan(0, 2, "DISEASE", 0.9)
+    assert recovered("tension pneumothorax", spans=[longer]) == [("tension pneumothorax", "DISEASE")]
 
 
 def test_only_an_entity_that_is_the_very_term_takes_its_type():
-    chemical = WordSpan(2, 3, "Chemical", 0.9)
-    assert recovered("deep vein thrombosis", spans=[chemical]) == [("thrombosis", "Disease")]
-    part = WordSpan(0, 2, "Chemical", 0.9)
-    both = [("deep vein", "Chemical"), ("thrombosis", "Disease")]
+    chemical = WordSpan(2, 3, "CHEMICAL", 0.9)
+    assert recovered("deep vein thrombosis", spans=[chemical]) == [("thrombosis", "DISEASE")]
+    part = WordSpan(0, 2, "CHEMICAL", 0.9)
+    both = [("deep vein", "CHEMICAL"), ("thrombosis", "DISEASE")]
     assert recovered("deep vein thrombosis", spans=[part]) == both
-    same = WordSpan(0, 1, "Disease", 0.9)
+    same = WordSpan(0, 1, "DISEASE", 0.9)
     words = ["pneumothorax"]
     assert recover(logs(words, [0.9]), words, [same], TERMS) == [same]
 
@@ -125,14 +125,14 @@ def test_only_an_entity_that_is_the_very_term_takes_its_type():
 def test_no_term_reaches_over_a_new_line_and_a_bullet_is_no_hyphen():
     assert recovered("night sweats", breaks=[1]) == []
     assert recovered("cough - pneumothorax", breaks=[1]) == [
-        ("cough", "Disease"),
-        ("pneumothorax", "Disease"),
+        ("cough", "DISEASE"),
+        ("pneumothorax", "DISEASE"),
     ]
 
 
 def test_no_word_is_in_two_entities_and_the_order_is_the_texts():
     words = ("night sweats deep vein thrombosis pneumothorax warfarin " * 20).split()
-    spans = [WordSpan(at, at + 1, "Disease", 0.9) for at, word in enumerate(words) if word == "thrombosis"]
+    spans = [WordSpan(at, at + 1, "DISEASE", 0.9) for at, word in enumerate(words) if word == "thrombosis"]
     found = recover(logs(words, np.full(len(words), 0.2)), words, spans, TERMS)
     assert len(found) == 80
     assert all(a.last <= b.first for a, b in itertools.pairwise(found))
@@ -167,12 +167,12 @@ def test_no_drug_is_found_as_a_disease():
 def test_a_side_alone_is_no_disease_but_belongs_to_the_one_behind_it(spans, expected):
     words = ["right", "lower", "lobe", "urticaria"]
     found = recover(
-        logs(words, np.full(4, 0.001)), words, [WordSpan(*span, "Disease", 0.9) for span in spans], TERMS
+        logs(words, np.full(4, 0.001)), words, [WordSpan(*span, "DISEASE", 0.9) for span in spans], TERMS
     )
     assert [" ".join(words[span.first : span.last]) for span in found] == expected
 
 
 def test_a_modifier_does_not_join_an_entity_of_another_type():
     words = ["acute", "aspirin"]
-    spans = [WordSpan(0, 1, "Disease", 0.9), WordSpan(1, 2, "Chemical", 0.9)]
+    spans = [WordSpan(0, 1, "DISEASE", 0.9), WordSpan(1, 2, "CHEMICAL", 0.9)]
     assert recover(logs(words, np.full(2, 0.001)), words, spans, TERMS) == spans[1:]

@@ -7,11 +7,10 @@ import pytest
 
 from medmesh.common.v1.model_card_pb2 import Metric, ModelCard
 from services.language.confidence import Confidence, Curve
-from services.language.models import LABELS
 from services.language.recovery import Terms
 from training.clinical_ner import scoring
 from training.clinical_ner.card import LIMITATIONS, Calibration, renewed
-from training.clinical_ner.corpus import Pieces, Sentence
+from training.clinical_ner.corpus import LABELS, Pieces, Sentence
 
 SENTENCES = [
     Sentence(("No", "pneumothorax", "."), (0, 1, 0)),
@@ -42,15 +41,14 @@ def test_a_renewed_card_keeps_what_was_not_measured_again_and_the_weights():
         metrics=[Metric(name="f1", value=0.5), Metric(name="f1_fp32", value=0.6)],
         limitations=["old"],
         calibration="One temperature, 1.100, in the graph; what the service did before.",
-        serving_parameters={"confidence_slope": 1.4},
     )
     curves = Confidence({"Disease": Curve(1.2, 0.9, -0.3), "Chemical": Curve(2.0, 0.8, -0.6)})
     new = renewed(old, [Metric(name="f1", value=0.7)], Calibration(curves, 5000, 0.06, 0.02, (-0.02, 0.03)))
     assert [(metric.name, metric.value) for metric in new.metrics] == [("f1", 0.7), ("f1_fp32", 0.6)]
     assert new.weights_sha256 == old.weights_sha256
     assert list(new.limitations) == list(LIMITATIONS)
-    assert Confidence.from_parameters(new.serving_parameters) == curves
-    assert "confidence_slope" not in new.serving_parameters
+    of_types = {label.upper(): curve for label, curve in curves.curves.items()}
+    assert Confidence.from_card(new.serving.token_classification).curves == of_types
     assert new.calibration.startswith("One temperature, 1.100, in the graph; a curve for each type")
     assert "between 0.020 too low and 0.030 too high" in new.calibration
     assert [metric.value for metric in old.metrics] == [0.5, 0.6]

@@ -1,7 +1,9 @@
-"""Offsets, windows and padding hold for any text."""
+"""Offsets and words hold for any text and for tokenizers of every kind."""
 
 from __future__ import annotations
 
+import functools
+import itertools
 import unicodedata
 
 import numpy as np
@@ -9,23 +11,34 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from services.language.tokenization import (
-    BUCKETS,
-    VOCABULARY_SIZE,
-    NoteTokenizer,
-    Shape,
-    bucket,
-    pad,
-    windows,
-    word_bounds,
-    word_shape,
-)
+from medmesh.common.v1.serving_pb2 import TextPreprocessing
+from services.language.tokenization import TextTokenizer
+from services.language.word_shapes import Shape, word_shape
 from tests.language.conftest import REPOSITORY
+from tests.language.tokenizers_made import KINDS
 from training.clinical_ner.corpus import Pieces, Sentence
 
-TOKENIZER = NoteTokenizer.from_file(REPOSITORY / "clinical_ner" / "tokenizer.json")
+SHAPES = TextPreprocessing(tokenizer_file="tokenizer.json", word_shape_version="wordpiece-shape/1")
+TOKENIZER = TextTokenizer.from_card(REPOSITORY / "clinical_ner", SHAPES)
+PLAIN = TextTokenizer.from_file(REPOSITORY / "note_embedding" / "tokenizer.json")
+VOCABULARY_SIZE = 30522
 WORDS = st.sampled_from(
-    ["Pneumonia", "IL-2", "🙂", "naïve", "e\u0301tat", "5-HT", "病", "\t", "\n\n", "p.o.", "👩🏽‍⚕️"]
+    [
+        "Pneumonia",
+        "IL-2",
+        "🙂",
+        "naïve",
+        "e\u0301tat",
+        "5-HT",
+        "病",
+        "\t",
+        "\n\n",
+        "p.o.",
+        "👩🏽‍⚕️",
+        "ﬁ",
+        "½",
+        "İ",
+    ]
 )
 TEXTS = st.one_of(
     st.text(st.characters(exclude_categories=["Cs"]), max_size=200),
@@ -34,39 +47,132 @@ TEXTS = st.one_of(
 )
 
 
+@functools.cache
+def made(kind):
+    """The kind's tokenizer, and the library's own for comparison."""
+    return TextTokenizer(KINDS[kind]()), KINDS[kind]()
+
+
+every_kind = pytest.mark.parametrize("kind", KINDS)
+
+
+@every_kind
 @given(TEXTS)
 @example("Known asthma 🙂, on e\u0301phédrine.")
 @example("")
-def test_offsets_point_into_the_original_text_in_order(text):
-    encoding = TOKENIZER.encode(text)
-    assert (encoding.starts >= 0).all()
-    assert (encoding.starts <= encoding.ends).all()
-    assert (encoding.ends <= len(text)).all()
-    assert (np.diff(encoding.starts) >= 0).all()
+@example(" \n ")
+def test_words_lie_in_the_original_text_in_order_and_have_tokens(kind, text):
+    tokenizer, _ = made(kind)
+    encoding = tokenizer.encode(text)
+    last = 0
+    for word in encoding.words:
+        assert last <= word.start < word.end <= len(text)
+        assert word.end == len(text) or not unicodedata.combining(text[word.end])
+        assert not any(letter in " \t\n" for letter in text[word.start : word.end])
+        assert 0 <= word.first < word.last <= len(encoding)
+        last = word.end
+    firsts = [word.first for word in encoding.words]
+    assert firsts == sorted(firsts)
+    assert len(encoding.ids) == len(encoding.ends) == len(encoding.word_of)
+    assert (np.diff(encoding.word_of) >= 0).all()
 
 
-@given(TEXTS)
-def test_no_token_ends_between_a_letter_and_its_combining_marks(text):
-    for end in TOKENIZER.encode(text).ends:
-        assert end == len(text) or not unicodedata.combining(text[end])
+BEFORE = [
+    "",
+    "🙂 ",
+    "e\u0301 ",
+    "病院 ",
+    "👩🏽‍⚕️ ",
+    "a\u0300\u0301 ",
+    "ﬁ ½ ① ",
+    "\u00a0İ \u2003",
+    "  \n\n",
+    "</s> [SEP] ",
+]
 
 
-@pytest.mark.parametrize("before", ["", "🙂 ", "e\u0301 ", "病院 ", "👩🏽‍⚕️ ", "a\u0300\u0301 "])
-def test_a_word_is_found_where_python_finds_it(before):
-    text = f"{before}Severe pneumonia."
-    encoding = TOKENIZER.encode(text)
-    spans = {
-        text[encoding.starts[a] : encoding.ends[b - 1]]: int(encoding.starts[a])
-        for a, b in word_bounds(encoding.words)
+@every_kind
+@pytest.mark.parametrize("before", BEFORE, ids=ascii)
+def test_the_tokens_of_a_word_are_those_that_spell_it(kind, before):
+    """What the library decodes from a word's tokens is the word as the tokenizer's normalizer writes it."""
+    tokenizer, library = made(kind)
+    text = f"{before}Severe pneumonia , denies fever\r\n( since 2019 ) and cough"
+    encoding = tokenizer.encode(text)
+    words = {text[word.start : word.end]: word for word in encoding.words}
+    for name in ("Severe", "pneumonia", "denies", "fever", "2019", "cough", "(", ")", ","):
+        word = words[name]
+        assert word.start == text.index(name)
+        spelled = library.decode(encoding.ids[word.first : word.last].tolist()).replace("##", "")
+        written = library.normalizer.normalize_str(name) if library.normalizer else name
+        assert spelled.replace(" ", "") == written
+
+
+@every_kind
+@pytest.mark.parametrize(
+    "text", ["fever,cough", "pre-existing", "(since 2019)", "aspirin/paracetamol", "2.5mg"]
+)
+def test_words_are_the_same_whatever_the_pieces_are(kind, text):
+    reference = [(word.start, word.end) for word in made("cased wordpiece")[0].encode(text).words]
+    assert [(word.start, word.end) for word in made(kind)[0].encode(text).words] == reference
+
+
+@every_kind
+def test_what_frames_a_text_is_what_the_library_puts_around_it(kind):
+    tokenizer, library = made(kind)
+    library.no_padding()
+    for text in ("fever", "denies fever and cough"):
+        expected = library.encode(text)
+        ids, mask, types = tokenizer.framed(tokenizer.encode(text).ids, 32)
+        count = len(expected.ids)
+        assert ids[:count].tolist() == expected.ids
+        assert types[:count].tolist() == expected.type_ids
+        assert mask.tolist() == [1] * count + [0] * (32 - count)
+        assert set(ids[count:].tolist()) == {tokenizer.pad_token_id}
+        assert set(types[count:].tolist()) == {0}
+        assert ids.dtype == mask.dtype == types.dtype == np.int64
+    assert tokenizer.frame_count == (0 if kind == "bpe on folded text" else 2)
+
+
+def test_framing_what_does_not_fit_is_refused():
+    with pytest.raises(ValueError, match="do not fit"):
+        PLAIN.framed(np.ones(7, dtype=np.int64), 8)
+
+
+def test_the_padding_is_the_cards_else_the_tokenizers_own():
+    assert PLAIN.pad_token_id == 0
+    assert made("byte-level bpe")[0].pad_token_id == 1
+    library = KINDS["byte-level bpe"]()
+    library.enable_padding(pad_id=4, pad_token="<mask>", length=64)
+    assert TextTokenizer(library).pad_token_id == 4
+    assert TextTokenizer(library, pad_token_id=3).pad_token_id == 3
+    assert len(TextTokenizer(library).encode("fever and cough")) < 60  # nothing is padded by itself
+
+
+@every_kind
+@pytest.mark.parametrize("words", ["[SEP]", "</s>", "<mask>", "[CLS] [PAD]", "<s>"])
+def test_special_tokens_written_in_a_note_are_text(kind, words):
+    tokenizer, library = made(kind)
+    special = {
+        library.token_to_id(token) for token in ("[SEP]", "</s>", "<mask>", "[CLS]", "[PAD]", "<s>", "<pad>")
     }
-    assert spans["pneumonia"] == text.index("pneumonia")
+    assert special.isdisjoint(tokenizer.encode(f"fever {words} cough").ids.tolist())
+
+
+def test_a_tokenizer_that_cannot_be_used_is_refused(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        TextTokenizer.from_file(tmp_path / "tokenizer.json")
+    (tmp_path / "tokenizer.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"tokenizer\.json is no tokenizer"):
+        TextTokenizer.from_file(tmp_path / "tokenizer.json")
+    with pytest.raises(ValueError, match="word_shape_version"):
+        TextTokenizer.from_card(tmp_path, TextPreprocessing(word_shape_version="new/2"))
 
 
 def test_spans_keep_accents_written_as_combining_marks():
     text = "cafe\u0301 noir"
-    encoding = TOKENIZER.encode(text)
-    first, last = word_bounds(encoding.words)[0]
-    assert text[encoding.starts[first] : encoding.ends[last - 1]] == "cafe\u0301"
+    for kind in KINDS:
+        first = made(kind)[0].encode(text).words[0]
+        assert text[first.start : first.end] == "cafe\u0301"
 
 
 @pytest.mark.parametrize(
@@ -84,51 +190,9 @@ def test_spans_keep_accents_written_as_combining_marks():
 )
 def test_the_shape_of_a_word_is_in_its_token_ids(word, shape):
     assert word_shape(word) is shape
-    encoding = TOKENIZER.encode(word)
-    assert (encoding.cased_ids // VOCABULARY_SIZE == shape).all()
-    assert (encoding.cased_ids % VOCABULARY_SIZE == encoding.pieces).all()
-
-
-@given(st.lists(st.integers(1, 40), max_size=60), st.sampled_from([(16, 4), (64, 20), (128, 48), (256, 64)]))
-def test_every_token_is_owned_by_exactly_one_window_that_fits(lengths, limits):
-    words = np.repeat(np.arange(len(lengths)), lengths)
-    room, stride = limits
-    owned = []
-    for cut in windows(words, room, stride):
-        assert cut.end - cut.start <= room - 2
-        assert cut.start <= cut.owned_start < cut.owned_end <= cut.end
-        owned += range(cut.owned_start, cut.owned_end)
-    assert owned == list(range(len(words)))
-
-
-@given(st.lists(st.integers(1, 4), min_size=1, max_size=200))
-def test_windows_do_not_cut_words_shorter_than_the_stride(lengths):
-    words = np.repeat(np.arange(len(lengths)), lengths)
-    starts = {first for first, _ in word_bounds(words)} | {len(words)}
-    for cut in windows(words, 32, 12):
-        assert {cut.start, cut.owned_start, cut.owned_end} <= starts
-
-
-def test_every_token_away_from_the_ends_of_a_note_is_seen_with_context_on_both_sides():
-    words = np.arange(1000)
-    for cut in windows(words, 128, 48):
-        assert cut.start == 0 or cut.owned_start - cut.start >= 20
-        assert cut.end == 1000 or cut.end - cut.owned_end >= 20
-
-
-def test_the_bucket_is_the_smallest_that_fits():
-    assert [bucket(n) for n in (1, 16, 17, 256)] == [16, 16, 32, 256]
-    with pytest.raises(ValueError, match="exceed"):
-        bucket(BUCKETS[-1] + 1)
-
-
-def test_padding_marks_what_is_text():
-    input_ids, mask = pad([7, 8, 9], TOKENIZER, 8)
-    assert input_ids.tolist() == [TOKENIZER.cls_id, 7, 8, 9, TOKENIZER.sep_id, 0, 0, 0]
-    assert mask.tolist() == [1, 1, 1, 1, 1, 0, 0, 0]
-    assert input_ids.dtype == mask.dtype == np.int64
-    with pytest.raises(ValueError, match="do not fit"):
-        pad([1] * 7, TOKENIZER, 8)
+    ids = TOKENIZER.encode(word).ids
+    assert (ids // VOCABULARY_SIZE == shape).all()
+    assert (ids % VOCABULARY_SIZE == PLAIN.encode(word).ids).all()
 
 
 @given(
@@ -142,5 +206,11 @@ def test_training_and_serving_make_the_same_tensor(words):
     """The corpus comes as words and training tokenizes word by word; a note is tokenized whole."""
     served = TOKENIZER.encode(" ".join(words))
     trained = Pieces(TOKENIZER).sequence([Sentence(tuple(words), (0,) * len(words))])
-    assert served.cased_ids.tolist() == trained.ids.tolist()
-    assert word_bounds(served.words) == word_bounds(trained.words)
+    assert served.ids.tolist() == trained.ids.tolist()
+    bounds = [(word.first, word.last) for word in served.words]
+    assert bounds == [(int(a), int(b)) for a, b in _bounds(trained.words)]
+
+
+def _bounds(word_of):
+    changes = [0, *(np.flatnonzero(np.diff(word_of)) + 1).tolist(), len(word_of)]
+    return list(itertools.pairwise(changes))

@@ -8,25 +8,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from services.chassis.models.inference import ModelSpec
+from services.chassis.models.inference import ModelVersion
+from services.chassis.models.inspection import inspect
+from services.chassis.models.repository import model_folders
 from services.chassis.models.triton import TritonInference
-from services.imaging.models import SPECS as IMAGING
-from services.language.models import SPECS as LANGUAGE
 from services.local.triton import EmbeddedTriton, TritonSettings
-from services.recommendation.models import SPECS as RECOMMENDATION
 from tests.fakes import FakeInference
 
 REPOSITORY = Path(__file__).resolve().parents[2] / "triton_repo"
 NOT_EXCLUSIVE = {"image_gate"}
 """Models whose labels do not exclude each other: their probabilities need not sum to 1."""
-SPECS = (*IMAGING, *LANGUAGE, *RECOMMENDATION)
+CHECKED = {name: inspect(folder, complete=True) for name, folder in model_folders([REPOSITORY]).items()}
+MODELS = {name: checked.stable.runs for name, checked in CHECKED.items() if checked.stable is not None}
+"""What is asked to run, by the models' names."""
 
 
-def example(spec: ModelSpec, rows: int, seed: int = 0, length: int = 32) -> dict[str, np.ndarray]:
+def example(model: ModelVersion, rows: int, seed: int = 0, length: int = 32) -> dict[str, np.ndarray]:
     """Inputs within the contract; variable lengths are `length`."""
     rng = np.random.default_rng(seed)
     inputs = {}
-    for tensor in spec.inputs:
+    for tensor in model.inputs:
         shape = (rows, *(length if axis == -1 else axis for axis in tensor.shape))
         if tensor.name == "attention_mask":
             inputs[tensor.name] = np.ones(shape, tensor.dtype)
@@ -38,8 +39,8 @@ def example(spec: ModelSpec, rows: int, seed: int = 0, length: int = 32) -> dict
     return inputs
 
 
-def fake(spec: ModelSpec):
-    """A function that keeps the contract of `spec`: each row depends on that row of the inputs alone."""
+def fake(model: ModelVersion):
+    """A function that keeps the contract of `model`: each row depends on that row of the inputs alone."""
 
     def answer(inputs):
         sums = sum(
@@ -47,11 +48,11 @@ def fake(spec: ModelSpec):
         )
         length = next(iter(inputs.values())).shape[-1]
         outputs = {}
-        for tensor in spec.outputs:
+        for tensor in model.outputs:
             shape = tuple(length if axis == -1 else axis for axis in tensor.shape)
             cells = np.arange(1, math.prod(shape) + 1).reshape(1, *shape)
             values = 0.5 + 0.4 * np.sin(sums.reshape(-1, *(1 for _ in shape)) + cells)
-            if tensor.name == "probabilities" and spec.name not in NOT_EXCLUSIVE:
+            if tensor.name == "probabilities" and model.name not in NOT_EXCLUSIVE:
                 values /= values.sum(axis=-1, keepdims=True)
             if tensor.name == "embedding":
                 values /= np.linalg.norm(values, axis=-1, keepdims=True)
@@ -65,7 +66,7 @@ def fake(spec: ModelSpec):
 def triton(tmp_path_factory):
     """The embedded Triton with the models that the services use."""
     log = tmp_path_factory.mktemp("log") / "triton.log"
-    with EmbeddedTriton.start(TritonSettings(repository=REPOSITORY, log=log)) as server:
+    with EmbeddedTriton.start(TritonSettings(repository=(REPOSITORY,), log=log)) as server:
         yield server
 
 
@@ -73,9 +74,9 @@ def triton(tmp_path_factory):
 async def inference(request):
     """What runs the models: a fake, and the real thing."""
     if request.param == "fake":
-        yield FakeInference({spec.name: fake(spec) for spec in SPECS}, SPECS)
+        yield FakeInference({name: fake(model) for name, model in MODELS.items()})
         return
-    real = TritonInference(request.getfixturevalue("triton").grpc_address, SPECS)
+    real = TritonInference(request.getfixturevalue("triton").grpc_address)
     yield real
     await real.close()
 
@@ -83,6 +84,6 @@ async def inference(request):
 @pytest.fixture
 async def live(triton):
     """The real models alone."""
-    real = TritonInference(triton.grpc_address, SPECS)
+    real = TritonInference(triton.grpc_address)
     yield real
     await real.close()

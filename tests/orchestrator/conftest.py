@@ -35,6 +35,9 @@ from services.chassis.errors import MedmeshError, ModelUnknown
 from services.chassis.observability import log
 from services.chassis.rpc.server import Running, Service, running_server
 from services.chassis.settings import ServiceSettings
+from services.chassis.uploads.servicer import serve_uploads
+from services.chassis.uploads.settings import UploadSettings
+from services.chassis.uploads.store import Uploads
 from services.orchestrator.__main__ import SERVICE
 from services.orchestrator.settings import OrchestratorSettings
 from tests.orchestrator.cards import card
@@ -168,6 +171,8 @@ class FakeServices:
     entered: dict[str, asyncio.Event] = field(default_factory=dict)
     left: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when a held call was cancelled."""
+    uploads: Uploads | None = None
+    """What the imaging service was handed on."""
 
     def hold(self, *methods: str) -> None:
         """Makes calls of these methods wait until `release`."""
@@ -279,6 +284,8 @@ def _service(name: str, fakes: FakeServices, catalog: FakeCatalog) -> Service[Se
 
     async def register(parts: Any, server: grpc.aio.Server) -> None:
         add(_servicer(base, fakes), server)
+        if name == "imaging":
+            fakes.uploads = await serve_uploads(UploadSettings(), server, parts.resources)
         catalog_pb2_grpc.add_ModelCatalogServiceServicer_to_server(catalog, server)
 
     return Service(name=name, settings=ServiceSettings, descriptors=(descriptor,), register=register)

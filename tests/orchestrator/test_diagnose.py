@@ -239,7 +239,7 @@ async def test_the_digest_of_a_file_can_be_computed_by_whoever_has_it_and_the_re
 
 
 async def test_an_image_that_only_imaging_has_is_digested_there(mesh):
-    named = pb.CaseImage(sources=[imaging_pb2.ImageSource(upload_id="an-upload")])
+    named = pb.CaseImage(sources=[imaging_pb2.ImageSource(uri="https://pacs.example/an-image")])
     diagnosis = await mesh.diagnose(pb.DiagnosticCase(images=[named]))
     kinds = [one.kind for one in receipts.statement(diagnosis.receipt).predicate.inputs]
     assert sorted(kinds) == [

@@ -6,8 +6,6 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
-from datetime import date
-from pathlib import Path
 
 import grpc
 import numpy as np
@@ -15,22 +13,28 @@ import pytest
 from onnx.reference import ReferenceEvaluator
 
 from medmesh.recommendation.v1 import recommendation_pb2_grpc
+from services.chassis.models.catalog import Catalog
+from services.chassis.models.inspection import inspect
+from services.chassis.models.repository import model_folders
+from services.chassis.models.served import ServedModel
+from services.chassis.observability.telemetry import Telemetry
 from services.chassis.rpc.server import Running, running_server
 from services.clinical.code_systems import SNOMED
 from services.clinical.concepts import CodedConcept, Concept
-from services.clinical.record import Condition, Gender, PatientRecord
-from services.recommendation.__main__ import SERVICE
+from services.clinical.dates import Age, PartialDate
+from services.clinical.record import Condition, PatientRecord
+from services.clinical.statuses import ClinicalStatus, Gender
+from services.recommendation.__main__ import RANKING, SERVICE
 from services.recommendation.features import FeatureEncoder, Vocabulary
-from services.recommendation.models import ICU_OUTCOME, PATIENT_ENCODER, SPECS, TREATMENT_RANKER
 from services.recommendation.safety_rules import SafetyRules
 from services.recommendation.settings import RecommendationSettings
-from tests.fakes import FakeInference, model_card, write_model_repository
-from tests.recommendation.stays import card_parameters
+from tests.fakes import REAL_MODELS as MODELS
+from tests.fakes import FakeInference, write_model_repository
+from tests.recommendation.stays import risk_card
 
-MODELS = Path(__file__).resolve().parents[2] / "triton_repo"
+RANKER, ENCODER, PROGNOSIS = "treatment_ranker", "patient_encoder", "icu_outcome"
 HYPERTENSION = Concept(SNOMED, "38341003", "Hypertension")
 DIABETES = Concept(SNOMED, "44054006", "Diabetes")
-ICU_PARAMETERS = card_parameters(died=0.8, survived=0.6)
 
 
 @dataclass
@@ -62,26 +66,42 @@ def icu_risk(inputs):
 @pytest.fixture(scope="session")
 def graphs():
     """The committed record models, read once."""
-    return {spec.name: graph(spec.name) for spec in (TREATMENT_RANKER, PATIENT_ENCODER)}
+    return {name: graph(name) for name in (RANKER, ENCODER)}
 
 
 @pytest.fixture(scope="session")
 def repository(tmp_path_factory):
     """The committed record models beside a card of the prognosis alone."""
     folder = tmp_path_factory.mktemp("repository")
-    for spec in (TREATMENT_RANKER, PATIENT_ENCODER):
-        shutil.copytree(MODELS / spec.name, folder / spec.name)
-    return write_model_repository(folder, [model_card(ICU_OUTCOME, serving_parameters=ICU_PARAMETERS)])
+    for name in (RANKER, ENCODER):
+        shutil.copytree(MODELS / name, folder / name)
+    return write_model_repository(folder, [risk_card(died=0.8, survived=0.6)])
 
 
 @pytest.fixture
 def inference(graphs):
-    return FakeInference({**graphs, ICU_OUTCOME.name: icu_risk}, SPECS)
+    return FakeInference({**graphs, PROGNOSIS: icu_risk})
+
+
+def catalog_of(repository, inference):
+    """What the service makes of a repository."""
+    return Catalog("recommendation", (repository,), SERVICE.tasks, inference, Telemetry("test", None))
+
+
+@pytest.fixture(scope="session")
+def checked_ranker(repository):
+    """The committed ranker, its files digested once."""
+    return inspect(model_folders([repository])[RANKER]).stable
+
+
+@pytest.fixture
+def ranker(checked_ranker, inference):
+    return RANKING.build(ServedModel(checked_ranker, inference))
 
 
 @pytest.fixture
 async def served(inference, repository):
-    settings = RecommendationSettings(listen="127.0.0.1:0", model_repository=repository)
+    settings = RecommendationSettings(listen="127.0.0.1:0", model_repository=(repository,))
     async with (
         running_server(SERVICE, settings, inference=inference) as running,
         grpc.aio.insecure_channel(running.address) as channel,
@@ -91,7 +111,7 @@ async def served(inference, repository):
 
 @pytest.fixture(scope="session")
 def encoder():
-    return FeatureEncoder(Vocabulary.load(MODELS / TREATMENT_RANKER.name / "vocabulary.json"))
+    return FeatureEncoder(Vocabulary.load(MODELS / RANKER / "vocabulary.json"))
 
 
 @pytest.fixture(scope="session")
@@ -109,10 +129,12 @@ def records(encoder):
         chosen = rng.choice(keys, size=rng.integers(1, 7), replace=False)
         conditions = tuple(
             Condition(
-                CodedConcept.of(SNOMED, key.split("|")[1], key), active=True, onset=date(2019, int(month), 1)
+                CodedConcept.of(SNOMED, key.split("|")[1], key),
+                ClinicalStatus.ACTIVE,
+                onset=PartialDate.parse(f"2019-{month:02}-01"),
             )
             for key, month in zip(chosen, rng.integers(1, 12, len(chosen)), strict=True)
         )
         gender = Gender.FEMALE if rng.random() < 0.5 else Gender.MALE
-        made.append(PatientRecord(age_years=int(rng.integers(2, 90)), gender=gender, conditions=conditions))
+        made.append(PatientRecord(Age(int(rng.integers(2, 90))), gender, conditions))
     return made

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from services.recommendation.outcome import AGE_BANDS, UNITS, quantile_key
-from services.recommendation.series import IcuStay, Measurement
+from medmesh.common.v1.model_card_pb2 import ModelCard
+from medmesh.common.v1.serving_pb2 import Calibration
+from services.clinical.dates import Age
+from services.clinical.record import Quantity
+from services.recommendation.stay import GivenMeasurement, Stay
+from services.recommendation.tasks.time_series_risk import preparation_of
+from tests.fakes import real_card
+
+CARD = real_card("icu_outcome")
+PREPARATION = preparation_of(CARD.serving.time_series_risk.preprocessing)
+"""That of the prognosis: 48 hours of 37 variables."""
 
 USUAL = {
     "heart_rate": (85, 12, 1),
@@ -36,7 +45,14 @@ GRAVE = {
 }
 
 
-def stay(seed: int, *, grave: bool = False, age_years: float = 68) -> IcuStay:
+def measurement(name: str, hour: float, value: float, unit: str | None = None) -> GivenMeasurement:
+    """A value of one of the prognosis' variables, in its unit where no other is given."""
+    variable = PREPARATION.variables[PREPARATION.column(name)]
+    quantity = Quantity(value, variable.unit if unit is None else unit)
+    return GivenMeasurement(variable.codes[0], quantity, hour * 3600)
+
+
+def stay(seed: int, *, grave: bool = False, age_years: int = 68) -> Stay:
     """A stay with usual values, or one whose vital functions fail."""
     rng = np.random.default_rng(seed)
     measurements = []
@@ -45,14 +61,26 @@ def stay(seed: int, *, grave: bool = False, age_years: float = 68) -> IcuStay:
         hours = np.arange(rng.uniform(0, step), 48, step)
         values = rng.normal(centre, deviation / 3, len(hours))
         measurements += [
-            Measurement(variable, *pair) for pair in zip(hours.tolist(), values.tolist(), strict=True)
+            measurement(variable, *pair) for pair in zip(hours.tolist(), values.tolist(), strict=True)
         ]
-    return IcuStay(measurements, age_years=age_years, male=True, height_cm=175, unit="medical_unit")
+    return Stay(measurements, age=Age(age_years), male=True, height_cm=175, care_unit="medical")
 
 
-def card_parameters(died: float = 0.93, survived: float = 0.25) -> dict[str, float]:
-    """`serving_parameters` of a card with the same quantiles in every group."""
-    names = [*UNITS, *(name for name, _ in AGE_BANDS)]
-    quantiles = {"died": died, "survived": survived}
-    own = {quantile_key(outcome, name): value for name in names for outcome, value in quantiles.items()}
-    return {"conformal_coverage": 0.9} | own
+def risk_card(*, died: float = 0.93, survived: float = 0.25, slope: float = 1.0) -> ModelCard:
+    """The card of the prognosis with the same thresholds in every group, and another calibration."""
+    card = ModelCard()
+    card.CopyFrom(CARD)
+    task = card.serving.time_series_risk
+    task.calibration.CopyFrom(Calibration(curves=[Calibration.Curve(rise=slope, fall=slope)]))
+    for threshold in task.conformal.thresholds:
+        threshold.max_improbability = {"died": died, "survived": survived}[threshold.label]
+    return card
+
+
+def with_threshold(card: ModelCard, label: str, group: str, value: float) -> ModelCard:
+    """The card with one conformal threshold changed."""
+    [threshold] = [
+        t for t in card.serving.time_series_risk.conformal.thresholds if (t.label, t.group) == (label, group)
+    ]
+    threshold.max_improbability = value
+    return card

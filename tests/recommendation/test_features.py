@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from datetime import UTC, date, datetime
+from datetime import date
 
 import numpy as np
 import pytest
 
 from services.clinical.code_systems import LOINC, RXNORM, SNOMED
 from services.clinical.concepts import CodedConcept
+from services.clinical.dates import Age, PartialDate
 from services.clinical.fhir import read_bundle
 from services.clinical.measurements import measurement_of
 from services.clinical.record import (
     Allergy,
     Condition,
-    Gender,
     Medication,
     Observation,
     PatientRecord,
     Procedure,
+    Quantity,
 )
+from services.clinical.statuses import Gender
 from services.recommendation.features import PREPROCESSING_VERSION, FeatureEncoder, Treatment, Vocabulary
-from services.recommendation.models import FEATURE_COUNT, TREATMENT_COUNT
+from tests.fakes import real_card
 from tests.recommendation.conftest import MODELS
 
 SMALL = Vocabulary(
@@ -34,6 +36,7 @@ SMALL = Vocabulary(
     observations=(("loinc|7", 100.0, 10.0),),
 )
 TODAY = date(2020, 6, 1)
+on = PartialDate.parse
 
 
 def named(record, today=TODAY):
@@ -44,20 +47,21 @@ def named(record, today=TODAY):
 
 def test_every_part_of_a_record_has_its_place():
     record = PatientRecord(
-        age_years=40,
+        age=Age(40),
         gender=Gender.FEMALE,
         conditions=(
-            Condition(CodedConcept.of(SNOMED, "1"), onset=date(1985, 1, 1), abatement=date(1986, 1, 1)),
-            Condition(CodedConcept.of(SNOMED, "2"), onset=date(2020, 5, 20)),
-            Condition(CodedConcept.of(SNOMED, "2"), onset=date(2019, 5, 20)),
+            Condition(CodedConcept.of(SNOMED, "1"), onset=on("1985"), abatement=on("1986-01")),
+            Condition(CodedConcept.of(SNOMED, "2"), onset=on("2020-05-20")),
+            Condition(CodedConcept.of(SNOMED, "2"), onset=on("2019-05-20")),
             Condition(CodedConcept.of(SNOMED, "unknown")),
         ),
         medications=(Medication(CodedConcept.of(RXNORM, "3")),),
         procedures=(Procedure(CodedConcept.of(SNOMED, "4")), Procedure(CodedConcept.of(SNOMED, "5"))),
         allergies=(Allergy(CodedConcept.of(SNOMED, "6")),),
         observations=(
-            Observation(CodedConcept.of(LOINC, "7"), 125.0, "", datetime(2020, 1, 1, tzinfo=UTC)),
-            Observation(CodedConcept.of(LOINC, "7"), 80.0, "", datetime(2019, 1, 1, tzinfo=UTC)),
+            Observation(CodedConcept.of(LOINC, "7"), Quantity(125.0), on("2020-01-01")),
+            Observation(CodedConcept.of(LOINC, "7"), Quantity(80.0), on("2019-01-01")),
+            Observation(CodedConcept.of(LOINC, "7"), CodedConcept(text="high"), on("2020-02-01")),
         ),
     )
     assert named(record) == {
@@ -85,7 +89,7 @@ def test_nothing_known_is_all_zero():
 
 
 def test_an_odd_value_is_bounded():
-    odd = PatientRecord(observations=(Observation(CodedConcept.of(LOINC, "7"), 1e9),))
+    odd = PatientRecord(observations=(Observation(CodedConcept.of(LOINC, "7"), Quantity(1e9)),))
     assert named(odd)["observation:loinc|7:value"] == 3.0
 
 
@@ -102,8 +106,17 @@ def test_a_vocabulary_of_another_version_is_refused(tmp_path):
 @pytest.mark.parametrize("model", ["treatment_ranker", "patient_encoder"])
 def test_committed_vocabularies_fit_the_models(model):
     encoder = FeatureEncoder(Vocabulary.load(MODELS / model / "vocabulary.json"))
-    assert encoder.size == len(encoder.vocabulary.names()) == FEATURE_COUNT
-    assert len(encoder.vocabulary.treatments) == TREATMENT_COUNT
+    [features] = real_card(model).inputs
+    assert [encoder.size] == [len(encoder.vocabulary.names())] == list(features.shape)
+
+
+def test_a_missing_value_may_be_the_mean_of_the_training_patients():
+    """Values are standardised: without a feature that says that one is known, zero stands for the mean."""
+    encoder = FeatureEncoder(SMALL, has_indicators=False)
+    known = PatientRecord(observations=(Observation(CodedConcept.of(LOINC, "7"), Quantity(115.0)),))
+    assert encoder.size == len(SMALL.names()) - 1
+    assert encoder.encode(known)[-1] == 1.5
+    assert encoder.encode(PatientRecord())[-1] == 0.0
 
 
 def test_labels_are_the_treatments_in_the_order_of_the_scores(encoder):
@@ -128,11 +141,16 @@ def bundle_of(patient):
     def coded(concept):
         return {"coding": [dataclasses.asdict(coding) for coding in concept.codings]}
 
-    def day(value):
-        return None if value is None else value.isoformat()
+    def day(when):
+        return None if when is None else when.text
 
     resources = [
-        {"resourceType": "Patient", "id": "1", "gender": record.gender.value, "birthDate": day(patient.birth)}
+        {
+            "resourceType": "Patient",
+            "id": "1",
+            "gender": record.gender.value,
+            "birthDate": patient.birth.isoformat(),
+        }
     ]
     for item in record.conditions:
         status = {"coding": [{"code": "active" if item.is_active else "resolved"}]}
@@ -140,15 +158,15 @@ def bundle_of(patient):
         code = coded(item.concept)
         resources.append({"resourceType": "Condition", "code": code, "clinicalStatus": status, **dates})
     for item in record.medications:
-        request = {"status": "active" if item.active else "stopped", "authoredOn": day(item.authored)}
+        request = {"status": item.status.value, "authoredOn": day(item.authored)}
         code = coded(item.concept)
         resources.append({"resourceType": "MedicationRequest", "medicationCodeableConcept": code, **request})
     for item in record.procedures:
         code, performed = coded(item.concept), day(item.performed)
         resources.append({"resourceType": "Procedure", "code": code, "performedDateTime": performed})
     for item in record.observations:
-        value = {"valueQuantity": {"value": item.value, "unit": item.unit}}
-        code, effective = coded(item.concept), day(item.observed)
+        value = {"valueQuantity": {"value": item.value.value, "unit": item.value.unit}}
+        code, effective = coded(item.concept), day(item.effective)
         resources.append(
             {"resourceType": "Observation", "code": code, "effectiveDateTime": effective, **value}
         )

@@ -7,16 +7,17 @@ import shutil
 import grpc
 import pytest
 
-from medmesh.common.v1 import catalog_pb2, catalog_pb2_grpc, patient_pb2
+from medmesh.common.v1 import catalog_pb2, catalog_pb2_grpc, patient_pb2, quantity_pb2
 from medmesh.recommendation.v1 import recommendation_pb2 as pb
 from medmesh.recommendation.v1 import recommendation_pb2_grpc
 from services.chassis.rpc.server import running_server
 from services.recommendation.__main__ import SERVICE
-from services.recommendation.models import ICU_OUTCOME, PATIENT_ENCODER, TREATMENT_RANKER
 from services.recommendation.settings import RecommendationSettings
+from tests.recommendation.conftest import ENCODER, PROGNOSIS, RANKER
+from tests.recommendation.test_prediction import measurement
 
 PATIENT = patient_pb2.PatientInput(
-    record=patient_pb2.PatientRecord(age_years=60),
+    record=patient_pb2.PatientRecord(age=quantity_pb2.PatientAge(years=60)),
 )
 
 
@@ -31,14 +32,10 @@ def spoil(path):
 async def answers(stub):
     """Which of the service's models answer."""
     calls = {
-        TREATMENT_RANKER.name: stub.RankTreatments(pb.RankTreatmentsRequest(patient=PATIENT)),
-        PATIENT_ENCODER.name: stub.FindSimilarPatients(pb.FindSimilarPatientsRequest(patient=PATIENT)),
-        ICU_OUTCOME.name: stub.PredictOutcome(
-            pb.PredictOutcomeRequest(
-                stay=pb.IcuStay(
-                    measurements=[pb.IcuMeasurement(variable=pb.ICU_VARIABLE_LACTATE, hour=1, value=2)]
-                )
-            )
+        RANKER: stub.RankTreatments(pb.RankTreatmentsRequest(patient=PATIENT)),
+        ENCODER: stub.FindSimilarPatients(pb.FindSimilarPatientsRequest(patient=PATIENT)),
+        PROGNOSIS: stub.PredictOutcome(
+            pb.PredictOutcomeRequest(stay=pb.HospitalStay(measurements=[measurement()]))
         ),
     }
     found = {}
@@ -55,9 +52,9 @@ async def answers(stub):
 @pytest.mark.parametrize(
     ("model", "file"),
     [
-        (PATIENT_ENCODER.name, "vocabulary.json"),
-        (PATIENT_ENCODER.name, "reference.npz"),
-        (TREATMENT_RANKER.name, "vocabulary.json"),
+        (ENCODER, "vocabulary.json"),
+        (ENCODER, "reference.npz"),
+        (RANKER, "vocabulary.json"),
     ],
 )
 async def test_only_the_model_that_needs_the_file_is_not_served(
@@ -65,7 +62,7 @@ async def test_only_the_model_that_needs_the_file_is_not_served(
 ):
     copy = shutil.copytree(repository, tmp_path / "repository")
     harm(copy / model / file)
-    settings = RecommendationSettings(listen="127.0.0.1:0", model_repository=copy, drain_s=0)
+    settings = RecommendationSettings(listen="127.0.0.1:0", model_repository=(copy,), drain_s=0)
     async with (
         running_server(SERVICE, settings, inference=inference) as running,
         grpc.aio.insecure_channel(running.address) as channel,
@@ -78,5 +75,5 @@ async def test_only_the_model_that_needs_the_file_is_not_served(
         )
         reasons = {item.name: item.reason for item in listed.models if not item.ready}
         assert list(reasons) == [model]
-        assert (file if harm is remove else "cannot be read") in reasons[model]
-        assert bool(running.parts.health.problems) == (model == TREATMENT_RANKER.name)
+        assert file in reasons[model]
+        assert bool(running.parts.health.problems) == (model == RANKER)

@@ -1,4 +1,4 @@
-"""Records that people met, and ours of the same kinds: read as the table says, or refused with the way out.
+"""Records that people met, and ours of the same kinds: read as the table says, or refused with the remedy.
 
 `data/cases/given.tsv` names the cases that were handed in, `reading.json` has ours (F501 and on). Right is
 the whole reading, in the lines of `described`; of a refusal, its beginning.
@@ -121,6 +121,6 @@ def test_a_case_survives_the_way_through_the_typed_record(content):
         read = record_from(PatientInput(fhir_bundle=content))
     except InvalidInput:
         return
-    again = record_from(PatientInput(record=record_message(read).record))
+    again = record_from(PatientInput(record=record_message(read.record)))
     assert again.record == read.record
     assert [item.place for item in again.record.allergies] == [item.place for item in read.record.allergies]

@@ -14,7 +14,8 @@ from services.clinical.code_systems import ICD10, ICD10CM, LOINC, RXNORM, SYSTEM
 from services.clinical.concepts import CodedConcept, Concept
 from services.clinical.drugs import FOLDER, PARTS, read_ingredients
 from services.clinical.measurements import MEASUREMENTS_FILE
-from services.clinical.record import Allergy, Condition, Medication, Observation, PatientRecord, Verification
+from services.clinical.record import Allergy, Condition, Medication, Observation, PatientRecord, Quantity
+from services.clinical.statuses import ClinicalStatus, MedicationStatus, Verification
 from services.clinical.tables import rows
 from services.recommendation.allergies import ALLERGENS_FILE
 from services.recommendation.condition_groups import GROUPS_FILE, GUARD
@@ -102,13 +103,15 @@ def test_a_rule_on_conditions_knows_every_code_of_them(rule):
     for group in rule.against:
         assert CONDITIONS[group], group
         for concept in CONDITIONS[group]:
-            lasting = PatientRecord(conditions=(Condition(concept, active=True),))
-            over = PatientRecord(conditions=(Condition(concept, active=False),))
+            lasting = PatientRecord(conditions=(Condition(concept, ClinicalStatus.ACTIVE),))
+            over = PatientRecord(conditions=(Condition(concept, ClinicalStatus.RESOLVED),))
             for drugs in rule.drugs:
                 assert spoken(rule, lasting, drugs, Kind.CONDITION), concept
                 assert rule.active or spoken(rule, over, drugs, Kind.CONDITION), concept
     for concept in UNRELATED_CONDITIONS:
-        assert silent(rule, PatientRecord(conditions=(Condition(concept, active=True),)), Kind.CONDITION)
+        assert silent(
+            rule, PatientRecord(conditions=(Condition(concept, ClinicalStatus.ACTIVE),)), Kind.CONDITION
+        )
 
 
 @pytest.mark.parametrize("group", sorted(EXCEPTED))
@@ -123,7 +126,7 @@ def test_a_rule_on_what_lasts_is_silent_when_it_is_over(rule):
     for group in rule.against:
         for concept in CONDITIONS[group]:
             if not RULES.condition_groups.of(concept) & others:
-                over = PatientRecord(conditions=(Condition(concept, active=False),))
+                over = PatientRecord(conditions=(Condition(concept, ClinicalStatus.RESOLVED),))
                 assert silent(rule, over, Kind.CONDITION), concept
 
 
@@ -134,7 +137,7 @@ def test_a_condition_that_is_not_confirmed_cautions_at_most(tentative):
         (tentative, Severity.CAUTION),
         (Verification.CONFIRMED, Severity.CONTRAINDICATED),
     ):
-        record = PatientRecord(conditions=(Condition(concept, active=True, verification=verification),))
+        record = PatientRecord(conditions=(Condition(concept, ClinicalStatus.ACTIVE, verification),))
         [alert] = SafetyCheck(RULES, record).alerts(Concept(RXNORM, "0", "Captopril"))
         assert alert.severity is severity
 
@@ -165,7 +168,7 @@ def coded(system, code):
 def test_a_condition_that_is_an_allergy_by_its_code_counts_as_one():
     coded_as = [row for row in rows(ALLERGENS_FILE, 6) if row[2] != "text"]
     for name, kind, system, value, *_ in coded_as:
-        condition = Condition(coded(system, value), active=True)
+        condition = Condition(coded(system, value), ClinicalStatus.ACTIVE)
         check = SafetyCheck(RULES, PatientRecord(conditions=(condition,)))
         reasons = {notice.reason for notice in check.notices}
         assert reasons == ({"ALLERGY_NOT_CHECKED"} if kind == "unspecified" else set()), value
@@ -195,7 +198,7 @@ def test_a_rule_on_interactions_knows_every_code_of_the_drugs(rule):
     for group in rule.against:
         for name in {group, *members(group)}:
             for concept in DRUGS[name]:
-                taken = (Medication(concept, active=True),)
+                taken = (Medication(concept, status=MedicationStatus.ACTIVE),)
                 for drugs in rule.drugs:
                     other = [n for n in members(drugs) if n != name and name not in RULES.groups({n})]
                     if other:
@@ -206,7 +209,7 @@ def test_a_rule_on_interactions_knows_every_code_of_the_drugs(rule):
                             and (a.explanation == rule.explanation or a.severity >= rule.severity)
                             for a in alerts
                         ), (concept, treatment)
-                        stopped = (Medication(concept, active=False),)
+                        stopped = (Medication(concept, status=MedicationStatus.STOPPED),)
                         assert not SafetyCheck(RULES, PatientRecord(medications=stopped)).alerts(treatment)
 
 
@@ -216,7 +219,7 @@ def test_an_allergy_to_a_drug_contraindicates_it_and_taking_it_is_a_duplicate(na
     for concept in DRUGS[name]:
         allergic = SafetyCheck(RULES, PatientRecord(allergies=(Allergy(concept),))).alerts(treatment)
         assert (allergic[0].kind, allergic[0].severity) == (Kind.ALLERGY, Severity.CONTRAINDICATED), concept
-        taking = PatientRecord(medications=(Medication(concept, active=True),))
+        taking = PatientRecord(medications=(Medication(concept, status=MedicationStatus.ACTIVE),))
         assert Kind.DUPLICATE in {alert.kind for alert in SafetyCheck(RULES, taking).alerts(treatment)}, (
             concept
         )
@@ -241,4 +244,4 @@ def test_a_rule_on_measurements_knows_every_code_of_them(rule):
 
 
 def measured(code, value, unit):
-    return PatientRecord(observations=(Observation(CodedConcept.of(LOINC, code), value, unit),))
+    return PatientRecord(observations=(Observation(CodedConcept.of(LOINC, code), Quantity(value, unit)),))

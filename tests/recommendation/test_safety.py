@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
-from datetime import UTC, datetime
+from datetime import date
 
 import pytest
 
 from services.clinical.code_systems import LOINC, RXNORM, SNOMED
 from services.clinical.concepts import CodedConcept, Concept
+from services.clinical.dates import Age, AgeUnit, PartialDate
 from services.clinical.measurements import MEASUREMENTS_FILE
-from services.clinical.record import Allergy, Condition, Gender, Medication, Observation, PatientRecord
+from services.clinical.record import (
+    Allergy,
+    Condition,
+    Medication,
+    Observation,
+    PatientRecord,
+    Quantity,
+    Reference,
+)
+from services.clinical.statuses import ClinicalStatus, Gender, MedicationStatus
 from services.clinical.tables import rows
 from services.recommendation.condition_groups import GROUPS_FILE, GUARD
 from services.recommendation.safety import SafetyCheck
@@ -30,23 +41,25 @@ def allergic(display, code="0", system=SNOMED):
 
 
 def taking(display, *, active=True):
-    return PatientRecord(medications=(Medication(CodedConcept((drug(display, "1"),)), active=active),))
+    status = MedicationStatus.ACTIVE if active else MedicationStatus.STOPPED
+    return PatientRecord(medications=(Medication(CodedConcept((drug(display, "1"),)), status=status),))
 
 
 def having(code, *, active=True):
-    return PatientRecord(conditions=(Condition(CodedConcept.of(SNOMED, code, "a condition"), active=active),))
+    status = ClinicalStatus.ACTIVE if active else ClinicalStatus.RESOLVED
+    return PatientRecord(conditions=(Condition(CodedConcept.of(SNOMED, code, "a condition"), status),))
 
 
 def measured(code, *values):
     concept = CodedConcept.of(LOINC, code, "a measurement")
-    days = (datetime(2020, 1, 1 + index, tzinfo=UTC) for index in range(len(values)))
+    days = (PartialDate.of(date(2020, 1, 1 + index)) for index in range(len(values)))
     return PatientRecord(
-        observations=tuple(Observation(concept, v, "", d) for v, d in zip(values, days, strict=True))
+        observations=tuple(Observation(concept, Quantity(v), d) for v, d in zip(values, days, strict=True))
     )
 
 
-def aged(years):
-    return PatientRecord(age_years=years)
+def aged(count, unit=AgeUnit.YEARS):
+    return PatientRecord(age=Age(count, unit))
 
 
 def found(rules, treatment, record):
@@ -106,6 +119,8 @@ def found(rules, treatment, record):
         ("Metformin 500 MG", measured("33914-3", 25.0, 40.0), [(Kind.CONDITION, CARE)]),
         ("Metformin 500 MG", measured("33914-3", 25.0, 45.0), []),
         ("Dextromethorphan 1 MG/ML", aged(1), [(Kind.AGE, STOP)]),
+        ("Dextromethorphan 1 MG/ML", aged(23, AgeUnit.MONTHS), [(Kind.AGE, STOP)]),
+        ("Dextromethorphan 1 MG/ML", aged(9, AgeUnit.DAYS), [(Kind.AGE, STOP)]),
         ("Dextromethorphan 1 MG/ML", aged(3), [(Kind.AGE, CARE)]),
         ("Dextromethorphan 1 MG/ML", aged(4), []),
         ("Aspirin 81 MG", aged(18), [(Kind.AGE, CARE)]),
@@ -118,17 +133,20 @@ def test_rules(rules, treatment, record, expected):
 
 
 def test_an_alert_names_its_trigger_and_its_source(rules):
-    [alert] = SafetyCheck(rules, allergic("Allergy to penicillin", "91936005")).alerts(
-        drug("Amoxicillin 500 MG")
+    penicillin = Concept(SNOMED, "91936005", "Allergy to penicillin")
+    record = PatientRecord(
+        allergies=(Allergy(CodedConcept((penicillin,)), place="Bundle.entry[4].resource"),)
     )
-    assert alert.trigger == Concept(SNOMED, "91936005", "Allergy to penicillin")
+    [alert] = SafetyCheck(rules, record).alerts(drug("Amoxicillin 500 MG"))
+    assert alert.trigger == Reference("Bundle.entry[4].resource", penicillin)
+    assert alert.rule_id == "penicillins_after_penicillins_allergy"
     assert alert.explanation
     assert alert.source == "Labels of penicillins, section Contraindications"
 
 
 def test_the_most_serious_alert_of_a_trigger_is_kept_and_comes_first(rules):
     record = PatientRecord(
-        age_years=70,
+        age=Age(70),
         medications=(
             Medication(CodedConcept((drug("Carbamazepine 200 MG", "2"),))),
             Medication(CodedConcept((drug("Verapamil 40 MG", "3"),))),
@@ -184,6 +202,9 @@ def test_the_rules_file_is_sound(rules):
         "measurements": lambda rule: rule["measurement"] in MEASUREMENTS,
         "ages": lambda rule: {"from", "below"} & rule.keys(),
     }
+    ids = [rule["id"] for table in named for rule in content[table]]
+    assert len(set(ids)) == len(ids)
+    assert all(re.fullmatch(r"[a-z0-9_]+", one) for one in ids)
     for table, is_known in named.items():
         for rule in content[table]:
             assert is_known(rule), rule

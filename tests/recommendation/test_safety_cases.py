@@ -18,8 +18,6 @@ from medmesh.common.v1.patient_pb2 import PatientInput
 from services.clinical.code_systems import SYSTEM_BY_SHORT_NAME
 from services.clinical.concepts import Concept
 from services.recommendation.convert_record import record_from, record_message
-from services.recommendation.equivalents import Equivalents
-from services.recommendation.ranking import TreatmentRanker
 from services.recommendation.safety_rules import Kind
 
 CASES = Path(__file__).parent / "data" / "cases"
@@ -101,11 +99,6 @@ def concept(coding):
     return made
 
 
-@pytest.fixture
-def ranker(inference, encoder, rules):
-    return TreatmentRanker(inference, encoder, rules, Equivalents.load())
-
-
 ALL = [*given_cases(), *own_cases()]
 IDS = [f"{case[0]}-{case[2]}" for case in ALL]
 
@@ -114,7 +107,7 @@ IDS = [f"{case[0]}-{case[2]}" for case in ALL]
 def test_a_case_is_judged_as_is_right(ranker, encoder, content, treatment, right):
     read = record_from(PatientInput(fhir_bundle=content))
     # The orchestrator sends back the typed record: it must say the same.
-    typed = record_from(PatientInput(record=record_message(read).record))
+    typed = record_from(PatientInput(record=record_message(read.record)))
     drug = catalogued(encoder, treatment)
     assert [judged(ranker, item, read.notices, drug) for item in (read.record, typed.record)] == [right] * 2
 
@@ -139,7 +132,7 @@ def catalogued(encoder, display) -> Concept:
 @pytest.mark.parametrize("coding", [row["coding"] for row in table("known.tsv")])
 async def test_pneumonia_is_known_to_the_ranker_however_it_is_coded(ranker, coding):
     read = record_from(PatientInput(fhir_bundle=bundle("condition", coding)))
-    ranking = await ranker.rank(read.record, (), 5)
+    ranking, _ = await ranker.rank(read.record, (), 5)
     assert len(ranking.known_conditions) == 1
     assert not ranking.unknown_conditions
     assert not any(notice.review_required for notice in ranking.notices)
@@ -157,6 +150,6 @@ async def test_pneumonia_is_known_to_the_ranker_however_it_is_coded(ranker, codi
 )
 async def test_a_given_coding_is_known_to_the_ranker(ranker, id_, input_):
     read = record_from(PatientInput(fhir_bundle=(CASES / "fhir" / input_).read_bytes()))
-    ranking = await ranker.rank(read.record, (), 5)
+    ranking, _ = await ranker.rank(read.record, (), 5)
     assert len(ranking.known_conditions) == 1, id_
     assert not ranking.unknown_conditions, id_

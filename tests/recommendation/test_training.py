@@ -10,12 +10,15 @@ import pytest
 
 from services.clinical.code_systems import RXNORM, SNOMED
 from services.clinical.concepts import CodedConcept
+from services.clinical.dates import Age, PartialDate
 from services.clinical.record import Condition, Medication, PatientRecord
+from services.clinical.statuses import ClinicalStatus, MedicationStatus
 from services.recommendation.features import FeatureEncoder, Treatment, Vocabulary
 from training.synthea import SyntheaPatient, is_held_out, load_patients
 from training.treatment_ranker import rankers
 from training.treatment_ranker.views import decision_views, hide_at_random, learn_vocabulary, whole_views
 
+on = PartialDate.parse
 COLD = CodedConcept.of(SNOMED, "1", "Cold")
 PILL, SYRUP = CodedConcept.of(RXNORM, "2", "Pill"), CodedConcept.of(RXNORM, "3", "Syrup")
 VOCABULARY = Vocabulary(
@@ -29,9 +32,14 @@ VOCABULARY = Vocabulary(
 
 def patient(name="a", treatments=((PILL, date(2010, 1, 1)), (SYRUP, date(2012, 1, 1)))):
     record = PatientRecord(
-        age_years=32,
-        conditions=(Condition(COLD, active=False, onset=date(2011, 1, 1), abatement=date(2012, 6, 1)),),
-        medications=tuple(Medication(concept, False, day) for concept, day in treatments),
+        age=Age(32),
+        conditions=(
+            Condition(COLD, ClinicalStatus.RESOLVED, onset=on("2011-01-01"), abatement=on("2012-06-01")),
+        ),
+        medications=tuple(
+            Medication(concept, status=MedicationStatus.STOPPED, authored=PartialDate.of(day))
+            for concept, day in treatments
+        ),
     )
     return SyntheaPatient(name, date(1980, 5, 5), record, frozenset())
 
@@ -40,7 +48,7 @@ def test_a_day_is_seen_without_what_comes_after_it():
     """No treatment of the day itself, no later condition, no end that has not come, the age of the day."""
     before = patient().as_of(date(2012, 1, 1))
     assert [item.concept for item in before.medications] == [PILL]
-    assert before.conditions == (Condition(COLD, active=True, onset=date(2011, 1, 1)),)
+    assert before.conditions == (Condition(COLD, ClinicalStatus.ACTIVE, onset=on("2011-01-01")),)
     assert before.age_years == 31
     assert patient().as_of(date(2010, 6, 1)).conditions == ()
 
@@ -127,6 +135,6 @@ def test_the_tables_read_as_records(shared_data):
     for item in patients[:50]:
         for day in sorted(item.treatment_days().values())[:3]:
             seen = item.as_of(day)
-            assert all(other.authored < day for other in seen.medications)
-            assert all(other.onset <= day for other in seen.conditions)
+            assert all(other.authored.day < day for other in seen.medications)
+            assert all(other.onset.day <= day for other in seen.conditions)
             assert (seen.latest_day() or day) <= day + timedelta(0)

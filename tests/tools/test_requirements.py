@@ -45,11 +45,17 @@ def test_the_distribution_asks_for_what_is_pinned():
     assert command_line <= pins("local.txt").keys() - pins("services.txt").keys()
 
 
-def test_a_service_loads_nothing_of_the_command_line_or_of_a_model_hub():
+@pytest.mark.parametrize(
+    "module",
+    [
+        f"services.{name}"
+        for name in ("imaging", "language", "orchestrator", "recommendation", "local.triton")
+    ],
+)
+def test_a_service_loads_nothing_of_the_command_line_or_of_a_model_hub(module):
     """What the pins leave out is needed by no module of a service."""
     code = (
-        "import sys, services.imaging.__main__, services.language.__main__, services.orchestrator.__main__, "
-        "services.recommendation.__main__, services.local.triton.__main__\n"
+        f"import sys, {module}.__main__\n"
         "print(sorted({'typer', 'rich', 'huggingface_hub', 'httpx', 'tqdm', 'yaml'} & set(sys.modules)))"
     )
     done = subprocess.run(

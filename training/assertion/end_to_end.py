@@ -16,50 +16,11 @@ import argparse
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-import onnxruntime
-
-from services.chassis.errors import ModelUnavailable
-from services.chassis.models.inference import Arrays
-from services.language.annotation import NoteAnnotator
 from services.language.entities import Assertion, Entity, EntityType
-from services.language.linking import Linker
-from services.language.models import CLINICAL_NER
-from services.language.recovery import Terms
-from services.language.tokenization import NoteTokenizer
 from training.assertion.real_notes import LabelledNote, read_imaging, read_notes
 from training.data_folder import data_folder
-from training.model_card import MODEL_REPOSITORY
-from training.onnx_runtime import session
-
-
-class OnnxInference:
-    """Runs one exported model in this process; see `services.chassis.models.inference.Inference`."""
-
-    def __init__(self, folder: Path) -> None:
-        self._name = folder.name
-        self._session = session(folder / "1" / "model.onnx")
-        self._outputs = [output.name for output in self._session.get_outputs()]
-
-    async def infer(self, model: str, inputs: Arrays, *, timeout_s: float | None = None) -> Arrays:
-        del timeout_s  # nobody waits
-        if model != self._name:
-            raise ModelUnavailable(model)
-        return dict(zip(self._outputs, self._session.run(self._outputs, dict(inputs)), strict=True))
-
-    async def is_ready(self, model: str) -> bool:
-        return model == self._name
-
-    async def runtime(self) -> str:
-        return f"onnxruntime {onnxruntime.__version__}"
-
-
-def served_annotator() -> NoteAnnotator:
-    """What AnalyzeNote reads notes with, without Triton."""
-    folder = MODEL_REPOSITORY / CLINICAL_NER.name
-    tokenizer = NoteTokenizer.from_file(folder / "tokenizer.json")
-    return NoteAnnotator(OnnxInference(folder), tokenizer, Linker(), Terms())
+from training.language_models import ExportedAnnotator
 
 
 @dataclass(slots=True)
@@ -85,7 +46,7 @@ class Count:
 
 
 async def counted(
-    notes: Sequence[LabelledNote], annotator: NoteAnnotator
+    notes: Sequence[LabelledNote], annotator: ExportedAnnotator
 ) -> tuple[dict[Assertion, Count], list[str]]:
     """Counts a class over the mentions that are not doubtful, and the mentions that were not found."""
     counts = {kind: Count() for kind in Assertion}
@@ -100,18 +61,19 @@ async def counted(
             same_type = [e for e in met if e.span.type is mention.span.type]
             if same_type:
                 counts[mention.label].found += 1
-                counts[same_type[0].assertion].answered += 1
+                if (assertion := same_type[0].assertion) is not None:
+                    counts[assertion].answered += 1
                 counts[mention.label].right += same_type[0].assertion is mention.label
             else:
                 text = note.text[mention.span.start : mention.span.end]
                 as_other = " as another type" if met else ""
                 missed.append(
-                    f"{mention.span.type.value}{as_other}  {note.name}:{mention.span.start}  {text}"
+                    f"{mention.span.type.lower()}{as_other}  {note.name}:{mention.span.start}  {text}"
                 )
     return counts, missed
 
 
-async def asserted_without_finding(annotator: NoteAnnotator) -> tuple[int, int]:
+async def asserted_without_finding(annotator: ExportedAnnotator) -> tuple[int, int]:
     """Of the imaging sentences without an asserted or open finding: those with a present disease, and all."""
     wrong = total = 0
     for text, sentences in read_imaging(data_folder()):
@@ -140,7 +102,7 @@ def main() -> None:
         parser.error("the errors of the test half are not looked at")
     notes = [note for note in read_notes(data_folder()) if note.split == options.split]
     notes = sorted(notes, key=lambda note: note.name)[: options.notes]
-    annotator = served_annotator()
+    annotator = ExportedAnnotator()
     counts, missed = asyncio.run(counted(notes, annotator))
     print(f"{'class':<13} {'n':>4} {'found':>6} {'precision':>9} {'recall':>7} {'F1':>6}")
     for kind, count in counts.items():

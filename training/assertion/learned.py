@@ -66,7 +66,7 @@ def features(text: str, span: Span) -> tuple[int, ...]:
     section = next((name.lower() for name in reversed(headers) if name.isupper()), "")
     before = _WORD.findall(text[max(0, span.start - 400) : span.start].lower())[-30:]
     after = _WORD.findall(text[span.end : span.end + 150].lower())[:12]
-    kind = span.type.value
+    kind = span.type.capitalize()  # as when the weights were trained
     names = {kind, f"header {header} {kind}", f"section {section} {kind}"}
     names |= {f"header word {word} {kind}" for word in f"{header} {section}".split()}
     names |= {f"before {word}" for word in before}

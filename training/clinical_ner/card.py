@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from medmesh.common.v1.model_card_pb2 import Change, Dataset, Metric, ModelCard, TensorContract
+from medmesh.common.v1.serving_pb2 import ModelServing
 from services.language.confidence import Confidence
 from services.language.consistency import LEAST_PROBABILITY
-from services.language.models import CLINICAL_NER
 from services.language.recovery import CONFIDENCE
-from services.language.tokenization import PREPROCESSING_VERSION
 from training.clinical_ner.corpus import LABELS
-from training.model_card import INTENDED_USE
+from training.model_card import INTENDED_USE, decided_serving
+
+NAME = "clinical_ner"
 
 PRECISIONS = {
     "int8": "int8 weights and word table, computed in fp32, so that no answer depends on its batch",
@@ -93,6 +94,20 @@ class Calibration:
         )
 
 
+def serving(calibration: Calibration) -> ModelServing:
+    """What the service needs: as it was decided, with the curves that were measured."""
+    result = decided_serving(NAME)
+    curves = result.token_classification.calibration
+    curves.description = (
+        "Beta calibration of each entity's probability, fitted on sentences on which the weights were not "
+        "trained."
+    )
+    for label, curve in calibration.confidence.curves.items():
+        rise, fall, offset = (round(value, 4) for value in (curve.rise, curve.fall, curve.offset))
+        curves.curves.add(label=label, rise=rise, fall=fall, offset=offset)
+    return result
+
+
 def renewed(card: ModelCard, metrics: Sequence[Metric], calibration: Calibration) -> ModelCard:
     """The card of the same weights with `metrics` and `calibration` measured anew; a figure that is not among
     them stays.
@@ -105,8 +120,7 @@ def renewed(card: ModelCard, metrics: Sequence[Metric], calibration: Calibration
     result.metrics.extend([*metrics, *kept])
     result.limitations.extend(LIMITATIONS)
     result.calibration = card.calibration.partition(IN_THE_SERVICE)[0] + calibration.sentence()
-    result.serving_parameters.clear()
-    result.serving_parameters.update(calibration.confidence.to_parameters())
+    result.serving.CopyFrom(serving(calibration))
     return result
 
 
@@ -121,12 +135,11 @@ def model_card(
     mask = "1 for tokens, 0 for padding"
     labels = "of each label for each token, 0..1, sum 1; every piece of a word carries the word's label"
     return ModelCard(
-        name=CLINICAL_NER.name,
+        name=NAME,
         version="1.1.0",
         summary="Finds names of diseases and chemicals in English text.",
         intended_use=INTENDED,
         architecture=ARCHITECTURE.format_map(recipe),
-        labels=LABELS,
         datasets=[
             Dataset(
                 name="BC5CDR (BioCreative V CDR): train for training, devel for measuring",
@@ -146,8 +159,7 @@ def model_card(
             TensorContract(name="probabilities", datatype="FP32", shape=[-1, len(LABELS)], description=labels)
         ],
         precision=f"{PRECISIONS[precision]}; the other by `training.clinical_ner.export --precision`",
-        preprocessing_version=PREPROCESSING_VERSION,
-        serving_parameters=calibration.confidence.to_parameters(),
+        serving=serving(calibration),
         licence="Apache-2.0",
         reproduce=(
             "python -m training.clinical_ner.train && python -m training.clinical_ner.export"

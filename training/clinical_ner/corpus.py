@@ -14,14 +14,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
-from services.language.tokenization import VOCABULARY_SIZE, NoteTokenizer, Shape
+from services.language.tokenization import Int64Array, TextTokenizer
+from services.language.word_shapes import Shape
 from training.data_folder import data_folder
 
 LABELS = ("O", "B-Disease", "I-Disease", "B-Chemical", "I-Chemical")
 
-Int64Array = npt.NDArray[np.int64]
+VOCABULARY_SIZE = 30522
+"""Pieces in the uncased BERT vocabulary that all-MiniLM-L6-v2 uses. A token's id is its piece, and this times
+the shape of the written word on top.
+"""
+
+MAX_TOKENS = 256
+"""Longest sequence, [CLS] and [SEP] included; what all-MiniLM-L6-v2 was trained up to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,19 +86,24 @@ def split(sentences: Sequence[Sentence], held_out: float) -> tuple[list[Sentence
     return list(sentences[:cut]), list(sentences[cut:])
 
 
+def read_tokenizer(path: Path) -> TextTokenizer:
+    """The tokenizer of a `tokenizer.json`, with the shape of the written word in its ids."""
+    return TextTokenizer.from_file(path, has_word_shapes=True)
+
+
 class Pieces:
-    """Tokenizes words one by one and remembers them; the same tokens as `NoteTokenizer.encode` gives the
+    """Tokenizes words one by one and remembers them; the same tokens as `TextTokenizer.encode` gives the
     joined text.
     """
 
-    def __init__(self, tokenizer: NoteTokenizer) -> None:
+    def __init__(self, tokenizer: TextTokenizer) -> None:
         self._tokenizer = tokenizer
         self._known: dict[str, Int64Array] = {}
 
     def __call__(self, word: str) -> Int64Array:
         """The word's token ids with its shape in them."""
         if word not in self._known:
-            self._known[word] = self._tokenizer.encode(word).cased_ids
+            self._known[word] = self._tokenizer.encode(word).ids
         return self._known[word]
 
     def sequence(self, sentences: Sequence[Sentence]) -> Tokens:

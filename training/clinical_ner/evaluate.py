@@ -18,13 +18,12 @@ from google.protobuf import json_format
 from numpy.typing import NDArray
 
 from medmesh.common.v1.model_card_pb2 import Metric, ModelCard
-from services.language.models import CLINICAL_NER
 from services.language.recovery import Terms
-from services.language.tokenization import NoteTokenizer
+from services.language.tokenization import TextTokenizer
 from training.clinical_ner import scoring
 from training.clinical_ner.calibration import cross_fitted, fitted, stretches
-from training.clinical_ner.card import Calibration, renewed
-from training.clinical_ner.corpus import Pieces, Sentence, corpus_folder, read, split
+from training.clinical_ner.card import NAME, Calibration, renewed
+from training.clinical_ner.corpus import Pieces, Sentence, corpus_folder, read, read_tokenizer, split
 from training.clinical_ner.inference import with_onnx, with_torch
 from training.clinical_ner.network import load
 from training.clinical_ner.train import Recipe
@@ -142,7 +141,7 @@ def spread(table: NDArray[np.int64], measured_on: str, subgroup: str) -> list[Me
 
 
 def measure(
-    predict: scoring.Predict, tokenizer: NoteTokenizer, held_out: float
+    predict: scoring.Predict, tokenizer: TextTokenizer, held_out: float
 ) -> tuple[list[Metric], Calibration]:
     """The card's figures by `VIEWS`, each printed as it is there, and the service's curves.
 
@@ -192,8 +191,8 @@ def main() -> None:
     parser.add_argument("--exported", action="store_true", help="score the served model, not the training's")
     parser.add_argument("--write", action="store_true", help="renew the figures of the served model's card")
     arguments = parser.parse_args()
-    exported = MODEL_REPOSITORY / CLINICAL_NER.name
-    tokenizer = NoteTokenizer.from_file(exported / "tokenizer.json")
+    exported = MODEL_REPOSITORY / NAME
+    tokenizer = read_tokenizer(exported / "tokenizer.json")
     if arguments.exported or arguments.write:
         predict, held_out = with_onnx(exported / "1" / "model.onnx", tokenizer), Recipe.held_out
     else:

@@ -15,12 +15,11 @@ import onnx
 import torch
 from torch import nn
 
-from services.language.models import CLINICAL_NER
-from services.language.tokenization import Int64Array, NoteTokenizer
+from services.language.tokenization import Int64Array, TextTokenizer
 from training import onnx_export
 from training.clinical_ner import evaluate, scoring
-from training.clinical_ner.card import model_card
-from training.clinical_ner.corpus import Pieces, Sentence, corpus_folder, read, split
+from training.clinical_ner.card import NAME, model_card
+from training.clinical_ner.corpus import Pieces, Sentence, corpus_folder, read, read_tokenizer, split
 from training.clinical_ner.inference import FloatArray, with_onnx, with_torch
 from training.clinical_ner.network import EntityTagger, load
 from training.compression import quantize_embedding, store_weights_as_int8
@@ -43,7 +42,7 @@ class Served(nn.Module):
         return torch.softmax(self.network(input_ids, attention_mask) / self.temperature, dim=-1)
 
 
-def fit_temperature(network: EntityTagger, sentences: Sequence[Sentence], tokenizer: NoteTokenizer) -> float:
+def fit_temperature(network: EntityTagger, sentences: Sequence[Sentence], tokenizer: TextTokenizer) -> float:
     """The temperature at which the entities' probabilities say best whether they are right (Guo et al. 2017).
 
     It leaves the likeliest label sequence as it is, since it scales the scores of all sequences alike, but
@@ -92,10 +91,10 @@ def main() -> None:
     parser.add_argument("--precision", choices=("int8", "fp32"), default="int8", help="default %(default)s")
     arguments = parser.parse_args()
     network, recipe = load(arguments.folder)
-    target = arguments.repository / CLINICAL_NER.name
+    target = arguments.repository / NAME
     target.mkdir(parents=True, exist_ok=True)
     (target / "tokenizer.json").write_bytes((base_folder() / "tokenizer.json").read_bytes())
-    tokenizer = NoteTokenizer.from_file(target / "tokenizer.json")
+    tokenizer = read_tokenizer(target / "tokenizer.json")
 
     _, watched = split(read(corpus_folder() / "train.tsv"), recipe["held_out"])
     temperature = fit_temperature(network, watched, tokenizer)

@@ -11,7 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from services.language.tokenization import Int64Array, NoteTokenizer, bucket, pad
+from services.language.tokenization import Int64Array, TextTokenizer
+from services.language.windows import padded_length
+from training.clinical_ner.corpus import MAX_TOKENS
 from training.clinical_ner.network import EntityTagger
 
 FloatArray = npt.NDArray[np.float32]
@@ -19,7 +21,7 @@ BATCH = 16
 
 
 def with_torch(
-    network: EntityTagger, tokenizer: NoteTokenizer, temperature: float = 1.0
+    network: EntityTagger, tokenizer: TextTokenizer, temperature: float = 1.0
 ) -> Callable[[Sequence[Int64Array]], list[FloatArray]]:
     """Predict with the network as it is, in float32."""
 
@@ -33,7 +35,7 @@ def with_torch(
     return lambda sequences: _run(sequences, tokenizer, probabilities)
 
 
-def with_onnx(path: Path, tokenizer: NoteTokenizer) -> Callable[[Sequence[Int64Array]], list[FloatArray]]:
+def with_onnx(path: Path, tokenizer: TextTokenizer) -> Callable[[Sequence[Int64Array]], list[FloatArray]]:
     """Predict with an exported model on one CPU thread."""
     from training.onnx_runtime import session
 
@@ -49,7 +51,7 @@ def with_onnx(path: Path, tokenizer: NoteTokenizer) -> Callable[[Sequence[Int64A
 
 def _run(
     sequences: Sequence[Int64Array],
-    tokenizer: NoteTokenizer,
+    tokenizer: TextTokenizer,
     probabilities: Callable[[Int64Array, Int64Array], FloatArray],
 ) -> list[FloatArray]:
     """Sort by length, run in batches of one bucket, and put the results back in order; padding stays."""
@@ -57,8 +59,10 @@ def _run(
     order = sorted(range(len(sequences)), key=lambda index: len(sequences[index]))
     for start in range(0, len(order), BATCH):
         part = order[start : start + BATCH]
-        length = bucket(max(len(sequences[index]) for index in part) + 2)
-        padded = [pad(sequences[index], tokenizer, length) for index in part]
-        output = probabilities(np.stack([ids for ids, _ in padded]), np.stack([mask for _, mask in padded]))
+        longest = max(len(sequences[index]) for index in part)
+        length = padded_length(longest + tokenizer.frame_count, MAX_TOKENS)
+        padded = [tokenizer.framed(sequences[index], length) for index in part]
+        ids, mask = (np.stack([parts[at] for parts in padded]) for at in (0, 1))
+        output = probabilities(ids, mask)
         results.update(zip(part, output, strict=True))
     return [results[index] for index in range(len(sequences))]

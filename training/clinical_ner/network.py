@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from services.language.tokenization import VOCABULARY_SIZE, Shape
-from training.clinical_ner.corpus import LABELS
+from services.language.word_shapes import Shape
+from training.clinical_ner.corpus import LABELS, VOCABULARY_SIZE
 from training.minilm import HIDDEN, LAYERS, Encoder
 
 

@@ -19,15 +19,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from services.chassis.models.inference import Arrays
-from services.language.annotation import NoteAnnotator
 from services.language.entities import Assertion, Entity, EntityType
-from services.language.linking import Linker
-from services.language.models import CLINICAL_NER
-from services.language.recovery import Terms
-from services.language.tokenization import NoteTokenizer
 from training.figures import bootstrap_interval
-from training.model_card import MODEL_REPOSITORY
+from training.language_models import ExportedAnnotator
 
 PATH = Path(__file__).parents[2] / "tests" / "language" / "data" / "chest_reports.tsv"
 
@@ -120,36 +114,6 @@ def asserts_disease(entities: Sequence[Entity]) -> bool:
     return any(e.assertion is Assertion.PRESENT and e.span.type is EntityType.DISEASE for e in entities)
 
 
-class _OneThread:
-    """The exported tagger as Triton runs it, without Triton."""
-
-    def __init__(self) -> None:
-        from training.onnx_runtime import session
-
-        self._model = session(MODEL_REPOSITORY / CLINICAL_NER.name / "1" / "model.onnx")
-
-    async def infer(
-        self,
-        model: str,  # noqa: ARG002, the only one
-        inputs: Arrays,
-        *,
-        timeout_s: float | None = None,  # noqa: ARG002, nobody waits
-    ) -> Arrays:
-        return {"probabilities": self._model.run(["probabilities"], dict(inputs))[0]}
-
-    async def is_ready(self, model: str) -> bool:  # noqa: ARG002, the only one
-        return True
-
-    async def runtime(self) -> str:
-        return "onnxruntime"
-
-
-def exported_annotator() -> NoteAnnotator:
-    """AnalyzeNote's whole path on the exported tagger."""
-    tokenizer = NoteTokenizer.from_file(MODEL_REPOSITORY / CLINICAL_NER.name / "tokenizer.json")
-    return NoteAnnotator(_OneThread(), tokenizer, Linker(), Terms())
-
-
 def _table(reports: Sequence[Report], read: Sequence[Sequence[Entity]]) -> Iterator[str]:
     entities, keywords = (
         counts(reports, found)
@@ -181,7 +145,7 @@ def _errors(report: Report, entities: Sequence[Entity]) -> Iterator[str]:
 
 
 async def _read(reports: Sequence[Report]) -> list[Sequence[Entity]]:
-    annotator = exported_annotator()
+    annotator = ExportedAnnotator()
     return [await annotator.annotate(report.text) for report in reports]
 
 

@@ -15,10 +15,14 @@ import numpy.typing as npt
 from services.language.consistency import LEAST_PROBABILITY, decode_note
 from services.language.decoding import FloatArray, WordSpan, assemble, word_log_probabilities
 from services.language.recovery import Terms, recover
-from services.language.tokenization import Int64Array, windows, word_bounds
+from services.language.tokenization import Int64Array, word_bounds
+from services.language.windows import windows
 from training.clinical_ner.corpus import LABELS, Pieces, Sentence
+from training.model_card import decided_serving
 
 STEMS = ("Disease", "Chemical")
+_COLUMNS = tuple(label.upper() for label in LABELS)
+"""As `services.language.tagging` names them: by the type that is answered, the stem in capitals."""
 
 SENTENCES_PER_NOTE = 9
 """As many as an abstract of BC5CDR has on average."""
@@ -63,7 +67,9 @@ def outcomes(
     starts = range(0, len(sentences), sentences_per_note)
     notes = [sentences[start : start + sentences_per_note] for start in starts]
     tokens = [pieces.sequence(note) for note in notes]
-    cuts = [list(windows(sequence.words)) for sequence in tokens]
+    served = decided_serving("clinical_ner").token_classification.preprocessing
+    room, stride = served.max_token_count - 2, served.stride_token_count
+    cuts = [list(windows(sequence.words, room, stride)) for sequence in tokens]
     pairs = zip(tokens, cuts, strict=True)
     rows = iter(predict([sequence.ids[cut.start : cut.end] for sequence, own in pairs for cut in own]))
     results: list[Outcome] = []
@@ -71,7 +77,7 @@ def outcomes(
         probabilities = assemble(own, [next(rows) for _ in own], len(sequence.ids))
         words = [word for sentence in note for word in sentence.words]
         logs = word_log_probabilities(probabilities, word_bounds(sequence.words))
-        found = decode_note(logs, words, LABELS, least_probability=least_probability)
+        found = decode_note(logs, words, _COLUMNS, least_probability=least_probability)
         found = found if terms is None else recover(logs, words, found, terms)
         results += _judged(note, found)
     return results
@@ -89,9 +95,9 @@ def _judge(sentence: Sentence, found: Sequence[WordSpan], start: int) -> Outcome
     gold = set(sentence.mentions)
     judged = tuple(
         Judged(
-            span.label,
+            span.label.capitalize(),
             span.probability,
-            (span.first - start, span.last - start, span.label) in gold,
+            (span.first - start, span.last - start, span.label.capitalize()) in gold,
             span.from_terminology,
         )
         for span in found

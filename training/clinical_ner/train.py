@@ -25,16 +25,18 @@ import torch
 from torch.nn import functional
 from tqdm import tqdm
 
-from services.language.tokenization import MAX_TOKENS, NoteTokenizer
+from services.language.tokenization import TextTokenizer
 from training import checkpoint
 from training.clinical_ner import scoring
 from training.clinical_ner.corpus import (
+    MAX_TOKENS,
     Augmentation,
     Pieces,
     Sentence,
     Tokens,
     corpus_folder,
     read,
+    read_tokenizer,
     runs,
     split,
 )
@@ -141,18 +143,14 @@ def batches(
     return [grouped[index] for index in order]
 
 
-def tensors(batch: list[Tokens], tokenizer: NoteTokenizer) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def tensors(batch: list[Tokens], tokenizer: TextTokenizer) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Padded `input_ids`, `attention_mask` and tags, INT64 [batch, tokens] each; IGNORED where no word is."""
     length = max(len(tokens.ids) for tokens in batch) + 2
-    ids = np.full((len(batch), length), tokenizer.pad_id, dtype=np.int64)
     tags = np.full((len(batch), length), IGNORED, dtype=np.int64)
-    mask = np.zeros((len(batch), length), dtype=np.int64)
     for row, tokens in enumerate(batch):
-        count = len(tokens.ids)
-        ids[row, 0], ids[row, count + 1] = tokenizer.cls_id, tokenizer.sep_id
-        ids[row, 1 : count + 1] = tokens.ids
-        tags[row, 1 : count + 1] = tokens.tags
-        mask[row, : count + 2] = 1
+        tags[row, 1 : len(tokens.tags) + 1] = tokens.tags
+    framed = [tokenizer.framed(tokens.ids, length) for tokens in batch]
+    ids, mask = (np.stack([parts[at] for parts in framed]) for at in (0, 1))
     return torch.from_numpy(ids), torch.from_numpy(mask), torch.from_numpy(tags)
 
 
@@ -168,7 +166,7 @@ class Run:
         self.recipe, self.folder, self.number = recipe, folder / str(number), number
         self.beginning = folder / "beginning.pt"
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.tokenizer = NoteTokenizer.from_file(base_folder() / "tokenizer.json")
+        self.tokenizer = read_tokenizer(base_folder() / "tokenizer.json")
         self.pieces = Pieces(self.tokenizer)
         self.sentences, self.watched = split(read(corpus_folder() / "train.tsv"), recipe.held_out)
         self.augmentation = Augmentation(self.sentences, recipe.replace, recipe.lower, recipe.upper)
@@ -288,7 +286,7 @@ class Run:
             self.progress.best_score = Progress.best_score  # what it keeps must be its own
 
 
-def watched_f1(network: EntityTagger, watched: list[Sentence], tokenizer: NoteTokenizer) -> float:
+def watched_f1(network: EntityTagger, watched: list[Sentence], tokenizer: TextTokenizer) -> float:
     """Strict F1 of the network, moved to the CPU, on the sentences read as notes."""
     predict = with_torch(network.cpu(), tokenizer)
     results = scoring.outcomes(watched, Pieces(tokenizer), predict, scoring.SENTENCES_PER_NOTE)
@@ -315,7 +313,7 @@ def train(recipe: Recipe, folder: Path) -> None:
     network = mean([load(folder / str(number))[0] for number in range(recipe.runs)])
     save(network, recipe, folder)
     _, watched = split(read(corpus_folder() / "train.tsv"), recipe.held_out)
-    tokenizer = NoteTokenizer.from_file(base_folder() / "tokenizer.json")
+    tokenizer = read_tokenizer(base_folder() / "tokenizer.json")
     print(json.dumps({"mean of runs": recipe.runs, "f1": watched_f1(network, watched, tokenizer)}))
 
 

@@ -19,7 +19,7 @@ from sklearn.datasets import load_digits, load_sample_image
 
 from services.chassis.errors import InvalidInput
 from services.imaging.decoding import decode_image
-from services.imaging.preprocessing import Grey
+from services.imaging.grey import Grey
 
 Draw = Callable[[np.random.Generator], Grey]
 SIDE_PX = 192

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageDraw
 
-from services.imaging.preprocessing import Grey
+from services.imaging.grey import Grey
 from training.image_gate.flaws import as_grey, as_jpeg, gaussian, longest
 from training.image_gate.foreign import font
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFilter
 from scipy import ndimage
 
-from services.imaging.preprocessing import Grey
+from services.imaging.grey import Grey
 from training.image_gate.foreign import SIDE_PX, Draw, fractal_noise
 
 Plane = npt.NDArray[np.float64]

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFilter
 
-from services.imaging.preprocessing import Grey
+from services.imaging.grey import Grey
 from training.image_gate.foreign import font, fractal_noise, words
 
 SIDE_PX = 256

@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from services.imaging.gate import GATE_LABELS
 from services.imaging.models import GATE_SIDE_PX
-from services.imaging.preprocessing import Grey
+from services.imaging.grey import Grey
 from training.image_gate.data import (
     CONDITIONS,
     FLAGS,

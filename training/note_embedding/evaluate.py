@@ -17,15 +17,17 @@ from numpy.typing import NDArray
 
 from medmesh.common.v1.model_card_pb2 import Metric, ModelCard
 from services.language.agreement import StatementReader, Vocabulary, contradicts
-from services.language.models import NOTE_EMBEDDING
 from services.language.recovery import Terms
-from services.language.tokenization import NoteTokenizer
+from services.language.tokenization import TextTokenizer
 from training.figures import metric
 from training.model_card import MODEL_REPOSITORY, write_card
 from training.note_embedding.reference import exported
 from training.note_embedding.search_passages import Passage, read_passages
 
 Bools = NDArray[np.bool_]
+
+
+NAME = "note_embedding"
 
 
 def pairs(own: Sequence[Passage], similarity: NDArray[np.float32], against: Bools) -> list[tuple[bool, bool]]:
@@ -42,9 +44,9 @@ def pairs(own: Sequence[Passage], similarity: NDArray[np.float32], against: Bool
     return found
 
 
-def measure(folder: Path = MODEL_REPOSITORY / NOTE_EMBEDDING.name) -> list[Metric]:
+def measure(folder: Path = MODEL_REPOSITORY / NAME) -> list[Metric]:
     """The card's figures of the model in `folder`; intervals draw queries."""
-    tokenizer = NoteTokenizer.from_file(folder / "tokenizer.json")
+    tokenizer = TextTokenizer.from_file(folder / "tokenizer.json")
     reader = StatementReader(Vocabulary(Terms()))
     order: list[tuple[int, bool, bool]] = []
     marked: list[tuple[int, bool, bool]] = []
@@ -104,7 +106,7 @@ def main() -> None:
     for one in measured:
         print(f"{one.name:34} {one.value:.4f} [{one.ci_low:.4f}, {one.ci_high:.4f}] n={one.case_count}")
     if arguments.write:
-        path = MODEL_REPOSITORY / NOTE_EMBEDDING.name / "metadata.json"
+        path = MODEL_REPOSITORY / NAME / "metadata.json"
         card = json_format.Parse(path.read_text(encoding="utf-8"), ModelCard())
         print(write_card(renewed(card, measured)))
 

@@ -15,13 +15,12 @@ import numpy as np
 import onnx
 
 from medmesh.common.v1.model_card_pb2 import Change, Dataset, Metric, ModelCard, TensorContract
-from services.language.models import NOTE_EMBEDDING
-from services.language.tokenization import PREPROCESSING_VERSION, NoteTokenizer
+from services.language.tokenization import TextTokenizer
 from training import onnx_export
 from training.compression import quantize_embedding, store_weights_as_half
 from training.minilm import base_folder
-from training.model_card import INTENDED_USE, MODEL_REPOSITORY, write_card
-from training.note_embedding.evaluate import measure, renewed
+from training.model_card import INTENDED_USE, MODEL_REPOSITORY, decided_serving, write_card
+from training.note_embedding.evaluate import NAME, measure, renewed
 from training.note_embedding.network import SentenceEncoder
 from training.note_embedding.reference import distances, exported, reference, varied_texts
 
@@ -39,7 +38,7 @@ def main() -> None:
     parser.add_argument("--repository", type=Path, default=MODEL_REPOSITORY, help="default %(default)s")
     parser.add_argument("--precision", choices=("fp16", "fp32"), default="fp16", help="default %(default)s")
     arguments = parser.parse_args()
-    folder = arguments.repository / NOTE_EMBEDDING.name
+    folder = arguments.repository / NAME
     model = onnx_export.to_onnx(SentenceEncoder(), "embedding", {0: "batch"})
     if arguments.precision == "fp16":
         quantize_embedding(model, "encoder.words.weight")
@@ -50,7 +49,7 @@ def main() -> None:
     tokenizer_file = folder / "tokenizer.json"
     tokenizer_file.write_bytes((base_folder() / "tokenizer.json").read_bytes())
     texts = varied_texts(TEXTS, SEED)
-    ours = exported(target, texts, NoteTokenizer.from_file(tokenizer_file))
+    ours = exported(target, texts, TextTokenizer.from_file(tokenizer_file))
     found = distances(ours, reference(texts))
     print(f"1 - cosine to the reference: mean {found.mean():.2e}, max {found.max():.2e} of {TEXTS} texts")
     if found.max() > LARGEST_DISTANCE:
@@ -63,7 +62,7 @@ def card(largest: float, mean: float, precision: str) -> ModelCard:
     """The model card; the digest of the weights is filled in by `write_card`."""
     measured_on = f"{TEXTS} varied texts (phrases, notes, notes longer than the window, noise), seed {SEED}"
     return ModelCard(
-        name=NOTE_EMBEDDING.name,
+        name=NAME,
         version="1.0.0",
         summary="Sentence embeddings of notes and literature, 384 dimensions, for search and comparison.",
         intended_use=f"{INTENDED_USE} Likeness of two embeddings is no statement about a patient.",
@@ -122,7 +121,7 @@ def card(largest: float, mean: float, precision: str) -> ModelCard:
             )
         ],
         precision=f"{PRECISIONS[precision]}. {OTHER_PRECISIONS}",
-        preprocessing_version=PREPROCESSING_VERSION,
+        serving=decided_serving(NAME),
         licence="Apache-2.0",
         reproduce=f"python -m training.note_embedding.export  # seed {SEED}",
         changelog=[Change(version="1.0.0", description="First export.")],

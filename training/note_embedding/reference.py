@@ -13,8 +13,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from services.language.tokenization import MAX_TOKENS, NoteTokenizer, bucket, pad
+from services.language.tokenization import TextTokenizer
+from services.language.windows import padded_length
 from training.minilm import base_folder
+
+MAX_TOKENS = 256
+"""Longest sequence, [CLS] and [SEP] included; what all-MiniLM-L6-v2 was trained up to."""
 
 _FINDINGS = (
     "fever",
@@ -67,15 +71,16 @@ def reference(texts: Sequence[str]) -> npt.NDArray[np.float32]:
     return np.stack(rows)
 
 
-def exported(path: Path, texts: Sequence[str], tokenizer: NoteTokenizer) -> npt.NDArray[np.float32]:
+def exported(path: Path, texts: Sequence[str], tokenizer: TextTokenizer) -> npt.NDArray[np.float32]:
     """Embeddings FP32 [texts, 384] by the ONNX file, through the tokenization and padding of serving."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     rows = []
     for text in texts:
-        ids = tokenizer.encode(text).pieces[: MAX_TOKENS - 2]
-        input_ids, mask = pad(ids, tokenizer, bucket(len(ids) + 2))
+        ids = tokenizer.encode(text).ids[: MAX_TOKENS - tokenizer.frame_count]
+        length = padded_length(len(ids) + tokenizer.frame_count, MAX_TOKENS)
+        input_ids, mask, _ = tokenizer.framed(ids, length)
         rows.append(
             session.run(["embedding"], {"input_ids": input_ids[None], "attention_mask": mask[None]})[0][0]
         )

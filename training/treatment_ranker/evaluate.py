@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 
 from medmesh.common.v1.model_card_pb2 import Metric
-from services.clinical.record import Gender
+from services.clinical.statuses import Gender
 from services.recommendation.features import FeatureEncoder, Vocabulary
 from training.figures import calibration_error, metric
 from training.onnx_runtime import PRECISIONS

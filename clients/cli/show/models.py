@@ -1,16 +1,34 @@
-"""The inventory of models and a model's card for people."""
+"""The models of the mesh, a model's card, and what a check or a reload found, for people."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from clients.cli.show import marks
-from medmesh.common.v1.catalog_pb2 import ListModelsResponse
+from medmesh.common.v1.catalog_pb2 import (
+    CandidateVersion,
+    CardProblem,
+    ListModelsResponse,
+    ModelReload,
+    ReloadModelsResponse,
+)
 from medmesh.common.v1.model_card_pb2 import Metric, ModelCard, TensorContract
+from medmesh.common.v1.serving_pb2 import AgeRange, ModelServing
+
+if TYPE_CHECKING:
+    from services.local.models import Checked
+
+RESULTS = {
+    ModelReload.RESULT_UNCHANGED: Text("unchanged", style="dim"),
+    ModelReload.RESULT_TAKEN_UP: Text("taken up", style="green"),
+    ModelReload.RESULT_REFUSED: Text("REFUSED", style="bold red"),
+    ModelReload.RESULT_REMOVED: Text("removed", style="yellow"),
+}
 
 
 def inventory(answer: ListModelsResponse) -> Iterator[RenderableType]:
@@ -35,10 +53,73 @@ def inventory(answer: ListModelsResponse) -> Iterator[RenderableType]:
         for model in answer.models
     ]
     yield marks.Grid(columns, rows)
-    for service in answer.unreachable_services:
+    for model in answer.models:
+        if model.ready and model.problems:
+            yield marks.indented(Text(f"{model.name} is served as it was; what lies there now is refused:"))
+            yield from _problems(model.problems)
+        if model.HasField("candidate"):
+            yield marks.indented(Text(_candidate(model.name, model.candidate), style="dim"))
+    yield from _unreachable(answer.unreachable_services, "asked")
+
+
+def checked(found: Sequence[Checked]) -> Iterator[RenderableType]:
+    """What would become of each model of some folders."""
+    good = sum(not one.problems for one in found)
+    yield marks.heading("Models", f"{good} of {len(found)} would be served", "dim")
+    for one in found:
+        state = Text("REFUSED", style="bold red") if one.problems else Text("good", style="green")
+        facts = ", ".join(part for part in (one.version, one.task.replace("_", " "), one.service) if part)
+        yield marks.indented(Text("  ").join([Text(one.name, style="bold"), state, Text(facts, style="dim")]))
+        yield from _problems(
+            [CardProblem(field=p.field, problem=p.what, remedy=p.remedy) for p in one.problems]
+        )
+
+
+def checked_fields(one: Checked) -> dict[str, Any]:
+    """The same of one model, for machines."""
+    problems = [{"field": p.field, "problem": p.what, "remedy": p.remedy} for p in one.problems]
+    return {
+        "name": one.name,
+        "folder": str(one.folder),
+        "version": one.version,
+        "task": one.task,
+        "service": one.service,
+        "problems": problems,
+    }
+
+
+def reloaded(answer: ReloadModelsResponse) -> Iterator[RenderableType]:
+    """What a reload did with each model."""
+    taken = sum(model.result == ModelReload.RESULT_TAKEN_UP for model in answer.models)
+    yield marks.heading("Models reloaded", f"{taken} taken up", "dim")
+    for model in answer.models:
+        served = f"{model.version} (version {model.model_version})" if model.model_version else "not served"
+        line = [Text(model.name, style="bold"), RESULTS[model.result], Text(served, style="dim")]
+        yield marks.indented(Text("  ").join(line))
+        yield from _problems(model.problems)
+    yield from _unreachable(answer.unreachable_services, "told")
+
+
+def _problems(problems: Iterable[CardProblem]) -> Iterator[RenderableType]:
+    for problem in problems:
+        yield marks.indented(Text(f"  {problem.field} {problem.problem}; {problem.remedy}."))
+
+
+def _candidate(name: str, candidate: CandidateVersion) -> str:
+    said = f"{name}: {candidate.version} (version {candidate.model_version}) is tried out"
+    if not candidate.shadow:
+        return f"{said}, not on live inputs"
+    compared = f"{candidate.agreed_count} of {candidate.compared_count} inputs agree"
+    return (
+        f"{said}: {compared}, {candidate.missed_count} missed, differs by {candidate.max_abs_difference:.3g}"
+    )
+
+
+def _unreachable(services: Iterable[str], verb: str) -> Iterator[RenderableType]:
+    for service in services:
         yield marks.indented(
             Text(
-                f"The {service} service could not be asked: start it, or see `medmesh doctor`.",
+                f"The {service} service could not be {verb}: start it, or see `medmesh doctor`.",
                 style="yellow",
             )
         )
@@ -50,7 +131,7 @@ def card(one: ModelCard) -> Iterator[RenderableType]:
     yield from _paragraph("", one.summary)
     yield from _paragraph("Intended use", one.intended_use)
     yield from _paragraph("Architecture", one.architecture)
-    yield from _paragraph("Labels", _listed(_labels(one)))
+    yield from _serving(one.serving)
     yield from _metrics(list(one.metrics))
     yield from _paragraph("Calibration", one.calibration)
     for index, limitation in enumerate(one.limitations):
@@ -68,6 +149,28 @@ def card(one: ModelCard) -> Iterator[RenderableType]:
     yield from _paragraph("Reproduce", one.reproduce)
     for index, change in enumerate(one.changelog):
         yield from _paragraph("Changes" if index == 0 else "", f"{change.version}: {change.description}")
+
+
+def _serving(serving: ModelServing) -> Iterator[RenderableType]:
+    """What it does, what it applies to, and what it can answer."""
+    task = serving.WhichOneof("task")
+    if task is None:
+        return
+    contract = getattr(serving, task)
+    yield from _paragraph("Task", task.replace("_", " "))
+    if "applies_to" in contract.DESCRIPTOR.fields_by_name:
+        reads = contract.applies_to
+        parts = [", ".join(values) for values in (reads.body_parts, reads.views, reads.modalities) if values]
+        if reads.HasField("age"):
+            parts.append(_ages(reads.age))
+        yield from _paragraph("Reads", " · ".join(parts))
+    labels = getattr(contract, "labels", None) or getattr(contract, "columns", None) or ()
+    yield from _paragraph("Labels", _listed([getattr(label, "name", label) for label in labels]))
+
+
+def _ages(age: AgeRange) -> str:
+    youngest = str(age.min_years) if age.HasField("min_years") else "0"
+    return f"ages {youngest} to {age.max_years}" if age.HasField("max_years") else f"ages {youngest} and over"
 
 
 def _paragraph(title: str, text: str) -> Iterator[RenderableType]:
@@ -111,12 +214,6 @@ def _tensors(title: str, tensors: list[TensorContract]) -> Iterator[RenderableTy
         shape = ", ".join("any" if size < 0 else str(size) for size in tensor.shape)
         text = f"{tensor.name} {tensor.datatype} [{shape}]  {tensor.description}"
         yield from _paragraph(title if index == 0 else "", text)
-
-
-def _labels(one: ModelCard) -> list[str]:
-    """The labels of the model's task, of those that have any."""
-    task = one.serving.WhichOneof("task")
-    return [label.name for label in getattr(getattr(one.serving, task), "labels", ())] if task else []
 
 
 def _listed(labels: list[str], most: int = 12) -> str:

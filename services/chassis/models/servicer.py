@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from medmesh.common.v1 import catalog_pb2 as pb
@@ -22,8 +23,8 @@ class CatalogServicer(catalog_pb2_grpc.ModelCatalogServiceServicer):
         self._reloader = reloader
 
     async def ListModels(self, request: pb.ListModelsRequest, context: Any) -> pb.ListModelsResponse:
-        summaries = [await self._summary(entry) for entry in self._catalog.entries()]
-        return page(summaries, request)
+        summaries = await asyncio.gather(*(self._summary(entry) for entry in self._catalog.entries()))
+        return page(list(summaries), request)
 
     async def GetModelCard(self, request: pb.GetModelCardRequest, context: Any) -> pb.GetModelCardResponse:
         entry = self._catalog.entry(request.name)

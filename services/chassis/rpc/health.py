@@ -1,4 +1,4 @@
-"""`grpc.health.v1`: `Check` and `Watch` follow what the service depends on, by asking it again and again."""
+"""`grpc.health.v1`: a server's states follow what its services depend on, which it asks time and again."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any
 
 import grpc
+from google.protobuf import text_format
+from google.protobuf.descriptor_pb2 import FileDescriptorProto
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message_factory import GetMessageClass
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 logger = logging.getLogger("medmesh.health")
@@ -19,6 +23,53 @@ _SERVING = int(health_pb2.HealthCheckResponse.SERVING)
 _NOT_SERVING = int(health_pb2.HealthCheckResponse.NOT_SERVING)
 _UNKNOWN = int(health_pb2.HealthCheckResponse.SERVICE_UNKNOWN)
 _CHECK_TIMEOUT_S = 10.0
+
+
+_LIST = """
+message_type { name: "HealthListRequest" }
+message_type {
+  name: "HealthListResponse"
+  field {
+    name: "statuses" number: 1 label: LABEL_REPEATED type: TYPE_MESSAGE
+    type_name: ".grpc.health.v1.HealthListResponse.StatusesEntry"
+  }
+  nested_type {
+    name: "StatusesEntry"
+    options { map_entry: true }
+    field { name: "key" number: 1 label: LABEL_OPTIONAL type: TYPE_STRING }
+    field {
+      name: "value" number: 2 label: LABEL_OPTIONAL type: TYPE_MESSAGE
+      type_name: ".grpc.health.v1.HealthCheckResponse"
+    }
+  }
+}
+"""
+
+
+def health_file() -> FileDescriptorProto:
+    """The specification's `health.proto`, with `List`.
+
+    grpcio-health-checking has it from 1.82 on, which needs protobuf 7; tritonclient still needs 6.
+    """
+    file = FileDescriptorProto()
+    health_pb2.DESCRIPTOR.CopyToProto(file)
+    text_format.Merge(_LIST, file)
+    file.service[0].method.add(
+        name="List",
+        input_type=".grpc.health.v1.HealthListRequest",
+        output_type=".grpc.health.v1.HealthListResponse",
+    )
+    return file
+
+
+_POOL = DescriptorPool()
+_POOL.Add(health_file())
+_ListRequest: Any
+_ListResponse: Any
+_ListRequest, _ListResponse = (
+    GetMessageClass(_POOL.FindMessageTypeByName(f"grpc.health.v1.HealthList{kind}"))
+    for kind in ("Request", "Response")
+)
 
 
 class Health:
@@ -70,6 +121,10 @@ class Health:
         """The state of `name`; None when there is no such name."""
         return self._states.get(name)
 
+    def states(self) -> dict[str, int]:
+        """The state of each name, the empty one too."""
+        return dict(self._states)
+
     async def watch(self, name: str) -> AsyncIterator[int]:
         """The state of `name` now and at each change; ends with the drain."""
         sent = None
@@ -119,3 +174,22 @@ class HealthServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # g
     ) -> AsyncIterator[health_pb2.HealthCheckResponse]:
         async for state in self._health.watch(request.service):
             yield health_pb2.HealthCheckResponse(status=state)
+
+    async def List(self, request: Any, context: Any) -> Any:
+        answer = _ListResponse()
+        for name, state in self._health.states().items():
+            answer.statuses[name].status = state
+        return answer
+
+
+def add_health(health: Health, server: grpc.aio.Server) -> None:
+    """Adds `Check`, `Watch` and `List` to a server."""
+    servicer = HealthServicer(health)
+    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+    handler = grpc.unary_unary_rpc_method_handler(
+        servicer.List,
+        request_deserializer=_ListRequest.FromString,
+        response_serializer=_ListResponse.SerializeToString,
+    )
+    service = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {"List": handler}),))

@@ -16,6 +16,8 @@ def notice_messages(notices: Iterable[Notice]) -> list[answer_pb2.Notice]:
             message=item.message,
             review_required=item.review_required,
             places=item.places[:MAX_PLACES],
+            place_count=len(item.places) if len(item.places) > MAX_PLACES else None,
+            model_name=item.model_name,
         )
         for item in notices
     ]

@@ -25,11 +25,10 @@ from typing import Any, Generic, TypeVar
 
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
 from medmesh.common.v1 import catalog_pb2, catalog_pb2_grpc
 from services.chassis import environment
+from services.chassis.models import check
 from services.chassis.models.catalog import Catalog
 from services.chassis.models.inference import Inference
 from services.chassis.models.reload import Reloader
@@ -41,8 +40,9 @@ from services.chassis.observability.telemetry import Telemetry
 from services.chassis.rpc import transport
 from services.chassis.rpc.admission import Admission
 from services.chassis.rpc.auth import Policy
-from services.chassis.rpc.health import Health, HealthServicer
+from services.chassis.rpc.health import Health, add_health
 from services.chassis.rpc.interceptors import RequestInterceptor
+from services.chassis.rpc.reflection import add_reflection
 from services.chassis.settings import ServiceSettings, SettingsError, is_loopback
 
 logger = logging.getLogger("medmesh.server")
@@ -120,7 +120,7 @@ async def running_server(
         telemetry = Telemetry(service.name, settings.otlp_endpoint)
         stack.push_async_callback(asyncio.to_thread, telemetry.close)
         names = [d.full_name for d in service.descriptors]
-        health = Health(names, [_CATALOG], interval_s=settings.health_interval_s)
+        health = Health(names, [_CATALOG.full_name], interval_s=settings.health_interval_s)
         catalog = None
         if service.tasks:
             catalog = _catalog(service, settings, inference or _triton(settings, stack), telemetry)
@@ -148,8 +148,8 @@ async def running_server(
             catalog_pb2_grpc.add_ModelCatalogServiceServicer_to_server(
                 CatalogServicer(catalog, reloader), server
             )
-        health_pb2_grpc.add_HealthServicer_to_server(HealthServicer(health), server)
-        reflection.enable_server_reflection([*names, _CATALOG, _HEALTH, reflection.SERVICE_NAME], server)
+        add_health(health, server)
+        add_reflection([*service.descriptors, _CATALOG], server)
         address = transport.bind(server, settings)
         await health.refresh()
         await server.start()
@@ -173,7 +173,13 @@ async def running_server(
 
 
 def run(service: Service[S]) -> None:
-    """Reads the settings, serves until SIGTERM or SIGINT, drains, and ends the process."""
+    """Reads the settings, serves until SIGTERM or SIGINT, drains, and ends the process.
+
+    With `check` and folders as arguments it says what it would refuse of the models there instead.
+    """
+    if sys.argv[1:2] == [check.COMMAND]:
+        check.report(service.name, sys.argv[2:], service.tasks)
+        return
     try:
         settings = service.settings.from_environment()
         handler = log.configure(service.name, settings.log_level)
@@ -226,5 +232,4 @@ def _required_models(catalog: Catalog) -> Callable[[], Awaitable[str]]:
     return check
 
 
-_CATALOG = catalog_pb2.DESCRIPTOR.services_by_name["ModelCatalogService"].full_name
-_HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
+_CATALOG = catalog_pb2.DESCRIPTOR.services_by_name["ModelCatalogService"]

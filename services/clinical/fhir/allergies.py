@@ -7,20 +7,21 @@ from typing import Final
 
 from services.clinical.code_systems import RXNORM, SNOMED
 from services.clinical.fhir.bounded_json import Node
-from services.clinical.fhir.codings import RETRACTED, VERIFICATION_CODES, concept_of, status_of
+from services.clinical.fhir.codings import VERIFICATION_CODES, concept_of, status_of
 from services.clinical.fhir.remarks import Remark, Remarks, place_of
-from services.clinical.record import Allergy, AllergyType, Criticality, Verification
+from services.clinical.record import Allergy
+from services.clinical.statuses import AllergyType, ClinicalStatus, Criticality, Verification, is_present
 
-ENDED: Final = {"inactive", "resolved"}
 _CRITICALITIES: Final = {item.value for item in Criticality}
 _TYPES: Final = {item.value for item in AllergyType}
+_CLINICAL_CODES: Final = {"active", "inactive", "resolved"}
 
 
 def read_allergy(node: Node, remarks: Remarks) -> Iterator[Allergy]:
     """An AllergyIntolerance, if it still holds: by its code, and by each substance that a reaction names."""
-    verification = status_of(node, "verificationStatus", VERIFICATION_CODES, remarks)
-    ended = status_of(node, "clinicalStatus", {"active", *ENDED}, remarks) in ENDED
-    if ended or verification in RETRACTED:
+    verification = Verification(status_of(node, "verificationStatus", VERIFICATION_CODES, remarks))
+    clinical = ClinicalStatus(status_of(node, "clinicalStatus", _CLINICAL_CODES, remarks))
+    if not is_present(clinical, verification):
         remarks.add(Remark.RESOURCES_NOT_USABLE, node)
         return
     # A server that codes the reaction's substance may leave the allergy itself as text.
@@ -33,7 +34,8 @@ def read_allergy(node: Node, remarks: Remarks) -> Iterator[Allergy]:
     for concept in concepts.values():
         yield Allergy(
             concept,
-            Verification(verification),
+            clinical,
+            verification,
             AllergyType(_type(node, remarks)),
             Criticality(criticality if criticality in _CRITICALITIES else ""),
             place_of(node),

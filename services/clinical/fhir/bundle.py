@@ -60,8 +60,9 @@ class _Version:
     def updated(self) -> datetime | None:
         """When it was written, as far as the resource or the server's response tells."""
         meta, response = self._meta(), self.node.get("response")
-        moment = None if meta is None else dates.moment(meta, "lastUpdated")
-        return moment or (None if response is None else dates.moment(response, "lastModified"))
+        updated = None if meta is None else dates.when(meta, "lastUpdated")
+        updated = updated or (None if response is None else dates.when(response, "lastModified"))
+        return None if updated is None else updated.moment
 
     def _meta(self) -> Node | None:
         return None if self.entry is None else self.entry.resource.get("meta")

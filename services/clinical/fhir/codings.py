@@ -10,14 +10,13 @@ from services.clinical.concepts import CodedConcept, Concept, canonical_concept
 from services.clinical.fhir.bounded_json import Node
 from services.clinical.fhir.remarks import Remark, Remarks
 from services.clinical.limits import MAX_CODE, MAX_CODINGS, MAX_DISPLAY, MAX_SYSTEM
+from services.clinical.statuses import ClinicalStatus, Verification
 from services.clinical.tables import rows
 
 STATUSES_FILE: Final = Path(__file__).with_name("statuses.tsv")
 
-RETRACTED: Final = {"refuted", "entered-in-error"}
-"""Verification statuses of what is no fact of the patient."""
-VERIFICATION_CODES: Final = {"confirmed", "provisional", "differential", "unconfirmed", *RETRACTED}
-CLINICAL_CODES: Final = {"active", "recurrence", "relapse", "inactive", "remission", "resolved"}
+VERIFICATION_CODES: Final = {item.value for item in Verification if item.value}
+CLINICAL_CODES: Final = {item.value for item in ClinicalStatus if item.value}
 
 
 def concept_of(node: Node, remarks: Remarks, *systems: str) -> CodedConcept | None:

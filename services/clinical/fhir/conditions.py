@@ -3,36 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date
 from typing import Final
 
 from services.clinical.code_systems import ICD10, ICD10CM, SNOMED
+from services.clinical.dates import PartialDate
 from services.clinical.fhir import dates
 from services.clinical.fhir.bounded_json import Node
 from services.clinical.fhir.codings import (
     CLINICAL_CODES,
-    RETRACTED,
     VERIFICATION_CODES,
     concept_of,
     meaning,
     status_of,
 )
 from services.clinical.fhir.remarks import Remark, Remarks, place_of
-from services.clinical.record import ClinicalStatus, Condition, Procedure, Verification
+from services.clinical.record import Condition, Procedure
+from services.clinical.statuses import ClinicalStatus, Verification
 
-ACTIVE: Final = {"active", "recurrence", "relapse"}
 NOT_DONE: Final = {"entered-in-error", "preparation", "not-done", "draft", "revoked", "cancelled"}
 """Statuses of Procedure and CarePlan of what was not done."""
-ORDERED: Final = {"", "order", "original-order", "reflex-order", "filler-order", "instance-order"}
-"""Intents of what is more than a thought; empty: not stated."""
-IN_FORCE: Final = ORDERED | {"plan"}
-"""Of a CarePlan, which is a plan by its nature."""
+IN_FORCE: Final = {"", "plan", "order", "original-order", "reflex-order", "filler-order", "instance-order"}
+"""Intents of a CarePlan, which is a plan by its nature; empty: not stated."""
 
 
-def read_condition(node: Node, birth: date | None, remarks: Remarks) -> Iterator[Condition]:
+def read_condition(node: Node, birth: PartialDate | None, remarks: Remarks) -> Iterator[Condition]:
     """A Condition, if it is one of the patient."""
-    verification = status_of(node, "verificationStatus", VERIFICATION_CODES, remarks)
-    if verification in RETRACTED:
+    verification = Verification(status_of(node, "verificationStatus", VERIFICATION_CODES, remarks))
+    if verification.is_retracted:
         remarks.add(Remark.RESOURCES_NOT_USABLE, node)
         return
     code = node.get("code")
@@ -41,23 +38,23 @@ def read_condition(node: Node, birth: date | None, remarks: Remarks) -> Iterator
         remarks.add(Remark.CONDITION_NOT_UNDERSTOOD, node)
         return
     clinical = ClinicalStatus(status_of(node, "clinicalStatus", CLINICAL_CODES, remarks))
-    sureness = Verification(verification)
-    if sureness.is_tentative:
+    if verification.is_tentative:
         remarks.add(Remark.CONDITION_NOT_CONFIRMED, node)
     if any(dates.is_too_late(node, name) for name in ("onsetDateTime", "recordedDate")):
         remarks.add(Remark.DATE_IMPLAUSIBLE, node)
+    abatement = _abatement(node, birth)
     yield Condition(
         concept,
-        _is_active(node, clinical),
-        _onset(node, birth),
-        _abatement(node, birth),
         clinical,
-        sureness,
-        place_of(node),
+        verification,
+        _onset(node, birth),
+        abatement,
+        abated=abatement is None and _is_over(node),
+        place=place_of(node),
     )
 
 
-def read_procedure(node: Node, birth: date | None, remarks: Remarks) -> Iterator[Procedure]:
+def read_procedure(node: Node, birth: PartialDate | None, remarks: Remarks) -> Iterator[Procedure]:
     """A Procedure, if it was done."""
     if node.text("status") in NOT_DONE or node.flag("notDone"):
         remarks.add(Remark.RESOURCES_NOT_USABLE, node)
@@ -69,8 +66,8 @@ def read_procedure(node: Node, birth: date | None, remarks: Remarks) -> Iterator
         return
     for name in ("performed", "occurrence"):  # R4, R5
         performed = (
-            dates.day(node, f"{name}DateTime")
-            or dates.period_day(node, f"{name}Period")
+            dates.when(node, f"{name}DateTime")
+            or dates.in_period(node, f"{name}Period")
             or dates.at_age(birth, node, f"{name}Age")
         )
         if performed is not None:
@@ -91,39 +88,35 @@ def read_care_plan(node: Node, remarks: Remarks) -> Iterator[Procedure]:
     if not concepts:
         remarks.add(Remark.PROCEDURE_NOT_UNDERSTOOD, node)
     for concept in concepts:
-        yield Procedure(concept, dates.period_day(node, "period"), place_of(node))
+        yield Procedure(concept, dates.in_period(node, "period"), place_of(node))
 
 
-def _is_active(node: Node, clinical: ClinicalStatus) -> bool | None:
-    """As the clinical status says; without one, an end of any form ends it."""
-    if clinical is not ClinicalStatus.UNSPECIFIED:
-        return clinical.value in ACTIVE
+def _is_over(node: Node) -> bool:
+    """Whether an end of any form without a day is stated."""
     said = node.text("abatementString").strip()
-    ended = (
+    return (
         node.flag("abatementBoolean")  # DSTU2 and STU3
-        or (node.has("abatementDateTime") and not dates.is_too_late(node, "abatementDateTime"))
         or any(node.has(name) for name in ("abatementAge", "abatementPeriod", "abatementRange"))
         or (bool(said) and meaning("abatementString", said) != "active")
     )
-    return False if ended else None
 
 
-def _onset(node: Node, birth: date | None) -> date | None:
+def _onset(node: Node, birth: PartialDate | None) -> PartialDate | None:
     return (
-        dates.day(node, "onsetDateTime")
-        or dates.period_day(node, "onsetPeriod")
+        dates.when(node, "onsetDateTime")
+        or dates.in_period(node, "onsetPeriod")
         or dates.at_age(birth, node, "onsetAge")
         or dates.at_age_range(birth, node, "onsetRange", "low")
-        or dates.day(node, "recordedDate")
-        or dates.day(node, "assertedDate")  # STU3
+        or dates.when(node, "recordedDate")
+        or dates.when(node, "assertedDate")  # STU3
     )
 
 
-def _abatement(node: Node, birth: date | None) -> date | None:
+def _abatement(node: Node, birth: PartialDate | None) -> PartialDate | None:
     return (
-        dates.day(node, "abatementDateTime")
-        or dates.period_day(node, "abatementPeriod", "end")
-        or dates.period_day(node, "abatementPeriod", "start")
+        dates.when(node, "abatementDateTime")
+        or dates.in_period(node, "abatementPeriod", "end")
+        or dates.in_period(node, "abatementPeriod", "start")
         or dates.at_age(birth, node, "abatementAge")
         or dates.at_age_range(birth, node, "abatementRange", "high")
     )

@@ -1,4 +1,4 @@
-"""FHIR's dates, partial or with a time, and ages as dates.
+"""The dates of FHIR's elements, and ages as dates.
 
 A year or month alone counts from its first day. Days are taken as they are written; moments are instants.
 """
@@ -6,16 +6,17 @@ A year or month alone counts from its first day. Days are taken as they are writ
 from __future__ import annotations
 
 import contextlib
-import re
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, timedelta
 from typing import Final
 
+from services.clinical.dates import PartialDate
 from services.clinical.fhir.bounded_json import Node
 
 FAR_FUTURE_YEAR: Final = 2200
-"""Dates from here on stand for "no end" (9999-12-31 and the like) or are slips: they count as unknown."""
+"""Dates from here on stand for "no end" (9999-12-31 and the like) or are errors of entry: they count as
+unknown.
+"""
 
-_DATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2})(?:T.*)?)?)?", re.DOTALL)
 _DAYS_PER_UNIT: Final = {
     **dict.fromkeys(("a", "yr", "year", "years", "y"), 365.25),
     **dict.fromkeys(("mo", "month", "months"), 30.4375),
@@ -27,42 +28,24 @@ _DAYS_PER_UNIT: Final = {
 """FHIR's age-units (UCUM) and their names."""
 
 
-def day(node: Node, name: str) -> date | None:
-    """The day of a FHIR date, dateTime or instant; None where it is absent or implausibly late.
+def when(node: Node, name: str) -> PartialDate | None:
+    """A FHIR date, dateTime or instant; None where it is absent or implausibly late.
 
     InvalidInput: no FHIR date.
     """
     text = node.text(name)
     if not text:
         return None
-    match = _DATE.fullmatch(text)
-    found = None
-    if match is not None:
-        with contextlib.suppress(ValueError):  # the 30th of February
-            found = date(*(int(part or 1) for part in match.groups()))
+    found = PartialDate.parse(text)
     if found is None:
         node.refuse_member(name, "must be a FHIR date")
-    return found if found.year < FAR_FUTURE_YEAR else None
+    return found if found.day.year < FAR_FUTURE_YEAR else None
 
 
-def moment(node: Node, name: str) -> datetime | None:
-    """The instant of a FHIR dateTime or instant, in UTC; a time without a zone counts as UTC.
-
-    Otherwise as `day`, whose beginning in UTC it is where the time is absent or cannot be read.
-    """
-    whole = day(node, name)
-    if whole is None:
-        return None
-    with contextlib.suppress(ValueError, OverflowError):  # a leap second, the first day of the calendar
-        found = datetime.fromisoformat(node.text(name))
-        return found.astimezone(UTC) if found.tzinfo is not None else found.replace(tzinfo=UTC)
-    return datetime.combine(whole, time(), UTC)
-
-
-def period_day(node: Node, name: str, end: str = "start") -> date | None:
-    """The day on which a Period starts or ends."""
+def in_period(node: Node, name: str, end: str = "start") -> PartialDate | None:
+    """When a Period starts or ends."""
     period = node.get(name)
-    return None if period is None else day(period, end)
+    return None if period is None else when(period, end)
 
 
 def is_too_late(node: Node, name: str) -> bool:
@@ -70,21 +53,17 @@ def is_too_late(node: Node, name: str) -> bool:
     return node.has(name) and node.text(name)[:4] >= str(FAR_FUTURE_YEAR)
 
 
-def at_age(birth: date | None, node: Node, name: str) -> date | None:
+def at_age(birth: PartialDate | None, node: Node, name: str) -> PartialDate | None:
     """The day on which the patient had an Age; None where either is not known."""
     age = node.get(name)
-    return None if birth is None or age is None else _after(birth, age)
+    day = None if birth is None or age is None else _after(birth.day, age)
+    return None if day is None else PartialDate.of(day)
 
 
-def at_age_range(birth: date | None, node: Node, name: str, end: str) -> date | None:
+def at_age_range(birth: PartialDate | None, node: Node, name: str, end: str) -> PartialDate | None:
     """The day on which the patient had the `low` or `high` age of a Range."""
     ages = node.get(name)
     return None if ages is None else at_age(birth, ages, end)
-
-
-def age_on(birth: date, today: date) -> int:
-    """Whole years since birth."""
-    return today.year - birth.year - ((today.month, today.day) < (birth.month, birth.day))
 
 
 def _after(birth: date, age: Node) -> date | None:

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 from datetime import date, timedelta
 from typing import Final
 
 from services.clinical.code_systems import ATC, ICD10CM, NDC, RXNORM, SNOMED
-from services.clinical.concepts import CodedConcept, Concept
+from services.clinical.concepts import CodedConcept
+from services.clinical.dates import PartialDate
 from services.clinical.fhir import dates
 from services.clinical.fhir.bounded_json import Node
 from services.clinical.fhir.bundle import Entry
 from services.clinical.fhir.codings import concept_of
-from services.clinical.fhir.conditions import ORDERED
 from services.clinical.fhir.references import References, contained_in
 from services.clinical.fhir.remarks import Remark, Remarks, place_of
 from services.clinical.limits import MAX_DISPLAY
 from services.clinical.record import Medication
+from services.clinical.statuses import MedicationIntent, MedicationSource, MedicationStatus
 
-SUPPLIES: Final = {"MedicationDispense", "MedicationAdministration"}
-KINDS: Final = {"MedicationRequest", "MedicationStatement", *SUPPLIES}
+KINDS: Final = {item.value: item for item in MedicationSource if item.value}
 SUPPLY_DAYS: Final = 90
 """How long a supply counts as taken when the dispense does not say for how many days it is: long supplies are
 for a quarter. A choice.
@@ -28,35 +27,11 @@ for a quarter. A choice.
 EFFECT_DAYS: Final = 30
 """How long an administered drug counts as taken: long enough for what is given once a month. A choice."""
 
-_NO_FACT: Final = {
-    "entered-in-error",
-    "cancelled",
-    "draft",
-    "intended",
-    "not-done",
-    "not-taken",
-    "preparation",
-    "declined",
-}
-_PRESENT: Final = {"active", "on-hold", "in-progress"}
-_PAST: Final = {"completed", "stopped", "ended"}
+_STATUSES: Final = {item.value: item for item in MedicationStatus}
+_INTENTS: Final = {item.value: item for item in MedicationIntent}
 _NOT_TAKEN: Final = {"not-taking", "n"}
 """R5's adherence and STU3's `taken`."""
 _STOPPED: Final = {"stopped", "stopped-as-directed"}
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class ReadMedication:
-    """A medication, and how long it counts as taken."""
-
-    medication: Medication
-    is_supply: bool = False
-    """Whether it was handed out or given, rather than ordered or told."""
-    until: date | None = None
-    """Last day on which a supply counts as taken; None: not known."""
-
-    def is_over(self, today: date | None) -> bool:
-        return self.is_supply and today is not None and self.until is not None and self.until < today
 
 
 class MedicationReader:
@@ -66,36 +41,36 @@ class MedicationReader:
         self._references = references
         self._remarks = remarks
 
-    def read(self, entry: Entry) -> Iterator[ReadMedication]:
+    def read(self, entry: Entry) -> Iterator[Medication]:
         """The drugs of one of `KINDS`, if it states a fact of the patient."""
-        node, status = entry.resource, entry.resource.text("status")
+        node, source = entry.resource, KINDS[entry.kind]
+        status = _STATUSES.get(node.text("status"), MedicationStatus.UNKNOWN)
         if node.flag("doNotPerform"):
             self._remarks.add(Remark.ORDER_NOT_TO_PERFORM, node)
             return
-        if status in _NO_FACT or self._adherence(node) in _NOT_TAKEN or node.flag("notGiven"):
+        adherence = self._adherence(node)
+        if status.is_no_fact or adherence in _NOT_TAKEN or node.flag("notGiven"):
             self._remarks.add(Remark.RESOURCES_NOT_USABLE, node)
             return
-        if entry.kind == "MedicationRequest" and not self._is_ordered(node, status):
-            return
+        intent, reported = MedicationIntent.UNSPECIFIED, False
+        if source is MedicationSource.REQUEST:
+            # An intent that FHIR does not define is no order.
+            intent = _INTENTS.get(node.text("intent"), MedicationIntent.OPTION)
+            reported = node.flag("reportedBoolean") or node.has("reportedReference")
+            if not intent.is_taken(reported=reported):
+                self._remarks.add(planned(status, intent), node)
+                return
         concepts = self._concepts(entry)
         if not concepts:
             self._remarks.add(Remark.MEDICATION_NOT_UNDERSTOOD, node)
-        active, day, reason = self._activity(entry, status), _day(node), self._reason(entry)
+        if adherence in _STOPPED:
+            status = MedicationStatus.STOPPED
+        authored, reason = _authored(node), self._reason(entry)
+        until = None if authored is None else _supplied_until(entry, authored.day)
         for concept in concepts:
-            medication = Medication(concept, active, day, reason, place_of(node))
-            yield ReadMedication(medication, entry.kind in SUPPLIES, _until(entry, day))
-
-    def _is_ordered(self, node: Node, status: str) -> bool:
-        """Whether a request is an order, or records what the patient takes without one (US Core's `plan`)."""
-        intent = node.text("intent")
-        if intent in ORDERED:
-            return True
-        if intent == "plan" and (node.flag("reportedBoolean") or node.has("reportedReference")):
-            return True
-        is_active_plan = status in _PRESENT and intent != "proposal"
-        remark = Remark.MEDICATION_PLANNED if is_active_plan else Remark.RESOURCES_NOT_USABLE
-        self._remarks.add(remark, node)
-        return False
+            yield Medication(
+                concept, source, status, intent, reported, authored, until, reason, place_of(node)
+            )
 
     def _adherence(self, node: Node) -> str:
         """How a statement says that the drug is taken: R5's adherence, STU3's `taken`."""
@@ -108,15 +83,6 @@ class MedicationReader:
             return ""
         self._remarks.add(Remark.FHIR_R5, node)
         return next((coding.text("code") for coding in code.items("coding")), "")
-
-    def _activity(self, entry: Entry, status: str) -> bool | None:
-        if self._adherence(entry.resource) in _STOPPED:
-            return False
-        if status in _PRESENT:
-            return True
-        if status in _PAST and entry.kind in {"MedicationRequest", "MedicationStatement"}:
-            return False
-        return False if status == "stopped" else None
 
     def _concepts(self, entry: Entry) -> list[CodedConcept]:
         node = entry.resource
@@ -160,51 +126,55 @@ class MedicationReader:
                     if drug is not None:
                         yield drug
 
-    def _reason(self, entry: Entry) -> Concept | None:
+    def _reason(self, entry: Entry) -> CodedConcept | None:
         node = entry.resource
         for code in node.items("reasonCode"):
-            return _first(code, self._remarks)
+            return _coded(code, self._remarks)
         for reference in node.items("reasonReference"):
             return self._reason_referred(reference, entry)
         for reason in node.items("reason"):  # R5
             concept, target = reason.get("concept"), reason.get("reference")
             if concept is not None:
-                return _first(concept, self._remarks)
+                return _coded(concept, self._remarks)
             return None if target is None else self._reason_referred(target, entry)
         return None
 
-    def _reason_referred(self, reference: Node, entry: Entry) -> Concept | None:
+    def _reason_referred(self, reference: Node, entry: Entry) -> CodedConcept | None:
         found = self._references.find(reference, entry, "Condition")
         code = None if found is None else found.resource.get("code")
-        return None if code is None else _first(code, self._remarks)
+        return None if code is None else _coded(code, self._remarks)
 
 
 def _drug(node: Node, remarks: Remarks) -> CodedConcept | None:
     return concept_of(node, remarks, RXNORM, SNOMED, ATC, NDC)
 
 
-def _first(code: Node, remarks: Remarks) -> Concept | None:
+def _coded(code: Node, remarks: Remarks) -> CodedConcept | None:
     concept = concept_of(code, remarks, SNOMED, ICD10CM)
-    return concept.codings[0] if concept is not None and concept.codings else None
+    return concept if concept is not None and concept.codings else None
 
 
-def _day(node: Node) -> date | None:
+def _authored(node: Node) -> PartialDate | None:
     return (
-        dates.day(node, "authoredOn")
-        or dates.day(node, "effectiveDateTime")
-        or dates.period_day(node, "effectivePeriod")
-        or dates.day(node, "occurenceDateTime")  # R5 spells it so
-        or dates.period_day(node, "occurencePeriod")
-        or dates.day(node, "whenHandedOver")
-        or dates.day(node, "whenPrepared")
-        or dates.day(node, "dateAsserted")
+        dates.when(node, "authoredOn")
+        or dates.when(node, "effectiveDateTime")
+        or dates.in_period(node, "effectivePeriod")
+        or dates.when(node, "occurenceDateTime")  # R5 spells it so
+        or dates.in_period(node, "occurencePeriod")
+        or dates.when(node, "whenHandedOver")
+        or dates.when(node, "whenPrepared")
+        or dates.when(node, "dateAsserted")
     )
 
 
-def _until(entry: Entry, day: date | None) -> date | None:
+def planned(status: MedicationStatus, intent: MedicationIntent) -> Remark:
+    """What is to be said of a request that is no order: a plan in force may be followed already."""
+    in_force = status.is_in_force and intent is not MedicationIntent.PROPOSAL
+    return Remark.MEDICATION_PLANNED if in_force else Remark.RESOURCES_NOT_USABLE
+
+
+def _supplied_until(entry: Entry, day: date) -> date | None:
     """The last day on which what was handed out or given counts as taken."""
-    if day is None:
-        return None
     if entry.kind == "MedicationAdministration":
         return day + timedelta(days=EFFECT_DAYS)
     if entry.kind == "MedicationDispense":

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Final
 
 from services.clinical.code_systems import LOINC, SNOMED
 from services.clinical.concepts import CodedConcept
+from services.clinical.dates import PartialDate
 from services.clinical.fhir import dates
 from services.clinical.fhir.bounded_json import Node
 from services.clinical.fhir.codings import concept_of
 from services.clinical.fhir.remarks import Remark, Remarks, place_of
 from services.clinical.limits import MAX_CODE
 from services.clinical.measurements import measurement_of, seems_used
-from services.clinical.record import Comparator, Finding, Observation
+from services.clinical.record import Observation, Quantity
+from services.clinical.statuses import Comparator
 
 NO_RESULT: Final = {"entered-in-error", "cancelled", "registered"}
 
@@ -30,16 +31,17 @@ _NUMBER_IN_WORDS = re.compile(
 """A value that a laboratory wrote as text: a comparator, a number with a point, a unit."""
 
 
-def read_observation(node: Node, remarks: Remarks) -> Iterator[Observation | Finding]:
+def read_observation(node: Node, remarks: Remarks) -> Iterator[Observation]:
     """The values of an Observation and of its components, if it has results."""
     if node.text("status") in NO_RESULT:
         remarks.add(Remark.RESOURCES_NOT_USABLE, node)
         return
     when = (
-        dates.moment(node, "effectiveDateTime")
-        or dates.moment(node, "effectiveInstant")
-        or _period_moment(node)
-        or dates.moment(node, "issued")
+        dates.when(node, "effectiveDateTime")
+        or dates.when(node, "effectiveInstant")
+        or dates.in_period(node, "effectivePeriod")
+        or dates.in_period(node, "effectivePeriod", "end")
+        or dates.when(node, "issued")
     )
     # A blood pressure has its two values in components.
     for part in (node, *node.items("component")):
@@ -50,40 +52,39 @@ def read_observation(node: Node, remarks: Remarks) -> Iterator[Observation | Fin
 
 
 def _results(
-    part: Node, concept: CodedConcept, when: datetime | None, place: str, remarks: Remarks
-) -> Iterator[Observation | Finding]:
+    part: Node, concept: CodedConcept, when: PartialDate | None, place: str, remarks: Remarks
+) -> Iterator[Observation]:
     """The value of an Observation or a component; a remark where one that is used cannot be read."""
     answer = part.get("valueCodeableConcept")
     if answer is not None:
         found = concept_of(answer, remarks, SNOMED)
         if found is not None:
-            yield Finding(concept, found, when, place)
+            yield Observation(concept, found, when, place)
         return
-    value = _value(part)
+    value = _quantity(part)
     if value is not None and not part.has("dataAbsentReason"):
-        number, unit, comparator = value
-        yield Observation(concept, number, unit[:MAX_CODE], when, comparator, place)
+        yield Observation(concept, value, when, place)
     elif _has_value(part) and (measurement_of(concept) or seems_used(concept)):
         remarks.add(Remark.OBSERVATION_NOT_UNDERSTOOD, part)
 
 
-def _value(part: Node) -> tuple[float, str, Comparator] | None:
-    """Number, unit and comparator of a value that has a number."""
+def _quantity(part: Node) -> Quantity | None:
+    """A value that has a number; a longer unit than any in use is cut."""
     quantity = part.get("valueQuantity")
     if quantity is not None:
         number, comparator = quantity.number("value"), quantity.text("comparator").strip()
         if number is None or comparator not in _COMPARATORS:
             return None
         unit = quantity.text("code").strip() or quantity.text("unit").strip()
-        return number, unit, _COMPARATORS[comparator]
+        return Quantity(number, unit[:MAX_CODE], _COMPARATORS[comparator])
     whole = part.number("valueInteger")
     if whole is not None:
-        return whole, "", Comparator.EXACT
+        return Quantity(whole)
     match = _NUMBER_IN_WORDS.fullmatch(part.text("valueString").strip())
     if match is None:
         return None
     sign, digits, unit = match.groups(default="")
-    return float(digits), unit.strip(), _COMPARATORS[sign]
+    return Quantity(float(digits), unit.strip()[:MAX_CODE], _COMPARATORS[sign])
 
 
 def _has_value(part: Node) -> bool:
@@ -92,8 +93,3 @@ def _has_value(part: Node) -> bool:
     if quantity is not None:
         return quantity.has("value")
     return any(name.startswith("value") or name == "interpretation" for name in part.value)
-
-
-def _period_moment(node: Node) -> datetime | None:
-    period = node.get("effectivePeriod")
-    return None if period is None else dates.moment(period, "start") or dates.moment(period, "end")

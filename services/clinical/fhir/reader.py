@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from datetime import date
 from typing import Final
 
 from services.chassis.errors import InvalidInput, Reason
 from services.chassis.notices import Notice
+from services.clinical.dates import MAX_AGE_YEARS, Age, PartialDate
 from services.clinical.fhir import dates
 from services.clinical.fhir.allergies import read_allergy
 from services.clinical.fhir.bounded_json import Node
@@ -21,21 +23,20 @@ from services.clinical.fhir.bundle import (
 from services.clinical.fhir.conditions import read_care_plan, read_condition, read_procedure
 from services.clinical.fhir.documents import remark_on_sections
 from services.clinical.fhir.medications import KINDS as MEDICATION_KINDS
-from services.clinical.fhir.medications import MedicationReader, ReadMedication
+from services.clinical.fhir.medications import MedicationReader
 from services.clinical.fhir.observations import read_observation
 from services.clinical.fhir.references import References
 from services.clinical.fhir.remarks import Remark, Remarks
-from services.clinical.limits import MAX_AGE_YEARS, MAX_ITEMS
+from services.clinical.limits import MAX_ITEMS
 from services.clinical.record import (
     Allergy,
     Condition,
-    Finding,
-    Gender,
     Medication,
     Observation,
     PatientRecord,
     Procedure,
 )
+from services.clinical.statuses import Gender
 
 __all__ = ["MAX_BUNDLE_BYTES", "MAX_ENTRIES", "ReadBundle", "read_bundle"]
 
@@ -84,15 +85,14 @@ class _BundleReader:
         if not patients:
             raise InvalidInput(Reason.INPUT_INCONSISTENT, "entry", "must hold one Patient")
         self._patient = patients[0]
-        self._birth = dates.day(self._patient.resource, "birthDate")
-        self._medications = MedicationReader(self._references, remarks)
+        self._birth = dates.when(self._patient.resource, "birthDate")
+        self._medication_reader = MedicationReader(self._references, remarks)
         self._conditions: list[Condition] = []
-        self._taken: list[ReadMedication] = []
+        self._medications: list[Medication] = []
         self._procedures: list[Procedure] = []
         self._plans: list[Procedure] = []
         self._allergies: list[Allergy] = []
         self._observations: list[Observation] = []
-        self._findings: list[Finding] = []
 
     def read(self) -> ReadBundle:
         for entry in self._entries:
@@ -142,11 +142,7 @@ class _BundleReader:
         node, remarks = entry.resource, self._remarks
         match entry.kind:
             case "Observation":
-                for item in read_observation(node, remarks):
-                    if isinstance(item, Finding):
-                        self._findings.append(item)
-                    else:
-                        self._observations.append(item)
+                self._observations.extend(read_observation(node, remarks))
             case "Condition":
                 self._conditions.extend(read_condition(node, self._birth, remarks))
             case "Procedure":
@@ -158,24 +154,23 @@ class _BundleReader:
                     _refuse_dstu2(node, "substance")
                 self._allergies.extend(read_allergy(node, remarks))
             case _:
-                self._taken.extend(self._medications.read(entry))
+                self._medications.extend(self._medication_reader.read(entry))
 
     def _record(self) -> PatientRecord:
         """The record as of its own latest day, which plans and expected ends do not move."""
         facts = PatientRecord(
             conditions=tuple(
-                dataclasses.replace(item, abatement=None) if item.is_active else item
+                dataclasses.replace(item, abatement=None, abated=False) if item.is_active else item
                 for item in self._conditions
             ),
-            medications=tuple(item.medication for item in self._taken),
+            medications=tuple(self._medications),
             procedures=tuple(self._procedures),
             observations=tuple(self._observations),
-            findings=tuple(self._findings),
         )
         today = facts.latest_day()
         record = dataclasses.replace(
             facts,
-            medications=_taken_on(today, self._taken),
+            medications=tuple(_last_supplies(self._medications)),
             procedures=facts.procedures + tuple(_begun_by(today, plan) for plan in self._plans),
             allergies=tuple(self._allergies),
         )
@@ -183,43 +178,41 @@ class _BundleReader:
         gender = patient.text("gender")
         if gender not in {item.value for item in Gender}:
             patient.refuse_member("gender", "must be male, female, other or unknown")
-        return dataclasses.replace(record, gender=Gender(gender), age_years=self._age(today))
+        return dataclasses.replace(record, gender=Gender(gender), age=self._age(today))
 
-    def _age(self, today: date | None) -> int | None:
+    def _age(self, today: date | None) -> Age | None:
         if self._birth is None or today is None:
             return None
-        age, patient = dates.age_on(self._birth, today), self._patient.resource
-        if age < 0:
+        age, patient = Age.between(self._birth, today), self._patient.resource
+        if age.years < 0:
             patient.refuse_member(
                 "birthDate", "must not lie after the rest of the record", Reason.INPUT_INCONSISTENT
             )
-        if age > MAX_AGE_YEARS:
+        if age.years > MAX_AGE_YEARS:
             patient.refuse_member(
                 "birthDate", f"must give an age of at most {MAX_AGE_YEARS} years", Reason.INPUT_OUT_OF_RANGE
             )
         return age
 
 
-def _taken_on(today: date | None, medications: list[ReadMedication]) -> tuple[Medication, ...]:
-    """The medications: what was handed out or given long before today is over, and each such drug counts
-    once, by its last time.
-    """
-    last: dict[str, ReadMedication] = {}
-    for read in medications:
-        if read.is_supply:
-            other = last.setdefault(read.medication.concept.key, read)
-            if (read.medication.authored or date.min) > (other.medication.authored or date.min):
-                last[read.medication.concept.key] = read
-    return tuple(
-        dataclasses.replace(read.medication, active=False) if read.is_over(today) else read.medication
-        for read in medications
-        if not read.is_supply or last[read.medication.concept.key] is read
-    )
+def _last_supplies(medications: list[Medication]) -> Iterator[Medication]:
+    """The medications; a drug that was handed out or given counts once, by its last time."""
+    last: dict[str, Medication] = {}
+    for item in medications:
+        if item.source.is_supply:
+            other = last.setdefault(item.concept.key, item)
+            if _day(item.authored) > _day(other.authored):
+                last[item.concept.key] = item
+    return (item for item in medications if not item.source.is_supply or last[item.concept.key] is item)
+
+
+def _day(when: PartialDate | None) -> date:
+    return date.min if when is None else when.day
 
 
 def _begun_by(today: date | None, plan: Procedure) -> Procedure:
     """The plan without its day where that is still to come."""
-    is_ahead = today is not None and plan.performed is not None and plan.performed > today
+    is_ahead = today is not None and plan.performed is not None and plan.performed.day > today
     return dataclasses.replace(plan, performed=None) if is_ahead else plan
 
 

@@ -1,4 +1,4 @@
-"""What the reader should know of how a bundle was read, gathered while it is read.
+"""What the reader should know of how a record was read, gathered while it is read.
 
 A remark names a kind of thing and the places where it was met, never what stands there.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import functools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -106,7 +107,7 @@ class Remark(enum.Enum):
 
 
 class Remarks:
-    """Gathers remarks of one bundle."""
+    """Gathers remarks on one record."""
 
     def __init__(self) -> None:
         self._counts: dict[Remark, int] = {}
@@ -120,10 +121,19 @@ class Remarks:
             return
         self._last[remark] = node.value
         self._kinds.setdefault(remark, set()).add(kind)
+        self._count(remark, lambda: place_of(node))
+
+    def add_at(self, remark: Remark, place: str) -> None:
+        """Note a remark on what stands at a place."""
+        self._kinds.setdefault(remark, set())
+        self._count(remark, lambda: place)
+
+    def _count(self, remark: Remark, place: Callable[[], str]) -> None:
+        """`place` is asked for only where it will be told."""
         places = self._places.setdefault(remark, [])
         self._counts[remark] = self._counts.get(remark, 0) + 1
         if len(places) < MAX_PLACES:
-            places.append(place_of(node))
+            places.append(place())
 
     def notices(self) -> tuple[Notice, ...]:
         """One notice for each kind that was met, in the order of the kinds."""

@@ -9,14 +9,15 @@ from pydicom.dataset import Dataset
 from pydicom.pixels.processing import apply_color_lut
 
 from services.imaging.dicom.frame import PALETTE, Frame, PixelModule
+from services.imaging.grey import Grey
 from services.imaging.images import malformed, unsupported
 from services.imaging.pictures import colourfulness
-from services.imaging.preprocessing import Grey
 
 
-def shown(frame: Frame, pixels: PixelModule, dataset: Dataset) -> tuple[Grey, float]:
-    """Grey uint8 `[rows, columns]` and the colourfulness in 0..1. Raises InvalidInput on a damaged
-    palette.
+def shown(frame: Frame, pixels: PixelModule, dataset: Dataset) -> tuple[Grey, npt.NDArray[np.uint8], float]:
+    """Grey uint8 `[rows, columns]`, colours uint8 `[rows, columns, 3]` and the colourfulness in 0..1.
+
+    Raises InvalidInput on a damaged palette.
     """
     if pixels.signed:
         raise unsupported(
@@ -26,7 +27,7 @@ def shown(frame: Frame, pixels: PixelModule, dataset: Dataset) -> tuple[Grey, fl
         picture = Image.fromarray(_through_palette(frame, dataset))
     else:
         picture = Image.fromarray(_eight_bits(frame.samples, frame.bits))
-    return np.asarray(picture.convert("L"), dtype=np.uint8), colourfulness(picture)
+    return np.asarray(picture.convert("L"), dtype=np.uint8), np.asarray(picture), colourfulness(picture)
 
 
 def _through_palette(frame: Frame, dataset: Dataset) -> npt.NDArray[np.uint8]:

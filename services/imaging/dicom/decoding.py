@@ -17,12 +17,13 @@ from services.chassis.notices import Notice
 from services.imaging.dicom import colour
 from services.imaging.dicom.attributes import contradicting, integer, pixel_bytes, text
 from services.imaging.dicom.frame import GREY, Frame, PixelModule, decode_frame, pixel_module
-from services.imaging.dicom.geometry import Orientation, orientation
+from services.imaging.dicom.geometry import Orientation, orientation, spacing_mm
 from services.imaging.dicom.modality import ModalityValues, implausible, modality_values
 from services.imaging.dicom.reading import read
 from services.imaging.dicom.subject import read_subject
 from services.imaging.dicom.tables import Numbers
 from services.imaging.dicom.voi import WHITE, display
+from services.imaging.grey import Grey, display_range, every_nth
 from services.imaging.images import (
     GREY_SCALE_MEASURED,
     DecodedImage,
@@ -30,7 +31,6 @@ from services.imaging.images import (
     FileFormat,
     unsupported,
 )
-from services.imaging.preprocessing import Grey, display_range, every_nth
 
 PADDING_HU = -1000.0
 """Padding is shown as air is: black."""
@@ -53,16 +53,19 @@ def decode_dataset(dataset: Dataset, limits: DecodingLimits) -> DecodedImage:
     notices: list[Notice] = []
     pixels = pixel_module(dataset, limits, notices)
     frame = decode_frame(dataset, pixels)
-    hounsfield, colourfulness = None, 0.0
+    hounsfield, rgb, colourfulness = None, None, 0.0
     if pixels.photometric in GREY:
         grey, hounsfield = _grey_scale(frame, pixels, dataset, notices)
     else:
-        grey, colourfulness = colour.shown(frame, pixels, dataset)
+        grey, rgb, colourfulness = colour.shown(frame, pixels, dataset)
     placed = orientation(dataset)
     subject = read_subject(dataset, placed)
-    if placed is not None and placed.turn and subject.may_be_read:
+    spacing = spacing_mm(dataset)
+    if placed is not None and placed.turn and subject.is_displayed_as(placed.view):
         grey = placed.turn(grey)
         hounsfield = None if hounsfield is None else placed.turn(hounsfield)
+        rgb = None if rgb is None else placed.turn(rgb)
+        spacing = spacing[::-1] if spacing is not None and placed.turn.transposed else spacing
         notices.append(_turned(placed))
     return DecodedImage(
         FileFormat.DICOM,
@@ -74,6 +77,8 @@ def decode_dataset(dataset: Dataset, limits: DecodingLimits) -> DecodedImage:
         colourfulness=colourfulness,
         view=subject.view,
         ages_years=subject.ages_years,
+        spacing_mm=spacing,
+        rgb=rgb,
         notices=(*notices, *subject.notices),
     )
 

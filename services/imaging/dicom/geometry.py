@@ -45,9 +45,9 @@ class Turn:
         return self.transposed or self.left_right or self.up_down
 
     def __call__(self, image: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """`[rows, columns]`, turned."""
+        """`[rows, columns, …]`, turned."""
         if self.transposed:
-            image = image.T
+            image = np.swapaxes(image, 0, 1)
         return np.ascontiguousarray(image[:: -1 if self.up_down else 1, :: -1 if self.left_right else 1])
 
 
@@ -76,14 +76,14 @@ def orientation(dataset: Dataset) -> Orientation | None:
 
 def by_cosines(row: Sequence[float], column: Sequence[float]) -> Orientation | None:
     """From the direction cosines of a row and a column, three each."""
-    along, down = _letter(row), _letter(column)
+    along, down = direction(row), direction(column)
     if not along or not down:
         return Orientation(View.OBLIQUE, Turn(), "ImageOrientationPatient")
     return _oriented(along, down, "ImageOrientationPatient")
 
 
-def _letter(cosines: Sequence[float]) -> str:
-    """The direction that a vector points to: towards the left is +x, the back +y, the head +z; empty:
+def direction(cosines: Sequence[float]) -> str:
+    """The letter of the direction that a vector points to: the left is +x, the back +y, the head +z; empty:
     oblique.
     """
     axis = max(range(3), key=lambda i: abs(cosines[i]))
@@ -105,3 +105,19 @@ def _oriented(row: str, column: str, keyword: str) -> Orientation | None:
         transposed, left_right=row == _OPPOSITE.get(str(along)), up_down=column == _OPPOSITE[str(down)]
     )
     return Orientation(view, turn, keyword)
+
+
+def spacing_mm(dataset: Dataset) -> tuple[float, float] | None:
+    """Distance of two rows' and two columns' centres in the patient; None when the file does not say it.
+
+    A radiograph's Pixel Spacing that only repeats Imager Pixel Spacing is that on the detector, where the
+    patient is magnified (PS3.3 10.7.1.3).
+    """
+    measures = macro(dataset, "PixelMeasuresSequence")
+    values = decimals(measures, "PixelSpacing").values
+    at_detector = decimals(dataset, "ImagerPixelSpacing").values
+    if len(values) != 2 or any(value is None or value <= 0 for value in values):
+        return None
+    if values == at_detector and not texts(dataset, "PixelSpacingCalibrationType"):
+        return None
+    return float(values[0] or 0), float(values[1] or 0)

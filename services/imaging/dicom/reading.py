@@ -11,9 +11,10 @@ import logging
 import warnings
 import zlib
 from dataclasses import dataclass
+from enum import Enum
 
 from pydicom import config
-from pydicom.dataelem import RawDataElement
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filereader import data_element_generator, read_dataset
 from pydicom.tag import BaseTag, Tag
@@ -23,6 +24,7 @@ from pydicom.uid import (
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
+    MediaStorageDirectoryStorage,
 )
 
 from services.chassis.errors import InvalidInput
@@ -39,7 +41,8 @@ READ_ATTRIBUTES = [
     # what the image is
     "ImageType", "SOPClassUID", "Modality", "PresentationIntentType", "AnatomicRegionSequence",
     "BodyPartExamined", "ViewPosition", "ViewCodeSequence", "SeriesDescription", "ProtocolName",
-    "PatientOrientation", "ImageOrientationPatient",
+    "PatientOrientation", "ImageOrientationPatient", "PixelSpacing", "ImagerPixelSpacing",
+    "PixelSpacingCalibrationType",
     # how old the patient is
     "StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate", "PatientBirthDate", "PatientAge",
     # its pixels
@@ -61,7 +64,7 @@ READ_OF_SERIES = [
     # which series, and which image of it
     "SOPInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "InstanceNumber",
     # where it lies; a multi-frame object says so in its functional groups, which are read whole
-    "ImagePositionPatient", "PixelSpacing", "SliceThickness",
+    "ImagePositionPatient", "SliceThickness",
     # where its frames start
     "ExtendedOffsetTable", "ExtendedOffsetTableLengths",
 ]  # fmt: skip
@@ -71,8 +74,6 @@ _PIXEL_DATA = Tag("PixelData")
 _FIRST_PIXEL_DATA = Tag("FloatPixelData")
 """The first of the attributes that hold pixels; none that is read lies between it and Pixel Data."""
 _UNDEFINED_LENGTH = 0xFFFFFFFF
-_MEDIA_DIRECTORY = UID("1.2.840.10008.1.3.10")
-"""SOP class of a DICOMDIR: an index of files, no image."""
 
 
 @dataclass(frozen=True)
@@ -120,24 +121,45 @@ def read_header(data: bytes, limits: DecodingLimits) -> Header:
         pixels = next(
             data_element_generator(opened.source, is_implicit, opened.is_little_endian, defer_size=0), None
         )
-        header = _with_syntax(dataset, opened)
-        if not isinstance(pixels, RawDataElement) or pixels.tag != _PIXEL_DATA:
-            return Header(header, opened.data, 0, 0, "OW")
-        left = len(opened.data) - pixels.value_tell
-        length = left if pixels.length == _UNDEFINED_LENGTH else pixels.length
-        return Header(header, opened.data, pixels.value_tell, length, pixels.VR or "OW")
+        return _located(_with_syntax(dataset, opened), opened.data, pixels)
     except (InvalidInput, MemoryError):
         raise
     except Exception as error:
         raise malformed("is truncated or damaged") from error
 
 
-def is_media_directory(data: bytes) -> bool:
-    """Whether the file, which has a preamble, is a DICOMDIR. Raises InvalidInput as `read` does."""
+def _located(dataset: Dataset, data: bytes, pixels: RawDataElement | DataElement | None) -> Header:
+    if not isinstance(pixels, RawDataElement) or pixels.tag != _PIXEL_DATA:
+        return Header(dataset, data, 0, 0, "OW")
+    left = len(data) - pixels.value_tell
+    length = left if pixels.length == _UNDEFINED_LENGTH else pixels.length
+    if length > left + 1:  # the byte that makes a length even may be missing
+        raise malformed("ends before its pixel data does")
+    return Header(dataset, data, pixels.value_tell, length, pixels.VR or "OW")
+
+
+class Kind(Enum):
+    """What a DICOM file is, by the class that it states first of all (Media Storage SOP Class UID)."""
+
+    IMAGE = "image"
+    OTHER_OBJECT = "other object"
+    """A report, a presentation state, a structure set and the like."""
+    DIRECTORY = "directory"
+    """A DICOMDIR: an index of files."""
+    UNKNOWN = "unknown"
+
+
+def kind_of(data: bytes) -> Kind:
+    """What the file, which has a preamble, says that it is. Raises InvalidInput as `read` does."""
     try:
-        return bool(_meta(io.BytesIO(data)).get("MediaStorageSOPClassUID") == _MEDIA_DIRECTORY)
+        stated = UID(str(_meta(io.BytesIO(data)).get("MediaStorageSOPClassUID") or ""))
     except Exception as error:
         raise malformed("is truncated or damaged") from error
+    if stated == MediaStorageDirectoryStorage:
+        return Kind.DIRECTORY
+    if not stated or stated.name == str(stated):  # not in the standard's registry
+        return Kind.UNKNOWN
+    return Kind.IMAGE if "Image" in stated.name else Kind.OTHER_OBJECT
 
 
 @dataclass(frozen=True)

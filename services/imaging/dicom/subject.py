@@ -17,6 +17,10 @@ from services.imaging.dicom.geometry import Orientation
 from services.imaging.images import View
 
 _DAYS_OF_UNIT = {"D": 1.0, "W": 7.0, "M": 30.4375, "Y": 365.25}
+_SLICED = {"CT", "MR", "PT"}
+"""Modalities whose images are slices."""
+_SLICE_PLANES = {View.FRONTAL: View.CORONAL, View.LATERAL: View.SAGITTAL}
+"""A slice is named by its plane, a film by where it was taken from."""
 _AGE = re.compile(r"(\d{1,3})\s*([DWMY]?)")
 _DATE = re.compile(r"(\d{4})[.\-]?(\d{2})[.\-]?(\d{2})")
 _DATES_OF_IMAGE = ("AcquisitionDate", "ContentDate", "SeriesDate", "StudyDate")
@@ -40,11 +44,12 @@ class Subject:
     ages_years: tuple[int, ...]
     notices: tuple[Notice, ...]
 
-    @property
-    def may_be_read(self) -> bool:
-        """False when the body part is one that no model reads: how it is meant to stand is not known here."""
-        named = anatomy.understand(self.body_part)
-        return bool(named.parts) or not named.elsewhere
+    def is_displayed_as(self, view: View) -> bool:
+        """Whether an image of this subject in this view is displayed in one known way: slices are, and
+        films of what stands upright; a hand is shown with the fingers up or down.
+        """
+        parts = anatomy.understand(self.body_part).parts
+        return not parts or view is View.TRANSVERSE or any(anatomy.stands_upright(part) for part in parts)
 
 
 def read_subject(dataset: Dataset, placed: Orientation | None) -> Subject:
@@ -69,9 +74,9 @@ def _body_part(dataset: Dataset, notices: list[Notice]) -> str:
     ]
     known = next((term for term in coded if term), "")
     understood = anatomy.understand(stated)
-    if known and not (understood.parts or understood.elsewhere):
+    if known and not understood.parts:
         return known
-    if known and not anatomy.agree(understood, anatomy.understand(known)):
+    if known and not anatomy.agree(understood.parts, anatomy.understand(known).parts):
         notices.append(
             contradicting(
                 "Two attributes name different body parts; Body Part Examined was followed.",
@@ -86,11 +91,11 @@ def _view(dataset: Dataset, placed: Orientation | None, body_part: str, notices:
     """The view; of several statements one that is not frontal counts, since a model of frontal views is
     misled by it.
     """
-    if text(dataset, "Modality") == "CT":
+    if text(dataset, "Modality") in _SLICED:
         kinds = texts(dataset, "ImageType") + texts(macro(dataset, "CTImageFrameTypeSequence"), "FrameType")
         if "LOCALIZER" in kinds:
             return View.LOCALIZER
-        return None if placed is None else placed.view
+        return None if placed is None else _SLICE_PLANES.get(placed.view, placed.view)
     position = anatomy.understand(text(dataset, "ViewPosition"))
     if position.unknown and not position.views:
         notices.append(not_understood("ViewPosition"))

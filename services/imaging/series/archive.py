@@ -106,10 +106,8 @@ def _check_sizes(files: list[zipfile.ZipInfo], archive_bytes: int, limits: Serie
             raise unsupported("is an encrypted archive; send it without a password")
         if file.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
             raise unsupported("is an archive of another compression than deflate")
-        if file.file_size > limits.one_file.max_file_bytes:
-            raise too_large(
-                f"is an archive with a file of more than {limits.one_file.max_file_bytes / 2**20:g} MiB"
-            )
+        if file.file_size > limits.max_file_bytes:
+            raise too_large(f"is an archive with a file of more than {limits.max_file_bytes / 2**20:g} MiB")
     inflated = sum(file.file_size for file in files)
     if inflated > limits.max_inflated_bytes:
         raise too_large(f"is an archive of more than {limits.max_inflated_bytes / 2**20:g} MiB once inflated")

@@ -15,6 +15,8 @@ class SeriesLimits:
     """Images, frames counted one by one."""
     max_member_count: int = 4_000
     """Entries of an archive, folders among them."""
+    max_file_bytes: int = 1024**3
+    """Of each file of an archive, once inflated: a multi-frame object holds a whole series."""
     max_inflated_bytes: int = 2 * 1024**3
     """Of all files of an archive together, once inflated."""
     max_inflation: float = 200.0

@@ -16,8 +16,8 @@ from services.chassis.errors import InvalidInput
 from services.chassis.notices import Notice
 from services.imaging.dicom.decoding import decode_dataset, decode_hounsfield
 from services.imaging.dicom.instance import Instance
-from services.imaging.dicom.reading import is_media_directory
-from services.imaging.images import DecodedImage, is_dicom, too_large, unsupported
+from services.imaging.dicom.reading import Kind, kind_of
+from services.imaging.images import DecodedImage, DecodingLimits, is_dicom, malformed, too_large, unsupported
 from services.imaging.series.archive import Archive, is_archive
 from services.imaging.series.limits import SeriesLimits
 from services.imaging.series.ordering import Geometry, order
@@ -71,7 +71,7 @@ class Series:
         return self._open[1]
 
 
-def is_series(sent: Sequence[bytes]) -> bool:
+def is_series(sent: Sequence[bytes], limits: DecodingLimits | None = None) -> bool:
     """Whether what was sent for one image is several: more than one file, an archive, or several frames.
 
     Raises InvalidInput when a single DICOM file is damaged.
@@ -80,7 +80,7 @@ def is_series(sent: Sequence[bytes]) -> bool:
         return len(sent) > 1
     if is_archive(sent[0]):
         return True
-    return is_dicom(sent[0]) and Instance(sent[0], SeriesLimits().one_file).frame_count > 1
+    return is_dicom(sent[0]) and Instance(sent[0], limits or DecodingLimits()).frame_count > 1
 
 
 def read_series(sent: Sequence[bytes], limits: SeriesLimits | None = None) -> Series:
@@ -117,7 +117,7 @@ class _Found:
     objects: int = 0
     """DICOM objects without pixels: reports, presentation states, structure sets."""
     unknown: int = 0
-    """That are not DICOM."""
+    """That are not DICOM, or DICOM objects of a kind that the standard does not list."""
 
     def notices(self) -> list[Notice]:
         notices = []
@@ -133,8 +133,8 @@ class _Found:
             notices.append(
                 Notice(
                     "SERIES_FILES_NOT_UNDERSTOOD",
-                    f"Of the files that came, {self.unknown} are no DICOM files (with their preamble) and "
-                    "were not read.",
+                    f"Of the files that came, {self.unknown} are no DICOM files (with their preamble), or of "
+                    "no kind that the standard lists, and were not read.",
                     review_required=True,
                 )
             )
@@ -142,13 +142,18 @@ class _Found:
 
 
 def _slices_of(data: bytes, file: int, found: _Found, limits: SeriesLimits) -> tuple[_Found, list[Slice]]:
-    if not is_dicom(data):
+    kind = kind_of(data) if is_dicom(data) else None
+    if kind is None:
         return replace(found, unknown=found.unknown + 1), []
-    if is_media_directory(data):
+    if kind is Kind.DIRECTORY:
         return replace(found, clutter=found.clutter + 1), []
     instance = Instance(data, limits.one_file)
     if not instance.has_pixels:
-        return replace(found, objects=found.objects + 1), []
+        if kind is Kind.IMAGE:
+            raise malformed("is an image without its pixels: it is truncated or damaged")
+        if kind is Kind.OTHER_OBJECT:
+            return replace(found, objects=found.objects + 1), []
+        return replace(found, unknown=found.unknown + 1), []
     if instance.frame_count > limits.max_slice_count:
         raise too_large(f"holds more than {limits.max_slice_count} frames")
     digest = hashlib.blake2b(data, digest_size=16).digest()

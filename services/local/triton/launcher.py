@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from services.chassis.models.repository import EMBEDDED_ID, model_folders
-from services.chassis.settings import split_folders
+from services.chassis.settings import is_loopback, split_folders
 from services.local import ports
 from services.local.process import Child
 from services.local.triton import repository
@@ -67,6 +67,14 @@ class TritonSettings:
     """OTLP over HTTP (…/v1/traces) that receives spans of requests with a traceparent; empty: none."""
     arguments: tuple[str, ...] = ()
     """Further arguments for tritonserver, as they are."""
+
+    @property
+    def is_controlled(self) -> bool:
+        """Whether models are loaded and unloaded when it is told: on loopback alone, since who may give it
+        a model's configuration may have it run what he likes. Elsewhere it loads what it finds at its
+        start.
+        """
+        return is_loopback(self.host)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> TritonSettings:
@@ -306,7 +314,7 @@ def _arguments(
         "model-repository": str(folder),
         "backend-directory": str(backends),
         "id": EMBEDDED_ID,
-        "model-control-mode": "explicit",  # the services load and unload versions: it must stay on loopback
+        "model-control-mode": "explicit" if settings.is_controlled else "none",
         "exit-on-error": "false",  # a model that does not load is told of; the others are served
         "strict-readiness": "false",
         "exit-timeout-secs": "10",
@@ -321,7 +329,8 @@ def _arguments(
         "backend-config": f"python,shm-region-prefix-name={_region_prefix(scratch)}",
     }
     words = [f"--{key}={value}" for key, value in arguments.items()]
-    words += [f"--load-model={name}" for name in names]
+    if settings.is_controlled:
+        words += [f"--load-model={name}" for name in names]
     words.append("--disable-auto-complete-config")  # config.pbtxt says everything, here as in production
     if settings.traces_url:
         # rate=0: no request is traced of Triton's own accord, only one that carries a traceparent.

@@ -188,3 +188,40 @@ def _openssl(*arguments):
         subprocess.run(["openssl", *arguments], check=True, capture_output=True)
     except FileNotFoundError:
         pytest.skip("openssl is not installed: it makes this test's certificates")
+
+
+RELOAD = "/medmesh.common.v1.ModelCatalogService/ReloadModels"
+
+
+def test_only_a_named_operator_may_reload_even_where_everybody_may_do_all_else(tmp_path):
+    path = tmp_path / "policy.toml"
+    path.write_text(
+        f"[identities.operator]\ntoken_sha256 = '{hashlib.sha256(b'op').hexdigest()}'\nallow = ['*']\n"
+        f"[identities.caller]\ntoken_sha256 = '{hashlib.sha256(b'caller').hexdigest()}'\n"
+        f"allow = ['{CATALOG}']\n"
+        "[anonymous]\nallow = ['*']\n"
+    )
+    policy = Policy.read(path)
+    assert policy.authorize(CATALOG, None, []).kind == "none"
+    assert policy.authorize(RELOAD, "Bearer op", []).name == "operator"
+    with pytest.raises(PermissionDenied):
+        policy.authorize(RELOAD, "Bearer caller", [])
+    with pytest.raises(Unauthenticated):
+        policy.authorize(RELOAD, None, [])
+
+
+def test_without_a_policy_only_a_caller_on_this_machine_may_reload():
+    assert Policy.open(operators=True).authorize(RELOAD, None, []).kind == "none"
+    with pytest.raises(Unauthenticated):
+        Policy.open(operators=False).authorize(RELOAD, None, [])
+    assert Policy.open(operators=False).authorize(CATALOG, None, []).kind == "none"
+
+
+async def test_a_mesh_that_listens_beyond_loopback_takes_no_orders_from_strangers(serve):
+    async with serve(Handlers(unary=echo), listen="0.0.0.0:0", insecure=True) as sample:
+        port = sample.running.address.rpartition(":")[2]
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            assert (
+                await refusal_of(channel.unary_unary(RELOAD)(b""))
+            ).code is grpc.StatusCode.UNAUTHENTICATED
+            await channel.unary_unary(CATALOG)(b"")

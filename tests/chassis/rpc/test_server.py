@@ -1,27 +1,31 @@
-"""The server around a service: health, reflection, catalog, drain, start and stop as a process."""
+"""The server around a service: health, catalog, drain, start and stop as a process."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from medmesh.common.v1 import catalog_pb2, catalog_pb2_grpc
 from services.chassis.rpc import probe
-from services.chassis.rpc.server import running_server
+from services.chassis.rpc.server import run, running_server
 from services.chassis.rpc.transport import BindError
 from services.chassis.settings import ServiceSettings
-from tests.chassis.conftest import PREFIX, Handlers, Text, refusal_of
+from tests.chassis.conftest import PREFIX, Handlers, Text, doubler_card, refusal_of
+from tests.chassis.models.folders import edit
+from tests.fakes import write_model_repository
 
+Reload = catalog_pb2.ModelReload
 ROOT = Path(__file__).resolve().parents[3]
 SERVICE = "medmesh.language.v1.LanguageService"
 CATALOG = "medmesh.common.v1.ModelCatalogService"
@@ -94,20 +98,6 @@ async def test_health_follows_other_dependencies_too_and_a_broken_check_counts_a
     assert "Mrs Example" not in log_lines.text()
 
 
-async def test_reflection_lists_the_services_and_describes_them(serve):
-    async with serve(Handlers(unary=echo)) as sample:
-        stub = reflection_pb2_grpc.ServerReflectionStub(sample.channel)
-
-        async def ask():
-            yield reflection_pb2.ServerReflectionRequest(list_services="")
-            yield reflection_pb2.ServerReflectionRequest(file_containing_symbol=SERVICE)
-
-        listed, described = [a async for a in stub.ServerReflectionInfo(ask(), timeout=10)]
-    names = {s.name for s in listed.list_services_response.service}
-    assert {SERVICE, CATALOG, "grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection"} <= names
-    assert described.file_descriptor_response.file_descriptor_proto
-
-
 async def test_the_catalog_lists_models_whether_they_serve_or_not(serve):
     async with serve(Handlers(unary=echo)) as sample:
         stub = catalog_pb2_grpc.ModelCatalogServiceStub(sample.channel)
@@ -149,18 +139,6 @@ async def test_the_drain_lets_a_running_request_finish_and_tells_the_watchers(se
         assert (await running).note == "x"
         await draining
         assert cleaned.is_set()
-
-
-async def test_an_open_reflection_stream_does_not_hold_the_drain(serve):
-    async def still_asking():
-        yield reflection_pb2.ServerReflectionRequest(list_services="")
-        await asyncio.sleep(60)
-
-    async with serve(Handlers(unary=None), drain_s=30.0) as sample:
-        stub = reflection_pb2_grpc.ServerReflectionStub(sample.channel)
-        stream = stub.ServerReflectionInfo(still_asking())
-        await stream.read()
-        await asyncio.wait_for(sample.running.drain(), 15)
 
 
 async def test_a_request_that_outlives_the_drain_is_cancelled_and_cleans_up(serve, log_lines):
@@ -285,3 +263,61 @@ def test_the_process_ends_with_one_sentence_when_a_setting_is_bad():
 
 async def _awaited(call):
     return await call
+
+
+async def test_the_catalog_comes_in_pages_and_a_page_token_is_one_that_an_answer_gave(serve, tmp_path):
+    async with serve(Handlers(unary=echo)) as sample:
+        write_model_repository(tmp_path / "models", [doubler_card(name) for name in ("a", "b", "c")])
+        stub = catalog_pb2_grpc.ModelCatalogServiceStub(sample.channel)
+        sample.inference.functions |= dict.fromkeys("abc", sample.inference.functions["doubler"])
+        await stub.ReloadModels(catalog_pb2.ReloadModelsRequest())
+        names, token = [], ""
+        while True:
+            request = catalog_pb2.ListModelsRequest(page_size=3, page_token=token)
+            answer = await stub.ListModels(request)
+            names.append([model.name for model in answer.models])
+            token = answer.next_page_token
+            if not token:
+                break
+        assert names == [["a", "b", "c"], ["doubler"]]
+        wrong = await refusal_of(stub.ListModels(catalog_pb2.ListModelsRequest(page_token="x")))
+        assert (wrong.code, wrong.info.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "INPUT_MALFORMED")
+
+
+async def test_a_reload_says_what_became_of_each_model_with_its_problems_by_field(serve, tmp_path):
+    async with serve(Handlers(unary=echo)) as sample:
+        card = doubler_card("broken")
+        card.serving.record_embedding.embedding_tensor = "z"
+        write_model_repository(tmp_path / "models", [card])
+        stub = catalog_pb2_grpc.ModelCatalogServiceStub(sample.channel)
+        broken, doubler = (await stub.ReloadModels(catalog_pb2.ReloadModelsRequest())).models
+        assert (broken.result, doubler.result) == (Reload.RESULT_REFUSED, Reload.RESULT_UNCHANGED)
+        assert [problem.field for problem in broken.problems] == ["serving.record_embedding.embedding_tensor"]
+        assert (doubler.version, doubler.model_version, broken.model_version) == ("1.0.0", "1", "")
+        broken, doubler = (await stub.ListModels(catalog_pb2.ListModelsRequest())).models
+        assert (broken.ready, broken.task, doubler.ready) == (False, "record_embedding", True)
+        assert "names z, which is not among the card's outputs" in broken.reason
+
+
+async def test_a_service_without_tasks_has_no_models_and_no_connection_to_triton(tmp_path):
+    seen = []
+
+    async def register(parts, server):
+        seen.append(parts.models)
+        with pytest.raises(LookupError):
+            _ = parts.catalog
+
+    service = replace(Handlers(tasks=()).service(), register=register)
+    async with running_server(service, ServiceSettings(triton_url="not an address")):
+        assert seen == [None]
+
+
+def test_a_service_says_what_it_would_refuse_without_serving(tmp_path, capsys, monkeypatch):
+    write_model_repository(tmp_path, [doubler_card("good"), doubler_card("bad", version="")])
+    edit(tmp_path / "bad" / "metadata.json", lambda card: card.pop("version"))
+    monkeypatch.setattr(sys, "argv", ["services.sample", "check", str(tmp_path)])
+    run(Handlers().service())
+    logging.disable(logging.NOTSET)
+    bad, good = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert good == {"model": "good", "problems": []}
+    assert (bad["model"], bad["problems"][0]["field"]) == ("bad", "version")

@@ -355,3 +355,15 @@ def test_a_port_that_is_no_number_is_named():
 def test_numpy_here_is_another_than_tritons():
     """The services follow numpy 2; only the embedded Triton is held back."""
     assert int(np.__version__.split(".")[0]) >= 2
+
+
+@pytest.mark.live
+def test_beyond_loopback_it_takes_no_orders_and_serves_what_it_finds(repository: Path, tmp_path: Path):
+    settings = TritonSettings(repository=(repository,), host="0.0.0.0", log=tmp_path / "log")
+    with (
+        EmbeddedTriton.start(settings, SILENT) as triton,
+        InferenceServerClient(triton.grpc_address) as client,
+    ):
+        assert client.is_model_ready("arithmetic")
+        with pytest.raises(InferenceServerException, match="not allowed"):
+            client.load_model("arithmetic")

@@ -27,7 +27,7 @@ from medmesh.common.v1 import options_pb2 as medmesh_dot_common_dot_v1_dot_optio
 from medmesh.common.v1 import quantity_pb2 as medmesh_dot_common_dot_v1_dot_quantity__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fmedmesh/common/v1/patient.proto\x12\x11medmesh.common.v1\x1a\x1fmedmesh/common/v1/concept.proto\x1a\x1fmedmesh/common/v1/options.proto\x1a medmesh/common/v1/quantity.proto\"\xf3\x02\n\tCondition\x12\x35\n\x04\x63ode\x18\x01 \x01(\x0b\x32\x1f.medmesh.common.v1.CodedConceptB\x06\x92\xb3\x19\x02\x08\x01\x12@\n\x0f\x63linical_status\x18\x02 \x01(\x0e\x32!.medmesh.common.v1.ClinicalStatusB\x04\x88\xb3\x19\x01\x12H\n\x13verification_status\x18\x03 \x01(\x0e\x32%.medmesh.common.v1.VerificationStatusB\x04\x88\xb3\x19\x01\x12-\n\x05onset\x18\x04 \x01(\x0b\x32\x1e.medmesh.common.v1.PartialDate\x12\x33\n\tabated_on\x18\x05 \x01(\x0b\x32\x1e.medmesh.common.v1.PartialDateH\x00\x12\x16\n\x06\x61\x62\x61ted\x18\x06 \x01(\x08\x42\x04\x88\xb3\x19\x01H\x00\x12\x1a\n\x05place\x18\x07 \x01(\tB\x0b\x88\xb3\x19\x00\x92\xb3\x19\x03\x18\x80\x02\x42\x0b\n\tabatement\"\xc3\x03\n\nMedication\x12\x35\n\x04\x63ode\x18\x01 \x01(\x0b\x32\x1f.medmesh.common.v1.CodedConceptB\x06\x92\xb3\x19\x02\x08\x01\x12\x39\n\x06source\x18\x02 \x01(\x0e\x32#.medmesh.common.v1.MedicationSourceB\x04\x88\xb3\x19\x01\x12\x39\n\x06status\x18\x03 \x01(\x0e\x32#.medmesh.common.v1.MedicationStatusB\x04\x88\xb3\x19\x01\x12\x39\n\x06intent\x18\x04 \x01(\x0e\x32#.medmesh.common.v1.MedicationIntentB\x04\x88\xb3\x19\x01\x12\x16\n\x08reported\x18\x05 \x01(\x08\x42\x04\x88\xb3\x19\x01\x12\x30\n\x08\x61uthored\x18\x06 \x01(\x0b\x32\x1e.medmesh.common.v1.PartialDate\x12\x36\n\x0esupplied_until\x18\x07 \x01(\x0b\x32\x1e.medmesh.common.v1.PartialDate\x12/\n\x06reason\x18\x08 \x01(\x0b\x32\x1f.medmesh.common.v1.CodedConcept\x12\x1a\n\x05place\x18\t \x01(\tB\x0b\x88\xb3\x19\x00\x92\xb3\x19\x03\x18\x80\x02\"\x91\x01\n\tProcedure\x12\x35\n\x04\x63ode\x18\x01 \x01(\x0b\x32\x1f.medmesh.common.v1.CodedConceptB\x06\x92\xb3\x19\x02\x08\x01\x12\x31\n\tperformed\x18\x02 \x01(\x0b\x32\x1e.medmesh.common.v1.PartialDate\x12\x1a\n\x05place\x18\x03 \x01(\tB\x0b\x88\xb3\x19\x00\x92\xb3\x19\x03\x18\x80\x02\"\xd7\x02\n\x07\x41llergy\x12\x35\n\x04\x63ode\x18\x01 \x01(\x0b\x32\x1f.medmesh.common.v1.CodedConceptB\x06\x92\xb3\x19\x02\x08\x01\x12@\n\x0f\x63linical_status\x18\x02 \x01(\x0e\x32!.medmesh.common.v1.ClinicalStatusB\x04\x88\xb3\x19\x01\x12H\n\x13verification_status\x18\x03 \x01(\x0e\x32%.medmesh.common.v1.VerificationStatusB\x04\x88\xb3\x19\x01\x12\x32\n\x04type\x18\x04 \x01(\x0e\x32\x1e.medmesh.common.v1.AllergyTypeB\x04\x88\xb3\x19\x01\x12\x39\n\x0b\x63riticality\x18\x05 \x01(\x0e\x32\x1e.medmesh.common.v1.CriticalityB\x04\x88\xb3\x19\x01\x12\x1a\n\x05place\x18\x06 \x01(\tB\x0b\x88\xb3\x19\x00\x92\xb3\x19\x03\x18\x80\x02\"\xff\x01\n\x0bObservation\x12\x35\n\x04\x63ode\x18\x01 \x01(\x0b\x32\x1f.medmesh.common.v1.CodedConceptB\x06\x92\xb3\x19\x02\x08\x01\x12/\n\x08quantity\x18\x02 \x01(\x0b\x32\x1b.medmesh.common.v1.QuantityH\x00\x12\x30\n\x05\x63oded\x18\x03 \x01(\x0b\x32\x1f.medmesh.common.v1.CodedConceptH\x00\x12\x31\n\teffective\x18\x04 \x01(\x0b\x32\x1e.medmesh.common.v1.PartialDate\x12\x1a\n\x05place\x18\x05 \x01(\tB\x0b\x88\xb3\x19\x00\x92\xb3\x19\x03\x18\x80\x02\x42\x07\n\x05value\"\xa5\x03\n\rPatientRecord\x12*\n\x03\x61ge\x18\x01 \x01(\x0b\x32\x1d.medmesh.common.v1.PatientAge\x12=\n\x06gender\x18\x02 \x01(\x0e\x32\'.medmesh.common.v1.AdministrativeGenderB\x04\x88\xb3\x19\x01\x12\x39\n\nconditions\x18\x03 \x03(\x0b\x32\x1c.medmesh.common.v1.ConditionB\x07\x92\xb3\x19\x03\x10\xd0\x0f\x12;\n\x0bmedications\x18\x04 \x03(\x0b\x32\x1d.medmesh.common.v1.MedicationB\x07\x92\xb3\x19\x03\x10\xd0\x0f\x12\x39\n\nprocedures\x18\x05 \x03(\x0b\x32\x1c.medmesh.common.v1.ProcedureB\x07\x92\xb3\x19\x03\x10\xd0\x0f\x12\x36\n\tallergies\x18\x06 \x03(\x0b\x32\x1a.medmesh.common.v1.AllergyB\x07\x92\xb3\x19\x03\x10\xf4\x03\x12>\n\x0cobservations\x18\x07 \x03(\x0b\x32\x1e.medmesh.common.v1.ObservationB\x08\x92\xb3\x19\x04\x10\xc0\xb8\x02\"S\n\x0fRecordReference\x12\x13\n\x05place\x18\x01 \x01(\tB\x04\x88\xb3\x19\x00\x12+\n\x07\x63oncept\x18\x02 \x01(\x0b\x32\x1a.medmesh.common.v1.Concept\"p\n\x0cPatientInput\x12\x32\n\x06record\x18\x01 \x01(\x0b\x32 .medmesh.common.v1.PatientRecordH\x00\x12$\n\x0b\x66hir_bundle\x18\x02 \x01(\x0c\x42\r\x88\xb3\x19\x01\x92\xb3\x19\x05 \x80\x80\x80\x04H\x00\x42\x06\n\x04\x66orm*\xc3\x01\n\x14\x41\x64ministrativeGender\x12%\n!ADMINISTRATIVE_GENDER_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x41\x44MINISTRATIVE_GENDER_MALE\x10\x01\x12 \n\x1c\x41\x44MINISTRATIVE_GENDER_FEMALE\x10\x02\x12\x1f\n\x1b\x41\x44MINISTRATIVE_GENDER_OTHER\x10\x03\x12!\n\x1d\x41\x44MINISTRATIVE_GENDER_UNKNOWN\x10\x04*\xe5\x01\n\x0e\x43linicalStatus\x12\x1f\n\x1b\x43LINICAL_STATUS_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x43LINICAL_STATUS_ACTIVE\x10\x01\x12\x1e\n\x1a\x43LINICAL_STATUS_RECURRENCE\x10\x02\x12\x1b\n\x17\x43LINICAL_STATUS_RELAPSE\x10\x03\x12\x1c\n\x18\x43LINICAL_STATUS_INACTIVE\x10\x04\x12\x1d\n\x19\x43LINICAL_STATUS_REMISSION\x10\x05\x12\x1c\n\x18\x43LINICAL_STATUS_RESOLVED\x10\x06*\x97\x02\n\x12VerificationStatus\x12#\n\x1fVERIFICATION_STATUS_UNSPECIFIED\x10\x00\x12!\n\x1dVERIFICATION_STATUS_CONFIRMED\x10\x01\x12#\n\x1fVERIFICATION_STATUS_PROVISIONAL\x10\x02\x12$\n VERIFICATION_STATUS_DIFFERENTIAL\x10\x03\x12#\n\x1fVERIFICATION_STATUS_UNCONFIRMED\x10\x04\x12\x1f\n\x1bVERIFICATION_STATUS_REFUTED\x10\x05\x12(\n$VERIFICATION_STATUS_ENTERED_IN_ERROR\x10\x06*c\n\x0b\x41llergyType\x12\x1c\n\x18\x41LLERGY_TYPE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x41LLERGY_TYPE_ALLERGY\x10\x01\x12\x1c\n\x18\x41LLERGY_TYPE_INTOLERANCE\x10\x02*w\n\x0b\x43riticality\x12\x1b\n\x17\x43RITICALITY_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x43RITICALITY_LOW\x10\x01\x12\x14\n\x10\x43RITICALITY_HIGH\x10\x02\x12 \n\x1c\x43RITICALITY_UNABLE_TO_ASSESS\x10\x03*\xbb\x01\n\x10MedicationSource\x12!\n\x1dMEDICATION_SOURCE_UNSPECIFIED\x10\x00\x12\x1d\n\x19MEDICATION_SOURCE_REQUEST\x10\x01\x12\x1f\n\x1bMEDICATION_SOURCE_STATEMENT\x10\x02\x12\x1e\n\x1aMEDICATION_SOURCE_DISPENSE\x10\x03\x12$\n MEDICATION_SOURCE_ADMINISTRATION\x10\x04*\x9b\x04\n\x10MedicationStatus\x12!\n\x1dMEDICATION_STATUS_UNSPECIFIED\x10\x00\x12\x1c\n\x18MEDICATION_STATUS_ACTIVE\x10\x01\x12\x1d\n\x19MEDICATION_STATUS_ON_HOLD\x10\x02\x12!\n\x1dMEDICATION_STATUS_IN_PROGRESS\x10\x03\x12\x1f\n\x1bMEDICATION_STATUS_COMPLETED\x10\x04\x12\x1b\n\x17MEDICATION_STATUS_ENDED\x10\x05\x12\x1d\n\x19MEDICATION_STATUS_STOPPED\x10\x06\x12\x1f\n\x1bMEDICATION_STATUS_CANCELLED\x10\x07\x12\x1b\n\x17MEDICATION_STATUS_DRAFT\x10\x08\x12\x1e\n\x1aMEDICATION_STATUS_INTENDED\x10\t\x12\x1f\n\x1bMEDICATION_STATUS_NOT_TAKEN\x10\n\x12\x1e\n\x1aMEDICATION_STATUS_NOT_DONE\x10\x0b\x12!\n\x1dMEDICATION_STATUS_PREPARATION\x10\x0c\x12\x1e\n\x1aMEDICATION_STATUS_DECLINED\x10\r\x12&\n\"MEDICATION_STATUS_ENTERED_IN_ERROR\x10\x0e\x12\x1d\n\x19MEDICATION_STATUS_UNKNOWN\x10\x0f*\xc0\x02\n\x10MedicationIntent\x12!\n\x1dMEDICATION_INTENT_UNSPECIFIED\x10\x00\x12\x1e\n\x1aMEDICATION_INTENT_PROPOSAL\x10\x01\x12\x1a\n\x16MEDICATION_INTENT_PLAN\x10\x02\x12\x1b\n\x17MEDICATION_INTENT_ORDER\x10\x03\x12$\n MEDICATION_INTENT_ORIGINAL_ORDER\x10\x04\x12\"\n\x1eMEDICATION_INTENT_REFLEX_ORDER\x10\x05\x12\"\n\x1eMEDICATION_INTENT_FILLER_ORDER\x10\x06\x12$\n MEDICATION_INTENT_INSTANCE_ORDER\x10\x07\x12\x1c\n\x18MEDICATION_INTENT_OPTION\x10\x08\x42W\n\x15\x63om.medmesh.common.v1B\x0cPatientProtoP\x01Z\x1amedmesh/common/v1;commonv1\xaa\x02\x11Medmesh.Common.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fmedmesh/common/v1/patient.proto\x12\x11medmesh.common.v1\x1a\x1fmedmesh/common/v1/concept.proto\x1a\x1fmedmesh/common/v1/options.proto\x1a medmesh/common/v1/quantity.proto\"\xc8\x03\n\tCondition\x12\x35\n\x04\x63ode\x18\x01 \x01(\x0b\x32\x1f.medmesh.common.v1.CodedConceptB\x06\x92\xb3\x19\x02\x08\x01\x12@\n\x0f\x63linical_status\x18\x02 \x01(\x0e\x32!.medmesh.common.v1.ClinicalStatusB\x04\x88\xb3\x19\x01\x12H\n\x13verification_status\x18\x03 \x01(\x0e\x32%.medmesh.common.v1.VerificationStatusB\x04\x88\xb3\x19\x01\x12-\n\x05onset\x18\x04 \x01(\x0b\x32\x1e.medmesh.common.v1.PartialDate\x12\x33\n\tabated_on\x18\x05 \x01(\x0b\x32\x1e.medmesh.common.v1.PartialDateH\x00\x12\x16\n\x06\x61\x62\x61ted\x18\x06 \x01(\x08\x42\x04\x88\xb3\x19\x01H\x00\x12o\n\x05place\x18\x07 \x01(\tB`\x88\xb3\x19\x00\x92\xb3\x19X\x18\x80\x02:SBundle(\\.entry\\[[0-9]{1,5}\\]\\.resource)+|patient\\.record\\.[a-z]{1,20}\\[[0-9]{1,5}\\]B\x0b\n\tabatement\"\x98\x04\n\nMedication\x12\x35\n\x04\x63ode\x18\x01 \x01(\x0b\x32\x1f.medmesh.common.v1.CodedConceptB\x06\x92\xb3\x19\x02\x08\x01\x12\x39\n\x06source\x18\x02 \x01(\x0e\x32#.medmesh.common.v1.MedicationSourceB\x04\x88\xb3\x19\x01\x12\x39\n\x06status\x18\x03 \x01(\x0e\x32#.medmesh.common.v1.MedicationStatusB\x04\x88\xb3\x19\x01\x12\x39\n\x06intent\x18\x04 \x01(\x0e\x32#.medmesh.common.v1.MedicationIntentB\x04\x88\xb3\x19\x01\x12\x16\n\x08reported\x18\x05 \x01(\x08\x42\x04\x88\xb3\x19\x01\x12\x30\n\x08\x61uthored\x18\x06 \x01(\x0b\x32\x1e.medmesh.common.v1.PartialDate\x12\x36\n\x0esupplied_until\x18\x07 \x01(\x0b\x32\x1e.medmesh.common.v1.PartialDate\x12/\n\x06reason\x18\x08 \x01(\x0b\x32\x1f.medmesh.common.v1.CodedConcept\x12o\n\x05place\x18\t \x01(\tB`\x88\xb3\x19\x00\x92\xb3\x19X\x18\x80\x02:SBundle(\\.entry\\[[0-9]{1,5}\\]\\.resource)+|patient\\.record\\.[a-z]{1,20}\\[[0-9]{1,5}\\]\"\xe6\x01\n\tProcedure\x12\x35\n\x04\x63ode\x18\x01 \x01(\x0b\x32\x1f.medmesh.common.v1.CodedConceptB\x06\x92\xb3\x19\x02\x08\x01\x12\x31\n\tperformed\x18\x02 \x01(\x0b\x32\x1e.medmesh.common.v1.PartialDate\x12o\n\x05place\x18\x03 \x01(\tB`\x88\xb3\x19\x00\x92\xb3\x19X\x18\x80\x02:SBundle(\\.entry\\[[0-9]{1,5}\\]\\.resource)+|patient\\.record\\.[a-z]{1,20}\\[[0-9]{1,5}\\]\"\xac\x03\n\x07\x41llergy\x12\x35\n\x04\x63ode\x18\x01 \x01(\x0b\x32\x1f.medmesh.common.v1.CodedConceptB\x06\x92\xb3\x19\x02\x08\x01\x12@\n\x0f\x63linical_status\x18\x02 \x01(\x0e\x32!.medmesh.common.v1.ClinicalStatusB\x04\x88\xb3\x19\x01\x12H\n\x13verification_status\x18\x03 \x01(\x0e\x32%.medmesh.common.v1.VerificationStatusB\x04\x88\xb3\x19\x01\x12\x32\n\x04type\x18\x04 \x01(\x0e\x32\x1e.medmesh.common.v1.AllergyTypeB\x04\x88\xb3\x19\x01\x12\x39\n\x0b\x63riticality\x18\x05 \x01(\x0e\x32\x1e.medmesh.common.v1.CriticalityB\x04\x88\xb3\x19\x01\x12o\n\x05place\x18\x06 \x01(\tB`\x88\xb3\x19\x00\x92\xb3\x19X\x18\x80\x02:SBundle(\\.entry\\[[0-9]{1,5}\\]\\.resource)+|patient\\.record\\.[a-z]{1,20}\\[[0-9]{1,5}\\]\"\xda\x02\n\x0bObservation\x12\x35\n\x04\x63ode\x18\x01 \x01(\x0b\x32\x1f.medmesh.common.v1.CodedConceptB\x06\x92\xb3\x19\x02\x08\x01\x12/\n\x08quantity\x18\x02 \x01(\x0b\x32\x1b.medmesh.common.v1.QuantityH\x00\x12\x30\n\x05\x63oded\x18\x03 \x01(\x0b\x32\x1f.medmesh.common.v1.CodedConceptH\x00\x12\x31\n\teffective\x18\x04 \x01(\x0b\x32\x1e.medmesh.common.v1.PartialDate\x12o\n\x05place\x18\x05 \x01(\tB`\x88\xb3\x19\x00\x92\xb3\x19X\x18\x80\x02:SBundle(\\.entry\\[[0-9]{1,5}\\]\\.resource)+|patient\\.record\\.[a-z]{1,20}\\[[0-9]{1,5}\\]B\r\n\x05value\x12\x04\x98\xb3\x19\x01\"\xa5\x03\n\rPatientRecord\x12*\n\x03\x61ge\x18\x01 \x01(\x0b\x32\x1d.medmesh.common.v1.PatientAge\x12=\n\x06gender\x18\x02 \x01(\x0e\x32\'.medmesh.common.v1.AdministrativeGenderB\x04\x88\xb3\x19\x01\x12\x39\n\nconditions\x18\x03 \x03(\x0b\x32\x1c.medmesh.common.v1.ConditionB\x07\x92\xb3\x19\x03\x10\xd0\x0f\x12;\n\x0bmedications\x18\x04 \x03(\x0b\x32\x1d.medmesh.common.v1.MedicationB\x07\x92\xb3\x19\x03\x10\xd0\x0f\x12\x39\n\nprocedures\x18\x05 \x03(\x0b\x32\x1c.medmesh.common.v1.ProcedureB\x07\x92\xb3\x19\x03\x10\xd0\x0f\x12\x36\n\tallergies\x18\x06 \x03(\x0b\x32\x1a.medmesh.common.v1.AllergyB\x07\x92\xb3\x19\x03\x10\xf4\x03\x12>\n\x0cobservations\x18\x07 \x03(\x0b\x32\x1e.medmesh.common.v1.ObservationB\x08\x92\xb3\x19\x04\x10\xc0\xb8\x02\"S\n\x0fRecordReference\x12\x13\n\x05place\x18\x01 \x01(\tB\x04\x88\xb3\x19\x00\x12+\n\x07\x63oncept\x18\x02 \x01(\x0b\x32\x1a.medmesh.common.v1.Concept\"v\n\x0cPatientInput\x12\x32\n\x06record\x18\x01 \x01(\x0b\x32 .medmesh.common.v1.PatientRecordH\x00\x12$\n\x0b\x66hir_bundle\x18\x02 \x01(\x0c\x42\r\x88\xb3\x19\x01\x92\xb3\x19\x05 \x80\x80\x80\x04H\x00\x42\x0c\n\x04\x66orm\x12\x04\x98\xb3\x19\x01*\xc3\x01\n\x14\x41\x64ministrativeGender\x12%\n!ADMINISTRATIVE_GENDER_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x41\x44MINISTRATIVE_GENDER_MALE\x10\x01\x12 \n\x1c\x41\x44MINISTRATIVE_GENDER_FEMALE\x10\x02\x12\x1f\n\x1b\x41\x44MINISTRATIVE_GENDER_OTHER\x10\x03\x12!\n\x1d\x41\x44MINISTRATIVE_GENDER_UNKNOWN\x10\x04*\xe5\x01\n\x0e\x43linicalStatus\x12\x1f\n\x1b\x43LINICAL_STATUS_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x43LINICAL_STATUS_ACTIVE\x10\x01\x12\x1e\n\x1a\x43LINICAL_STATUS_RECURRENCE\x10\x02\x12\x1b\n\x17\x43LINICAL_STATUS_RELAPSE\x10\x03\x12\x1c\n\x18\x43LINICAL_STATUS_INACTIVE\x10\x04\x12\x1d\n\x19\x43LINICAL_STATUS_REMISSION\x10\x05\x12\x1c\n\x18\x43LINICAL_STATUS_RESOLVED\x10\x06*\x97\x02\n\x12VerificationStatus\x12#\n\x1fVERIFICATION_STATUS_UNSPECIFIED\x10\x00\x12!\n\x1dVERIFICATION_STATUS_CONFIRMED\x10\x01\x12#\n\x1fVERIFICATION_STATUS_PROVISIONAL\x10\x02\x12$\n VERIFICATION_STATUS_DIFFERENTIAL\x10\x03\x12#\n\x1fVERIFICATION_STATUS_UNCONFIRMED\x10\x04\x12\x1f\n\x1bVERIFICATION_STATUS_REFUTED\x10\x05\x12(\n$VERIFICATION_STATUS_ENTERED_IN_ERROR\x10\x06*c\n\x0b\x41llergyType\x12\x1c\n\x18\x41LLERGY_TYPE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x41LLERGY_TYPE_ALLERGY\x10\x01\x12\x1c\n\x18\x41LLERGY_TYPE_INTOLERANCE\x10\x02*w\n\x0b\x43riticality\x12\x1b\n\x17\x43RITICALITY_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x43RITICALITY_LOW\x10\x01\x12\x14\n\x10\x43RITICALITY_HIGH\x10\x02\x12 \n\x1c\x43RITICALITY_UNABLE_TO_ASSESS\x10\x03*\xbb\x01\n\x10MedicationSource\x12!\n\x1dMEDICATION_SOURCE_UNSPECIFIED\x10\x00\x12\x1d\n\x19MEDICATION_SOURCE_REQUEST\x10\x01\x12\x1f\n\x1bMEDICATION_SOURCE_STATEMENT\x10\x02\x12\x1e\n\x1aMEDICATION_SOURCE_DISPENSE\x10\x03\x12$\n MEDICATION_SOURCE_ADMINISTRATION\x10\x04*\x9b\x04\n\x10MedicationStatus\x12!\n\x1dMEDICATION_STATUS_UNSPECIFIED\x10\x00\x12\x1c\n\x18MEDICATION_STATUS_ACTIVE\x10\x01\x12\x1d\n\x19MEDICATION_STATUS_ON_HOLD\x10\x02\x12!\n\x1dMEDICATION_STATUS_IN_PROGRESS\x10\x03\x12\x1f\n\x1bMEDICATION_STATUS_COMPLETED\x10\x04\x12\x1b\n\x17MEDICATION_STATUS_ENDED\x10\x05\x12\x1d\n\x19MEDICATION_STATUS_STOPPED\x10\x06\x12\x1f\n\x1bMEDICATION_STATUS_CANCELLED\x10\x07\x12\x1b\n\x17MEDICATION_STATUS_DRAFT\x10\x08\x12\x1e\n\x1aMEDICATION_STATUS_INTENDED\x10\t\x12\x1f\n\x1bMEDICATION_STATUS_NOT_TAKEN\x10\n\x12\x1e\n\x1aMEDICATION_STATUS_NOT_DONE\x10\x0b\x12!\n\x1dMEDICATION_STATUS_PREPARATION\x10\x0c\x12\x1e\n\x1aMEDICATION_STATUS_DECLINED\x10\r\x12&\n\"MEDICATION_STATUS_ENTERED_IN_ERROR\x10\x0e\x12\x1d\n\x19MEDICATION_STATUS_UNKNOWN\x10\x0f*\xc0\x02\n\x10MedicationIntent\x12!\n\x1dMEDICATION_INTENT_UNSPECIFIED\x10\x00\x12\x1e\n\x1aMEDICATION_INTENT_PROPOSAL\x10\x01\x12\x1a\n\x16MEDICATION_INTENT_PLAN\x10\x02\x12\x1b\n\x17MEDICATION_INTENT_ORDER\x10\x03\x12$\n MEDICATION_INTENT_ORIGINAL_ORDER\x10\x04\x12\"\n\x1eMEDICATION_INTENT_REFLEX_ORDER\x10\x05\x12\"\n\x1eMEDICATION_INTENT_FILLER_ORDER\x10\x06\x12$\n MEDICATION_INTENT_INSTANCE_ORDER\x10\x07\x12\x1c\n\x18MEDICATION_INTENT_OPTION\x10\x08\x42W\n\x15\x63om.medmesh.common.v1B\x0cPatientProtoP\x01Z\x1amedmesh/common/v1;commonv1\xaa\x02\x11Medmesh.Common.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,7 +44,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CONDITION'].fields_by_name['abated']._loaded_options = None
   _globals['_CONDITION'].fields_by_name['abated']._serialized_options = b'\210\263\031\001'
   _globals['_CONDITION'].fields_by_name['place']._loaded_options = None
-  _globals['_CONDITION'].fields_by_name['place']._serialized_options = b'\210\263\031\000\222\263\031\003\030\200\002'
+  _globals['_CONDITION'].fields_by_name['place']._serialized_options = b'\210\263\031\000\222\263\031X\030\200\002:SBundle(\\.entry\\[[0-9]{1,5}\\]\\.resource)+|patient\\.record\\.[a-z]{1,20}\\[[0-9]{1,5}\\]'
   _globals['_MEDICATION'].fields_by_name['code']._loaded_options = None
   _globals['_MEDICATION'].fields_by_name['code']._serialized_options = b'\222\263\031\002\010\001'
   _globals['_MEDICATION'].fields_by_name['source']._loaded_options = None
@@ -56,11 +56,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MEDICATION'].fields_by_name['reported']._loaded_options = None
   _globals['_MEDICATION'].fields_by_name['reported']._serialized_options = b'\210\263\031\001'
   _globals['_MEDICATION'].fields_by_name['place']._loaded_options = None
-  _globals['_MEDICATION'].fields_by_name['place']._serialized_options = b'\210\263\031\000\222\263\031\003\030\200\002'
+  _globals['_MEDICATION'].fields_by_name['place']._serialized_options = b'\210\263\031\000\222\263\031X\030\200\002:SBundle(\\.entry\\[[0-9]{1,5}\\]\\.resource)+|patient\\.record\\.[a-z]{1,20}\\[[0-9]{1,5}\\]'
   _globals['_PROCEDURE'].fields_by_name['code']._loaded_options = None
   _globals['_PROCEDURE'].fields_by_name['code']._serialized_options = b'\222\263\031\002\010\001'
   _globals['_PROCEDURE'].fields_by_name['place']._loaded_options = None
-  _globals['_PROCEDURE'].fields_by_name['place']._serialized_options = b'\210\263\031\000\222\263\031\003\030\200\002'
+  _globals['_PROCEDURE'].fields_by_name['place']._serialized_options = b'\210\263\031\000\222\263\031X\030\200\002:SBundle(\\.entry\\[[0-9]{1,5}\\]\\.resource)+|patient\\.record\\.[a-z]{1,20}\\[[0-9]{1,5}\\]'
   _globals['_ALLERGY'].fields_by_name['code']._loaded_options = None
   _globals['_ALLERGY'].fields_by_name['code']._serialized_options = b'\222\263\031\002\010\001'
   _globals['_ALLERGY'].fields_by_name['clinical_status']._loaded_options = None
@@ -72,11 +72,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ALLERGY'].fields_by_name['criticality']._loaded_options = None
   _globals['_ALLERGY'].fields_by_name['criticality']._serialized_options = b'\210\263\031\001'
   _globals['_ALLERGY'].fields_by_name['place']._loaded_options = None
-  _globals['_ALLERGY'].fields_by_name['place']._serialized_options = b'\210\263\031\000\222\263\031\003\030\200\002'
+  _globals['_ALLERGY'].fields_by_name['place']._serialized_options = b'\210\263\031\000\222\263\031X\030\200\002:SBundle(\\.entry\\[[0-9]{1,5}\\]\\.resource)+|patient\\.record\\.[a-z]{1,20}\\[[0-9]{1,5}\\]'
+  _globals['_OBSERVATION'].oneofs_by_name['value']._loaded_options = None
+  _globals['_OBSERVATION'].oneofs_by_name['value']._serialized_options = b'\230\263\031\001'
   _globals['_OBSERVATION'].fields_by_name['code']._loaded_options = None
   _globals['_OBSERVATION'].fields_by_name['code']._serialized_options = b'\222\263\031\002\010\001'
   _globals['_OBSERVATION'].fields_by_name['place']._loaded_options = None
-  _globals['_OBSERVATION'].fields_by_name['place']._serialized_options = b'\210\263\031\000\222\263\031\003\030\200\002'
+  _globals['_OBSERVATION'].fields_by_name['place']._serialized_options = b'\210\263\031\000\222\263\031X\030\200\002:SBundle(\\.entry\\[[0-9]{1,5}\\]\\.resource)+|patient\\.record\\.[a-z]{1,20}\\[[0-9]{1,5}\\]'
   _globals['_PATIENTRECORD'].fields_by_name['gender']._loaded_options = None
   _globals['_PATIENTRECORD'].fields_by_name['gender']._serialized_options = b'\210\263\031\001'
   _globals['_PATIENTRECORD'].fields_by_name['conditions']._loaded_options = None
@@ -91,38 +93,40 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PATIENTRECORD'].fields_by_name['observations']._serialized_options = b'\222\263\031\004\020\300\270\002'
   _globals['_RECORDREFERENCE'].fields_by_name['place']._loaded_options = None
   _globals['_RECORDREFERENCE'].fields_by_name['place']._serialized_options = b'\210\263\031\000'
+  _globals['_PATIENTINPUT'].oneofs_by_name['form']._loaded_options = None
+  _globals['_PATIENTINPUT'].oneofs_by_name['form']._serialized_options = b'\230\263\031\001'
   _globals['_PATIENTINPUT'].fields_by_name['fhir_bundle']._loaded_options = None
   _globals['_PATIENTINPUT'].fields_by_name['fhir_bundle']._serialized_options = b'\210\263\031\001\222\263\031\005 \200\200\200\004'
-  _globals['_ADMINISTRATIVEGENDER']._serialized_start=2358
-  _globals['_ADMINISTRATIVEGENDER']._serialized_end=2553
-  _globals['_CLINICALSTATUS']._serialized_start=2556
-  _globals['_CLINICALSTATUS']._serialized_end=2785
-  _globals['_VERIFICATIONSTATUS']._serialized_start=2788
-  _globals['_VERIFICATIONSTATUS']._serialized_end=3067
-  _globals['_ALLERGYTYPE']._serialized_start=3069
-  _globals['_ALLERGYTYPE']._serialized_end=3168
-  _globals['_CRITICALITY']._serialized_start=3170
-  _globals['_CRITICALITY']._serialized_end=3289
-  _globals['_MEDICATIONSOURCE']._serialized_start=3292
-  _globals['_MEDICATIONSOURCE']._serialized_end=3479
-  _globals['_MEDICATIONSTATUS']._serialized_start=3482
-  _globals['_MEDICATIONSTATUS']._serialized_end=4021
-  _globals['_MEDICATIONINTENT']._serialized_start=4024
-  _globals['_MEDICATIONINTENT']._serialized_end=4344
+  _globals['_ADMINISTRATIVEGENDER']._serialized_start=2795
+  _globals['_ADMINISTRATIVEGENDER']._serialized_end=2990
+  _globals['_CLINICALSTATUS']._serialized_start=2993
+  _globals['_CLINICALSTATUS']._serialized_end=3222
+  _globals['_VERIFICATIONSTATUS']._serialized_start=3225
+  _globals['_VERIFICATIONSTATUS']._serialized_end=3504
+  _globals['_ALLERGYTYPE']._serialized_start=3506
+  _globals['_ALLERGYTYPE']._serialized_end=3605
+  _globals['_CRITICALITY']._serialized_start=3607
+  _globals['_CRITICALITY']._serialized_end=3726
+  _globals['_MEDICATIONSOURCE']._serialized_start=3729
+  _globals['_MEDICATIONSOURCE']._serialized_end=3916
+  _globals['_MEDICATIONSTATUS']._serialized_start=3919
+  _globals['_MEDICATIONSTATUS']._serialized_end=4458
+  _globals['_MEDICATIONINTENT']._serialized_start=4461
+  _globals['_MEDICATIONINTENT']._serialized_end=4781
   _globals['_CONDITION']._serialized_start=155
-  _globals['_CONDITION']._serialized_end=526
-  _globals['_MEDICATION']._serialized_start=529
-  _globals['_MEDICATION']._serialized_end=980
-  _globals['_PROCEDURE']._serialized_start=983
-  _globals['_PROCEDURE']._serialized_end=1128
-  _globals['_ALLERGY']._serialized_start=1131
-  _globals['_ALLERGY']._serialized_end=1474
-  _globals['_OBSERVATION']._serialized_start=1477
-  _globals['_OBSERVATION']._serialized_end=1732
-  _globals['_PATIENTRECORD']._serialized_start=1735
-  _globals['_PATIENTRECORD']._serialized_end=2156
-  _globals['_RECORDREFERENCE']._serialized_start=2158
-  _globals['_RECORDREFERENCE']._serialized_end=2241
-  _globals['_PATIENTINPUT']._serialized_start=2243
-  _globals['_PATIENTINPUT']._serialized_end=2355
+  _globals['_CONDITION']._serialized_end=611
+  _globals['_MEDICATION']._serialized_start=614
+  _globals['_MEDICATION']._serialized_end=1150
+  _globals['_PROCEDURE']._serialized_start=1153
+  _globals['_PROCEDURE']._serialized_end=1383
+  _globals['_ALLERGY']._serialized_start=1386
+  _globals['_ALLERGY']._serialized_end=1814
+  _globals['_OBSERVATION']._serialized_start=1817
+  _globals['_OBSERVATION']._serialized_end=2163
+  _globals['_PATIENTRECORD']._serialized_start=2166
+  _globals['_PATIENTRECORD']._serialized_end=2587
+  _globals['_RECORDREFERENCE']._serialized_start=2589
+  _globals['_RECORDREFERENCE']._serialized_end=2672
+  _globals['_PATIENTINPUT']._serialized_start=2674
+  _globals['_PATIENTINPUT']._serialized_end=2792
 # @@protoc_insertion_point(module_scope)

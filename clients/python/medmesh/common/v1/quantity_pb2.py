@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from medmesh.common.v1 import options_pb2 as medmesh_dot_common_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n medmesh/common/v1/quantity.proto\x12\x11medmesh.common.v1\x1a\x1fmedmesh/common/v1/options.proto\"\x99\x01\n\x08Quantity\x12\x30\n\x05value\x18\x01 \x01(\x01\x42\x1c\x88\xb3\x19\x01\x92\xb3\x19\x14\x08\x01)\x9cu\x00\x88<\xe4\x37\xfe\x31\x9cu\x00\x88<\xe4\x37~H\x00\x88\x01\x01\x12\x18\n\x04unit\x18\x02 \x01(\tB\n\x88\xb3\x19\x00\x92\xb3\x19\x02\x18@\x12\x37\n\ncomparator\x18\x03 \x01(\x0e\x32\x1d.medmesh.common.v1.ComparatorB\x04\x88\xb3\x19\x01\x42\x08\n\x06_value\"\x97\x01\n\x0bPartialDate\x12\x87\x01\n\x05value\x18\x01 \x01(\tBx\x88\xb3\x19\x01\x92\xb3\x19p\x08\x01\x18(:j[0-9]{4}(-[0-9]{2}(-[0-9]{2}(T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\\.[0-9]{1,9})?)?(Z|[+-][0-9]{2}:[0-9]{2})?)?)?)?\"\x9a\x01\n\nPatientAge\x12+\n\x05years\x18\x01 \x01(\x05\x42\x1a\x88\xb3\x19\x01\x92\xb3\x19\x12)\x00\x00\x00\x00\x00\x00\x00\x00\x31\x00\x00\x00\x00\x00@`@H\x00\x12,\n\x06months\x18\x02 \x01(\x05\x42\x1a\x88\xb3\x19\x01\x92\xb3\x19\x12)\x00\x00\x00\x00\x00\x00\x00\x00\x31\x00\x00\x00\x00\x00\x8c\x98@H\x00\x12*\n\x04\x64\x61ys\x18\x03 \x01(\x05\x42\x1a\x88\xb3\x19\x01\x92\xb3\x19\x12)\x00\x00\x00\x00\x00\x00\x00\x00\x31\x00\x00\x00\x00\xc0\\\xe7@H\x00\x42\x05\n\x03\x61ge*\x94\x01\n\nComparator\x12\x1a\n\x16\x43OMPARATOR_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x43OMPARATOR_LESS\x10\x01\x12\x1c\n\x18\x43OMPARATOR_LESS_OR_EQUAL\x10\x02\x12\x1f\n\x1b\x43OMPARATOR_GREATER_OR_EQUAL\x10\x03\x12\x16\n\x12\x43OMPARATOR_GREATER\x10\x04\x42X\n\x15\x63om.medmesh.common.v1B\rQuantityProtoP\x01Z\x1amedmesh/common/v1;commonv1\xaa\x02\x11Medmesh.Common.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n medmesh/common/v1/quantity.proto\x12\x11medmesh.common.v1\x1a\x1fmedmesh/common/v1/options.proto\"\x99\x01\n\x08Quantity\x12\x30\n\x05value\x18\x01 \x01(\x01\x42\x1c\x88\xb3\x19\x01\x92\xb3\x19\x14\x08\x01)\x9cu\x00\x88<\xe4\x37\xfe\x31\x9cu\x00\x88<\xe4\x37~H\x00\x88\x01\x01\x12\x18\n\x04unit\x18\x02 \x01(\tB\n\x88\xb3\x19\x00\x92\xb3\x19\x02\x18@\x12\x37\n\ncomparator\x18\x03 \x01(\x0e\x32\x1d.medmesh.common.v1.ComparatorB\x04\x88\xb3\x19\x01\x42\x08\n\x06_value\"\x97\x01\n\x0bPartialDate\x12\x87\x01\n\x05value\x18\x01 \x01(\tBx\x88\xb3\x19\x01\x92\xb3\x19p\x08\x01\x18(:j[0-9]{4}(-[0-9]{2}(-[0-9]{2}(T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\\.[0-9]{1,9})?)?(Z|[+-][0-9]{2}:[0-9]{2})?)?)?)?\"\xa0\x01\n\nPatientAge\x12+\n\x05years\x18\x01 \x01(\x05\x42\x1a\x88\xb3\x19\x01\x92\xb3\x19\x12)\x00\x00\x00\x00\x00\x00\x00\x00\x31\x00\x00\x00\x00\x00@`@H\x00\x12,\n\x06months\x18\x02 \x01(\x05\x42\x1a\x88\xb3\x19\x01\x92\xb3\x19\x12)\x00\x00\x00\x00\x00\x00\x00\x00\x31\x00\x00\x00\x00\x00\x8c\x98@H\x00\x12*\n\x04\x64\x61ys\x18\x03 \x01(\x05\x42\x1a\x88\xb3\x19\x01\x92\xb3\x19\x12)\x00\x00\x00\x00\x00\x00\x00\x00\x31\x00\x00\x00\x00\xc0\\\xe7@H\x00\x42\x0b\n\x03\x61ge\x12\x04\x98\xb3\x19\x01*\x94\x01\n\nComparator\x12\x1a\n\x16\x43OMPARATOR_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x43OMPARATOR_LESS\x10\x01\x12\x1c\n\x18\x43OMPARATOR_LESS_OR_EQUAL\x10\x02\x12\x1f\n\x1b\x43OMPARATOR_GREATER_OR_EQUAL\x10\x03\x12\x16\n\x12\x43OMPARATOR_GREATER\x10\x04\x42X\n\x15\x63om.medmesh.common.v1B\rQuantityProtoP\x01Z\x1amedmesh/common/v1;commonv1\xaa\x02\x11Medmesh.Common.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,18 +41,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_QUANTITY'].fields_by_name['comparator']._serialized_options = b'\210\263\031\001'
   _globals['_PARTIALDATE'].fields_by_name['value']._loaded_options = None
   _globals['_PARTIALDATE'].fields_by_name['value']._serialized_options = b'\210\263\031\001\222\263\031p\010\001\030(:j[0-9]{4}(-[0-9]{2}(-[0-9]{2}(T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\\.[0-9]{1,9})?)?(Z|[+-][0-9]{2}:[0-9]{2})?)?)?)?'
+  _globals['_PATIENTAGE'].oneofs_by_name['age']._loaded_options = None
+  _globals['_PATIENTAGE'].oneofs_by_name['age']._serialized_options = b'\230\263\031\001'
   _globals['_PATIENTAGE'].fields_by_name['years']._loaded_options = None
   _globals['_PATIENTAGE'].fields_by_name['years']._serialized_options = b'\210\263\031\001\222\263\031\022)\000\000\000\000\000\000\000\0001\000\000\000\000\000@`@'
   _globals['_PATIENTAGE'].fields_by_name['months']._loaded_options = None
   _globals['_PATIENTAGE'].fields_by_name['months']._serialized_options = b'\210\263\031\001\222\263\031\022)\000\000\000\000\000\000\000\0001\000\000\000\000\000\214\230@'
   _globals['_PATIENTAGE'].fields_by_name['days']._loaded_options = None
   _globals['_PATIENTAGE'].fields_by_name['days']._serialized_options = b'\210\263\031\001\222\263\031\022)\000\000\000\000\000\000\000\0001\000\000\000\000\300\\\347@'
-  _globals['_COMPARATOR']._serialized_start=556
-  _globals['_COMPARATOR']._serialized_end=704
+  _globals['_COMPARATOR']._serialized_start=562
+  _globals['_COMPARATOR']._serialized_end=710
   _globals['_QUANTITY']._serialized_start=89
   _globals['_QUANTITY']._serialized_end=242
   _globals['_PARTIALDATE']._serialized_start=245
   _globals['_PARTIALDATE']._serialized_end=396
   _globals['_PATIENTAGE']._serialized_start=399
-  _globals['_PATIENTAGE']._serialized_end=553
+  _globals['_PATIENTAGE']._serialized_end=559
 # @@protoc_insertion_point(module_scope)

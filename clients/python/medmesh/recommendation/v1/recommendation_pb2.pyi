@@ -245,16 +245,18 @@ class OutcomePrediction(_message.Message):
     def __init__(self, outcome: _Optional[str] = ..., outcome_concepts: _Optional[_Iterable[_Union[_concept_pb2.Concept, _Mapping]]] = ..., probability: _Optional[float] = ..., prediction_set: _Optional[_Union[_answer_pb2.PredictionSet, _Mapping]] = ..., abstained: _Optional[bool] = ..., decision_threshold: _Optional[float] = ..., variables: _Optional[_Iterable[_Union[VariableInfluence, _Mapping]]] = ..., periods: _Optional[_Iterable[_Union[PeriodInfluence, _Mapping]]] = ..., notices: _Optional[_Iterable[_Union[_answer_pb2.Notice, _Mapping]]] = ..., provenance: _Optional[_Union[_answer_pb2.Provenance, _Mapping]] = ...) -> None: ...
 
 class VariableInfluence(_message.Message):
-    __slots__ = ("variable", "concept", "probability_without", "log_odds")
+    __slots__ = ("variable", "display", "concept", "probability_without", "log_odds")
     VARIABLE_FIELD_NUMBER: _ClassVar[int]
+    DISPLAY_FIELD_NUMBER: _ClassVar[int]
     CONCEPT_FIELD_NUMBER: _ClassVar[int]
     PROBABILITY_WITHOUT_FIELD_NUMBER: _ClassVar[int]
     LOG_ODDS_FIELD_NUMBER: _ClassVar[int]
     variable: str
+    display: str
     concept: _concept_pb2.Concept
     probability_without: float
     log_odds: float
-    def __init__(self, variable: _Optional[str] = ..., concept: _Optional[_Union[_concept_pb2.Concept, _Mapping]] = ..., probability_without: _Optional[float] = ..., log_odds: _Optional[float] = ...) -> None: ...
+    def __init__(self, variable: _Optional[str] = ..., display: _Optional[str] = ..., concept: _Optional[_Union[_concept_pb2.Concept, _Mapping]] = ..., probability_without: _Optional[float] = ..., log_odds: _Optional[float] = ...) -> None: ...
 
 class PeriodInfluence(_message.Message):
     __slots__ = ("start", "end", "probability_without", "log_odds")

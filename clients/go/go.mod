@@ -1,0 +1,3 @@
+module medmesh
+
+go 1.19

@@ -1,0 +1,88 @@
+"""Image segmentation: where each label is, as a mask of the image's own size, with its area."""
+
+from __future__ import annotations
+
+import io
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from medmesh.common.v1 import serving_pb2 as pb
+from medmesh.common.v1.answer_pb2 import Provenance
+from services.chassis.errors import ModelFailed
+from services.chassis.models.served import ServedModel
+from services.imaging.applicability import Applicability
+from services.imaging.heat_map import draw_masks
+from services.imaging.images import DecodedImage
+from services.imaging.preprocessing.geometry import mask_over_image
+from services.imaging.tasks.model import are_numbers, labels_of, preparation_of, tensor_of
+from services.imaging.tasks.probabilities import activated, are_probabilities
+from services.imaging.tasks.reading import Blocking, Mask, Reading, SliceRule, Tensor, Wanted
+
+Bits = npt.NDArray[np.bool_]
+
+
+class ImageSegmenter:
+    """A model of the task `image_segmentation` (`ImageReader`)."""
+
+    slices: SliceRule | None = None
+
+    def __init__(self, model: ServedModel) -> None:
+        """Raises ValueError, naming the field, where the card does not hold."""
+        self._model = model
+        self._task = task = model.card.serving.image_segmentation
+        if task.extent == pb.IMAGE_EXTENT_VOLUME:
+            raise ValueError("extent: segmentation of volumes is not implemented")
+        self.name = model.name
+        self.is_default = model.is_default
+        self.applies_to = Applicability.declared(task.applies_to)
+        self.preparation = preparation_of(model.card, task.preprocessing)
+        self.labels = labels_of(task.labels)
+        scores = tensor_of(model.card.outputs, task.scores_tensor)
+        if len(scores.shape) != 3 or scores.shape[0] not in {len(self.labels), -1}:
+            raise ValueError(f"scores_tensor: {scores.name} is not [labels, height, width]")
+
+    async def read(self, image: DecodedImage, tensor: Tensor, wanted: Wanted, blocking: Blocking) -> Reading:
+        """See `ImageReader`. Heat maps are not made: the masks say where."""
+        inferred = await self._model.infer({self.preparation.tensor: tensor[np.newaxis]})
+        scores = inferred.outputs[self._task.scores_tensor]
+        if not are_numbers(scores, 1, len(self.labels), -1, -1):
+            raise ModelFailed(metadata={"model": self.name})
+        return await blocking(partial(self._reading, image, scores[0], inferred.provenance, wanted))
+
+    def _reading(
+        self, image: DecodedImage, scores: Tensor, provenance: Provenance, wanted: Wanted
+    ) -> Reading:
+        height, width = image.grey.shape
+        seen = self.preparation.seen(height, width)
+        masks, drawn = [], []
+        for label, bits in zip(self.labels, self._bits(scores), strict=True):
+            if label.meaning == pb.LABEL_MEANING_NORMAL:  # the background
+                continue
+            over = mask_over_image(bits, seen, height, width)
+            count = int(over.sum())
+            spacing = image.spacing_mm
+            area = None if spacing is None else count * spacing[0] * spacing[1]
+            masks.append(Mask(label, _png(over), count, area))
+            drawn.append(over)
+        overlay = draw_masks(self.preparation.shown(image), drawn) if wanted.overlay else b""
+        return Reading(provenance, masks=masks, overlay_png=overlay)
+
+    def _bits(self, scores: Tensor) -> Bits:
+        """Bool `[labels, height, width]` of the output's size."""
+        if self._task.activation == pb.ACTIVATION_SOFTMAX:
+            most = scores.argmax(axis=0)
+            return np.asarray(most == np.arange(len(self.labels))[:, None, None])
+        probabilities = activated(scores.astype(float), self._task.activation, axis=0)
+        if not are_probabilities(probabilities):
+            raise ModelFailed(f"{self.name}: {self._task.scores_tensor} holds no probabilities")
+        thresholds = np.array([label.threshold for label in self.labels])
+        return np.asarray(probabilities >= thresholds[:, None, None])
+
+
+def _png(bits: Bits) -> bytes:
+    out = io.BytesIO()
+    Image.fromarray(bits).save(out, format="PNG")
+    return out.getvalue()

@@ -1,0 +1,140 @@
+"""A note read by several models side by side, and what the reader of the answer should know."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from medmesh.common.v1.answer_pb2 import Provenance
+from services.chassis.errors import MedmeshError
+from services.chassis.notices import Notice
+from services.language.allergies import allergy_notices
+from services.language.entities import Entity, Origin
+from services.language.languages import ENGLISH, Languages
+from services.language.legibility import damage_notices, language_notices, lines
+from services.language.mentions import Mention, mentions
+from services.language.note_entities import EntityReader
+from services.language.tasks.text_classification import Classified, TextClassifier
+from services.language.tasks.token_classification import TokenClassifier
+from services.language.texts import check_text
+from services.language.typography import plain
+
+
+@dataclass(frozen=True)
+class ModelReading:
+    """What one model read: the entities of a tagger, or what a classifier says."""
+
+    provenance: Provenance
+    reads: Languages
+    entities: tuple[Entity, ...] = ()
+    classified: Classified | None = None
+    notices: tuple[Notice, ...] = ()
+
+
+@dataclass(frozen=True)
+class NoteReading:
+    """What the models read in a note; `notices` are of the note as a whole."""
+
+    results: tuple[ModelReading, ...]
+    mentions: tuple[Mention, ...]
+    notices: tuple[Notice, ...]
+
+
+class NoteReader:
+    """Reads notes; keeps nothing."""
+
+    def __init__(self, entities: EntityReader) -> None:
+        self._entities = entities
+
+    async def read(
+        self, note: str, models: Sequence[TokenClassifier | TextClassifier], refused: Sequence[str] = ()
+    ) -> NoteReading:
+        """What each of `models` (at least one) reads in `note`; one that fails beside others is told of,
+        as those are that are `refused`.
+
+        Raises InvalidInput naming `note`, and what the first model raised where every one failed.
+        """
+        check_text(note, "note")
+        asked = await asyncio.gather(*(self._ask(model, note) for model in models), return_exceptions=True)
+        results, missing = [], [_not_answered(name, "it is refused") for name in refused]
+        failures = []
+        for model, answer in zip(models, asked, strict=True):
+            if isinstance(answer, ModelReading):
+                results.append(answer)
+            elif isinstance(answer, MedmeshError):
+                failures.append(answer)
+                missing.append(_not_answered(model.name, answer.reason))
+            else:
+                raise answer
+        if not results:
+            raise failures[0]
+        # What could not be read is looked for in the whole note, which may be long: off the event loop.
+        return await asyncio.to_thread(_reading, note, results, missing)
+
+    async def _ask(self, model: TokenClassifier | TextClassifier, note: str) -> ModelReading:
+        # Every offset of the plain text is one of the note.
+        text = plain(note)
+        if isinstance(model, TextClassifier):
+            classified = await model.classify(text)
+            return ModelReading(
+                classified.provenance, model.reads, classified=classified, notices=_cut(classified)
+            )
+        tagged = await model.tag(text)
+        # A long note takes tens of milliseconds to decode: off the event loop.
+        found = await asyncio.to_thread(self._entities.read, text, tagged.tagged)
+        entities = tuple(replace(entity, text=note[entity.span.start : entity.span.end]) for entity in found)
+        return ModelReading(tagged.provenance, model.reads, entities)
+
+
+def _reading(note: str, results: Sequence[ModelReading], missing: Sequence[Notice]) -> NoteReading:
+    together = results[0].reads
+    for result in results[1:]:
+        together = together.together(result.reads)
+    entities = [result.entities for result in results]
+    of_the_note = [
+        *language_notices(note, together),
+        *damage_notices(note),
+        *allergy_notices(note, [entity for own in entities for entity in own]),
+        *missing,
+    ]
+    return NoteReading(
+        results=tuple(_with_notices(note, result, together) for result in results),
+        mentions=tuple(mentions(entities)),
+        notices=tuple(of_the_note),
+    )
+
+
+def _with_notices(note: str, result: ModelReading, together: Languages) -> ModelReading:
+    """With what concerns this model alone."""
+    notices = list(result.notices)
+    if result.reads != together:
+        notices += language_notices(note, result.reads)
+    unread = [entity.span.start for entity in result.entities if entity.assertion is None]
+    if unread:
+        message = (
+            f"The rules of assertion read {ENGLISH}: what the note says of the entities in other languages "
+            "was not decided."
+        )
+        notices.append(Notice("ASSERTIONS_NOT_READ", message, True, lines(note, unread)))
+    count = sum(entity.origin is Origin.TERMINOLOGY for entity in result.entities)
+    if count:
+        message = (
+            f"The terminology, not the model, decided extent or type of {count} "
+            f"{'entity' if count == 1 else 'entities'} (see `origin`); the confidence there is a constant."
+        )
+        notices.append(Notice("ENTITIES_FROM_TERMINOLOGY", message))
+    name = result.provenance.model_name
+    return replace(result, notices=tuple(replace(notice, model_name=name) for notice in notices))
+
+
+def _cut(classified: Classified) -> tuple[Notice, ...]:
+    if classified.token_room is None:
+        return ()
+    message = f"Only the first {classified.token_room} tokens of the note count."
+    return (Notice("TEXT_TRUNCATED", message, review_required=True, places=("note",)),)
+
+
+def _not_answered(name: str, why: str) -> Notice:
+    message = f"The model did not answer ({why}); what only it would have found is missing."
+    return Notice("MODEL_NOT_ANSWERED", message, review_required=True, model_name=name)

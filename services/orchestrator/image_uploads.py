@@ -1,0 +1,40 @@
+"""Uploads that a case names lie here; the imaging service gets them for as long as it reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+
+from medmesh.imaging.v1.imaging_pb2 import AnalyzeImageRequest, ImageAnalysis
+from services.chassis.errors import InvalidInput, Reason, UploadUnknown
+from services.chassis.uploads.forwarding import Forwarder
+
+AnalyzeImage = Callable[[AnalyzeImageRequest, float], Awaitable[ImageAnalysis]]
+
+
+def with_uploads(analyze: AnalyzeImage, forwarder: Forwarder) -> AnalyzeImage:
+    """`analyze`, to which each upload is handed on before. Changes the request's sources.
+
+    Raises InvalidInput (`sources[i].upload_id`) beside what `analyze` raises.
+    """
+
+    async def call(request: AnalyzeImageRequest, timeout_s: float) -> ImageAnalysis:
+        async with AsyncExitStack() as handed_on:
+            for index, source in enumerate(request.sources):
+                if source.WhichOneof("source") != "upload_id":
+                    continue
+                try:
+                    source.upload_id = await handed_on.enter_async_context(
+                        forwarder.forwarded(source.upload_id, timeout_s)
+                    )
+                except UploadUnknown as error:
+                    raise InvalidInput(
+                        Reason.INPUT_MISSING,
+                        f"sources[{index}].upload_id",
+                        "names no upload that this caller has here; it may have expired",
+                    ) from error
+                except InvalidInput as error:
+                    raise error.within(f"sources[{index}]") from error
+            return await analyze(request, timeout_s)
+
+    return call

@@ -1,0 +1,60 @@
+"""`medmesh models check`: what would be refused is told before anything is served."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+
+import pytest
+
+from services.local import models
+from tests.chassis.models.folders import edit, write_multiplier
+from tests.fakes import REAL_MODELS
+from tools.bootstrap import Missing
+
+
+def test_the_shipped_models_would_be_served_each_by_its_service():
+    found = {one.name: one for one in models.check([REAL_MODELS])}
+    assert {name for name, one in found.items() if one.problems} == set()
+    assert {one.service for one in found.values()} == {"imaging", "language", "recommendation"}
+    assert found["image_gate"].task == "image_gate"
+
+
+def test_what_only_the_code_of_a_task_knows_is_found_too(tmp_path):
+    shutil.copytree(REAL_MODELS / "note_embedding", tmp_path / "note_embedding")
+    (tmp_path / "note_embedding" / "tokenizer.json").write_text("{}")
+    digest = models.inspect_all([tmp_path])[0].problems
+    assert [problem.field for problem in digest] == ["serving.files[0].sha256"]
+    edit(
+        tmp_path / "note_embedding" / "metadata.json",
+        lambda card: card["serving"]["files"][0].update(sha256=hashlib.sha256(b"{}").hexdigest()),
+    )
+    assert models.inspect_all([tmp_path])[0].problems == ()  # as far as the folder shows
+    (one,) = models.check([tmp_path])
+    assert one.service == "language"
+    assert [problem.field for problem in one.problems] == ["serving.text_embedding"]
+
+
+def test_a_folder_may_be_a_repository_or_one_models_own_and_both_are_checked_apart(tmp_path):
+    own = write_multiplier(tmp_path / "one", "same", 1.0)
+    other = write_multiplier(tmp_path / "two", "same", 2.0)
+    edit(other / "metadata.json", lambda card: card.pop("version"))
+    found = models.inspect_all([own, tmp_path / "two"])
+    assert [one.folder for one in found] == [own, other]
+    assert [len(one.problems) for one in found] == [0, 1]
+
+
+def test_a_task_that_no_service_serves_is_told(tmp_path):
+    folder = write_multiplier(tmp_path, "writer")
+    serving = {
+        "preprocessing_version": "text/1",
+        "text_generation": {"prompt_tensor": "x", "text_tensor": "y"},
+    }
+    edit(folder / "metadata.json", lambda card: card.update(serving=serving))
+    (one,) = models.check([folder])
+    assert "which no service serves yet" in one.problems[0].what
+
+
+def test_a_folder_without_models_is_told(tmp_path):
+    with pytest.raises(Missing, match="holds no model"):
+        models.check([tmp_path])
