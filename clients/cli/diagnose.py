@@ -4,6 +4,7 @@ receipt.
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -87,8 +88,7 @@ def replay(
     timeout: inputs.Timeout = 30.0,
 ) -> None:
     """Compute a case again and say what differs from its receipt: inputs, models, fusion, outputs. Exits 1 on
-    a difference. Another copy of an image, e.g. from an archive that wrote its file header anew, is the same
-    input.
+    a difference.
 
     Example:
       medmesh replay answer/receipt.json --image chest.dcm --note note.txt --patient patient.json

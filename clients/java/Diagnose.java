@@ -4,11 +4,12 @@ import com.google.protobuf.InvalidProtocolBufferException;
 import com.google.rpc.BadRequest;
 import com.google.rpc.ErrorInfo;
 import com.medmesh.common.v1.PatientInput;
+import com.medmesh.imaging.v1.ImageSource;
+import com.medmesh.orchestrator.v1.CaseImage;
 import com.medmesh.orchestrator.v1.DiagnoseRequest;
 import com.medmesh.orchestrator.v1.Diagnosis;
 import com.medmesh.orchestrator.v1.DiagnosticCase;
 import com.medmesh.orchestrator.v1.DiagnosticServiceGrpc;
-import com.medmesh.orchestrator.v1.ImageInput;
 import io.grpc.ManagedChannel;
 import io.grpc.ManagedChannelBuilder;
 import io.grpc.StatusRuntimeException;
@@ -29,7 +30,9 @@ public final class Diagnose {
     try {
       DiagnosticCase input =
           DiagnosticCase.newBuilder()
-              .addImages(ImageInput.newBuilder().setImage(read(arguments[1])))
+              .addImages(
+                  CaseImage.newBuilder()
+                      .addSources(ImageSource.newBuilder().setContent(read(arguments[1]))))
               .setNote(Files.readString(Path.of(arguments[2])))
               .setPatient(PatientInput.newBuilder().setFhirBundle(read(arguments[3])))
               .build();

@@ -18,7 +18,7 @@ from services.chassis.notices import Notice
 from services.clinical.code_systems import LOINC
 from services.clinical.concepts import CodedConcept
 from services.clinical.record import Observation, PatientRecord, Quantity
-from services.clinical.units import plain_unit
+from services.clinical.units import Substance, converted, plain_unit, substance_of
 
 MEASUREMENTS_FILE = Path(__file__).with_name("measurements.toml")
 
@@ -32,7 +32,9 @@ class Measurement:
     unit: str
     plausible: tuple[float, float]
     scales: dict[str, tuple[float, float]]
-    """Factor and offset to `unit`, by the other unit."""
+    """Factor and offset to `unit`, by another unit from which no general way leads there."""
+    substance: Substance | None
+    """What is measured, where that is a substance."""
 
     def converted(self, quantity: Quantity) -> Quantity | None:
         """The quantity in this unit; None where its own is not known, or missing and not to be guessed."""
@@ -42,10 +44,11 @@ class Measurement:
         unit = plain_unit(quantity.unit)
         if unit == plain_unit(self.unit) or (not unit and low <= quantity.value <= high):
             return dataclasses.replace(quantity, unit=self.unit)
-        if unit not in self.scales:
-            return None
-        factor, offset = self.scales[unit]
-        return dataclasses.replace(quantity, value=quantity.value * factor + offset, unit=self.unit)
+        if unit in self.scales:
+            factor, offset = self.scales[unit]
+            return dataclasses.replace(quantity, value=quantity.value * factor + offset, unit=self.unit)
+        value = converted(quantity.value, quantity.unit, self.unit, self.substance)
+        return None if value is None else dataclasses.replace(quantity, value=value, unit=self.unit)
 
 
 def measurement_of(concept: CodedConcept) -> Measurement | None:
@@ -121,10 +124,11 @@ def _measurements() -> tuple[dict[str, Measurement], re.Pattern[str]]:
     for name, entry in content.items():
         scales = {
             plain_unit(unit): (scale, 0.0) if isinstance(scale, float) else (scale[0], scale[1])
-            for unit, scale in entry["units"].items()
+            for unit, scale in entry.get("units", {}).items()
         }
         low, high = entry["plausible"]
-        measurement = Measurement(name, entry["unit"], (low, high), scales)
+        substance = substance_of(entry["loinc"])
+        measurement = Measurement(name, entry["unit"], (low, high), scales, substance)
         names += entry.get("names", ())
         by_code |= dict.fromkeys(entry["loinc"], measurement)
     return by_code, re.compile("|".join(names), re.IGNORECASE)

@@ -94,7 +94,9 @@ def known_headers() -> dict[str, Header]:
         if place not in {"", "bounded"}:
             raise ValueError(f"{path.name}, line {number}: the place is empty or `bounded`")
         given = {EntityType.DISEASE: disease, EntityType.CHEMICAL: chemical}
-        defaults: dict[str, Assertion] = {kind: Assertion(name) for kind, name in given.items() if name not in {"none", "inner"}}
+        defaults: dict[str, Assertion] = {
+            kind: Assertion(name) for kind, name in given.items() if name not in {"none", "inner"}
+        }
         headers[words] = Header(defaults, inner=disease == "inner", bounded=place == "bounded")
     return headers
 

@@ -4,7 +4,7 @@ out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,18 +58,9 @@ class OutcomeSets:
     limits: Mapping[str, Mapping[str, float]]
     """Group -> outcome -> largest 1 - p with which it stays. The group "" is every stay's."""
 
-    def groups(self, care_unit: str | None, age_years: float | None) -> tuple[str, ...]:
-        """The groups that a stay belongs to, or may belong to."""
-        units = [name for name in self.limits if name.startswith(UNIT)]
-        bands = [name for name in self.limits if name.startswith(AGE)]
-        own_unit = [name for name in units if name == f"{UNIT}{care_unit}"]
-        own_band = [name for name in bands if age_years is not None and in_band(name, age_years)]
-        every = [name for name in self.limits if not name]
-        return (*every, *(own_unit or units), *(own_band or bands))
-
     def members(self, probability: float, care_unit: str | None, age_years: float | None) -> tuple[str, ...]:
         """The outcomes that cannot be ruled out at a probability of `outcome`."""
-        groups = self.groups(care_unit, age_years)
+        groups = groups_of(self.limits, care_unit, age_years)
         return not_ruled_out(
             {self.outcome: 1 - probability, self.opposite: probability},
             {
@@ -77,6 +68,16 @@ class OutcomeSets:
                 for name in (self.outcome, self.opposite)
             },
         )
+
+
+def groups_of(names: Iterable[str], care_unit: str | None, age_years: float | None) -> tuple[str, ...]:
+    """Those of the groups that a stay belongs to, or may belong to where its unit or age is unknown."""
+    names = tuple(names)
+    units = [name for name in names if name.startswith(UNIT)]
+    bands = [name for name in names if name.startswith(AGE)]
+    own_unit = [name for name in units if name == f"{UNIT}{care_unit}"]
+    own_band = [name for name in bands if age_years is not None and in_band(name, age_years)]
+    return (*(name for name in names if not name), *(own_unit or units), *(own_band or bands))
 
 
 def in_band(group: str, age_years: float) -> bool:

@@ -67,7 +67,7 @@ class _Told:
             (
                 "MEASUREMENTS_NOT_USED",
                 self.unused,
-                "{count} measurements are of no variable of the model, or after its hours. They do not count.",
+                "{count} measurements are of no variable of the model or after its hours. They do not count.",
             ),
             (
                 "IMPLAUSIBLE_VALUES_SKIPPED",

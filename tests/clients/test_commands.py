@@ -408,7 +408,7 @@ def test_doctor_finds_weights_that_do_not_match_their_card(tmp_path, monkeypatch
     (model / "config.pbtxt").write_text('name: "chest_xray"\n')
     (model / "1" / "model.onnx").write_bytes(b"weights")
     (model / "metadata.json").write_text(json.dumps({"name": "chest_xray", "weights_sha256": "0" * 64}))
-    monkeypatch.setenv("MEDMESH_MODEL_REPOSITORY", str(tmp_path))
+    monkeypatch.setenv("MEDMESH_TRITON_REPOSITORY", str(tmp_path))
     findings = json.loads(CliRunner().invoke(app, ["doctor", "--json"]).stdout)
     [found] = [f for f in findings if f["section"] == "Models"]
     assert found["verdict"] == "BAD"
@@ -444,55 +444,3 @@ def test_up_names_a_port_that_is_taken(mesh, monkeypatch, tmp_path):
     assert result.exit_code == 1
     assert "is taken" in result.stderr
     assert "MEDMESH_ORCHESTRATOR_PORT" in result.stderr
-
-
-def test_models_check_names_each_problem_by_its_field_and_exits_1(tmp_path):
-    folder = write_multiplier(tmp_path, "doubler")
-    edit(folder / "metadata.json", lambda card: card["outputs"][0].update(shape=[3, 3]))
-    result = CliRunner().invoke(app, ["models", "check", str(tmp_path)])
-    assert result.exit_code == 1
-    text = " ".join(result.stdout.split())
-    assert "0 of 1 would be served" in text
-    assert "doubler REFUSED 1.0.0, record embedding" in text
-    assert "outputs[0].shape is [3, 3], and in config.pbtxt [-1]; export the model again" in text
-    (found,) = json.loads(CliRunner().invoke(app, ["models", "check", str(tmp_path), "--json"]).stdout)
-    assert (found["name"], found["problems"][0]["field"]) == ("doubler", "outputs[0].shape")
-    assert CliRunner().invoke(app, ["models", "check", str(tmp_path / "absent")]).exit_code == 1
-
-
-def test_models_reload_says_what_became_of_each_and_exits_1_where_one_was_refused(run, mesh):
-    taken = {"name": "reader", "result": "RESULT_TAKEN_UP", "version": "2.0.0", "model_version": "2"}
-    mesh.answers["ReloadModels"] = catalog_pb2.ReloadModelsResponse(models=[taken])
-    result = run("models", "reload")
-    assert result.exit_code == 0
-    assert "reader taken up 2.0.0 (version 2)" in " ".join(result.stdout.split())
-    problem = {"field": "weights_sha256", "problem": "is not the digest", "remedy": "export it again"}
-    refused = {"name": "writer", "result": "RESULT_REFUSED", "problems": [problem]}
-    mesh.answers["ReloadModels"] = catalog_pb2.ReloadModelsResponse(models=[taken, refused])
-    result = run("models", "reload")
-    assert result.exit_code == 1
-    text = " ".join(result.stdout.split())
-    assert "writer REFUSED not served weights_sha256 is not the digest; export it again." in text
-    assert json.loads(run("models", "reload", "--json").stdout)["models"][0]["result"] == "RESULT_TAKEN_UP"
-
-
-def test_models_tells_of_a_candidate_and_of_a_successor_that_is_refused(run, mesh):
-    candidate = {
-        "model_version": "2",
-        "version": "2.0.0",
-        "shadow": True,
-        "compared_count": 9,
-        "agreed_count": 8,
-    }
-    problem = {"field": "weights_sha256", "problem": "is not the digest", "remedy": "export it again"}
-    model = {"name": "reader", "ready": True, "candidate": candidate, "problems": [problem]}
-    mesh.answers["ListModels"] = catalog_pb2.ListModelsResponse(models=[model])
-    text = " ".join(run("models").stdout.split())
-    assert "reader is served as it was; what lies there now is refused" in text
-    assert "reader: 2.0.0 (version 2) is tried out: 8 of 9 inputs agree" in text
-
-
-def test_up_with_a_folder_of_models_that_is_not_there_says_so(tmp_path):
-    result = CliRunner().invoke(app, ["up", "--models", str(tmp_path / "absent")])
-    assert result.exit_code == 3
-    assert "there is no folder" in result.stderr

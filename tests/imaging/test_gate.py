@@ -7,9 +7,8 @@ import pytest
 from google.protobuf import text_format
 
 from medmesh.common.v1.serving_pb2 import ImageGate as GateMessage
-from services.imaging.tasks.gate import ImageGate, Rejection, sentence
+from services.imaging.tasks.gate import GateRules, Rejection, sentence
 from tests.fakes import real_card
-from tests.imaging.served import served
 
 CARD = real_card("image_gate")
 COLUMNS = tuple(column.name for column in CARD.serving.image_gate.columns)
@@ -21,18 +20,18 @@ FLAWS = tuple(
 MINIMUMS = {"chest_xray": (0.9, 0.6), "head_ct": (0.9, 0.5)}
 
 
-def gate() -> ImageGate:
-    """The project's gate, with thresholds that a test can reckon with."""
+def gate() -> GateRules:
+    """Those of the project's gate, with thresholds that a test can reckon with."""
     card = real_card("image_gate")
     for column in card.serving.image_gate.columns:
         if column.name in MINIMUMS:
             column.min_probability, column.min_sound_probability = MINIMUMS[column.name]
-    return ImageGate(served(card))
+    return GateRules(card.serving.image_gate)
 
 
 def verdict(colourfulness=0.0, **probabilities):
     every = dict.fromkeys(COLUMNS, 0.0) | {"chest_xray": 0.98, "sound": 0.97} | probabilities
-    return gate().verdict(np.array(list(every.values())), colourfulness, None)
+    return gate().verdict(np.array(list(every.values())), colourfulness)
 
 
 def rejections(kind="chest_xray", **probabilities):
@@ -92,23 +91,15 @@ def test_no_reason_is_without_its_sentence(reason):
 
 
 def test_a_gate_of_kinds_alone_judges_kinds_alone():
-    card = real_card("image_gate")
-    card.serving.image_gate.CopyFrom(
-        text_format.Parse(
-            """
-            preprocessing { tensor: "image" steps { grey {} } steps { resize { height_px: 128 } } }
-            scores_tensor: "probabilities"
-            columns { name: "knee_xray" role: ROLE_KIND body_parts: "KNEE" }
-            columns { name: "anything_else" role: ROLE_OTHER }
-            """,
-            GateMessage(),
-        )
-    )
-    knees = ImageGate(served(card))
-    assert knees.verdict(np.array([0.7, 0.3]), 0.9, None).rejections({"knee_xray"}) == ()
-    assert knees.verdict(np.array([0.3, 0.7]), 0.0, None).rejections({"knee_xray"}) == (
-        Rejection.NOT_EXPECTED_KIND,
-    )
+    declared = """
+        columns { name: "knee_xray" role: ROLE_KIND body_parts: "KNEE" }
+        columns { name: "anything_else" role: ROLE_OTHER }
+    """
+    knees = GateRules(text_format.Parse(declared, GateMessage()))
+    assert knees.verdict(np.array([0.7, 0.3]), 0.9).rejections({"knee_xray"}) == ()
+    other = knees.verdict(np.array([0.3, 0.7]), 0.0)
+    assert other.rejections({"knee_xray"}) == (Rejection.NOT_EXPECTED_KIND,)
+    assert other.body_parts == ()
 
 
 @pytest.mark.parametrize(
@@ -122,4 +113,4 @@ def test_columns_that_mean_nothing_are_refused(column, told):
     card = real_card("image_gate")
     card.serving.image_gate.columns.append(text_format.Parse(column, GateMessage.Column()))
     with pytest.raises(ValueError, match=told):
-        ImageGate(served(card))
+        GateRules(card.serving.image_gate)

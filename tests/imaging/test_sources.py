@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import ssl
+import subprocess
 import threading
 
 import pytest
@@ -90,18 +91,25 @@ class _Pacs(http.server.BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def pacs():
-    trustme = pytest.importorskip("trustme")
-    authority = trustme.CA()
+def pacs(tmp_path):
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    made = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", str(key)]
+    name = ["-subj", "/CN=pacs", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2"]
+    try:
+        subprocess.run(
+            ["openssl", "req", "-x509", *made, *name, "-out", str(certificate)],
+            check=True,
+            capture_output=True,
+        )
+    except FileNotFoundError:
+        pytest.skip("openssl is not installed: it makes this test's certificate")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
+    context.load_cert_chain(certificate, key)
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Pacs)
     server.socket = context.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    trusted = ssl.create_default_context()
-    authority.configure_trust(trusted)
-    yield f"https://127.0.0.1:{server.server_port}/wado/", trusted
+    yield f"https://127.0.0.1:{server.server_port}/wado/", ssl.create_default_context(cafile=certificate)
     server.shutdown()
     thread.join()
     server.server_close()

@@ -4,30 +4,37 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from services.chassis.models.inference import ModelVersion
-from services.chassis.models.inspection import inspect
+from services.chassis.models.inspection import CheckedModel, inspect
 from services.chassis.models.repository import model_folders
 from services.chassis.models.triton import TritonInference
 from services.local.triton import EmbeddedTriton, TritonSettings
 from tests.fakes import FakeInference
 
 REPOSITORY = Path(__file__).resolve().parents[2] / "triton_repo"
-NOT_EXCLUSIVE = {"image_gate"}
-"""Models whose labels do not exclude each other: their probabilities need not sum to 1."""
-CHECKED = {name: inspect(folder, complete=True) for name, folder in model_folders([REPOSITORY]).items()}
-MODELS = {name: checked.stable.runs for name, checked in CHECKED.items() if checked.stable is not None}
-"""What is asked to run, by the models' names."""
+MODELS = {name: inspect(folder, complete=True) for name, folder in model_folders([REPOSITORY]).items()}
+each_model = pytest.mark.parametrize("model", MODELS.values(), ids=list(MODELS))
 
 
-def example(model: ModelVersion, rows: int, seed: int = 0, length: int = 32) -> dict[str, np.ndarray]:
+def contract(model: CheckedModel) -> Any:
+    """The task's own part of the card."""
+    return getattr(model.card.serving, model.task)
+
+
+def exclusive(model: CheckedModel) -> bool:
+    """Whether the model's probabilities sum to 1 over its labels."""
+    return getattr(contract(model), "exclusive", model.task == "token_classification")
+
+
+def example(model: CheckedModel, rows: int, seed: int = 0, length: int = 32) -> dict[str, np.ndarray]:
     """Inputs within the contract; variable lengths are `length`."""
     rng = np.random.default_rng(seed)
     inputs = {}
-    for tensor in model.inputs:
+    for tensor in model.stable.runs.inputs:
         shape = (rows, *(length if axis == -1 else axis for axis in tensor.shape))
         if tensor.name == "attention_mask":
             inputs[tensor.name] = np.ones(shape, tensor.dtype)
@@ -39,8 +46,8 @@ def example(model: ModelVersion, rows: int, seed: int = 0, length: int = 32) -> 
     return inputs
 
 
-def fake(model: ModelVersion):
-    """A function that keeps the contract of `model`: each row depends on that row of the inputs alone."""
+def fake(model: CheckedModel):
+    """A function that keeps the card's contract: each row depends on that row of the inputs alone."""
 
     def answer(inputs):
         sums = sum(
@@ -48,13 +55,13 @@ def fake(model: ModelVersion):
         )
         length = next(iter(inputs.values())).shape[-1]
         outputs = {}
-        for tensor in model.outputs:
+        for tensor in model.stable.runs.outputs:
             shape = tuple(length if axis == -1 else axis for axis in tensor.shape)
             cells = np.arange(1, math.prod(shape) + 1).reshape(1, *shape)
             values = 0.5 + 0.4 * np.sin(sums.reshape(-1, *(1 for _ in shape)) + cells)
-            if tensor.name == "probabilities" and model.name not in NOT_EXCLUSIVE:
+            if tensor.name == getattr(contract(model), "scores_tensor", "") and exclusive(model):
                 values /= values.sum(axis=-1, keepdims=True)
-            if tensor.name == "embedding":
+            if tensor.name == getattr(contract(model), "embedding_tensor", ""):
                 values /= np.linalg.norm(values, axis=-1, keepdims=True)
             outputs[tensor.name] = values.astype(tensor.dtype)
         return outputs
@@ -64,7 +71,7 @@ def fake(model: ModelVersion):
 
 @pytest.fixture(scope="session")
 def triton(tmp_path_factory):
-    """The embedded Triton with the models that the services use."""
+    """The embedded Triton with the models that the project ships."""
     log = tmp_path_factory.mktemp("log") / "triton.log"
     with EmbeddedTriton.start(TritonSettings(repository=(REPOSITORY,), log=log)) as server:
         yield server

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.language.annotation import NoteAnnotator
-from services.language.linking import Linker
-from services.language.recovery import Terms
-from services.language.tokenization import NoteTokenizer
-from tests.models.conftest import REPOSITORY
+from tests.models.annotating import REPOSITORY, Annotator
 from training.clinical_ner.reports import (
     asserts_disease,
     by_entities,
@@ -26,14 +22,9 @@ CASES = [
 ]
 
 
-def annotator(live):
-    tokenizer = NoteTokenizer.from_file(REPOSITORY / "clinical_ner" / "tokenizer.json")
-    return NoteAnnotator(live, tokenizer, Linker(), Terms())
-
-
 async def test_the_entities_of_notes_that_people_met(live):
     problems = []
-    reader = annotator(live)
+    reader = Annotator(live)
     for name, expected, note in CASES:
         found = {e.text: e for e in await reader.annotate(note.replace("\\n", "\n"))}
         for item in expected.split("; "):
@@ -52,7 +43,7 @@ async def test_the_entities_of_notes_that_people_met(live):
 async def test_chest_reports_are_read_better_than_by_keywords(live, split, floor):
     """The floors are the reported figures (training/clinical_ner/reports.py) less 0.02."""
     reports = [report for report in read_reports() if report.split == split]
-    reader = annotator(live)
+    reader = Annotator(live)
     read = [await reader.annotate(report.text) for report in reports]
     ours = f1(counts(reports, [by_entities(entities) for entities in read]))
     assert ours >= max(floor, f1(counts(reports, [by_keywords(report.text) for report in reports])))

@@ -10,12 +10,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from services.language.annotation import NoteAnnotator
-from services.language.entities import Assertion
-from services.language.linking import Linker
-from services.language.recovery import Terms
-from services.language.tokenization import NoteTokenizer
-from tests.models.conftest import REPOSITORY
+from services.language.entities import Assertion, Origin
+from tests.models.annotating import Annotator
 from training.assertion.sentences import PATH, read_sentences
 
 pytestmark = pytest.mark.live
@@ -37,8 +33,7 @@ class Count:
 
 async def counted(live) -> tuple[dict[bool, Count], list[str]]:
     """Strict counts of denied (True) and other entities, and what went wrong."""
-    tokenizer = NoteTokenizer.from_file(REPOSITORY / "clinical_ner" / "tokenizer.json")
-    annotator = NoteAnnotator(live, tokenizer, Linker(), Terms())
+    annotator = Annotator(live)
     counts = {True: Count(), False: Count()}
     problems = []
     for sentence in SENTENCES:
@@ -50,7 +45,7 @@ async def counted(live) -> tuple[dict[bool, Count], list[str]]:
                 problems.append(f"{sentence.name}: missed {sentence.text[span.start : span.end]}")
                 continue
             count.found += 1
-            count.from_terminology += entity.from_terminology
+            count.from_terminology += entity.origin is Origin.TERMINOLOGY
             count.same_assertion += entity.assertion is label
         for entity in entities.values():
             counts[entity.assertion is Assertion.ABSENT].unwanted += 1
@@ -71,9 +66,8 @@ async def test_short_clinical_sentences_are_read(live):
 
 
 async def test_the_note_of_a_chest_radiograph_loses_nothing(live):
-    tokenizer = NoteTokenizer.from_file(REPOSITORY / "clinical_ner" / "tokenizer.json")
     note = "No pleural effusion or pneumothorax is seen."
-    entities = await NoteAnnotator(live, tokenizer, Linker(), Terms()).annotate(note)
+    entities = await Annotator(live).annotate(note)
     assert [(entity.text, entity.assertion) for entity in entities] == [
         ("pleural effusion", Assertion.ABSENT),
         ("pneumothorax", Assertion.ABSENT),

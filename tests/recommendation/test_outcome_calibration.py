@@ -8,9 +8,9 @@ import pytest
 pytest.importorskip("sklearn", reason="scikit-learn is not here: make test-training")
 pytest.importorskip("pandas", reason="pandas is not here: make test-training")
 
-from services.recommendation.outcome import prediction_set
-from services.recommendation.series import STATIC_NAMES, hourly_means, tensors
-from tests.recommendation.stays import stay
+from services.recommendation.risk import OutcomeSets
+from services.recommendation.stay import MeasurementReader
+from tests.recommendation.stays import PREPARATION, stay
 from training.icu_outcome.calibration import (
     GROUPS,
     Scaling,
@@ -19,8 +19,9 @@ from training.icu_outcome.calibration import (
     fit_scaling,
     mean_scaling,
     membership,
-    serving_parameters,
+    serving,
 )
+from training.icu_outcome.preparation import STATIC_NAMES
 
 FOLDS = 5
 
@@ -41,7 +42,7 @@ def fold_of(count):
     return np.arange(count) % FOLDS
 
 
-def test_the_mean_of_calibrated_forecasts_is_too_timid_and_the_spread_mends_it():
+def test_the_mean_of_calibrated_forecasts_is_too_timid_and_the_spread_corrects_it():
     died, by_group = forecasts(60_000, noise=1.0)
     mean = by_group.mean(axis=0)
     assert fit_scaling(by_group[0], died).slope == pytest.approx(1, abs=0.04)
@@ -73,18 +74,16 @@ def static(unit, age):
     row[STATIC_NAMES.index("age_years")] = age
     if unit is not None:
         row[3:] = 0
-        row[STATIC_NAMES.index(unit)] = 1
+        row[STATIC_NAMES.index(f"unit:{unit}")] = 1
     return row
 
 
 def test_a_stay_of_unknown_unit_or_age_counts_in_every_group_it_may_belong_to():
-    table = membership(
-        np.stack([static("surgical_unit", 82), static(None, 60), static("medical_unit", np.nan)])
-    )
+    table = membership(np.stack([static("surgical", 82), static(None, 60), static("medical", np.nan)]))
     names = [{GROUPS[i] for i in np.flatnonzero(row)} for row in table]
-    assert names[0] == {"surgical_unit", "age_80_and_over"}
+    assert names[0] == {"unit:surgical", "age:80-"}
     assert len(names[1]) == 5
-    assert "age_50_to_64" in names[1]
+    assert "age:50-64" in names[1]
     assert len(names[2]) == 5
 
 
@@ -97,7 +96,7 @@ def uneven():
     died = (rng.random(count) < 0.3).astype(np.int64)
     centre = np.where(died == 1, np.where(medical, 0.0, 2.0), -2.0)
     p = 1 / (1 + np.exp(-(centre + rng.normal(0, 1, count))))
-    rows = [static("medical_unit" if m else "surgical_unit", 70) for m in medical]
+    rows = [static("medical" if m else "surgical", 70) for m in medical]
     return p, died, membership(np.stack(rows)), medical
 
 
@@ -113,15 +112,20 @@ def test_each_unit_is_covered_as_often_as_the_others(uneven):
 
 
 def test_the_service_draws_the_same_sets_from_the_card(uneven):
-    p, died, members, _ = uneven
+    p, died, members, medical = uneven
     sets = Sets.fit(p, died, members)
-    parameters = serving_parameters(Scaling(1.0, 0.0), sets, 0.3)
+    task = serving(Scaling(1.0, 0.0), sets, 0.3).time_series_risk
+    limits = {group: {} for group in GROUPS}
+    for threshold in task.conformal.thresholds:
+        limits[threshold.group][threshold.label] = threshold.max_improbability
+    served = OutcomeSets(task.conformal.coverage, "died", "survived", limits)
+    edges = [value for own in limits.values() for value in own.values()]
     possible = sets.possible(p[:200], members[:200])
     for row in range(200):
-        names = [GROUPS[i] for i in np.flatnonzero(members[row])]
         expected = {outcome for outcome in possible if possible[outcome][row]}
-        if min(abs(p[row] - value) for value in parameters.values()) > 1e-5:
-            assert set(prediction_set(float(p[row]), names, parameters)) == expected
+        if min(abs(edge - q) for edge in edges for q in (p[row], 1 - p[row])) > 1e-5:
+            unit = "medical" if medical[row] else "surgical"
+            assert set(served.members(float(p[row]), unit, 70)) == expected
 
 
 def test_the_groups_inside_the_served_graph_are_on_its_scale_and_make_its_answer():
@@ -130,8 +134,10 @@ def test_the_groups_inside_the_served_graph_are_on_its_scale_and_make_its_answer
     from training.model_card import MODEL_REPOSITORY
 
     path = MODEL_REPOSITORY / "icu_outcome" / "1" / "model.onnx"
-    hourly = np.stack([hourly_means(stay(seed, grave=seed % 2 == 0)) for seed in range(6)])
-    inputs = tensors(hourly, np.stack([static("medical_unit", 60 + seed) for seed in range(6)]))
+    reader = MeasurementReader(PREPARATION)
+    stays = [stay(seed, grave=seed % 2 == 0) for seed in range(6)]
+    hourly = np.stack([PREPARATION.binned(reader.read(one.measurements)[0]) for one in stays])
+    inputs = PREPARATION.tensors(hourly, np.stack([static("medical", 60 + seed) for seed in range(6)]))
     logits, answered = member_logits(path, inputs)
     groups = by_group(path, inputs)
     assert (logits.shape, groups.shape) == ((15, 6), (FOLDS, 6))

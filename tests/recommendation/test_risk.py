@@ -9,7 +9,7 @@ from services.chassis.errors import InvalidInput, ModelFailed, Reason
 from services.clinical.dates import Age, AgeUnit
 from services.clinical.log_odds import log_odds
 from services.recommendation.__main__ import RISK
-from services.recommendation.risk import Curve, OutcomeSets
+from services.recommendation.risk import Curve, OutcomeSets, groups_of
 from services.recommendation.stay import Stay
 from tests.fakes import FakeInference, write_model_repository
 from tests.recommendation.conftest import PROGNOSIS, catalog_of
@@ -93,13 +93,14 @@ def test_the_most_cautious_of_a_stays_groups_decides(group):
     [(15, 0), (49, 0), (50, 1), (64.9, 1), (65, 2), (79, 2), (80, 3), (130, 3)],
 )
 def test_a_stay_belongs_to_its_unit_and_to_one_age_band(age_years, band):
-    assert sets().groups("surgical", age_years) == (SURGICAL, BANDS[band])
+    assert groups_of(sets().limits, "surgical", age_years) == (SURGICAL, BANDS[band])
 
 
 def test_a_stay_of_unknown_unit_or_age_may_belong_to_any():
-    assert len(sets().groups(None, None)) == 6
-    assert len(sets().groups(None, 70)) == 3
-    assert len(sets().groups("medical", None)) == 5
+    names = sets().limits
+    assert len(groups_of(names, None, None)) == 6
+    assert len(groups_of(names, None, 70)) == 3
+    assert len(groups_of(names, "medical", None)) == 5
 
 
 def test_the_card_calibrates_the_risk():

@@ -8,9 +8,9 @@ import pytest
 pytest.importorskip("sklearn", reason="scikit-learn is not here: make test-training")
 pytest.importorskip("matplotlib", reason="matplotlib is not here: make test-training")
 
-from services.imaging.gate import FLAWS, GATE_LABELS, Rejection
-from services.imaging.models import GATE_SIDE_PX
+from services.imaging.tasks.gate import Rejection
 from training.image_gate import flaws, mild, phantoms
+from training.image_gate.columns import FLAWS, GATE_LABELS, GATE_SIDE_PX
 from training.image_gate.data import CONDITIONS, FOREIGN, KINDS, UNKNOWN, Counts, training_examples
 from training.image_gate.held_out_flaws import HELD_OUT, HELD_OUT_DRAWINGS, HELD_OUT_MILD
 

@@ -10,9 +10,9 @@ torch = pytest.importorskip("torch", reason=f"torch {NEEDED}")
 pytest.importorskip("onnxruntime", reason=f"onnxruntime {NEEDED}")
 
 from medmesh.common.v1.model_card_pb2 import Metric  # noqa: E402 - torch decides whether there is anything to export
-from services.recommendation.series import HOUR_COUNT, STATIC_NAMES, VARIABLES  # noqa: E402 - torch decides whether there is anything to export
 from training import precisions  # noqa: E402 - torch decides whether there is anything to export
 from training.icu_outcome.network import IcuNetwork  # noqa: E402 - torch decides whether there is anything to export
+from training.icu_outcome.preparation import HOUR_COUNT, STATIC_NAMES, VARIABLE_COUNT  # noqa: E402 - torch decides whether there is anything to export
 from training.onnx_runtime import PRECISIONS  # noqa: E402 - torch decides whether there is anything to export
 
 ROWS = 12
@@ -24,7 +24,7 @@ def network():
     torch.manual_seed(0)
     made = IcuNetwork()
     rng = np.random.default_rng(0)
-    made.scaling.fit(rng.normal(size=(500, len(VARIABLES))).astype(np.float32))
+    made.scaling.fit(rng.normal(size=(500, VARIABLE_COUNT)).astype(np.float32))
     made.static_scaling.fit(rng.normal(size=(500, len(STATIC_NAMES))).astype(np.float32))
     return made.eval()
 
@@ -32,7 +32,7 @@ def network():
 @pytest.fixture
 def stays():
     rng = np.random.default_rng(1)
-    series = (ROWS, HOUR_COUNT, len(VARIABLES))
+    series = (ROWS, HOUR_COUNT, VARIABLE_COUNT)
     return {
         "values": rng.normal(size=series).astype(np.float32),
         "observed": (rng.random(series) < 0.3).astype(np.float32),

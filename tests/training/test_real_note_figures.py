@@ -58,7 +58,7 @@ async def test_a_mention_is_found_by_an_overlapping_entity_of_its_type():
     assert all(
         count.line("x").startswith("x") for count in counts.values()
     )  # also of a class without mentions
-    assert [line.split("  ")[0] for line in missed] == ["Chemical as another type"]
+    assert [line.split("  ")[0] for line in missed] == ["chemical as another type"]
 
 
 def test_a_mention_is_known_by_what_surrounds_it_alone():

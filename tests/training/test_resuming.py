@@ -12,10 +12,10 @@ torch = pytest.importorskip("torch", reason=f"torch {NEEDED}")
 pytest.importorskip("pandas", reason=f"pandas {NEEDED}")
 
 from services.recommendation.features import FeatureEncoder, Treatment, Vocabulary  # noqa: E402 - torch decides whether there is anything to train
-from services.recommendation.series import HOUR_COUNT, STATIC_NAMES, VARIABLES  # noqa: E402 - torch decides whether there is anything to train
 from training import checkpoint  # noqa: E402 - torch decides whether there is anything to train
 from training.icu_outcome import train as icu  # noqa: E402 - torch decides whether there is anything to train
 from training.icu_outcome.dataset import IcuData  # noqa: E402 - torch decides whether there is anything to train
+from training.icu_outcome.preparation import HOUR_COUNT, STATIC_NAMES, VARIABLE_COUNT  # noqa: E402 - torch decides whether there is anything to train
 from training.imaging import fitting  # noqa: E402 - torch decides whether there is anything to train
 from training.imaging.efficientnet_lite import EfficientNetLite  # noqa: E402 - torch decides whether there is anything to train
 from training.imaging.network import ImageNetwork  # noqa: E402 - torch decides whether there is anything to train
@@ -69,7 +69,7 @@ def train_encoder(path, **changes):
 
 def train_icu(path, **changes):
     rng = np.random.default_rng(3)
-    hourly = rng.normal(size=(PATIENTS, HOUR_COUNT, len(VARIABLES))).astype(np.float32)
+    hourly = rng.normal(size=(PATIENTS, HOUR_COUNT, VARIABLE_COUNT)).astype(np.float32)
     hourly[rng.random(hourly.shape) < 0.7] = np.nan
     static = rng.normal(size=(PATIENTS, len(STATIC_NAMES))).astype(np.float32)
     died = (np.arange(PATIENTS) % 2).astype(np.int64)

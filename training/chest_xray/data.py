@@ -13,9 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from services.imaging.decoding import decode_image
-from services.imaging.preprocessing import Grey, stretch_to_square
+from services.imaging.grey import Grey
+from services.imaging.preprocessing.resizing import resized
 from training.data_folder import data_folder
+from training.imaging.declared import side_px
 
+SIDE_PX = side_px("chest_xray")
 LABELS = ("normal", "bacterial_pneumonia", "viral_pneumonia")
 FOLDERS = ("normal", "bacterial", "viral")
 CALIBRATION_SHARE = 0.1
@@ -34,8 +37,8 @@ class Radiographs:
     patients: npt.NDArray[np.int64]
 
     def images(self, side_px: int) -> npt.NDArray[np.uint8]:
-        """uint8 `[n, side_px, side_px]`, through the same code that serves a request."""
-        return np.stack([stretch_to_square(read_grey(file), side_px)[0] for file in self.files])
+        """uint8 `[n, side_px, side_px]`, stretched by the code that serves a request."""
+        return np.stack([resized(read_grey(file), side_px, side_px) for file in self.files])
 
     def take(self, chosen: npt.NDArray[np.bool_]) -> Radiographs:
         indices = np.flatnonzero(chosen)

@@ -17,15 +17,14 @@ from PIL import Image
 from sklearn.metrics import f1_score, recall_score
 
 from medmesh.common.v1.model_card_pb2 import Metric, ModelCard
-from services.imaging.models import CHEST_XRAY
-from training.chest_xray.data import LABELS, Radiographs, load, split_calibration
+from training.chest_xray.data import LABELS, SIDE_PX, Radiographs, load, split_calibration
 from training.figures import calibration_error, metric
 from training.imaging.conformal import (
     COVERAGE,
     class_minimums,
+    conformal_of,
     cross_fitted_members,
     minimums_sentence,
-    set_parameters,
 )
 from training.imaging.figures import Floats, Ints, auroc, show, top_calibration_error
 from training.imaging.onnx_models import image_session, run
@@ -217,9 +216,7 @@ def renewed(card: ModelCard, metrics: list[Metric], sets: Sets) -> ModelCard:
     del result.metrics[:]
     result.metrics.extend([*metrics, *(m for m in card.metrics if not _is_of(m, served))])
     result.calibration = card.calibration.partition(BEFORE_SETS)[0] + sets.sentence()
-    result.serving_parameters.clear()
-    result.serving_parameters.update(set_parameters(LABELS, sets.minimums))
-    result.serving_parameters["temperature"] = card.serving_parameters["temperature"]
+    result.serving.image_classification.conformal.CopyFrom(conformal_of(LABELS, sets.minimums))
     return result
 
 
@@ -243,7 +240,7 @@ def main() -> None:
     card = read_card()
     held, val = split_calibration(load("train"))[1], load("val")
     model = image_session(arguments.weights)
-    on_held, on_val = (run(model, part.images(CHEST_XRAY.side_px), "probabilities") for part in (held, val))
+    on_held, on_val = (run(model, part.images(SIDE_PX), "probabilities") for part in (held, val))
     sets = Sets.fit(on_held, held, on_val, val)
     print(sets.sentence().strip())
     metrics = measure(on_val, val, sets.members, measured_on(val, card.precision.partition(";")[0]))

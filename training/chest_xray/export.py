@@ -12,9 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from medmesh.common.v1.model_card_pb2 import Change, ModelCard
-from services.imaging.models import CHEST_XRAY
-from services.imaging.preprocessing import PREPROCESSING_VERSION
-from training.chest_xray.data import LABELS, load, split_calibration
+from training.chest_xray.data import LABELS, SIDE_PX, load, split_calibration
 from training.chest_xray.evaluate import Sets, measure, measured_on, scores
 from training.chest_xray.train import MEMBERS, RUN, load_network
 from training.imaging.cards import (
@@ -24,12 +22,12 @@ from training.imaging.cards import (
     findings_inputs,
     findings_outputs,
 )
-from training.imaging.conformal import set_parameters
+from training.imaging.conformal import conformal_of
 from training.imaging.figures import fit_temperature, show
 from training.imaging.fitting import predict
 from training.imaging.network import CalibratedNetwork, fold_averaging
 from training.imaging.onnx_models import Forms, run
-from training.model_card import INTENDED_USE, MODEL_REPOSITORY, write_card
+from training.model_card import INTENDED_USE, MODEL_REPOSITORY, decided_serving, write_card
 from training.onnx_runtime import PRECISIONS
 
 RANGE_IMAGES = 256
@@ -42,7 +40,7 @@ def main() -> None:
     parser.add_argument("--repository", type=Path, default=MODEL_REPOSITORY)
     parser.add_argument("--precision", choices=("auto", "fp32", "int8"), default="auto")
     arguments = parser.parse_args()
-    side = CHEST_XRAY.side_px
+    side = SIDE_PX
 
     fitted, held = split_calibration(load("train"))
     held_images = held.images(side)
@@ -73,6 +71,13 @@ def main() -> None:
     folder = arguments.repository / "chest_xray" / "1"
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(forms.files[chosen], folder / "model.onnx")
+    serving = decided_serving("chest_xray")
+    in_graph = (
+        f"Temperature {temperature:.3f} and an offset a class "
+        f"({', '.join(f'{v:+.3f}' for v in offsets)}) inside the graph"
+    )
+    serving.image_classification.calibration.description = f"{in_graph}."
+    serving.image_classification.conformal.CopyFrom(conformal_of(LABELS, sets[chosen].minimums))
     card = ModelCard(
         name="chest_xray",
         version="1.1.0",
@@ -88,12 +93,10 @@ def main() -> None:
             f"{MEMBERS['pretrained'].settings.epochs} epochs in all. AdamW, cosine schedule, MixUp, averaged "
             "weights. The class activation map is the layer before the mean that gives the logits."
         ),
-        labels=LABELS,
         datasets=[KERMANY, IMAGENET],
         metrics=metrics,
         calibration=(
-            f"Temperature {temperature:.3f} and an offset a class "
-            f"({', '.join(f'{v:+.3f}' for v in offsets)}) inside the graph, fitted on {len(held.files)} "
+            f"{in_graph}, fitted on {len(held.files)} "
             f"training images of patients left out of training.{sets[chosen].sentence()}"
         ),
         limitations=[
@@ -117,7 +120,6 @@ def main() -> None:
         inputs=findings_inputs(side, "Grey levels, brighter is denser"),
         outputs=findings_outputs(LABELS, side // 32),
         precision=f"{chosen}; {forms.speed()}. {OTHER_PRECISION}",
-        preprocessing_version=PREPROCESSING_VERSION,
         licence="CC-BY-4.0",
         reproduce=(
             "python -m training.chest_xray.train && python -m training.chest_xray.export (seed 0); figures "
@@ -129,10 +131,7 @@ def main() -> None:
             Change(version="1.1.0", description="A second network, from ImageNet's weights, joins it."),
             Change(version="1.0.0", description="First release: a residual network trained from scratch."),
         ],
-        serving_parameters={
-            **set_parameters(LABELS, sets[chosen].minimums),
-            "temperature": round(temperature, 6),
-        },
+        serving=serving,
     )
     print(write_card(card, arguments.repository))
 

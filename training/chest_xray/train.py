@@ -16,8 +16,7 @@ import numpy.typing as npt
 import torch
 from scipy.special import softmax
 
-from services.imaging.models import CHEST_XRAY
-from training.chest_xray.data import LABELS, load, split_calibration
+from training.chest_xray.data import LABELS, SIDE_PX, load, split_calibration
 from training.imaging.augmentation import AugmentationRange
 from training.imaging.efficientnet_lite import EfficientNetLite
 from training.imaging.figures import auroc
@@ -39,12 +38,12 @@ class Member:
 MEMBERS = {
     "residual": Member(
         lambda: ImageNetwork(WIDTHS, len(LABELS), drop_path=0.1, dropout=0.2),
-        FitSettings(stages=(Stage(128, 14), Stage(160, 6), Stage(192, 12), Stage(CHEST_XRAY.side_px, 14))),
+        FitSettings(stages=(Stage(128, 14), Stage(160, 6), Stage(192, 12), Stage(SIDE_PX, 14))),
     ),
     "pretrained": Member(
         lambda: EfficientNetLite.from_imagenet(len(LABELS), drop_path=0.1, dropout=0.3),
         FitSettings(
-            stages=(Stage(CHEST_XRAY.side_px, 18),),
+            stages=(Stage(SIDE_PX, 18),),
             frozen_epochs=6,
             learning_rate=1e-3,
             average_decay=0.995,

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from services.imaging.analysis import prepare
 from services.imaging.decoding import decode_image
-from services.imaging.models import HEAD_CT
-from services.imaging.preprocessing import Grey
+from services.imaging.grey import Grey
 from training.data_folder import data_folder
+from training.imaging.declared import preparation, side_px
 
+SIDE_PX = side_px("head_ct")
 LABELS = ("normal", "intracranial_haemorrhage")
 FOLDERS = ("normal", "hemorrhage")
 
@@ -32,8 +32,9 @@ class Slices:
         return [decode_image(file.read_bytes()).grey for file in self.files]
 
     def inputs(self) -> npt.NDArray[np.uint8]:
-        """uint8 `[n, side, side]`, through the same call that serves a request."""
-        return np.stack([prepare(decode_image(file.read_bytes()), HEAD_CT)[0] for file in self.files])
+        """uint8 `[n, side, side]`, by the steps of the card, which serve a request."""
+        prepare = preparation("head_ct")
+        return np.stack([prepare(decode_image(file.read_bytes()))[0] for file in self.files])
 
 
 def load(root: Path | None = None) -> Slices:

@@ -12,17 +12,15 @@ import torch
 from torch import nn
 
 from medmesh.common.v1.model_card_pb2 import Change, ModelCard
-from services.imaging.models import HEAD_CT
-from services.imaging.preprocessing import PREPROCESSING_VERSION
-from training.head_ct.data import LABELS, load
+from training.head_ct.data import LABELS, SIDE_PX, load
 from training.head_ct.evaluate import calibration, measure, read_logits
 from training.head_ct.train import EPOCHS, RUN, build_network, fold_weights, folds_of
 from training.imaging.cards import HEAD_CT_SET, KERMANY, OTHER_PRECISION, findings_inputs, findings_outputs
-from training.imaging.conformal import minimums_sentence, set_parameters
+from training.imaging.conformal import conformal_of, minimums_sentence
 from training.imaging.figures import auroc, show
 from training.imaging.network import CalibratedNetwork, fold_averaging
 from training.imaging.onnx_models import Forms, export_fp32, image_session, quantize_int8, run
-from training.model_card import INTENDED_USE, MODEL_REPOSITORY, write_card
+from training.model_card import INTENDED_USE, MODEL_REPOSITORY, decided_serving, write_card
 
 OUTPUTS = ("logits", "probabilities", "activation_map")
 
@@ -38,7 +36,7 @@ def quantized_loss(work: Path, images: npt.NDArray[np.uint8], labels: npt.NDArra
     margins = np.zeros((2, len(labels)))
     for fold, (kept, out) in enumerate(folds_of(0, labels)):
         files = (work / "fold.onnx", work / "fold_int8.onnx")
-        export_fp32(calibrated(fold_weights(work, fold), 1.0, [0.0, 0.0]), OUTPUTS, HEAD_CT.side_px, files[0])
+        export_fp32(calibrated(fold_weights(work, fold), 1.0, [0.0, 0.0]), OUTPUTS, SIDE_PX, files[0])
         quantize_int8(*files, images[kept])
         for row, file in enumerate(files):
             logits = run(image_session(file), images[out], "logits")
@@ -55,7 +53,7 @@ def main() -> None:
     parser.add_argument("--precision", choices=("auto", "fp32", "int8"), default="auto")
     arguments = parser.parse_args()
     work: Path = arguments.run
-    side = HEAD_CT.side_px
+    side = SIDE_PX
     slices = load()
     images = slices.inputs()
     logits = read_logits(work)
@@ -70,6 +68,13 @@ def main() -> None:
     folder = arguments.repository / "head_ct" / "1"
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(forms.files[chosen], folder / "model.onnx")
+    serving = decided_serving("head_ct")
+    in_graph = (
+        f"Temperature {temperature:.3f} and an offset a class "
+        f"({', '.join(f'{v:+.3f}' for v in offsets)}) inside the graph"
+    )
+    serving.image_classification.calibration.description = f"{in_graph}."
+    serving.image_classification.conformal.CopyFrom(conformal_of(LABELS, minimums))
     card = ModelCard(
         name="head_ct",
         version="1.0.0",
@@ -80,12 +85,10 @@ def main() -> None:
             f"parameters) with a fresh head, all of it fine-tuned for {EPOCHS} epochs at {side} px. The "
             "class activation map is the layer before the mean that gives the logits."
         ),
-        labels=LABELS,
         datasets=[HEAD_CT_SET, KERMANY],
         metrics=metrics,
         calibration=(
-            f"Temperature {temperature:.3f} and an offset a class "
-            f"({', '.join(f'{v:+.3f}' for v in offsets)}) inside the graph, fitted on the held-out "
+            f"{in_graph}, fitted on the held-out "
             "predictions of the cross-validation: the calibration figures are of those same predictions. "
             f"Prediction sets: {minimums_sentence(LABELS, minimums)}, class-conditional conformal prediction "
             "on the same; the figures of the sets are by thresholds from other patients."
@@ -115,17 +118,13 @@ def main() -> None:
         precision=(
             f"{chosen}; {forms.speed()}; int8 loses {loss:.4f} AUROC in cross-validation. {OTHER_PRECISION}"
         ),
-        preprocessing_version=PREPROCESSING_VERSION,
         licence="CC-BY-4.0",
         reproduce=(
             "python -m training.chest_xray.train && python -m training.head_ct.train && python -m "
             "training.head_ct.export (seed 0)"
         ),
         changelog=[Change(version="1.0.0", description="First release.")],
-        serving_parameters={
-            **set_parameters(LABELS, minimums),
-            "temperature": round(temperature, 6),
-        },
+        serving=serving,
     )
     print(write_card(card, arguments.repository))
 

@@ -18,25 +18,19 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import precision_recall_curve
 
-from services.recommendation.outcome import (
-    AGE_BANDS,
-    CALIBRATION_OFFSET,
-    CALIBRATION_SLOPE,
-    CONFORMAL_COVERAGE,
-    OUTCOMES,
-    UNITS,
-    groups,
-    quantile_key,
-)
-from services.recommendation.series import STATIC_NAMES
+from medmesh.common.v1.serving_pb2 import Calibration, Conformal, ModelServing
+from services.recommendation.risk import groups_of
+from services.recommendation.series import UNIT
 from training.figures import conformal_quantile
+from training.icu_outcome.preparation import OUTCOMES, PREPARATION, SERVING, STATIC_NAMES
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 COVERAGE = 0.9
-GROUPS = (*UNITS, *(name for name, _ in AGE_BANDS))
-DECISION_THRESHOLD = "decision_threshold"
+UNITS = tuple(f"{UNIT}{name}" for name in PREPARATION.care_units)
+AGE_BANDS = ("age:0-49", "age:50-64", "age:65-79", "age:80-")
+GROUPS = (*UNITS, *AGE_BANDS)
 
 
 @dataclass(frozen=True)
@@ -89,12 +83,14 @@ def agreement(by_group: Floats, died: Ints, fold: Ints) -> float:
 
 
 def membership(static: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Which of GROUPS each stay belongs to, `[n, groups]`; `static` as from `static_row`, `[n, 7]`."""
+    """Which of GROUPS each stay belongs to, `[n, groups]`; `static` `[n, static columns]` as from
+    `static_row`.
+    """
     units = static[:, [STATIC_NAMES.index(unit) for unit in UNITS]]
     table = np.zeros((len(static), len(GROUPS)), dtype=bool)
     for row, (own, age) in enumerate(zip(units, static[:, STATIC_NAMES.index("age_years")], strict=True)):
-        unit = UNITS[int(np.argmax(own))] if (own == 1).any() else None
-        for name in groups(unit, None if np.isnan(age) else float(age)):
+        unit = PREPARATION.care_units[int(np.argmax(own))] if (own == 1).any() else None
+        for name in groups_of(GROUPS, unit, None if np.isnan(age) else float(age)):
             table[row, GROUPS.index(name)] = True
     return table
 
@@ -128,13 +124,16 @@ class Sets:
             for outcome in OUTCOMES
         }
 
-    def parameters(self) -> dict[str, float]:
-        """For the card's `serving_parameters`."""
-        return {
-            quantile_key(outcome, name): round(float(value), 6)
-            for outcome in OUTCOMES
-            for name, value in zip(GROUPS, self.quantiles[outcome], strict=True)
-        }
+    def conformal(self) -> Conformal:
+        """For the card."""
+        return Conformal(
+            coverage=COVERAGE,
+            thresholds=[
+                Conformal.Threshold(label=outcome, group=name, max_improbability=round(float(value), 6))
+                for outcome in OUTCOMES
+                for name, value in zip(GROUPS, self.quantiles[outcome], strict=True)
+            ],
+        )
 
 
 def best_threshold(p: Floats, died: Ints) -> float:
@@ -143,15 +142,21 @@ def best_threshold(p: Floats, died: Ints) -> float:
     return float(thresholds[np.argmax(np.minimum(precision, recall)[:-1])])
 
 
-def serving_parameters(served: Scaling, sets: Sets, threshold: float) -> dict[str, float]:
-    """What the card tells the service, and at which threshold its figures hold."""
-    return {
-        CONFORMAL_COVERAGE: COVERAGE,
-        CALIBRATION_SLOPE: round(served.slope, 6),
-        CALIBRATION_OFFSET: round(served.offset, 6),
-        DECISION_THRESHOLD: round(threshold, 4),
-        **sets.parameters(),
-    }
+def serving(served: Scaling, sets: Sets, threshold: float) -> ModelServing:
+    """What the card tells the service: what is decided, and what was measured."""
+    result = ModelServing()
+    result.CopyFrom(SERVING)
+    task = result.time_series_risk
+    slope = round(served.slope, 6)
+    task.calibration.CopyFrom(
+        Calibration(
+            curves=[Calibration.Curve(rise=slope, fall=slope, offset=round(served.offset, 6))],
+            description="Platt scaling of the graph's log-odds.",
+        )
+    )
+    task.conformal.CopyFrom(sets.conformal())
+    task.decision_threshold = round(threshold, 4)
+    return result
 
 
 def _improbability(p: Floats) -> dict[str, Floats]:

@@ -9,21 +9,53 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from services.recommendation.series import (
-    HOUR_COUNT,
-    STATIC_NAMES,
-    VARIABLES,
-    IcuStay,
-    Measurement,
-    hourly_means,
-    static_row,
-)
+from services.recommendation.series import Facts, Measurement
 from training.data_folder import data_folder
+from training.icu_outcome.preparation import PREPARATION, STATIC_NAMES, VARIABLE_COUNT
 
-UNITS = dict(enumerate(STATIC_NAMES[3:], start=1))
+CARE_UNITS = dict(enumerate(PREPARATION.care_units, start=1))
 """ICUType of the challenge: 1 coronary care, 2 cardiac surgery recovery, 3 medical, 4 surgical."""
 
-BY_SOURCE_NAME = {variable.source_name: variable.name for variable in VARIABLES}
+SOURCE_NAMES = {
+    "Albumin": "albumin",
+    "ALP": "alkaline_phosphatase",
+    "ALT": "alt",
+    "AST": "ast",
+    "Bilirubin": "bilirubin",
+    "BUN": "blood_urea_nitrogen",
+    "Cholesterol": "cholesterol",
+    "Creatinine": "creatinine",
+    "DiasABP": "diastolic_pressure_invasive",
+    "FiO2": "inspired_oxygen_fraction",
+    "GCS": "glasgow_coma_score",
+    "Glucose": "glucose",
+    "HCO3": "bicarbonate",
+    "HCT": "haematocrit",
+    "HR": "heart_rate",
+    "K": "potassium",
+    "Lactate": "lactate",
+    "Mg": "magnesium",
+    "MAP": "mean_pressure_invasive",
+    "MechVent": "mechanical_ventilation",
+    "Na": "sodium",
+    "NIDiasABP": "diastolic_pressure",
+    "NIMAP": "mean_pressure",
+    "NISysABP": "systolic_pressure",
+    "PaCO2": "arterial_co2",
+    "PaO2": "arterial_o2",
+    "pH": "ph",
+    "Platelets": "platelets",
+    "RespRate": "respiration_rate",
+    "SaO2": "oxygen_saturation",
+    "SysABP": "systolic_pressure_invasive",
+    "Temp": "temperature",
+    "TroponinI": "troponin_i",
+    "TroponinT": "troponin_t",
+    "Urine": "urine_output",
+    "WBC": "white_cells",
+    "Weight": "weight",
+}
+"""The challenge's names of the variables, each with the card's."""
 
 
 @dataclass(frozen=True)
@@ -32,34 +64,37 @@ class IcuData:
 
     record_ids: NDArray[np.int64]
     hourly: NDArray[np.float32]
-    """[N, 48, 37], NaN where nothing was measured."""
+    """[N, hours, variables], NaN where nothing was measured."""
     static: NDArray[np.float32]
-    """[N, 7], NaN where unknown."""
+    """[N, static columns], NaN where unknown."""
     died: NDArray[np.int64]
     """[N], 1 for in-hospital death."""
     saps: NDArray[np.float64]
     """[N], SAPS-I; NaN where it could not be computed."""
 
 
-def read_stay(rows: pd.DataFrame) -> IcuStay:
-    """One stay from its rows (`time` hh:mm, `parameter`, `value`); -1 means missing."""
+def read_stay(rows: pd.DataFrame) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Hourly means [hours, variables] and static row of one stay from its rows (`time` hh:mm, `parameter`,
+    `value`); -1 means missing.
+    """
     admission = rows[rows.time == "00:00"]
     general = {p: v for p, v in zip(admission.parameter, admission.value, strict=True) if v >= 0}
-    series = rows[rows.parameter.isin(BY_SOURCE_NAME.keys()) & (rows.value != -1)]
+    series = rows[rows.parameter.isin(SOURCE_NAMES.keys()) & (rows.value != -1)]
     measurements = []
     entered_as_735 = (series.parameter == "pH") & (series.value > 100)
     values = series.value.where(~entered_as_735, series.value / 100)
     for time, parameter, value in zip(series.time, series.parameter, values, strict=True):
-        hour = int(time[:2]) + int(time[3:]) / 60
-        measurements.append(Measurement(BY_SOURCE_NAME[parameter], hour, float(value)))
+        seconds = int(time[:2]) * 3600 + int(time[3:]) * 60
+        column = PREPARATION.column(SOURCE_NAMES[parameter])
+        measurements.append(Measurement(column, seconds, float(value)))
     gender = general.get("Gender")
-    return IcuStay(
-        measurements=measurements,
+    facts = Facts(
         age_years=general.get("Age"),
         male=None if gender is None else bool(gender),
         height_cm=general.get("Height"),
-        unit=UNITS.get(int(general.get("ICUType", 0))),
+        care_unit=CARE_UNITS.get(int(general.get("ICUType", 0))),
     )
+    return PREPARATION.binned(measurements), PREPARATION.static_row(facts)
 
 
 def load(folder: Path | None = None, cache: Path | None = None) -> IcuData:
@@ -73,11 +108,10 @@ def load(folder: Path | None = None, cache: Path | None = None) -> IcuData:
     folder = folder or data_folder() / "icu_mortality"
     outcomes = pd.read_csv(folder / "outcomes.csv").set_index("RecordID").sort_index()
     stays = dict(tuple(pd.read_csv(folder / "records.csv.gz").groupby("record_id")))
-    hourly = np.empty((len(outcomes), HOUR_COUNT, len(VARIABLES)), np.float32)
+    hourly = np.empty((len(outcomes), PREPARATION.bin_count, VARIABLE_COUNT), np.float32)
     static = np.empty((len(outcomes), len(STATIC_NAMES)), np.float32)
     for i, record_id in enumerate(outcomes.index):
-        stay = read_stay(stays[record_id])
-        hourly[i], static[i] = hourly_means(stay), static_row(stay)
+        hourly[i], static[i] = read_stay(stays[record_id])
     saps = outcomes["SAPS-I"].to_numpy(float)
     data = IcuData(
         record_ids=outcomes.index.to_numpy(np.int64),

@@ -20,12 +20,13 @@ from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from medmesh.common.v1.model_card_pb2 import Metric, ModelCard
-from services.recommendation.outcome import AGE_BANDS, UNITS
-from services.recommendation.series import tensors
+from medmesh.common.v1.serving_pb2 import ModelServing
 from training.figures import calibration_error, metric
 from training.icu_outcome import exported
 from training.icu_outcome.calibration import (
+    AGE_BANDS,
     GROUPS,
+    UNITS,
     Floats,
     Ints,
     Scaling,
@@ -35,16 +36,17 @@ from training.icu_outcome.calibration import (
     fit_scaling,
     mean_scaling,
     membership,
-    serving_parameters,
+    serving,
 )
 from training.icu_outcome.dataset import IcuData, load
 from training.icu_outcome.network import IcuNetwork
+from training.icu_outcome.preparation import NAME, PREPARATION
 from training.icu_outcome.train import FOLD_COUNT, MEMBER_COUNT, RUN, Recipe, folds, load_networks, predict
 from training.model_card import MODEL_REPOSITORY, write_card
 from training.onnx_runtime import PRECISIONS
 from training.precisions import Graph, Inputs
 
-SERVED = MODEL_REPOSITORY / "icu_outcome"
+SERVED = MODEL_REPOSITORY / NAME
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ def held_out(data: IcuData, by_group: Floats, seed: int, precision: str) -> Held
 
 def trained_groups(data: IcuData, work: Path, seed: int, precision: str = "fp32") -> Floats:
     """The mean logit of each fold's networks on all stays, `[folds, n]`, from the checkpoints."""
-    inputs = tensors(data.hourly, data.static)
+    inputs = PREPARATION.tensors(data.hourly, data.static)
     return np.stack(
         [
             np.mean([judge(network, inputs, precision) for network in group], axis=0)
@@ -131,9 +133,9 @@ class Calibration:
             threshold=best_threshold(p, data.died),
         )
 
-    def parameters(self) -> dict[str, float]:
-        """For the card's `serving_parameters`."""
-        return serving_parameters(self.served, self.sets, self.threshold)
+    def serving(self) -> ModelServing:
+        """For the card."""
+        return serving(self.served, self.sets, self.threshold)
 
     def sentence(self) -> str:
         """For the card."""
@@ -220,8 +222,8 @@ def measure(data: IcuData, out: HeldOut) -> list[Metric]:
     )
     male = data.static[:, 1]
     members = membership(data.static)
-    units = {f"unit={name.removesuffix('_unit')}": members[:, GROUPS.index(name)] for name in UNITS}
-    ages = {_TITLES[name]: members[:, GROUPS.index(name)] for name, _ in AGE_BANDS}
+    units = {name.replace(":", "="): members[:, GROUPS.index(name)] for name in UNITS}
+    ages = {_TITLES[name]: members[:, GROUPS.index(name)] for name in AGE_BANDS}
     of_sets = (("conformal_coverage_90", covered), ("conformal_decided", decided))
     of_risk = (("auroc", auroc), ("recall", recall), ("precision", precision))
     for name, inside in {"sex=female": male == 0, "sex=male": male == 1, **ages, **units}.items():
@@ -233,10 +235,10 @@ def measure(data: IcuData, out: HeldOut) -> list[Metric]:
 
 
 _TITLES = {
-    "age_under_50": "age=15-49",
-    "age_50_to_64": "age=50-64",
-    "age_65_to_79": "age=65-79",
-    "age_80_and_over": "age=80+",
+    "age:0-49": "age=15-49",
+    "age:50-64": "age=50-64",
+    "age:65-79": "age=65-79",
+    "age:80-": "age=80+",
 }
 
 
@@ -262,8 +264,7 @@ def renewed(card: ModelCard, metrics: list[Metric], calibration: Calibration) ->
     ]
     result.metrics.extend([*metrics, *others])
     result.calibration = calibration.sentence()
-    result.serving_parameters.clear()
-    result.serving_parameters.update(calibration.parameters())
+    result.serving.CopyFrom(calibration.serving())
     return result
 
 
@@ -281,7 +282,9 @@ def main() -> None:
     card = json_format.Parse((SERVED / "metadata.json").read_text(encoding="utf-8"), ModelCard())
     if arguments.exported or arguments.write:
         precision = card.precision.partition(";")[0]
-        by_group = exported.by_group(SERVED / "1" / "model.onnx", tensors(data.hourly, data.static))
+        by_group = exported.by_group(
+            SERVED / "1" / "model.onnx", PREPARATION.tensors(data.hourly, data.static)
+        )
     else:
         precision = arguments.precision
         by_group = trained_groups(data, arguments.run, arguments.seed, precision)

@@ -15,16 +15,15 @@ import torch
 from torch import Tensor, nn
 
 from medmesh.common.v1.model_card_pb2 import Change, Dataset, Metric, ModelCard, TensorContract
-from services.recommendation.series import HOUR_COUNT, PREPROCESSING_VERSION, STATIC_NAMES, VARIABLES, tensors
 from training.icu_outcome.dataset import IcuData, load
 from training.icu_outcome.evaluate import Calibration, held_out, measure, trained_groups
 from training.icu_outcome.network import IcuNetwork
+from training.icu_outcome.preparation import HOUR_COUNT, NAME, PREPARATION, STATIC_NAMES, VARIABLE_COUNT
 from training.icu_outcome.train import FOLD_COUNT, MEMBER_COUNT, RUN, Recipe, load_networks
 from training.model_card import INTENDED_USE, MODEL_REPOSITORY, write_card
 from training.onnx_runtime import PRECISIONS
 from training.precisions import both, card_metrics, card_precision
 
-NAME = "icu_outcome"
 COMPARED = ("auroc", "min_sensitivity_precision", "auprc", "expected_calibration_error")
 """Figures that the card gives in both precisions."""
 
@@ -44,7 +43,7 @@ class Served(nn.Module):
 def card(
     data: IcuData, metrics: list[Metric], calibration: Calibration, precision: str, seed: int
 ) -> ModelCard:
-    series = [HOUR_COUNT, len(VARIABLES)]
+    series = [HOUR_COUNT, VARIABLE_COUNT]
     age = data.static[:, STATIC_NAMES.index("age_years")]
     youngest, oldest = np.nanmin(age), np.nanmax(age)
     return ModelCard(
@@ -83,8 +82,8 @@ def card(
                 datatype="FP32",
                 shape=series,
                 description=(
-                    "Hourly means carried forward, in the units and ranges of "
-                    "services/recommendation/series.py; NaN before the first measurement."
+                    "Hourly means carried forward, in the units and ranges of `serving`; "
+                    "NaN before the first measurement."
                 ),
             ),
             TensorContract(
@@ -112,11 +111,10 @@ def card(
             )
         ],
         precision=precision,
-        preprocessing_version=PREPROCESSING_VERSION,
         licence="Apache-2.0",
         reproduce=f"make train MODEL={NAME} (seed {seed}, one thread)",
         changelog=[Change(version="1.0.0", description="First version.")],
-        serving_parameters=calibration.parameters(),
+        serving=calibration.serving(),
     )
 
 
@@ -138,7 +136,7 @@ def main() -> None:
     metrics = card_metrics(arguments.precision, measured, COMPARED)
     calibration = Calibration.fit(data, out[arguments.precision])
     networks = [network for group in load_networks(arguments.run, arguments.seed) for network in group]
-    sample = tensors(data.hourly[:64], data.static[:64])
+    sample = PREPARATION.tensors(data.hourly[:64], data.static[:64])
     graphs = both(Served(networks), sample, ["probability"])
     graphs[arguments.precision].save(arguments.repository / NAME / "1" / "model.onnx")
     form = card_precision(arguments.precision, graphs, sample)

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from services.recommendation.series import HOUR_COUNT, STATIC_NAMES, VARIABLES
+from training.icu_outcome.preparation import HOUR_COUNT, STATIC_NAMES, VARIABLE_COUNT
 
 
 class Scaling(nn.Module):
@@ -49,13 +49,12 @@ class Scaling(nn.Module):
 class IcuNetwork(nn.Module):
     """GRU over the hours, beside summaries of each variable over the whole stay.
 
-    `forward` takes the tensors of `services.recommendation.series.tensors` and returns the logit of death,
-    [N].
+    `forward` takes the tensors of `SeriesPreparation.tensors` and returns the logit of death, [N].
     """
 
     def __init__(self, hidden: int = 64, dropout: float = 0.3) -> None:
         super().__init__()
-        width = len(VARIABLES)
+        width = VARIABLE_COUNT
         self.scaling = Scaling(width)
         self.static_scaling = Scaling(len(STATIC_NAMES))
         static_width = 2 * len(STATIC_NAMES)

@@ -20,10 +20,10 @@ from sklearn.model_selection import StratifiedKFold, train_test_split
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from services.recommendation.series import HOUR_COUNT, VARIABLES, tensors
 from training import checkpoint
 from training.icu_outcome.dataset import IcuData, load
 from training.icu_outcome.network import IcuNetwork
+from training.icu_outcome.preparation import HOUR_COUNT, PREPARATION, VARIABLE_COUNT
 
 RUN = Path(__file__).resolve().parents[1] / "runs" / "icu_outcome"
 FOLD_COUNT = 5
@@ -57,7 +57,7 @@ def folds(data: IcuData, seed: int) -> Iterator[tuple[NDArray[np.int64], NDArray
 def hide_variables(batch: list[Tensor], share: float) -> list[Tensor]:
     """Makes a random `share` of each sample's variables look as if they had never been measured."""
     values, observed, gap_hours, static = batch
-    hidden = torch.rand(len(values), 1, len(VARIABLES), device=values.device) < share
+    hidden = torch.rand(len(values), 1, VARIABLE_COUNT, device=values.device) < share
     return [
         values.masked_fill(hidden, float("nan")),
         observed.masked_fill(hidden, 0.0),
@@ -85,12 +85,12 @@ def train_network(data: IcuData, rows: NDArray[np.int64], path: Path, recipe: Re
     Goes on from that checkpoint where an earlier call was interrupted: the result is the same.
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    inputs = [torch.from_numpy(t).to(device) for t in tensors(data.hourly, data.static).values()]
+    inputs = [torch.from_numpy(t).to(device) for t in PREPARATION.tensors(data.hourly, data.static).values()]
     died = torch.from_numpy(data.died).float().to(device)
     rows, inner = train_test_split(rows, test_size=0.1, stratify=data.died[rows], random_state=recipe.seed)
     torch.manual_seed(recipe.seed)
     network = IcuNetwork().to(device)
-    network.scaling.fit(data.hourly[rows].reshape(-1, len(VARIABLES)))
+    network.scaling.fit(data.hourly[rows].reshape(-1, VARIABLE_COUNT))
     network.static_scaling.fit(data.static[rows])
     # Deaths are 14 %: plain cross-entropy keeps the probabilities honest, and ranking (AUROC) does not gain
     # from weights.

@@ -8,12 +8,13 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from services.imaging.gate import FLAWS, GATE_LABELS, INVERTED, SOUND, UPSIDE_DOWN, Kind, Rejection
-from services.imaging.models import GATE_SIDE_PX
-from services.imaging.preprocessing import Grey, stretch_to_square
+from services.imaging.grey import Grey
+from services.imaging.preprocessing.resizing import resized
+from services.imaging.tasks.gate import Rejection
 from training.chest_xray import data as chest_data
 from training.head_ct import data as head_data
 from training.image_gate import flaws, phantoms
+from training.image_gate.columns import FLAWS, GATE_LABELS, GATE_SIDE_PX, INVERTED, SOUND, UPSIDE_DOWN, Kind
 from training.image_gate.foreign import Draw, detail, scrambled, training_kinds
 from training.image_gate.mild import in_field_of_view, mild
 
@@ -100,7 +101,7 @@ class _Collected:
     targets: list[npt.NDArray[np.float32]] = field(default_factory=list)
 
     def add(self, grey: Grey, row: npt.NDArray[np.float32]) -> None:
-        self.images.append(stretch_to_square(np.ascontiguousarray(grey), GATE_SIDE_PX)[0])
+        self.images.append(resized(np.ascontiguousarray(grey), GATE_SIDE_PX, GATE_SIDE_PX))
         self.targets.append(row)
 
     def medical(self, grey: Grey, kind: Kind, rng: np.random.Generator) -> None:

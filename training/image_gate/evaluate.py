@@ -21,12 +21,13 @@ from scipy.stats import binomtest
 from tqdm import tqdm
 
 from medmesh.common.v1.model_card_pb2 import Metric, ModelCard
-from services.imaging.gate import GATE_LABELS, GateVerdict, Kind, Rejection, judge
-from services.imaging.models import GATE_SIDE_PX
-from services.imaging.preprocessing import Grey, stretch_to_square
+from services.imaging.grey import Grey
+from services.imaging.preprocessing.resizing import resized
+from services.imaging.tasks.gate import GateRules, Rejection
 from training.chest_xray import data as chest_data
 from training.figures import metric
 from training.head_ct import data as head_data
+from training.image_gate.columns import GATE_SIDE_PX, Kind
 from training.image_gate.data import HEAD_HELD_EVERY, turned
 from training.image_gate.foreign import measuring_kinds
 from training.image_gate.held_out_flaws import HELD_OUT, HELD_OUT_DRAWINGS, HELD_OUT_MILD
@@ -42,22 +43,31 @@ Hits = npt.NDArray[np.bool_]
 Groups = npt.NDArray[np.int64]
 
 
+@dataclass(frozen=True)
+class Judged:
+    """What the gate says of reading an image as one kind."""
+
+    inverted: bool
+    rejections: tuple[Rejection, ...]
+    """Empty: it is accepted."""
+
+
 class Judge:
-    """The gate as the service runs it: greys in, verdicts on reading them as one kind out."""
+    """The gate as the service runs it: greys in, what it says of reading them as one kind out."""
 
-    def __init__(self, model: ort.InferenceSession, parameters: dict[str, float]) -> None:
+    def __init__(self, model: ort.InferenceSession, rules: GateRules) -> None:
         self._model = model
-        self._parameters = parameters
+        self._rules = rules
 
-    def __call__(self, greys: Iterable[Grey], kind: Kind) -> list[GateVerdict]:
-        squares = [stretch_to_square(np.ascontiguousarray(grey), GATE_SIDE_PX)[0] for grey in greys]
+    def __call__(self, greys: Iterable[Grey], kind: Kind) -> list[Judged]:
+        squares = [resized(np.ascontiguousarray(grey), GATE_SIDE_PX, GATE_SIDE_PX) for grey in greys]
         rows = run(self._model, np.stack(squares), "probabilities")
-        verdicts = (judge(dict(zip(GATE_LABELS, row, strict=True)), self._parameters, 0.0) for row in rows)
-        return [verdict.accepting(kind) for verdict in verdicts]
+        verdicts = [self._rules.verdict(row, colourfulness=0.0) for row in rows]
+        return [Judged(verdict.inverted, verdict.rejections({kind})) for verdict in verdicts]
 
 
-def rejected(verdicts: Sequence[GateVerdict]) -> Hits:
-    return np.array([not verdict.accepted for verdict in verdicts])
+def rejected(verdicts: Sequence[Judged]) -> Hits:
+    return np.array([bool(verdict.rejections) for verdict in verdicts])
 
 
 def share(name: str, hits: Hits, groups: Groups, on: str, subgroup: str = "") -> Metric:
@@ -106,9 +116,9 @@ def held_out() -> tuple[Held, Held]:
     )  # fmt: skip
 
 
-def headlines(model: ort.InferenceSession, parameters: dict[str, float]) -> list[Metric]:
+def headlines(model: ort.InferenceSession, rules: GateRules) -> list[Metric]:
     """False alarms on images as they are, and foreign images rejected."""
-    verdicts_on = Judge(model, parameters)
+    verdicts_on = Judge(model, rules)
     figures = []
     for held in held_out():
         plain = verdicts_on(held.greys, held.kind)
@@ -119,11 +129,11 @@ def headlines(model: ort.InferenceSession, parameters: dict[str, float]) -> list
     return figures + _foreign(verdicts_on, np.random.default_rng(1))
 
 
-def measure(model: ort.InferenceSession, parameters: dict[str, float]) -> list[Metric]:
+def measure(model: ort.InferenceSession, rules: GateRules) -> list[Metric]:
     """The card's figures."""
-    verdicts_on = Judge(model, parameters)
+    verdicts_on = Judge(model, rules)
     rng = np.random.default_rng(1)
-    figures = headlines(model, parameters)
+    figures = headlines(model, rules)
     for held in held_out():
         figures += _flags(verdicts_on, held, rng)
         fewer = held.fewer(SPOILED_PER_KIND)
@@ -172,7 +182,7 @@ def _flags(verdicts_on: Judge, held: Held, rng: np.random.Generator) -> list[Met
     negative = verdicts_on([255 - grey for grey in held.greys], held.kind)
     photos = verdicts_on([photographed(grey, rng) for grey in held.greys], held.kind)
     found = {
-        "upside_down_found": np.array([Rejection.UPSIDE_DOWN in v.flaws for v in on_side]),
+        "upside_down_found": np.array([Rejection.UPSIDE_DOWN in v.rejections for v in on_side]),
         "inverted_found": np.array([v.inverted for v in negative]),
         "photograph_found": rejected(photos),
     }
@@ -192,14 +202,14 @@ def _flaws(verdicts_on: Judge, held: Held, rng: np.random.Generator) -> list[Met
     return figures + [share("spoiled_rejected", of, held.groups, held.on, name) for name, of in hits.items()]
 
 
-def reasons(model: ort.InferenceSession, parameters: dict[str, float]) -> None:
+def reasons(model: ort.InferenceSession, rules: GateRules) -> None:
     """Prints which reasons fire for each held-out flaw and drawing, in per cent of the images."""
-    verdicts_on = Judge(model, parameters)
+    verdicts_on = Judge(model, rules)
     rng = np.random.default_rng(2)
 
-    def line(name: str, verdicts: Sequence[GateVerdict]) -> None:
+    def line(name: str, verdicts: Sequence[Judged]) -> None:
         counts = Counter(reason for v in verdicts for reason in v.rejections)
-        accepted = sum(v.accepted for v in verdicts)
+        accepted = sum(not v.rejections for v in verdicts)
         named = ", ".join(f"{reason} {100 * n / len(verdicts):.0f}" for reason, n in counts.most_common())
         print(f"{name:40} accepted {accepted:3} of {len(verdicts)}: {named}", flush=True)
 
@@ -223,11 +233,11 @@ def main() -> None:
     parser.add_argument("--reasons", action="store_true", help="show which reasons fire instead")
     arguments = parser.parse_args()
     card = json_format.Parse((MODEL_REPOSITORY / "image_gate" / "metadata.json").read_text(), ModelCard())
-    model, parameters = image_session(arguments.weights), dict(card.serving_parameters)
+    model, rules = image_session(arguments.weights), GateRules(card.serving.image_gate)
     if arguments.reasons:
-        reasons(model, parameters)
+        reasons(model, rules)
     else:
-        show(measure(model, parameters))
+        show(measure(model, rules))
 
 
 if __name__ == "__main__":

@@ -13,9 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from medmesh.common.v1.model_card_pb2 import Change, Dataset, ModelCard, TensorContract
-from services.imaging.gate import ACCEPT_MINIMUM, FLAWS, GATE_LABELS, SOUND, SOUND_MINIMUM, Kind
-from services.imaging.models import GATE_SIDE_PX
-from services.imaging.preprocessing import PREPROCESSING_VERSION, Grey, stretch_to_square
+from medmesh.common.v1.serving_pb2 import ImageGate
+from services.imaging.grey import Grey
+from services.imaging.preprocessing.resizing import resized
+from services.imaging.tasks.gate import GateRules
+from training.image_gate.columns import FLAWS, GATE_LABELS, GATE_SIDE_PX, SOUND, Kind
 from training.image_gate.data import CONDITIONS, FLAGS, KINDS, Counts, medical_greys, training_examples
 from training.image_gate.evaluate import headlines, measure
 from training.image_gate.foreign import measuring_kinds, training_kinds
@@ -25,7 +27,7 @@ from training.imaging.cards import HEAD_CT_SET, KERMANY, OTHER_PRECISION
 from training.imaging.figures import show
 from training.imaging.network import MappedNetwork
 from training.imaging.onnx_models import Forms, run
-from training.model_card import INTENDED_USE, MODEL_REPOSITORY, write_card
+from training.model_card import INTENDED_USE, MODEL_REPOSITORY, decided_serving, write_card
 
 FALSE_ALARMS = 0.004
 """Share of the calibration radiographs, as they are, that each of the two thresholds may reject."""
@@ -48,18 +50,17 @@ class Gate(nn.Module):
         return torch.cat([kinds, torch.sigmoid(logits[:, FLAGS]), conditions], dim=1)
 
 
-def thresholds(probabilities: npt.NDArray[np.float64]) -> dict[str, float]:
-    """The serving parameters, from the gate's answers on the calibration radiographs.
+def set_thresholds(declared: ImageGate, probabilities: npt.NDArray[np.float64]) -> None:
+    """From the gate's answers on the calibration radiographs, `[images, columns]`.
 
     Clipped: almost all of them are far above any sensible threshold.
     """
     likeness = np.quantile(probabilities[:, GATE_LABELS.index(Kind.CHEST_XRAY)], FALSE_ALARMS)
     soundness = np.quantile(probabilities[:, GATE_LABELS.index(SOUND)], FALSE_ALARMS)
-    return {
-        ACCEPT_MINIMUM: round(float(np.clip(likeness, 0.5, 0.9)), 6),
-        SOUND_MINIMUM[Kind.CHEST_XRAY]: round(float(np.clip(soundness, 0.35, 0.8)), 6),
-        SOUND_MINIMUM[Kind.HEAD_CT]: HEAD_SOUND_MINIMUM,
-    }
+    chest, head = (declared.columns[GATE_LABELS.index(kind)] for kind in (Kind.CHEST_XRAY, Kind.HEAD_CT))
+    chest.min_probability = head.min_probability = round(float(np.clip(likeness, 0.5, 0.9)), 6)
+    chest.min_sound_probability = round(float(np.clip(soundness, 0.35, 0.8)), 6)
+    head.min_sound_probability = HEAD_SOUND_MINIMUM
 
 
 def _names(groups: Iterable[Iterable[Callable[..., Grey]]]) -> list[str]:
@@ -77,17 +78,20 @@ def main() -> None:
     gate = Gate(network).eval()
     chest, calibration, head, _ = medical_greys()
     examples = training_examples(chest, head, seed=1, counts=RANGES).images
-    images = np.stack([stretch_to_square(grey, GATE_SIDE_PX)[0] for grey in calibration])
+    images = np.stack([resized(grey, GATE_SIDE_PX, GATE_SIDE_PX) for grey in calibration])
     forms = Forms.export(gate, ("probabilities",), examples, images, arguments.run)
     answers = [run(model, examples, "probabilities") for model in forms.sessions.values()]
     differ = np.zeros(len(examples), bool)
     for part in (KINDS, CONDITIONS):
         differ |= answers[0][:, part].argmax(axis=1) != answers[1][:, part].argmax(axis=1)
     chosen = forms.chosen(arguments.precision, loss=float(differ.mean()))
-    parameters = thresholds(run(forms.sessions[chosen], images, "probabilities"))
-    metrics = measure(forms.sessions[chosen], parameters)
+    serving = decided_serving("image_gate")
+    set_thresholds(serving.image_gate, run(forms.sessions[chosen], images, "probabilities"))
+    chest_column = serving.image_gate.columns[GATE_LABELS.index(Kind.CHEST_XRAY)]
+    rules = GateRules(serving.image_gate)
+    metrics = measure(forms.sessions[chosen], rules)
     other = forms.other(chosen)
-    for figure in headlines(forms.sessions[other], parameters):
+    for figure in headlines(forms.sessions[other], rules):
         if not figure.subgroup:
             figure.measured_on += f", {other}"
             metrics.append(figure)
@@ -110,7 +114,6 @@ def main() -> None:
             "mildly changed, turned, inverted, and spoiled in the ways that its labels name), on drawn "
             "heads and chests, and on foreign images."
         ),
-        labels=GATE_LABELS,
         datasets=[
             KERMANY,
             HEAD_CT_SET,
@@ -138,8 +141,8 @@ def main() -> None:
         ],
         metrics=metrics,
         calibration=(
-            f"An image is accepted as a kind from probability {parameters[ACCEPT_MINIMUM]:.3f} and, if a "
-            f"chest radiograph, as sound from {parameters[SOUND_MINIMUM[Kind.CHEST_XRAY]]:.3f}; at most "
+            f"An image is accepted as a kind from probability {chest_column.min_probability:.3f} and, if a "
+            f"chest radiograph, as sound from {chest_column.min_sound_probability:.3f}; at most "
             f"{FALSE_ALARMS:.1%} of the radiographs of the calibration patients miss either, but they are "
             "held between 0.5 and 0.9, and 0.35 and 0.8. For head CT, of which there are too few to "
             f"calibrate on, sound means {HEAD_SOUND_MINIMUM}, chosen by hand."
@@ -178,7 +181,6 @@ def main() -> None:
             )
         ],
         precision=f"{chosen}; {forms.speed()}. {OTHER_PRECISION}",
-        preprocessing_version=PREPROCESSING_VERSION,
         licence="CC-BY-4.0",
         reproduce=(
             "python -m training.image_gate.train --workers 15 && python -m training.image_gate.export (seed "
@@ -195,7 +197,7 @@ def main() -> None:
             ),
             Change(version="1.0.0", description="First release."),
         ],
-        serving_parameters=parameters,
+        serving=serving,
     )
     print(write_card(card, arguments.repository))
 

@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
 from samples.phantom import chest_xray as sample_phantom
-from services.imaging.gate import Rejection
 from services.imaging.grey import Grey
+from services.imaging.tasks.gate import Rejection
 from training.image_gate.flaws import Spoil, as_grey, gaussian, longest
 from training.image_gate.foreign import Draw, font, words
 from training.image_gate.surroundings import perspective

@@ -20,9 +20,8 @@ from torch import Tensor
 from torch.nn import functional
 from tqdm import tqdm
 
-from services.imaging.gate import GATE_LABELS
-from services.imaging.models import GATE_SIDE_PX
 from services.imaging.grey import Grey
+from training.image_gate.columns import GATE_LABELS, GATE_SIDE_PX
 from training.image_gate.data import (
     CONDITIONS,
     FLAGS,

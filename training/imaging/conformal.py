@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from services.imaging.analysis import CONFORMAL_COVERAGE, minimum_key
+from medmesh.common.v1.serving_pb2 import Conformal
 from training.figures import conformal_quantile
 from training.imaging.figures import Floats, Ints
 
@@ -42,10 +42,13 @@ def cross_fitted_members(
     return members
 
 
-def set_parameters(names: Sequence[str], minimums: Floats, coverage: float = COVERAGE) -> dict[str, float]:
-    """What the card's `serving_parameters` hold of it."""
-    own = {minimum_key(name): round(float(value), 6) for name, value in zip(names, minimums, strict=True)}
-    return {CONFORMAL_COVERAGE: coverage} | own
+def conformal_of(names: Sequence[str], minimums: Floats, coverage: float = COVERAGE) -> Conformal:
+    """What the card holds of it."""
+    thresholds = [
+        Conformal.Threshold(label=name, max_improbability=round(1 - float(value), 6))
+        for name, value in zip(names, minimums, strict=True)
+    ]
+    return Conformal(coverage=coverage, thresholds=thresholds)
 
 
 def minimums_sentence(names: Sequence[str], minimums: Floats) -> str:

@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from medmesh.common.v1.model_card_pb2 import Change, Metric, ModelCard, TensorContract
-from services.recommendation.features import PREPROCESSING_VERSION
-from services.recommendation.similarity import REPRESENTATION_SIZE, ReferencePopulation
-from training.model_card import INTENDED_USE, MODEL_REPOSITORY, write_card
+from services.recommendation.reference_population import ReferencePopulation
+from training.model_card import INTENDED_USE, MODEL_REPOSITORY, decided_serving, write_card
 from training.patient_encoder.evaluate import OUTPUTS, Trained, measure
+from training.patient_encoder.network import REPRESENTATION_SIZE
 from training.patient_encoder.train import RUN, VOCABULARY
 from training.precisions import Graph, both, card_metrics, card_precision
 from training.synthea import is_held_out, load_patients
@@ -91,7 +91,7 @@ def card(trained: Trained, metrics: list[Metric], right: float, found: float, pr
             ),
         ],
         precision=precision,
-        preprocessing_version=PREPROCESSING_VERSION,
+        serving=decided_serving(NAME),
         licence="Apache-2.0",
         reproduce=(
             f"make train MODEL={NAME} (seed {trained.recipe.seed}, one thread), after that of "

@@ -17,8 +17,10 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from services.recommendation.features import FeatureEncoder
-from services.recommendation.similarity import REPRESENTATION_SIZE
 from training import checkpoint
+
+REPRESENTATION_SIZE = 64
+"""Numbers of a representation."""
 
 
 @dataclasses.dataclass(frozen=True)

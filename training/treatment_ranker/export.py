@@ -11,8 +11,7 @@ import shutil
 from pathlib import Path
 
 from medmesh.common.v1.model_card_pb2 import Change, Dataset, Metric, ModelCard, TensorContract
-from services.recommendation.features import PREPROCESSING_VERSION
-from training.model_card import INTENDED_USE, MODEL_REPOSITORY, write_card
+from training.model_card import INTENDED_USE, MODEL_REPOSITORY, decided_serving, write_card, write_lines
 from training.precisions import both, card_metrics, card_precision
 from training.treatment_ranker.evaluate import OUTPUTS, Trained, measure, records
 from training.treatment_ranker.served import EASE_SHARE
@@ -60,7 +59,6 @@ def card(trained: Trained, metrics: list[Metric], precision: str) -> ModelCard:
             f"of whole "
             "records, and the treatments that began on a day from what was known that day."
         ),
-        labels=[f"{treatment.key}|{treatment.display}" for treatment in vocabulary.treatments],
         datasets=[SYNTHEA],
         metrics=metrics,
         calibration=(
@@ -95,7 +93,7 @@ def card(trained: Trained, metrics: list[Metric], precision: str) -> ModelCard:
             )
         ],
         precision=precision,
-        preprocessing_version=PREPROCESSING_VERSION,
+        serving=decided_serving(NAME),
         licence="Apache-2.0",
         reproduce=f"make train MODEL={NAME} (seed {trained.recipe.seed}, one thread)",
         changelog=[Change(version="1.0.0", description="First version.")],
@@ -116,6 +114,8 @@ def main() -> None:
     folder: Path = arguments.repository / NAME
     graphs[arguments.precision].save(folder / "1" / "model.onnx")
     shutil.copy(arguments.run / "vocabulary.json", folder / "vocabulary.json")
+    treatments = trained.encoder.vocabulary.treatments
+    write_lines(folder / "labels.txt", (f"{treatment.key}|{treatment.display}" for treatment in treatments))
     precision = card_precision(arguments.precision, graphs, sample)
     print(write_card(card(trained, metrics, precision), arguments.repository))
 

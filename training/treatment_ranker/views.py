@@ -17,6 +17,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from services.clinical.record import Quantity
 from services.recommendation.features import FeatureEncoder, Treatment, Vocabulary
 from training.synthea import SyntheaPatient
 
@@ -98,8 +99,11 @@ def learn_vocabulary(patients: Sequence[SyntheaPatient]) -> Vocabulary:
             for key, display in {(item.concept.key, item.concept.display) for item in items}:
                 displays[key][display] += 1
             counts[table].update({item.concept.key for item in items})
-        in_time = sorted(record.observations, key=lambda item: str(item.observed))
-        latest = {item.concept.key: item.value for item in in_time}
+        latest = {
+            item.concept.key: item.value.value
+            for item in sorted(record.observations, key=lambda item: item.moment)
+            if isinstance(item.value, Quantity)
+        }
         for key in OBSERVATIONS:
             if key in latest:
                 values[key].append(latest[key])

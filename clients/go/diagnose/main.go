@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc"
 
 	commonv1 "medmesh/common/v1"
+	imagingv1 "medmesh/imaging/v1"
 	orchestratorv1 "medmesh/orchestrator/v1"
 )
 
@@ -42,7 +43,9 @@ func diagnose(address string, image []byte, note string, bundle []byte) (*orches
 	defer connection.Close()
 	answer, err := orchestratorv1.NewDiagnosticServiceClient(connection).Diagnose(ctx, &orchestratorv1.DiagnoseRequest{
 		Case: &orchestratorv1.DiagnosticCase{
-			Images:  []*orchestratorv1.ImageInput{{Image: image}},
+			Images: []*orchestratorv1.CaseImage{{
+				Sources: []*imagingv1.ImageSource{{Source: &imagingv1.ImageSource_Content{Content: image}}},
+			}},
 			Note:    note,
 			Patient: &commonv1.PatientInput{Form: &commonv1.PatientInput_FhirBundle{FhirBundle: bundle}},
 		},

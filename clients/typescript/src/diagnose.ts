@@ -21,7 +21,7 @@ try {
   const { diagnosis } = await client.diagnose(
     {
       case: {
-        images: [{ image: await readFile(image) }],
+        images: [{ sources: [{ source: { case: "content", value: await readFile(image) } }] }],
         note: await readFile(note, "utf8"),
         patient: { form: { case: "fhirBundle", value: await readFile(bundle) } },
       },

@@ -84,55 +84,30 @@ def sentence(rejections: Iterable[Rejection]) -> str:
     return "The image was not accepted: " + "; ".join(_SENTENCES[r] for r in rejections) + "."
 
 
-class ImageGate:
-    """A model of the task `image_gate`."""
+class GateRules:
+    """What a gate's numbers mean, by its card: training measures with the same rules."""
 
-    def __init__(self, model: ServedModel) -> None:
-        """Raises ValueError, naming the field, where the card does not hold."""
-        self._model = model
-        self._task = task = model.card.serving.image_gate
-        self.name = model.name
-        self.is_default = model.is_default
-        self.applies_to = Applicability.declared(task.applies_to)
-        self.preparation = preparation_of(model.card, task.preprocessing)
-        self._columns = tuple(task.columns)
+    def __init__(self, declared: ImageGateMessage) -> None:
+        """Raises ValueError where the columns mean nothing."""
+        self._declared = declared
+        self._columns = tuple(declared.columns)
         self._kinds = self._of(Column.ROLE_KIND)
-        self._check()
-        self.kinds = frozenset(self._columns[i].name for i in self._kinds)
-
-    def _check(self) -> None:
-        names = [column.name for column in self._columns]
         if not self._kinds:
             raise ValueError("columns: at least one of ROLE_KIND is needed")
         for role in (Column.ROLE_OTHER, Column.ROLE_UPSIDE_DOWN, Column.ROLE_INVERTED, Column.ROLE_SOUND):
             if len(self._of(role)) > 1:
                 raise ValueError(f"columns: more than one of {Column.Role.Name(role)}")
-        unknown = {names[i] for i in self._of(Column.ROLE_FLAW)} - {*Rejection}
+        unknown = {self._columns[i].name for i in self._of(Column.ROLE_FLAW)} - {*Rejection}
         if unknown:
             raise ValueError(f"columns: {', '.join(sorted(unknown))} is none of the contract's rejections")
-
-    def prepare(self, image: DecodedImage) -> Tensor | None:
-        """The gate's input; None of an image without contrast: it shows nothing, and no network was taught to
-        say so.
-        """
-        if image.grey.min() == image.grey.max():
-            return None
-        return self.preparation(image)
-
-    async def judge(self, image: DecodedImage, tensor: Tensor | None) -> GateVerdict:
-        """What the image looks like; `tensor` is what `prepare` gave. Raises as the inference seam does."""
-        if tensor is None:
-            other = self._of(Column.ROLE_OTHER)
-            kind = self._columns[other[0]].name if other else ""
-            return GateVerdict(kind, 1.0, (), False, (), frozenset(), self.kinds, None)
-        inferred = await self._model.infer({self.preparation.tensor: tensor[np.newaxis]})
-        scores = inferred.outputs[self._task.scores_tensor].astype(float)
-        if not are_numbers(scores, 1, len(self._columns)):
-            raise ModelFailed(metadata={"model": self.name})
-        return self.verdict(scores[0], image.colourfulness, inferred.provenance)
+        self.kinds = frozenset(self._columns[i].name for i in self._kinds)
+        self.column_count = len(self._columns)
 
     def verdict(
-        self, probabilities: npt.NDArray[np.float64], colourfulness: float, provenance: Provenance | None
+        self,
+        probabilities: npt.NDArray[np.float64],
+        colourfulness: float,
+        provenance: Provenance | None = None,
     ) -> GateVerdict:
         """The verdict on probabilities `[columns]`; an inverted image may be accepted, since it is inverted
         back before it is read.
@@ -150,19 +125,25 @@ class ImageGate:
             provenance,
         )
 
+    def of_a_blank(self) -> GateVerdict:
+        """The verdict on an image without contrast: it shows nothing, and no network was taught to say so."""
+        other = self._of(Column.ROLE_OTHER)
+        kind = self._columns[other[0]].name if other else ""
+        return GateVerdict(kind, 1.0, (), False, (), frozenset(), self.kinds, None)
+
     def _flaws(
         self, kind: Column, probabilities: npt.NDArray[np.float64], colourfulness: float
     ) -> tuple[Rejection, ...]:
         found = []
         if any(self._counts(i, probabilities) for i in self._of(Column.ROLE_UPSIDE_DOWN)):
             found.append(Rejection.UPSIDE_DOWN)
-        if self._task.HasField("max_colorfulness") and colourfulness > self._task.max_colorfulness:
+        if self._declared.HasField("max_colorfulness") and colourfulness > self._declared.max_colorfulness:
             found.append(Rejection.COLOUR)
         least = kind.min_sound_probability if kind.HasField("min_sound_probability") else HALF
         flaws = self._of(Column.ROLE_FLAW)
         if flaws and any(probabilities[i] < least for i in self._of(Column.ROLE_SOUND)):
             most = max(flaws, key=lambda i: probabilities[i])
-            named = self._task.named_flaw_min_probability or 1.0
+            named = self._declared.named_flaw_min_probability or 1.0
             found += [
                 Rejection(self._columns[i].name) for i in flaws if i == most or probabilities[i] >= named
             ]
@@ -175,3 +156,34 @@ class ImageGate:
 
     def _of(self, role: Column.Role) -> list[int]:
         return [i for i, column in enumerate(self._columns) if column.role == role]
+
+
+class ImageGate:
+    """A model of the task `image_gate`."""
+
+    def __init__(self, model: ServedModel) -> None:
+        """Raises ValueError, naming the field, where the card does not hold."""
+        self._model = model
+        self._task = task = model.card.serving.image_gate
+        self.name = model.name
+        self.is_default = model.is_default
+        self.applies_to = Applicability.declared(task.applies_to)
+        self.preparation = preparation_of(model.card, task.preprocessing)
+        self._rules = GateRules(task)
+        self.kinds = self._rules.kinds
+
+    def prepare(self, image: DecodedImage) -> Tensor | None:
+        """The gate's input; None of an image without contrast."""
+        if image.grey.min() == image.grey.max():
+            return None
+        return self.preparation(image)
+
+    async def judge(self, image: DecodedImage, tensor: Tensor | None) -> GateVerdict:
+        """What the image looks like; `tensor` is what `prepare` gave. Raises as the inference seam does."""
+        if tensor is None:
+            return self._rules.of_a_blank()
+        inferred = await self._model.infer({self.preparation.tensor: tensor[np.newaxis]})
+        scores = inferred.outputs[self._task.scores_tensor].astype(float)
+        if not are_numbers(scores, 1, self._rules.column_count):
+            raise ModelFailed(metadata={"model": self.name})
+        return self._rules.verdict(scores[0], image.colourfulness, inferred.provenance)
