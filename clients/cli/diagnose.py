@@ -4,7 +4,6 @@ receipt.
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -88,7 +87,8 @@ def replay(
     timeout: inputs.Timeout = 30.0,
 ) -> None:
     """Compute a case again and say what differs from its receipt: inputs, models, fusion, outputs. Exits 1 on
-    a difference.
+    a difference. Another copy of an image, e.g. from an archive that wrote its file header anew, is the same
+    input.
 
     Example:
       medmesh replay answer/receipt.json --image chest.dcm --note note.txt --patient patient.json

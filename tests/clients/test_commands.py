@@ -21,7 +21,6 @@ from medmesh.imaging.v1 import imaging_pb2
 from medmesh.language.v1 import language_pb2
 from medmesh.orchestrator.v1 import orchestrator_pb2 as pb
 from medmesh.recommendation.v1 import recommendation_pb2
-from tests.chassis.models.folders import edit, write_multiplier
 from tests.clients.fake_mesh import error_info, receipt_of, stored_diagnosis
 
 NOTE = "Fever. No effusion. Mother has asthma."
@@ -408,7 +407,7 @@ def test_doctor_finds_weights_that_do_not_match_their_card(tmp_path, monkeypatch
     (model / "config.pbtxt").write_text('name: "chest_xray"\n')
     (model / "1" / "model.onnx").write_bytes(b"weights")
     (model / "metadata.json").write_text(json.dumps({"name": "chest_xray", "weights_sha256": "0" * 64}))
-    monkeypatch.setenv("MEDMESH_TRITON_REPOSITORY", str(tmp_path))
+    monkeypatch.setenv("MEDMESH_MODEL_REPOSITORY", str(tmp_path))
     findings = json.loads(CliRunner().invoke(app, ["doctor", "--json"]).stdout)
     [found] = [f for f in findings if f["section"] == "Models"]
     assert found["verdict"] == "BAD"
