@@ -27,18 +27,6 @@ NOTE = "Fever. No effusion. Mother has asthma."
 
 
 @pytest.fixture
-def run(mesh, monkeypatch):
-    """Runs the command; every service is the fake mesh."""
-    for name in ("URL", "IMAGING_URL", "LANGUAGE_URL", "RECOMMENDATION_URL"):
-        monkeypatch.setenv(f"MEDMESH_{name}", mesh.target)
-
-    def run(*arguments):
-        return CliRunner().invoke(app, [str(argument) for argument in arguments])
-
-    return run
-
-
-@pytest.fixture
 def files(tmp_path):
     image, note, patient = tmp_path / "a.dcm", tmp_path / "note.txt", tmp_path / "p.json"
     image.write_bytes(b"dicom")
@@ -256,29 +244,6 @@ def test_replay_of_what_is_no_receipt_is_one_sentence(run, tmp_path):
     result = run("replay", tmp_path / "x.json", "--note", "-")
     assert result.exit_code == 3
     assert "holds no receipt" in result.stderr
-
-
-def test_models_says_what_is_not_served_and_exits_1_when_a_service_could_not_be_asked(run, mesh):
-    served, absent = {"name": "chest_xray", "ready": True}, {"name": "head_ct", "reason": "No weights."}
-    mesh.answers["ListModels"] = catalog_pb2.ListModelsResponse(models=[served, absent])
-    result = run("models")
-    assert result.exit_code == 0
-    assert "No weights." in result.stdout
-    assert json.loads(run("models", "--json").stdout)["models"][1]["ready"] is False
-    mesh.answers["ListModels"].unreachable_services.append("language")
-    assert run("models").exit_code == 1
-
-
-def test_models_shows_a_card_and_tells_of_an_unknown_name(run, mesh):
-    mesh.answers["GetModelCard"] = catalog_pb2.GetModelCardResponse(
-        card={"name": "chest_xray", "summary": "Reads."}
-    )
-    assert "Reads." in run("models", "chest_xray").stdout
-    assert json.loads(run("models", "chest_xray", "--json").stdout)["name"] == "chest_xray"
-    mesh.fail("GetModelCard", "NOT_FOUND", "No model has this name.", error_info("MODEL_UNKNOWN"))
-    result = run("models", "x")
-    assert result.exit_code == 3
-    assert "`medmesh models` lists the names" in result.stderr
 
 
 def test_each_service_can_be_asked_by_itself(run, mesh, files, tmp_path):
