@@ -416,8 +416,6 @@ async def test_the_principal_that_a_proven_caller_names_is_logged(serve, log_lin
     async with serve(Handlers(unary=echo), auth_policy=policy) as sample:
         metadata = (principal, ("authorization", "Bearer token-1"))
         await sample.call("Unary")(Text(note="short"), metadata=metadata)
-            Text(note="short"), metadata=(principal, ("authorization", "Bearer token-1"))
-        )
         await sample.call("Unary")(Text(note="short"), metadata=(principal,))
     proven, unproven = log_lines("request")
     assert (proven["identity"], proven["on_behalf_of"]) == ("caller", "ward-7")
