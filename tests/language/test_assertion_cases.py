@@ -1,4 +1,4 @@
-"""Cases that people met, and further ones of each kind: what the rules assert of given entities, however the
+"""Cases that were reported, and further ones of each kind: what the rules assert of given entities, however the
 note is typed.
 """
 
