@@ -1,4 +1,4 @@
-"""What the whole path of AnalyzeNote finds with the real model: notes that were reported, and chest reports."""
+"""What the whole path of AnalyzeNote finds with the real model: in reported notes and in chest reports."""
 
 from __future__ import annotations
 
