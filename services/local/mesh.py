@@ -71,6 +71,11 @@ class MeshSettings:
             run_folder=run_folder,
         )
 
+    def with_models(self, folders: Sequence[Path]) -> MeshSettings:
+        """The same mesh with these folders of models before its own."""
+        repository = (*(folder.resolve() for folder in folders), *self.triton.repository)
+        return dataclasses.replace(self, triton=dataclasses.replace(self.triton, repository=repository))
+
     def on_free_ports(self, run_folder: Path) -> MeshSettings:
         """The same mesh beside another one: every port a free one, and a run folder of its own."""
         triton = dataclasses.replace(
