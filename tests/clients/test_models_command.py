@@ -84,5 +84,5 @@ def test_models_tells_of_a_candidate_and_of_a_successor_that_is_refused(run, mes
 
 def test_up_with_a_folder_of_models_that_is_not_there_says_so(tmp_path):
     result = CliRunner().invoke(app, ["up", "--models", str(tmp_path / "absent")])
-    assert result.exit_code != 0
-    assert "does not exist" in result.stderr
+    assert result.exit_code == 3
+    assert "there is no folder" in result.stderr
