@@ -16,7 +16,7 @@ from enum import Enum
 from services.chassis.errors import MedmeshError
 from services.chassis.models import checks
 from services.chassis.models.card import Problem
-from services.chassis.models.catalog import Catalog, Entry, tell_problems
+from services.chassis.models.catalog import Catalog, Entry, log_problems
 from services.chassis.models.inference import ModelVersion, example_inputs
 from services.chassis.models.inspection import CheckedModel, CheckedVersion
 from services.chassis.rpc import request
@@ -134,7 +134,7 @@ class Reloader:
 
     def _refuse(self, refused: Entry, before: Entry | None) -> Reloaded:
         """What was served goes on, with what is wrong with its successor."""
-        tell_problems(refused)
+        log_problems(refused)
         entry = (
             refused if before is None or before.served is None else replace(before, problems=refused.problems)
         )
@@ -171,7 +171,7 @@ class Reloader:
     def _mark(self, entry: Entry, problems: list[Problem]) -> None:
         if problems and tuple(problems) != entry.problems:
             marked = replace(entry, problems=tuple(problems))
-            tell_problems(marked)
+            log_problems(marked)
             self._catalog.switch([marked])
 
 

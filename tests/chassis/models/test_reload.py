@@ -207,7 +207,7 @@ async def test_a_candidate_is_taken_up_promoted_and_ends_as_candidate(mesh, repo
     await until(lambda: inference.unloaded == [("doubler", 1)])
 
 
-async def test_weights_that_change_on_disk_are_told_and_what_runs_goes_on(mesh, repository):
+async def test_weights_that_change_on_disk_are_reported_and_what_runs_goes_on(mesh, repository):
     catalog, reloader = mesh
     following = asyncio.create_task(reloader.follow(0.01))
     flip(repository / "doubler" / "1" / "model.onnx")
