@@ -158,6 +158,18 @@ async def test_other_weights_under_a_number_that_is_served_are_refused(mesh, rep
     assert await version_of(catalog, "doubler") == "1"
 
 
+async def test_other_weights_under_a_number_that_is_still_loaded_are_refused_too(mesh, repository):
+    """A request that began on the old version may still ask for it by its number."""
+    catalog, reloader = mesh
+    upgrade(repository / "doubler", 2, 20.0)
+    await reloader.reload()
+    upgrade(repository / "doubler", 1, 7.0)
+    (doubler, _) = await reloader.reload()
+    assert (doubler.result, doubler.entry.problems[0].field) == (Result.REFUSED, "triton_version")
+    assert "put the new weights into 3/" in doubler.entry.problems[0].remedy
+    assert await version_of(catalog, "doubler") == "2"
+
+
 async def test_a_changed_card_of_the_same_weights_is_taken_up(mesh, repository):
     catalog, reloader = mesh
     before = catalog.entry("doubler").served.version.model_sha256
