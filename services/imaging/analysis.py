@@ -13,7 +13,7 @@ from typing import TypeVar, cast
 
 from services.chassis.errors import InvalidInput
 from services.chassis.notices import Notice
-from services.imaging.choosing import answered, candidates, chosen
+from services.imaging.choosing import answered, candidates, chosen, of_images
 from services.imaging.decoding import decode_image
 from services.imaging.digests import ImageDigests, digests
 from services.imaging.images import DecodedImage, DecodingLimits
@@ -24,6 +24,7 @@ from services.imaging.series.analysis import SeriesAnalyzer
 from services.imaging.series.limits import SeriesLimits
 from services.imaging.series.reading import is_series
 from services.imaging.served import ServedImageModels
+from services.imaging.tasks import Reader
 from services.imaging.tasks.gate import GateVerdict, ImageGate, sentence
 from services.imaging.tasks.reading import ImageReader, Tensor, Wanted
 
@@ -35,6 +36,7 @@ class _Opened:
     """What the first hop off the event loop gives."""
 
     image: DecodedImage
+    readers: Sequence[ImageReader]
     choice: Choice | None
     """None: it depends on what the gates see."""
     asked: Asked
@@ -66,9 +68,9 @@ class ImageAnalyzer:
         verdicts = await judged(opened.image, opened.asked)
         image, notices = upright_grey(opened.image, verdicts)
         statement = stated(image, options.body_part)
-        choice = opened.choice or chosen(self._served, readers, image, options, verdicts)
+        choice = opened.choice or chosen(self._served, opened.readers, image, options, verdicts)
         if choice is None:
-            raise not_recognised(readers)
+            raise not_recognised(opened.readers)
         notices += [*choice.notices, *contradicted(choice, verdicts)]
         models = cast("Sequence[ImageReader]", choice.models)
         tensors = await self.blocking(partial(_prepared, models, image))
@@ -97,17 +99,19 @@ class ImageAnalyzer:
         self,
         files: Sequence[bytes],
         options: ImageOptions,
-        readers: Sequence[ImageReader],
+        readers: Sequence[Reader],
         gates: Sequence[ImageGate],
     ) -> _Opened | None:
         """None of a series."""
         if is_series(files, self._limits):
             return None
         image = decode_image(files[0], self._limits)
-        choice = chosen(self._served, readers, image, options, ())
+        able = of_images(readers, named=bool(options.models))
+        choice = chosen(self._served, able, image, options, ())
         asked = [gate for gate in gates if is_asked(gate, choice, image)]
         return _Opened(
             image,
+            able,
             choice,
             [(gate, gate.prepare(image)) for gate in asked],
             None if options.digest_key is None else digests(options.digest_key, files, [image]),
