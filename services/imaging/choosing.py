@@ -91,7 +91,7 @@ def answered(
         if isinstance(result, ModelResult):
             answers.append((model, result))
         elif isinstance(result, MedmeshError):
-            failed.append(replace(_DID_NOT_ANSWER, model_name=model.name))
+            failed.append(replace(_NOT_ANSWERED, model_name=model.name))
         else:
             raise result
     if not answers:
@@ -99,8 +99,8 @@ def answered(
     return answers, failed
 
 
-_DID_NOT_ANSWER = Notice(
-    "MODEL_DID_NOT_ANSWER",
+_NOT_ANSWERED = Notice(
+    "MODEL_NOT_ANSWERED",
     "A model that reads such images did not answer; the others did.",
     review_required=True,
 )
