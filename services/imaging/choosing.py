@@ -100,7 +100,7 @@ def answered(
 
 
 _NOT_ANSWERED = Notice(
-    "MODEL_NOT_ANSWERED",
+    "MODEL_DID_NOT_ANSWER",
     "A model that reads such images did not answer; the others did.",
     review_required=True,
 )

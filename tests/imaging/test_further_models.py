@@ -259,7 +259,7 @@ async def test_a_model_that_does_not_answer_costs_its_own_result_and_a_review(fa
     analysis = await fake.analyze()
     assert [result.provenance.model_name for result in analysis.results] == ["chest_xray"]
     (notice,) = analysis.notices
-    assert (notice.reason, notice.model_name) == ("MODEL_NOT_ANSWERED", "chest_findings")
+    assert (notice.reason, notice.model_name) == ("MODEL_DID_NOT_ANSWER", "chest_findings")
     assert notice.review_required
     fake.inference.stop("chest_xray")
     status, reason, _ = await refused(fake.analyze())
