@@ -36,7 +36,6 @@ class _Opened:
     """What the first hop off the event loop gives."""
 
     image: DecodedImage
-    readers: Sequence[ImageReader]
     choice: Choice | None
     """None: it depends on what the gates see."""
     asked: Asked
@@ -68,11 +67,11 @@ class ImageAnalyzer:
         verdicts = await judged(opened.image, opened.asked)
         image, notices = upright_grey(opened.image, verdicts)
         statement = stated(image, options.body_part)
-        choice = opened.choice or chosen(self._served, opened.readers, image, options, verdicts)
+        choice = opened.choice or chosen(self._served, readers, image, options, verdicts)
         if choice is None:
-            raise not_recognised(opened.readers)
+            raise not_recognised(readers)
         notices += [*choice.notices, *contradicted(choice, verdicts)]
-        models = cast("Sequence[ImageReader]", choice.models)
+        models = of_images(cast("Sequence[Reader]", choice.models), named=bool(options.models))
         tensors = await self.blocking(partial(_prepared, models, image))
         results = await asyncio.gather(
             *(self._read(m, image, tensors[m.name], verdicts, options.wanted) for m in models),
@@ -106,12 +105,10 @@ class ImageAnalyzer:
         if is_series(files, self._limits):
             return None
         image = decode_image(files[0], self._limits)
-        able = of_images(readers, named=bool(options.models))
-        choice = chosen(self._served, able, image, options, ())
+        choice = chosen(self._served, readers, image, options, ())
         asked = [gate for gate in gates if is_asked(gate, choice, image)]
         return _Opened(
             image,
-            able,
             choice,
             [(gate, gate.prepare(image)) for gate in asked],
             None if options.digest_key is None else digests(options.digest_key, files, [image]),

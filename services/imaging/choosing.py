@@ -17,6 +17,10 @@ from services.imaging.tasks.gate import GateVerdict
 from services.imaging.tasks.reading import ImageReader, VolumeReader
 
 R = TypeVar("R", bound=Reader)
+ONLY_SINGLE_IMAGES = (
+    "is a series (several files or frames), and the models that read what it shows read single images; send "
+    "the one that matters as a file of its own, e.g. by `emf2sf --frame 1 --out-dir DIR IN` (dcm4che)"
+)
 
 
 def candidates(served: ServedImageModels, options: ImageOptions) -> Sequence[Reader]:
@@ -43,7 +47,9 @@ def of_images(readers: Sequence[Reader], *, named: bool) -> Sequence[ImageReader
             Reason.INPUT_UNSUPPORTED, "options.models", "names a model that reads volumes; send it a series"
         )
     if not able:
-        raise unsupported("is a single image, and no model that answers here by default reads those")
+        raise unsupported(
+            "is a single image, and the models that read what it shows read volumes; send a series"
+        )
     return able
 
 
@@ -57,7 +63,7 @@ def of_series(readers: Sequence[Reader], *, named: bool) -> Sequence[Reader]:
             "names a model that reads no series (slice_aggregation of its card); send it single slices",
         )
     if not able:
-        raise unsupported("is a series, and no model that answers here by default reads series")
+        raise unsupported(ONLY_SINGLE_IMAGES)
     return able
 
 

@@ -57,7 +57,7 @@ class SeriesAnalyzer:
             return await self._analyze(files, options)
 
     async def _analyze(self, files: Sequence[bytes], options: ImageOptions) -> ImageAnalysis:
-        readers = of_series(candidates(self._served, options), named=bool(options.models))
+        readers = candidates(self._served, options)
         opened = await self._blocking(partial(self._open, files))
         series, middle = opened.series, opened.middle
         choice = chosen(self._served, readers, middle, options, ())
@@ -68,7 +68,7 @@ class SeriesAnalyzer:
             choice = chosen(self._served, readers, middle, options, verdicts)
         if choice is None:
             raise not_recognised(readers)
-        models = cast("Sequence[Reader]", choice.models)
+        models = of_series(cast("Sequence[Reader]", choice.models), named=bool(options.models))
         by_slices = [model for model in models if isinstance(model, ImageClassifier)]
         content = None if options.digest_key is None else content_digest(options.digest_key)
         seen = await scan(series, by_slices, gates, self._blocking, content)
