@@ -280,3 +280,9 @@ async def test_nothing_says_what_the_image_shows_but_the_named_model_is_taken_at
     assert analysis.body_part == "KNEE"
     (notice,) = analysis.notices
     assert (notice.reason, notice.review_required) == ("BODY_PART_ASSUMED", True)
+
+
+async def test_what_a_gate_recognises_of_an_image_goes_with_the_named_model(fake):
+    analysis = await fake.analyze(samples.picture(PIXELS), models=["chest_xray"])
+    assert reasons(analysis.notices) == ["BODY_PART_RECOGNISED"]
+    assert analysis.results[0].gate_decision == pb.GATE_DECISION_ACCEPTED
