@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import graphlib
+import re
 import subprocess
 import sys
 import tomllib
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from services.chassis.models.tasks import PREPROCESSING
 from tests.contracts.source import FOLDERS, ROOT, import_graph, imports, modules
 
 SERVICES = tuple(tomllib.loads((ROOT / "topology.toml").read_text()))
@@ -163,3 +165,16 @@ def test_a_relative_import_is_seen_as_what_it_means():
     tree = ast.parse("from ..language import linking\nfrom . import models")
     found = imports(Path("services/imaging/analysis.py"), tree)
     assert {"services.language", "services.language.linking", "services.imaging.models"} <= found
+
+
+def test_no_code_that_serves_names_a_model():
+    """The code knows tasks; which models there are, the repository says."""
+    models = {path.parent.name for path in ROOT.glob("triton_repo/*/metadata.json")} - set(PREPROCESSING)
+    assert models
+    named = re.compile(rf"\b({'|'.join(sorted(models))})\b")
+    assert not [
+        f"{path}:{number}: {line.strip()}"
+        for path, _ in modules("services")
+        for number, line in enumerate((ROOT / path).read_text(encoding="utf-8").splitlines(), 1)
+        if named.search(line)
+    ]

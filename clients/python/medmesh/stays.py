@@ -95,7 +95,10 @@ def read(path: Path | str, *, start: datetime | str | None = None) -> Reading:
             raise ValueError(f"{path} is not JSON") from None
         if content.get("resourceType") != "Bundle":
             return Reading(hospital_stay(content))
-        reading, measured, encounter = _bundle(content)
+        try:
+            reading, measured, encounter = _bundle(content)
+        except (AttributeError, TypeError):  # without its text: it may quote the patient's values
+            raise ValueError(f"{path} does not have the form of a FHIR bundle") from None
         began = began or encounter
     else:
         reading = Reading()
