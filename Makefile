@@ -12,7 +12,7 @@ CHECKED := services tools clients/cli clients/loadtest clients/python/medmesh pr
 BUF_BASE ?= $(shell git describe --tags --abbrev=0 --match 'v*' 2>/dev/null || git rev-parse HEAD 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo up test test-training test-consumers lint format protos docs models train requirements clean distclean
+.PHONY: help venv demo up test test-training test-consumers lint format protos blocking-client docs models train requirements clean distclean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,10 @@ format:  ## Format the code
 protos:  ## Generate the client stubs from protos/
 	@$(BOOTSTRAP) dev
 	@$(VENV)/python protos/generate.py
+
+blocking-client:  ## Generate the Python client's blocking half from its asyncio one
+	@$(BOOTSTRAP) dev
+	@$(VENV)/python tools/blocking_client.py
 
 docs:  ## Write the generated parts of docs/: the API reference and the configuration
 	@$(BOOTSTRAP) dev

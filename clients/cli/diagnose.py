@@ -42,7 +42,7 @@ def diagnose(
         ),
     ] = None,
     stream: Annotated[
-        bool, typer.Option("--stream", help="Tell on stderr of each branch as it ends.")
+        bool, typer.Option("--stream", help="Report each branch on stderr as it ends.")
     ] = False,
     url: inputs.Url = None,
     timeout: inputs.Timeout = 30.0,

@@ -91,6 +91,6 @@ def _shown(matches: Matches, total: int) -> Iterator[RenderableType]:
     for match in matches:
         line = Text(f"  {match.similarity:5.2f}  passage {match.index + 1}", style="bold")
         if match.contradicts_query:
-            line.append("  says otherwise than the query", style="yellow")
+            line.append("  contradicts the query", style="yellow")
         yield line
         yield Padding(Text(match.passage), (0, 2, 1, 9))

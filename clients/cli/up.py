@@ -29,7 +29,11 @@ def up(
     models: Annotated[
         list[Path] | None,
         typer.Option(
-            "--models", metavar="DIR", help="Serve the models in this folder too, before the built-in ones."
+            "--models",
+            metavar="DIR",
+            help="Serve the models in this folder too, before the built-in ones. Repeatable.",
+            exists=True,
+            file_okay=False,
         ),
     ] = None,
 ) -> None:
@@ -50,9 +54,6 @@ def up(
     """
     from services.local.mesh import MeshSettings
 
-    for folder in models or ():
-        if not folder.is_dir():
-            fail(f"there is no folder {folder}.", ExitCode.INPUT)
     with explained():
         settings = MeshSettings.from_environment().with_models(models or ())
     ended = threading.Event()

@@ -202,7 +202,7 @@ def test_every_fault_of_an_input_is_named_on_a_line_of_its_own(run, mesh, files)
     result = run("diagnose", "--note", files[1])
     assert result.exit_code == 3
     first, *others = result.stderr.splitlines()
-    assert first.startswith("medmesh: 2 faults of the input (request ")
+    assert first.startswith("medmesh: 2 problems with the input (request ")
     assert others == ["  case.note: is blank", "  case.images[0].sources: is missing"]
 
 

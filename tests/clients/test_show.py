@@ -143,7 +143,7 @@ def test_what_a_second_model_says_is_shown_and_said_not_to_count():
     further.evidence.image_finding.model_name = "chest_findings"
     further.evidence.image_finding.labels.append("pneumonia")
     words = " ".join(text_of(diagnosis.diagnosis(answer, NOTE, colour=False)).split())
-    said = "not counted, as another model was heard on this input: pneumonia by chest_findings (+1.20)"
+    said = "not counted, since another model counts for this input: pneumonia by chest_findings (+1.20)"
     assert said in words
 
 

@@ -49,7 +49,7 @@ def test_a_csv_file_with_times_begins_with_its_first_unless_told(tmp_path):
     reading = stays.read(path)
     assert [hours for *_, hours in told(reading.stay)] == [0, 2.5]
     assert reading.assumed_start
-    assert "taken to begin with its first measurement" in " ".join(reading.sentences())
+    assert "its first measurement was taken as the start" in " ".join(reading.sentences())
     reading = stays.read(path, start="2024-03-01T11:00:00")
     assert [hours for *_, hours in told(reading.stay)] == [1.5]
     assert list(reading.sentences()) == ["Left out: 1 measurement(s) before the start."]

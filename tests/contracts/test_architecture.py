@@ -28,6 +28,7 @@ ARROWS = {
     "services.clinical": PURE,
     "services.local": ("services.chassis", "tools"),
     "tools.bootstrap": (),
+    "tools.blocking_client": (),
     "tools.reference": ("services", "tools", "medmesh"),
     "medmesh": (),
     "clients.cli": ("clients.loadtest", "services.local", *CHASSIS_OF_CLI, "tools", "medmesh"),

@@ -60,7 +60,7 @@ class Reading:
     def sentences(self) -> Iterator[str]:
         """What of it people should know."""
         if self.assumed_start:
-            yield "The stay was taken to begin with its first measurement: nothing says when it did."
+            yield "The file does not say when the stay began; its first measurement was taken as the start."
         for why, count in sorted(self.left_out.items()):
             yield f"Left out: {count} {why}."
 
