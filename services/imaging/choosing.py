@@ -61,7 +61,7 @@ def answered(
         if isinstance(result, ModelResult):
             answers.append((model, result))
         elif isinstance(result, MedmeshError):
-            failed.append(replace(_DID_NOT_ANSWER, model_name=model.name))
+            failed.append(replace(_NOT_ANSWERED, model_name=model.name))
         else:
             raise result
     if not answers:
@@ -69,7 +69,7 @@ def answered(
     return answers, failed
 
 
-_DID_NOT_ANSWER = Notice(
+_NOT_ANSWERED = Notice(
     "MODEL_DID_NOT_ANSWER",
     "A model that reads such images did not answer; the others did.",
     review_required=True,
