@@ -118,7 +118,7 @@ def outcome(
     Values may be in any unit that can be converted to the model's. What of a file cannot be used is said.
 
     Examples:
-      medmesh outcome measurements.csv --age 67 --gender female --care-unit medical
+      medmesh outcome samples/stay.csv --age 67 --gender female --care-unit medical
 
       medmesh outcome stay-bundle.json
     """
