@@ -45,7 +45,7 @@ def _variables(answer: pb.OutcomePrediction) -> Iterator[RenderableType]:
     )
     rows = [
         (
-            Text(one.concept.display or marks.label_name(one.variable)),
+            Text(one.display or one.concept.display or marks.label_name(one.variable)),
             Text(f"{one.log_odds:+.2f}"),
             Text(marks.percent(one.probability_without)),
             Text(marks.concept_code(one.concept)),
