@@ -184,7 +184,7 @@ def without_foreign(note: str, reads: Languages) -> str:
 
 def _weigh(note: str, match: re.Match[str], reads: frozenset[str]) -> _Weighed:
     passage = _Weighed(match.start(), match.end())
-    shouting = match.group().isupper()
+    in_capitals = match.group().isupper()
     for found in _WORD.finditer(note, match.start(), match.end()):
         word = found.group()
         passage.words += 1
@@ -197,7 +197,7 @@ def _weigh(note: str, match: re.Match[str], reads: frozenset[str]) -> _Weighed:
             continue
         passage.no += word.lower() == "no" and not _NO.isdisjoint(reads)
         passage.accented += reads == ENGLISH.names and any(map(_is_accented, word))
-        if word.isupper() and len(word) > 1 and not shouting:
+        if word.isupper() and len(word) > 1 and not in_capitals:
             continue  # "PAS stain", "SIN" and the like are shorthand
         languages = _words().get(word.lower(), ())
         if not reads.isdisjoint(languages):
