@@ -132,6 +132,10 @@ def _fill_mask(message: pb.SegmentationMask, mask: Mask) -> None:
     message.pixel_count = mask.pixel_count
     if mask.area_mm2 is not None:
         message.area_mm2 = mask.area_mm2
+    if mask.volume_ml is not None:
+        message.volume_ml = mask.volume_ml
+    if mask.slice_index is not None:
+        message.slice_index = mask.slice_index
 
 
 def _verdict(verdict: GateVerdict) -> pb.GateVerdict:

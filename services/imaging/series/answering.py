@@ -19,8 +19,8 @@ from services.imaging.series.aggregation import aggregate
 from services.imaging.series.reading import Series
 from services.imaging.series.scanning import Scan
 from services.imaging.tasks.classification import ImageClassifier
-from services.imaging.tasks.gate import sentence
-from services.imaging.tasks.reading import KeySlice
+from services.imaging.tasks.gate import GateVerdict, Rejection, sentence
+from services.imaging.tasks.reading import KeySlice, Reading, VolumeReader
 
 
 def answer(model: ImageClassifier, series: Series, scan: Scan) -> ModelResult:
@@ -29,11 +29,7 @@ def answer(model: ImageClassifier, series: Series, scan: Scan) -> ModelResult:
     if rule is None:
         raise ValueError(f"{model.name} reads no series")
     kinds = model.applies_to.gate_kinds
-    judging = [[v for v in of_slice if v.known & kinds] for of_slice in scan.verdicts]
-    rejections = [
-        tuple(dict.fromkeys(r for verdict in of_slice for r in verdict.rejections(kinds)))
-        for of_slice in judging
-    ]
+    judging, rejections = _judged(kinds, scan)
     accepted = [index for index, reasons in enumerate(rejections) if not reasons]
     scored = scan.scored[model.name]
     conspicuous = model.conspicuousness(scored.probabilities)
@@ -64,6 +60,34 @@ def answer(model: ImageClassifier, series: Series, scan: Scan) -> ModelResult:
         everywhere,
         [replace(notice, model_name=model.name) for notice in notices],
     )
+
+
+def answer_of_volume(model: VolumeReader, reading: Reading, scan: Scan) -> ModelResult:
+    """What the model found in the whole; rejected where the gates accept less than half of the slices."""
+    kinds = model.applies_to.gate_kinds
+    judging, rejections = _judged(kinds, scan)
+    accepted_count = sum(not reasons for reasons in rejections)
+    rejected: tuple[Rejection, ...] = ()
+    notices = [] if all(judging) or not kinds else [_NOT_JUDGED]
+    if 2 * accepted_count < len(rejections):
+        rejected = tuple(dict.fromkeys(r for reasons in rejections for r in reasons))
+        notices.append(Notice("IMAGE_NOT_ACCEPTED", sentence(rejected), review_required=True))
+    return ModelResult(
+        reading,
+        any(judging) if kinds else None,
+        rejected,
+        [replace(notice, model_name=model.name) for notice in notices],
+    )
+
+
+def _judged(kinds: frozenset[str], scan: Scan) -> tuple[list[list[GateVerdict]], list[tuple[Rejection, ...]]]:
+    """Of each slice the verdicts on being one of `kinds`, and why it is not accepted."""
+    judging = [[v for v in of_slice if v.known & kinds] for of_slice in scan.verdicts]
+    rejections = [
+        tuple(dict.fromkeys(r for verdict in of_slice for r in verdict.rejections(kinds)))
+        for of_slice in judging
+    ]
+    return judging, rejections
 
 
 def _key_slice(

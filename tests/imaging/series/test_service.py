@@ -219,10 +219,19 @@ async def test_what_is_unusual_about_the_series_is_told_once(mesh):
 
 
 async def test_a_model_that_reads_no_series_is_refused_when_named(mesh):
+    films = head(3, Modality="DX", BodyPartExamined="CHEST")
     with pytest.raises(grpc.aio.AioRpcError) as refused:
-        await mesh.analyze(zipped(files(stack(3))), models=["chest_xray"])
+        await mesh.analyze(zipped(files(films)), models=["chest_xray"])
     assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert violation(refused).field == "options.models"
+    assert "slice_aggregation" in violation(refused).description
+
+
+async def test_a_series_of_what_only_models_of_single_images_read_is_refused_with_what_to_do(mesh):
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await mesh.analyze(zipped(files(head(3, Modality="DX", BodyPartExamined="CHEST"))))
+    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert "as a file of its own" in refused.value.details()
 
 
 async def test_digests_are_of_the_files_and_of_what_was_read(mesh):
