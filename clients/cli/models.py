@@ -41,6 +41,16 @@ def models(
         raise typer.Exit(ExitCode.FAILED)
 
 
+def list_models(as_json: inputs.Json = False, url: inputs.Url = None, timeout: inputs.Timeout = 10.0) -> None:
+    """List the models of the mesh.
+
+    Exits 1 when a service could not be asked.
+
+    Example: medmesh models list
+    """
+    models(None, as_json, url, timeout)
+
+
 def check(
     folders: Annotated[
         list[Path], typer.Argument(metavar="DIR...", help="A folder of models, or one model's folder.")

@@ -54,9 +54,20 @@ class Reloader:
         self._retire_after_s = retire_after_s
         self._lock = asyncio.Lock()
         self._retiring: dict[ModelVersion, asyncio.Task[None]] = {}
+        self._reloading: set[asyncio.Task[list[Reloaded]]] = set()
 
     async def reload(self) -> list[Reloaded]:
-        """Reads the repository anew. Sorted by the models' names; never raises for a model's sake."""
+        """Reads the repository anew. Sorted by the models' names; never raises for a model's sake.
+
+        What has begun is brought to its end, whether or not its caller waits for it.
+        """
+        task = asyncio.create_task(self._reload())
+        self._reloading.add(task)
+        task.add_done_callback(self._reloading.discard)
+        return await asyncio.shield(task)
+
+    async def _reload(self) -> list[Reloaded]:
+        request.current.set(None)  # loading is not bounded by the caller's deadline
         async with self._lock:
             before = {entry.name: entry for entry in self._catalog.entries()}
             now = await asyncio.to_thread(self._catalog.read)
@@ -70,11 +81,11 @@ class Reloader:
             return results
 
     async def close(self) -> None:
-        """Ends what waits for old versions; they stay loaded until Triton or the next reload ends them."""
-        retiring = list(self._retiring.values())
-        for task in retiring:
+        """Ends what is under way. Old versions stay loaded until Triton ends, or a service that uses them."""
+        under_way = [*self._retiring.values(), *self._reloading]
+        for task in under_way:
             task.cancel()
-        await asyncio.gather(*retiring, return_exceptions=True)
+        await asyncio.gather(*under_way, return_exceptions=True)
 
     async def follow(self, every_s: float) -> None:
         """Digests the served weights again and again, until cancelled, and tells where a file has changed."""
@@ -99,17 +110,16 @@ class Reloader:
         if not problems:
             entry = await asyncio.to_thread(self._catalog.build, checked)
         if entry.served is not None:
-            problems = await self._prove(checked, entry)
+            problems = await self._prove(checked)
             entry = replace(entry, problems=(*entry.problems, *problems))
         if entry.served is None or problems:
             return self._refuse(entry, before)
         self._switch(before, entry)
         return Reloaded(entry, Result.TAKEN_UP)
 
-    async def _prove(self, checked: CheckedModel, entry: Entry) -> list[Problem]:
+    async def _prove(self, checked: CheckedModel) -> list[Problem]:
         """Loads the versions beside what runs, and asks the one that is to answer."""
         versions = [v.runs for v in (checked.stable, checked.candidate) if v is not None]
-        request.note(model=entry.name)
         try:
             await self._catalog.inference.load(versions)
             await self._catalog.inference.infer(versions[0], example_inputs(versions[0]), timeout_s=_PROBE_S)

@@ -278,7 +278,11 @@ class TritonInference:
                 await self._client.load_model(name, config=config, client_timeout=_LOAD_TIMEOUT_S)
             except InferenceServerException as error:
                 if triton_errors.is_uncontrolled(error):
-                    return  # what is loaded is taken
+                    logger.info(
+                        "Triton takes no orders: what it has loaded is taken",
+                        extra={"facts": {"model": name}},
+                    )
+                    return
                 if triton_errors.is_not_there(error) and config and time.monotonic() < waits_until:
                     await asyncio.sleep(0.2)  # the launcher has not seen the new folder yet
                     continue

@@ -220,6 +220,17 @@ async def test_weights_that_change_on_disk_are_told_and_what_runs_goes_on(mesh, 
     assert catalog.entry("tripler").problems == ()
 
 
+async def test_a_reload_whose_caller_has_left_is_brought_to_its_end(mesh, repository, inference):
+    catalog, reloader = mesh
+    upgrade(repository / "doubler", 2, 20.0)
+    inference.hold("doubler")  # the inference that is to prove the new version
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(reloader.reload(), 0.2)
+    assert catalog.entry("doubler").served.version.runs.number == 1
+    inference.release("doubler")
+    await until(lambda: catalog.entry("doubler").served.version.runs.number == 2)
+
+
 def flip(path):
     """One byte of the file."""
     content = bytearray(path.read_bytes())
