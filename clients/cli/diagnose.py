@@ -87,7 +87,7 @@ def replay(
     timeout: inputs.Timeout = 30.0,
 ) -> None:
     """Compute a case again and say what differs from its receipt: inputs, models, fusion, outputs. Exits 1 on
-    a difference. Another copy of an image, e.g. from an archive that wrote its file header anew, is the same
+    a difference. Another copy of an image, e.g. from an archive that rewrote its file header, is the same
     input.
 
     Example:

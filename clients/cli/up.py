@@ -40,12 +40,12 @@ def up(
     """Run the whole mesh on this machine: Triton and the four services. Ctrl-C stops all of it.
 
     The ports are those of `.env` and of the MEDMESH_*_PORT variables (0: a free one). MEDMESH_TRITON_URL
-    names another Triton, which is then used instead of the embedded one. Logs lie in `.medmesh/run`. What
-    ends is named and started again, after a pause that grows; the others go on meanwhile, and answers are
-    PARTIAL. The embedded Triton is for one machine only: `medmesh doctor` says why.
+    names another Triton, which is then used instead of the embedded one. Logs are in `.medmesh/run`. A
+    process that ends is named and restarted, after a growing pause; the others keep running meanwhile, and
+    answers are PARTIAL. The embedded Triton is for one machine only: `medmesh doctor` says why.
 
-    A model is a folder; of two of one name the one of the first folder is served. `medmesh models check DIR`
-    says beforehand what would be refused, `medmesh models reload` takes up what changes meanwhile.
+    A model is a folder; of two with the same name, the one in the first folder is served. `medmesh models
+    check DIR` says beforehand what would be refused; `medmesh models reload` takes up changes while it runs.
 
     Examples:
       medmesh up

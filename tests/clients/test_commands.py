@@ -134,7 +134,7 @@ def test_a_note_on_the_command_line_is_refused_without_quoting_it(run, mesh, com
     """Every user of a machine reads its command lines."""
     result = run(*command, given)
     assert result.exit_code == 3
-    assert "given on stdin, with -" in result.stderr
+    assert "note itself on stdin, with -" in result.stderr
     assert given.split()[0] not in result.stderr
     assert not mesh.seen
 
