@@ -61,7 +61,7 @@ Models = Annotated[
     typer.Option(
         "--model",
         metavar="NAME",
-        help="A model to run; repeatable. Default: every served one that applies. `medmesh models` lists them.",
+        help="Model to run; repeatable. Default: every served one that applies; `medmesh models` lists them.",
     ),
 ]
 Model = Annotated[
