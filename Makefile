@@ -12,7 +12,7 @@ CHECKED := services tools clients/cli clients/loadtest clients/python/medmesh pr
 BASELINE := protos/baseline/medmesh.binpb
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo up test test-training test-consumers lint format protos docs baseline models train requirements clean distclean
+.PHONY: help venv demo up test test-training test-consumers lint format protos blocking-client docs baseline models train requirements clean distclean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,10 @@ format:  ## Format the code
 protos:  ## Generate the client stubs from protos/
 	@$(BOOTSTRAP) dev
 	@$(VENV)/python protos/generate.py
+
+blocking-client:  ## Generate the Python client's blocking half from its asyncio one
+	@$(BOOTSTRAP) dev
+	@$(VENV)/python tools/blocking_client.py
 
 docs:  ## Write the generated parts of docs/: the API reference and the configuration
 	@$(BOOTSTRAP) dev
