@@ -58,7 +58,7 @@ def triton(tmp_path_factory):
         shutil.copytree(REPOSITORY / "triton_repo" / name, repository / name)
     further_models.write(repository)
     log = tmp_path_factory.mktemp("log") / "triton.log"
-    with EmbeddedTriton.start(TritonSettings(repository=repository, log=log)) as server:
+    with EmbeddedTriton.start(TritonSettings(repository=(repository,), log=log)) as server:
         yield server.grpc_address, repository
 
 

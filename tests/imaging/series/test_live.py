@@ -35,7 +35,7 @@ def repository(tmp_path_factory):
 @pytest.fixture(scope="module")
 def triton(repository, tmp_path_factory):
     log = tmp_path_factory.mktemp("log") / "triton.log"
-    with EmbeddedTriton.start(TritonSettings(repository=repository, log=log)) as server:
+    with EmbeddedTriton.start(TritonSettings(repository=(repository,), log=log)) as server:
         yield server
 
 
