@@ -217,7 +217,7 @@ def test_without_a_policy_only_a_caller_on_this_machine_may_reload():
     assert Policy.open(operators=False).authorize(CATALOG, None, []).kind == "none"
 
 
-async def test_a_mesh_that_listens_beyond_loopback_takes_no_orders_from_strangers(serve):
+async def test_a_mesh_that_listens_beyond_loopback_refuses_to_reload_for_an_unknown_caller(serve):
     async with serve(Handlers(unary=echo), listen="0.0.0.0:0", insecure=True) as sample:
         port = sample.running.address.rpartition(":")[2]
         async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
