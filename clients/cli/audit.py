@@ -11,7 +11,7 @@ import typer
 
 from clients.cli import inputs
 from clients.cli.failures import ExitCode, explained
-from medmesh import receipt
+from medmesh import images, receipt
 from medmesh.orchestrator.v1.receipt_pb2 import EvidenceReceipt, InputDigest, ReceiptStatement
 
 LOG = Path(".medmesh/receipts/receipts.jsonl")
@@ -94,10 +94,10 @@ def verify(
         found = read_receipt(receipt_file)
         stated = receipt.statement(found)
         keys = _keys(key)
-        given = [(f"image {index}", path.read_bytes()) for index, path in enumerate(image or [])]
+        given = [(f"image {index}", _contents(path)) for index, path in enumerate(image or [])]
         text = inputs.note_text(note)
-        given += [("note", text.encode())] if text else []
-        given += [("record", patient.read_bytes())] if patient is not None else []
+        given += [("note", [text.encode()])] if text else []
+        given += [("record", [patient.read_bytes()])] if patient is not None else []
     predicate = stated.predicate
     typer.echo(f"receipt {predicate.receipt_id} of {predicate.create_time.ToJsonString()}")
     checks = [_signature(found, keys)] if keys else []
@@ -155,8 +155,13 @@ def _signature(found: EvidenceReceipt, keys: list[bytes]) -> tuple[bool, str]:
     return False, problem
 
 
-def _input(stated: ReceiptStatement, name: str, content: bytes) -> tuple[bool, str]:
-    digest = receipt.file_digest([content], stated.predicate.salt)
+def _contents(image: Path) -> list[bytes]:
+    """The files of an image or a series."""
+    return [file.read_bytes() for file in images.files(image) if isinstance(file, Path)]
+
+
+def _input(stated: ReceiptStatement, name: str, content: list[bytes]) -> tuple[bool, str]:
+    digest = receipt.file_digest(content, stated.predicate.salt)
     recorded = {
         one.hmac_sha256
         for one in stated.predicate.inputs

@@ -4,7 +4,6 @@ receipt.
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,12 +15,13 @@ from rich.table import Table
 from rich.text import Text
 
 from clients.cli import inputs, machine, saving
+from clients.cli.audit import read_receipt
 from clients.cli.failures import ExitCode, explained, fail
 from clients.cli.show import diagnosis as show
 from clients.cli.show import marks
 from medmesh import Client, receipt
 from medmesh.orchestrator.v1 import orchestrator_pb2 as pb
-from medmesh.orchestrator.v1.receipt_pb2 import EvidenceReceipt, ReceiptStatement
+from medmesh.orchestrator.v1.receipt_pb2 import ReceiptStatement
 
 DIGEST_START_LENGTH = 12
 """Hexadecimal digits that people compare."""
@@ -42,7 +42,7 @@ def diagnose(
         ),
     ] = None,
     stream: Annotated[
-        bool, typer.Option("--stream", help="Tell on stderr of each branch as it ends.")
+        bool, typer.Option("--stream", help="Report each branch on stderr as it ends.")
     ] = False,
     url: inputs.Url = None,
     timeout: inputs.Timeout = 30.0,
@@ -87,7 +87,8 @@ def replay(
     timeout: inputs.Timeout = 30.0,
 ) -> None:
     """Compute a case again and say what differs from its receipt: inputs, models, fusion, outputs. Exits 1 on
-    a difference.
+    a difference. Another copy of an image, e.g. from an archive that rewrote its file header, is the same
+    input.
 
     Example:
       medmesh replay answer/receipt.json --image chest.dcm --note note.txt --patient patient.json
@@ -176,15 +177,6 @@ def without_pictures(answer: pb.Diagnosis) -> pb.Diagnosis:
     for result in slim.images:
         saving.drop_pictures(result.analysis)
     return slim
-
-
-def read_receipt(path: Path) -> EvidenceReceipt:
-    """The receipt in a file: alone, or inside of a saved answer. ValueError: there is none."""
-    try:
-        content: Any = json.loads(path.read_text(encoding="utf-8"))
-        return receipt.from_object(content.get("receipt", content))
-    except (ValueError, AttributeError):
-        raise ValueError(f"{path} holds no receipt") from None
 
 
 def comparison(recorded: ReceiptStatement, differences: list[receipt.Difference]) -> Table:

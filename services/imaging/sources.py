@@ -80,7 +80,10 @@ class AddressReader:
                     if len(data) > self._max_bytes:
                         raise self._too_large()
                 return bytes(data)
-        except (OSError, urllib.error.URLError, ValueError) as error:
+        except urllib.error.HTTPError as error:
+            error.close()  # it holds the connection
+            raise _absent() from error
+        except (OSError, ValueError) as error:
             raise _absent() from error
 
     def _too_large(self) -> InvalidInput:

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from services.language.entities import Entity, Span
+from services.language.entities import Assertion, Entity, Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +32,9 @@ class _Placed:
 def mentions(results: Sequence[Sequence[Entity]]) -> list[Mention]:
     """The entities of all results by the place where they stand, in the order of the note.
 
-    An entity joins the mention of its type that it shares most characters with; two entities of one result
-    are always two mentions. An entity with a concept speaks before one without, then the more confident, then
-    the one of the earlier result.
+    An entity joins the mention of its type that it shares most characters with; two entities of one
+    result are always two mentions. An allergy speaks first, so that none is lost; then an entity with a
+    concept before one without, the more confident, the one of the earlier result.
     """
     by_type: dict[str, list[list[_Placed]]] = defaultdict(list)
     for result, entities in enumerate(results):
@@ -81,7 +81,13 @@ def _shared(group: Sequence[_Placed], span: Span) -> int:
 
 def _mention(group: Sequence[_Placed]) -> Mention:
     ordered = sorted(
-        group, key=lambda item: (item.entity.concept is None, -item.entity.confidence, item.result)
+        group,
+        key=lambda item: (
+            item.entity.assertion is not Assertion.ALLERGY,
+            item.entity.concept is None,
+            -item.entity.confidence,
+            item.result,
+        ),
     )
     return Mention(
         type=str(group[0].entity.span.type),

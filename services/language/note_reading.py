@@ -137,4 +137,4 @@ def _cut(classified: Classified) -> tuple[Notice, ...]:
 
 def _not_answered(name: str, why: str) -> Notice:
     message = f"The model did not answer ({why}); what only it would have found is missing."
-    return Notice("MODEL_NOT_ANSWERED", message, review_required=True, model_name=name)
+    return Notice("MODEL_DID_NOT_ANSWER", message, review_required=True, model_name=name)

@@ -18,8 +18,6 @@ def check(case: pb.DiagnosticCase) -> None:
         violations.append(
             Violation(Reason.INPUT_MISSING, "case", "needs at least one of images, note and patient")
         )
-    if case.HasField("patient") and case.patient.WhichOneof("form") is None:
-        violations.append(Violation(Reason.INPUT_MISSING, "case.patient", "needs a record or a FHIR bundle"))
     for image_index, image in enumerate(case.images):
         for index, source in enumerate(image.sources):
             if source.WhichOneof("source") is None:

@@ -19,6 +19,7 @@ from google.rpc.status_pb2 import Status
 from medmesh.common.v1.model_card_pb2 import ModelCard
 from medmesh.common.v1.serving_pb2 import ModelServing
 from medmesh.language.v1 import language_pb2
+from medmesh.orchestrator.v1 import orchestrator_pb2
 from services.chassis.models.inference import Tensor
 from services.chassis.models.served import ServedModel, Task
 from services.chassis.observability import log
@@ -42,7 +43,7 @@ def as_served(model: ServedModel) -> ServedModel:
 
 
 DOUBLING = Task("record_embedding", as_served)
-Text = language_pb2.AnalyzeNoteRequest
+Text = orchestrator_pb2.DiagnosticCase
 PREFIX = "/medmesh.language.v1.LanguageService/"
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from typer.testing import CliRunner
 
+from clients.cli.main import app
 from medmesh import AsyncClient, Client
 from tests.clients.fake_mesh import FakeMesh, start
 
@@ -44,3 +46,15 @@ def client(addresses):
 async def async_client(addresses):
     async with AsyncClient(**addresses) as client:
         yield client
+
+
+@pytest.fixture
+def run(mesh, monkeypatch):
+    """Runs the command; every service is the fake mesh."""
+    for name in ("URL", "IMAGING_URL", "LANGUAGE_URL", "RECOMMENDATION_URL"):
+        monkeypatch.setenv(f"MEDMESH_{name}", mesh.target)
+
+    def run(*arguments):
+        return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+    return run

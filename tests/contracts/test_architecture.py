@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import graphlib
+import re
 import subprocess
 import sys
 import tomllib
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from services.chassis.models.tasks import PREPROCESSING
 from tests.contracts.source import FOLDERS, ROOT, import_graph, imports, modules
 
 SERVICES = tuple(tomllib.loads((ROOT / "topology.toml").read_text()))
@@ -26,6 +28,7 @@ ARROWS = {
     "services.clinical": PURE,
     "services.local": ("services.chassis", "tools"),
     "tools.bootstrap": (),
+    "tools.blocking_client": (),
     "tools.reference": ("services", "tools", "medmesh"),
     "medmesh": (),
     "clients.cli": ("clients.loadtest", "services.local", *CHASSIS_OF_CLI, "tools", "medmesh"),
@@ -143,9 +146,14 @@ def test_environments_are_made_without_any_package():
     ]
 
 
+OPTIONAL = {("medmesh.receipt", "cryptography"), ("medmesh.tracing", "opentelemetry")}
+"""What a module of the client library uses only where it is installed."""
+
+
 def test_the_client_library_needs_grpc_and_protobuf_alone():
-    allowed = {*sys.stdlib_module_names, "grpc", "google", "medmesh"}
-    assert not [(module, name) for module, name in imported("medmesh") if name.split(".")[0] not in allowed]
+    needed = {*sys.stdlib_module_names, "grpc", "google", "medmesh"}
+    others = {(module, name.split(".")[0]) for module, name in imported("medmesh")}
+    assert {(module, name) for module, name in others if name not in needed} == OPTIONAL
 
 
 def test_a_long_file_says_why():
@@ -163,3 +171,16 @@ def test_a_relative_import_is_seen_as_what_it_means():
     tree = ast.parse("from ..language import linking\nfrom . import models")
     found = imports(Path("services/imaging/analysis.py"), tree)
     assert {"services.language", "services.language.linking", "services.imaging.models"} <= found
+
+
+def test_no_code_that_serves_names_a_model():
+    """The code knows tasks; which models there are, the repository says."""
+    models = {path.parent.name for path in ROOT.glob("triton_repo/*/metadata.json")} - set(PREPROCESSING)
+    assert models
+    named = re.compile(rf"\b({'|'.join(sorted(models))})\b")
+    assert not [
+        f"{path}:{number}: {line.strip()}"
+        for path, _ in modules("services")
+        for number, line in enumerate((ROOT / path).read_text(encoding="utf-8").splitlines(), 1)
+        if named.search(line)
+    ]

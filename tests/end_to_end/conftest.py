@@ -115,7 +115,11 @@ def mesh(settings):
 @pytest.fixture(scope="session")
 def shipped(settings) -> set[str]:
     """The models that the repository holds. A service may know of more, which it can do without."""
-    return {config.parent.name for config in settings.triton.repository.glob("*/config.pbtxt")}
+    return {
+        config.parent.name
+        for folder in settings.triton.repository
+        for config in folder.glob("*/config.pbtxt")
+    }
 
 
 @pytest.fixture

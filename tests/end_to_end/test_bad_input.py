@@ -83,15 +83,18 @@ GOOD = (SAMPLES / "chest_xray.dcm").read_bytes()
 # name, the request, how the field's path begins
 BAD = {
     "no input at all": ({}, "case"),
-    "empty image": ({"image": b"", "note": CANARY}, "case.images[0].image"),
-    "not an image": ({"image": f"{CANARY} wrote a letter.".encode() * 50}, "case.images[0].image"),
-    "truncated PNG": ({"image": (SAMPLES / "chest_xray.png").read_bytes()[:5000]}, "case.images[0].image"),
-    "truncated DICOM": ({"image": dicom()[:4000]}, "case.images[0].image"),
-    "DICOM without pixels": ({"image": dicom(PixelData=None)}, "case.images[0].image"),
-    "unsupported transfer syntax": ({"image": dicom_of_unsupported_syntax()}, "case.images[0].image"),
-    "decompression bomb": ({"image": bomb()}, "case.images[0].image"),
+    "empty image": ({"image": b"", "note": CANARY}, "case.images[0].sources"),
+    "not an image": ({"image": f"{CANARY} wrote a letter.".encode() * 50}, "case.images[0].sources"),
+    "truncated PNG": (
+        {"image": (SAMPLES / "chest_xray.png").read_bytes()[:5000]},
+        "case.images[0].sources",
+    ),
+    "truncated DICOM": ({"image": dicom()[:4000]}, "case.images[0].sources"),
+    "DICOM without pixels": ({"image": dicom(PixelData=None)}, "case.images[0].sources"),
+    "unsupported transfer syntax": ({"image": dicom_of_unsupported_syntax()}, "case.images[0].sources"),
+    "decompression bomb": ({"image": bomb()}, "case.images[0].sources"),
     "body part that no model serves": ({"image": dicom(BodyPartExamined="KNEE")}, "case.images[0]"),
-    "image beyond its limit": ({"image": GOOD + CANARY.encode() * 3_800_000}, "case.images[0].image"),
+    "image beyond its limit": ({"image": GOOD + CANARY.encode() * 3_800_000}, "case.images[0]"),
     "five images": ({"image": [GOOD] * 5}, "case.images"),
     "note with control characters": ({"note": f"{CANARY}\x00\x01\x02\x03 has a fever."}, "case.note"),
     "note of a megabyte": ({"note": f"{CANARY} has a fever. " * 40_000}, "case.note"),
@@ -138,7 +141,7 @@ def test_bad_input_names_its_field_and_nothing_else(mesh, client, case, name):
     assert error.field.startswith(field), error.violations
     assert error.reason.startswith("INPUT_")
     assert error.violations[0].description
-    assert len(error.request_id) == 32
+    assert len(error.request_id) == 36
     assert CANARY not in texts_of(error)
     assert "Qvortrup" not in texts_of(error)
 
@@ -151,22 +154,25 @@ def test_after_all_of_it_every_service_still_serves_and_nothing_leaked(
     """
     sent = []
     for index, (arguments, _) in enumerate(BAD.values()):
-        sent.append(f"ca9a-bad0-{index:04d}")
+        sent.append(f"ca9abad0-0000-4000-8000-{index:012d}")
         with pytest.raises(InvalidInput):
             client.diagnose(**arguments, request_id=sent[-1])
     note = f"{CANARY} has pneumonia. No pleural effusion."
     answer = client.diagnose(
-        image=dicom(), note=note, patient=bundle(condition("Patient/1")), request_id="ca9a1790-0001"
+        image=dicom(),
+        note=note,
+        patient=bundle(condition("Patient/1")),
+        request_id="ca9a1790-0000-4000-8000-000000000001",
     )
-    assert answer.note.entities
-    sent.append("ca9a1790-0001")
+    assert answer.note.mentions
+    sent.append("ca9a1790-0000-4000-8000-000000000001")
     for name in ("imaging", "language", "recommendation", "orchestrator"):
         assert serving(mesh.addresses[name])
     mesh.check()
     until(lambda: all(one.encode() in collector.content() for one in sent))
     for log in settings.run_folder.glob("*.log"):
         assert_clean(log.read_bytes(), log.name)
-    assert (settings.run_folder / "orchestrator.log").read_text().count("ca9a-bad0-") >= len(BAD)
+    assert (settings.run_folder / "orchestrator.log").read_text().count("ca9abad0-0000-4000-") >= len(BAD)
     assert_clean(collector.content(), "spans and metrics")
     receipts = settings.run_folder / "receipts"
     for path in receipts.rglob("*"):

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from medmesh import Unavailable
+from medmesh import Unavailable, receipt
 from medmesh.language.v1 import language_pb2
 from medmesh.orchestrator.v1 import orchestrator_pb2 as pb
 from tests.end_to_end.conftest import client_of
@@ -25,7 +25,15 @@ NOTE = (
 
 
 def states(diagnosis: pb.Diagnosis) -> dict[str, str]:
-    return {branch.name: pb.Branch.State.Name(branch.state) for branch in diagnosis.branches}
+    return {kind(branch): pb.Branch.State.Name(branch.state) for branch in diagnosis.branches}
+
+
+def kind(branch: pb.Branch) -> str:
+    return pb.Branch.Kind.Name(branch.kind).removeprefix("KIND_").lower()
+
+
+def entities(diagnosis: pb.Diagnosis) -> list[language_pb2.Entity]:
+    return [entity for result in diagnosis.note.results for entity in result.entities]
 
 
 def test_samples_give_a_complete_diagnosis(client, case):
@@ -33,40 +41,39 @@ def test_samples_give_a_complete_diagnosis(client, case):
     assert answer.completeness == pb.COMPLETENESS_COMPLETE
     assert set(states(answer).values()) == {"STATE_ANSWERED"}
     [image] = answer.images
-    assert sum(finding.probability for finding in image.analysis.findings) == pytest.approx(1, abs=0.01)
-    assert image.analysis.overlay_png.startswith(b"\x89PNG")
-    assertions = {entity.text.lower(): entity.assertion for entity in answer.note.entities}
+    [result] = image.analysis.results
+    assert result.exclusive
+    assert sum(finding.probability for finding in result.findings) == pytest.approx(1, abs=0.01)
+    assert result.overlay_png.startswith(b"\x89PNG")
+    assertions = {entity.text.lower(): entity.assertion for entity in entities(answer)}
     assert assertions["pleural effusion"] == language_pb2.ASSERTION_ABSENT
     assert assertions["asthma"] == language_pb2.ASSERTION_FAMILY
-    assert answer.treatments.recommendations
+    assert answer.treatments.treatments
     assert answer.assessments
     assert all(0 <= a.probability_low <= a.probability <= a.probability_high <= 1 for a in answer.assessments)
-    assert {model.model_name for model in answer.receipt.models} >= {
-        "chest_xray",
-        "clinical_ner",
-        "treatment_ranker",
-    }
-    assert all(len(model.weights_sha256) == 64 for model in answer.receipt.models)
+    models = receipt.statement(answer.receipt).predicate.models
+    assert {model.model_name for model in models} >= {"chest_xray", "clinical_ner", "treatment_ranker"}
+    assert all(len(model.weights_sha256) == 64 for model in models)
     assert answer.intended_use
-    assert answer.elapsed_ms > 0
+    assert answer.elapsed.ToNanoseconds() > 0
 
 
 def test_offsets_of_entities_point_into_the_note(client, case):
     answer = client.diagnose(note="Größe 🙂: " + case["note"])
     text = "Größe 🙂: " + case["note"]
-    assert answer.note.entities
-    for entity in answer.note.entities:
+    assert entities(answer)
+    for entity in entities(answer):
         assert text[entity.start_offset : entity.end_offset] == entity.text
 
 
 def test_stream_ends_with_the_same_diagnosis(client, case):
     *branches, diagnosis = client.diagnose_stream(**case)
-    assert sorted(branch.name for branch in branches) == ["imaging", "language", "recommendation", "record"]
+    assert sorted(map(kind, branches)) == ["image", "note", "record", "treatments"]
     assert diagnosis.completeness == pb.COMPLETENESS_COMPLETE
 
 
 def test_each_input_alone_is_enough(client, case):
-    asked = {"image": {"imaging"}, "note": {"language"}, "patient": {"record", "recommendation"}}
+    asked = {"image": {"image"}, "note": {"note"}, "patient": {"record", "treatments"}}
     for name, branches in asked.items():
         answer = client.diagnose(**{name: case[name]})
         assert answer.completeness == pb.COMPLETENESS_COMPLETE
@@ -82,14 +89,14 @@ def test_a_stopped_service_makes_it_partial_within_the_deadline(spare_mesh, case
         assert time.monotonic() - began < 15.0
         assert answer.completeness == pb.COMPLETENESS_PARTIAL
         failed = [branch for branch in answer.branches if branch.state == pb.Branch.STATE_FAILED]
-        assert [branch.name for branch in failed] == ["language"]
+        assert [kind(branch) for branch in failed] == ["note"]
         assert failed[0].reason == "UPSTREAM_UNAVAILABLE"
         assert failed[0].message
         assert failed[0].effect
         assert answer.review_required
         assert not answer.HasField("note")
         assert answer.images
-        assert answer.treatments.recommendations
+        assert answer.treatments.treatments
         assert list(client.models().unreachable_services) == ["language"]
         with pytest.raises(Unavailable):  # nothing that was asked for could be answered
             client.diagnose(note="Fever and cough.")
@@ -102,6 +109,6 @@ def test_real_study_with_note_and_record_is_complete(client, shared_data):
         patient=shared_data / "fhir" / "synthea_00.json",
     )
     assert answer.completeness == pb.COMPLETENESS_COMPLETE
-    absent = {e.text.lower() for e in answer.note.entities if e.assertion == language_pb2.ASSERTION_ABSENT}
+    absent = {e.text.lower() for e in entities(answer) if e.assertion == language_pb2.ASSERTION_ABSENT}
     assert any("effusion" in text for text in absent)
-    assert answer.treatments.recommendations
+    assert answer.treatments.treatments

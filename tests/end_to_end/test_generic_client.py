@@ -21,7 +21,7 @@ from tests.end_to_end.conftest import SAMPLES
 pytestmark = pytest.mark.live
 
 IMAGE = base64.b64encode((SAMPLES / "chest_xray.png").read_bytes()).decode()
-CHEST = {"body_part": "BODY_PART_CHEST"}
+CHEST = {"body_part": "CHEST"}
 PATIENT = {"fhir_bundle": base64.b64encode((SAMPLES / "patient.json").read_bytes()).decode()}
 NOTE = "Fever and cough, no pleural effusion."
 
@@ -31,17 +31,17 @@ CALLS = [
         "imaging",
         "medmesh.imaging.v1.ImagingService",
         "AnalyzeImage",
-        {"image": IMAGE, "options": CHEST},
+        {"sources": [{"content": IMAGE}], "options": CHEST},
         "analysis",
     ),
-    ("language", "medmesh.language.v1.LanguageService", "AnalyzeNote", {"note": NOTE}, "entities"),
+    ("language", "medmesh.language.v1.LanguageService", "AnalyzeNote", {"note": NOTE}, "analysis"),
     ("language", "medmesh.language.v1.LanguageService", "EmbedTexts", {"texts": [NOTE]}, "embeddings"),
     (
         "recommendation",
         "medmesh.recommendation.v1.RecommendationService",
         "RankTreatments",
         {"patient": PATIENT},
-        "recommendations",
+        "ranking",
     ),
     (
         "orchestrator",

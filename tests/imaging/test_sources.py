@@ -90,6 +90,13 @@ class _Pacs(http.server.BaseHTTPRequestHandler):
         """Says nothing."""
 
 
+class _Server(http.server.ThreadingHTTPServer):
+    daemon_threads = False
+
+    def handle_error(self, *_):
+        """A client that hangs up is what a test looks for."""
+
+
 @pytest.fixture
 def pacs(tmp_path):
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
@@ -105,8 +112,9 @@ def pacs(tmp_path):
         pytest.skip("openssl is not installed: it makes this test's certificate")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Pacs)
-    server.socket = context.wrap_socket(server.socket, server_side=True)
+    server = _Server(("127.0.0.1", 0), _Pacs)
+    # The handshake waits for the handler's thread, which closes the connection when it fails.
+    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield f"https://127.0.0.1:{server.server_port}/wado/", ssl.create_default_context(cafile=certificate)

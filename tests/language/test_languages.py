@@ -10,7 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.language.languages import foreign_passages
+from services.clinical.tables import rows
+from services.language.languages import (
+    _SCRIPTS,
+    ENGLISH,
+    Languages,
+    foreign_passages,
+    foreign_script,
+    without_foreign,
+)
+from services.language.vocabulary import TERMINOLOGY
 
 CASES = [
     line.split("\t")
@@ -57,3 +66,57 @@ def test_no_english_note_is_taken_for_another(shared_data):
     with gzip.open(shared_data / "clinical_notes" / "notes.jsonl.gz", "rt", encoding="utf-8") as file:
         notes = [json.loads(line)["text"] for line in file]
     assert [note for note in notes if foreign_passages(note)] == []
+
+
+GERMAN = Languages.from_tags(["de"])
+
+
+@pytest.mark.parametrize(
+    ("tags", "said"),
+    [
+        ([], "English"),
+        (["en-US"], "English"),
+        (["de-AT", "en"], "English and German"),
+        (["ru", "fr", "en"], "Cyrillic script, English and French"),
+        (["en", "mul"], "every language"),
+    ],
+)
+def test_a_cards_tags_name_languages(tags, said):
+    assert str(Languages.from_tags(tags)) == said
+
+
+def test_every_tag_leads_to_a_name_that_is_told_from_others():
+    for tag, _ in rows(TERMINOLOGY / "language_tags.tsv", 2):
+        assert Languages.from_tags([tag]).names <= _told_names(), tag
+
+
+def _told_names():
+    table = [name for _, names in rows(TERMINOLOGY / "languages.tsv", 2) for name in names.split(", ")]
+    return {*table, *_SCRIPTS.values()}
+
+
+def test_a_reader_of_another_language_reads_that_and_not_english():
+    note = "Der Patient hat Fieber und keinen Husten.\nThe patient has no pneumothorax.\nSin derrame."
+    assert [p.language for p in foreign_passages(note, GERMAN)] == ["English", "Spanish"]
+    assert [p.language for p in foreign_passages(note, GERMAN.together(ENGLISH))] == ["Spanish"]
+    assert foreign_passages(note, Languages.from_tags(["mul"])) == []
+
+
+def test_its_accents_do_not_speak_against_a_language_that_is_read():
+    assert foreign_passages("Schädel unauffällig, kein Erguß der Lunge, früher Fieber.", GERMAN) == []
+
+
+def test_a_reader_of_a_script_reads_it():
+    russian = Languages.from_tags(["ru"])
+    assert foreign_passages("Пневмоторакса нет.", russian) == []
+    assert [p.language for p in foreign_passages("患者は発熱なし。", russian)] == ["Chinese or Japanese"]
+    assert list(foreign_script("Patient Иванов", russian)) == []
+    assert list(foreign_script("Patient Иванов")) == [8]
+
+
+def test_what_is_not_read_is_blanked_and_every_offset_stays():
+    note = "Der Patient hat Fieber.\nThe patient has no pneumothorax.\nKein Husten."
+    kept = without_foreign(note, GERMAN)
+    assert len(kept) == len(note)
+    assert kept.split() == ["Der", "Patient", "hat", "Fieber.", ".", "Kein", "Husten."]
+    assert kept.index("Kein") == note.index("Kein")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from services.clinical.concepts import Concept
 from services.language.entities import Assertion, Entity, Span
 from services.language.mentions import mentions
@@ -56,6 +58,13 @@ def test_the_one_with_a_concept_speaks_before_the_more_confident():
     assert one.entities == ((1, 0), (0, 0))
     [one] = mentions([[entity(0, 5)], [entity(0, 5)]])
     assert one.entities == ((0, 0), (1, 0))
+
+
+def test_an_allergy_is_never_lost_to_a_surer_entity():
+    sure = entity(0, 5, "CHEMICAL", 0.99, ASTHMA)
+    allergy = replace(entity(0, 8, "CHEMICAL", 0.5), assertion=Assertion.ALLERGY)
+    [one] = mentions([[sure], [allergy]])
+    assert one.entities == ((1, 0), (0, 0))
 
 
 def test_a_note_without_entities_has_none():

@@ -226,7 +226,11 @@ async def test_one_that_does_not_answer_beside_others_is_told_of(with_two, infer
     analysis = (await with_two.AnalyzeNote(pb.AnalyzeNoteRequest(note="No fever."))).analysis
     assert [result.provenance.model_name for result in analysis.results] == [TAGGER]
     [notice] = analysis.notices
-    assert (notice.reason, notice.model_name, notice.review_required) == ("MODEL_NOT_ANSWERED", "drugs", True)
+    assert (notice.reason, notice.model_name, notice.review_required) == (
+        "MODEL_DID_NOT_ANSWER",
+        "drugs",
+        True,
+    )
     inference.stop(TAGGER)
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await with_two.AnalyzeNote(pb.AnalyzeNoteRequest(note="No fever."))
@@ -243,7 +247,7 @@ async def test_a_refused_tagger_is_missed_not_forgotten(repository, inference):
         analysis = (await stub.AnalyzeNote(pb.AnalyzeNoteRequest(note="Takes aspirin."))).analysis
         assert [result.provenance.model_name for result in analysis.results] == ["drugs"]
         [notice] = analysis.notices
-        assert (notice.reason, notice.model_name) == ("MODEL_NOT_ANSWERED", TAGGER)
+        assert (notice.reason, notice.model_name) == ("MODEL_DID_NOT_ANSWER", TAGGER)
 
 
 async def test_a_text_classifier_answers_beside_the_tagger(repository, inference):
@@ -274,7 +278,7 @@ async def test_a_query_and_a_passage_may_be_embedded_in_their_own_ways(repositor
     )
     add_model(repository, "asymmetric", byte_level_bpe(), f"default_answer: false {task}", (2,))
     inference.functions["asymmetric"] = _float32(
-        lambda inputs: {"scores": [[row.sum() % 97, 1.0] for row in inputs["input_ids"]]}
+        lambda inputs: {"scores": [[np.cos(row.sum()), np.sin(row.sum())] for row in inputs["input_ids"]]}
     )
     async with served(repository, inference) as (_, channel):
         stub = language_pb2_grpc.LanguageServiceStub(channel)

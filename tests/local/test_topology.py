@@ -50,7 +50,7 @@ def test_a_service_listens_on_its_port_and_knows_whom_it_calls(service: topology
     settings = next(
         kind
         for kind in vars(module).values()
-        if isinstance(kind, type) and issubclass(kind, ServiceSettings) and kind is not ServiceSettings
+        if isinstance(kind, type) and issubclass(kind, ServiceSettings) and kind.__module__ == module.__name__
     )()
     assert settings.listen == f"127.0.0.1:{service.port}"
     for name, other in TOPOLOGY.services.items():

@@ -9,6 +9,7 @@ import jsonschema
 import pytest
 
 from services.chassis.models import tasks
+from services.chassis.models.triton_config import read_configuration
 from services.imaging.__main__ import SERVICE as IMAGING
 from services.language.__main__ import SERVICE as LANGUAGE
 from services.local.triton.tensorrt import tensorrt_config
@@ -37,6 +38,13 @@ def test_the_card_keeps_the_schema(name):
 def test_card_configuration_graph_and_weights_agree(model):
     assert [str(problem) for problem in model.problems] == []
     assert model.stable.weights is not None
+
+
+@each_model
+def test_the_configuration_states_the_digest_of_the_weights(model):
+    """So that Triton's own word of what it runs can be held against the card."""
+    config = read_configuration(model.stable.runs.config)
+    assert config.digests == {1: model.card.weights_sha256}
 
 
 @each_folder

@@ -13,8 +13,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("services.orchestrator.receipts")
-
 from medmesh.orchestrator.v1.receipt_pb2 import DiagnosisReceipt, InputDigest, ReceiptStatement
 from services.orchestrator.receipts.log import FILE, ReceiptLog
 from services.orchestrator.receipts.signing import Signer

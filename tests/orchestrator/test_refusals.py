@@ -61,7 +61,7 @@ BAD_CASES = [
     ),
     (pb.DiagnosticCase(images=[image(b"x")] * 5), "case.images", "INPUT_TOO_LARGE"),
     (pb.DiagnosticCase(note="x" * 200_001), "case.note", "INPUT_TOO_LARGE"),
-    (pb.DiagnosticCase(patient=patient_pb2.PatientInput()), "case.patient", "INPUT_MISSING"),
+    (pb.DiagnosticCase(patient=patient_pb2.PatientInput()), "case.patient.form", "INPUT_MISSING"),
     (
         pb.DiagnosticCase(patient=patient_pb2.PatientInput(fhir_bundle=bytes(8 * 2**20 + 1))),
         "case.patient.fhir_bundle",
@@ -107,11 +107,9 @@ async def test_a_bad_case_is_refused_before_anybody_is_asked(mesh, case, field, 
 
 
 async def test_all_that_is_wrong_is_told_at_once(mesh):
-    case = pb.DiagnosticCase(
-        images=[pb.CaseImage(sources=[imaging_pb2.ImageSource()])], patient=patient_pb2.PatientInput()
-    )
-    refusal = await mesh.refused(case)
-    assert refusal.fields == ["case.patient", "case.images[0].sources[0]"]
+    nothing = pb.CaseImage(sources=[imaging_pb2.ImageSource()])
+    refusal = await mesh.refused(pb.DiagnosticCase(images=[nothing, nothing]))
+    assert refusal.fields == ["case.images[0].sources[0]", "case.images[1].sources[0]"]
 
 
 @pytest.mark.parametrize(

@@ -52,13 +52,15 @@ def test_the_distribution_asks_for_what_is_pinned():
         for name in ("imaging", "language", "orchestrator", "recommendation", "local.triton")
     ],
 )
-def test_a_service_loads_nothing_of_the_command_line_or_of_a_model_hub(module):
-    """What the pins leave out is needed by no module of a service."""
+def test_a_service_runs_without_the_command_lines_packages_and_those_of_a_model_hub(module):
+    """What the pins leave out is needed by no module of a service, whatever else is installed here."""
     code = (
-        f"import sys, {module}.__main__\n"
-        "print(sorted({'typer', 'rich', 'huggingface_hub', 'httpx', 'tqdm', 'yaml'} & set(sys.modules)))"
+        "import sys\n"
+        "for name in ('typer', 'rich', 'huggingface_hub', 'httpx', 'tqdm', 'yaml', 'pycparser'):\n"
+        "    sys.modules[name] = None  # importing it raises ImportError\n"
+        f"import {module}.__main__"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
     )
-    assert done.stdout.strip() == "[]", done.stderr
+    assert done.returncode == 0, done.stderr

@@ -55,7 +55,9 @@ def settings_classes() -> dict[str, type[ServiceSettings]]:
         found[name] = next(
             kind
             for kind in vars(module).values()
-            if isinstance(kind, type) and issubclass(kind, ServiceSettings) and kind is not ServiceSettings
+            if isinstance(kind, type)
+            and issubclass(kind, ServiceSettings)
+            and kind.__module__ == module.__name__
         )
     return found
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import AsyncExitStack, suppress
 from typing import Any, Self
 
 from google.protobuf.message import DecodeError, Message
@@ -32,6 +32,14 @@ LONG_BYTES = 256 * 1024
 def is_infrastructure(method: str) -> bool:
     """Whether it has no deadline, admission and log line: probes ask all the time, and watches never end."""
     return method.startswith(_INFRASTRUCTURE)
+
+
+async def let_go(raw: AsyncIterator[bytes]) -> None:
+    """Ends the reading of a call: gRPC keeps its last message in a reader that is never collected."""
+    reader = aiter(raw)
+    if isinstance(reader, AsyncGenerator):
+        with suppress(RuntimeError):  # it is being read at this moment, by a probe at the drain
+            await reader.aclose()
 
 
 class Incoming:
@@ -58,7 +66,10 @@ class Incoming:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(self, *failure: object) -> None:
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        # A caller that is refused is read out first.
+        if kind is None or issubclass(kind, asyncio.CancelledError):
+            await let_go(self._raw)
         await self._held.aclose()
 
     async def only(self) -> Any:
@@ -69,7 +80,9 @@ class Incoming:
         part = await self._next()
         if part is None:
             raise InvalidInput(Reason.INPUT_MISSING, "request", "is missing: the call holds no message")
+        await let_go(self._raw)
         message = await self._decoded(part)
+        del part  # the handler runs with the message alone, not with its encoded form beside it
         await self._admit()
         return message
 

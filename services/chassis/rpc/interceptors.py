@@ -23,7 +23,7 @@ from services.chassis.rpc import request as requests
 from services.chassis.rpc import status
 from services.chassis.rpc.admission import Admission
 from services.chassis.rpc.auth import Policy, certificate_names
-from services.chassis.rpc.incoming import Incoming, is_infrastructure
+from services.chassis.rpc.incoming import Incoming, is_infrastructure, let_go
 from services.chassis.rpc.request import Request
 
 logger = logging.getLogger("medmesh.request")
@@ -252,6 +252,8 @@ async def _answer_error(
     )
     if current.remaining_s > 0:
         await _read_out(raw)
+    else:
+        await let_go(raw)
     await context.abort(code, answer.message, details)
     raise AssertionError("unreachable: abort raises")
 
@@ -266,6 +268,7 @@ async def _read_out(raw: AsyncIterator[bytes]) -> None:
         async with asyncio.timeout(_READ_OUT_S):
             async for _ in raw:
                 pass
+    await let_go(raw)
 
 
 def _typed(error: BaseException) -> MedmeshError | None:

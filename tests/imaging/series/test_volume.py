@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from services.chassis.errors import InvalidInput, Reason
+from services.imaging.series.assembly import read_volume
 from services.imaging.series.limits import SeriesLimits
 from services.imaging.series.reading import read_series
-from services.imaging.series.volume import read_volume
 from tests.imaging.series.stacks import (
     PIXEL_MM,
     SIDE,

@@ -38,7 +38,7 @@ class LanguageServiceStub:
     of each, and the labels that text classifiers give the note.
     INVALID_ARGUMENT: the note is blank, not text (control characters), or too long; a named model has no such task; the field is
     named. NOT_FOUND: a named model is not known. UNAVAILABLE: none of the models is served now; where at least one answers, each that
-    does not is a notice (`MODEL_NOT_ANSWERED`). RESOURCE_EXHAUSTED: too many requests wait. DEADLINE_EXCEEDED: too slow.
+    does not is a notice (`MODEL_DID_NOT_ANSWER`). RESOURCE_EXHAUSTED: too many requests wait. DEADLINE_EXCEEDED: too slow.
     """
     EmbedTexts: _grpc.UnaryUnaryMultiCallable[_language_pb2.EmbedTextsRequest, _language_pb2.EmbedTextsResponse]
     """Embeds texts for search and comparison. Fails as AnalyzeNote does."""
@@ -57,7 +57,7 @@ class LanguageServiceAsyncStub(LanguageServiceStub):
     of each, and the labels that text classifiers give the note.
     INVALID_ARGUMENT: the note is blank, not text (control characters), or too long; a named model has no such task; the field is
     named. NOT_FOUND: a named model is not known. UNAVAILABLE: none of the models is served now; where at least one answers, each that
-    does not is a notice (`MODEL_NOT_ANSWERED`). RESOURCE_EXHAUSTED: too many requests wait. DEADLINE_EXCEEDED: too slow.
+    does not is a notice (`MODEL_DID_NOT_ANSWER`). RESOURCE_EXHAUSTED: too many requests wait. DEADLINE_EXCEEDED: too slow.
     """
     EmbedTexts: _aio.UnaryUnaryMultiCallable[_language_pb2.EmbedTextsRequest, _language_pb2.EmbedTextsResponse]  # type: ignore[assignment]
     """Embeds texts for search and comparison. Fails as AnalyzeNote does."""
@@ -79,7 +79,7 @@ class LanguageServiceServicer(metaclass=_abc_1.ABCMeta):
         of each, and the labels that text classifiers give the note.
         INVALID_ARGUMENT: the note is blank, not text (control characters), or too long; a named model has no such task; the field is
         named. NOT_FOUND: a named model is not known. UNAVAILABLE: none of the models is served now; where at least one answers, each that
-        does not is a notice (`MODEL_NOT_ANSWERED`). RESOURCE_EXHAUSTED: too many requests wait. DEADLINE_EXCEEDED: too slow.
+        does not is a notice (`MODEL_DID_NOT_ANSWER`). RESOURCE_EXHAUSTED: too many requests wait. DEADLINE_EXCEEDED: too slow.
         """
 
     @_abc_1.abstractmethod
