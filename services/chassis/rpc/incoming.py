@@ -134,5 +134,5 @@ class Incoming:
         if logger.isEnabledFor(logging.DEBUG):
             logger.debug("received", extra={"facts": {"content": redaction.redacted(message)}})
         if isinstance(message, Message) and not is_infrastructure(self._request.method):
-            validation.check(message)
+            validation.check(message, len(part))
         return message
