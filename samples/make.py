@@ -5,6 +5,7 @@
     note.txt            a note of five sentences: a denied, a historical and a family finding among them
     patient.json        a FHIR R4 bundle of a synthetic child, whose allergy rules out what would often be
     given
+    stay.csv            two invented days in intensive care, for `medmesh outcome`
 
 Nothing here comes from a patient, and every file says so. The same seed writes the same pixels and the same
 text.
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -45,16 +47,16 @@ SNOMED, RXNORM = "http://snomed.info/sct", "http://www.nlm.nih.gov/research/umls
 def write(folder: Path) -> list[Path]:
     """Writes all samples; returns their paths."""
     folder.mkdir(parents=True, exist_ok=True)
-    dicom, png, note, patient = (
-        folder / name for name in ("chest_xray.dcm", "chest_xray.png", "note.txt", "patient.json")
-    )
+    names = ("chest_xray.dcm", "chest_xray.png", "note.txt", "patient.json", "stay.csv")
+    dicom, png, note, patient, stay = (folder / name for name in names)
     write_dicom(dicom, phantom.chest_xray(SEED, opacity=0.55))
     text = PngImagePlugin.PngInfo()
     text.add_text("Description", SYNTHETIC)
     Image.fromarray(phantom.chest_xray(SEED, opacity=0.0)).save(png, pnginfo=text, optimize=True)
     note.write_text(NOTE, encoding="utf-8")
     patient.write_text(json.dumps(bundle(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    return [dicom, png, note, patient]
+    stay.write_text("\n".join(stay_rows()) + "\n", encoding="utf-8")
+    return [dicom, png, note, patient, stay]
 
 
 def write_dicom(path: Path, grey: np.ndarray[Any, np.dtype[np.uint8]]) -> None:
@@ -183,6 +185,29 @@ def medication(name: str, code: str, display: str, authored: str, *, reason: str
         "authoredOn": authored,
         "reasonReference": [{"reference": f"Condition/{reason}"}],
     }
+
+
+STAY = {
+    # LOINC code: name, unit, hours between two measurements, first value, and what each one adds to it
+    "8867-4": ("heart rate", "/min", 4, 118, -2),
+    "8480-6": ("systolic pressure", "mm[Hg]", 4, 92, 2),
+    "8462-4": ("diastolic pressure", "mm[Hg]", 4, 54, 1),
+    "9279-1": ("respiration rate", "/min", 4, 26, -0.5),
+    "2708-6": ("oxygen saturation", "%", 4, 91, 0.5),
+    "8310-5": ("temperature", "Cel", 8, 38.9, -0.2),
+    "9269-2": ("Glasgow Coma Score", "{score}", 8, 13, 0.25),
+    "2524-7": ("lactate", "mg/dL", 12, 32, -4),  # in another unit than the model's, which is mmol/L
+    "2160-0": ("creatinine", "mg/dL", 24, 1.6, -0.2),
+    "6690-2": ("white blood cells", "10*3/uL", 24, 17.2, -2.1),
+}
+
+
+def stay_rows() -> Iterator[str]:
+    """Two days of somebody with an infection who recovers, as CSV."""
+    yield "code,name,value,unit,hours,comment"
+    for code, (name, unit, hours, first, change) in STAY.items():
+        for number, hour in enumerate(range(1, 48, hours)):
+            yield f"{code},{name},{round(first + number * change, 2):g},{unit},{hour},synthetic"
 
 
 def codeable(system: str, code: str, display: str) -> dict[str, Any]:

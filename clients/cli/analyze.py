@@ -21,7 +21,7 @@ def image(
     files: Annotated[
         list[Path],
         typer.Argument(
-            metavar="PATH...",
+            metavar="PATH",
             help="A DICOM, PNG or JPEG file; or one series: its files, their folder, or a zip of them.",
         ),
     ],
@@ -38,7 +38,8 @@ def image(
     """Analyse one image or one series, without the rest of the case.
 
     Every served model that applies answers, each with its own findings and its provenance. A heat map comes
-    from the model itself, or, where it has none, from covering parts of the image, which is said.
+    from the model itself or, where it provides none, from occlusion (covering parts of the image); the answer
+    says which.
 
     Examples:
       medmesh image samples/chest_xray.dcm --output answer/
@@ -74,8 +75,8 @@ def note(
     url: inputs.ServiceUrl = None,
     timeout: inputs.Timeout = 30.0,
 ) -> None:
-    """Find what a note names (diseases, chemicals, and what else a model looks for), and what it asserts of
-    each.
+    """Find what a note mentions (diseases, chemicals, whatever else a model looks for), and what it asserts
+    of each.
 
     Examples:
       medmesh note samples/note.txt

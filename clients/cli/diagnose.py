@@ -42,7 +42,7 @@ def diagnose(
         ),
     ] = None,
     stream: Annotated[
-        bool, typer.Option("--stream", help="Tell on stderr of each branch as it ends.")
+        bool, typer.Option("--stream", help="Report each branch on stderr as it ends.")
     ] = False,
     url: inputs.Url = None,
     timeout: inputs.Timeout = 30.0,
@@ -87,7 +87,7 @@ def replay(
     timeout: inputs.Timeout = 30.0,
 ) -> None:
     """Compute a case again and say what differs from its receipt: inputs, models, fusion, outputs. Exits 1 on
-    a difference. Another copy of an image, e.g. from an archive that wrote its file header anew, is the same
+    a difference. Another copy of an image, e.g. from an archive that rewrote its file header, is the same
     input.
 
     Example:

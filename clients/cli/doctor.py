@@ -55,9 +55,10 @@ class Finding:
 
 
 def doctor(url: inputs.Url = None, as_json: inputs.Json = False) -> None:
-    """Check this machine, the installation, the models and the mesh, and say what to do about what is wrong.
+    """Check this machine, the installation, the models and the mesh, and say how to fix what is wrong.
 
-    Exits 1 when something is wrong. That no mesh runs is no fault, unless --url or MEDMESH_URL names one.
+    Exits 1 when something is wrong. A mesh that is not running counts only where --url or MEDMESH_URL names
+    one.
     """
     sections: dict[str, Callable[[], Iterator[Finding]]] = {"Installation": installation}
     if importlib.util.find_spec("services") is not None:

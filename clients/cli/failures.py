@@ -85,7 +85,7 @@ def explained() -> Iterator[None]:
         request = f" (request {error.request_id})" if error.request_id and error.reason else ""
         if len(error.violations) > 1:
             faults = "".join(f"\n  {fault.field}: {fault.description}" for fault in error.violations)
-            fail(f"{len(error.violations)} faults of the input{request}:{faults}", code)
+            fail(f"{len(error.violations)} problems with the input{request}:{faults}", code)
         fail(f"{_sentence(error)}{request} {remedy}".strip(), code)
     except BrokenPipeError:
         raise  # whoever read the output has seen enough: no failure of ours

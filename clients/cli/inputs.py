@@ -40,8 +40,8 @@ Images = Annotated[
     ),
 ]
 NOTE_HELP = (
-    "A clinical note: a UTF-8 file, or - for stdin. Not the text itself: a command line stands in the "
-    "machine's list of processes, for every user to read."
+    "A clinical note: a UTF-8 file, or - for stdin. Not the text itself: every user of the machine can read "
+    "command lines in the list of processes."
 )
 NoteOption = Annotated[str | None, typer.Option("--note", metavar="FILE|-", help=NOTE_HELP)]
 Patient = Annotated[
@@ -53,8 +53,7 @@ BodyPart = Annotated[
     typer.Option(
         "--body-part",
         metavar="TERM",
-        help="What the images show, by DICOM's term, e.g. chest, head, knee. It goes before what the files "
-        "say.",
+        help="What the images show, as a DICOM body part, e.g. chest, head, knee. Overrides the files.",
     ),
 ]
 Models = Annotated[
@@ -62,13 +61,12 @@ Models = Annotated[
     typer.Option(
         "--model",
         metavar="NAME",
-        help="A model that is to answer; repeat it for several. Default: every served one that applies. "
-        "`medmesh models` lists them.",
+        help="Model to run; repeatable. Default: every served one that applies; `medmesh models` lists them.",
     ),
 ]
 Model = Annotated[
     str | None,
-    typer.Option("--model", metavar="NAME", help="The model that is to answer. Default: the served one."),
+    typer.Option("--model", metavar="NAME", help="The model to run. Default: the served one."),
 ]
 MaxTreatments = Annotated[
     int | None,
@@ -90,8 +88,8 @@ def note_text(given: str | None) -> str:
         return _standard_input()
     if not _is_file(given):
         raise ValueError(
-            "there is no such file for the note (a note itself is given on stdin, with -: a command line "
-            "stands in the list of processes)"
+            "there is no such file for the note (give a note itself on stdin, with -: command lines can be "
+            "read in the list of processes)"
         )
     try:
         return Path(given).read_text(encoding="utf-8")

@@ -41,6 +41,16 @@ def models(
         raise typer.Exit(ExitCode.FAILED)
 
 
+def list_models(as_json: inputs.Json = False, url: inputs.Url = None, timeout: inputs.Timeout = 10.0) -> None:
+    """List the models of the mesh.
+
+    Exits 1 when a service could not be asked.
+
+    Example: medmesh models list
+    """
+    models(None, as_json, url, timeout)
+
+
 def check(
     folders: Annotated[
         list[Path], typer.Argument(metavar="DIR...", help="A folder of models, or one model's folder.")
@@ -77,7 +87,7 @@ def reload(as_json: inputs.Json = False, url: inputs.Url = None, timeout: inputs
     refused by name, and what was served of it goes on. Where the mesh asks for identities, this needs an
     operator's.
 
-    Exits 1 when a model was refused, or a service could not be told.
+    Exits 1 when a model was refused, or a service could not be reached.
 
     Example: medmesh models reload
     """

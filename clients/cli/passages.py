@@ -66,8 +66,7 @@ def _read_from_folder(file: Path, reading: Reading) -> None:
     if file.name.startswith("."):
         reading.left_out["hidden file(s)"] += 1
     elif suffix not in TEXT_SUFFIXES:
-        kind = f"ending in {suffix}" if suffix else "without an ending"
-        reading.left_out[f"file(s) {kind}"] += 1
+        reading.left_out[f"{suffix} file(s)" if suffix else "file(s) without an extension"] += 1
     else:
         try:
             text = _text(file)

@@ -104,7 +104,7 @@ def outcome(
         typer.Option(
             "--care-unit",
             metavar="NAME",
-            help="The kind of unit, by a name of the model's card, e.g. medical.",
+            help="The kind of care unit, as the model's card names it, e.g. medical.",
         ),
     ] = None,
     model: inputs.Model = None,
@@ -115,10 +115,11 @@ def outcome(
     """Predict an outcome of a hospital stay from what was measured, e.g. death after 48 hours in intensive
     care.
 
-    Values may be in any unit that can be converted to the model's. What of a file cannot be used is said.
+    Values may be in any unit that can be converted to the model's. What cannot be used is counted and
+    reported.
 
     Examples:
-      medmesh outcome measurements.csv --age 67 --gender female --care-unit medical
+      medmesh outcome samples/stay.csv --age 67 --gender female --care-unit medical
 
       medmesh outcome stay-bundle.json
     """

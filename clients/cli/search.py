@@ -37,7 +37,7 @@ def search(
         typer.Option(
             "--index",
             metavar="FILE",
-            help="Keep the embeddings there, and use them while the texts are unchanged. It holds the texts.",
+            help="Keep embeddings and texts there, and reuse them while the texts are unchanged.",
         ),
     ] = None,
     count: Annotated[int, typer.Option("--count", min=1, metavar="N", help="How many passages to show.")] = 5,
@@ -45,10 +45,10 @@ def search(
     url: inputs.ServiceUrl = None,
     timeout: inputs.Timeout = 30.0,
 ) -> None:
-    """Search your own notes or literature by meaning. The services keep nothing of them.
+    """Search your own notes or literature by meaning. The services store nothing.
 
-    Passages that deny what the query states, or state what it denies, come last and are marked. What of the
-    files was left out is said.
+    Passages that deny what the query states, or state what it denies, come last and are marked. What was left
+    out of the files is reported.
 
     Example:
       medmesh search "why was the antibiotic changed" --corpus notes/ --index notes.index
@@ -91,6 +91,6 @@ def _shown(matches: Matches, total: int) -> Iterator[RenderableType]:
     for match in matches:
         line = Text(f"  {match.similarity:5.2f}  passage {match.index + 1}", style="bold")
         if match.contradicts_query:
-            line.append("  says otherwise than the query", style="yellow")
+            line.append("  contradicts the query", style="yellow")
         yield line
         yield Padding(Text(match.passage), (0, 2, 1, 9))

@@ -29,19 +29,23 @@ def up(
     models: Annotated[
         list[Path] | None,
         typer.Option(
-            "--models", metavar="DIR", help="Serve the models in this folder too, before the built-in ones."
+            "--models",
+            metavar="DIR",
+            help="Serve the models in this folder too, before the built-in ones. Repeatable.",
+            exists=True,
+            file_okay=False,
         ),
     ] = None,
 ) -> None:
     """Run the whole mesh on this machine: Triton and the four services. Ctrl-C stops all of it.
 
     The ports are those of `.env` and of the MEDMESH_*_PORT variables (0: a free one). MEDMESH_TRITON_URL
-    names another Triton, which is then used instead of the embedded one. Logs lie in `.medmesh/run`. What
-    ends is named and started again, after a pause that grows; the others go on meanwhile, and answers are
-    PARTIAL. The embedded Triton is for one machine only: `medmesh doctor` says why.
+    names another Triton, which is then used instead of the embedded one. Logs are in `.medmesh/run`. A
+    process that ends is named and restarted, after a growing pause; the others keep running meanwhile, and
+    answers are PARTIAL. The embedded Triton is for one machine only: `medmesh doctor` says why.
 
-    A model is a folder; of two of one name the one of the first folder is served. `medmesh models check DIR`
-    says beforehand what would be refused, `medmesh models reload` takes up what changes meanwhile.
+    A model is a folder; of two with the same name, the one in the first folder is served. `medmesh models
+    check DIR` says beforehand what would be refused; `medmesh models reload` takes up changes while it runs.
 
     Examples:
       medmesh up
@@ -50,9 +54,6 @@ def up(
     """
     from services.local.mesh import MeshSettings
 
-    for folder in models or ():
-        if not folder.is_dir():
-            fail(f"there is no folder {folder}.", ExitCode.INPUT)
     with explained():
         settings = MeshSettings.from_environment().with_models(models or ())
     ended = threading.Event()

@@ -2,6 +2,6 @@
 
 Open loop: requests arrive at a rate, whatever the answers do, as patients do. Latency counts from the moment
 at which a request was meant to be sent, so that a stalled server cannot hide behind requests that it kept
-from being sent (coordinated omission). Closed loop: so many users, each of whom waits for his answer before
-he asks again.
+from being sent (coordinated omission). Closed loop: a fixed number of users, each of whom waits for the
+answer before asking again.
 """

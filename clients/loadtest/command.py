@@ -36,14 +36,20 @@ def loadtest(
     ] = None,
     users: Annotated[
         int | None,
-        typer.Option("--users", min=1, max=10_000, metavar="N", help="Closed loop: N users, each waiting."),
+        typer.Option(
+            "--users",
+            min=1,
+            max=10_000,
+            metavar="N",
+            help="Closed loop: N users, each waiting for the answer.",
+        ),
     ] = None,
     duration: Annotated[
         float, typer.Option("--duration", min=0.1, max=86_400, metavar="SECONDS", help="Measured time.")
     ] = 30.0,
     warm_up: Annotated[
         float,
-        typer.Option("--warm-up", min=0.0, metavar="SECONDS", help="Time before it that does not count."),
+        typer.Option("--warm-up", min=0.0, metavar="SECONDS", help="Time before that, which is not counted."),
     ] = 3.0,
     count: Annotated[
         int | None, typer.Option("--count", min=1, metavar="N", help="End after N measured requests.")
@@ -59,9 +65,7 @@ def loadtest(
     image: Annotated[Path, typer.Option("--image", metavar="FILE")] = SAMPLES / "chest_xray.dcm",
     note: Annotated[Path, typer.Option("--note", metavar="FILE")] = SAMPLES / "note.txt",
     patient: Annotated[Path, typer.Option("--patient", metavar="FILE")] = SAMPLES / "patient.json",
-    seed: Annotated[
-        int, typer.Option("--seed", help="Of arrivals and mix: the same seed asks the same.")
-    ] = 1,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of arrivals and mix.")] = 1,
     report: Annotated[
         Path | None, typer.Option("--report", metavar="FILE", help="Save the summary as JSON.")
     ] = None,
@@ -73,8 +77,8 @@ def loadtest(
 ) -> None:
     """Load a mesh and measure it: throughput, latency percentiles and errors by reason, for each call.
 
-    Open loop (--rate) sends at random moments, whatever the answers do, and counts latency from the moment a
-    request was due. Closed loop (--users) waits for each answer. Exits 1 when a request failed.
+    Open loop (--rate) sends at random moments, regardless of the answers, and counts latency from the moment
+    a request was due. Closed loop (--users) waits for each answer. Exits 1 when a request failed.
 
     Examples:
       medmesh loadtest --rate 20 --duration 60 --report load.json

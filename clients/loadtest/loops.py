@@ -1,5 +1,5 @@
 """The two loops: open (arrivals at a rate, not waiting for answers) and closed (so many users, each waiting
-for his).
+for the answer).
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Run:
         return self.measurements
 
     async def closed_loop(self, users: int) -> Measurements:
-        """`users` users, each asking again as soon as he has his answer."""
+        """`users` users, each asking again as soon as the answer is there."""
         self.started = asyncio.get_running_loop().time()
         turns = self._turns()
         async with asyncio.TaskGroup() as group:

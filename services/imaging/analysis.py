@@ -13,7 +13,7 @@ from typing import TypeVar, cast
 
 from services.chassis.errors import InvalidInput
 from services.chassis.notices import Notice
-from services.imaging.choosing import answered, candidates, chosen
+from services.imaging.choosing import answered, candidates, chosen, of_images
 from services.imaging.decoding import decode_image
 from services.imaging.digests import ImageDigests, digests
 from services.imaging.images import DecodedImage, DecodingLimits
@@ -24,6 +24,7 @@ from services.imaging.series.analysis import SeriesAnalyzer
 from services.imaging.series.limits import SeriesLimits
 from services.imaging.series.reading import is_series
 from services.imaging.served import ServedImageModels
+from services.imaging.tasks import Reader
 from services.imaging.tasks.gate import GateVerdict, ImageGate, sentence
 from services.imaging.tasks.reading import ImageReader, Tensor, Wanted
 
@@ -70,7 +71,7 @@ class ImageAnalyzer:
         if choice is None:
             raise not_recognised(readers)
         notices += [*choice.notices, *contradicted(choice, verdicts)]
-        models = cast("Sequence[ImageReader]", choice.models)
+        models = of_images(cast("Sequence[Reader]", choice.models), named=bool(options.models))
         tensors = await self.blocking(partial(_prepared, models, image))
         results = await asyncio.gather(
             *(self._read(m, image, tensors[m.name], verdicts, options.wanted) for m in models),
@@ -97,14 +98,14 @@ class ImageAnalyzer:
         self,
         files: Sequence[bytes],
         options: ImageOptions,
-        readers: Sequence[ImageReader],
+        readers: Sequence[Reader],
         gates: Sequence[ImageGate],
     ) -> _Opened | None:
         """None of a series."""
         if is_series(files, self._limits):
             return None
         image = decode_image(files[0], self._limits)
-        choice = chosen(self._served, readers, image, options, ())
+        choice = chosen(self._served, readers, image, options, None)
         asked = [gate for gate in gates if is_asked(gate, choice, image)]
         return _Opened(
             image,

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TypeVar
 
-from services.chassis.errors import InvalidInput, MedmeshError, ModelUnavailable
+from services.chassis.errors import InvalidInput, MedmeshError, ModelUnavailable, Reason
 from services.chassis.notices import Notice
-from services.imaging.images import DecodedImage
+from services.imaging.images import DecodedImage, unsupported
 from services.imaging.results import ImageOptions, ModelResult
 from services.imaging.routing import Choice, choose, reads, stated
 from services.imaging.served import ServedImageModels
+from services.imaging.tasks import Reader
 from services.imaging.tasks.gate import GateVerdict
-from services.imaging.tasks.reading import ImageReader
+from services.imaging.tasks.reading import ImageReader, VolumeReader
+
+R = TypeVar("R", bound=Reader)
+ONLY_SINGLE_IMAGES = (
+    "is a series (several files or frames), and the models that read what it shows read single images; send "
+    "the one that matters as a file of its own, e.g. by `emf2sf --frame 1 --out-dir DIR IN` (dcm4che)"
+)
 
 
-def candidates(served: ServedImageModels, options: ImageOptions) -> Sequence[ImageReader]:
+def candidates(served: ServedImageModels, options: ImageOptions) -> Sequence[Reader]:
     """The models that the request names, else those that answer by default.
 
     Raises ModelUnknown, and ModelUnavailable where none is served.
@@ -31,12 +39,40 @@ def candidates(served: ServedImageModels, options: ImageOptions) -> Sequence[Ima
     raise ModelUnavailable("no model that reads images is served; add one to the repository")
 
 
+def of_images(readers: Sequence[Reader], *, named: bool) -> Sequence[ImageReader]:
+    """Those that read single images. Raises InvalidInput when a named one does not, or none does."""
+    able = [reader for reader in readers if not isinstance(reader, VolumeReader)]
+    if named and len(able) < len(readers):
+        raise InvalidInput(
+            Reason.INPUT_UNSUPPORTED, "options.models", "names a model that reads volumes; send it a series"
+        )
+    if not able:
+        raise unsupported(
+            "is a single image, and the models that read what it shows read volumes; send a series"
+        )
+    return able
+
+
+def of_series(readers: Sequence[Reader], *, named: bool) -> Sequence[Reader]:
+    """Those that read series, by slices or whole. Raises InvalidInput as `of_images`."""
+    able = [one for one in readers if isinstance(one, VolumeReader) or one.slices is not None]
+    if named and len(able) < len(readers):
+        raise InvalidInput(
+            Reason.INPUT_UNSUPPORTED,
+            "options.models",
+            "names a model that reads no series (slice_aggregation of its card); send it single slices",
+        )
+    if not able:
+        raise unsupported(ONLY_SINGLE_IMAGES)
+    return able
+
+
 def chosen(
     served: ServedImageModels,
-    candidates: Sequence[ImageReader],
+    candidates: Sequence[Reader],
     image: DecodedImage,
     options: ImageOptions,
-    verdicts: Sequence[GateVerdict],
+    verdicts: Sequence[GateVerdict] | None,
 ) -> Choice | None:
     """See `routing.choose`. Raises ModelUnavailable where a model would read it, and is refused."""
     statement = stated(image, options.body_part)
@@ -50,8 +86,8 @@ def chosen(
 
 
 def answered(
-    models: Sequence[ImageReader], results: Sequence[ModelResult | BaseException]
-) -> tuple[list[tuple[ImageReader, ModelResult]], list[Notice]]:
+    models: Sequence[R], results: Sequence[ModelResult | BaseException]
+) -> tuple[list[tuple[R, ModelResult]], list[Notice]]:
     """The models that answered with what they found, and a notice for each that did not.
 
     Raises the first one's error where none answered.

@@ -41,13 +41,11 @@ def options_from(message: pb.ImageOptions) -> ImageOptions:
     )
 
 
-def analysis_message(analysis: ImageAnalysis) -> pb.ImageAnalysis:
-    """The answer as a message."""
-    message = pb.ImageAnalysis(
-        body_part=analysis.body_part,
-        properties=_properties(analysis.image),
-        notices=notice_messages(analysis.notices),
-    )
+def fill_analysis(message: pb.ImageAnalysis, analysis: ImageAnalysis) -> None:
+    """Writes the answer into a response's message, in place: overlays and masks are large."""
+    message.body_part = analysis.body_part
+    message.properties.CopyFrom(_properties(analysis.image))
+    message.notices.extend(notice_messages(analysis.notices))
     for result in analysis.results:
         _fill_result(message.results.add(), result)
     for verdict in analysis.gates:
@@ -59,11 +57,9 @@ def analysis_message(analysis: ImageAnalysis) -> pb.ImageAnalysis:
     if analysis.digests is not None:
         message.digests.file_hmac_sha256 = analysis.digests.files
         message.digests.content_hmac_sha256 = analysis.digests.content
-    return message
 
 
 def _fill_result(message: pb.ImageModelResult, result: ModelResult) -> None:
-    """Fills in place: overlays and masks are large."""
     reading = result.reading
     message.provenance.CopyFrom(reading.provenance)
     message.findings.extend(finding_message(finding) for finding in reading.findings)
@@ -132,6 +128,10 @@ def _fill_mask(message: pb.SegmentationMask, mask: Mask) -> None:
     message.pixel_count = mask.pixel_count
     if mask.area_mm2 is not None:
         message.area_mm2 = mask.area_mm2
+    if mask.volume_ml is not None:
+        message.volume_ml = mask.volume_ml
+    if mask.slice_index is not None:
+        message.slice_index = mask.slice_index
 
 
 def _verdict(verdict: GateVerdict) -> pb.GateVerdict:

@@ -11,9 +11,8 @@ from services.chassis.errors import ModelUnknown
 from services.chassis.models.catalog import Catalog
 from services.chassis.models.tasks import contract_of
 from services.imaging.applicability import Applicability
-from services.imaging.tasks import GATE, READERS
+from services.imaging.tasks import GATE, READERS, Reader
 from services.imaging.tasks.gate import ImageGate
-from services.imaging.tasks.reading import ImageReader
 
 
 @dataclass(frozen=True)
@@ -31,16 +30,16 @@ class ServedImageModels:
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
 
-    def readers(self) -> Sequence[ImageReader]:
-        """Those that read images, by name."""
-        readers: list[ImageReader] = [model for task in READERS for model in self._catalog.models(task)]
+    def readers(self) -> Sequence[Reader]:
+        """Those that read images or volumes, by name."""
+        readers: list[Reader] = [model for task in READERS for model in self._catalog.models(task)]
         return sorted(readers, key=lambda reader: reader.name)
 
     def gates(self) -> Sequence[ImageGate]:
         """Those that say what an image is, by name."""
         return self._catalog.models(GATE)
 
-    def reader(self, name: str) -> ImageReader:
+    def reader(self, name: str) -> Reader:
         """The one of that name. Raises ModelUnknown, or ModelUnavailable with the reason."""
         for task in READERS:
             with suppress(ModelUnknown):

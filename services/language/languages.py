@@ -91,6 +91,11 @@ class Languages:
         """What either reads."""
         return Languages(None if self.names is None or other.names is None else self.names | other.names)
 
+    @property
+    def is_one(self) -> bool:
+        """Whether one language is read, and no other."""
+        return self.names is not None and len(self.names) == 1
+
     def __str__(self) -> str:
         """`English`, `English and German`; for people."""
         names = sorted(self.names) if self.names is not None else ["every language"]
@@ -184,7 +189,7 @@ def without_foreign(note: str, reads: Languages) -> str:
 
 def _weigh(note: str, match: re.Match[str], reads: frozenset[str]) -> _Weighed:
     passage = _Weighed(match.start(), match.end())
-    shouting = match.group().isupper()
+    in_capitals = match.group().isupper()
     for found in _WORD.finditer(note, match.start(), match.end()):
         word = found.group()
         passage.words += 1
@@ -197,7 +202,7 @@ def _weigh(note: str, match: re.Match[str], reads: frozenset[str]) -> _Weighed:
             continue
         passage.no += word.lower() == "no" and not _NO.isdisjoint(reads)
         passage.accented += reads == ENGLISH.names and any(map(_is_accented, word))
-        if word.isupper() and len(word) > 1 and not shouting:
+        if word.isupper() and len(word) > 1 and not in_capitals:
             continue  # "PAS stain", "SIN" and the like are shorthand
         languages = _words().get(word.lower(), ())
         if not reads.isdisjoint(languages):

@@ -2,7 +2,7 @@
 
 The terms are data (services/language/vocabulary.py). A term is tried as it stands, then in any word order,
 then without what only modifies it ("acute severe", "left lower lobe", "20 mg oral tablet"), then as what
-images show ("heart is mildly enlarged"), then with a slip of the pen. Each step takes a match only where it
+images show ("heart is mildly enlarged"), then with a spelling error. Each step takes a match only where it
 leads to one concept; where none does, the answer is None: an unknown term is better than a wrong code. A head
 word alone never matches ("cancer of the ampulla" is not "cancer"), a side that is said chooses the code of
 that side, and a cause or a time that makes another disease ("traumatic", "postoperative", "old") is never
@@ -31,7 +31,7 @@ from services.language.vocabulary import (
 )
 
 _LONGEST_SURFACE = 200  # characters; a longer "entity" is no term
-_SHORTEST_SLIP = 7  # letters: in a shorter word one letter makes another word ("ileus", "iritis")
+_SHORTEST_MISSPELT = 7  # letters: in a shorter word one letter makes another word ("ileus", "iritis")
 
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _WORD_OR_HYPHEN = re.compile(r"[^\W_]+|-")
@@ -130,7 +130,7 @@ class _Index:
         return ()
 
     def misspelled(self, surface: str) -> Codes:
-        """The same with a slip of the pen."""
+        """The same with a spelling error."""
         return next((codes for _, form in self._forms(surface) if (codes := self._misspelled(form))), ())
 
     def _forms(self, surface: str) -> Iterator[tuple[str, Words]]:
@@ -149,11 +149,11 @@ class _Index:
             yield " ".join(words), form
 
     def _misspelled(self, words: Words) -> Codes:
-        """The one concept with a term that differs by a slip in long words; all else must agree."""
+        """The one concept with a term that differs by a spelling error in long words; all else must agree."""
         found: dict[Concept, Codes] = {}
         for shape in _neighbouring_shapes(words):
             for term in self._shapes.get(shape, ()):
-                if all(a == b or _is_slip(a, b) for a, b in zip(words, term, strict=True)):
+                if all(a == b or _is_misspelling(a, b) for a, b in zip(words, term, strict=True)):
                     codes = self._exact[term]
                     found[codes[0]] = codes
         return next(iter(found.values())) if len(found) == 1 else ()
@@ -169,7 +169,7 @@ def _shape(words: Sequence[str]) -> tuple[tuple[str, int], ...]:
 
 
 def _neighbouring_shapes(words: Words) -> Iterator[tuple[tuple[str, int], ...]]:
-    """The shapes of terms of which `words` can be a slip: one word a letter shorter or longer, or none."""
+    """The shapes of terms that `words` can misspell: one word a letter shorter or longer, or none."""
     shape = _shape(words)
     yield shape
     for at, (head, length) in enumerate(shape):
@@ -177,9 +177,9 @@ def _neighbouring_shapes(words: Words) -> Iterator[tuple[tuple[str, int], ...]]:
             yield (*shape[:at], (head, length + change), *shape[at + 1 :])
 
 
-def _is_slip(word: str, term: str) -> bool:
+def _is_misspelling(word: str, term: str) -> bool:
     """One letter added, dropped or replaced, or two neighbours swapped, in a long word."""
-    if min(len(word), len(term)) < _SHORTEST_SLIP or abs(len(word) - len(term)) > 1:
+    if min(len(word), len(term)) < _SHORTEST_MISSPELT or abs(len(word) - len(term)) > 1:
         return False
     start = 0
     while start < min(len(word), len(term)) and word[start] == term[start]:

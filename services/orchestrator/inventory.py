@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -20,6 +20,7 @@ from services.chassis.errors import (
 from services.chassis.models.servicer import page
 
 T = TypeVar("T")
+M = TypeVar("M", pb.ModelSummary, pb.ModelReload)
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class InventoryServicer(catalog_pb2_grpc.ModelCatalogServiceServicer):
             if not isinstance(answer, MedmeshError)
             for model in answer.models
         ]
-        response = page(sorted(models, key=lambda model: (model.service, model.name)), request)
+        response = page(sorted(_once(models), key=lambda model: (model.service, model.name)), request)
         response.unreachable_services.extend(_silent(answers))
         return response
 
@@ -65,9 +66,13 @@ class InventoryServicer(catalog_pb2_grpc.ModelCatalogServiceServicer):
             if isinstance(answer, PermissionDenied | Unauthenticated):
                 raise answer
         response = pb.ReloadModelsResponse(unreachable_services=_silent(answers))
-        for answer in answers.values():
-            if not isinstance(answer, MedmeshError):
-                response.models.extend(answer.models)
+        models = [
+            model
+            for answer in answers.values()
+            if not isinstance(answer, MedmeshError)
+            for model in answer.models
+        ]
+        response.models.extend(_once(models))
         response.models.sort(key=lambda model: (model.service, model.name))
         await self._on_reload()
         return response
@@ -75,6 +80,16 @@ class InventoryServicer(catalog_pb2_grpc.ModelCatalogServiceServicer):
     async def _ask(self, call: Callable[[CatalogCalls], Awaitable[T]]) -> dict[str, T | MedmeshError]:
         answers = await asyncio.gather(*(_attempt(call(calls)) for calls in self._services.values()))
         return dict(zip(self._services, answers, strict=True))
+
+
+def _once(models: Iterable[M]) -> list[M]:
+    """Each model once: of a card that cannot be read every service tells, since none knows whose it is."""
+    found: dict[str, M] = {}
+    for model in models:
+        before = found.get(model.name)
+        if before is None or (model.model_version and not before.model_version):
+            found[model.name] = model
+    return list(found.values())
 
 
 def _silent(answers: Mapping[str, object]) -> list[str]:

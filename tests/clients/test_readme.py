@@ -1,12 +1,16 @@
-"""The examples that the READMEs give to callers run as they stand."""
+"""The examples that the READMEs give to callers run as they stand, and the commands exist."""
 
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
+from typer.core import TyperGroup
+from typer.main import get_command
 
+from clients.cli.main import app
 from medmesh.orchestrator.v1 import orchestrator_pb2 as pb
 from tests.clients.fake_mesh import stored_diagnosis
 
@@ -27,3 +31,26 @@ def test_the_ten_lines_run(page, mesh, tmp_path, monkeypatch, capsys):
     exec(example.replace("127.0.0.1:50060", mesh.target), {})
     assert " 87.2%  Pneumonia" in capsys.readouterr().out
     assert mesh.last.request.case.images[0].sources[0].content == b"dicom"
+
+
+def commands() -> list[list[str]]:
+    """The arguments of every `medmesh` command line in the README."""
+    lines = re.findall(r"^\S*medmesh (.*)$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    return [shlex.split(line, comments=True) for line in lines]
+
+
+@pytest.mark.parametrize("arguments", commands(), ids=" ".join)
+def test_the_command_lines_name_commands_and_options_that_exist(arguments):
+    command, rest = get_command(app), arguments
+    while isinstance(command, TyperGroup):
+        if rest[0].startswith("-"):
+            break
+        name, found, rest = command.resolve_command(command.make_context("medmesh", [*rest]), rest)
+        assert found is not None, name
+        command = found
+    context = command.context_class(command, **command.context_settings)
+    command.make_parser(context).parse_args([*rest])  # raises on an unknown option
+
+
+def test_the_readme_has_command_lines():
+    assert len(commands()) > 10

@@ -21,7 +21,7 @@ def written(tmp_path_factory):
 
 
 def test_texts_are_as_written(written):
-    for name in ("note.txt", "patient.json"):
+    for name in ("note.txt", "patient.json", "stay.csv"):
         assert (SAMPLES / name).read_text(encoding="utf-8") == written[name].read_text(encoding="utf-8")
 
 
@@ -46,6 +46,8 @@ def test_every_sample_says_that_it_is_synthetic():
     assert "SYNTHETIC" in str(dicom.PatientName)
     assert "SYNTHETIC" in dicom.ImageComments
     assert "SYNTHETIC" in Image.open(SAMPLES / "chest_xray.png").text["Description"]
+    rows = (SAMPLES / "stay.csv").read_text(encoding="utf-8").splitlines()[1:]
+    assert all(row.endswith(",synthetic") for row in rows)
     assert "Synthetic" in (SAMPLES / "note.txt").read_text(encoding="utf-8")
     bundle = json.loads((SAMPLES / "patient.json").read_text(encoding="utf-8"))
     assert {tag.get("code") for tag in bundle["meta"]["tag"]} >= {"HTEST"}

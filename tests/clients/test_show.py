@@ -143,7 +143,7 @@ def test_what_a_second_model_says_is_shown_and_said_not_to_count():
     further.evidence.image_finding.model_name = "chest_findings"
     further.evidence.image_finding.labels.append("pneumonia")
     words = " ".join(text_of(diagnosis.diagnosis(answer, NOTE, colour=False)).split())
-    said = "not counted, as another model was heard on this input: pneumonia by chest_findings (+1.20)"
+    said = "not counted, since another model counts for this input: pneumonia by chest_findings (+1.20)"
     assert said in words
 
 
@@ -197,7 +197,10 @@ def test_a_prognosis_says_what_drives_it_and_when():
     for index in range(10):
         driver = answer.variables.add(variable=f"v{index}", log_odds=1 - index / 10)
         driver.probability_without = 0.15
-    answer.variables[0].concept.display = "Lactate"
+    answer.variables[0].display = "lactate in blood"
+    answer.variables[0].concept.code = "2524-7"
+    answer.variables[0].concept.system = "http://loinc.org"
+    answer.variables[1].concept.display = "sodium"
     period = answer.periods.add(log_odds=0.5, probability_without=0.22)
     period.start.seconds, period.end.seconds = 6 * 3600, 12 * 3600
     assert_golden("outcome", text_of(outcome.outcome(answer)))

@@ -41,6 +41,12 @@ def test_a_csv_file_with_hours(tmp_path):
     assert not list(reading.sentences())
 
 
+def test_a_code_of_another_system_names_it(tmp_path):
+    rows = "code,system,value,unit,hours\n40617009,http://snomed.info/sct,1,,3\n8867-4,,90,/min,3\n"
+    stay = stays.read(written(tmp_path, rows)).stay
+    assert [one.code.system for one in stay.measurements] == ["http://snomed.info/sct", LOINC]
+
+
 def test_a_csv_file_with_times_begins_with_its_first_unless_told(tmp_path):
     rows = (
         "code,value,unit,time\n8867-4,90,/min,2024-03-01T10:00:00Z\n8867-4,95,/min,2024-03-01T13:30+01:00\n"
@@ -49,7 +55,7 @@ def test_a_csv_file_with_times_begins_with_its_first_unless_told(tmp_path):
     reading = stays.read(path)
     assert [hours for *_, hours in told(reading.stay)] == [0, 2.5]
     assert reading.assumed_start
-    assert "taken to begin with its first measurement" in " ".join(reading.sentences())
+    assert "its first measurement was taken as the start" in " ".join(reading.sentences())
     reading = stays.read(path, start="2024-03-01T11:00:00")
     assert [hours for *_, hours in told(reading.stay)] == [1.5]
     assert list(reading.sentences()) == ["Left out: 1 measurement(s) before the start."]
@@ -148,10 +154,18 @@ def test_what_of_a_bundle_cannot_be_used_is_counted_by_kind(tmp_path):
     assert list(reading.sentences()) == [
         "Left out: 1 observation(s) whose value is no number.",
         "Left out: 1 observation(s) with the status entered-in-error.",
-        "Left out: 1 observation(s) without a LOINC code.",
+        "Left out: 1 observation(s) without a code.",
         "Left out: 1 observation(s) without a time of day.",
         "Left out: 1 observation(s) without a value.",
     ]
+
+
+def test_a_coding_of_another_system_is_left_to_the_service(tmp_path):
+    ventilated = observation("x", {"value": 1}) | {
+        "code": {"coding": [{"system": "http://snomed.info/sct", "code": "40617009"}]}
+    }
+    [one] = stays.read(written(tmp_path, bundle(ventilated))).stay.measurements
+    assert (one.code.system, one.code.code) == ("http://snomed.info/sct", "40617009")
 
 
 def test_two_encounters_do_not_say_when_the_stay_began(tmp_path):

@@ -83,16 +83,16 @@ GOOD = (SAMPLES / "chest_xray.dcm").read_bytes()
 # name, the request, how the field's path begins
 BAD = {
     "no input at all": ({}, "case"),
-    "empty image": ({"image": b"", "note": CANARY}, "case.images[0].sources[0]"),
-    "not an image": ({"image": f"{CANARY} wrote a letter.".encode() * 50}, "case.images[0].sources[0]"),
+    "empty image": ({"image": b"", "note": CANARY}, "case.images[0].sources"),
+    "not an image": ({"image": f"{CANARY} wrote a letter.".encode() * 50}, "case.images[0].sources"),
     "truncated PNG": (
         {"image": (SAMPLES / "chest_xray.png").read_bytes()[:5000]},
-        "case.images[0].sources[0]",
+        "case.images[0].sources",
     ),
-    "truncated DICOM": ({"image": dicom()[:4000]}, "case.images[0].sources[0]"),
-    "DICOM without pixels": ({"image": dicom(PixelData=None)}, "case.images[0].sources[0]"),
-    "unsupported transfer syntax": ({"image": dicom_of_unsupported_syntax()}, "case.images[0].sources[0]"),
-    "decompression bomb": ({"image": bomb()}, "case.images[0].sources[0]"),
+    "truncated DICOM": ({"image": dicom()[:4000]}, "case.images[0].sources"),
+    "DICOM without pixels": ({"image": dicom(PixelData=None)}, "case.images[0].sources"),
+    "unsupported transfer syntax": ({"image": dicom_of_unsupported_syntax()}, "case.images[0].sources"),
+    "decompression bomb": ({"image": bomb()}, "case.images[0].sources"),
     "body part that no model serves": ({"image": dicom(BodyPartExamined="KNEE")}, "case.images[0]"),
     "image beyond its limit": ({"image": GOOD + CANARY.encode() * 3_800_000}, "case.images[0]"),
     "five images": ({"image": [GOOD] * 5}, "case.images"),

@@ -34,7 +34,7 @@ def medmesh(*arguments):
 def test_diagnose_prints_and_replay_finds_the_same(variables, tmp_path):
     printed = medmesh("diagnose", *CASE, "--output", tmp_path)
     assert printed.exit_code == 0, printed.output
-    for said in ("COMPLETE", "Treatments", "Assessment", "Timings", "What this may be used for"):
+    for said in ("COMPLETE", "Treatments", "Assessment", "Timings", "Intended use"):
         assert said in printed.stdout
     assert (tmp_path / "heat-map-0.png").read_bytes().startswith(b"\x89PNG")
     replayed = medmesh("replay", tmp_path / "receipt.json", *CASE)

@@ -16,7 +16,6 @@ from medmesh.common.v1.serving_pb2 import ModelServing
 from services.chassis.models.inference import Arrays, Tensor
 from tests.fakes import model_card, write_model_repository
 
-_INPUTS = {name: Tensor(name, np.int64, (-1,)) for name in ("input_ids", "attention_mask", "token_type_ids")}
 PREPROCESSING = """preprocessing {
   tokenizer_file: "tokenizer.json" max_token_count: 64 stride_token_count: 16
   input_ids_tensor: "input_ids" attention_mask_tensor: "attention_mask"
@@ -31,6 +30,8 @@ def add_model(
     output: tuple[int, ...],
     *,
     inputs: Sequence[str] = ("input_ids", "attention_mask"),
+    length: int = -1,
+    dtype: type[np.generic] = np.int64,
 ) -> ModelCard:
     """Writes the model's folder; `task` is its part of the card in protobuf's text form, `output` the shape
     of its one output, `scores`.
@@ -42,7 +43,10 @@ def add_model(
     serving = text_format.Parse(f'preprocessing_version: "text/1" {task}', ModelServing())
     serving.files.add(path="tokenizer.json", sha256=digest)
     card = model_card(
-        name, serving, [_INPUTS[given] for given in inputs], [Tensor("scores", np.float32, output)]
+        name,
+        serving,
+        [Tensor(given, dtype, (length,)) for given in inputs],
+        [Tensor("scores", np.float32, output)],
     )
     write_model_repository(repository, [card])
     return card

@@ -1,5 +1,5 @@
-"""Cases that people met, and further ones of each kind: what the rules assert of given entities, however the
-note is typed.
+"""Cases that were reported, and further ones of each kind: what the rules assert of given entities,
+however the note is typed.
 """
 
 from __future__ import annotations

@@ -139,7 +139,7 @@ def test_no_word_is_in_two_entities_and_the_order_is_the_texts():
 
 
 def test_what_is_listed_as_not_enough_alone_is_of_use():
-    """Words that no term has are a slip of the list."""
+    """Words that no term has are an error in the list."""
     linker = Linker()
     for words in term_words("not_alone"):
         assert linker.codes(words, DISEASE) or linker.codes(words, CHEMICAL), words

@@ -219,6 +219,24 @@ async def test_token_types_are_sent_where_the_card_names_their_tensor(tmp_path, 
     assert not inputs["token_type_ids"].any()
 
 
+async def test_a_graph_of_one_length_and_of_small_integers_gets_both(tmp_path, serve):
+    add_model(tmp_path, "meaning", cased_wordpiece(), EMBEDS, (64, 2), length=64, dtype=np.int32)
+    catalog, inference = serve(meaning=ones)
+    found = await catalog.only(TEXT_EMBEDDING).embed(["fever", "cough " * 100], [False, False])
+    [(_, inputs)] = inference.calls
+    assert inputs["input_ids"].shape == (2, 64)
+    assert inputs["input_ids"].dtype == inputs["attention_mask"].dtype == np.int32
+    assert found.truncated == (1,)
+
+
+async def test_a_point_that_the_graph_should_have_scaled_and_has_not_is_no_answer(tmp_path, serve):
+    in_graph = EMBEDS.replace("POOLING_MEAN", "POOLING_IN_GRAPH")
+    add_model(tmp_path, "meaning", cased_wordpiece(), in_graph, (2,))
+    catalog, _ = serve(meaning=lambda inputs: {"scores": np.ones((len(inputs["input_ids"]), 2), "f4")})
+    with pytest.raises(ModelFailed, match="unit length"):
+        await catalog.only(TEXT_EMBEDDING).embed(["fever"], [False])
+
+
 async def test_numbers_that_are_not_finite_are_no_answer(tmp_path, serve):
     add_model(tmp_path, "meaning", cased_wordpiece(), EMBEDS, (-1, 2))
     catalog, _ = serve(

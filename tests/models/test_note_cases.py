@@ -1,4 +1,4 @@
-"""What the whole path of AnalyzeNote finds with the real model: notes that people met, and chest reports."""
+"""What the whole path of AnalyzeNote finds with the real model: in reported notes and in chest reports."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CASES = [
 ]
 
 
-async def test_the_entities_of_notes_that_people_met(live):
+async def test_the_entities_of_reported_notes(live):
     problems = []
     reader = Annotator(live)
     for name, expected, note in CASES:

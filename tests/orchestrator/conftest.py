@@ -232,12 +232,18 @@ class FakeCatalog(catalog_pb2_grpc.ModelCatalogServiceServicer):
         self.error: MedmeshError | None = None
         self.asked: list[str] = []
         self.reload_count = 0
+        self.unreadable: dict[str, str] = {}
+        """Models whose cards cannot be read, with the version that is served of each all the same."""
 
     async def ListModels(self, request: Any, context: Any) -> Any:  # noqa: N802 - proto
         self._fail()
         return catalog_pb2.ListModelsResponse(
             models=[
-                catalog_pb2.ModelSummary(name=name, service=self.service, ready=True) for name in self.cards
+                *(catalog_pb2.ModelSummary(name=n, service=self.service, ready=True) for n in self.cards),
+                *(
+                    catalog_pb2.ModelSummary(name=name, service=self.service, model_version=version)
+                    for name, version in self.unreadable.items()
+                ),
             ]
         )
 
@@ -252,7 +258,13 @@ class FakeCatalog(catalog_pb2_grpc.ModelCatalogServiceServicer):
         self._fail()
         self.reload_count += 1
         return catalog_pb2.ReloadModelsResponse(
-            models=[catalog_pb2.ModelReload(name=name, service=self.service) for name in self.cards]
+            models=[
+                *(catalog_pb2.ModelReload(name=name, service=self.service) for name in self.cards),
+                *(
+                    catalog_pb2.ModelReload(name=name, service=self.service, model_version=version)
+                    for name, version in self.unreadable.items()
+                ),
+            ]
         )
 
     def _fail(self) -> None:

@@ -63,6 +63,16 @@ async def test_a_reload_reaches_every_service_and_tells_what_became_of_each_mode
     assert [catalog.reload_count for catalog in mesh.catalogs.values()] == [1, 1, 1]
 
 
+async def test_a_model_that_every_service_tells_of_is_listed_once_by_the_one_that_serves_it(mesh):
+    for service in SERVICES:  # its card cannot be read: none knows whose it is but who serves it still
+        mesh.catalogs[service].unreadable = {"lost": "", "kept": "1" if service == "language" else ""}
+    listed = await mesh.catalog.ListModels(catalog_pb2.ListModelsRequest(), timeout=10)
+    reloaded = await mesh.catalog.ReloadModels(catalog_pb2.ReloadModelsRequest(), timeout=10)
+    for models in (listed.models, reloaded.models):
+        found = [(m.service, m.name, m.model_version) for m in models if m.name in {"lost", "kept"}]
+        assert found == [("imaging", "lost", ""), ("language", "kept", "1")]
+
+
 async def test_a_service_that_cannot_reload_is_named_and_the_others_do(tmp_path):
     async with running_mesh(tmp_path, dead=("language",)) as mesh:
         answer = await mesh.catalog.ReloadModels(catalog_pb2.ReloadModelsRequest(), timeout=10)

@@ -51,7 +51,7 @@ def diagnosis(answer: pb.Diagnosis, note_text: str = "", *, colour: bool) -> Ite
     yield from _missing(answer.branches)
     if answer.review_required:
         yield marks.indented(
-            Text("A person must review this case before anything is made of it.", style="bold yellow")
+            Text("A person must review this case before it is acted on.", style="bold yellow")
         )
     for one in answer.notices:
         yield marks.notice(one)
@@ -64,9 +64,9 @@ def diagnosis(answer: pb.Diagnosis, note_text: str = "", *, colour: bool) -> Ite
     yield from assessments(answer)
     yield from _timings(answer)
     yield from _origin(answer)
-    yield marks.heading("What this may be used for")
+    yield marks.heading("Intended use")
     yield Padding(
-        Text(answer.intended_use or "Not stated by the mesh: take it as research only."), (0, 2, 0, 2)
+        Text(answer.intended_use or "Not stated by the mesh; treat it as research use only."), (0, 2, 0, 2)
     )
 
 
@@ -134,7 +134,7 @@ def _assessment(one: pb.ConditionAssessment, answer: pb.Diagnosis) -> Iterator[R
     for source, group in groupby(by_source, key=lambda c: c.source):
         yield from _source(source, list(group), without.get(source), answer)
     for further in one.uncounted:
-        said = f"not counted, as another model was heard on this input: {evidence.said(further, answer)}"
+        said = f"not counted, since another model counts for this input: {evidence.said(further, answer)}"
         yield marks.indented(Text(f"{said} ({further.log_odds:+.2f})", style="dim"), by=4)
 
 
@@ -197,7 +197,7 @@ def _timing(one: pb.Branch, longest_ms: float, *, only_image: bool) -> tuple[Tex
 
 
 def _origin(answer: pb.Diagnosis) -> Iterator[RenderableType]:
-    yield marks.heading("Where it comes from")
+    yield marks.heading("Provenance")
     made = _statement(answer)
     models = list(made.predicate.models) or _models(answer)
     for model in models:

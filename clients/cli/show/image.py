@@ -41,7 +41,7 @@ def _result(one: pb.ImageModelResult) -> Iterator[RenderableType]:
     if one.findings:
         yield from findings(one.findings, exclusive=one.exclusive)
         if not one.calibrated:
-            yield marks.note("The probabilities are not calibrated: they rank, and say no more.")
+            yield marks.note("The probabilities are not calibrated; use them to rank only.")
     if one.HasField("prediction_set"):
         yield marks.indented(Text(marks.prediction_set(one.prediction_set)))
     if one.masks:
@@ -143,5 +143,5 @@ def _key_slice(one: pb.KeySlice, *, first: bool) -> Text:
 
 def _explanation(one: pb.Explanation) -> Iterator[RenderableType]:
     if one.method == pb.Explanation.METHOD_OCCLUSION:
-        said = marks.count(one.extra_inference_count, "further inference")
-        yield marks.note(f"Heat maps by occlusion: what covering a part of the image changes; {said}.")
+        said = marks.count(one.extra_inference_count, "extra inference")
+        yield marks.note(f"Heat maps by occlusion (the effect of covering parts of the image), {said}.")

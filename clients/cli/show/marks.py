@@ -219,7 +219,7 @@ def provenance(one: Provenance) -> RenderableType:
     ]
     said = " · ".join(part for part in parts if part)
     unproven = one.weights_verification == WEIGHTS_VERIFICATION_STATED
-    doubt = " · weights by the card's word alone" if unproven else ""
+    doubt = " · weights not verified, as the card states them" if unproven else ""
     return indented(Text.assemble((f"{one.model_name:<18}", "bold"), (said, "dim"), (doubt, "yellow")))
 
 

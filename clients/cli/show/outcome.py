@@ -36,7 +36,7 @@ def outcome(answer: pb.OutcomePrediction) -> Iterator[RenderableType]:
 def _variables(answer: pb.OutcomePrediction) -> Iterator[RenderableType]:
     if not answer.variables:
         return
-    yield marks.indented(Text("What drives it, in log-odds, and the risk without it", style="bold"))
+    yield marks.indented(Text("Drivers, in log-odds, and the risk without each", style="bold"))
     columns = (
         marks.Column(minimum=28),
         marks.Column(width=6, justify="right"),
@@ -45,7 +45,7 @@ def _variables(answer: pb.OutcomePrediction) -> Iterator[RenderableType]:
     )
     rows = [
         (
-            Text(one.concept.display or marks.label_name(one.variable)),
+            Text(one.display or one.concept.display or marks.label_name(one.variable)),
             Text(f"{one.log_odds:+.2f}"),
             Text(marks.percent(one.probability_without)),
             Text(marks.concept_code(one.concept)),
@@ -62,7 +62,7 @@ def _variables(answer: pb.OutcomePrediction) -> Iterator[RenderableType]:
 def _periods(answer: pb.OutcomePrediction) -> Iterator[RenderableType]:
     if not answer.periods:
         return
-    yield marks.indented(Text("When, in hours from the start", style="bold"))
+    yield marks.indented(Text("Periods, in hours since the start", style="bold"))
     columns = (
         marks.Column(minimum=28),
         marks.Column(width=6, justify="right"),

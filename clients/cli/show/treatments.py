@@ -30,7 +30,7 @@ def treatments(ranking: pb.TreatmentRanking) -> Iterator[RenderableType]:
     if ranking.unknown_conditions:
         names = ", ".join(marks.concept_name(one.concept) for one in ranking.unknown_conditions)
         yield Padding(
-            Text(f"Not known to the model, so without influence: {names}.", style="dim"), (0, 0, 0, 2)
+            Text(f"Unknown to the model, so not taken into account: {names}.", style="dim"), (0, 0, 0, 2)
         )
     for notice in ranking.notices:
         yield marks.notice(notice)

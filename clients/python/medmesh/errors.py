@@ -1,11 +1,11 @@
 """The errors of the client, read from the `google.rpc.Status` that the mesh sends.
 
     MedmeshError
-    ├── InvalidInput        the input is at fault; `violations` names each field
+    ├── InvalidInput        the input is invalid; `violations` names each field
     ├── NotFound            no model, or no upload, has that name
     ├── Unavailable         the service, or a model that it needs, does not answer
     ├── Overloaded          too many requests wait; `retry_after_s` says when to come back
-    ├── DeadlineExceeded    the time given was too short
+    ├── DeadlineExceeded    the deadline was too short
     ├── Unauthenticated     no valid identity
     ├── PermissionDenied    the identity may not do this
     └── InternalError       everything else; quote `request_id`
@@ -88,7 +88,7 @@ class MedmeshError(Exception):
 
 
 class InvalidInput(MedmeshError):
-    """The input is at fault."""
+    """The input is invalid."""
 
     @property
     def field(self) -> str:
@@ -113,7 +113,7 @@ class Overloaded(MedmeshError):
 
 
 class DeadlineExceeded(MedmeshError):
-    """The time given was too short."""
+    """The deadline was too short."""
 
     retryable = True
 
@@ -192,7 +192,7 @@ def _own_sentence(error: grpc.RpcError, call: Call) -> str:
     """What to say where gRPC itself failed: its own text names sockets, not the remedy."""
     code = error.code()
     if code is grpc.StatusCode.UNAVAILABLE:
-        return f"nothing answers at {call.target}, or only with other TLS settings"
+        return f"nothing answers at {call.target}, or its TLS settings differ"
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return f"{call.target} did not answer within {call.timeout_s:g} s"
     if code is grpc.StatusCode.UNIMPLEMENTED:

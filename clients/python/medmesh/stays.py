@@ -3,8 +3,9 @@
     reading = stays.read("measurements.csv")
     prediction = client.predict_outcome(reading.stay)
 
-- CSV with a header: `code` (LOINC), `value` (a number, `<`, `<=`, `>=` or `>` before it where it is a bound),
-  `unit` (UCUM, may be empty), and `hours` since the start or `time` (ISO 8601); further columns do not count.
+- CSV with a header: `code` (LOINC, or of the system whose FHIR URI stands in the column `system`), `value` (a
+  number, behind `<`, `<=`, `>=` or `>` where it is a bound), `unit` (UCUM, may be empty), and `hours` since
+  the start or `time` (ISO 8601); further columns do not count.
 - JSON: a FHIR R4 bundle (Patient, Encounter and Observations), or a HospitalStay in its JSON form.
 
 What of a file cannot be used is counted by kind, never dropped in silence. Units are converted by the
@@ -24,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from medmesh.common.v1 import patient_pb2, quantity_pb2
+from medmesh.common.v1.concept_pb2 import Concept
 from medmesh.recommendation.v1.recommendation_pb2 import HospitalStay
 from medmesh.requests import hospital_stay
 
@@ -60,7 +62,7 @@ class Reading:
     def sentences(self) -> Iterator[str]:
         """What of it people should know."""
         if self.assumed_start:
-            yield "The stay was taken to begin with its first measurement: nothing says when it did."
+            yield "The file does not say when the stay began; its first measurement was taken as the start."
         for why, count in sorted(self.left_out.items()):
             yield f"Left out: {count} {why}."
 
@@ -69,8 +71,7 @@ class Reading:
 class _Measured:
     """A measurement before it is known when the stay began."""
 
-    code: str
-    display: str
+    code: Concept
     value: float
     unit: str
     comparator: quantity_pb2.Comparator
@@ -125,7 +126,7 @@ def _place(reading: Reading, measured: list[_Measured], began: datetime | None) 
             reading.left_out["measurement(s) before the start"] += 1
             continue
         added = reading.stay.measurements.add()
-        added.code.system, added.code.code, added.code.display = LOINC, one.code, one.display
+        added.code.CopyFrom(one.code)
         added.value.value, added.value.unit, added.value.comparator = one.value, one.unit, one.comparator
         added.since_start.FromNanoseconds(round(seconds * 1e9))
 
@@ -145,7 +146,8 @@ def _rows(text: str, path: Path | str, left_out: Counter[str]) -> Iterator[_Meas
         if not cells["code"] or number is None or when is None:
             left_out["row(s) without a code, a number or a time"] += 1
             continue
-        yield _Measured(cells["code"], "", number, cells.get("unit", ""), bound, when)
+        code = Concept(system=cells.get("system") or LOINC, code=cells["code"])
+        yield _Measured(code, number, cells.get("unit", ""), bound, when)
 
 
 def _number(text: str) -> tuple[quantity_pb2.Comparator, float | None]:
@@ -224,26 +226,30 @@ def _observed(observation: Mapping[str, Any], reading: Reading) -> Iterator[_Mea
     if not parts:
         reading.left_out["observation(s) without a value"] += 1
     for part in parts:
-        code, display = _loinc(part)
+        code = _concept(part)
         bound, number, unit = _quantity(part)
         if number is None:
             reading.left_out["observation(s) whose value is no number"] += 1
-        elif not code:
-            reading.left_out["observation(s) without a LOINC code"] += 1
-        elif code in BODY_HEIGHT and unit in CENTIMETRES:
+        elif code is None:
+            reading.left_out["observation(s) without a code"] += 1
+        elif code.system in LOINC_NAMES and code.code in BODY_HEIGHT and unit in CENTIMETRES:
             reading.stay.height_cm = number * CENTIMETRES[unit]
         elif when is None:
             reading.left_out["observation(s) without a time of day"] += 1
         else:
-            yield _Measured(code, display, number, unit, bound, when)
+            yield _Measured(code, number, unit, bound, when)
 
 
-def _loinc(part: Mapping[str, Any]) -> tuple[str, str]:
-    """Code and name of the first LOINC coding; empty where there is none."""
-    for coding in part.get("code", {}).get("coding", ()):
-        if coding.get("system") in LOINC_NAMES and coding.get("code"):
-            return str(coding["code"]), str(coding.get("display", ""))
-    return "", ""
+def _concept(part: Mapping[str, Any]) -> Concept | None:
+    """The LOINC coding, else the first one that has a system and a code; whether it means anything to a model
+    is the service's to say.
+    """
+    codings = [
+        Concept(system=str(one["system"]), code=str(one["code"]), display=str(one.get("display", "")))
+        for one in part.get("code", {}).get("coding", ())
+        if one.get("system") and one.get("code")
+    ]
+    return next((one for one in codings if one.system in LOINC_NAMES), next(iter(codings), None))
 
 
 def _has_value(part: Mapping[str, Any]) -> bool:

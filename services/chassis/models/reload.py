@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import Enum
 
 from services.chassis.errors import MedmeshError
 from services.chassis.models import checks
 from services.chassis.models.card import Problem
-from services.chassis.models.catalog import Catalog, Entry, tell_problems
+from services.chassis.models.catalog import Catalog, Entry, log_problems
 from services.chassis.models.inference import ModelVersion, example_inputs
 from services.chassis.models.inspection import CheckedModel, CheckedVersion
 from services.chassis.rpc import request
@@ -54,9 +55,20 @@ class Reloader:
         self._retire_after_s = retire_after_s
         self._lock = asyncio.Lock()
         self._retiring: dict[ModelVersion, asyncio.Task[None]] = {}
+        self._reloading: set[asyncio.Task[list[Reloaded]]] = set()
 
     async def reload(self) -> list[Reloaded]:
-        """Reads the repository anew. Sorted by the models' names; never raises for a model's sake."""
+        """Reads the repository anew. Sorted by the models' names; never raises for a model's sake.
+
+        What has begun is brought to its end, whether or not its caller waits for it.
+        """
+        task = asyncio.create_task(self._reload())
+        self._reloading.add(task)
+        task.add_done_callback(self._reloading.discard)
+        return await asyncio.shield(task)
+
+    async def _reload(self) -> list[Reloaded]:
+        request.current.set(None)  # loading is not bounded by the caller's deadline
         async with self._lock:
             before = {entry.name: entry for entry in self._catalog.entries()}
             now = await asyncio.to_thread(self._catalog.read)
@@ -70,11 +82,11 @@ class Reloader:
             return results
 
     async def close(self) -> None:
-        """Ends what waits for old versions; they stay loaded until Triton or the next reload ends them."""
-        retiring = list(self._retiring.values())
-        for task in retiring:
+        """Ends what is under way. Old versions stay loaded until Triton ends, or a service that uses them."""
+        under_way = [*self._retiring.values(), *self._reloading]
+        for task in under_way:
             task.cancel()
-        await asyncio.gather(*retiring, return_exceptions=True)
+        await asyncio.gather(*under_way, return_exceptions=True)
 
     async def follow(self, every_s: float) -> None:
         """Digests the served weights again and again, until cancelled, and tells where a file has changed."""
@@ -94,22 +106,22 @@ class Reloader:
             entry = replace(before, problems=checked.problems)
             self._catalog.switch([entry])
             return Reloaded(entry, Result.UNCHANGED)
-        problems = _reused_number(checked, before)
+        loaded = [*_versions(before), *(v for v in self._retiring if v.name == checked.name)]
+        problems = _reused_number(checked, loaded)
         entry = Entry(checked, None, None, None, (*checked.problems, *problems))
         if not problems:
             entry = await asyncio.to_thread(self._catalog.build, checked)
         if entry.served is not None:
-            problems = await self._prove(checked, entry)
+            problems = await self._prove(checked)
             entry = replace(entry, problems=(*entry.problems, *problems))
         if entry.served is None or problems:
             return self._refuse(entry, before)
         self._switch(before, entry)
         return Reloaded(entry, Result.TAKEN_UP)
 
-    async def _prove(self, checked: CheckedModel, entry: Entry) -> list[Problem]:
+    async def _prove(self, checked: CheckedModel) -> list[Problem]:
         """Loads the versions beside what runs, and asks the one that is to answer."""
         versions = [v.runs for v in (checked.stable, checked.candidate) if v is not None]
-        request.note(model=entry.name)
         try:
             await self._catalog.inference.load(versions)
             await self._catalog.inference.infer(versions[0], example_inputs(versions[0]), timeout_s=_PROBE_S)
@@ -124,7 +136,7 @@ class Reloader:
 
     def _refuse(self, refused: Entry, before: Entry | None) -> Reloaded:
         """What was served goes on, with what is wrong with its successor."""
-        tell_problems(refused)
+        log_problems(refused)
         entry = (
             refused if before is None or before.served is None else replace(before, problems=refused.problems)
         )
@@ -161,7 +173,7 @@ class Reloader:
     def _mark(self, entry: Entry, problems: list[Problem]) -> None:
         if problems and tuple(problems) != entry.problems:
             marked = replace(entry, problems=tuple(problems))
-            tell_problems(marked)
+            log_problems(marked)
             self._catalog.switch([marked])
 
 
@@ -172,9 +184,9 @@ def _versions(entry: Entry | None) -> list[ModelVersion]:
     return [entry.served.version.runs, *([candidate.runs] if candidate else [])]
 
 
-def _reused_number(checked: CheckedModel, before: Entry | None) -> list[Problem]:
-    """A version's weights never change: its number is how an answer names them."""
-    known = {version.number: version.weights_sha256 for version in _versions(before)}
+def _reused_number(checked: CheckedModel, loaded: Iterable[ModelVersion]) -> list[Problem]:
+    """A version's weights never change while it is loaded: its number is how an answer names them."""
+    known = {version.number: version.weights_sha256 for version in loaded}
     for version in (checked.stable, checked.candidate):
         if version is not None and known.get(version.runs.number, version.runs.weights_sha256) != (
             version.runs.weights_sha256

@@ -220,8 +220,8 @@ class TritonInference:
             digest = await self._configured_digest(model)
         if digest is None:
             raise ModelUnavailable(
-                f"{model.name}: Triton has not loaded version {model.number} and does not load models when "
-                "told; restart it with this repository",
+                f"{model.name}: Triton has not loaded version {model.number} and does not allow model "
+                "control; restart it with this repository",
                 metadata={"model": model.name},
             )
         if digest and digest != model.weights_sha256:
@@ -269,16 +269,20 @@ class TritonInference:
                 numbers |= await self._ready_numbers(name) if wanted is None else wanted
                 digests = {version.number: version.weights_sha256 for version in versions}
                 config = override(versions[0].config, numbers, digests)
-            await self._tell_to_load(name, config)
+            await self._request_load(name, config)
 
-    async def _tell_to_load(self, name: str, config: str | None) -> None:
+    async def _request_load(self, name: str, config: str | None) -> None:
         waits_until = time.monotonic() + _APPEARS_WITHIN_S
         while True:
             try:
                 await self._client.load_model(name, config=config, client_timeout=_LOAD_TIMEOUT_S)
             except InferenceServerException as error:
                 if triton_errors.is_uncontrolled(error):
-                    return  # what is loaded is taken
+                    logger.info(
+                        "Triton does not allow model control: the versions that it has loaded are used",
+                        extra={"facts": {"model": name}},
+                    )
+                    return
                 if triton_errors.is_not_there(error) and config and time.monotonic() < waits_until:
                     await asyncio.sleep(0.2)  # the launcher has not seen the new folder yet
                     continue

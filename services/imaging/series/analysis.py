@@ -11,20 +11,23 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import cast
 
-from services.chassis.errors import InvalidInput, Reason
-from services.imaging.choosing import answered, candidates, chosen
+from services.chassis.errors import InvalidInput
+from services.imaging.choosing import answered, candidates, chosen, of_series
 from services.imaging.digests import ImageDigests, content_digest, digests
-from services.imaging.images import DecodedImage, unsupported
+from services.imaging.images import DecodedImage
 from services.imaging.judging import is_asked, judged
 from services.imaging.results import ImageAnalysis, ImageOptions, ModelResult
 from services.imaging.routing import contradicted, not_recognised, outside, stated
-from services.imaging.series.answering import answer
+from services.imaging.series.answering import answer, answer_of_volume
+from services.imaging.series.assembly import read_volume
 from services.imaging.series.limits import SeriesLimits
 from services.imaging.series.reading import Series, read_series
 from services.imaging.series.scanning import Scan, as_seen, scan
+from services.imaging.series.volume import Volume
 from services.imaging.served import ServedImageModels
+from services.imaging.tasks import Reader
 from services.imaging.tasks.classification import ImageClassifier
-from services.imaging.tasks.reading import Blocking, ImageReader, KeySlice, Reading, Tensor, Wanted
+from services.imaging.tasks.reading import Blocking, KeySlice, Reading, Tensor, VolumeReader, Wanted
 
 AT_A_TIME = 2
 """Series at work; each holds its files, and an archive of multi-frame objects one of them inflated."""
@@ -54,10 +57,10 @@ class SeriesAnalyzer:
             return await self._analyze(files, options)
 
     async def _analyze(self, files: Sequence[bytes], options: ImageOptions) -> ImageAnalysis:
-        readers = _of_series(candidates(self._served, options), named=bool(options.models))
+        readers = candidates(self._served, options)
         opened = await self._blocking(partial(self._open, files))
         series, middle = opened.series, opened.middle
-        choice = chosen(self._served, readers, middle, options, ())
+        choice = chosen(self._served, readers, middle, options, None)
         gates = [gate for gate in self._served.gates() if is_asked(gate, choice, middle)]
         if choice is None:
             tensors = await self._blocking(lambda: [(gate, gate.prepare(middle)) for gate in gates])
@@ -65,19 +68,25 @@ class SeriesAnalyzer:
             choice = chosen(self._served, readers, middle, options, verdicts)
         if choice is None:
             raise not_recognised(readers)
-        models = cast("Sequence[ImageClassifier]", choice.models)
+        models = of_series(cast("Sequence[Reader]", choice.models), named=bool(options.models))
+        by_slices = [model for model in models if isinstance(model, ImageClassifier)]
         content = None if options.digest_key is None else content_digest(options.digest_key)
-        seen = await scan(series, models, gates, self._blocking, content)
+        seen = await scan(series, by_slices, gates, self._blocking, content)
+        whole = [model for model in models if isinstance(model, VolumeReader)]
+        volume = await self._blocking(partial(self._volume, series)) if whole else None
+        asked: list[Reader] = [*by_slices, *whole]
         results = await asyncio.gather(
-            *(self._result(model, series, seen, options.wanted) for model in models), return_exceptions=True
+            *(self._by_slices(model, series, seen, options.wanted) for model in by_slices),
+            *(self._whole(model, volume, seen) for model in whole),
+            return_exceptions=True,
         )
-        answers, failed = answered(models, results)
+        answers, failed = answered(asked, results)
         verdicts = seen.verdicts[len(series) // 2]
         statement = stated(middle, options.body_part)
         return ImageAnalysis(
             [
                 replace(one, notices=(*outside(model, middle, statement), *one.notices))
-                for model, one in answers
+                for model, one in sorted(answers, key=lambda pair: pair[0].name)
             ],
             verdicts,
             choice.body_part,
@@ -91,7 +100,21 @@ class SeriesAnalyzer:
         series = read_series(files, self._limits)
         return _Opened(series, series.decode(len(series) // 2))
 
-    async def _result(
+    def _volume(self, series: Series) -> Volume | InvalidInput:
+        """Or why there is none: models that read slices answer all the same."""
+        try:
+            return read_volume(series, self._limits)
+        except InvalidInput as error:
+            return error
+
+    async def _whole(
+        self, model: VolumeReader, volume: Volume | InvalidInput | None, seen: Scan
+    ) -> ModelResult:
+        if not isinstance(volume, Volume):
+            raise volume or AssertionError("a volume was not read")
+        return answer_of_volume(model, await model.read_volume(volume, self._blocking), seen)
+
+    async def _by_slices(
         self, model: ImageClassifier, series: Series, seen: Scan, wanted: Wanted
     ) -> ModelResult:
         if model.name in seen.failed:
@@ -130,20 +153,6 @@ class SeriesAnalyzer:
 
         image, tensor = await self._blocking(prepared)
         return await model.read(image, tensor, wanted, self._blocking)
-
-
-def _of_series(readers: Sequence[ImageReader], *, named: bool) -> Sequence[ImageReader]:
-    """Those that read series. Raises InvalidInput when a named one does not, or none does."""
-    able = [reader for reader in readers if reader.slices is not None]
-    if named and len(able) < len(readers):
-        raise InvalidInput(
-            Reason.INPUT_UNSUPPORTED,
-            "options.models",
-            "names a model that reads no series (slice_aggregation of its card); send it single slices",
-        )
-    if not able:
-        raise unsupported("is a series, and no model that answers here by default reads series")
-    return able
 
 
 def _digests(key: bytes | None, files: Sequence[bytes], content: hmac.HMAC | None) -> ImageDigests | None:

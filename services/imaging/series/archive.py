@@ -11,7 +11,6 @@ from __future__ import annotations
 import io
 import struct
 import zipfile
-import zlib
 from collections.abc import Sequence
 from typing import overload
 
@@ -53,12 +52,14 @@ class Archive(Sequence[bytes]):
         _check_directory(data, limits)
         try:
             self._zip = zipfile.ZipFile(io.BytesIO(data))
-        except (zipfile.BadZipFile, OSError, ValueError, struct.error, NotImplementedError) as error:
+            entries = self._zip.infolist()
+            files = [entry for entry in entries if not entry.is_dir()]
+        except MemoryError:
+            raise
+        except Exception as error:  # zipfile raises almost anything on a damaged archive
             raise malformed(_DAMAGED) from error
-        entries = self._zip.infolist()
         if len(entries) > limits.max_member_count:
             raise too_large(f"is an archive of more than {limits.max_member_count} files")
-        files = [entry for entry in entries if not entry.is_dir()]
         _check_sizes(files, len(data), limits)
         self._files = [file for file in files if not _is_clutter(file.filename)]
         self.clutter_count = len(files) - len(self._files)
@@ -77,14 +78,9 @@ class Archive(Sequence[bytes]):
             raise TypeError("the files of an archive are read one by one")
         try:
             return self._zip.read(self._files[index])
-        except (
-            zipfile.BadZipFile,
-            zlib.error,
-            EOFError,
-            OSError,
-            struct.error,
-            NotImplementedError,
-        ) as error:
+        except MemoryError:
+            raise
+        except Exception as error:
             raise malformed(_DAMAGED) from error
 
 

@@ -12,7 +12,8 @@ from services.imaging.images import unsupported
 
 Positions = npt.NDArray[np.floating]
 """In mm, `[voxels along an axis]`."""
-_PAIRS = ("RL", "AP", "SI")
+PAIRS = ("RL", "AP", "SI")
+"""Opposite directions in the patient."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class Volume:
 
 
 def _pair(letter: str) -> str:
-    return next(pair for pair in _PAIRS if letter in pair)
+    return next(pair for pair in PAIRS if letter in pair)
 
 
 @dataclass(frozen=True)

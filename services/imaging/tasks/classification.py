@@ -54,31 +54,21 @@ class Scored:
     provenance: Provenance
 
 
-class ImageClassifier:
-    """A model of the task `image_classification` (`ImageReader`)."""
+class Classifier:
+    """What classification of images and of volumes share: the labels, and what the graph says of them."""
 
     def __init__(self, model: ServedModel) -> None:
         """Raises ValueError, naming the field, where the card does not hold."""
         self._model = model
         self._task = task = model.card.serving.image_classification
-        if task.extent == pb.IMAGE_EXTENT_VOLUME:
-            raise ValueError("extent: classification of volumes is not implemented")
         self.name = model.name
         self.is_default = model.is_default
         self.applies_to = Applicability.declared(task.applies_to)
-        self.preparation = preparation_of(model.card, task.preprocessing)
         self.labels = labels_of(task.labels)
         self.exclusive = task.exclusive
-        if task.activation_map_tensor:
-            maps = tensor_of(model.card.outputs, task.activation_map_tensor)
-            if len(maps.shape) != 3 or maps.shape[0] not in {len(self.labels), -1}:
-                raise ValueError(f"activation_map_tensor: {maps.name} is not [labels, rows, columns]")
         normal = [i for i, one in enumerate(self.labels) if one.meaning == pb.LABEL_MEANING_NORMAL]
         self.normal = normal[0] if self.exclusive and normal else None
         """Index of the label that excludes all others and says that nothing is there; None: there is none."""
-        self.slices = _slice_rule(task.slice_aggregation)
-        if self.slices is not None and self.exclusive and self.normal is None:
-            raise ValueError("slice_aggregation: labels that exclude each other need a LABEL_MEANING_NORMAL")
         names = [label.name for label in self.labels]
         self._calibration = Calibration.declared(task.calibration, names, exclusive=task.exclusive)
         self._conformal = (
@@ -87,28 +77,21 @@ class ImageClassifier:
 
     @property
     def max_batch_count(self) -> int:
-        """Images that `score` takes at once."""
+        """Inputs that `score` takes at once."""
         return self._model.max_batch_count or 1
 
     def conspicuousness(self, probabilities: Probabilities) -> Probabilities:
-        """`[batch, labels]` -> `[batch]`: how much each image shows of what is worth telling."""
+        """`[batch, labels]` -> `[batch, findings]`: how much each image shows of what is worth telling; of
+        labels that exclude each other as one, that it is not normal.
+        """
         if self.normal is not None:
-            return np.asarray(1.0 - probabilities[:, self.normal])
+            return 1.0 - probabilities[:, [self.normal]]
         findings = [i for i, label in enumerate(self.labels) if label.is_finding]
-        return np.asarray(probabilities[:, findings].max(axis=1, initial=0.0))
-
-    async def read(self, image: DecodedImage, tensor: Tensor, wanted: Wanted, blocking: Blocking) -> Reading:
-        """See `ImageReader`."""
-        scored = await self.score(tensor[np.newaxis])
-        reading = self.reading(scored.probabilities[0], scored.provenance)
-        if not wanted.heat_map and not wanted.overlay:
-            return reading
-        maps, explanation = await self._maps(tensor, scored)
-        return await blocking(partial(self._explained, reading, image, maps, explanation, wanted))
+        return probabilities[:, findings]
 
     async def score(self, batch: Tensor) -> Scored:
         """Runs the graph on prepared images `[batch, …]`, at most as many as the server takes at once."""
-        inferred = await self._model.infer({self.preparation.tensor: batch})
+        inferred = await self._model.infer({self._task.preprocessing.tensor: batch})
         outputs = inferred.outputs
         scores = outputs[self._task.scores_tensor].astype(float)
         if not are_numbers(scores, len(batch), len(self.labels)):
@@ -142,6 +125,32 @@ class ImageClassifier:
             for label, p in zip(self.labels, probabilities, strict=True)
         ]
         return sorted(found, key=lambda finding: -finding.probability)
+
+
+class ImageClassifier(Classifier):
+    """A model of the task `image_classification` (`ImageReader`)."""
+
+    def __init__(self, model: ServedModel) -> None:
+        """Raises ValueError, naming the field, where the card does not hold."""
+        super().__init__(model)
+        task = self._task
+        self.preparation = preparation_of(model.card, task.preprocessing)
+        if task.activation_map_tensor:
+            maps = tensor_of(model.card.outputs, task.activation_map_tensor)
+            if len(maps.shape) != 3 or maps.shape[0] not in {len(self.labels), -1}:
+                raise ValueError(f"activation_map_tensor: {maps.name} is not [labels, rows, columns]")
+        self.slices = _slice_rule(task.slice_aggregation)
+        if self.slices is not None and self.exclusive and self.normal is None:
+            raise ValueError("slice_aggregation: labels that exclude each other need a LABEL_MEANING_NORMAL")
+
+    async def read(self, image: DecodedImage, tensor: Tensor, wanted: Wanted, blocking: Blocking) -> Reading:
+        """See `ImageReader`."""
+        scored = await self.score(tensor[np.newaxis])
+        reading = self.reading(scored.probabilities[0], scored.provenance)
+        if not wanted.heat_map and not wanted.overlay:
+            return reading
+        maps, explanation = await self._maps(tensor, scored)
+        return await blocking(partial(self._explained, reading, image, maps, explanation, wanted))
 
     async def _maps(self, tensor: Tensor, scored: Scored) -> tuple[Floats, Explanation]:
         """Heat maps `[labels, rows, columns]` over the input, and how they came about."""

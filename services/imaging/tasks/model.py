@@ -4,9 +4,9 @@ each other where the card was read (`services.chassis.models.checks`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +21,15 @@ from medmesh.common.v1.serving_pb2 import (
 )
 from medmesh.common.v1.serving_pb2 import Label as LabelMessage
 from services.imaging.preprocessing import VOCABULARY
-from services.imaging.preprocessing.declared import Preparation, compiled
+from services.imaging.preprocessing.declared import (
+    Preparation,
+    VolumePreparation,
+    compiled,
+    compiled_for_volumes,
+)
 from services.imaging.preprocessing.steps import Unfit
 
+T = TypeVar("T")
 DEFAULT_THRESHOLD = 0.5
 
 
@@ -61,10 +67,21 @@ def preparation_of(card: ModelCard, declared: ImagePreprocessing) -> Preparation
 
     Raises ValueError where a step does not hold, or is of another vocabulary than is implemented here.
     """
+    return _prepared(card, declared, compiled)
+
+
+def volume_preparation_of(card: ModelCard, declared: ImagePreprocessing) -> VolumePreparation:
+    """The same of a model that reads volumes."""
+    return _prepared(card, declared, compiled_for_volumes)
+
+
+def _prepared(
+    card: ModelCard, declared: ImagePreprocessing, compiler: Callable[[ImagePreprocessing, TensorContract], T]
+) -> T:
     if card.serving.preprocessing_version != VOCABULARY:
         raise ValueError(f"preprocessing_version: this service implements {VOCABULARY}")
     try:
-        return compiled(declared, tensor_of(card.inputs, declared.tensor))
+        return compiler(declared, tensor_of(card.inputs, declared.tensor))
     except Unfit as error:
         raise Unfit(f"preprocessing.{error}") from error
 

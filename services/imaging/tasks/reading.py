@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ from medmesh.common.v1.answer_pb2 import Provenance
 from services.imaging.applicability import Applicability
 from services.imaging.images import DecodedImage
 from services.imaging.preprocessing.declared import Preparation
+from services.imaging.series.volume import Volume
 from services.imaging.tasks.model import Label
 
 Floats = npt.NDArray[np.float32]
@@ -72,8 +73,12 @@ class Mask:
     png: bytes
     """One bit a pixel, of the image's own size."""
     pixel_count: int
-    area_mm2: float | None
-    """None where the spacing of the pixels in the patient is not known."""
+    area_mm2: float | None = None
+    """None of a volume, and where the spacing of the pixels in the patient is not known."""
+    volume_ml: float | None = None
+    """None of a single image."""
+    slice_index: int | None = None
+    """Which slice of a series `png` shows; None of a single image."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +126,20 @@ class Reading:
     def is_ambiguous(self) -> bool:
         """Whether the prediction set does not single out one answer, where there is one to single out."""
         return self.exclusive and self.prediction_set is not None and len(self.prediction_set) != 1
+
+
+@runtime_checkable
+class VolumeReader(Protocol):
+    """A model that reads volumes, whatever its task."""
+
+    name: str
+    applies_to: Applicability
+    is_default: bool
+    """Whether it answers a request that names no models."""
+
+    async def read_volume(self, volume: Volume, blocking: Blocking) -> Reading:
+        """Reads a volume. Raises InvalidInput when it cannot be prepared, and as the inference seam does."""
+        ...
 
 
 class ImageReader(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -17,7 +18,7 @@ from services.imaging.applicability import Applicability
 from services.imaging.heat_map import draw_masks
 from services.imaging.images import DecodedImage
 from services.imaging.preprocessing.geometry import mask_over_image
-from services.imaging.tasks.model import are_numbers, labels_of, preparation_of, tensor_of
+from services.imaging.tasks.model import Label, are_numbers, labels_of, preparation_of, tensor_of
 from services.imaging.tasks.probabilities import activated, are_probabilities
 from services.imaging.tasks.reading import Blocking, Mask, Reading, SliceRule, Tensor, Wanted
 
@@ -33,8 +34,6 @@ class ImageSegmenter:
         """Raises ValueError, naming the field, where the card does not hold."""
         self._model = model
         self._task = task = model.card.serving.image_segmentation
-        if task.extent == pb.IMAGE_EXTENT_VOLUME:
-            raise ValueError("extent: segmentation of volumes is not implemented")
         self.name = model.name
         self.is_default = model.is_default
         self.applies_to = Applicability.declared(task.applies_to)
@@ -65,24 +64,28 @@ class ImageSegmenter:
             count = int(over.sum())
             spacing = image.spacing_mm
             area = None if spacing is None else count * spacing[0] * spacing[1]
-            masks.append(Mask(label, _png(over), count, area))
+            masks.append(Mask(label, png_of(over), count, area))
             drawn.append(over)
         overlay = draw_masks(self.preparation.shown(image), drawn) if wanted.overlay else b""
         return Reading(provenance, masks=masks, overlay_png=overlay)
 
     def _bits(self, scores: Tensor) -> Bits:
-        """Bool `[labels, height, width]` of the output's size."""
-        if self._task.activation == pb.ACTIVATION_SOFTMAX:
-            most = scores.argmax(axis=0)
-            return np.asarray(most == np.arange(len(self.labels))[:, None, None])
-        probabilities = activated(scores.astype(float), self._task.activation, axis=0)
-        if not are_probabilities(probabilities):
-            raise ModelFailed(f"{self.name}: {self._task.scores_tensor} holds no probabilities")
-        thresholds = np.array([label.threshold for label in self.labels])
-        return np.asarray(probabilities >= thresholds[:, None, None])
+        return label_bits(scores, self.labels, self._task.activation, self.name)
 
 
-def _png(bits: Bits) -> bytes:
+def label_bits(scores: Tensor, labels: Sequence[Label], activation: pb.Activation, model_name: str) -> Bits:
+    """Where each label is: scores `[labels, …]` -> bool `[labels, …]`. Raises ModelFailed."""
+    axes = (len(labels), *[1] * (scores.ndim - 1))
+    if activation == pb.ACTIVATION_SOFTMAX:
+        return np.asarray(scores.argmax(axis=0) == np.arange(len(labels)).reshape(axes))
+    probabilities = activated(scores.astype(float), activation, axis=0)
+    if not are_probabilities(probabilities):
+        raise ModelFailed(f"{model_name}: the scores are no probabilities")
+    return np.asarray(probabilities >= np.array([label.threshold for label in labels]).reshape(axes))
+
+
+def png_of(bits: Bits) -> bytes:
+    """A mask `[height, width]` as a PNG of one bit a pixel."""
     out = io.BytesIO()
     Image.fromarray(bits).save(out, format="PNG")
     return out.getvalue()

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from medmesh.common.v1.answer_pb2 import Provenance
-from medmesh.common.v1.model_card_pb2 import ModelCard
+from medmesh.common.v1.model_card_pb2 import TensorContract
 from medmesh.common.v1.serving_pb2 import Activation, TextPreprocessing
 from services.chassis.errors import ModelFailed
 from services.chassis.models.served import ServedModel
@@ -25,6 +25,7 @@ CONCURRENT_CALLS = 4
 """Calls under way for one request, so that one long note leaves room in Triton's queue for other callers."""
 
 FloatArray = npt.NDArray[np.float32]
+_INTEGERS: dict[str, type[np.integer]] = {"INT64": np.int64, "INT32": np.int32}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,11 @@ class TextModel:
         self.name = model.name
         self._model = model
         self._preprocessing = preprocessing
+        self._names = (
+            preprocessing.input_ids_tensor,
+            preprocessing.attention_mask_tensor,
+            preprocessing.token_type_ids_tensor,
+        )
         self.tokenizer = TextTokenizer.from_card(model.folder, preprocessing)
         self.stride_tokens = preprocessing.stride_token_count
         self.room = preprocessing.max_token_count - self.tokenizer.frame_count
@@ -54,7 +60,9 @@ class TextModel:
             raise ValueError(
                 "preprocessing.max_token_count must leave room for more tokens than stride_token_count"
             )
-        self._fixed_length = _fixed_length(model.card, preprocessing.input_ids_tensor)
+        declared = {tensor.name: tensor for tensor in model.card.inputs}
+        self._dtypes = {name: _dtype(declared[name]) for name in self._names if name}
+        self._fixed_length = _fixed_length(declared[preprocessing.input_ids_tensor])
         if 0 < self._fixed_length < preprocessing.max_token_count:
             raise ValueError("preprocessing.max_token_count exceeds the length of the input tensor")
 
@@ -104,14 +112,13 @@ class TextModel:
             for start in range(0, len(rows), size)
         ]
 
-    def _inputs(self, sequences: Sequence[Int64Array], length: int) -> dict[str, Int64Array]:
+    def _inputs(self, sequences: Sequence[Int64Array], length: int) -> dict[str, npt.NDArray[np.integer]]:
         framed = [self.tokenizer.framed(ids, length) for ids in sequences]
-        names = (
-            self._preprocessing.input_ids_tensor,
-            self._preprocessing.attention_mask_tensor,
-            self._preprocessing.token_type_ids_tensor,
-        )
-        return {name: np.stack([parts[at] for parts in framed]) for at, name in enumerate(names) if name}
+        return {
+            name: np.stack([parts[at] for parts in framed]).astype(self._dtypes[name], copy=False)
+            for at, name in enumerate(self._names)
+            if name
+        }
 
 
 def probabilities(values: FloatArray, activation: Activation) -> FloatArray:
@@ -126,9 +133,12 @@ def probabilities(values: FloatArray, activation: Activation) -> FloatArray:
     return values
 
 
-def _fixed_length(card: ModelCard, tensor: str) -> int:
+def _dtype(tensor: TensorContract) -> type[np.integer]:
+    if tensor.datatype not in _INTEGERS:
+        raise ValueError(f"inputs: {tensor.name} is {tensor.datatype}, and tokens are INT64 or INT32")
+    return _INTEGERS[tensor.datatype]
+
+
+def _fixed_length(tensor: TensorContract) -> int:
     """The one length that a model's graph takes; 0 where it takes any."""
-    for declared in card.inputs:
-        if declared.name == tensor and len(declared.shape) == 1 and declared.shape[0] > 0:
-            return int(declared.shape[0])
-    return 0
+    return max(int(tensor.shape[0]), 0) if len(tensor.shape) == 1 else 0

@@ -17,6 +17,8 @@ from services.language.languages import Languages
 from services.language.tasks.model import TextModel
 
 _Pooling = TextEmbedding.Pooling
+_ROUNDING = 0.01
+"""How far from 1 the length of a point may be that the graph has scaled: half precision rounds coarsely."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,8 @@ class TextEmbedder:
     def _pooled(self, row: FloatArray, tokens: int) -> FloatArray:
         """One point, FP32 [width], of the tensor's row for one text of so many tokens."""
         if self._pooling in {_Pooling.POOLING_UNSPECIFIED, _Pooling.POOLING_IN_GRAPH}:
+            if abs(float(np.linalg.norm(row)) - 1) > _ROUNDING:
+                raise ModelFailed(f"{self.name} answered with a point that has not unit length")
             return row
         # The tokens that frame a text count as those of the text do; the padding behind them does not.
         count = tokens + self._text.tokenizer.frame_count

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
 import struct
 import zipfile
 from dataclasses import replace
@@ -156,6 +158,19 @@ def test_a_flipped_byte_is_refused():
     data = bytearray(zipped(files(head(2)), zipfile.ZIP_STORED))
     data[len(data) // 4] ^= 1
     assert refusal(bytes(data)).reason is Reason.INPUT_MALFORMED
+
+
+def test_whatever_is_changed_in_an_archive_it_is_read_or_refused():
+    """In its directory and its first headers, where every byte steers the reader."""
+    sound = zipped(files(head(2)), zipfile.ZIP_STORED)
+    changing = random.Random(5)
+    for _ in range(300):
+        data = bytearray(sound)
+        for _ in range(changing.choice([1, 2, 8])):
+            start = changing.choice([0, len(data) - 200])
+            data[start + changing.randrange(150)] = changing.choice([0, 255, changing.randrange(256)])
+        with contextlib.suppress(InvalidInput):
+            read_series([bytes(data)])
 
 
 def test_other_kinds_of_archive_are_refused():

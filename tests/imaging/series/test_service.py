@@ -185,6 +185,15 @@ async def test_a_conspicuous_slice_that_the_gate_does_not_accept_asks_for_review
     assert (notice.review_required, list(notice.places)) == (True, ["slices[10]"])
 
 
+async def test_a_slice_that_would_only_have_counted_among_others_asks_for_review_too(mesh):
+    """The third of the three that count is weaker than the one that is not accepted."""
+    mesh.rejected = {13}
+    (result,) = (await mesh.analyze(zipped(files(stack())))).results
+    assert probability(result) == pytest.approx((0.9 + 0.8 + 0.6) / 3, abs=1e-6)
+    (notice,) = [one for one in result.notices if one.reason == "SERIES_SLICES_NOT_ACCEPTED"]
+    assert (notice.review_required, list(notice.places)) == (True, ["slices[12]"])
+
+
 async def test_a_series_of_which_no_slice_is_accepted_is_abstained_on(mesh):
     mesh.rejected = set(range(1, 9))
     (result,) = (await mesh.analyze(zipped(files(stack(8))))).results
@@ -219,10 +228,19 @@ async def test_what_is_unusual_about_the_series_is_told_once(mesh):
 
 
 async def test_a_model_that_reads_no_series_is_refused_when_named(mesh):
+    films = head(3, Modality="DX", BodyPartExamined="CHEST")
     with pytest.raises(grpc.aio.AioRpcError) as refused:
-        await mesh.analyze(zipped(files(stack(3))), models=["chest_xray"])
+        await mesh.analyze(zipped(files(films)), models=["chest_xray"])
     assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert violation(refused).field == "options.models"
+    assert "slice_aggregation" in violation(refused).description
+
+
+async def test_a_series_of_what_only_models_of_single_images_read_is_refused_with_what_to_do(mesh):
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await mesh.analyze(zipped(files(head(3, Modality="DX", BodyPartExamined="CHEST"))))
+    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert "as a file of its own" in refused.value.details()
 
 
 async def test_digests_are_of_the_files_and_of_what_was_read(mesh):

@@ -117,7 +117,7 @@ class AsyncClient:
 
         A branch that fails makes the diagnosis PARTIAL (`completeness`, `branches`) and raises nothing;
         Unavailable means that every branch failed. `request_id` names the request: the same one sent again
-        with the same id gets the same answer and receipt. The client's own second attempt is such a one.
+        with the same id, as the client's own second attempt is, gets the same answer and receipt.
         """
         request = orchestrator_pb2.DiagnoseRequest(
             receipt_salt=receipt_salt, request_id=self._idempotency_key(request_id)
@@ -237,9 +237,7 @@ class AsyncClient:
         timeout_s: float | None = None,
         request_id: str | None = None,
     ) -> TextEmbeddings:
-        """Texts as points of unit length, at most 256 at once. `use` matters to models that were trained with
-        a prefix for queries and another for passages.
-        """
+        """Texts as points of unit length, at most 256. `use` matters to models that prefix queries."""
         request = language_pb2.EmbedTextsRequest(
             texts=[texts] if isinstance(texts, str) else texts, model=model, use=use
         )
