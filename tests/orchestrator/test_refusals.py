@@ -18,7 +18,7 @@ from services.imaging.images import DecodingLimits
 from services.imaging.settings import ImagingSettings
 from services.orchestrator.intake import MAXIMUM_IMAGES_BYTES
 from services.orchestrator.settings import OrchestratorSettings
-from tests.orchestrator.conftest import analysis, full_case, image
+from tests.orchestrator.answers import analysis, full_case, image
 
 REFUSALS = [
     ("AnalyzeImage", "sources[0].content", "case.images[1].sources[0].content"),

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from medmesh.imaging.v1.imaging_pb2 import AnalyzeImageRequest, ImageOptions, ImageSource
 from medmesh.orchestrator.v1 import orchestrator_pb2 as pb
 from services.orchestrator.wire import analyze_image_request
-from tests.orchestrator.conftest import full_case, image
+from tests.orchestrator.answers import full_case, image
 
 MIB = 1 << 20
 SOURCES = st.one_of(
