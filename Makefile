@@ -8,11 +8,11 @@ BOOTSTRAP := $(PYTHON) tools/bootstrap.py
 TORCH_TESTS := tests/training tests/importing tests/imaging/test_training.py tests/language/test_calibration.py tests/language/test_tagger_training.py tests/recommendation/test_outcome_calibration.py tests/recommendation/test_series.py
 CHECKED := services tools clients/cli clients/loadtest clients/python/medmesh protos/generate.py
 
-# Contracts must stay compatible with the last release; before the first one, with the last commit.
-BUF_BASE ?= $(shell git describe --tags --abbrev=0 --match 'v*' 2>/dev/null || git rev-parse HEAD 2>/dev/null)
+# The contracts that those of today must stay compatible with: a buf image, so that no history is needed.
+BASELINE := protos/baseline/medmesh.binpb
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo up test test-training test-consumers lint format protos blocking-client docs models train requirements clean distclean
+.PHONY: help venv demo up test test-training test-consumers lint format protos blocking-client docs baseline models train requirements clean distclean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,9 +42,7 @@ lint: venv  ## Check style, types and contracts
 	@echo "medmesh: ruff" && $(VENV)/ruff check && $(VENV)/ruff format --check
 	@echo "medmesh: mypy" && $(VENV)/mypy $(CHECKED) training
 	@echo "medmesh: buf lint" && $(VENV)/buf lint
-	@if [ -n "$(BUF_BASE)" ]; then \
-	  echo "medmesh: buf breaking against $(BUF_BASE)" && $(VENV)/buf breaking --against '.git#ref=$(BUF_BASE)'; \
-	else echo "medmesh: this is no git clone, so breaking changes of the contracts were not looked for"; fi
+	@echo "medmesh: buf breaking against $(BASELINE)" && $(VENV)/buf breaking --against $(BASELINE)
 
 format:  ## Format the code
 	@$(BOOTSTRAP) dev
@@ -61,6 +59,11 @@ blocking-client:  ## Generate the Python client's blocking half from its asyncio
 docs:  ## Write the generated parts of docs/: the API reference and the configuration
 	@$(BOOTSTRAP) dev
 	@$(VENV)/python -m tools.reference
+
+baseline:  ## Hold the contracts to those of today from here on (BREAK=yes: even if they break the baseline)
+	@$(BOOTSTRAP) dev
+	@test "$(BREAK)" = yes || $(VENV)/buf breaking --against $(BASELINE)
+	@$(VENV)/buf build --exclude-source-info -o $(BASELINE)
 
 train:  ## Train, evaluate and export one model: make train MODEL=chest_xray [PRECISION=fp32]
 	@test -n "$(MODEL)" || { echo "medmesh: say which model: make train MODEL=<$$(ls -d training/*/export.py | xargs -n1 dirname | xargs -n1 basename | paste -sd'|')>" >&2; exit 2; }

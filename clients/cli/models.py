@@ -87,7 +87,7 @@ def reload(as_json: inputs.Json = False, url: inputs.Url = None, timeout: inputs
     refused by name, and what was served of it goes on. Where the mesh asks for identities, this needs an
     operator's.
 
-    Exits 1 when a model was refused, or a service could not be told.
+    Exits 1 when a model was refused, or a service could not be reached.
 
     Example: medmesh models reload
     """

@@ -105,7 +105,7 @@ class ImageAnalyzer:
         if is_series(files, self._limits):
             return None
         image = decode_image(files[0], self._limits)
-        choice = chosen(self._served, readers, image, options, ())
+        choice = chosen(self._served, readers, image, options, None)
         asked = [gate for gate in gates if is_asked(gate, choice, image)]
         return _Opened(
             image,

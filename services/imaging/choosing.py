@@ -72,7 +72,7 @@ def chosen(
     candidates: Sequence[Reader],
     image: DecodedImage,
     options: ImageOptions,
-    verdicts: Sequence[GateVerdict],
+    verdicts: Sequence[GateVerdict] | None,
 ) -> Choice | None:
     """See `routing.choose`. Raises ModelUnavailable where a model would read it, and is refused."""
     statement = stated(image, options.body_part)

@@ -41,13 +41,11 @@ def options_from(message: pb.ImageOptions) -> ImageOptions:
     )
 
 
-def analysis_message(analysis: ImageAnalysis) -> pb.ImageAnalysis:
-    """The answer as a message."""
-    message = pb.ImageAnalysis(
-        body_part=analysis.body_part,
-        properties=_properties(analysis.image),
-        notices=notice_messages(analysis.notices),
-    )
+def fill_analysis(message: pb.ImageAnalysis, analysis: ImageAnalysis) -> None:
+    """Writes the answer into a response's message, in place: overlays and masks are large."""
+    message.body_part = analysis.body_part
+    message.properties.CopyFrom(_properties(analysis.image))
+    message.notices.extend(notice_messages(analysis.notices))
     for result in analysis.results:
         _fill_result(message.results.add(), result)
     for verdict in analysis.gates:
@@ -59,11 +57,9 @@ def analysis_message(analysis: ImageAnalysis) -> pb.ImageAnalysis:
     if analysis.digests is not None:
         message.digests.file_hmac_sha256 = analysis.digests.files
         message.digests.content_hmac_sha256 = analysis.digests.content
-    return message
 
 
 def _fill_result(message: pb.ImageModelResult, result: ModelResult) -> None:
-    """Fills in place: overlays and masks are large."""
     reading = result.reading
     message.provenance.CopyFrom(reading.provenance)
     message.findings.extend(finding_message(finding) for finding in reading.findings)

@@ -67,18 +67,18 @@ def choose(
     candidates: Sequence[Candidate],
     image: DecodedImage,
     statement: Statement,
-    verdicts: Iterable[GateVerdict] = (),
+    verdicts: Sequence[GateVerdict] | None = None,
     *,
     named: bool = False,
 ) -> Choice | None:
-    """The models among `candidates` that read the image; None: that depends on the gates, and none was
-    asked yet or none recognised a body part.
+    """The models among `candidates` that read the image; None: that depends on the gates, and they were not
+    asked yet (`verdicts` None) or none recognised a body part.
 
-    `named`: the request names the candidates, so that each must apply. Raises InvalidInput (fields `image`,
+    `named`: the request names the candidates, so that each must apply. Raises InvalidInput (fields `sources`,
     `options.models`) when no model, or not every named one, reads what the image is said to show.
     """
     choice = _by_statement(candidates, statement, named=named) if statement.parts else None
-    if choice is None:
+    if choice is None and verdicts is not None:
         choice = _by_gates(candidates, verdicts, named=named)
     if choice is None:
         return None

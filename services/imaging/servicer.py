@@ -13,7 +13,7 @@ from services.chassis.errors import InvalidInput, Reason, UploadUnknown
 from services.chassis.uploads.servicer import caller
 from services.chassis.uploads.store import Uploads
 from services.imaging.analysis import ImageAnalyzer
-from services.imaging.convert import analysis_message, options_from
+from services.imaging.convert import fill_analysis, options_from
 from services.imaging.images import FIELD, too_large
 from services.imaging.results import ImageOptions
 from services.imaging.sources import AddressReader
@@ -35,7 +35,7 @@ class ImagingServicer(imaging_pb2_grpc.ImagingServiceServicer):
         response = pb.AnalyzeImageResponse()
         async with AsyncExitStack() as held:
             files = await self._files(request.sources, held)
-            response.analysis.CopyFrom(analysis_message(await self._analyzer.analyze(files, options)))
+            fill_analysis(response.analysis, await self._analyzer.analyze(files, options))
         return response
 
     async def AnalyzeImageStream(
@@ -43,7 +43,7 @@ class ImagingServicer(imaging_pb2_grpc.ImagingServiceServicer):
     ) -> pb.AnalyzeImageStreamResponse:
         options, data = await self._collect(request_iterator)
         response = pb.AnalyzeImageStreamResponse()
-        response.analysis.CopyFrom(analysis_message(await self._analyzer.analyze([data], options)))
+        fill_analysis(response.analysis, await self._analyzer.analyze([data], options))
         return response
 
     async def _files(self, sources: Sequence[pb.ImageSource], held: AsyncExitStack) -> Sequence[bytes]:

@@ -91,6 +91,11 @@ class Languages:
         """What either reads."""
         return Languages(None if self.names is None or other.names is None else self.names | other.names)
 
+    @property
+    def is_one(self) -> bool:
+        """Whether one language is read, and no other."""
+        return self.names is not None and len(self.names) == 1
+
     def __str__(self) -> str:
         """`English`, `English and German`; for people."""
         names = sorted(self.names) if self.names is not None else ["every language"]

@@ -22,7 +22,8 @@ def language_notices(note: str, reads: Languages = ENGLISH) -> list[Notice]:
         return []
     names = sorted({passage.language for passage in foreign} - {""})
     of = f" ({', '.join(names)}, it seems)" if names else ""
-    message = f"Only {reads} is read; nothing was taken from what is in another language{of}."
+    are = "is" if reads.is_one else "are"
+    message = f"Only {reads} {are} read; nothing was taken from what is in another language{of}."
     return [Notice("LANGUAGE_NOT_SUPPORTED", message, True, lines(note, starts))]
 
 

@@ -49,7 +49,9 @@ def check(places: Sequence[Path]) -> list[Checked]:
     holding = [one for one in found if not one.problems]
     asked = _ask_services(holding) if holding else {}
     for one in holding:
-        no_service = Problem("serving", f"names {one.task}, which no service serves yet", "use another task")
+        no_service = Problem(
+            "serving", f"names {one.task}, which no service implements yet", "use another task"
+        )
         service, problems = asked.get(one.folder, ("", (no_service,)))
         found[found.index(one)] = replace(one, service=service, problems=problems)
     return found

@@ -7,7 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from services.chassis.settings import LogLevel, Secret, ServiceSettings, SettingsError
+from services.chassis.settings import (
+    LogLevel,
+    Secret,
+    ServiceSettings,
+    SettingsError,
+    join_folders,
+    split_folders,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +25,13 @@ class Example(ServiceSettings):
 
 def test_every_default_works():
     assert ServiceSettings.from_environment({}) == ServiceSettings()
+
+
+def test_folders_are_separated_as_those_of_path(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/reader")
+    settings = ServiceSettings.from_environment({"MEDMESH_MODEL_REPOSITORY": "/own: :~/more:/shipped"})
+    assert settings.model_repository == (Path("/own"), Path("/home/reader/more"), Path("/shipped"))
+    assert split_folders(join_folders(settings.model_repository)) == settings.model_repository
 
 
 def test_each_kind_of_value_is_read():

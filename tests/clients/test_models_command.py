@@ -79,10 +79,10 @@ def test_models_tells_of_a_candidate_and_of_a_successor_that_is_refused(run, mes
     mesh.answers["ListModels"] = catalog_pb2.ListModelsResponse(models=[model])
     text = " ".join(run("models").stdout.split())
     assert "reader is served as it was; what lies there now is refused" in text
-    assert "reader: 2.0.0 (version 2) is tried out: 8 of 9 inputs agree" in text
+    assert "reader: 2.0.0 (version 2) is the candidate: 8 of 9 inputs agree" in text
 
 
 def test_up_with_a_folder_of_models_that_is_not_there_says_so(tmp_path):
     result = CliRunner().invoke(app, ["up", "--models", str(tmp_path / "absent")])
-    assert result.exit_code != 0
-    assert "does not exist" in result.stderr
+    assert result.exit_code == 3
+    assert "there is no folder" in result.stderr

@@ -48,7 +48,7 @@ def mesh(repository, tmp_path_factory):
 
 @contextlib.contextmanager
 def tended(mesh):
-    """Watches the mesh as `medmesh up` does: what ends would be started again, and told."""
+    """Watches the mesh as `medmesh up` does: what ends would be started again, and reported."""
     ended, said = threading.Event(), []
 
     def tend():

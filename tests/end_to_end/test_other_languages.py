@@ -129,4 +129,4 @@ def test_the_example_reads_the_reason_and_the_field_of_an_error(diagnose, mesh, 
     status, reason, violation = done.stderr.splitlines()
     assert status.replace("_", "").lower().startswith("invalidargument: ")
     assert reason == "reason: INPUT_UNSUPPORTED"
-    assert violation.startswith("case.images[0].image: ")
+    assert violation.startswith("case.images[0].sources")

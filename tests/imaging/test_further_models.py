@@ -58,7 +58,7 @@ def triton(tmp_path_factory):
         shutil.copytree(REPOSITORY / "triton_repo" / name, repository / name)
     further_models.write(repository)
     log = tmp_path_factory.mktemp("log") / "triton.log"
-    with EmbeddedTriton.start(TritonSettings(repository=repository, log=log)) as server:
+    with EmbeddedTriton.start(TritonSettings(repository=(repository,), log=log)) as server:
         yield server.grpc_address, repository
 
 
@@ -280,3 +280,9 @@ async def test_nothing_says_what_the_image_shows_but_the_named_model_is_taken_at
     assert analysis.body_part == "KNEE"
     (notice,) = analysis.notices
     assert (notice.reason, notice.review_required) == ("BODY_PART_ASSUMED", True)
+
+
+async def test_what_a_gate_recognises_of_an_image_goes_with_the_named_model(fake):
+    analysis = await fake.analyze(samples.picture(PIXELS), models=["chest_xray"])
+    assert reasons(analysis.notices) == ["BODY_PART_RECOGNISED"]
+    assert analysis.results[0].gate_decision == pb.GATE_DECISION_ACCEPTED

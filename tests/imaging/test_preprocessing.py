@@ -157,6 +157,15 @@ def test_an_image_is_standardised_by_itself_and_one_without_contrast_becomes_zer
     assert not prepared(steps, "FP32", 1, -1, -1)(grey_image(np.full((40, 40), 9, np.uint8))).any()
 
 
+def test_the_images_own_range_becomes_the_given_one():
+    steps = "steps { grey {} } steps { scale_intensity { min: -1 max: 3 } }"
+    values = np.array([[10, 20, 60, 110]], np.uint8)
+    tensor = prepared(steps, "FP32", 1, -1, -1)(grey_image(values))
+    assert tensor[0, 0] == pytest.approx([-1, -0.6, 1, 3])
+    flat = prepared(steps, "FP32", 1, -1, -1)(grey_image(np.full((40, 40), 9, np.uint8)))
+    assert (flat == -1).all()
+
+
 def test_the_grey_channel_is_repeated():
     tensor = prepared("steps { grey {} } steps { channels { count: 3 } }", "UINT8", 3, -1, -1)(
         grey_image(NOISE)
@@ -212,6 +221,7 @@ def test_half_precision_is_cast_at_the_end():
             "8 pixels is shorter than the crop's 9",
         ),
         ("steps { grey {} } steps { clip { min: 3 max: 3 } }", "UINT8", (1, -1, -1), "min is below max"),
+        ("steps { grey {} } steps { scale_intensity {} }", "FP32", (1, -1, -1), "min is below max"),
     ],
 )
 def test_steps_that_do_not_hold_are_refused_when_the_model_is_loaded(steps, datatype, shape, told):

@@ -36,7 +36,7 @@ def triton(tmp_path_factory):
     for name in ("chest_xray", "head_ct", "image_gate"):
         shutil.copytree(MODELS / name, repository / name)
     log = tmp_path_factory.mktemp("log") / "triton.log"
-    with EmbeddedTriton.start(TritonSettings(repository=repository, log=log)) as server:
+    with EmbeddedTriton.start(TritonSettings(repository=(repository,), log=log)) as server:
         yield server
 
 

@@ -32,7 +32,7 @@ def test_what_the_readers_read_is_named():
     note = "The lungs are clear.\nKein Pneumothorax.\nSin derrame pleural."
     [notice] = language_notices(note, both)
     assert notice.places == ("line 3",)
-    assert notice.message.startswith("Only English and German is read")
+    assert notice.message.startswith("Only English and German are read")
     assert language_notices(note, Languages.from_tags(["mul"])) == []
 
 

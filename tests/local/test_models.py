@@ -1,4 +1,4 @@
-"""`medmesh models check`: what would be refused is told before anything is served."""
+"""`medmesh models check`: what would be refused is known before anything is served."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_folder_may_be_a_repository_or_one_models_own_and_both_are_checked_apa
     assert [len(one.problems) for one in found] == [0, 1]
 
 
-def test_a_task_that_no_service_serves_is_told(tmp_path):
+def test_a_task_that_no_service_serves_is_reported(tmp_path):
     folder = write_multiplier(tmp_path, "writer")
     serving = {
         "preprocessing_version": "text/1",
@@ -52,9 +52,9 @@ def test_a_task_that_no_service_serves_is_told(tmp_path):
     }
     edit(folder / "metadata.json", lambda card: card.update(serving=serving))
     (one,) = models.check([folder])
-    assert "which no service serves yet" in one.problems[0].what
+    assert "which no service implements yet" in one.problems[0].what
 
 
-def test_a_folder_without_models_is_told(tmp_path):
+def test_a_folder_without_models_is_reported(tmp_path):
     with pytest.raises(Missing, match="holds no model"):
         models.check([tmp_path])

@@ -106,7 +106,7 @@ def _problems(problems: Iterable[CardProblem]) -> Iterator[RenderableType]:
 
 
 def _candidate(name: str, candidate: CandidateVersion) -> str:
-    said = f"{name}: {candidate.version} (version {candidate.model_version}) is tried out"
+    said = f"{name}: {candidate.version} (version {candidate.model_version}) is the candidate"
     if not candidate.shadow:
         return f"{said}, not on live inputs"
     compared = f"{candidate.agreed_count} of {candidate.compared_count} inputs agree"

@@ -87,9 +87,9 @@ def _read(path: Path, message: M) -> tuple[M | None, list[Problem]]:
         ]
     except ValueError as error:  # no JSON, or no UTF-8
         where = f" (line {error.lineno})" if isinstance(error, json.JSONDecodeError) else ""
-        return None, [Problem(name, f"is no JSON{where}", "correct it")]
+        return None, [Problem(name, f"is not JSON{where}", "correct it")]
     if not isinstance(content, dict):
-        return None, [Problem(name, "is no JSON object", "correct it")]
+        return None, [Problem(name, "is not a JSON object", "correct it")]
     problems = list(_misread(content, message.DESCRIPTOR, ""))
     if problems:
         return None, problems
@@ -111,24 +111,24 @@ def _misread(content: dict[str, Any], descriptor: Any, path: str) -> Iterable[Pr
             remedy = (
                 f"did you mean {near[0]}?" if near else "take it out; docs/model-folder.md lists the fields"
             )
-            yield Problem(place, "is no field of the card", remedy.removesuffix("?"))
+            yield Problem(place, "is not a field of the card", remedy.removesuffix("?"))
         elif field.message_type is None:
             if not _fits(field, key, value):
-                yield Problem(place, f"is no {_kind(field)}", "correct the value")
+                yield Problem(place, f"is not {_kind(field)}", "correct the value")
         elif not field.is_repeated:
             yield from _in_message(value, field.message_type, place)
         elif isinstance(value, list):
             for index, item in enumerate(value):
                 yield from _in_message(item, field.message_type, f"{place}[{index}]")
         else:
-            yield Problem(place, "is no list", "put it in brackets")
+            yield Problem(place, "is not a list", "put it in brackets")
 
 
 def _in_message(value: Any, descriptor: Any, place: str) -> Iterable[Problem]:
     if isinstance(value, dict):
         yield from _misread(value, descriptor, f"{place}.")
     else:
-        yield Problem(place, "is no JSON object", "correct it")
+        yield Problem(place, "is not a JSON object", "correct it")
 
 
 def _fits(field: Any, key: str, value: Any) -> bool:
@@ -141,11 +141,11 @@ def _fits(field: Any, key: str, value: Any) -> bool:
 
 def _kind(field: FieldDescriptor) -> str:
     if field.enum_type is not None:
-        return f"value out of {', '.join(value.name for value in field.enum_type.values)}"
+        return f"one of {', '.join(value.name for value in field.enum_type.values)}"
     kind = {
-        FieldDescriptor.CPPTYPE_STRING: "text",
+        FieldDescriptor.CPPTYPE_STRING: "a text",
         FieldDescriptor.CPPTYPE_BOOL: "true or false",
-        FieldDescriptor.CPPTYPE_DOUBLE: "number",
-        FieldDescriptor.CPPTYPE_FLOAT: "number",
-    }.get(field.cpp_type, "whole number")
-    return f"list of {kind}" if field.is_repeated else kind
+        FieldDescriptor.CPPTYPE_DOUBLE: "a number",
+        FieldDescriptor.CPPTYPE_FLOAT: "a number",
+    }.get(field.cpp_type, "a whole number")
+    return f"a list with {kind} each" if field.is_repeated else kind

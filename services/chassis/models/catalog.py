@@ -83,7 +83,7 @@ class Catalog:
         for checked in self.read().values():
             entry = self.build(checked)
             if entry.problems:
-                tell_problems(entry)
+                log_problems(entry)
             self._entries[entry.name] = entry
 
     def entries(self) -> list[Entry]:
@@ -149,7 +149,7 @@ class Catalog:
             if self._is_ours(checked):
                 found[folder.name] = checked
                 if folder.shadowed:
-                    _tell_shadowed(folder)
+                    _log_shadowed(folder)
         return found
 
     def build(self, checked: CheckedModel) -> Entry:
@@ -192,18 +192,18 @@ class Catalog:
         return (e for e in self.entries() if e.served is not None and e.checked.task == task.name)
 
     def _is_ours(self, checked: CheckedModel) -> bool:
-        # Of a card that cannot be read at all, nobody knows whose it is: every service tells of it.
+        # Of a card that cannot be read at all, nobody knows whose it is: every service reports it.
         return checked.task in self._tasks or not checked.task
 
 
-def tell_problems(entry: Entry) -> None:
+def log_problems(entry: Entry) -> None:
     """A log line of what is wrong with a model's folder."""
     told = [str(problem) for problem in entry.problems]
     what = "a model has problems" if entry.served else "a model is not served"
     logger.warning(what, extra={"facts": {"model": entry.name, "problems": " ".join(told)}})
 
 
-def _tell_shadowed(folder: ModelFolder) -> None:
+def _log_shadowed(folder: ModelFolder) -> None:
     facts = {"model": folder.name, "used": str(folder.path), "unused_count": len(folder.shadowed)}
     logger.info("a model lies in several folders of the repository", extra={"facts": facts})
 

@@ -82,7 +82,7 @@ def check_config(card: ModelCard, path: Path) -> tuple[Configuration | None, lis
     try:
         config = read_configuration(path.read_text(encoding="utf-8"))
     except ValueError:
-        return None, [Problem(CONFIG, "is no Triton model configuration", "correct it")]
+        return None, [Problem(CONFIG, "is not a Triton model configuration", "correct it")]
     found = []
     if config.name not in {"", card.name}:
         found.append(Problem(CONFIG, "names another model", f'write name: "{card.name}", or leave it out'))
@@ -155,7 +155,7 @@ def _general(card: ModelCard, name: str) -> Iterator[Problem]:
     if not card.intended_use:
         yield Problem("intended_use", "is not set", "say what the model may and may not be used for")
     if len(card.weights_sha256) != 64 or set(card.weights_sha256) - set("0123456789abcdef"):
-        yield Problem("weights_sha256", "is no SHA-256", "write 64 lower-case hexadecimal digits")
+        yield Problem("weights_sha256", "is not a SHA-256", "write 64 lower-case hexadecimal digits")
     for field, declared in (("inputs", card.inputs), ("outputs", card.outputs)):
         if not declared:
             yield Problem(field, "is empty", f"list the model's {field}")
@@ -201,7 +201,7 @@ def _labels(card: ModelCard) -> Iterator[Problem]:
     for output in tasks.labelled_outputs(card.serving):
         shape = shapes.get(output.tensor)
         if shape is None:
-            continue  # told already
+            continue  # reported already
         places = shape[output.axis] if shape else 1
         if places not in {-1, len(names)}:
             yield Problem(
@@ -225,7 +225,7 @@ def _thresholds(serving: ModelServing) -> Iterator[Problem]:
     for index, curve in enumerate(contract.calibration.curves if _has(contract, "calibration") else ()):
         where = f"{path}.calibration.curves[{index}]"
         if curve.label and curve.label not in names:
-            yield Problem(f"{where}.label", "is no label of the model", f"use one of {', '.join(names)}")
+            yield Problem(f"{where}.label", "is not a label of the model", f"use one of {', '.join(names)}")
         if (
             curve.rise < 0
             or curve.fall < 0
@@ -237,20 +237,20 @@ def _thresholds(serving: ModelServing) -> Iterator[Problem]:
     for index, item in enumerate(getattr(contract, "labels", ())):
         if not isinstance(item, str) and item.HasField("threshold") and not 0 <= item.threshold <= 1:
             yield Problem(
-                f"{path}.labels[{index}].threshold", "is no probability", "write a number from 0 to 1"
+                f"{path}.labels[{index}].threshold", "is not a probability", "write a number from 0 to 1"
             )
 
 
 def _conformal(conformal: serving_pb2.Conformal, names: list[str], path: str) -> Iterator[Problem]:
     if not 0 < conformal.coverage < 1:
-        yield Problem(f"{path}.coverage", "is no share", "write a number between 0 and 1, e.g. 0.9")
+        yield Problem(f"{path}.coverage", "is not a share", "write a number between 0 and 1, e.g. 0.9")
     covered = {threshold.label for threshold in conformal.thresholds}
     for index, threshold in enumerate(conformal.thresholds):
         where = f"{path}.thresholds[{index}]"
         if threshold.label and threshold.label not in names:
-            yield Problem(f"{where}.label", "is no label of the model", f"use one of {', '.join(names)}")
+            yield Problem(f"{where}.label", "is not a label of the model", f"use one of {', '.join(names)}")
         if not 0 <= threshold.max_improbability <= 1:
-            yield Problem(f"{where}.max_improbability", "is no probability", "write a number from 0 to 1")
+            yield Problem(f"{where}.max_improbability", "is not a probability", "write a number from 0 to 1")
     missing = [name for name in names if name not in covered]
     if missing and "" not in covered:
         yield Problem(
@@ -279,7 +279,7 @@ def _tags(contract: serving_pb2.TokenClassification, path: str) -> Iterator[Prob
         if kind.label not in stems:
             yield Problem(
                 f"{path}.entity_types[{index}].label",
-                "is the stem of no label",
+                "is not the stem of a label",
                 f"use one of {', '.join(sorted(stems - {'O'}))}",
             )
 
@@ -300,18 +300,20 @@ def _evidence(card: ModelCard) -> Iterator[Problem]:
         if entry.metric not in figures:
             yield Problem(
                 f"{path}.metric",
-                f"names {entry.metric or 'none'}, which is no metric of the card over all patients",
+                f"names {entry.metric or 'none'}, which is not a metric of the card over all patients",
                 f"measure it, or use one of {', '.join(sorted(figures)) or 'those to be measured'}",
             )
         if not 0 < entry.calibrated_share < 1:
-            yield Problem(f"{path}.calibrated_share", "is no share", "write a number between 0 and 1")
+            yield Problem(f"{path}.calibrated_share", "is not a share", "write a number between 0 and 1")
         if entry.held_out_positive_count < 1 or entry.held_out_negative_count < 1:
             yield Problem(path, "rests on no held-out cases", "count those with and without the condition")
         if entry.HasField("outside_population_factor") and not 0 <= entry.outside_population_factor <= 1:
-            yield Problem(f"{path}.outside_population_factor", "is no factor", "write a number from 0 to 1")
+            yield Problem(
+                f"{path}.outside_population_factor", "is not a factor", "write a number from 0 to 1"
+            )
         if entry.HasField("within") and entry.within.code not in conditions:
             yield Problem(
-                f"{path}.within", "is no condition of this model's evidence", "add it, or leave it out"
+                f"{path}.within", "is not a condition of this model's evidence", "add it, or leave it out"
             )
 
 

@@ -1,4 +1,4 @@
-"""One model's folder, read and checked: the version that answers, the one that is tried out, and all that
+"""One model's folder, read and checked: the version that answers, the one that is the candidate, and all that
 is wrong.
 
 Weights and configuration may lie on another machine, beside Triton: then the card alone is here, and is

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import Enum
 
 from services.chassis.errors import MedmeshError
 from services.chassis.models import checks
 from services.chassis.models.card import Problem
-from services.chassis.models.catalog import Catalog, Entry, tell_problems
+from services.chassis.models.catalog import Catalog, Entry, log_problems
 from services.chassis.models.inference import ModelVersion, example_inputs
 from services.chassis.models.inspection import CheckedModel, CheckedVersion
 from services.chassis.rpc import request
@@ -105,7 +106,8 @@ class Reloader:
             entry = replace(before, problems=checked.problems)
             self._catalog.switch([entry])
             return Reloaded(entry, Result.UNCHANGED)
-        problems = _reused_number(checked, before)
+        loaded = [*_versions(before), *(v for v in self._retiring if v.name == checked.name)]
+        problems = _reused_number(checked, loaded)
         entry = Entry(checked, None, None, None, (*checked.problems, *problems))
         if not problems:
             entry = await asyncio.to_thread(self._catalog.build, checked)
@@ -134,7 +136,7 @@ class Reloader:
 
     def _refuse(self, refused: Entry, before: Entry | None) -> Reloaded:
         """What was served goes on, with what is wrong with its successor."""
-        tell_problems(refused)
+        log_problems(refused)
         entry = (
             refused if before is None or before.served is None else replace(before, problems=refused.problems)
         )
@@ -171,7 +173,7 @@ class Reloader:
     def _mark(self, entry: Entry, problems: list[Problem]) -> None:
         if problems and tuple(problems) != entry.problems:
             marked = replace(entry, problems=tuple(problems))
-            tell_problems(marked)
+            log_problems(marked)
             self._catalog.switch([marked])
 
 
@@ -182,9 +184,9 @@ def _versions(entry: Entry | None) -> list[ModelVersion]:
     return [entry.served.version.runs, *([candidate.runs] if candidate else [])]
 
 
-def _reused_number(checked: CheckedModel, before: Entry | None) -> list[Problem]:
-    """A version's weights never change: its number is how an answer names them."""
-    known = {version.number: version.weights_sha256 for version in _versions(before)}
+def _reused_number(checked: CheckedModel, loaded: Iterable[ModelVersion]) -> list[Problem]:
+    """A version's weights never change while it is loaded: its number is how an answer names them."""
+    known = {version.number: version.weights_sha256 for version in loaded}
     for version in (checked.stable, checked.candidate):
         if version is not None and known.get(version.runs.number, version.runs.weights_sha256) != (
             version.runs.weights_sha256

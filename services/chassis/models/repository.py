@@ -4,9 +4,9 @@
     <model>/metadata.json       the card of one version, by default of version 1
     <model>/<number>/model.onnx the weights of a version
     <model>/<number>/metadata.json   the card of that version, where the model's own describes another one
-    <model>/aliases.json        which version answers, and which one is tried out (optional)
+    <model>/aliases.json        which version answers, and which one is the candidate (optional)
 
-Of several folders the first one that has a model's name counts; the others are told of.
+Of several folders the first one that has a model's name counts; the others are logged as unused.
 """
 
 from __future__ import annotations

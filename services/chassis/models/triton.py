@@ -220,8 +220,8 @@ class TritonInference:
             digest = await self._configured_digest(model)
         if digest is None:
             raise ModelUnavailable(
-                f"{model.name}: Triton has not loaded version {model.number} and does not load models when "
-                "told; restart it with this repository",
+                f"{model.name}: Triton has not loaded version {model.number} and does not allow model "
+                "control; restart it with this repository",
                 metadata={"model": model.name},
             )
         if digest and digest != model.weights_sha256:
@@ -269,9 +269,9 @@ class TritonInference:
                 numbers |= await self._ready_numbers(name) if wanted is None else wanted
                 digests = {version.number: version.weights_sha256 for version in versions}
                 config = override(versions[0].config, numbers, digests)
-            await self._tell_to_load(name, config)
+            await self._request_load(name, config)
 
-    async def _tell_to_load(self, name: str, config: str | None) -> None:
+    async def _request_load(self, name: str, config: str | None) -> None:
         waits_until = time.monotonic() + _APPEARS_WITHIN_S
         while True:
             try:
@@ -279,7 +279,7 @@ class TritonInference:
             except InferenceServerException as error:
                 if triton_errors.is_uncontrolled(error):
                     logger.info(
-                        "Triton takes no orders: what it has loaded is taken",
+                        "Triton does not allow model control: the versions that it has loaded are used",
                         extra={"facts": {"model": name}},
                     )
                     return

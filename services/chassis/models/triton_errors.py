@@ -54,7 +54,7 @@ def load_error(model: str, error: InferenceServerException) -> ModelUnavailable:
     told = _PATH.sub(
         "", reason.group(1) if reason else text.splitlines()[0] if text else "it does not say why"
     )
-    return ModelUnavailable(f"{model}: Triton does not load it: {told.strip()}", metadata={"model": model})
+    return ModelUnavailable(f"{model}: Triton cannot load it: {told.strip()}", metadata={"model": model})
 
 
 def is_not_loaded(error: InferenceServerException) -> bool:
@@ -69,5 +69,5 @@ def is_not_there(error: InferenceServerException) -> bool:
 
 
 def is_uncontrolled(error: InferenceServerException) -> bool:
-    """Whether Triton does not load or unload models when told."""
+    """Whether Triton's model control mode forbids loading and unloading."""
     return _UNCONTROLLED.search(error.message() or "") is not None

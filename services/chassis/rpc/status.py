@@ -25,6 +25,7 @@ from services.chassis.errors import (
     Reason,
     ReceiptNotWritten,
     Unauthenticated,
+    UploadUnknown,
     UpstreamUnavailable,
     Violation,
 )
@@ -40,6 +41,7 @@ _CLASSES: Mapping[Reason, type[MedmeshError]] = MappingProxyType(
             ModelUnknown,
             ModelUnavailable,
             ModelFailed,
+            UploadUnknown,
             UpstreamUnavailable,
             ReceiptNotWritten,
             Overloaded,

@@ -324,6 +324,20 @@ def standardize(_step: ImageStep.Standardize) -> Operation:
     return Operation(apply, _floating)
 
 
+def scale_intensity(step: ImageStep.ScaleIntensity) -> Operation:
+    """The image's own range becomes the given one; an image without contrast becomes `min`."""
+    if not step.min < step.max:
+        raise Unfit("min is below max")
+
+    def apply(array: Array) -> Array:
+        values = array.astype(np.float32)
+        low, high = float(values.min()), float(values.max())
+        factor = (step.max - step.min) / (high - low) if high > low else 0.0
+        return (values - np.float32(low)) * np.float32(factor) + np.float32(step.min)
+
+    return Operation(apply, _floating)
+
+
 def channels(step: ImageStep.Channels) -> Operation:
     """The grey channel repeated."""
     if step.count not in {1, 3}:
@@ -349,6 +363,7 @@ STEPS: Mapping[str, Callable[[Any], Operation]] = {
     "rescale": rescale,
     "normalize": normalize,
     "standardize": standardize,
+    "scale_intensity": scale_intensity,
     "channels": channels,
 }
 """Every step after the first, by its field's name in `ImageStep`."""

@@ -60,7 +60,7 @@ class SeriesAnalyzer:
         readers = candidates(self._served, options)
         opened = await self._blocking(partial(self._open, files))
         series, middle = opened.series, opened.middle
-        choice = chosen(self._served, readers, middle, options, ())
+        choice = chosen(self._served, readers, middle, options, None)
         gates = [gate for gate in self._served.gates() if is_asked(gate, choice, middle)]
         if choice is None:
             tensors = await self._blocking(lambda: [(gate, gate.prepare(middle)) for gate in gates])

@@ -1,8 +1,8 @@
 """What a model said of each slice -> its one answer on the series.
 
 The answer rests on the slices that the gates accept. A slice that they do not accept, as the first and the
-last of a head often are not, is no reason to withhold the rest; but where such a slice is more conspicuous
-than the answer, that is told, with its place, and asks for review.
+last of a head often are not, is no reason to withhold the rest; but where such a slice would have changed the
+answer, that is told, with its place, and asks for review.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ def answer(model: ImageClassifier, series: Series, scan: Scan) -> ModelResult:
     conspicuous = model.conspicuousness(scored.probabilities)
     counted = np.array(accepted or range(len(series)), dtype=np.intp)
     found = aggregate(scored.probabilities[counted], rule.top_count, normal=model.normal)
-    keys = counted[np.argsort(-conspicuous[counted], kind="stable")][: rule.key_slice_count]
+    strongest_first = np.argsort(-conspicuous[counted].max(axis=1, initial=0.0), kind="stable")
+    keys = counted[strongest_first][: rule.key_slice_count]
     # The probabilities are calibrated for single slices, and so are the sets.
     reading = replace(
         model.reading(found.probabilities, scored.provenance),
@@ -49,8 +50,13 @@ def answer(model: ImageClassifier, series: Series, scan: Scan) -> ModelResult:
         notices.append(_NOT_JUDGED)
     rejected = [index for index, reasons in enumerate(rejections) if reasons]
     if accepted and rejected:
-        strongest = conspicuous[keys[0]]
-        notices.append(_not_accepted(rejected, [i for i in rejected if conspicuous[i] > strongest]))
+        # The weakest slices that count: one that is more conspicuous would have taken its place.
+        weakest = (
+            np.sort(conspicuous[counted], axis=0)[-rule.top_count]
+            if len(counted) >= rule.top_count
+            else -np.inf
+        )
+        notices.append(_not_accepted(rejected, [i for i in rejected if (conspicuous[i] > weakest).any()]))
     everywhere = () if accepted else tuple(dict.fromkeys(r for reasons in rejections for r in reasons))
     if everywhere:
         notices.append(Notice("IMAGE_NOT_ACCEPTED", sentence(everywhere), review_required=True))
@@ -97,20 +103,20 @@ def _key_slice(
     return KeySlice(index, place.instance_number, place.sop_instance_uid, model.findings(probabilities))
 
 
-def _not_accepted(rejected: Sequence[int], conspicuous: Sequence[int]) -> Notice:
-    """`conspicuous`: those of the rejected that would have changed the answer."""
+def _not_accepted(rejected: Sequence[int], missed: Sequence[int]) -> Notice:
+    """`missed`: those of the rejected that would have changed the answer."""
     count = f"{len(rejected)} slices were" if len(rejected) > 1 else "1 slice was"
-    if not conspicuous:
+    if not missed:
         return Notice(
             "SERIES_SLICES_NOT_ACCEPTED",
             f"{count} not accepted by the image gate and did not count; none would have changed the answer.",
         )
     return Notice(
         "SERIES_SLICES_NOT_ACCEPTED",
-        f"{count} not accepted by the image gate and did not count, {len(conspicuous)} of them more "
-        "conspicuous than the answer.",
+        f"{count} not accepted by the image gate and did not count, though {len(missed)} of them would have "
+        "changed the answer.",
         review_required=True,
-        places=tuple(f"slices[{index}]" for index in conspicuous),
+        places=tuple(f"slices[{index}]" for index in missed),
     )
 
 

@@ -81,11 +81,13 @@ class Classifier:
         return self._model.max_batch_count or 1
 
     def conspicuousness(self, probabilities: Probabilities) -> Probabilities:
-        """`[batch, labels]` -> `[batch]`: how much each image shows of what is worth telling."""
+        """`[batch, labels]` -> `[batch, findings]`: how much each image shows of what is worth telling; of
+        labels that exclude each other as one, that it is not normal.
+        """
         if self.normal is not None:
-            return np.asarray(1.0 - probabilities[:, self.normal])
+            return 1.0 - probabilities[:, [self.normal]]
         findings = [i for i, label in enumerate(self.labels) if label.is_finding]
-        return np.asarray(probabilities[:, findings].max(axis=1, initial=0.0))
+        return probabilities[:, findings]
 
     async def score(self, batch: Tensor) -> Scored:
         """Runs the graph on prepared images `[batch, …]`, at most as many as the server takes at once."""

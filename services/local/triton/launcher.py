@@ -70,9 +70,8 @@ class TritonSettings:
 
     @property
     def is_controlled(self) -> bool:
-        """Whether models are loaded and unloaded when it is told: on loopback alone, since who may give it
-        a model's configuration may have it run what he likes. Elsewhere it loads what it finds at its
-        start.
+        """Whether models are loaded and unloaded when it is told: on loopback alone, since whoever may give
+        it a model's configuration may make it run any code. Elsewhere it loads what it finds at its start.
         """
         return is_loopback(self.host)
 
@@ -315,7 +314,7 @@ def _arguments(
         "backend-directory": str(backends),
         "id": EMBEDDED_ID,
         "model-control-mode": "explicit" if settings.is_controlled else "none",
-        "exit-on-error": "false",  # a model that does not load is told of; the others are served
+        "exit-on-error": "false",  # a model that fails to load is reported; the others are served
         "strict-readiness": "false",
         "exit-timeout-secs": "10",
         "grpc-address": settings.host,

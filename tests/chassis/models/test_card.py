@@ -70,20 +70,20 @@ def test_every_field_that_is_not_understood_is_named(written):
 @pytest.mark.parametrize(
     ("content", "what"),
     [
-        ("{", "is no JSON (line 1)"),
-        ("[]", "is no JSON object"),
+        ("{", "is not JSON (line 1)"),
+        ("[]", "is not a JSON object"),
         ({"serving": {"image_gate": {}, "text_embedding": {}}}, "names two values where one belongs"),
-        ({"serving": []}, "is no JSON object"),
-        ({"metrics": {}}, "is no list"),
+        ({"serving": []}, "is not a JSON object"),
+        ({"metrics": {}}, "is not a list"),
     ],
 )
-def test_what_is_no_card_at_all_is_told(written, content, what):
+def test_what_is_no_card_at_all_is_reported(written, content, what):
     card, problems = read_card(written(content))
     assert card is None
     assert what in [problem.what for problem in problems]
 
 
-def test_a_missing_card_is_told(tmp_path):
+def test_a_missing_card_is_reported(tmp_path):
     card, (problem,) = read_card(tmp_path / "metadata.json")
     assert card is None
     assert str(problem).startswith("metadata.json is missing; add the card")

@@ -101,10 +101,10 @@ def test_what_does_not_hold_is_refused_by_name_and_the_rest_is_served(tmp_path, 
     assert found.choose(TASK, [])[0].name == "doubler"
 
 
-def test_why_the_only_model_of_a_task_is_refused_is_told_to_whoever_asks(tmp_path, inference):
+def test_why_the_only_model_of_a_task_is_refused_is_reported_to_whoever_asks(tmp_path, inference):
     folder = write_multiplier(tmp_path, "doubler")
     (folder / "config.pbtxt").write_text("nonsense {")
-    with pytest.raises(ModelUnavailable, match=r"doubler is not served: config\.pbtxt is no Triton"):
+    with pytest.raises(ModelUnavailable, match=r"doubler is not served: config\.pbtxt is not a Triton"):
         catalog(inference, tmp_path).only(TASK)
 
 
@@ -130,12 +130,12 @@ def test_what_a_task_cannot_build_is_refused_with_the_reason(tmp_path, inference
     assert "/somewhere" not in entry.refusal
 
 
-def test_a_card_that_cannot_be_read_at_all_is_told_of(tmp_path, inference):
+def test_a_card_that_cannot_be_read_at_all_is_reported(tmp_path, inference):
     folder = write_multiplier(tmp_path, "doubler")
     (folder / "metadata.json").write_text("{")
     (entry,) = catalog(inference, tmp_path).entries()
     assert (entry.name, entry.served, entry.checked.task) == ("doubler", None, "")
-    assert "is no JSON" in entry.refusal
+    assert "is not JSON" in entry.refusal
 
 
 async def test_a_candidate_runs_beside_and_its_agreement_is_counted(tmp_path):

@@ -152,7 +152,7 @@ def test_evidence_rests_on_a_metric_and_on_cases(chest, change, field):
     assert f"serving.evidence[0].{field}".rstrip(".") in fields(checked(chest.parent, "chest_xray"))
 
 
-def test_all_problems_of_a_card_are_told_at_once(chest):
+def test_all_problems_of_a_card_are_reported_at_once(chest):
     def break_much(card):
         card["serving"]["image_classification"]["labels"].pop()
         card["serving"]["image_classification"]["scores_tensor"] = "scores"
@@ -199,7 +199,7 @@ def test_the_graph_has_to_agree(multiplier):
     assert {"weights_sha256", "1/model.onnx"} <= set(fields(checked(multiplier.parent, "doubler")))
 
 
-def test_a_graph_with_a_fixed_batch_is_told_unless_the_configuration_has_no_batch(multiplier, tmp_path):
+def test_a_graph_with_a_fixed_batch_is_reported_unless_the_configuration_has_no_batch(multiplier, tmp_path):
     path = multiplier / "1" / "model.onnx"
     model = onnx.load(path)
     for value in (*model.graph.input, *model.graph.output):
@@ -266,11 +266,11 @@ class TestVersions:
         assert (model.stable.runs.number, model.candidate) == (1, None)
         assert fields(model) == ["2/weights_sha256"]
 
-    def test_a_version_without_a_card_is_told(self, multiplier):
+    def test_a_version_without_a_card_is_reported(self, multiplier):
         write_json(multiplier / "aliases.json", {"stable": 3})
         assert fields(checked(multiplier.parent, "doubler")) == ["3/metadata.json"]
 
-    def test_aliases_that_cannot_be_read_are_told(self, multiplier):
+    def test_aliases_that_cannot_be_read_are_reported(self, multiplier):
         write_json(multiplier / "aliases.json", {"stabel": 1})
         assert fields(checked(multiplier.parent, "doubler")) == ["aliases.json: stabel"]
 

@@ -158,6 +158,18 @@ async def test_other_weights_under_a_number_that_is_served_are_refused(mesh, rep
     assert await version_of(catalog, "doubler") == "1"
 
 
+async def test_other_weights_under_a_number_that_is_still_loaded_are_refused_too(mesh, repository):
+    """A request that began on the old version may still ask for it by its number."""
+    catalog, reloader = mesh
+    upgrade(repository / "doubler", 2, 20.0)
+    await reloader.reload()
+    upgrade(repository / "doubler", 1, 7.0)
+    (doubler, _) = await reloader.reload()
+    assert (doubler.result, doubler.entry.problems[0].field) == (Result.REFUSED, "triton_version")
+    assert "put the new weights into 3/" in doubler.entry.problems[0].remedy
+    assert await version_of(catalog, "doubler") == "2"
+
+
 async def test_a_changed_card_of_the_same_weights_is_taken_up(mesh, repository):
     catalog, reloader = mesh
     before = catalog.entry("doubler").served.version.model_sha256
@@ -207,7 +219,7 @@ async def test_a_candidate_is_taken_up_promoted_and_ends_as_candidate(mesh, repo
     await until(lambda: inference.unloaded == [("doubler", 1)])
 
 
-async def test_weights_that_change_on_disk_are_told_and_what_runs_goes_on(mesh, repository):
+async def test_weights_that_change_on_disk_are_reported_and_what_runs_goes_on(mesh, repository):
     catalog, reloader = mesh
     following = asyncio.create_task(reloader.follow(0.01))
     flip(repository / "doubler" / "1" / "model.onnx")

@@ -197,10 +197,10 @@ class TestVerification:
         assert (await inference.infer(ours, X, timeout_s=30)).outputs["y"][0, 0] == 1.0
         await inference.close()
 
-    async def test_of_a_triton_that_takes_no_orders_its_configuration_is_the_only_word(
+    async def test_without_model_control_tritons_configuration_is_the_only_word(
         self, repository, tmp_path, monkeypatch
     ):
-        """As of one in production, which loads what it has and is not told what to load."""
+        """As of one in production, which loads what it has, without model control."""
         made = launcher._arguments
 
         def uncontrolled(*parts):
@@ -227,7 +227,7 @@ class TestVerification:
             await inference.infer(theirs, X, timeout_s=30)
         second = replace(models["steady"], number=2)
         with pytest.raises(
-            ModelUnavailable, match="has not loaded version 2 and does not load models when told"
+            ModelUnavailable, match="has not loaded version 2 and does not allow model control"
         ):
             await inference.infer(second, X, timeout_s=30)
         await inference.close()

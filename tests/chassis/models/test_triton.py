@@ -248,13 +248,13 @@ def test_tritons_errors_are_mapped_most_specific_first_and_lose_their_text(text,
     assert "Mrs Example" not in str(error)
 
 
-def test_why_a_model_does_not_load_is_told_without_the_folders_of_the_machine():
+def test_why_a_model_does_not_load_is_reported_without_the_folders_of_the_machine():
     text = (
         "load failed for model 'x': version 2 is at UNAVAILABLE state: Internal: TritonModelException: "
         "model weights are missing: /srv/models/x/2/model.onnx\n\nAt:\n  /opt/model.py(1): initialize\n;\n"
     )
     error = load_error("x", InferenceServerException(msg=text, status="StatusCode.INVALID_ARGUMENT"))
-    assert str(error) == "x: Triton does not load it: model weights are missing: model.onnx"
+    assert str(error) == "x: Triton cannot load it: model weights are missing: model.onnx"
 
 
 async def _idle(inference):

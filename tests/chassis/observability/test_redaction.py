@@ -5,9 +5,8 @@ from __future__ import annotations
 import logging
 
 from google.protobuf.struct_pb2 import Struct
-from google.protobuf.timestamp_pb2 import Timestamp
 
-from medmesh.common.v1 import model_card_pb2, patient_pb2
+from medmesh.common.v1 import model_card_pb2, patient_pb2, quantity_pb2
 from medmesh.imaging.v1 import imaging_pb2
 from medmesh.orchestrator.v1 import orchestrator_pb2
 from services.chassis.observability.redaction import redacted
@@ -17,32 +16,31 @@ SECRETS = ["Mrs Example", "44054006", "Diabetes", "mmol", "1950"]
 
 
 def test_marked_fields_show_their_size_and_nothing_else():
-    record = patient_pb2.PatientRecord(age_years=72, gender=2)
-    condition = record.conditions.add(onset_time=Timestamp(seconds=1))
-    condition.concept.system, condition.concept.code = "http://snomed.info/sct", "44054006"
-    condition.concept.display = "Diabetes"
+    record = patient_pb2.PatientRecord(gender=2)
+    condition = record.conditions.add(onset=quantity_pb2.PartialDate(value="1950-03"))
+    condition.code.codings.add(system="http://snomed.info/sct", code="44054006", display="Diabetes")
     case = orchestrator_pb2.DiagnosticCase(
         note="Mrs Example, born 1950", patient=patient_pb2.PatientInput(record=record), max_treatment_count=3
     )
-    case.images.add(image=b"\x00" * 9, options=imaging_pb2.ImageOptions(include_heat_map=True))
+    image = case.images.add(options=imaging_pb2.ImageOptions(include_heat_map=True))
+    image.sources.add(content=b"\x00" * 9)
     shown = redacted(orchestrator_pb2.DiagnoseRequest(case=case))
+    coding = {
+        "system": "<text: 22 characters>",
+        "code": "<phi: 8 characters>",
+        "display": "<phi: 8 characters>",
+    }
     assert shown == {
         "case": {
-            "images": [{"image": "<phi: 9 bytes>", "options": {"include_heat_map": True}}],
+            "images": [
+                {"sources": [{"content": "<phi: 9 bytes>"}], "options": {"include_heat_map": True}},
+            ],
             "note": "<phi: 22 characters>",
             "patient": {
                 "record": {
-                    "age_years": "<phi>",
                     "gender": "<phi>",
                     "conditions": [
-                        {
-                            "concept": {
-                                "system": "<text: 22 characters>",
-                                "code": "<phi: 8 characters>",
-                                "display": "<phi: 8 characters>",
-                            },
-                            "onset_time": "<phi>",
-                        }
+                        {"code": {"codings": [coding]}, "onset": {"value": "<phi: 7 characters>"}},
                     ],
                 }
             },

@@ -23,9 +23,9 @@ async def infer(parts, message, context):
 
 async def test_without_an_endpoint_the_trace_is_passed_on_and_logged_all_the_same(serve, log_lines):
     async with serve(Handlers(unary=infer)) as sample:
-        answer = await sample.call("Unary")(Text(), metadata=(("traceparent", TRACEPARENT),))
+        answer = await sample.call("Unary")(Text(note="short"), metadata=(("traceparent", TRACEPARENT),))
         assert TRACE in answer.note
-        assert (await sample.call("Unary")(Text())).note == "{}"
+        assert (await sample.call("Unary")(Text(note="short"))).note == "{}"
     first, second = log_lines("request")
     assert first["trace_id"] == TRACE
     assert "trace_id" not in second

@@ -83,8 +83,8 @@ async def test_the_server_asks_for_a_token_and_health_stays_open(serve, policy, 
     async with serve(Handlers(unary=echo), auth_policy=policy) as sample:
         call = sample.call("Unary")
         bearer = (("authorization", "Bearer correct"),)
-        await call(Text(), metadata=bearer)
-        assert (await refusal_of(call(Text()))).code is grpc.StatusCode.UNAUTHENTICATED
+        await call(Text(note="short"), metadata=bearer)
+        assert (await refusal_of(call(Text(note="short")))).code is grpc.StatusCode.UNAUTHENTICATED
         denied = await refusal_of(sample.channel.unary_unary(CATALOG)(b"", metadata=bearer))
         assert denied.code is grpc.StatusCode.PERMISSION_DENIED
         assert await probe.probe(sample.running.address, "", ServiceSettings()) == (0, "SERVING")
@@ -129,10 +129,10 @@ async def test_the_token_of_a_file_goes_before_the_variable_and_is_read_at_each_
         Upstream("sample", sample.running.address, caller) as upstream,
     ):
         method = upstream.channel.unary_unary(PREFIX + "Unary", Text.SerializeToString, Text.FromString)
-        await upstream.call(method, Text())
+        await upstream.call(method, Text(note="short"))
         token.write_text("renewed\n")
         with pytest.raises(Unauthenticated):
-            await upstream.call(method, Text())
+            await upstream.call(method, Text(note="short"))
 
 
 CATALOG = "/medmesh.common.v1.ModelCatalogService/ListModels"
@@ -217,7 +217,7 @@ def test_without_a_policy_only_a_caller_on_this_machine_may_reload():
     assert Policy.open(operators=False).authorize(CATALOG, None, []).kind == "none"
 
 
-async def test_a_mesh_that_listens_beyond_loopback_takes_no_orders_from_strangers(serve):
+async def test_a_mesh_that_listens_beyond_loopback_refuses_to_reload_for_an_unknown_caller(serve):
     async with serve(Handlers(unary=echo), listen="0.0.0.0:0", insecure=True) as sample:
         port = sample.running.address.rpartition(":")[2]
         async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:

@@ -53,7 +53,7 @@ async def test_each_typed_error_reaches_the_caller_with_its_status_reason_and_se
         raise error
 
     async with serve(Handlers(unary=fail)) as sample:
-        answer = await refusal_of(sample.call("Unary")(Text()))
+        answer = await refusal_of(sample.call("Unary")(Text(note="short")))
     public = errors.PUBLIC[error.reason]
     assert answer.code.name == public.status
     assert answer.message.startswith(public.sentence)
@@ -75,7 +75,7 @@ async def test_the_text_of_an_unknown_failure_reaches_neither_caller_nor_log(ser
 
     async def fail_streaming(parts, message, context):
         await fail(parts, message, context)
-        yield Text()
+        yield Text(note="short")
 
     handlers = Handlers(unary=fail, upload=fail, download=fail_streaming, chat=fail_streaming)
     async with serve(handlers) as sample:
@@ -97,7 +97,7 @@ async def test_the_log_says_which_model_failed_and_how(serve, log_lines):
         raise errors.ModelFailed("doubler: Triton answered INTERNAL", metadata={"model": "doubler"})
 
     async with serve(Handlers(unary=fail)) as sample:
-        answer = await refusal_of(sample.call("Unary")(Text()))
+        answer = await refusal_of(sample.call("Unary")(Text(note="short")))
     (line,) = log_lines("request")
     assert (line["error_model"], line["error_detail"]) == ("doubler", "doubler: Triton answered INTERNAL")
     assert answer.message == "The model failed on this request.", "the caller gets the fixed sentence alone"
@@ -143,7 +143,7 @@ async def test_a_refused_upload_that_never_ends_is_answered_all_the_same(serve):
         raise InvalidInput(Reason.INPUT_UNSUPPORTED, "options", "no model reads it")
 
     async def endless():
-        yield Text()
+        yield Text(note="short")
         await asyncio.Event().wait()
 
     async with serve(Handlers(upload=refuse)) as sample:
@@ -155,12 +155,12 @@ async def test_errors_of_a_task_group_keep_their_reason_unless_one_is_unknown(se
     async def fail(parts, message, context):
         async with asyncio.TaskGroup() as group:
             group.create_task(_raise(errors.Overloaded()))
-            if message.note:
+            if message.note == "and more":
                 group.create_task(_raise(ValueError(SECRET)))
 
     async with serve(Handlers(unary=fail)) as sample:
-        assert (await refusal_of(sample.call("Unary")(Text()))).info.reason == "OVERLOADED"
-        assert (await refusal_of(sample.call("Unary")(Text(note="x")))).info.reason == "INTERNAL"
+        assert (await refusal_of(sample.call("Unary")(Text(note="short")))).info.reason == "OVERLOADED"
+        assert (await refusal_of(sample.call("Unary")(Text(note="and more")))).info.reason == "INTERNAL"
 
 
 async def test_a_handlers_own_abort_goes_through(serve, log_lines):
@@ -168,7 +168,7 @@ async def test_a_handlers_own_abort_goes_through(serve, log_lines):
         await context.abort(grpc.StatusCode.ALREADY_EXISTS, "said by the handler")
 
     async with serve(Handlers(unary=stop)) as sample:
-        answer = await refusal_of(sample.call("Unary")(Text()))
+        answer = await refusal_of(sample.call("Unary")(Text(note="short")))
     assert (answer.code, answer.message) == (grpc.StatusCode.ALREADY_EXISTS, "said by the handler")
     assert log_lines("request")[0]["status"] == "ALREADY_EXISTS"
 
@@ -192,7 +192,7 @@ async def test_an_rpc_without_a_handler_is_unimplemented(serve):
 )
 async def test_a_request_id_that_is_not_sane_is_replaced(serve, offered):
     async with serve(Handlers(unary=echo)) as sample:
-        call = sample.call("Unary")(Text(), metadata=(("x-request-id", offered),))
+        call = sample.call("Unary")(Text(note="short"), metadata=(("x-request-id", offered),))
         await call
         given = dict(await call.trailing_metadata())["x-request-id"]
     assert given != offered
@@ -212,7 +212,7 @@ async def test_a_handler_without_a_deadline_of_its_own_is_cancelled_when_the_def
             raise
 
     async with serve(Handlers(unary=hang), default_deadline_s=0.05) as sample:
-        answer = await refusal_of(sample.call("Unary")(Text()))
+        answer = await refusal_of(sample.call("Unary")(Text(note="short")))
     assert answer.code is grpc.StatusCode.DEADLINE_EXCEEDED
     assert answer.info.reason == "DEADLINE_EXCEEDED"
     assert cancelled.is_set()
@@ -228,7 +228,7 @@ async def test_a_deadline_is_the_callers_less_a_margin_at_most_the_maximum_or_th
 
     async with serve(Handlers(unary=measure), default_deadline_s=10, maximum_deadline_s=20) as sample:
         for timeout_s in (None, 15, 1000):
-            await sample.call("Unary")(Text(), timeout=timeout_s)
+            await sample.call("Unary")(Text(note="short"), timeout=timeout_s)
     assert 5 < granted[0] <= 10
     assert 10 < granted[1] <= 15 - 0.1, "the answer needs time for its way back"
     assert 15 < granted[2] <= 20
@@ -239,7 +239,7 @@ async def test_the_maximum_ends_a_request_whose_caller_would_wait_longer(serve):
         await asyncio.Event().wait()
 
     async with serve(Handlers(unary=hang), default_deadline_s=0.05, maximum_deadline_s=0.05) as sample:
-        answer = await refusal_of(sample.call("Unary")(Text(), timeout=1000))
+        answer = await refusal_of(sample.call("Unary")(Text(note="short"), timeout=1000))
     assert answer.info.reason == "DEADLINE_EXCEEDED"
 
 
@@ -248,7 +248,7 @@ async def test_a_handlers_own_timeout_is_no_deadline(serve):
         raise TimeoutError
 
     async with serve(Handlers(unary=fail)) as sample:
-        assert (await refusal_of(sample.call("Unary")(Text()))).info.reason == "INTERNAL"
+        assert (await refusal_of(sample.call("Unary")(Text(note="short")))).info.reason == "INTERNAL"
 
 
 async def test_a_cancelled_call_cancels_its_inference_and_is_logged(serve, log_lines):
@@ -258,13 +258,13 @@ async def test_a_cancelled_call_cancels_its_inference_and_is_logged(serve, log_l
 
     async with serve(Handlers(unary=infer)) as sample:
         sample.inference.hold("doubler")
-        call = sample.call("Unary")(Text(), timeout=30)
+        call = sample.call("Unary")(Text(note="short"), timeout=30)
         await sample.inference.entered.wait()
         call.cancel()
         await sample.running.interceptor.drained(10)
         assert sample.inference.cancelled == ["doubler"]
         sample.inference.release("doubler")
-        await sample.call("Unary")(Text())
+        await sample.call("Unary")(Text(note="short"))
     assert [line["status"] for line in log_lines("request")] == ["CANCELLED", "OK"]
 
 
@@ -279,7 +279,7 @@ async def test_a_stream_that_its_caller_leaves_cleans_up_within_the_frame(serve,
             cleaned.append(request.current.get().request_id)
 
     async with serve(Handlers(download=endless)) as sample:
-        call = sample.call("Download")(Text(), metadata=(("x-request-id", "1ef7-ea51"),))
+        call = sample.call("Download")(Text(note="short"), metadata=(("x-request-id", "1ef7-ea51"),))
         await call.read()
         call.cancel()
         await sample.running.interceptor.drained(10)
@@ -297,11 +297,11 @@ async def test_admission_bounds_work_and_queue_and_refuses_the_rest_at_once(serv
 
     async with serve(Handlers(unary=wait), maximum_in_flight_count=2, maximum_queue_count=1) as sample:
         call = sample.call("Unary")
-        tasks = [asyncio.ensure_future(_awaited(call(Text(), timeout=20))) for _ in range(2)]
+        tasks = [asyncio.ensure_future(_awaited(call(Text(note="short"), timeout=20))) for _ in range(2)]
         await entered.acquire()
         await entered.acquire()
         admission = sample.running.interceptor._admission
-        further = [asyncio.ensure_future(_awaited(call(Text(), timeout=20))) for _ in range(2)]
+        further = [asyncio.ensure_future(_awaited(call(Text(note="short"), timeout=20))) for _ in range(2)]
         (refused,), (queued,) = await asyncio.wait(further, return_when=asyncio.FIRST_COMPLETED)
         answer = await refusal_of(refused)
         assert (answer.code, answer.info.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED")
@@ -311,7 +311,7 @@ async def test_admission_bounds_work_and_queue_and_refuses_the_rest_at_once(serv
         gate.set()
         assert len(await asyncio.gather(*tasks)) == 3
         assert (admission.in_flight_count, admission.queued_count) == (0, 0)
-        await call(Text(), timeout=20)
+        await call(Text(note="short"), timeout=20)
 
 
 async def test_uploads_that_stall_hold_no_place_and_end(serve):
@@ -345,7 +345,7 @@ async def test_a_call_whose_message_never_comes_ends(serve):
 
     async def nothing():
         await asyncio.sleep(60)
-        yield Text()
+        yield Text(note="short")
 
     async with serve(Handlers(unary=echo), maximum_stall_s=0.2) as sample:
         half_open = sample.channel.stream_unary(
@@ -398,9 +398,9 @@ async def test_a_queued_request_gives_its_place_back_when_its_deadline_ends(serv
 
     async with serve(Handlers(unary=wait), maximum_in_flight_count=1, default_deadline_s=0.05) as sample:
         call = sample.call("Unary")
-        first = asyncio.ensure_future(_awaited(call(Text(), timeout=20)))
+        first = asyncio.ensure_future(_awaited(call(Text(note="short"), timeout=20)))
         await entered.wait()
-        answer = await refusal_of(call(Text()))
+        answer = await refusal_of(call(Text(note="short")))
         assert answer.code is grpc.StatusCode.DEADLINE_EXCEEDED
         assert sample.running.interceptor._admission.queued_count == 0
         gate.set()
@@ -414,8 +414,9 @@ async def test_the_principal_that_a_proven_caller_names_is_logged(serve, log_lin
     )
     principal = ("x-medmesh-on-behalf-of", "ward-7")
     async with serve(Handlers(unary=echo), auth_policy=policy) as sample:
-        await sample.call("Unary")(Text(), metadata=(principal, ("authorization", "Bearer token-1")))
-        await sample.call("Unary")(Text(), metadata=(principal,))
+        metadata = (principal, ("authorization", "Bearer token-1"))
+        await sample.call("Unary")(Text(note="short"), metadata=metadata)
+        await sample.call("Unary")(Text(note="short"), metadata=(principal,))
     proven, unproven = log_lines("request")
     assert (proven["identity"], proven["on_behalf_of"]) == ("caller", "ward-7")
     assert "on_behalf_of" not in unproven

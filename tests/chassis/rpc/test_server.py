@@ -152,7 +152,7 @@ async def test_a_request_that_outlives_the_drain_is_cancelled_and_cleans_up(serv
             cleaned.set()
 
     async with asyncio.timeout(30), serve(Handlers(unary=hang), drain_s=0.05) as sample:
-        running = asyncio.ensure_future(refusal_of(sample.call("Unary")(Text(), timeout=20)))
+        running = asyncio.ensure_future(refusal_of(sample.call("Unary")(Text(note="short"), timeout=20)))
         await entered.wait()
         await sample.running.drain()
         assert cleaned.is_set()

@@ -61,7 +61,7 @@ async def test_a_typed_error_keeps_class_reason_and_field_over_the_hop(serve, er
         Upstream("sample", sample.running.address, ServiceSettings()) as upstream,
     ):
         with pytest.raises(type(error)) as caught:
-            await upstream.call(unary(upstream), Text(), safe=False)
+            await upstream.call(unary(upstream), Text(note="short"), safe=False)
     assert caught.value.reason == error.reason
     if isinstance(error, InvalidInput):
         assert (caught.value.field, caught.value.description) == ("note", "is too long")
@@ -79,7 +79,7 @@ async def test_an_internal_error_of_the_upstream_stays_internal(serve):
         Upstream("sample", sample.running.address, ServiceSettings()) as upstream,
     ):
         with pytest.raises(MedmeshError) as caught:
-            await upstream.call(unary(upstream), Text())
+            await upstream.call(unary(upstream), Text(note="short"))
     assert caught.value.reason is Reason.INTERNAL
 
 
@@ -94,8 +94,8 @@ async def test_id_principal_and_deadline_travel_along(serve, under_way):
         serve(Handlers(unary=look)) as sample,
         Upstream("sample", sample.running.address, ServiceSettings()) as upstream,
     ):
-        await upstream.call(unary(upstream), Text())
-        await upstream.call(unary(upstream), Text(), timeout_s=20)
+        await upstream.call(unary(upstream), Text(note="short"))
+        await upstream.call(unary(upstream), Text(note="short"), timeout_s=20)
     metadata, left_s = seen[0]
     assert metadata["x-request-id"] == "0e7e-0000-0001"
     assert metadata["x-medmesh-on-behalf-of"] == "ward-7"
@@ -107,22 +107,22 @@ async def test_a_request_whose_time_is_over_asks_nobody(serve, under_way):
     under_way.deadline = time.monotonic() - 1
     async with Upstream("sample", "127.0.0.1:1", ServiceSettings()) as upstream:
         with pytest.raises(DeadlineExceeded):
-            await upstream.call(unary(upstream), Text())
+            await upstream.call(unary(upstream), Text(note="short"))
 
 
 async def test_a_dead_upstream_is_retried_once_and_then_not_asked_for_a_while(unused_address):
     async with Upstream("imaging", unused_address, ServiceSettings()) as upstream:
         method = Counting(unary(upstream))
         with pytest.raises(UpstreamUnavailable) as caught:
-            await upstream.call(method, Text(), timeout_s=5)
+            await upstream.call(method, Text(note="short"), timeout_s=5)
         assert method.count == 2
         assert caught.value.metadata == {"upstream": "imaging"}
         with pytest.raises(UpstreamUnavailable):
-            await upstream.call(method, Text(), timeout_s=5, safe=False)
+            await upstream.call(method, Text(note="short"), timeout_s=5, safe=False)
         assert method.count == 3
         for _ in range(5):
             with pytest.raises(UpstreamUnavailable):
-                await upstream.call(method, Text(), timeout_s=5)
+                await upstream.call(method, Text(note="short"), timeout_s=5)
         assert method.count == 5, "the breaker opened after five failures"
         assert "does not answer" in await upstream.problem()
 
@@ -158,7 +158,7 @@ async def test_an_upstream_that_hangs_is_not_asked_for_a_while(hanging_address, 
         method = Counting(unary(upstream))
         for _ in range(15):
             with pytest.raises((DeadlineExceeded, UpstreamUnavailable)):
-                await upstream.call(method, Text(), timeout_s=0.1, safe=False)
+                await upstream.call(method, Text(note="short"), timeout_s=0.1, safe=False)
         assert method.count == 5
 
 
@@ -167,7 +167,7 @@ async def test_callers_in_a_hurry_do_not_shut_an_upstream_out(hanging_address):
         method = Counting(unary(upstream))
         for _ in range(8):
             with pytest.raises(DeadlineExceeded):
-                await upstream.call(method, Text(), timeout_s=0.02, safe=False)
+                await upstream.call(method, Text(note="short"), timeout_s=0.02, safe=False)
         assert method.count == 8
 
 
@@ -185,7 +185,7 @@ async def test_a_fault_on_this_side_does_not_keep_an_upstream_shut_out(serve, tm
         upstream.breaker = Breaker(failure_count=1, open_s=0.0)
         upstream.breaker.record(alive=False)
         with pytest.raises(FileNotFoundError):
-            await upstream.call(unary(upstream), Text())
+            await upstream.call(unary(upstream), Text(note="short"))
         token.write_text("secret")
         assert (await upstream.call(unary(upstream), Text(note="x"))).note == "x"
 
@@ -203,7 +203,7 @@ async def test_an_error_that_the_upstream_itself_gives_is_not_retried(serve):
     ):
         for _ in range(7):
             with pytest.raises(ModelUnavailable):
-                await upstream.call(unary(upstream), Text())
+                await upstream.call(unary(upstream), Text(note="short"))
         assert len(count) == 7, "an upstream that answers keeps the breaker closed"
 
 
@@ -216,7 +216,7 @@ async def test_a_slow_upstream_is_a_deadline_and_a_full_one_is_overload(serve):
         Upstream("sample", sample.running.address, ServiceSettings()) as upstream,
     ):
         with pytest.raises(Overloaded):
-            await upstream.call(unary(upstream), Text())
+            await upstream.call(unary(upstream), Text(note="short"))
 
 
 async def test_problem_tells_whether_the_upstream_serves(serve):

@@ -185,6 +185,15 @@ async def test_a_conspicuous_slice_that_the_gate_does_not_accept_asks_for_review
     assert (notice.review_required, list(notice.places)) == (True, ["slices[10]"])
 
 
+async def test_a_slice_that_would_only_have_counted_among_others_asks_for_review_too(mesh):
+    """The third of the three that count is weaker than the one that is not accepted."""
+    mesh.rejected = {13}
+    (result,) = (await mesh.analyze(zipped(files(stack())))).results
+    assert probability(result) == pytest.approx((0.9 + 0.8 + 0.6) / 3, abs=1e-6)
+    (notice,) = [one for one in result.notices if one.reason == "SERIES_SLICES_NOT_ACCEPTED"]
+    assert (notice.review_required, list(notice.places)) == (True, ["slices[12]"])
+
+
 async def test_a_series_of_which_no_slice_is_accepted_is_abstained_on(mesh):
     mesh.rejected = set(range(1, 9))
     (result,) = (await mesh.analyze(zipped(files(stack(8))))).results

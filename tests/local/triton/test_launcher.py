@@ -358,7 +358,9 @@ def test_numpy_here_is_another_than_tritons():
 
 
 @pytest.mark.live
-def test_beyond_loopback_it_takes_no_orders_and_serves_what_it_finds(repository: Path, tmp_path: Path):
+def test_beyond_loopback_it_model_control_is_off_and_it_serves_what_it_finds(
+    repository: Path, tmp_path: Path
+):
     settings = TritonSettings(repository=(repository,), host="0.0.0.0", log=tmp_path / "log")
     with (
         EmbeddedTriton.start(settings, SILENT) as triton,

@@ -30,7 +30,7 @@ def test_the_shapes_are_those_that_the_configuration_allows():
     assert found.greatest == "input_ids:8x256,attention_mask:8x256"
 
 
-def test_a_configuration_without_inputs_is_told():
+def test_a_configuration_without_inputs_is_reported():
     with pytest.raises(ValueError, match="no inputs"):
         plans.shapes('name: "x"\nmax_batch_size: 8\n')
 

@@ -204,7 +204,7 @@ class SliceAggregation(_message.Message):
     def __init__(self, method: _Optional[_Union[SliceAggregation.Method, str]] = ..., top_count: _Optional[int] = ..., max_key_slice_count: _Optional[int] = ...) -> None: ...
 
 class ImageStep(_message.Message):
-    __slots__ = ("grey", "window", "hounsfield", "color", "invert", "resize", "center_crop", "spacing", "orientation", "clip", "rescale", "normalize", "standardize", "channels")
+    __slots__ = ("grey", "window", "hounsfield", "color", "invert", "resize", "center_crop", "spacing", "orientation", "clip", "rescale", "normalize", "standardize", "channels", "scale_intensity")
     class Grey(_message.Message):
         __slots__ = ()
         def __init__(self) -> None: ...
@@ -312,6 +312,13 @@ class ImageStep(_message.Message):
     class Standardize(_message.Message):
         __slots__ = ()
         def __init__(self) -> None: ...
+    class ScaleIntensity(_message.Message):
+        __slots__ = ("min", "max")
+        MIN_FIELD_NUMBER: _ClassVar[int]
+        MAX_FIELD_NUMBER: _ClassVar[int]
+        min: float
+        max: float
+        def __init__(self, min: _Optional[float] = ..., max: _Optional[float] = ...) -> None: ...
     class Channels(_message.Message):
         __slots__ = ("count",)
         COUNT_FIELD_NUMBER: _ClassVar[int]
@@ -331,6 +338,7 @@ class ImageStep(_message.Message):
     NORMALIZE_FIELD_NUMBER: _ClassVar[int]
     STANDARDIZE_FIELD_NUMBER: _ClassVar[int]
     CHANNELS_FIELD_NUMBER: _ClassVar[int]
+    SCALE_INTENSITY_FIELD_NUMBER: _ClassVar[int]
     grey: ImageStep.Grey
     window: ImageStep.Window
     hounsfield: ImageStep.Hounsfield
@@ -345,7 +353,8 @@ class ImageStep(_message.Message):
     normalize: ImageStep.Normalize
     standardize: ImageStep.Standardize
     channels: ImageStep.Channels
-    def __init__(self, grey: _Optional[_Union[ImageStep.Grey, _Mapping]] = ..., window: _Optional[_Union[ImageStep.Window, _Mapping]] = ..., hounsfield: _Optional[_Union[ImageStep.Hounsfield, _Mapping]] = ..., color: _Optional[_Union[ImageStep.Color, _Mapping]] = ..., invert: _Optional[_Union[ImageStep.Invert, _Mapping]] = ..., resize: _Optional[_Union[ImageStep.Resize, _Mapping]] = ..., center_crop: _Optional[_Union[ImageStep.CenterCrop, _Mapping]] = ..., spacing: _Optional[_Union[ImageStep.Spacing, _Mapping]] = ..., orientation: _Optional[_Union[ImageStep.Orientation, _Mapping]] = ..., clip: _Optional[_Union[ImageStep.Clip, _Mapping]] = ..., rescale: _Optional[_Union[ImageStep.Rescale, _Mapping]] = ..., normalize: _Optional[_Union[ImageStep.Normalize, _Mapping]] = ..., standardize: _Optional[_Union[ImageStep.Standardize, _Mapping]] = ..., channels: _Optional[_Union[ImageStep.Channels, _Mapping]] = ...) -> None: ...
+    scale_intensity: ImageStep.ScaleIntensity
+    def __init__(self, grey: _Optional[_Union[ImageStep.Grey, _Mapping]] = ..., window: _Optional[_Union[ImageStep.Window, _Mapping]] = ..., hounsfield: _Optional[_Union[ImageStep.Hounsfield, _Mapping]] = ..., color: _Optional[_Union[ImageStep.Color, _Mapping]] = ..., invert: _Optional[_Union[ImageStep.Invert, _Mapping]] = ..., resize: _Optional[_Union[ImageStep.Resize, _Mapping]] = ..., center_crop: _Optional[_Union[ImageStep.CenterCrop, _Mapping]] = ..., spacing: _Optional[_Union[ImageStep.Spacing, _Mapping]] = ..., orientation: _Optional[_Union[ImageStep.Orientation, _Mapping]] = ..., clip: _Optional[_Union[ImageStep.Clip, _Mapping]] = ..., rescale: _Optional[_Union[ImageStep.Rescale, _Mapping]] = ..., normalize: _Optional[_Union[ImageStep.Normalize, _Mapping]] = ..., standardize: _Optional[_Union[ImageStep.Standardize, _Mapping]] = ..., channels: _Optional[_Union[ImageStep.Channels, _Mapping]] = ..., scale_intensity: _Optional[_Union[ImageStep.ScaleIntensity, _Mapping]] = ...) -> None: ...
 
 class ImagePreprocessing(_message.Message):
     __slots__ = ("tensor", "steps", "layout")
