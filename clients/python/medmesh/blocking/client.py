@@ -113,8 +113,8 @@ class Client:
 
         `image` is one image or a list of them; a series in the list is a list of its own, or a folder, or a
         zip. Above 64 MiB together they are uploaded first. `body_part` (DICOM's term), `models` (of imaging),
-        `heat_map` and `overlay` go with each image. A ready `case` replaces all of them. `max_treatments` None:
-        10. With the `receipt_salt` of a receipt, the new one's digests can be compared with it.
+        `heat_map` and `overlay` go with each image. A ready `case` replaces all of them. `max_treatments`: 10
+        unless given. With the `receipt_salt` of a receipt, the new one's digests can be compared with it.
 
         A branch that fails makes the diagnosis PARTIAL (`completeness`, `branches`) and raises nothing;
         Unavailable means that every branch failed. `request_id` names the request: the same one sent again
