@@ -25,7 +25,7 @@ def image(
             help="A DICOM, PNG or JPEG file; or one series: its files, their folder, or a zip of them.",
         ),
     ],
-    model: inputs.Models = None,
+    model: inputs.ImagingModels = None,
     body_part: inputs.BodyPart = None,
     output: Annotated[
         Path | None,

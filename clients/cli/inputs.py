@@ -56,6 +56,15 @@ BodyPart = Annotated[
         help="What the images show, as a DICOM body part, e.g. chest, head, knee. Overrides the files.",
     ),
 ]
+ImagingModels = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--model",
+        metavar="NAME",
+        help="Imaging model to run; repeatable. Default: every served one that applies. `medmesh models` "
+        "lists the names.",
+    ),
+]
 Models = Annotated[
     list[str] | None,
     typer.Option(

@@ -10,6 +10,7 @@ import pytest
 from medmesh.common.v1 import concept_pb2, quantity_pb2
 from medmesh.common.v1 import patient_pb2 as patient
 from medmesh.recommendation.v1 import recommendation_pb2 as pb
+from services.chassis.rpc.incoming import LONG_BYTES
 from tests.clinical.test_fhir import CANARY
 from tests.recommendation.conftest import ENCODER
 from tests.recommendation.refusals import refused
@@ -161,3 +162,16 @@ async def test_bad_input_is_refused_by_its_field_and_the_server_goes_on(
     assert CANARY not in everything
     assert not served.inference.calls
     assert (await ranking(served, typed())).treatments
+
+
+async def test_a_long_record_is_held_to_the_limits_to_its_last_item(served):
+    """Long ones are looked through beside the event loop."""
+    good = patient.Observation(code=coded(), quantity=quantity_pb2.Quantity(value=1))
+    bad = patient.Observation(code=coded(), quantity=quantity_pb2.Quantity(value=float("inf")))
+    form = typed(observations=[*[good] * 9_999, bad])
+    assert form.ByteSize() > LONG_BYTES
+    call = served.stub.ReadRecord(pb.ReadRecordRequest(patient=form), timeout=TIMEOUT)
+    assert (await refused(call))[1:3] == (
+        "INPUT_OUT_OF_RANGE",
+        "patient.record.observations[9999].quantity.value",
+    )
