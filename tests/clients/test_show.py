@@ -92,6 +92,12 @@ def test_models_that_answer_on_one_image_stand_below_each_other_under_their_name
     assert "not calibrated" not in text[second:]
 
 
+def test_what_is_said_of_the_image_stands_apart_from_its_last_model():
+    analysis = stored_diagnosis().images[0].analysis
+    analysis.notices.add(reason="R", message="Of the image.")
+    assert text_of(image.image(analysis)).endswith("\n\n  note: Of the image.\n")
+
+
 def test_of_many_labels_those_that_were_found_are_shown_and_the_others_counted():
     result = imaging_pb2.ImageModelResult(calibrated=True)
     for index in range(18):
