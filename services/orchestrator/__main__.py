@@ -11,7 +11,7 @@ import grpc
 
 from medmesh.common.v1 import catalog_pb2, catalog_pb2_grpc
 from medmesh.common.v1.model_card_pb2 import ModelCard
-from medmesh.imaging.v1.imaging_pb2_grpc import ImagingServiceStub
+from medmesh.imaging.v1.imaging_pb2 import AnalyzeImageResponse
 from medmesh.language.v1.language_pb2_grpc import LanguageServiceStub
 from medmesh.orchestrator.v1 import orchestrator_pb2, orchestrator_pb2_grpc
 from medmesh.recommendation.v1.recommendation_pb2_grpc import RecommendationServiceStub
@@ -35,6 +35,7 @@ from services.orchestrator.receipts.signing import Signer
 from services.orchestrator.repeats import Repeats
 from services.orchestrator.servicer import DiagnosticServicer
 from services.orchestrator.settings import OrchestratorSettings
+from services.orchestrator.wire import analyze_image_request
 
 
 async def register(parts: Parts[OrchestratorSettings], server: grpc.aio.Server) -> None:
@@ -122,7 +123,11 @@ async def _upstream(parts: Parts[OrchestratorSettings], name: str, address: str)
 def _services(
     imaging: Upstream, language: Upstream, recommendation: Upstream, forwarder: Forwarder
 ) -> Services:
-    images = ImagingServiceStub(imaging.channel)
+    analyze_image = imaging.channel.unary_unary(
+        "/medmesh.imaging.v1.ImagingService/AnalyzeImage",
+        request_serializer=analyze_image_request,
+        response_deserializer=AnalyzeImageResponse.FromString,
+    )
     notes = LanguageServiceStub(language.channel)
     records = RecommendationServiceStub(recommendation.channel)
 
@@ -133,7 +138,7 @@ def _services(
         return call
 
     return Services(
-        analyze_image=with_uploads(caller(imaging, images.AnalyzeImage, "analysis"), forwarder),
+        analyze_image=with_uploads(caller(imaging, analyze_image, "analysis"), forwarder),
         analyze_note=caller(language, notes.AnalyzeNote, "analysis"),
         read_record=caller(recommendation, records.ReadRecord, "reading"),
         rank_treatments=caller(recommendation, records.RankTreatments, "ranking"),

@@ -13,16 +13,9 @@ from services.chassis.errors import UpstreamUnavailable
 from services.orchestrator import cards as module
 from services.orchestrator.cards import CardCalls, ModelCards
 from services.orchestrator.fusion import Source
+from tests.orchestrator.answers import CARDS, analysis, full_case, provenance
 from tests.orchestrator.cases import PNEUMONIA
-from tests.orchestrator.conftest import (
-    CARDS,
-    analysis,
-    full_case,
-    probability,
-    provenance,
-    running_mesh,
-    sources,
-)
+from tests.orchestrator.conftest import probability, running_mesh, sources
 
 
 class Catalog:

@@ -17,8 +17,8 @@ from services.orchestrator.declared import Declaration
 from services.orchestrator.fanout import Answers, BranchKind, BranchResult
 from services.orchestrator.fusion import Source
 from services.orchestrator.references import NoteEntity
+from tests.orchestrator.answers import analysis, entity, note, provenance, record
 from tests.orchestrator.cases import ASTHMA, CATALOGUE, CHEST, PNEUMONIA
-from tests.orchestrator.conftest import analysis, entity, note, provenance, record
 
 
 class Cards:
