@@ -20,8 +20,8 @@ OWN = ("services", "tools", "clients", "medmesh", "training", "samples", "tests"
 """Packages of this project."""
 PURE = ("services.chassis.errors", "services.chassis.notices")
 """What of the chassis has no other imports, and so may be used where nothing else of it may."""
-CHASSIS_OF_CLI = ("services.chassis.settings",)
-"""For `medmesh up`, which tells bad settings."""
+CHASSIS_OF_CLI = ("services.chassis.settings", "services.chassis.environment")
+"""The command line tells bad and unknown settings, too."""
 ARROWS = {
     **{f"services.{name}": ("services.chassis", "services.clinical", "medmesh") for name in SERVICES},
     "services.chassis": ("medmesh",),
