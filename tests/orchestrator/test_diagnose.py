@@ -20,23 +20,10 @@ from medmesh.orchestrator.v1 import orchestrator_pb2 as pb
 from medmesh.orchestrator.v1.receipt_pb2 import InputDigest
 from services.chassis.errors import InvalidInput, Reason
 from services.chassis.settings import SettingsError
+from tests.orchestrator.answers import analysis, entity, full_case, image, note, provenance, record, result
 from tests.orchestrator.cards import card
 from tests.orchestrator.cases import ASTHMA, BACTERIAL, PNEUMONIA
-from tests.orchestrator.conftest import (
-    METHODS,
-    analysis,
-    entity,
-    full_case,
-    image,
-    note,
-    probability,
-    provenance,
-    record,
-    result,
-    running_mesh,
-    sources,
-    states,
-)
+from tests.orchestrator.conftest import METHODS, probability, running_mesh, sources, states
 
 ANOTHER_KIND = X25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 

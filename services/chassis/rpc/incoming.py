@@ -138,7 +138,7 @@ class Incoming:
             logger.debug("received", extra={"facts": {"content": redaction.redacted(message)}})
         if isinstance(message, Message) and not is_infrastructure(self._request.method):
             if len(part) < LONG_BYTES:
-                validation.check(message)
+                validation.check(message, len(part))
             else:
-                await asyncio.to_thread(validation.check, message)
+                await asyncio.to_thread(validation.check, message, len(part))
         return message

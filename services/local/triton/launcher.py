@@ -269,7 +269,9 @@ class EmbeddedTriton:
                 line for line in text.splitlines() if re.match(r"[EF]\d{4} ", line) and _HARMLESS not in line
             ]
             reasons = [("", line.partition("] ")[2] or line) for line in lines[-3:]]
-        told = "; ".join(dict.fromkeys(f"{name}: {reason}" if name else reason for name, reason in reasons))
+        # Without the backend's call stack, whose lines the log joins by a backslash and an n.
+        heads = [(name, reason.partition("\\n")[0]) for name, reason in reasons]
+        told = "; ".join(dict.fromkeys(f"{name}: {reason}" if name else reason for name, reason in heads))
         return f"{what}{': ' + told if told else ''} (whole log: {self._child.log})"
 
 
