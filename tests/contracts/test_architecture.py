@@ -29,6 +29,7 @@ ARROWS = {
     "services.local": ("services.chassis", "tools"),
     "tools.bootstrap": (),
     "tools.blocking_client": (),
+    "tools.distribution": (),
     "tools.reference": ("services", "tools", "medmesh"),
     "medmesh": (),
     "clients.cli": ("clients.loadtest", "services.local", *CHASSIS_OF_CLI, "tools", "medmesh"),
