@@ -5,7 +5,7 @@ receipt.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -113,7 +113,7 @@ def replay(
 
 
 def case_of(
-    image: list[Path] | None,
+    image: Sequence[str | Path] | None,
     note: str,
     patient: Path | None,
     body_part: str | None,

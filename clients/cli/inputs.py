@@ -31,12 +31,12 @@ Timeout = Annotated[
     ),
 ]
 Images = Annotated[
-    list[Path] | None,
+    list[str] | None,
     typer.Option(
         "--image",
         metavar="PATH",
-        help="A DICOM, PNG or JPEG file, or a series: a folder or a zip of its files. Repeat it for several "
-        "images, at most 4.",
+        help="A DICOM, PNG or JPEG file, or a series: a folder or a zip of its files. An https:// address "
+        "where the mesh allows it. Repeat it for several images, at most 4.",
     ),
 ]
 NOTE_HELP = (

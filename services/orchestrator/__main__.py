@@ -48,7 +48,10 @@ async def register(parts: Parts[OrchestratorSettings], server: grpc.aio.Server) 
     log = _receipt_log(settings)
     catalogs = {u.name: _catalog(u, settings.inventory_timeout_s) for u in upstreams}
     cards = ModelCards(
-        {Source.IMAGE: _card_calls(catalogs["imaging"]), Source.NOTE: _card_calls(catalogs["language"])}
+        {
+            Source.IMAGE: _card_calls(imaging, catalogs["imaging"]),
+            Source.NOTE: _card_calls(language, catalogs["language"]),
+        }
     )
     await _in_background(parts, cards.follow(settings.card_refresh_s))
     uploads = await serve_uploads(settings, server, parts.resources)
@@ -155,11 +158,11 @@ def _catalog(upstream: Upstream, timeout_s: float) -> CatalogCalls:
     )
 
 
-def _card_calls(catalog: CatalogCalls) -> CardCalls:
+def _card_calls(upstream: Upstream, catalog: CatalogCalls) -> CardCalls:
     async def get_card(name: str) -> ModelCard:
         return (await catalog.get_card(catalog_pb2.GetModelCardRequest(name=name))).card
 
-    return CardCalls(lambda: catalog.list_models(catalog_pb2.ListModelsRequest()), get_card)
+    return CardCalls(lambda: catalog.list_models(catalog_pb2.ListModelsRequest()), get_card, upstream.problem)
 
 
 SERVICE = Service(

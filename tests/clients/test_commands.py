@@ -279,6 +279,16 @@ def run_image(run, mesh, *paths) -> list[bytes]:
     return [source.content for source in mesh.last.request.sources]
 
 
+def test_an_address_is_sent_as_it_is(run, mesh, files):
+    address = "https://pacs.example/studies/1"
+    assert run("image", address).exit_code == 0
+    assert mesh.last.request.sources[0].uri == address
+    run("diagnose", "--image", address, "--image", files[0])
+    first, second = mesh.last.request.case.images
+    assert first.sources[0].uri == address
+    assert second.sources[0].content == b"dicom"
+
+
 def test_masks_are_saved_under_names_that_are_safe(run, mesh, files, tmp_path):
     analysis = imaging_pb2.ImageAnalysis()
     result = analysis.results.add(provenance={"model_name": "lungs"})

@@ -17,7 +17,8 @@ from google.protobuf.json_format import MessageToJson
 from medmesh.orchestrator.v1.receipt_pb2 import DiagnosisReceipt, InputDigest, ReceiptStatement
 from services.orchestrator.receipts.log import FILE, ReceiptLog
 from services.orchestrator.receipts.signing import Signer
-from tests.orchestrator.conftest import full_case, running_mesh
+from tests.orchestrator.answers import full_case
+from tests.orchestrator.conftest import running_mesh
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "receipts.md").read_text(encoding="utf-8")
 NOTE = "Fever, no effusion. Größe 1,80 m."

@@ -208,7 +208,7 @@ class AsyncClient:
         service: str = "orchestrator",
         timeout_s: float | None = None,
     ) -> None:
-        """Deletes what `upload` sent; gone already is no error."""
+        """Deletes what `upload` sent. It is no error if it is gone already."""
         await self._uploads.cancel(upload, service, timeout_s)
 
     async def analyze_note(

@@ -209,7 +209,7 @@ class Client:
         service: str = "orchestrator",
         timeout_s: float | None = None,
     ) -> None:
-        """Deletes what `upload` sent; gone already is no error."""
+        """Deletes what `upload` sent. It is no error if it is gone already."""
         self._uploads.cancel(upload, service, timeout_s)
 
     def analyze_note(
