@@ -23,7 +23,6 @@ RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin medmesh \
 COPY pyproject.toml ./
 COPY requirements ./requirements
 COPY clients/python/pyproject.toml clients/python/README.md ./clients/python/
-COPY services/__init__.py ./services/
 COPY tools ./tools
 RUN python tools/bootstrap.py "$ENVIRONMENT" && rm -rf /root/.cache
 

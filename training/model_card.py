@@ -14,6 +14,8 @@ from google.protobuf import json_format, text_format
 
 from medmesh.common.v1.model_card_pb2 import ModelCard
 from medmesh.common.v1.serving_pb2 import FileDigest, ModelServing
+from services.chassis.models import tasks
+from services.chassis.models.repository import DIGEST_PARAMETER
 
 MODEL_REPOSITORY = Path(__file__).resolve().parents[1] / "triton_repo"
 
@@ -23,13 +25,10 @@ INTENDED_USE = (
 )
 """What a card's intended use starts from; each model adds what it alone must not be used for."""
 
+LABELS = "labels.txt"
 DECIDED = "serving.txtpb"
 """In `training/<model>/`: what of the card's `serving` part is decided rather than measured, in protobuf's
 text form."""
-
-DIGEST_PARAMETER = "medmesh.weights_sha256."
-"""Key of a parameter in `config.pbtxt`, before the number of a version: the digest of its weights, so that
-Triton's own word of what it runs can be held against the card."""
 
 
 def decided_serving(model: str) -> ModelServing:
@@ -45,12 +44,14 @@ def write_card(card: ModelCard, repository: Path = MODEL_REPOSITORY) -> Path:
     folder = repository / card.name
     version = card.triton_version or 1
     card.weights_sha256 = sha256(folder / str(version) / "model.onnx")
-    lines = label_lines(card.serving)
-    if lines:
-        write_lines(folder / "labels.txt", lines)
-    named = _named_files(card.serving, folder)
+    _, labels = tasks.labels_of(card.serving)
+    if labels:
+        write_lines(folder / LABELS, labels)
+    named = {file.value for file in tasks.files_of(card.serving)}
+    if (folder / LABELS).is_file():
+        named.add(LABELS)
     del card.serving.files[:]
-    card.serving.files.extend(FileDigest(path=name, sha256=sha256(folder / name)) for name in named)
+    card.serving.files.extend(FileDigest(path=name, sha256=sha256(folder / name)) for name in sorted(named))
     config = folder / "config.pbtxt"
     if config.is_file():
         config.write_text(
@@ -60,13 +61,6 @@ def write_card(card: ModelCard, repository: Path = MODEL_REPOSITORY) -> Path:
     fields = json_format.MessageToDict(card, preserving_proto_field_name=True)
     path.write_text(json.dumps(fields, indent=2) + "\n", encoding="utf-8")
     return path
-
-
-def label_lines(serving: ModelServing) -> list[str]:
-    """The names of a model's output columns, in order; empty for a task without them."""
-    task = getattr(serving, serving.WhichOneof("task") or "", None)
-    columns = getattr(task, "labels", None) or getattr(task, "columns", None) or ()
-    return [column if isinstance(column, str) else column.name for column in columns]
 
 
 def with_digest(config: str, version: int, digest: str) -> str:
@@ -89,15 +83,3 @@ def sha256(path: Path) -> str:
 def write_lines(path: Path, lines: Iterable[str]) -> None:
     """Writes one line each, in UTF-8, ended by a newline."""
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-
-
-def _named_files(serving: ModelServing, folder: Path) -> list[str]:
-    """The files beside the weights that decide an answer: those that the task names, and the labels."""
-    task = getattr(serving, serving.WhichOneof("task") or "", None)
-    found = []
-    for part in (task, getattr(task, "preprocessing", None)):
-        if part is not None:
-            found += [value for field, value in part.ListFields() if field.name.endswith("_file")]
-    if (folder / "labels.txt").is_file():
-        found.append("labels.txt")
-    return sorted(found)

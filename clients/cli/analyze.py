@@ -19,13 +19,14 @@ from medmesh import Client
 
 def image(
     files: Annotated[
-        list[Path],
+        list[str],
         typer.Argument(
             metavar="PATH",
-            help="A DICOM, PNG or JPEG file; or one series: its files, their folder, or a zip of them.",
+            help="A DICOM, PNG or JPEG file; or one series: its files, their folder, or a zip of them. An "
+            "https:// address where the mesh allows it.",
         ),
     ],
-    model: inputs.Models = None,
+    model: inputs.ImagingModels = None,
     body_part: inputs.BodyPart = None,
     output: Annotated[
         Path | None,

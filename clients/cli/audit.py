@@ -155,7 +155,7 @@ def _signature(found: EvidenceReceipt, keys: list[bytes]) -> tuple[bool, str]:
     return False, problem
 
 
-def _contents(image: Path) -> list[bytes]:
+def _contents(image: str) -> list[bytes]:
     """The files of an image or a series."""
     return [file.read_bytes() for file in images.files(image) if isinstance(file, Path)]
 

@@ -5,7 +5,7 @@ receipt.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,7 +31,7 @@ def diagnose(
     image: inputs.Images = None,
     note: inputs.NoteOption = None,
     patient: inputs.Patient = None,
-    model: inputs.Models = None,
+    model: inputs.ImagingModels = None,
     body_part: inputs.BodyPart = None,
     max_treatments: inputs.MaxTreatments = None,
     as_json: inputs.Json = False,
@@ -80,7 +80,7 @@ def replay(
     image: inputs.Images = None,
     note: inputs.NoteOption = None,
     patient: inputs.Patient = None,
-    model: inputs.Models = None,
+    model: inputs.ImagingModels = None,
     body_part: inputs.BodyPart = None,
     max_treatments: inputs.MaxTreatments = None,
     url: inputs.Url = None,
@@ -113,7 +113,7 @@ def replay(
 
 
 def case_of(
-    image: list[Path] | None,
+    image: Sequence[str | Path] | None,
     note: str,
     patient: Path | None,
     body_part: str | None,

@@ -31,12 +31,12 @@ Timeout = Annotated[
     ),
 ]
 Images = Annotated[
-    list[Path] | None,
+    list[str] | None,
     typer.Option(
         "--image",
         metavar="PATH",
-        help="A DICOM, PNG or JPEG file, or a series: a folder or a zip of its files. Repeat it for several "
-        "images, at most 4.",
+        help="A DICOM, PNG or JPEG file, or a series: a folder or a zip of its files. An https:// address "
+        "where the mesh allows it. Repeat it for several images, at most 4.",
     ),
 ]
 NOTE_HELP = (
@@ -54,6 +54,15 @@ BodyPart = Annotated[
         "--body-part",
         metavar="TERM",
         help="What the images show, as a DICOM body part, e.g. chest, head, knee. Overrides the files.",
+    ),
+]
+ImagingModels = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--model",
+        metavar="NAME",
+        help="Imaging model to run; repeatable. Default: every served one that applies. `medmesh models` "
+        "lists the names.",
     ),
 ]
 Models = Annotated[

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import inspect
 import io
+import os
 import sys
 from collections.abc import Callable
 
 import typer
 
 from clients.cli import analyze, audit, demo, diagnose, doctor, importing, models, records, search, up
-from clients.cli.failures import EXIT_CODES_HELP
+from clients.cli.failures import EXIT_CODES_HELP, warn
 from clients.loadtest import command
 
 app = typer.Typer(
@@ -41,10 +42,14 @@ def medmesh() -> None:
 
     Start with `medmesh demo`, or with `medmesh up` and, in another shell, `medmesh diagnose --help`.
     """
+    from services.chassis import environment
+
     for stream in (sys.stdout, sys.stderr):
         # A terminal of another encoding shows `?` for what it lacks, rather than ending the command.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
+    for sentence in environment.unknown(os.environ):
+        warn(sentence)
 
 
 def _add(

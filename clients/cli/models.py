@@ -55,20 +55,25 @@ def check(
     folders: Annotated[
         list[Path], typer.Argument(metavar="DIR...", help="A folder of models, or one model's folder.")
     ],
+    run: Annotated[
+        bool, typer.Option("--run", help="Also load each into an embedded Triton, and run it once.")
+    ] = False,
     as_json: inputs.Json = False,
 ) -> None:
     """Say of model folders, before anything is served, what would be refused, why, and what to do about it.
 
     Exits 1 when a model would be refused.
 
-    Example:
+    Examples:
       medmesh models check ~/models
+
+      medmesh models check ~/models/reader --run
     """
     from services.local.models import check as check_folders
     from tools.bootstrap import Missing
 
     try:
-        found = check_folders(folders)
+        found = check_folders(folders, run=run)
     except Missing as missing:
         fail(str(missing), ExitCode.FAILED)
     if as_json:

@@ -32,8 +32,6 @@ def up(
             "--models",
             metavar="DIR",
             help="Serve the models in this folder too, before the built-in ones. Repeatable.",
-            exists=True,
-            file_okay=False,
         ),
     ] = None,
 ) -> None:
@@ -54,6 +52,9 @@ def up(
     """
     from services.local.mesh import MeshSettings
 
+    for folder in models or ():
+        if not folder.is_dir():
+            fail(f"there is no folder {folder}.", ExitCode.INPUT)
     with explained():
         settings = MeshSettings.from_environment().with_models(models or ())
     ended = threading.Event()

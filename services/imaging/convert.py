@@ -52,7 +52,7 @@ def fill_analysis(message: pb.ImageAnalysis, analysis: ImageAnalysis) -> None:
         message.gates.append(_verdict(verdict))
     if analysis.series is not None:
         message.series.slice_count = len(analysis.series)
-        if analysis.series.geometry is not None:
+        if analysis.series.geometry is not None and len(analysis.series) > 1:
             message.series.slice_spacing_mm = analysis.series.geometry.spacing_mm
     if analysis.digests is not None:
         message.digests.file_hmac_sha256 = analysis.digests.files

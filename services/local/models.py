@@ -6,20 +6,25 @@ service, in a process of its own.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from services.chassis.errors import MedmeshError
 from services.chassis.models.card import Problem
+from services.chassis.models.inference import example_inputs
 from services.chassis.models.inspection import inspect
 from services.chassis.models.repository import CARD, CONFIG, ModelFolder, model_folders
+from services.chassis.models.triton import TritonInference
 from services.local import topology
+from services.local.triton import EmbeddedTriton, TritonError, TritonSettings
 from tools.bootstrap import ROOT, Missing
 
 _TIMEOUT_S = 120.0
@@ -40,21 +45,33 @@ class Checked:
     """Empty: it would be served."""
 
 
-def check(places: Sequence[Path]) -> list[Checked]:
+def check(places: Sequence[Path], *, run: bool = False) -> list[Checked]:
     """Checks each model of these folders; a folder may be a repository or one model's own.
 
-    Raises Missing where a folder holds no model, or a service cannot be asked.
+    With `run`, each that holds is also loaded into an embedded Triton and asked once.
+
+    Raises Missing where a folder holds no model, a service cannot be asked, or Triton does not start.
     """
     found = inspect_all(places)
-    holding = [one for one in found if not one.problems]
-    asked = _ask_services(holding) if holding else {}
-    for one in holding:
-        no_service = Problem(
-            "serving", f"names {one.task}, which no service implements yet", "use another task"
-        )
-        service, problems = asked.get(one.folder, ("", (no_service,)))
-        found[found.index(one)] = replace(one, service=service, problems=problems)
+    with tempfile.TemporaryDirectory(prefix="medmesh-check-") as scratch:
+        repositories = _repositories([one for one in found if not one.problems], Path(scratch))
+        answers: dict[Path, tuple[str, tuple[Problem, ...]]] = {}
+        for repository in repositories:
+            answers |= _ask_services(repository)
+        found = [one if one.problems else _answered(one, answers) for one in found]
+        if run:
+            good = {one.folder for one in found if not one.problems}
+            failed: dict[Path, Problem] = {}
+            for repository in repositories:
+                failed |= _run(repository, good, Path(scratch, "triton.log"))
+            found = [replace(o, problems=(failed[o.folder],)) if o.folder in failed else o for o in found]
     return found
+
+
+def _answered(one: Checked, answers: Mapping[Path, tuple[str, tuple[Problem, ...]]]) -> Checked:
+    missing = Problem("serving", f"names {one.task}, which no service implements yet", "use another task")
+    service, problems = answers.get(one.folder, ("", (missing,)))
+    return replace(one, service=service, problems=problems)
 
 
 def inspect_all(places: Sequence[Path]) -> list[Checked]:
@@ -77,27 +94,68 @@ def _folders(place: Path) -> list[ModelFolder]:
     return found
 
 
-def _ask_services(models: Iterable[Checked]) -> dict[Path, tuple[str, tuple[Problem, ...]]]:
+@dataclass(frozen=True)
+class _Repository:
+    """A folder of links to models' folders, no two of one name."""
+
+    place: Path
+    folders: dict[str, Path]
+
+
+def _repositories(models: Iterable[Checked], scratch: Path) -> list[_Repository]:
+    made: list[_Repository] = []
+    for model in models:
+        fitting = (repository for repository in made if model.name not in repository.folders)
+        repository = next(fitting, None)
+        if repository is None:
+            repository = _Repository(scratch / str(len(made)), {})
+            repository.place.mkdir()
+            made.append(repository)
+        repository.folders[model.name] = model.folder
+        (repository.place / model.name).symlink_to(model.folder)
+    return made
+
+
+def _ask_services(repository: _Repository) -> dict[Path, tuple[str, tuple[Problem, ...]]]:
     """By folder: the service that would serve the model, and what its code finds wrong with it."""
     services = [service.name for service in topology.load().services.values() if service.triton]
-    answers: dict[Path, tuple[str, tuple[Problem, ...]]] = {}
-    with tempfile.TemporaryDirectory() as scratch, ThreadPoolExecutor(len(services)) as pool:
-        places: dict[Path, dict[str, Path]] = {}
-        for model in models:  # those of one name go apart
-            place = next(
-                (p for p, names in places.items() if model.name not in names), Path(scratch, str(len(places)))
-            )
-            place.mkdir(exist_ok=True)
-            places.setdefault(place, {})[model.name] = model.folder
-            (place / model.name).symlink_to(model.folder)
-        for place, names in places.items():
-            answered = pool.map(partial(_ask, place), services)
-            for service, lines in zip(services, answered, strict=True):
-                for line in lines:
-                    said = json.loads(line)
-                    problems = (Problem(p["field"], p["problem"], p["remedy"]) for p in said["problems"])
-                    answers[names[said["model"]]] = (service, tuple(problems))
+    answers = {}
+    with ThreadPoolExecutor(len(services)) as pool:
+        answered = pool.map(partial(_ask, repository.place), services)
+        for service, lines in zip(services, answered, strict=True):
+            for line in lines:
+                said = json.loads(line)
+                problems = tuple(Problem(p["field"], p["problem"], p["remedy"]) for p in said["problems"])
+                answers[repository.folders[said["model"]]] = (service, problems)
     return answers
+
+
+def _run(repository: _Repository, good: Container[Path], log: Path) -> dict[Path, Problem]:
+    """By folder: why a model does not run; those that do are left out."""
+    names = tuple(name for name, folder in repository.folders.items() if folder in good)
+    if not names:
+        return {}
+    settings = TritonSettings(repository=(repository.place,), models=names, log=log)
+    try:
+        with EmbeddedTriton.start(settings, lambda _: None) as triton:
+            return asyncio.run(_ask_triton(triton.grpc_address, {n: repository.folders[n] for n in names}))
+    except TritonError as error:
+        raise Missing(str(error)) from error
+
+
+async def _ask_triton(address: str, folders: Mapping[str, Path]) -> dict[Path, Problem]:
+    inference, failed = TritonInference(address), {}
+    for name, folder in folders.items():
+        version = inspect(ModelFolder(name, folder)).stable
+        if version is None:
+            continue  # it has changed under the check
+        try:
+            await inference.infer(version.runs, example_inputs(version.runs), timeout_s=_TIMEOUT_S)
+        except MedmeshError as error:
+            what = f"does not run: {str(error).removeprefix(f'{name}: ')}"
+            failed[folder] = Problem(f"{version.runs.number}/", what, "correct the model")
+    await inference.close()
+    return failed
 
 
 def _ask(place: Path, service: str) -> list[str]:

@@ -11,7 +11,7 @@ import grpc
 
 from medmesh.common.v1 import catalog_pb2, catalog_pb2_grpc
 from medmesh.common.v1.model_card_pb2 import ModelCard
-from medmesh.imaging.v1.imaging_pb2_grpc import ImagingServiceStub
+from medmesh.imaging.v1.imaging_pb2 import AnalyzeImageResponse
 from medmesh.language.v1.language_pb2_grpc import LanguageServiceStub
 from medmesh.orchestrator.v1 import orchestrator_pb2, orchestrator_pb2_grpc
 from medmesh.recommendation.v1.recommendation_pb2_grpc import RecommendationServiceStub
@@ -35,6 +35,7 @@ from services.orchestrator.receipts.signing import Signer
 from services.orchestrator.repeats import Repeats
 from services.orchestrator.servicer import DiagnosticServicer
 from services.orchestrator.settings import OrchestratorSettings
+from services.orchestrator.wire import analyze_image_request
 
 
 async def register(parts: Parts[OrchestratorSettings], server: grpc.aio.Server) -> None:
@@ -47,7 +48,10 @@ async def register(parts: Parts[OrchestratorSettings], server: grpc.aio.Server) 
     log = _receipt_log(settings)
     catalogs = {u.name: _catalog(u, settings.inventory_timeout_s) for u in upstreams}
     cards = ModelCards(
-        {Source.IMAGE: _card_calls(catalogs["imaging"]), Source.NOTE: _card_calls(catalogs["language"])}
+        {
+            Source.IMAGE: _card_calls(imaging, catalogs["imaging"]),
+            Source.NOTE: _card_calls(language, catalogs["language"]),
+        }
     )
     await _in_background(parts, cards.follow(settings.card_refresh_s))
     uploads = await serve_uploads(settings, server, parts.resources)
@@ -122,7 +126,11 @@ async def _upstream(parts: Parts[OrchestratorSettings], name: str, address: str)
 def _services(
     imaging: Upstream, language: Upstream, recommendation: Upstream, forwarder: Forwarder
 ) -> Services:
-    images = ImagingServiceStub(imaging.channel)
+    analyze_image = imaging.channel.unary_unary(
+        "/medmesh.imaging.v1.ImagingService/AnalyzeImage",
+        request_serializer=analyze_image_request,
+        response_deserializer=AnalyzeImageResponse.FromString,
+    )
     notes = LanguageServiceStub(language.channel)
     records = RecommendationServiceStub(recommendation.channel)
 
@@ -133,7 +141,7 @@ def _services(
         return call
 
     return Services(
-        analyze_image=with_uploads(caller(imaging, images.AnalyzeImage, "analysis"), forwarder),
+        analyze_image=with_uploads(caller(imaging, analyze_image, "analysis"), forwarder),
         analyze_note=caller(language, notes.AnalyzeNote, "analysis"),
         read_record=caller(recommendation, records.ReadRecord, "reading"),
         rank_treatments=caller(recommendation, records.RankTreatments, "ranking"),
@@ -150,11 +158,11 @@ def _catalog(upstream: Upstream, timeout_s: float) -> CatalogCalls:
     )
 
 
-def _card_calls(catalog: CatalogCalls) -> CardCalls:
+def _card_calls(upstream: Upstream, catalog: CatalogCalls) -> CardCalls:
     async def get_card(name: str) -> ModelCard:
         return (await catalog.get_card(catalog_pb2.GetModelCardRequest(name=name))).card
 
-    return CardCalls(lambda: catalog.list_models(catalog_pb2.ListModelsRequest()), get_card)
+    return CardCalls(lambda: catalog.list_models(catalog_pb2.ListModelsRequest()), get_card, upstream.problem)
 
 
 SERVICE = Service(

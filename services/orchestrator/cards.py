@@ -40,6 +40,8 @@ class CardCalls:
 
     list_models: Callable[[], Awaitable[ListModelsResponse]]
     get_card: Callable[[str], Awaitable[ModelCard]]
+    problem: Callable[[], Awaitable[str]]
+    """Why the service does not serve now; empty: it does."""
 
 
 class ModelCards:
@@ -89,7 +91,9 @@ class ModelCards:
     async def follow(self, interval_s: float) -> None:
         """Refreshes for ever: soon while a service has not answered yet, then every `interval_s` seconds."""
         while True:
-            for source in self._calls:
+            for source, calls in self._calls.items():
+                if await calls.problem():
+                    continue  # asking would tell the breaker of failures that no request has met
                 try:
                     await self.refresh(source)
                 except MedmeshError as error:

@@ -90,18 +90,17 @@ def reach(
     return Reach(favour=max(weights), against=-min(weights))
 
 
-def outside_population(case: Case) -> list[str]:
-    """The models of the case that were not made for patients of its age, sorted."""
-    return sorted(
-        {
-            reading.model
-            for reading in case.readings
-            if reading.standing is Standing.COUNTS
-            and reading.declaration is not None
-            and reading.declaration.evidence
-            and reading.declaration.is_outside(case.age_years)
-        }
-    )
+def outside_population(case: Case) -> list[Declaration]:
+    """The models of the case that were not made for patients of its age, by name."""
+    found = {
+        reading.model: reading.declaration
+        for reading in case.readings
+        if reading.standing is Standing.COUNTS
+        and reading.declaration is not None
+        and reading.declaration.evidence
+        and reading.declaration.is_outside(case.age_years)
+    }
+    return [found[model] for model in sorted(found)]
 
 
 def not_in_catalogue(case: Case, catalogue: Catalogue) -> list[Concept]:

@@ -17,7 +17,7 @@ from typing import Any, Generic, TypeVar
 
 from medmesh.common.v1.concept_pb2 import CodedConcept
 from medmesh.common.v1.patient_pb2 import PatientInput
-from medmesh.imaging.v1.imaging_pb2 import AnalyzeImageRequest, ImageAnalysis
+from medmesh.imaging.v1.imaging_pb2 import ImageAnalysis
 from medmesh.language.v1.language_pb2 import AnalyzeNoteRequest, NoteAnalysis
 from medmesh.orchestrator.v1.orchestrator_pb2 import CaseImage, DiagnosticCase
 from medmesh.recommendation.v1.recommendation_pb2 import (
@@ -40,7 +40,8 @@ class Services:
     They raise the errors of `services.chassis.errors`.
     """
 
-    analyze_image: Callable[[AnalyzeImageRequest, float], Awaitable[ImageAnalysis]]
+    analyze_image: Callable[[CaseImage, float], Awaitable[ImageAnalysis]]
+    """Takes the case's image as it is (`wire`): to make another message of it would copy up to 64 MiB."""
     analyze_note: Callable[[AnalyzeNoteRequest, float], Awaitable[NoteAnalysis]]
     read_record: Callable[[ReadRecordRequest, float], Awaitable[RecordReading]]
     rank_treatments: Callable[[RankTreatmentsRequest, float], Awaitable[TreatmentRanking]]
@@ -154,8 +155,9 @@ async def _stage_one(
     case: DiagnosticCase, services: Services, budget_s: float, listen: Listener, digest_key: bytes
 ) -> Answers:
     async def image(index: int) -> BranchResult[ImageAnalysis]:
-        request = _image_request(case.images[index], digest_key)
-        call = _within(f"case.images[{index}]", services.analyze_image(request, budget_s))
+        sent = case.images[index]
+        sent.options.digest_key = digest_key
+        call = _within(f"case.images[{index}]", services.analyze_image(sent, budget_s))
         return await _branch(BranchKind.IMAGE, index, call, budget_s, listen)
 
     async def note() -> BranchResult[NoteAnalysis]:
@@ -180,15 +182,6 @@ async def _stage_one(
     results = tuple(task.result() for task in images)
     none: BranchResult[ImageAnalysis] = BranchResult(BranchKind.IMAGE, requested=False)
     return Answers(results or (none,), note_task.result(), record_task.result())
-
-
-def _image_request(image: CaseImage, digest_key: bytes) -> AnalyzeImageRequest:
-    # Messages are copied as they are: reading a source's content would make one more copy of it.
-    request = AnalyzeImageRequest()
-    request.sources.MergeFrom(image.sources)
-    request.options.CopyFrom(image.options)
-    request.options.digest_key = digest_key
-    return request
 
 
 async def _rank(

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 
-from medmesh.imaging.v1.imaging_pb2 import AnalyzeImageRequest, ImageAnalysis
+from medmesh.imaging.v1.imaging_pb2 import ImageAnalysis
+from medmesh.orchestrator.v1.orchestrator_pb2 import CaseImage
 from services.chassis.errors import InvalidInput, Reason, UploadUnknown
 from services.chassis.uploads.forwarding import Forwarder
 
-AnalyzeImage = Callable[[AnalyzeImageRequest, float], Awaitable[ImageAnalysis]]
+AnalyzeImage = Callable[[CaseImage, float], Awaitable[ImageAnalysis]]
 
 
 def with_uploads(analyze: AnalyzeImage, forwarder: Forwarder) -> AnalyzeImage:
@@ -18,7 +19,7 @@ def with_uploads(analyze: AnalyzeImage, forwarder: Forwarder) -> AnalyzeImage:
     Raises InvalidInput (`sources[i].upload_id`) beside what `analyze` raises.
     """
 
-    async def call(request: AnalyzeImageRequest, timeout_s: float) -> ImageAnalysis:
+    async def call(request: CaseImage, timeout_s: float) -> ImageAnalysis:
         async with AsyncExitStack() as handed_on:
             for index, source in enumerate(request.sources):
                 if source.WhichOneof("source") != "upload_id":

@@ -7,12 +7,13 @@ from services.chassis.errors import InvalidInput, Reason, Violation
 
 MAXIMUM_IMAGES_BYTES = 64 * 1024 * 1024
 """Of all images together, so that one alone may be as large as the imaging service takes it."""
-ENVELOPE_BYTES = 1024 * 1024
-"""What options and framing may add to them."""
 
 
-def check(case: pb.DiagnosticCase) -> None:
-    """Raises InvalidInput with all that is wrong, by the fields' paths from the request on."""
+def check(case: pb.DiagnosticCase, request_bytes: int) -> None:
+    """Raises InvalidInput with all that is wrong, by the fields' paths from the request on.
+
+    `request_bytes` is the size of the request as it came.
+    """
     violations = []
     if not (case.images or case.note or case.HasField("patient")):
         violations.append(
@@ -23,11 +24,15 @@ def check(case: pb.DiagnosticCase) -> None:
             if source.WhichOneof("source") is None:
                 field = f"case.images[{image_index}].sources[{index}]"
                 violations.append(Violation(Reason.INPUT_MISSING, field, "holds no image"))
-    # The size of the message, not of its contents: to read a content is to copy it.
-    if sum(image.ByteSize() for image in case.images) > MAXIMUM_IMAGES_BYTES + ENVELOPE_BYTES:
+    # To read a content is to copy it, and to ask protobuf for a size is to encode it.
+    if request_bytes > MAXIMUM_IMAGES_BYTES and _image_bytes(case) > MAXIMUM_IMAGES_BYTES:
         limit = f"{MAXIMUM_IMAGES_BYTES / 2**20:g} MiB"
         violations.append(
             Violation(Reason.INPUT_TOO_LARGE, "case.images", f"are larger than {limit} together")
         )
     if violations:
         raise InvalidInput.of(violations)
+
+
+def _image_bytes(case: pb.DiagnosticCase) -> int:
+    return sum(len(source.content) for image in case.images for source in image.sources)

@@ -55,7 +55,8 @@ class DiagnosticServicer(orchestrator_pb2_grpc.DiagnosticServiceServicer):
         self, request: pb.DiagnoseRequest | pb.DiagnoseStreamRequest, listen: BranchListener
     ) -> pb.Diagnosis:
         case = request.case
-        intake.check(case)
+        current = requests.current.get()
+        intake.check(case, int(current.facts.get("request_bytes", 0)) if current is not None else 0)
         salt = request.receipt_salt or new_salt()
 
         async def digests(salt: str) -> Sequence[InputDigest]:
@@ -65,7 +66,6 @@ class DiagnosticServicer(orchestrator_pb2_grpc.DiagnosticServiceServicer):
             return await self._diagnostician.diagnose(case, salt, inputs, listen)
 
         if request.HasField("request_id"):
-            current = requests.current.get()
             key = (current.identity if current is not None else "", request.request_id.lower())
             return await self._repeats.answer(Request(key, salt, _wants(request), digests), compute)
         inputs = asyncio.create_task(digests(salt))

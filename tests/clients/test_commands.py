@@ -279,6 +279,16 @@ def run_image(run, mesh, *paths) -> list[bytes]:
     return [source.content for source in mesh.last.request.sources]
 
 
+def test_an_address_is_sent_as_it_is(run, mesh, files):
+    address = "https://pacs.example/studies/1"
+    assert run("image", address).exit_code == 0
+    assert mesh.last.request.sources[0].uri == address
+    run("diagnose", "--image", address, "--image", files[0])
+    first, second = mesh.last.request.case.images
+    assert first.sources[0].uri == address
+    assert second.sources[0].content == b"dicom"
+
+
 def test_masks_are_saved_under_names_that_are_safe(run, mesh, files, tmp_path):
     analysis = imaging_pb2.ImageAnalysis()
     result = analysis.results.add(provenance={"model_name": "lungs"})
@@ -339,11 +349,21 @@ def test_the_client_commands_need_nothing_of_the_services():
     assert found.stdout.strip() == "set()"
 
 
-def test_up_with_a_setting_that_is_none_is_one_sentence(monkeypatch):
-    monkeypatch.setenv("MEDMESH_IMAGING_PORT", "door")
+@pytest.mark.parametrize("name", ["MEDMESH_IMAGING_PORT", "MEDMESH_TRITON_GRPC_PORT"])
+def test_up_with_a_setting_that_cannot_be_read_is_one_sentence(monkeypatch, name):
+    monkeypatch.setenv(name, "door")
     result = CliRunner().invoke(app, ["up"])
-    assert result.exit_code != 0
-    assert len(result.stderr.splitlines()) == 1
+    assert result.exit_code == 3
+    assert result.stderr.splitlines() == [f"medmesh: {name}: is no whole number."]
+
+
+def test_a_variable_that_nothing_reads_is_named(monkeypatch):
+    monkeypatch.setenv("MEDMESH_TRITON_LGO", "-")
+    result = CliRunner().invoke(app, ["models", "check", "/"])
+    assert result.stderr.startswith(
+        "medmesh: MEDMESH_TRITON_LGO is set and is no setting of the mesh: it has no effect; "
+        "MEDMESH_TRITON_LOG is, did you mean that?\n"
+    )
 
 
 def test_up_names_a_port_that_is_taken(mesh, monkeypatch, tmp_path):

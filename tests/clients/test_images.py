@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import pytest
@@ -229,3 +230,15 @@ def test_what_was_uploaded_serves_several_calls(mesh, client, store):
 def test_what_is_elsewhere_cannot_be_uploaded(client, store):
     with pytest.raises(ValueError, match="no addresses"):
         client.upload(["https://pacs.example/1.dcm", b"x"])
+
+
+def test_content_is_read_from_any_place_by_several_threads(tmp_path):
+    """The sender of a call that broke may still read while the next one does."""
+    path = tmp_path / "large"
+    whole = bytes(range(256)) * 4096
+    path.write_bytes(whole)
+    offsets = [(index * 7919) % len(whole) for index in range(4_000)]
+    with images.opened([path]) as content, ThreadPoolExecutor(8) as threads:
+        parts = threads.map(lambda offset: content.part(offset, 512), offsets)
+        assert all(part == whole[o : o + 512] for part, o in zip(parts, offsets, strict=True))
+        assert content.size_bytes == len(whole)

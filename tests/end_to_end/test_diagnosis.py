@@ -5,12 +5,16 @@ gone.
 from __future__ import annotations
 
 import time
+import uuid
+from pathlib import Path
 
+import pydicom
 import pytest
 
-from medmesh import Unavailable, receipt
+from medmesh import InvalidInput, Unavailable, receipt
 from medmesh.language.v1 import language_pb2
 from medmesh.orchestrator.v1 import orchestrator_pb2 as pb
+from medmesh.orchestrator.v1.receipt_pb2 import InputDigest
 from tests.end_to_end.conftest import client_of
 
 pytestmark = pytest.mark.live
@@ -80,6 +84,34 @@ def test_each_input_alone_is_enough(client, case):
         assert {branch for branch, state in states(answer).items() if state == "STATE_ANSWERED"} == branches
 
 
+def test_another_copy_of_the_image_replays_alike(client, case, tmp_path):
+    """As an archive keeps it: another file header, another transfer syntax, the same pixels."""
+    copy = tmp_path / "from-the-archive.dcm"
+    dataset = pydicom.dcmread(case["image"])
+    dataset.file_meta.ImplementationVersionName = "SOME_ARCHIVE"
+    dataset.file_meta.SourceApplicationEntityTitle = "ARCHIVE"
+    dataset.file_meta.TransferSyntaxUID = pydicom.uid.ImplicitVRLittleEndian
+    dataset.save_as(copy, implicit_vr=True, little_endian=True)
+    assert copy.read_bytes() != Path(case["image"]).read_bytes()
+    first = client.diagnose(image=case["image"])
+    salt = receipt.statement(first.receipt).predicate.salt
+    again = client.diagnose(image=copy, receipt_salt=salt)
+    assert receipt.compare(first.receipt, again.receipt) == []
+    files = [
+        [one.hmac_sha256 for one in stated.predicate.inputs if one.kind == InputDigest.KIND_IMAGE_FILE]
+        for stated in map(receipt.statement, (first.receipt, again.receipt))
+    ]
+    assert files[0] != files[1]
+
+
+def test_the_same_request_again_is_one_receipt(client, case):
+    request_id = str(uuid.uuid4())
+    first = client.diagnose(**case, request_id=request_id)
+    assert client.diagnose(**case, request_id=request_id) == first
+    with pytest.raises(InvalidInput):
+        client.diagnose(note="Something else.", request_id=request_id)
+
+
 def test_a_stopped_service_makes_it_partial_within_the_deadline(spare_mesh, case):
     with client_of(spare_mesh) as client:
         assert client.diagnose(**case).completeness == pb.COMPLETENESS_COMPLETE
@@ -112,3 +144,6 @@ def test_real_study_with_note_and_record_is_complete(client, shared_data):
     absent = {e.text.lower() for e in entities(answer) if e.assertion == language_pb2.ASSERTION_ABSENT}
     assert any("effusion" in text for text in absent)
     assert answer.treatments.treatments
+    pneumonia = next(one for one in answer.assessments if one.condition.code == "233604007")
+    found = {c.evidence.WhichOneof("reference") for c in pneumonia.contributions}
+    assert {"image_finding", "note_entity"} <= found, "what the image's model says stands in its card"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 
+import onnx
 import pytest
 
 from services.local import models
@@ -58,3 +60,30 @@ def test_a_task_that_no_service_serves_is_reported(tmp_path):
 def test_a_folder_without_models_is_reported(tmp_path):
     with pytest.raises(Missing, match="holds no model"):
         models.check([tmp_path])
+
+
+@pytest.mark.live
+def test_what_only_running_shows_is_found_when_it_is_asked_for(tmp_path):
+    """A graph whose output is not of the shape that it declares: nothing but running it tells."""
+    for name in ("good", "bad"):
+        shutil.copytree(REAL_MODELS / "patient_encoder", tmp_path / name)
+        config = tmp_path / name / "config.pbtxt"
+        config.write_text(
+            re.sub(r"^(name:|parameters .*medmesh).*\n", "", config.read_text(), flags=re.MULTILINE)
+        )
+        edit(tmp_path / name / "metadata.json", lambda card, name=name: card.update(name=name))
+    weights = tmp_path / "bad" / "1" / "model.onnx"
+    model = onnx.load(weights)
+    output = next(value for value in model.graph.output if value.name == "representation")
+    node = next(node for node in model.graph.node if "representation" in node.output)
+    node.output[list(node.output).index("representation")] = "one"
+    model.graph.node.append(onnx.helper.make_node("Concat", ["one", "one"], ["representation"], axis=0))
+    assert output.type.tensor_type.shape.dim[0].dim_param  # the batch: the graph gives two rows for one
+    onnx.save(model, weights)
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+    edit(tmp_path / "bad" / "metadata.json", lambda card: card.update(weights_sha256=digest))
+    assert [one.problems for one in models.check([tmp_path])] == [(), ()]
+    bad, good = models.check([tmp_path], run=True)
+    assert good.problems == ()
+    assert [problem.field for problem in bad.problems] == ["1/"]
+    assert "does not run" in bad.problems[0].what

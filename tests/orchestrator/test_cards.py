@@ -13,16 +13,9 @@ from services.chassis.errors import UpstreamUnavailable
 from services.orchestrator import cards as module
 from services.orchestrator.cards import CardCalls, ModelCards
 from services.orchestrator.fusion import Source
+from tests.orchestrator.answers import CARDS, analysis, full_case, provenance
 from tests.orchestrator.cases import PNEUMONIA
-from tests.orchestrator.conftest import (
-    CARDS,
-    analysis,
-    full_case,
-    probability,
-    provenance,
-    running_mesh,
-    sources,
-)
+from tests.orchestrator.conftest import probability, running_mesh, sources
 
 
 class Catalog:
@@ -33,9 +26,13 @@ class Catalog:
         self.asked: list[str] = []
         self.error: Exception | None = None
         self.gate: asyncio.Event | None = None
+        self.down = False
 
     def calls(self) -> CardCalls:
-        return CardCalls(self.list_models, self.get_card)
+        return CardCalls(self.list_models, self.get_card, self.problem)
+
+    async def problem(self) -> str:
+        return "down" if self.down else ""
 
     async def list_models(self):
         if self.error is not None:
@@ -123,6 +120,23 @@ async def test_the_models_of_a_source_are_unknown_until_heard_of(known, catalog)
     del catalog.cards["head_ct"]
     await known.refresh(Source.IMAGE)
     assert [one.model for one in known.served()[Source.IMAGE]] == ["chest_xray"]
+
+
+async def test_a_service_that_is_down_is_not_asked_and_is_heard_of_when_it_is_up(known, catalog, monkeypatch):
+    """The breaker counts what is asked in vain: a mesh that starts must not begin with open ones."""
+    monkeypatch.setattr(module, "FIRST_INTERVAL_S", 0.0)
+    catalog.down, catalog.error = True, AssertionError("nobody asks")
+    following = asyncio.create_task(known.follow(60))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert known.served() == {Source.IMAGE: None}
+    catalog.down, catalog.error = False, None
+    async with asyncio.timeout(5):
+        while known.served()[Source.IMAGE] is None:  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0)
+    following.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await following
 
 
 async def test_what_is_kept_is_bounded(known, catalog, monkeypatch):

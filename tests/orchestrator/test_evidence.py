@@ -96,7 +96,7 @@ def test_an_image_counts_less_outside_the_ages_of_its_model():
     assert outside.reliability == pytest.approx(inside.reliability * 0.5)
     assert outside.log_likelihood_ratio == inside.log_likelihood_ratio
     assert items(chest(0.9, 0.05))[("pneumonia", Source.IMAGE)] == inside, "an unknown age changes nothing"
-    assert outside_population(case(chest(0.9, 0.05), age_years=62)) == ["chest_xray"]
+    assert outside_population(case(chest(0.9, 0.05), age_years=62)) == [CHEST]
     assert outside_population(case(chest(0.9, 0.05), age_years=4)) == []
 
 

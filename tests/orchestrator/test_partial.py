@@ -16,16 +16,9 @@ from services.chassis.errors import (
     PermissionDenied,
     Reason,
 )
+from tests.orchestrator.answers import analysis, full_case
 from tests.orchestrator.cases import PNEUMONIA
-from tests.orchestrator.conftest import (
-    METHODS,
-    analysis,
-    branch,
-    full_case,
-    probability,
-    running_mesh,
-    states,
-)
+from tests.orchestrator.conftest import METHODS, branch, probability, running_mesh, states
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,13 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from google.protobuf.json_format import MessageToJson
 
 from medmesh.orchestrator.v1.receipt_pb2 import DiagnosisReceipt, InputDigest, ReceiptStatement
 from services.orchestrator.receipts.log import FILE, ReceiptLog
 from services.orchestrator.receipts.signing import Signer
+from tests.orchestrator.answers import full_case
+from tests.orchestrator.conftest import running_mesh
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "receipts.md").read_text(encoding="utf-8")
 NOTE = "Fever, no effusion. Größe 1,80 m."
@@ -73,6 +76,21 @@ def test_a_receipt_verifies(folder):
     done = run("Verify a signature", folder)
     assert (done.returncode, done.stdout.strip()) == (0, "Signature Verified Successfully")
     assert json.loads((folder / "payload.json").read_bytes())["predicate"]["receiptId"] == "third"
+
+
+async def test_the_receipt_of_an_answer_verifies_as_its_client_writes_it(tmp_path):
+    run("Make a key", tmp_path)
+    async with running_mesh(tmp_path / "mesh", receipt_key=tmp_path / "receipt-key.pem") as mesh:
+        await mesh.diagnose(full_case())
+        case = full_case()
+        diagnosis = await mesh.diagnose(case)
+        shutil.copy(mesh.receipts, tmp_path / FILE)
+    (tmp_path / "receipt.json").write_text(MessageToJson(diagnosis.receipt), encoding="utf-8")
+    (tmp_path / "note.txt").write_text(case.note, encoding="utf-8")
+    for heading in ("Verify a signature", "Verify an input", "Verify the chain of a log"):
+        done = run(heading, tmp_path)
+        assert done.returncode == 0, f"{heading}: {done.stdout}{done.stderr}"
+    assert len(lines(tmp_path)) == 2
 
 
 def test_a_field_that_nobody_knows_is_no_tampering(folder):

@@ -16,9 +16,9 @@ from services.chassis.errors import (
 )
 from services.imaging.images import DecodingLimits
 from services.imaging.settings import ImagingSettings
-from services.orchestrator.intake import ENVELOPE_BYTES, MAXIMUM_IMAGES_BYTES
+from services.orchestrator.intake import MAXIMUM_IMAGES_BYTES
 from services.orchestrator.settings import OrchestratorSettings
-from tests.orchestrator.conftest import analysis, full_case, image
+from tests.orchestrator.answers import analysis, full_case, image
 
 REFUSALS = [
     ("AnalyzeImage", "sources[0].content", "case.images[1].sources[0].content"),
@@ -90,7 +90,7 @@ def test_an_image_has_the_same_limit_alone_and_in_a_case():
     assert MAXIMUM_IMAGES_BYTES == ImagingSettings().maximum_image_bytes == DecodingLimits().max_file_bytes
     limits = pb.DiagnosticCase.DESCRIPTOR.fields_by_name["note"].GetOptions().Extensions[options_pb2.limits]
     bundle = patient_pb2.PatientInput.DESCRIPTOR.fields_by_name["fhir_bundle"].GetOptions()
-    beside = bundle.Extensions[options_pb2.limits].max_bytes + 4 * limits.max_length + ENVELOPE_BYTES
+    beside = bundle.Extensions[options_pb2.limits].max_bytes + 4 * limits.max_length
     assert OrchestratorSettings().maximum_request_bytes > MAXIMUM_IMAGES_BYTES + beside
     assert OrchestratorSettings().maximum_response_bytes > MAXIMUM_IMAGES_BYTES
     assert ImagingSettings().maximum_request_bytes > MAXIMUM_IMAGES_BYTES

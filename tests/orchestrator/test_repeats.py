@@ -11,8 +11,9 @@ import pytest
 from medmesh.orchestrator.v1 import orchestrator_pb2 as pb
 from services.chassis.errors import InvalidInput, Reason
 from services.orchestrator.repeats import Repeats, Request
+from tests.orchestrator.answers import entity, full_case, image, note
 from tests.orchestrator.cases import PNEUMONIA
-from tests.orchestrator.conftest import branch_name, entity, full_case, image, note, running_mesh
+from tests.orchestrator.conftest import branch_name, running_mesh
 
 ID = str(uuid.UUID(int=7))
 

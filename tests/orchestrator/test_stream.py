@@ -12,7 +12,8 @@ from services.chassis.errors import (
     InvalidInput,
     Reason,
 )
-from tests.orchestrator.conftest import METHODS, branch_name, full_case
+from tests.orchestrator.answers import full_case
+from tests.orchestrator.conftest import METHODS, branch_name
 
 
 async def test_a_cancelled_caller_cancels_every_call_under_way(mesh):

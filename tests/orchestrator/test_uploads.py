@@ -9,7 +9,7 @@ from medmesh.common.v1.upload_pb2_grpc import UploadServiceStub
 from medmesh.imaging.v1.imaging_pb2 import ImageSource
 from medmesh.orchestrator.v1 import orchestrator_pb2 as pb
 from services.chassis.errors import InvalidInput, Reason
-from tests.orchestrator.conftest import analysis
+from tests.orchestrator.answers import analysis
 
 DATA = bytes(range(256)) * 5000
 

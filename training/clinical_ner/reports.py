@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 
 from services.language.entities import Assertion, Entity, EntityType
 from training.figures import bootstrap_interval
-from training.language_models import ExportedAnnotator
 
 PATH = Path(__file__).parents[2] / "tests" / "language" / "data" / "chest_reports.tsv"
 
@@ -145,6 +144,9 @@ def _errors(report: Report, entities: Sequence[Entity]) -> Iterator[str]:
 
 
 async def _read(reports: Sequence[Report]) -> list[Sequence[Entity]]:
+    # Here, since whoever only reads the cases does not need onnxruntime.
+    from training.language_models import ExportedAnnotator
+
     annotator = ExportedAnnotator()
     return [await annotator.annotate(report.text) for report in reports]
 

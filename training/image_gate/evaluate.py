@@ -92,7 +92,7 @@ class Held:
     """What they are, for the card."""
 
     def fewer(self, limit: int) -> Held:
-        """Every so manieth of them, at most `limit`."""
+        """Evenly spaced ones of them, at most `limit`."""
         step = -(-len(self.greys) // limit)
         if step == 1:
             return self

@@ -33,6 +33,8 @@ def image(analysis: pb.ImageAnalysis, title: str = "Image") -> Iterator[Renderab
         yield from _result(one)
     if not results:
         yield marks.indented(Text("No model answered."))
+    if analysis.notices and not alone:
+        yield Text()  # these are of the image, not of the last model
     for notice in analysis.notices:
         yield marks.notice(notice)
 

@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import io
 import tempfile
+import threading
 import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any, TypeAlias
+from typing import IO, Any, Self, TypeAlias
 
 from medmesh.common.v1.upload_pb2 import WriteUploadRequest
 from medmesh.imaging.v1.imaging_pb2 import AnalyzeImageStreamRequest, ImageOptions, ImageSource
@@ -105,17 +106,33 @@ def _bytes(file: Path | bytes | ImageSource) -> bytes:
     return file.read_bytes() if isinstance(file, Path) else file
 
 
-def parts(of: Files, options: ImageOptions) -> Iterator[AnalyzeImageStreamRequest]:
-    """One file as AnalyzeImageStream takes it: the options, then the chunks."""
-    yield AnalyzeImageStreamRequest(options=options)
-    with opened(of) as file:
-        while chunk := file.read(CHUNK_BYTES):
-            yield AnalyzeImageStreamRequest(chunk=chunk)
+class Content:
+    """The bytes of an image as one file, to be read from any place by several threads: the sender of a call
+    that broke may still read while the next one begins.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._lock = threading.Lock()
+        self.size_bytes = file.seek(0, io.SEEK_END)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._file.close()
+
+    def part(self, offset: int, length: int) -> bytes:
+        """The bytes from `offset` on; ValueError after the end of the block."""
+        with self._lock:
+            self._file.seek(offset)
+            return self._file.read(length)
 
 
-def opened(of: Files) -> IO[bytes]:
-    """The files as one, to be read: a single one as it is, several as a zip without compression in a
-    temporary file that has no name.
+def opened(of: Files) -> Content:
+    """The files as one: a single one as it is, several as a zip without compression in a temporary file that
+    has no name.
 
     ValueError: one is an address or an upload, whose bytes are not here. OSError: one cannot be read.
     """
@@ -123,8 +140,8 @@ def opened(of: Files) -> IO[bytes]:
         raise ValueError("what must be uploaded has all of its files here, and no addresses among them")
     if len(of) == 1:
         only = of[0]
-        return only.open("rb") if isinstance(only, Path) else io.BytesIO(_bytes(only))
-    archive = tempfile.TemporaryFile()  # noqa: SIM115  # whoever asked for it closes it
+        return Content(only.open("rb") if isinstance(only, Path) else io.BytesIO(_bytes(only)))
+    archive = tempfile.TemporaryFile()  # noqa: SIM115  # the Content closes it
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED, strict_timestamps=False) as writing:
         for number, file in enumerate(of):
             name = f"{number:05d}"  # not their own: people name files after patients
@@ -132,13 +149,18 @@ def opened(of: Files) -> IO[bytes]:
                 writing.write(file, name)
             else:
                 writing.writestr(name, _bytes(file))
-    archive.seek(0)
-    return archive
+    return Content(archive)
 
 
-def upload_parts(file: IO[bytes], upload_id: str, start: int, end: int) -> Iterator[WriteUploadRequest]:
+def stream_parts(content: Content, options: ImageOptions) -> Iterator[AnalyzeImageStreamRequest]:
+    """One file as AnalyzeImageStream takes it: the options, then the chunks."""
+    yield AnalyzeImageStreamRequest(options=options)
+    for offset in range(0, content.size_bytes, CHUNK_BYTES):
+        yield AnalyzeImageStreamRequest(chunk=content.part(offset, CHUNK_BYTES))
+
+
+def upload_parts(content: Content, upload_id: str, start: int, end: int) -> Iterator[WriteUploadRequest]:
     """The bytes from `start` to `end` as WriteUpload takes them."""
-    file.seek(start)
     for offset in range(start, end, CHUNK_BYTES):
-        chunk = file.read(min(CHUNK_BYTES, end - offset))
+        chunk = content.part(offset, min(CHUNK_BYTES, end - offset))
         yield WriteUploadRequest(upload_id=upload_id, offset_bytes=offset, chunk=chunk)

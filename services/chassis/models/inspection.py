@@ -63,7 +63,19 @@ class CheckedModel:
 
 
 def inspect(folder: ModelFolder, *, complete: bool = False) -> CheckedModel:
-    """Reads and checks a model's folder. `complete`: weights and configuration have to be there."""
+    """Reads and checks a model's folder. `complete`: weights and configuration have to be there.
+
+    What the machine does not let be read is a problem of the model too.
+    """
+    try:
+        return _inspect(folder, complete=complete)
+    except OSError as error:
+        name = Path(str(error.filename)).name if error.filename else folder.name
+        problem = Problem(name, f"cannot be read ({error.strerror})", "see its permissions")
+        return CheckedModel(folder.name, folder.place, "", None, None, None, False, (problem,))
+
+
+def _inspect(folder: ModelFolder, *, complete: bool) -> CheckedModel:
     aliases, problems = read_aliases(folder.path)
     problems = [replace(problem, field=f"{ALIASES}: {problem.field}") for problem in problems]
     stable, card, wrong = _version(folder, aliases.stable, complete=complete)

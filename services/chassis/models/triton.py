@@ -123,7 +123,11 @@ class TritonInference:
         with telemetry.span(
             "triton.infer", model=model.name, batch_size=next(iter(inputs.values())).shape[0]
         ):
-            outputs, version = await self._ask(model, inputs, max(until - time.monotonic(), 0.001))
+            try:
+                outputs, version = await self._ask(model, inputs, max(until - time.monotonic(), 0.001))
+            except triton_errors.NotLoaded:  # Triton was started again, or another caller unloaded it
+                verification = await self._verified(model, max(until - time.monotonic(), 0.001))
+                outputs, version = await self._ask(model, inputs, max(until - time.monotonic(), 0.001))
         check_outputs(model, inputs, outputs)
         self._state(model).answered_at = time.monotonic()
         return Answer(outputs, version, verification, await self.runtime())

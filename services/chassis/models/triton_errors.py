@@ -29,6 +29,10 @@ _LOAD_REASON = re.compile(
 _PATH = re.compile(r"(?:/[\w.@=+-]+)+/")
 
 
+class NotLoaded(ModelUnavailable):
+    """Triton does not have the model, or not this version of it: nothing has run."""
+
+
 def mapped(model: str, error: InferenceServerException) -> MedmeshError:
     """The typed error for one of Triton's."""
     metadata = {"model": model}
@@ -41,7 +45,7 @@ def mapped(model: str, error: InferenceServerException) -> MedmeshError:
     if _DEAD.search(text):
         return ModelUnavailable(f"{model}: its process in Triton has ended", metadata=metadata)
     if is_not_loaded(error):
-        return ModelUnavailable(f"{model}: not loaded by Triton", metadata=metadata)
+        return NotLoaded(f"{model}: not loaded by Triton", metadata=metadata)
     if status in {"UNAVAILABLE", "CANCELLED"}:
         return ModelUnavailable(f"{model}: Triton does not answer", metadata=metadata)
     return ModelFailed(f"{model}: Triton answered {status or 'an error'}", metadata=metadata)

@@ -25,6 +25,9 @@ logger = logging.getLogger("medmesh.request")
 
 _INFRASTRUCTURE = ("/grpc.health.v1.", "/grpc.reflection.")
 
+LONG_BYTES = 256 * 1024
+"""From here on a message is held to its limits in a thread: ten thousands of measurements take a second."""
+
 
 def is_infrastructure(method: str) -> bool:
     """Whether it has no deadline, admission and log line: probes ask all the time, and watches never end."""
@@ -78,7 +81,7 @@ class Incoming:
         if part is None:
             raise InvalidInput(Reason.INPUT_MISSING, "request", "is missing: the call holds no message")
         await let_go(self._raw)
-        message = self._decoded(part)
+        message = await self._decoded(part)
         del part  # the handler runs with the message alone, not with its encoded form beside it
         await self._admit()
         return message
@@ -86,7 +89,7 @@ class Incoming:
     async def messages(self) -> AsyncIterator[Any]:
         """The requests of a method that takes a stream; a place is taken when the stream has ended."""
         while (part := await self._next()) is not None:
-            yield self._decoded(part)
+            yield await self._decoded(part)
         await self._admit()
 
     async def _next(self) -> bytes | None:
@@ -121,7 +124,7 @@ class Incoming:
         await self._held.enter_async_context(self._admission.place())
         self._request.facts["queue_ms"] = round((time.monotonic() - arrived) * 1e3, 1)
 
-    def _decoded(self, part: bytes) -> Any:
+    async def _decoded(self, part: bytes) -> Any:
         self._request.add("request_bytes", len(part))
         if self._decode is None:
             return part
@@ -134,5 +137,8 @@ class Incoming:
         if logger.isEnabledFor(logging.DEBUG):
             logger.debug("received", extra={"facts": {"content": redaction.redacted(message)}})
         if isinstance(message, Message) and not is_infrastructure(self._request.method):
-            validation.check(message)
+            if len(part) < LONG_BYTES:
+                validation.check(message, len(part))
+            else:
+                await asyncio.to_thread(validation.check, message, len(part))
         return message

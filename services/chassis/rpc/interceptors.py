@@ -11,6 +11,7 @@ import asyncio
 import inspect
 import logging
 import time
+import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any, NoReturn
@@ -238,6 +239,8 @@ async def _answer_error(
         typed, outcome.error = MedmeshError(), error
     elif typed.reason in {Reason.INTERNAL, Reason.MODEL_FAILED}:
         outcome.error = error
+    # What is left of the refused request's frames holds the request; the lines of the traceback stay.
+    traceback.clear_frames(error.__traceback__)
     answer = status.to_status(typed, current.request_id)
     code = getattr(grpc.StatusCode, status.code_name(typed))
     outcome.code, outcome.reason = code.name, typed.reason

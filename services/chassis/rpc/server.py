@@ -27,7 +27,7 @@ import grpc
 from google.protobuf.descriptor import ServiceDescriptor
 
 from medmesh.common.v1 import catalog_pb2, catalog_pb2_grpc
-from services.chassis import environment
+from services.chassis import environment, memory
 from services.chassis.models import check
 from services.chassis.models.catalog import Catalog
 from services.chassis.models.inference import Inference
@@ -180,6 +180,7 @@ def run(service: Service[S]) -> None:
     if sys.argv[1:2] == [check.COMMAND]:
         check.report(service.name, sys.argv[2:], service.tasks)
         return
+    memory.return_large_blocks()
     try:
         settings = service.settings.from_environment()
         handler = log.configure(service.name, settings.log_level)

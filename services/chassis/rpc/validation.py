@@ -45,9 +45,13 @@ class Plan:
     """Whether there is nothing to check, here or below."""
 
 
-def check(message: Message) -> None:
-    """Raises InvalidInput with every violation of the limits that `message` and what is in it declare."""
-    found = tuple(islice(_violations(message, plan_of(message.DESCRIPTOR), ""), MAX_VIOLATIONS))
+def check(message: Message, encoded_bytes: int | None = None) -> None:
+    """Raises InvalidInput with every violation of the limits that `message` and what is in it declare.
+
+    `encoded_bytes` is the size in which the message came: no field of it is larger. None: not known.
+    """
+    plan = plan_of(message.DESCRIPTOR)
+    found = tuple(islice(_violations(message, plan, "", encoded_bytes), MAX_VIOLATIONS))
     if found:
         raise InvalidInput.of(found)
 
@@ -140,7 +144,7 @@ def _known(numbers: frozenset[int]) -> Check:
     return lambda number: None if number in numbers else problem
 
 
-def _violations(message: Message, plan: Plan, path: str) -> Iterator[Violation]:
+def _violations(message: Message, plan: Plan, path: str, encoded_bytes: int | None) -> Iterator[Violation]:
     if plan.idle:
         return
     for item in plan.required:
@@ -151,11 +155,11 @@ def _violations(message: Message, plan: Plan, path: str) -> Iterator[Violation]:
             names = ", ".join(item.name for item in oneof.fields)
             yield Violation(Reason.INPUT_MISSING, f"{path}{oneof.name}", f"is required: one of {names}")
     for item, size in plan.large:
-        # The size of the whole message is known without a copy; only what may be too large is looked at.
-        if message.ByteSize() > size:
+        # To look at a `bytes` field is to copy it (and to ask protobuf for its size is to encode it).
+        if encoded_bytes is None or encoded_bytes > size:
             yield from _too_large(message, item, size, path)
     for item, value in _set_fields(message, plan):
-        yield from _of_field(item, value, plan, path)
+        yield from _of_field(item, value, plan, path, encoded_bytes)
 
 
 def _set_fields(message: Message, plan: Plan) -> Iterator[tuple[Any, Any]]:
@@ -168,7 +172,7 @@ def _set_fields(message: Message, plan: Plan) -> Iterator[tuple[Any, Any]]:
             yield item, getattr(message, item.name)
 
 
-def _of_field(item: Any, value: Any, plan: Plan, path: str) -> Iterator[Violation]:
+def _of_field(item: Any, value: Any, plan: Plan, path: str, encoded_bytes: int | None) -> Iterator[Violation]:
     number, name = item.number, f"{path}{item.name}"
     if item.is_repeated:
         most = plan.counts.get(number)
@@ -181,13 +185,13 @@ def _of_field(item: Any, value: Any, plan: Plan, path: str) -> Iterator[Violatio
         below, checks = plan.nested.get(number), plan.values.get(number, [])
         if below is not None:
             for index, element in enumerate(value):
-                yield from _violations(element, below, f"{name}[{index}].")
+                yield from _violations(element, below, f"{name}[{index}].", encoded_bytes)
         else:
             for index, element in enumerate(value if checks else ()):
                 yield from _of_value(element, checks, f"{name}[{index}]")
         return
     if (below := plan.nested.get(number)) is not None:
-        yield from _violations(value, below, f"{name}.")
+        yield from _violations(value, below, f"{name}.", encoded_bytes)
     else:
         yield from _of_value(value, plan.values.get(number, []), name)
 

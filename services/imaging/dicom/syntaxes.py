@@ -73,7 +73,7 @@ _READ = (
 
 
 def refusal(syntax: UID) -> InvalidInput:
-    """The error for a transfer syntax that is not read: it names the syntax, those read, and the way out.
+    """The error for a transfer syntax that is not read: it names the syntax, those read, and the remedy.
 
     The name comes from the standard's registry; an identifier outside it could hold anything and is not
     quoted.

@@ -122,19 +122,22 @@ def _image_readings(answers: Answers, cards: ModelCards) -> Iterator[Reading]:
                     probabilities,
                     image_index=index,
                     declaration=declaration,
-                    standing=_standing(result, declaration),
+                    standing=_standing(result, declaration, is_series=is_series),
                     is_series=is_series,
                 )
 
 
-def _standing(result: imaging_pb2.ImageModelResult, declaration: Declaration | None) -> Standing:
+def _standing(
+    result: imaging_pb2.ImageModelResult, declaration: Declaration | None, *, is_series: bool
+) -> Standing:
     if result.gate_decision == imaging_pb2.GATE_DECISION_REJECTED:
         return Standing.REJECTED
     if declaration is None:
         return Standing.UNKNOWN
     if declaration.needs_gate and result.gate_decision != imaging_pb2.GATE_DECISION_ACCEPTED:
         return Standing.NOT_JUDGED
-    return Standing.COUNTS if result.calibrated else Standing.UNCALIBRATED
+    # Over the slices of a series nothing is calibrated; whether the figures hold there, the card says.
+    return Standing.COUNTS if result.calibrated or is_series else Standing.UNCALIBRATED
 
 
 def _note_readings(answers: Answers, cards: ModelCards) -> Iterator[Reading]:

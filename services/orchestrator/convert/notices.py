@@ -20,12 +20,12 @@ def notices(answers: Answers, case: Case, catalogue: Catalogue) -> list[Notice]:
         Notice(
             reason="OUTSIDE_MODEL_POPULATION",
             message=(
-                f"The patient's age lies outside the ages that {model} was trained on; "
-                "its evidence counts less."
+                f"The patient's age lies outside the ages that {one.model} was trained on; its evidence "
+                + ("counts less." if any(e.outside_factor for e in one.evidence) else "does not count.")
             ),
-            model_name=model,
+            model_name=one.model,
         )
-        for model in evidence.outside_population(case)
+        for one in evidence.outside_population(case)
     ]
     found += [
         Notice(

@@ -105,48 +105,48 @@ class TimeSeriesRisk:
         measurements, notices = self._reader.read(stay.measurements)
         binned = self.preparation.binned(measurements)
         measured = np.flatnonzero(~np.isnan(binned).all(axis=0)).tolist()
-        length = self._task.period_bin_count
-        starts = [
-            start
-            for start in range(0, self.preparation.bin_count, length or self.preparation.bin_count)
-            if length and not np.isnan(binned[start : start + length]).all()
-        ]
+        stretches = self._stretches(binned)
         variants = [
             binned,
             *(_without(binned, slice(None), slice(column, column + 1)) for column in measured),
-            *(_without(binned, slice(start, start + length), slice(None)) for start in starts),
+            *(_without(binned, stretch, slice(None)) for stretch in stretches),
         ]
         risks, provenance = await self._risks(np.stack(variants), self.preparation.static_row(facts))
         odds = [log_odds(risk) for risk in np.clip(risks, SMALLEST, 1 - SMALLEST).tolist()]
-        influences = [(risk, odds[0] - without) for risk, without in zip(risks.tolist(), odds, strict=True)][
-            1:
-        ]
+        # Of each variant the risk, and what is missing from it.
+        effects = [(risk, odds[0] - without) for risk, without in zip(risks.tolist(), odds, strict=True)]
+        of_variables, of_stretches = effects[1 : 1 + len(measured)], effects[1 + len(measured) :]
         variables = [
-            VariableInfluence(self.preparation.variables[column], *influence)
-            for column, influence in zip(measured, influences[: len(measured)], strict=True)
+            VariableInfluence(self.preparation.variables[column], *effect)
+            for column, effect in zip(measured, of_variables, strict=True)
         ]
         seconds = self.preparation.bin_minutes * 60
+        probability, task = float(risks[0]), self._task
         prediction = Prediction(
-            outcome=self._task.outcome.name,
-            outcome_concepts=_concepts(self._task.outcome.concepts),
-            probability=float(risks[0]),
-            prediction_set=self._sets.members(float(risks[0]), facts.care_unit, facts.age_years)
+            outcome=task.outcome.name,
+            outcome_concepts=_concepts(task.outcome.concepts),
+            probability=probability,
+            prediction_set=self._sets.members(probability, facts.care_unit, facts.age_years)
             if self._sets is not None
             else None,
-            coverage=self._task.conformal.coverage,
-            decision_threshold=self._task.decision_threshold
-            if self._task.HasField("decision_threshold")
-            else None,
+            coverage=task.conformal.coverage,
+            decision_threshold=task.decision_threshold if task.HasField("decision_threshold") else None,
             variables=tuple(sorted(variables, key=lambda item: -abs(item.log_odds))),
             periods=tuple(
-                PeriodInfluence(
-                    start * seconds, min(start + length, self.preparation.bin_count) * seconds, *influence
-                )
-                for start, influence in zip(starts, influences[len(measured) :], strict=True)
+                PeriodInfluence(stretch.start * seconds, stretch.stop * seconds, *effect)
+                for stretch, effect in zip(stretches, of_stretches, strict=True)
             ),
             notices=notices,
         )
         return prediction, provenance
+
+    def _stretches(self, binned: NDArray[np.float32]) -> list[slice]:
+        """The stretches of bins in which something was measured, in their order; none where the card tells
+        none.
+        """
+        length, count = self._task.period_bin_count, self.preparation.bin_count
+        every = (slice(start, min(start + length, count)) for start in range(0, count, length or count))
+        return [stretch for stretch in every if length and not np.isnan(binned[stretch]).all()]
 
     async def _risks(
         self, binned: NDArray[np.float32], static: NDArray[np.float32]

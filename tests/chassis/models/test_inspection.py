@@ -8,6 +8,8 @@ import shutil
 
 import onnx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from services.chassis.models.inspection import inspect
 from services.chassis.models.repository import model_folders
@@ -242,6 +244,52 @@ def test_the_digest_of_the_model_changes_with_whatever_decides_its_answers(multi
     edit(multiplier / "metadata.json", lambda card: card.update(summary="Other."))
     second = checked(multiplier.parent, "doubler").stable.model_sha256
     assert first != second
+
+
+def test_a_file_that_may_not_be_read_is_a_problem_of_its_model(multiplier, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("services.chassis.models.checks.sha256", refuse)  # root may read everything
+    (problem,) = checked(multiplier.parent, "doubler").problems
+    assert (problem.field, problem.what) == ("model.onnx", "cannot be read (Permission denied)")
+
+
+VALUES = st.one_of(
+    st.none(), st.booleans(), st.integers(-3, 3), st.floats(), st.text(max_size=3), st.just([]), st.just({})
+)
+
+
+def places(value, path=()):
+    """Paths of all entries of a card."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        yield (*path, key)
+        yield from places(item, (*path, key))
+
+
+@given(data=st.data())
+@settings(max_examples=100, deadline=None)
+def test_whatever_stands_in_a_card_is_checked_and_ends_nothing(tmp_path_factory, data):
+    name = data.draw(st.sampled_from(["chest_xray", "clinical_ner", "icu_outcome", "image_gate"]))
+    card = json.loads((REAL_MODELS / name / "metadata.json").read_text())
+    card["changelog"] = card["changelog"][:1]
+    card["metrics"] = card["metrics"][:3]
+    for _ in range(data.draw(st.integers(1, 3))):
+        found = list(places(card))
+        *parents, last = data.draw(st.sampled_from(found))
+        target = card
+        for key in parents:
+            target = target[key]
+        if data.draw(st.booleans()):
+            target[last] = data.draw(VALUES)
+        else:
+            del target[last]
+    folder = tmp_path_factory.mktemp("cards") / name
+    folder.mkdir()
+    write_json(folder / "metadata.json", card)
+    model = checked(folder.parent, name, complete=False)
+    assert (model.stable is None) == bool(model.problems)
 
 
 class TestVersions:

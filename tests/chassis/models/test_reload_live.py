@@ -14,6 +14,7 @@ from dataclasses import replace
 import grpc
 import numpy as np
 import pytest
+from tritonclient.grpc import InferenceServerClient
 
 from medmesh.common.v1 import catalog_pb2 as pb
 from medmesh.common.v1 import catalog_pb2_grpc
@@ -32,6 +33,8 @@ from training.model_card import with_digest
 pytestmark = pytest.mark.live
 
 CALLERS = 8
+MAXIMUM_DEADLINE_S = 15.0
+"""Also how long an old version stays loaded."""
 X = {"x": np.ones((1, 1), np.float32)}
 
 
@@ -73,8 +76,8 @@ async def channel(repository, triton):
     settings = ServiceSettings(
         model_repository=(repository,),
         triton_url=triton.grpc_address,
-        maximum_deadline_s=2,
-        default_deadline_s=2,
+        maximum_deadline_s=MAXIMUM_DEADLINE_S,
+        default_deadline_s=MAXIMUM_DEADLINE_S,
     )
     async with (
         running_server(Handlers(unary=answer).service(), settings) as running,
@@ -104,7 +107,9 @@ async def reload(channel):
     }
 
 
-async def test_no_request_of_eight_callers_fails_and_each_answer_names_what_computed_it(repository, channel):
+async def test_no_request_of_eight_callers_fails_and_each_answer_names_what_computed_it(
+    repository, triton, channel
+):
     folder = repository / "multiplier"
     digests = {1: inspect(model_folders([repository])["multiplier"]).stable.card.weights_sha256}
     answers, ended = Counter(), asyncio.Event()
@@ -122,7 +127,7 @@ async def test_no_request_of_eight_callers_fails_and_each_answer_names_what_comp
         digests[version] = upgrade(folder, version)
         assert (await reload(channel))["multiplier"] == ("RESULT_TAKEN_UP", [])
         await until(lambda seen=version: answers[seen] > 50)
-    await asyncio.sleep(2.5)  # until the old versions are unloaded, under load
+    await until(lambda: ready_versions(triton) == {4}, 60)  # the old ones are unloaded under load, too
     ended.set()
     await asyncio.gather(*callers)  # a failed request fails its caller
     assert set(answers) == {1, 2, 3, 4}
@@ -167,7 +172,7 @@ async def test_a_candidate_is_compared_on_live_requests(repository, channel):
         models = (await catalog.ListModels(pb.ListModelsRequest())).models
         return next(model.candidate for model in models if model.name == "multiplier")
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while (found := await candidate()).compared_count + found.missed_count < 5:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
     assert (found.model_version, found.shadow) == ("2", True)
@@ -175,6 +180,37 @@ async def test_a_candidate_is_compared_on_live_requests(repository, channel):
     write_json(folder / "aliases.json", {"stable": 2})
     assert (await reload(channel))["multiplier"] == ("RESULT_TAKEN_UP", [])
     assert (await call(channel)).note.startswith("2 2 ")
+
+
+class TestStart:
+    """What Triton loads by itself is the highest version; which one answers, the card and the aliases say."""
+
+    @pytest.fixture
+    def repository(self, repository):
+        folder = repository / "multiplier"
+        add_version(folder, 2, 2.0, stable=1)
+        (folder / "3").mkdir()
+        (folder / "3" / "model.onnx").write_bytes(b"under way")
+        return repository
+
+    async def test_the_version_that_is_to_answer_is_loaded_when_it_is_asked_for(self, channel):
+        assert (await call(channel)).note.startswith("1 1 ")
+
+    async def test_a_triton_that_comes_back_is_given_its_versions_again(self, triton, channel):
+        assert (await call(channel)).note.startswith("1 1 ")
+        inference = TritonInference(triton.grpc_address)
+        await inference.unload(
+            "multiplier", 1, []
+        )  # as after a restart, when it has loaded another one or none
+        await inference.close()
+        assert (await call(channel)).note.startswith("1 1 ")
+
+
+def ready_versions(triton):
+    """The versions of `multiplier` that Triton has loaded."""
+    with InferenceServerClient(triton.grpc_address) as client:
+        models = client.get_model_repository_index().models
+    return {int(m.version) for m in models if m.name == "multiplier" and m.state == "READY"}
 
 
 class TestVerification:
@@ -241,7 +277,7 @@ def state_digest(folder):
     config.write_text(with_digest(config.read_text(), 1, digest))
 
 
-async def until(condition):
-    async with asyncio.timeout(30):
+async def until(condition, timeout_s=30):
+    async with asyncio.timeout(timeout_s):
         while not condition():  # noqa: ASYNC110 - what it waits for has no event
             await asyncio.sleep(0.01)

@@ -6,6 +6,7 @@ import os
 import uuid
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import aclosing, asynccontextmanager
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -110,10 +111,9 @@ class AsyncClient:
         """One combined request: images, a note, a record, or any of them.
 
         `image` is one image or a list of them; a series in the list is a list of its own, or a folder, or a
-        zip. Images above 64 MiB together are uploaded first. `body_part` (DICOM's term, e.g. `CHEST`),
-        `models` (names of imaging models), `heat_map` and `overlay` go with each image. A `case` that is
-        ready made takes the place of all of them. `max_treatments` is 1 to 100; None: 10. `receipt_salt`, of
-        a receipt, makes the digests of the new one comparable with it.
+        zip. Above 64 MiB together they are uploaded first. `body_part` (DICOM's term), `models` (of imaging),
+        `heat_map` and `overlay` go with each image. A ready `case` replaces all of them. `max_treatments`: 10
+        unless given. With the `receipt_salt` of a receipt, the new one's digests can be compared with it.
 
         A branch that fails makes the diagnosis PARTIAL (`completeness`, `branches`) and raises nothing;
         Unavailable means that every branch failed. `request_id` names the request: the same one sent again
@@ -177,9 +177,11 @@ class AsyncClient:
         options = requests.image_options(body_part, models, heat_map=heat_map, overlay=overlay)
         size = await in_thread(images.size_bytes, files)
         if len(files) == 1 and images.UNARY_LIMIT_BYTES < size <= images.MESSAGE_LIMIT_BYTES:
-            streamed: imaging_pb2.AnalyzeImageStreamResponse = await self._calls.from_stream(
-                rpcs.ANALYZE_IMAGE_STREAM, lambda: images.parts(files, options), timeout_s, request_id
-            )
+            with await in_thread(images.opened, files) as content:
+                parts = partial(images.stream_parts, content, options)
+                streamed: imaging_pb2.AnalyzeImageStreamResponse = await self._calls.from_stream(
+                    rpcs.ANALYZE_IMAGE_STREAM, parts, timeout_s, request_id
+                )
             return streamed.analysis
         async with self._uploads.within(images.UNARY_LIMIT_BYTES, [files], "imaging", timeout_s) as sent:
             request = imaging_pb2.AnalyzeImageRequest(options=options)
@@ -196,9 +198,7 @@ class AsyncClient:
         service: str = "orchestrator",
         timeout_s: float | None = None,
     ) -> ImageSource:
-        """Sends an image ahead to a service: the orchestrator for `diagnose`, imaging for `analyze_image`. It
-        expires there by itself. `timeout_s` is for each of the calls that it takes.
-        """
+        """Sends an image ahead (to imaging for `analyze_image`); `timeout_s` is for each call of it."""
         return await self._uploads.upload(images.files(image), service, timeout_s)
 
     async def cancel_upload(
@@ -208,7 +208,7 @@ class AsyncClient:
         service: str = "orchestrator",
         timeout_s: float | None = None,
     ) -> None:
-        """Deletes what `upload` sent. One that is gone already is no error."""
+        """Deletes what `upload` sent. It is no error if it is gone already."""
         await self._uploads.cancel(upload, service, timeout_s)
 
     async def analyze_note(

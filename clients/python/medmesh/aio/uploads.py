@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
-from typing import IO
 
 from medmesh import images
 from medmesh.aio.calls import AsyncCalls
@@ -50,15 +49,14 @@ class AsyncUploads:
 
     async def upload(self, files: images.Files, service: str, timeout_s: float | None) -> ImageSource:
         """Sends the files of one image, and returns the source that stands for them."""
-        with await in_thread(images.opened, files) as file:
-            size = file.seek(0, 2)
-            start = pb.StartUploadRequest(size_bytes=size)
+        with await in_thread(images.opened, files) as content:
+            start = pb.StartUploadRequest(size_bytes=content.size_bytes)
             started: pb.StartUploadResponse = await self._calls.unary(
                 upload_rpc(service, "StartUpload"), start, timeout_s
             )
             source = ImageSource(upload_id=started.upload.upload_id)
             try:
-                await self._write(file, started.upload, service, timeout_s)
+                await self._write(content, started.upload, service, timeout_s)
             except BaseException:
                 with suppress(MedmeshError):
                     await self.cancel(source, service, CANCEL_TIMEOUT_S)
@@ -70,12 +68,14 @@ class AsyncUploads:
         request = pb.CancelUploadRequest(upload_id=source.upload_id)
         await self._calls.unary(upload_rpc(service, "CancelUpload"), request, timeout_s)
 
-    async def _write(self, file: IO[bytes], upload: pb.Upload, service: str, timeout_s: float | None) -> None:
+    async def _write(
+        self, content: images.Content, upload: pb.Upload, service: str, timeout_s: float | None
+    ) -> None:
         """Writes all of it, a stretch a call; after a break it goes on from what has arrived."""
         committed, failures = 0, 0
         while committed < upload.size_bytes:
             start, end = committed, min(committed + images.UPLOAD_CALL_BYTES, upload.size_bytes)
-            parts = partial(images.upload_parts, file, upload.upload_id, start, end)
+            parts = partial(images.upload_parts, content, upload.upload_id, start, end)
             try:
                 answer: pb.WriteUploadResponse = await self._calls.from_stream(
                     upload_rpc(service, "WriteUpload"), parts, timeout_s

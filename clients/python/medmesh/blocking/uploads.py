@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
-from typing import IO
 
 from medmesh import images
 from medmesh.blocking.calls import Calls
@@ -51,15 +50,14 @@ class Uploads:
 
     def upload(self, files: images.Files, service: str, timeout_s: float | None) -> ImageSource:
         """Sends the files of one image, and returns the source that stands for them."""
-        with in_place(images.opened, files) as file:
-            size = file.seek(0, 2)
-            start = pb.StartUploadRequest(size_bytes=size)
+        with in_place(images.opened, files) as content:
+            start = pb.StartUploadRequest(size_bytes=content.size_bytes)
             started: pb.StartUploadResponse = self._calls.unary(
                 upload_rpc(service, "StartUpload"), start, timeout_s
             )
             source = ImageSource(upload_id=started.upload.upload_id)
             try:
-                self._write(file, started.upload, service, timeout_s)
+                self._write(content, started.upload, service, timeout_s)
             except BaseException:
                 with suppress(MedmeshError):
                     self.cancel(source, service, CANCEL_TIMEOUT_S)
@@ -71,12 +69,14 @@ class Uploads:
         request = pb.CancelUploadRequest(upload_id=source.upload_id)
         self._calls.unary(upload_rpc(service, "CancelUpload"), request, timeout_s)
 
-    def _write(self, file: IO[bytes], upload: pb.Upload, service: str, timeout_s: float | None) -> None:
+    def _write(
+        self, content: images.Content, upload: pb.Upload, service: str, timeout_s: float | None
+    ) -> None:
         """Writes all of it, a stretch a call; after a break it goes on from what has arrived."""
         committed, failures = 0, 0
         while committed < upload.size_bytes:
             start, end = committed, min(committed + images.UPLOAD_CALL_BYTES, upload.size_bytes)
-            parts = partial(images.upload_parts, file, upload.upload_id, start, end)
+            parts = partial(images.upload_parts, content, upload.upload_id, start, end)
             try:
                 answer: pb.WriteUploadResponse = self._calls.from_stream(
                     upload_rpc(service, "WriteUpload"), parts, timeout_s
