@@ -8,12 +8,15 @@ import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from transformers import (
     BertConfig,
+    BertForSequenceClassification,
     BertForTokenClassification,
     BertModel,
     DistilBertConfig,
+    DistilBertForSequenceClassification,
     DistilBertForTokenClassification,
     DistilBertModel,
     RobertaConfig,
+    RobertaForSequenceClassification,
     RobertaForTokenClassification,
     RobertaModel,
 )
@@ -22,6 +25,12 @@ from training.importing.densenet import DenseNet121
 
 README = "---\nlanguage: en\nlicense: apache-2.0\n---\nWeights of a test.\n"
 LABELS = ("O", "B-Disease", "I-Disease")
+TEXT_LABELS = ("normal", "urgent", "Pneumonia")
+TEXT_CLASSIFIERS = {
+    "bert": BertForSequenceClassification,
+    "distilbert": DistilBertForSequenceClassification,
+    "roberta": RobertaForSequenceClassification,
+}
 _SIZES = {"vocab_size": 2100, "max_position_embeddings": 64}
 _BERT = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
 FAMILIES = {
@@ -50,20 +59,32 @@ def chest_state(findings=18, thresholds=True):
     return state
 
 
-def tagger(folder, family="bert", **changes):
+def tagger(folder, family="bert", tokenizer=None, **changes):
     """A token classification checkpoint of one family."""
     config, kind, _, sizes = FAMILIES[family]
     numbered = dict(enumerate(LABELS))
     names = {label: number for number, label in numbered.items()}
     return _save(
-        kind, config(**{**_SIZES, **sizes, "id2label": numbered, "label2id": names, **changes}), folder
+        kind,
+        config(**{**_SIZES, **sizes, "id2label": numbered, "label2id": names, **changes}),
+        folder,
+        tokenizer,
     )
 
 
-def encoder(folder, family="bert", **changes):
+def text_classifier(folder, family="bert", tokenizer=None, **changes):
+    """A sequence classification checkpoint of one family."""
+    config, _, _, sizes = FAMILIES[family]
+    numbered = dict(enumerate(TEXT_LABELS))
+    names = {label: number for number, label in numbered.items()}
+    made = config(**{**_SIZES, **sizes, "id2label": numbered, "label2id": names, **changes})
+    return _save(TEXT_CLASSIFIERS[family], made, folder, tokenizer)
+
+
+def encoder(folder, family="bert", tokenizer=None, **changes):
     """An encoder without a head."""
     config, _, kind, sizes = FAMILIES[family]
-    return _save(kind, config(**{**_SIZES, **sizes, **changes}), folder)
+    return _save(kind, config(**{**_SIZES, **sizes, **changes}), folder, tokenizer)
 
 
 def wordpiece(path, tokens=2000):
@@ -88,10 +109,24 @@ def pooled_by(folder, mode):
     (folder / "1_Pooling" / "config.json").write_text(json.dumps(modes))
 
 
-def _save(kind, config, folder):
+def slow_files(folder, made, name, **settings):
+    """The files that a tokenizer.json is made of, as older checkpoints have them."""
+    if isinstance(made.model, models.WordPiece):
+        numbered = sorted(made.get_vocab().items(), key=lambda item: item[1])
+        (folder / "vocab.txt").write_text("".join(f"{token}\n" for token, _ in numbered))
+    else:
+        made.model.save(str(folder))
+    config = {"tokenizer_class": name, "model_max_length": 60, **settings}
+    (folder / "tokenizer_config.json").write_text(json.dumps(config))
+
+
+def _save(kind, config, folder, tokenizer=None):
     torch.manual_seed(0)
     folder.mkdir(parents=True)
     kind(config).save_pretrained(folder)
     (folder / "README.md").write_text(README)
-    wordpiece(folder / "tokenizer.json")
+    if tokenizer is None:
+        wordpiece(folder / "tokenizer.json")
+    else:
+        tokenizer.save(str(folder / "tokenizer.json"))
     return folder

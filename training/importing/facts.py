@@ -42,6 +42,8 @@ QUESTIONS: Mapping[str, str] = {
     "limitations.0": "What can the model not do; where does it fail?",
 }
 """Every card needs these; the number 0 stands for each entry that there is, and for a first one."""
+WHOLE = frozenset({"steps"})
+"""Lists whose entries mean nothing without their neighbours: what the user says is all of it."""
 TENSOR_QUESTION = "What do its values mean, and in which range are they?"
 
 
@@ -68,16 +70,17 @@ def merge(known: Facts, given: Facts) -> Facts:
 
 
 def _merged(known: Any, given: Any) -> Any:
-    """Field by field. The entries of a list go by their names, or by number where those given have none; a
-    list of entries without names, such as steps, is replaced.
+    """Field by field. The entries of a list go by their names, or by number where not all have one; steps are
+    replaced as a whole.
     """
     if isinstance(known, dict) and isinstance(given, dict):
         if _task(given) != _task(known) and _task(given) and _task(known):
             return given  # another task: nothing of the proposed one holds
-        return {**known, **{name: _merged(known.get(name), value) for name, value in given.items()}}
-    if not (_entries(known) and _entries(given) and all("name" in entry for entry in known)):
+        both = {name: _merged(known.get(name), value) for name, value in given.items()}
+        return {**known, **both, **{name: given[name] for name in WHOLE & set(given)}}
+    if not (_entries(known) and _entries(given)):
         return given
-    if all("name" in entry for entry in given):
+    if all("name" in entry for entry in (*known, *given)):
         proposed, said = ({entry["name"]: entry for entry in of} for of in (known, given))
         return [_merged(proposed.get(name, {}), said.get(name, {})) for name in {**proposed, **said}]
     nothing: Facts = {}

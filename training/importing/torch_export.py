@@ -25,10 +25,12 @@ def to_onnx(module: nn.Module, example: Sequence[Tensor], output: str, axes: Axe
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         # torch's older exporter, which keeps names and axes, says at each call that it is old, that it traces
-        # constants, and that it would get negative indices wrong: the parity on several sizes shows that.
+        # constants, that it would get negative indices wrong (the parity on several sizes shows that), and
+        # that TorchScript has no Python signature.
         for kind in (DeprecationWarning, FutureWarning, torch.jit.TracerWarning):
             warnings.simplefilter("ignore", kind)
         warnings.filterwarnings("ignore", "Exporting aten::index", UserWarning)
+        warnings.filterwarnings("ignore", "no signature found", UserWarning)
         try:
             torch.onnx.export(
                 module.eval(),

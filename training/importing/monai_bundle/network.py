@@ -11,7 +11,7 @@ from typing import Any
 import onnx
 import torch
 from onnx import helper
-from torch import Tensor, nn
+from torch import Tensor
 
 from training.importing import Refused
 from training.importing.graph import rename
@@ -90,23 +90,14 @@ class ScriptNetwork(Network):
             raise Refused(f"{TORCHSCRIPT} is no TorchScript") from error
 
     def __call__(self, image: Any) -> Any:
-        with torch.inference_mode():
+        with torch.no_grad():
             return _alone(self._module(torch.from_numpy(image))).numpy()
 
     def exported(self, example: Any, *, is_mask: bool, free: bool) -> onnx.ModelProto:
         """See `Network`."""
         axes = {0: "batch", **({n: f"side{n}" for n in range(2, example.ndim)} if free else {})}
         of_tensors = {TENSOR: axes, SCORES: axes if is_mask else {0: "batch"}}
-        return to_onnx(_Wrapped(self._module), [torch.from_numpy(example)], SCORES, of_tensors)
-
-
-class _Wrapped(nn.Module):
-    def __init__(self, module: Any) -> None:
-        super().__init__()
-        self.module = module
-
-    def forward(self, image: Tensor) -> Tensor:
-        return _alone(self.module(image))
+        return to_onnx(self._module, [torch.from_numpy(example)], SCORES, of_tensors)
 
 
 def _alone(answer: Any) -> Tensor:

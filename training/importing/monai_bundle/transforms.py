@@ -168,8 +168,8 @@ def _scale(found: Steps, given: Arguments) -> None:
 
 def _normalize(found: Steps, given: Arguments) -> None:
     for flag in ("nonzero", "channel_wise"):
-        one_channel = flag == "channel_wise" and "color" not in found.steps[0]
-        if given.get(flag) and not one_channel:
+        by_channel = flag == "channel_wise" and ("subtrahend" in given or "color" not in found.steps[0])
+        if given.get(flag) and not by_channel:
             raise Refused(f"NormalizeIntensity is {flag}, and a card's step is over the whole image")
     if ("subtrahend" in given) != ("divisor" in given):
         raise Refused("NormalizeIntensity is given one of subtrahend and divisor")
