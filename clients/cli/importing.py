@@ -28,8 +28,9 @@ class ModelsGroup(TyperGroup):
 def import_model(context: typer.Context) -> None:
     """Bring a model into the model repository: export it, compare it with its source, write folder and card.
 
-    KIND is torchxrayvision, token-classifier, sentence-encoder or onnx; `medmesh models import KIND --help`
-    says what it takes. Runs in the training environment (`python3 tools/bootstrap.py training` makes it).
+    KIND is torchxrayvision, image-classifier, token-classifier, text-classifier, sentence-encoder,
+    monai-bundle or onnx; `medmesh models import KIND --help` says what it takes. Runs in the training
+    environment (`python3 tools/bootstrap.py training` makes it).
     """
     from tools.bootstrap import ENVIRONMENTS, ROOT
 

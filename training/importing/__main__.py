@@ -122,7 +122,9 @@ def _need(*packages: str) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog=PROGRAM, description="Import a model into triton_repo/.", epilog=EPILOG
+        prog=PROGRAM,
+        description="Write a model as a folder that a service serves by its card.",
+        epilog=EPILOG,
     )
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--name", required=True, help="name of the model's folder")
