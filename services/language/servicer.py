@@ -42,7 +42,7 @@ class LanguageServicer(language_pb2_grpc.LanguageServiceServicer):
 
     async def RankPassages(self, request: pb.RankPassagesRequest, context: Any) -> pb.RankPassagesResponse:
         embedder = self._catalog.only(TEXT_EMBEDDING, request.model)
-        most = request.max_result_count if request.HasField("max_result_count") else None
+        most = request.max_passage_count if request.HasField("max_passage_count") else None
         ranking = await self._ranker.rank(embedder, request.query, request.passages, most)
         return pb.RankPassagesResponse(ranking=ranking_message(ranking))
 

@@ -119,7 +119,7 @@ class Diagnostician:
         return pb.Diagnosis(
             completeness=pb.COMPLETENESS_PARTIAL if partial else pb.COMPLETENESS_COMPLETE,
             intended_use=self._intended_use,
-            assessments=assessment_messages(assessment),
+            assessments=assessment_messages(assessment, self._catalogue),
             disagreements=disagreement_messages(assessment, self._catalogue),
             review_required=partial
             or bool(assessment.disagreements)

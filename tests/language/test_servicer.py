@@ -126,7 +126,7 @@ async def test_texts_are_embedded_and_truncation_is_noticed(stub):
 
 
 async def test_passages_are_ranked(stub):
-    request = pb.RankPassagesRequest(query="fever", passages=["aspirin", "fever"], max_result_count=1)
+    request = pb.RankPassagesRequest(query="fever", passages=["aspirin", "fever"], max_passage_count=1)
     ranking = (await stub.RankPassages(request)).ranking
     assert [passage.index for passage in ranking.passages] == [1]
     assert ranking.passages[0].similarity == pytest.approx(1)
@@ -143,8 +143,8 @@ async def test_passages_are_ranked(stub):
         ("RankPassages", pb.RankPassagesRequest(passages=["Jane Doe"]), "query"),
         (
             "RankPassages",
-            pb.RankPassagesRequest(query="Jane Doe", passages=["a"], max_result_count=0),
-            "max_result_count",
+            pb.RankPassagesRequest(query="Jane Doe", passages=["a"], max_passage_count=0),
+            "max_passage_count",
         ),
     ],
 )
@@ -269,6 +269,8 @@ async def test_a_text_classifier_answers_beside_the_tagger(repository, inference
     assert classified.labels[1].concepts[0].code == "c"
     assert list(classified.prediction_set.labels) == ["urgent"]
     assert not tagged.HasField("prediction_set")
+    # The tagger's card has a calibration, the classifier's has none.
+    assert (tagged.calibrated, classified.calibrated) == (True, False)
     assert [mention.type for mention in analysis.mentions] == ["DISEASE"]
 
 
