@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from medmesh.language.v1 import language_pb2 as pb
@@ -51,7 +52,7 @@ class LanguageServicer(language_pb2_grpc.LanguageServiceServicer):
         those that would be among them and are refused.
         """
         if names:
-            return [self._named(name) for name in dict.fromkeys(names)], []
+            return [self._named(name, names) for name in dict.fromkeys(names)], []
         models: list[TokenClassifier | TextClassifier] = [
             *self._catalog.defaults(TOKEN_CLASSIFICATION),
             *self._catalog.defaults(TEXT_CLASSIFICATION),
@@ -65,8 +66,10 @@ class LanguageServicer(language_pb2_grpc.LanguageServiceServicer):
         ]
         return sorted(models, key=lambda model: model.name), refused
 
-    def _named(self, name: str) -> TokenClassifier | TextClassifier:
-        try:
+    def _named(self, name: str, names: Sequence[str]) -> TokenClassifier | TextClassifier:
+        with suppress(ModelUnknown):
             return self._catalog.named(TOKEN_CLASSIFICATION, name)
-        except ModelUnknown:
+        try:
             return self._catalog.named(TEXT_CLASSIFICATION, name)
+        except ModelUnknown as error:
+            raise ModelUnknown(metadata={"field": f"models[{list(names).index(name)}]"}) from error

@@ -14,6 +14,7 @@ from medmesh.common.v1 import catalog_pb2, catalog_pb2_grpc
 from medmesh.language.v1 import language_pb2 as pb
 from medmesh.language.v1 import language_pb2_grpc
 from services.chassis.rpc.server import running_server
+from services.chassis.rpc.status import from_rpc_error
 from services.language.__main__ import SERVICE
 from services.language.settings import LanguageSettings
 from tests.language.conftest import EMBEDDER, TAGGER
@@ -217,8 +218,9 @@ async def test_a_request_may_name_its_models(with_two):
 @pytest.mark.parametrize("name", ["nobody", EMBEDDER])
 async def test_a_name_that_reads_no_notes_is_unknown(with_two, name):
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await with_two.AnalyzeNote(pb.AnalyzeNoteRequest(note="No fever.", models=[name]))
+        await with_two.AnalyzeNote(pb.AnalyzeNoteRequest(note="No fever.", models=[TAGGER, name]))
     assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+    assert from_rpc_error(caught.value, "language").metadata["field"] == "models[1]"
 
 
 async def test_one_that_does_not_answer_beside_others_is_told_of(with_two, inference):
