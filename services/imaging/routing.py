@@ -128,7 +128,7 @@ def outside(model: Candidate, image: DecodedImage, statement: Statement) -> list
         notices.append(
             Notice(
                 "OUTSIDE_MODEL_POPULATION",
-                f"By the file the patient is not of an age that the model knows, {_ages(applies)}.",
+                f"According to the file, the patient is outside the model's age range, {_ages(applies)}.",
                 review_required=True,
                 places=("PatientAge", "PatientBirthDate"),
             )

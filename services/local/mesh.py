@@ -321,7 +321,7 @@ def _only_here(folder: Path) -> IO[bytes]:
     except OSError as error:
         lock.close()
         raise Missing(
-            f"a mesh runs in {folder} already: end it, or set MEDMESH_RUN_FOLDER to another folder."
+            f"a mesh is already running in {folder}: end it, or set MEDMESH_RUN_FOLDER to another folder."
         ) from error
     return lock
 
