@@ -67,7 +67,7 @@ class MeshSettings(Settings):
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
-        """Reads `.env` and the environment, which goes before it. Raises SettingsError."""
+        """Reads `.env` and the environment, which overrides it. Raises SettingsError."""
         known = read_env_file(ROOT / ".env") | dict(os.environ if environment is None else environment)
         settings = super().from_environment(known)
         log = str(settings.run_folder / "triton.log")

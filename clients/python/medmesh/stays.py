@@ -80,7 +80,7 @@ class _Measured:
 
 
 def read(path: Path | str, *, start: datetime | str | None = None) -> Reading:
-    """Reads a file. `start`, when the stay began, goes before what the file says; without a zone it is UTC.
+    """Reads a file. `start`, when the stay began, overrides what the file says; without a zone it is UTC.
 
     ValueError: it is none of the forms, or holds no measurement. OSError: it cannot be read.
     """
