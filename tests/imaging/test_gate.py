@@ -105,7 +105,7 @@ def test_a_gate_of_kinds_alone_judges_kinds_alone():
 @pytest.mark.parametrize(
     ("column", "told"),
     [
-        ('name: "smudged" role: ROLE_FLAW', "smudged is none of the contract's rejections"),
+        ('name: "smudged" role: ROLE_FLAW', "smudged is not one of the contract's rejections"),
         ('name: "wholesome" role: ROLE_SOUND', "more than one of ROLE_SOUND"),
     ],
 )

@@ -48,7 +48,7 @@ _SENTENCES: Mapping[Rejection, str] = {
     Rejection.COVERED: "a part of it is covered, blacked out or written over",
     Rejection.CROPPED: "a part of the anatomy is cut off",
     Rejection.DEGRADED: "its noise, exposure or compression hides the anatomy",
-    Rejection.DRAWN: "it looks drawn or computed rather than taken",
+    Rejection.DRAWN: "it looks drawn or computed rather than acquired",
 }
 
 
@@ -99,7 +99,7 @@ class GateRules:
                 raise ValueError(f"columns: more than one of {Column.Role.Name(role)}")
         unknown = {self._columns[i].name for i in self._of(Column.ROLE_FLAW)} - {*Rejection}
         if unknown:
-            raise ValueError(f"columns: {', '.join(sorted(unknown))} is none of the contract's rejections")
+            raise ValueError(f"columns: {', '.join(sorted(unknown))} is not one of the contract's rejections")
         self.kinds = frozenset(self._columns[i].name for i in self._kinds)
         self.column_count = len(self._columns)
 

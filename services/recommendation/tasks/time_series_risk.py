@@ -160,7 +160,7 @@ class TimeSeriesRisk:
         if self._task.activation == pb.ACTIVATION_SIGMOID:
             risks = 1 / (1 + np.exp(-risks))
         if len(risks) != len(binned) or not np.isfinite(risks).all() or risks.min() < 0 or risks.max() > 1:
-            raise ModelFailed(f"{self._model.name} answered with what is no probability")
+            raise ModelFailed(f"{self._model.name} did not answer with a probability")
         return self._curve(risks), inferred.provenance
 
     def _check_tensors(self) -> None:
