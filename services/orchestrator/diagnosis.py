@@ -10,7 +10,7 @@ from medmesh.common.v1.answer_pb2 import Provenance
 from medmesh.orchestrator.v1 import orchestrator_pb2 as pb
 from medmesh.orchestrator.v1.receipt_pb2 import EvidenceReceipt, InputDigest
 from medmesh.receipt import statement
-from services.chassis.errors import UpstreamUnavailable
+from services.chassis.errors import ModelUnknown, Reason, UpstreamUnavailable
 from services.chassis.rpc import request as requests
 from services.orchestrator.assessment import assess
 from services.orchestrator.cards import ModelCards
@@ -68,7 +68,8 @@ class Diagnostician:
         """Answers `case` within the current request's deadline; `listen` hears of each branch as it ends.
 
         `inputs` are the digests of the case under `salt`, hexadecimal. Raises InvalidInput when the input is
-        bad, UpstreamUnavailable when every branch failed, ReceiptNotWritten.
+        bad, UpstreamUnavailable when every branch failed (ModelUnknown where no model has a name that the
+        case gives), ReceiptNotWritten.
         """
         started = time.monotonic()
         answers = await ask(
@@ -119,7 +120,7 @@ class Diagnostician:
         return pb.Diagnosis(
             completeness=pb.COMPLETENESS_PARTIAL if partial else pb.COMPLETENESS_COMPLETE,
             intended_use=self._intended_use,
-            assessments=assessment_messages(assessment),
+            assessments=assessment_messages(assessment, self._knowledge),
             disagreements=disagreement_messages(assessment, self._knowledge),
             review_required=partial
             or bool(assessment.disagreements)
@@ -169,4 +170,6 @@ def _refuse_if_nothing_answered(answers: Answers) -> None:
     asked = [branch for branch in answers.branches() if branch.requested]
     if all(branch.failed for branch in asked):
         reasons = {branch.name: branch.error.reason.value for branch in asked if branch.error is not None}
+        if set(reasons.values()) == {Reason.MODEL_UNKNOWN.value}:
+            raise ModelUnknown(metadata=reasons)
         raise UpstreamUnavailable("every branch failed", metadata=reasons)

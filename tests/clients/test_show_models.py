@@ -15,10 +15,18 @@ def test_the_catalog_says_what_is_not_served_and_why():
     answer = ListModelsResponse(
         models=[
             ModelSummary(
-                name="chest_xray", service="imaging", version="1.0.0", summary="Reads X-rays.", ready=True
+                name="chest_xray",
+                service="imaging",
+                card_version="1.0.0",
+                summary="Reads X-rays.",
+                ready=True,
             ),
             ModelSummary(
-                name="head_ct", service="imaging", version="1.0.0", summary="Reads CT.", reason="No weights."
+                name="head_ct",
+                service="imaging",
+                card_version="1.0.0",
+                summary="Reads CT.",
+                reason="No weights.",
             ),
         ],
         unreachable_services=["language"],

@@ -148,6 +148,18 @@ def test_probabilities_that_are_not_calibrated_do_not_count():
     assert case(image=analysis(calibrated=False)).readings[0].standing is Standing.UNCALIBRATED
 
 
+@pytest.mark.parametrize(
+    ("calibrated", "standing"), [(True, Standing.COUNTS), (False, Standing.UNCALIBRATED)]
+)
+def test_labels_of_a_note_count_where_their_probabilities_are_calibrated(calibrated, standing):
+    labels = [language_pb2.TextLabel(name=name, probability=0.5) for name in CHEST.labels]
+    result = language_pb2.NoteModelResult(
+        provenance=provenance("chest_xray"), labels=labels, calibrated=calibrated
+    )
+    found = language_pb2.NoteAnalysis(results=[result])
+    assert [one.standing for one in case(text=found).readings] == [standing]
+
+
 def test_an_answer_of_which_no_card_is_known_or_with_other_labels_does_not_count():
     unknown = analysis(provenance=provenance("another"))
     others = analysis(findings=[imaging_pb2.Finding(label="normal", probability=1.0)])

@@ -112,8 +112,15 @@ async def test_a_contradiction_asks_for_review(mesh):
     assert found.opposing.note_entity == pb.EvidenceReference.NoteEntity(
         model_name="clinical_ner", entity_index=0
     )
-    assert found.message == "The image speaks for pneumonia, the note denies it."
+    assert found.message == "The image supports pneumonia; the note denies it."
     assert diagnosis.review_required
+
+
+async def test_a_kind_of_a_condition_names_the_condition_that_it_is_a_kind_of(mesh):
+    diagnosis = await mesh.diagnose(full_case())
+    broader = {one.condition.code: one.broader_condition.code for one in diagnosis.assessments}
+    assert broader[PNEUMONIA] == ""
+    assert broader[BACTERIAL] == PNEUMONIA
 
 
 async def test_an_abstention_asks_for_review(mesh):
@@ -171,7 +178,7 @@ async def test_a_second_model_on_an_image_is_shown_and_not_counted(mesh):
     assert uncounted.log_odds < 0
     assert uncounted.share == 0
     assert [d.opposing.image_finding.model_name for d in diagnosis.disagreements] == ["second"]
-    assert "on the same image" in diagnosis.disagreements[0].message
+    assert "On one image, one model" in diagnosis.disagreements[0].message
     assert diagnosis.review_required
 
 

@@ -46,7 +46,7 @@ def catalog(answer: ListModelsResponse) -> Iterator[RenderableType]:
         (
             Text(model.name),
             Text(model.service),
-            Text(model.version),
+            Text(model.card_version),
             Text("served", style="green") if model.ready else Text("NOT SERVED", style="bold red"),
             Text(model.summary if model.ready else model.reason or model.summary),
         )
@@ -55,7 +55,7 @@ def catalog(answer: ListModelsResponse) -> Iterator[RenderableType]:
     yield marks.Grid(columns, rows)
     for model in answer.models:
         if model.ready and model.problems:
-            yield marks.indented(Text(f"{model.name} is served as it was; what lies there now is refused:"))
+            yield marks.indented(Text(f"{model.name} is still served as before; the folder is refused:"))
             yield from _problems(model.problems)
         if model.HasField("candidate"):
             yield marks.indented(Text(_candidate(model.name, model.candidate), style="dim"))
@@ -93,7 +93,9 @@ def reloaded(answer: ReloadModelsResponse) -> Iterator[RenderableType]:
     taken = sum(model.result == ModelReload.RESULT_TAKEN_UP for model in answer.models)
     yield marks.heading("Models reloaded", f"{taken} taken up", "dim")
     for model in answer.models:
-        served = f"{model.version} (version {model.model_version})" if model.model_version else "not served"
+        served = "not served"
+        if model.model_version:
+            served = f"{model.card_version} (version {model.model_version})"
         line = [Text(model.name, style="bold"), RESULTS[model.result], Text(served, style="dim")]
         yield marks.indented(Text("  ").join(line))
         yield from _problems(model.problems)
@@ -106,7 +108,7 @@ def _problems(problems: Iterable[CardProblem]) -> Iterator[RenderableType]:
 
 
 def _candidate(name: str, candidate: CandidateVersion) -> str:
-    said = f"{name}: {candidate.version} (version {candidate.model_version}) is the candidate"
+    said = f"{name}: {candidate.card_version} (version {candidate.model_version}) is the candidate"
     if not candidate.shadow:
         return f"{said}, not on live inputs"
     compared = f"{candidate.agreed_count} of {candidate.compared_count} inputs agree"

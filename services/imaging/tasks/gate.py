@@ -28,7 +28,7 @@ class Rejection(StrEnum):
 
     NOT_EXPECTED_KIND = "not_expected_kind"
     UPSIDE_DOWN = "upside_down"
-    COLOUR = "colour"
+    COLOR = "color"
     PHOTOGRAPH = "photograph"
     SCREENSHOT = "screenshot"
     BLURRED = "blurred"
@@ -41,14 +41,14 @@ class Rejection(StrEnum):
 _SENTENCES: Mapping[Rejection, str] = {
     Rejection.NOT_EXPECTED_KIND: "it does not look like what the model reads",
     Rejection.UPSIDE_DOWN: "it looks upside down or turned on its side",
-    Rejection.COLOUR: "it is in colour",
+    Rejection.COLOR: "it is in colour",
     Rejection.PHOTOGRAPH: "it looks like a photograph of an image",
     Rejection.SCREENSHOT: "it looks like a screenshot, a page or a sheet of several images",
     Rejection.BLURRED: "it is blurred",
     Rejection.COVERED: "a part of it is covered, blacked out or written over",
     Rejection.CROPPED: "a part of the anatomy is cut off",
     Rejection.DEGRADED: "its noise, exposure or compression hides the anatomy",
-    Rejection.DRAWN: "it looks drawn or computed rather than taken",
+    Rejection.DRAWN: "it looks drawn or computed rather than acquired",
 }
 
 
@@ -99,7 +99,7 @@ class GateRules:
                 raise ValueError(f"columns: more than one of {Column.Role.Name(role)}")
         unknown = {self._columns[i].name for i in self._of(Column.ROLE_FLAW)} - {*Rejection}
         if unknown:
-            raise ValueError(f"columns: {', '.join(sorted(unknown))} is none of the contract's rejections")
+            raise ValueError(f"columns: {', '.join(sorted(unknown))} is not one of the contract's rejections")
         self.kinds = frozenset(self._columns[i].name for i in self._kinds)
         self.column_count = len(self._columns)
 
@@ -138,7 +138,7 @@ class GateRules:
         if any(self._counts(i, probabilities) for i in self._of(Column.ROLE_UPSIDE_DOWN)):
             found.append(Rejection.UPSIDE_DOWN)
         if self._declared.HasField("max_colorfulness") and colourfulness > self._declared.max_colorfulness:
-            found.append(Rejection.COLOUR)
+            found.append(Rejection.COLOR)
         least = kind.min_sound_probability if kind.HasField("min_sound_probability") else HALF
         flaws = self._of(Column.ROLE_FLAW)
         if flaws and any(probabilities[i] < least for i in self._of(Column.ROLE_SOUND)):

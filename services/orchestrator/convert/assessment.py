@@ -18,12 +18,12 @@ _SOURCES = {
     Source.RECORD: pb.SOURCE_RECORD,
 }
 _SENTENCES = {
-    (Source.IMAGE, Source.NOTE): "The image speaks for {condition}, the note denies it.",
-    (Source.NOTE, Source.IMAGE): "The note states {condition}, the image speaks against it.",
-    (Source.RECORD, Source.NOTE): "The record has {condition}, the note denies it.",
-    (Source.IMAGE, Source.IMAGE): "One image speaks for {condition}, another against it.",
+    (Source.IMAGE, Source.NOTE): "The image supports {condition}; the note denies it.",
+    (Source.NOTE, Source.IMAGE): "The note states {condition}; the image argues against it.",
+    (Source.RECORD, Source.NOTE): "The record has {condition}; the note denies it.",
+    (Source.IMAGE, Source.IMAGE): "One image supports {condition}; another argues against it.",
 }
-_ONE_IMAGE = "One model speaks for {condition} on an image, another against it on the same image."
+_ONE_IMAGE = "On one image, one model supports {condition} and another argues against it."
 
 
 def condition_concept(condition: Condition) -> ConceptMessage:
@@ -31,9 +31,9 @@ def condition_concept(condition: Condition) -> ConceptMessage:
     return ConceptMessage(system=SNOMED, code=condition.code, display=condition.naming.display)
 
 
-def assessment_messages(assessment: Assessment) -> list[pb.ConditionAssessment]:
+def assessment_messages(assessment: Assessment, knowledge: Knowledge) -> list[pb.ConditionAssessment]:
     """Each condition's assessment as a message."""
-    return [_assessed(one) for one in assessment.conditions]
+    return [_assessed(one, knowledge) for one in assessment.conditions]
 
 
 def disagreement_messages(assessment: Assessment, knowledge: Knowledge) -> list[pb.Disagreement]:
@@ -58,8 +58,8 @@ def _sentence(one: Disagreement) -> str:
     return _SENTENCES[one.supporting.source, one.opposing.source]
 
 
-def _assessed(one: Assessed) -> pb.ConditionAssessment:
-    fused = one.fused
+def _assessed(one: Assessed, knowledge: Knowledge) -> pb.ConditionAssessment:
+    fused, broader = one.fused, one.condition.broader
     prior = pb.Contribution(
         source=pb.SOURCE_PRIOR,
         description=one.condition.setting,
@@ -80,6 +80,7 @@ def _assessed(one: Assessed) -> pb.ConditionAssessment:
             for source, probability in fused.without.items()
         ],
         uncounted=[_contribution(evidence, 0.0) for evidence in one.uncounted],
+        broader_condition=condition_concept(knowledge.conditions[broader]) if broader else None,
     )
 
 

@@ -53,6 +53,7 @@ class Prediction:
     outcome: str
     outcome_concepts: tuple[Concept, ...]
     probability: float
+    is_calibrated: bool
     prediction_set: tuple[str, ...] | None
     """Of the outcome and its opposite, those that cannot be ruled out at `coverage`; None: the card has no
     thresholds.
@@ -126,6 +127,7 @@ class TimeSeriesRisk:
             outcome=task.outcome.name,
             outcome_concepts=_concepts(task.outcome.concepts),
             probability=probability,
+            is_calibrated=task.HasField("calibration"),
             prediction_set=self._sets.members(probability, facts.care_unit, facts.age_years)
             if self._sets is not None
             else None,
@@ -158,7 +160,7 @@ class TimeSeriesRisk:
         if self._task.activation == pb.ACTIVATION_SIGMOID:
             risks = 1 / (1 + np.exp(-risks))
         if len(risks) != len(binned) or not np.isfinite(risks).all() or risks.min() < 0 or risks.max() > 1:
-            raise ModelFailed(f"{self._model.name} answered with what is no probability")
+            raise ModelFailed(f"{self._model.name} did not answer with a probability")
         return self._curve(risks), inferred.provenance
 
     def _check_tensors(self) -> None:
