@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from services.clinical.tables import rows
 from services.language.decoding import WordSpan
 from services.language.entities import EntityType
-from services.language.linking import Linker
+from services.language.linking import Linker, default_linker
 from services.language.vocabulary import TERMINOLOGY
 
 _TABLE = TERMINOLOGY / "abbreviations.tsv"
@@ -41,7 +41,7 @@ class Abbreviations:
     """The table of abbreviations; immutable, safe to share between threads."""
 
     def __init__(self) -> None:
-        linker = Linker()
+        linker = default_linker()
         self._meanings: dict[tuple[str, ...], list[_Meaning]] = {}
         self._only_capitals: set[tuple[str, ...]] = set()
         for short, letters, term, before, after in rows(_TABLE, 5):

@@ -11,6 +11,7 @@ left out.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -101,6 +102,12 @@ class Linker:
             return codes
         sided = self._sides.get((codes[0].code, said.pop()))
         return (sided,) if sided else codes
+
+
+@functools.cache
+def default_linker() -> Linker:
+    """The linker, made once a process."""
+    return Linker()
 
 
 class _Index:

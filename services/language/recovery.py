@@ -10,6 +10,7 @@ and their constants were chosen on the part of BC5CDR's train file that watched 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -92,6 +93,12 @@ class Terms:
             usable = _joined(surface) in self._shorthand[words] and letters >= _LEAST_LETTERS_OF_SHORTHAND
             return (found, LEAST_SUPPORT_OF_SHORTHAND) if usable else None
         return (found, LEAST_SUPPORT) if letters >= _LEAST_LETTERS else None
+
+
+@functools.cache
+def default_terms() -> Terms:
+    """The terms, made once a process."""
+    return Terms()
 
 
 def recover(
