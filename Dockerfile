@@ -23,9 +23,10 @@ RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin medmesh \
 COPY pyproject.toml ./
 COPY requirements ./requirements
 COPY clients/python/pyproject.toml clients/python/README.md ./clients/python/
-COPY services/__init__.py ./services/
 COPY tools ./tools
-RUN python tools/bootstrap.py "$ENVIRONMENT" && rm -rf /root/.cache
+# What installs is not needed afterwards.
+RUN python tools/bootstrap.py "$ENVIRONMENT" && rm -rf /root/.cache \
+    && if [ "$ENVIRONMENT" = services ]; then python -m pip uninstall -q -y setuptools pip; fi
 
 COPY clients ./clients
 COPY services ./services

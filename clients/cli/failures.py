@@ -86,7 +86,7 @@ def explained() -> Iterator[None]:
         if len(error.violations) > 1:
             faults = "".join(f"\n  {fault.field}: {fault.description}" for fault in error.violations)
             fail(f"{len(error.violations)} problems with the input{request}:{faults}", code)
-        fail(f"{_sentence(error)}{request} {remedy}".strip(), code)
+        fail(f"{_ended(str(error))}{request} {remedy}".strip(), code)
     except BrokenPipeError:
         raise  # whoever read the output has seen enough: no failure of ours
     except OSError as error:
@@ -94,6 +94,12 @@ def explained() -> Iterator[None]:
         fail(f"{where}{error.strerror or type(error).__name__}.", ExitCode.INPUT)
     except (ValueError, TypeError) as error:
         fail(f"{error}.", ExitCode.INPUT)
+
+
+def warn(sentence: str) -> None:
+    """Prints the sentence on stderr; the command goes on."""
+    text = Text.assemble(("medmesh: ", "bold yellow"), _ended(sentence))
+    marks.console(sys.stderr).print(text, soft_wrap=True)
 
 
 def fail(sentence: str, code: ExitCode) -> NoReturn:
@@ -112,6 +118,5 @@ def _remedy(error: MedmeshError) -> tuple[ExitCode, str]:
     return ExitCode.FAILED, "Report it with the request id." if error.request_id else ""
 
 
-def _sentence(error: MedmeshError) -> str:
-    text = str(error)
+def _ended(text: str) -> str:
     return text if text.endswith((".", "?")) else f"{text}."

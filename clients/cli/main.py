@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import inspect
 import io
+import os
 import sys
 from collections.abc import Callable
 
 import typer
 
 from clients.cli import analyze, audit, demo, diagnose, doctor, importing, models, records, search, up
-from clients.cli.failures import EXIT_CODES_HELP
+from clients.cli.failures import EXIT_CODES_HELP, warn
 from clients.loadtest import command
 
 app = typer.Typer(
@@ -23,7 +24,7 @@ app = typer.Typer(
     epilog=EXIT_CODES_HELP,
 )
 
-catalogue = typer.Typer(
+catalog = typer.Typer(
     cls=importing.ModelsGroup,
     rich_markup_mode=None,
     help="List the models of the mesh, show one model's card, check folders of models, take up what changed "
@@ -41,10 +42,14 @@ def medmesh() -> None:
 
     Start with `medmesh demo`, or with `medmesh up` and, in another shell, `medmesh diagnose --help`.
     """
+    from services.chassis import environment
+
     for stream in (sys.stdout, sys.stderr):
         # A terminal of another encoding shows `?` for what it lacks, rather than ending the command.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
+    for sentence in environment.unknown(os.environ):
+        warn(sentence)
 
 
 def _add(
@@ -71,12 +76,12 @@ _add(records.treatments)
 _add(records.similar)
 _add(records.outcome)
 _add(search.search)
-app.add_typer(catalogue, name="models")
-_add(models.list_models, to=catalogue, name="list")
-_add(models.models, to=catalogue, name="show")
-_add(models.check, to=catalogue, name="check")
-_add(models.reload, to=catalogue, name="reload")
-catalogue.command(
+app.add_typer(catalog, name="models")
+_add(models.list_models, to=catalog, name="list")
+_add(models.models, to=catalog, name="show")
+_add(models.check, to=catalog, name="check")
+_add(models.reload, to=catalog, name="reload")
+catalog.command(
     "import",
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
 )(importing.import_model)

@@ -1,4 +1,4 @@
-"""The settings of a service: one frozen class, read once from `MEDMESH_*`, failing at start by key."""
+"""Settings: frozen classes, read once from `MEDMESH_*`, failing at start by key."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Self, Union, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, Self, Union, get_args, get_origin, get_type_hints
 
-PREFIX = "MEDMESH_"
 MODEL_REPOSITORY = Path(__file__).resolve().parents[2] / "triton_repo"
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
+PORTS = (0, 65535)
 
 
-class SettingsError(Exception):
+class SettingsError(ValueError):
     """A setting is missing or cannot be read. The message names its key and never shows its value."""
 
     def __init__(self, key: str, problem: str) -> None:
@@ -61,9 +61,53 @@ def bounded(default: float, low: float, high: float) -> Any:
     return dataclasses.field(default=default, metadata={"low": low, "high": high})
 
 
+def port(default: int = 0) -> Any:
+    """A field with the number of a port; 0: a free one."""
+    return bounded(default, *PORTS)
+
+
+def named(variable: str, default: Any) -> Any:
+    """A field whose variable is not named after it."""
+    return dataclasses.field(default=default, metadata={"variable": variable})
+
+
+def told_in_code(**default: Any) -> Any:
+    """A field that no variable sets; `default` is that of `dataclasses.field`."""
+    return dataclasses.field(**default, metadata={"variable": ""})
+
+
 @dataclass(frozen=True, kw_only=True)
-class ServiceSettings:
-    """What every service is told. The variable of a field is its name in capitals after `MEDMESH_`.
+class Settings:
+    """What a process is told by its environment. The variable of a field is its name in capitals after the
+    prefix; one that is empty counts as not set, as compose's `${NAME:-}` leaves it.
+    """
+
+    PREFIX: ClassVar[str] = "MEDMESH_"
+
+    @classmethod
+    def key(cls, field: str) -> str:
+        """The environment variable of a field; empty where none sets it."""
+        own: str | None = cls.__dataclass_fields__[field].metadata.get("variable")
+        return cls.PREFIX + field.upper() if own is None else own
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
+        """Reads every field from `environment` (default: the process's own). Raises SettingsError."""
+        variables = os.environ if environment is None else environment
+        hints = get_type_hints(cls)
+        values: dict[str, Any] = {}
+        for field in dataclasses.fields(cls):
+            key = cls.key(field.name)
+            if text := variables.get(key, ""):
+                values[field.name] = read(key, text, hints[field.name], field.metadata)
+            elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+                raise SettingsError(key, "is required and not set")
+        return cls(**values)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceSettings(Settings):
+    """What every service is told.
 
     Services subclass it: they give `listen` their own port and add fields, each with a docstring.
     """
@@ -148,26 +192,10 @@ class ServiceSettings:
                 "or MEDMESH_INSECURE=1 when the network itself is private",
             )
 
-    @staticmethod
-    def key(field: str) -> str:
-        """The environment variable of a field."""
-        return PREFIX + field.upper()
 
-    @classmethod
-    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
-        """Reads every field from `environment` (default: the process's own). Raises SettingsError."""
-        variables = os.environ if environment is None else environment
-        hints = get_type_hints(cls)
-        values: dict[str, Any] = {}
-        for field in dataclasses.fields(cls):
-            key = cls.key(field.name)
-            text = variables.get(key)
-            if text is None:
-                if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
-                    raise SettingsError(key, "is required and not set")
-                continue
-            values[field.name] = _parse(key, text, hints[field.name], field.metadata)
-        return cls(**values)
+def split_words(text: str) -> tuple[str, ...]:
+    """Words with commas or spaces between."""
+    return tuple(text.replace(",", " ").split())
 
 
 def split_folders(text: str) -> tuple[Path, ...]:
@@ -186,11 +214,12 @@ def is_loopback(host: str) -> bool:
     return bare in {"localhost", "::1"} or (bare.startswith("127.") and bare.count(".") == 3)
 
 
-def _parse(key: str, text: str, hint: Any, bounds: Mapping[str, float]) -> Any:
+def read(key: str, text: str, hint: Any, bounds: Mapping[str, Any]) -> Any:
+    """The value of a variable as the type `hint`, from `bounds["low"]` to `bounds["high"]` where it has them.
+    Raises SettingsError.
+    """
     optional = get_origin(hint) in {Union, types.UnionType}
     kind = next(a for a in get_args(hint) if a is not type(None)) if optional else hint
-    if optional and not text:
-        return None
     try:
         value = _reader(kind)(text)
     except ValueError as error:
@@ -207,7 +236,7 @@ def _reader(kind: Any) -> Callable[[str], Any]:
     if kind is Path:
         return lambda text: Path(text).expanduser()
     if get_origin(kind) is tuple:
-        return split_folders
+        return split_folders if get_args(kind)[0] is Path else split_words
     reader: Callable[[str], Any] = kind  # str, int, float, Secret and enumerations read themselves
     return reader
 

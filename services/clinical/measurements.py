@@ -24,7 +24,7 @@ MEASUREMENTS_FILE = Path(__file__).with_name("measurements.toml")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Measurement:
+class UsedQuantity:
     """A quantity that is used."""
 
     name: str
@@ -51,7 +51,7 @@ class Measurement:
         return None if value is None else dataclasses.replace(quantity, value=value, unit=self.unit)
 
 
-def measurement_of(concept: CodedConcept) -> Measurement | None:
+def measurement_of(concept: CodedConcept) -> UsedQuantity | None:
     """The measurement that one of the concept's codings stands for; None where it is not used."""
     by_code, _ = _measurements()
     for coding in concept.codings:
@@ -117,9 +117,9 @@ def _places(observations: list[Observation]) -> tuple[str, ...]:
 
 
 @functools.cache
-def _measurements() -> tuple[dict[str, Measurement], re.Pattern[str]]:
+def _measurements() -> tuple[dict[str, UsedQuantity], re.Pattern[str]]:
     content: dict[str, dict[str, Any]] = tomllib.loads(MEASUREMENTS_FILE.read_text(encoding="utf-8"))
-    by_code: dict[str, Measurement] = {}
+    by_code: dict[str, UsedQuantity] = {}
     names: list[str] = []
     for name, entry in content.items():
         scales = {
@@ -128,7 +128,7 @@ def _measurements() -> tuple[dict[str, Measurement], re.Pattern[str]]:
         }
         low, high = entry["plausible"]
         substance = substance_of(entry["loinc"])
-        measurement = Measurement(name, entry["unit"], (low, high), scales, substance)
+        measurement = UsedQuantity(name, entry["unit"], (low, high), scales, substance)
         names += entry.get("names", ())
         by_code |= dict.fromkeys(entry["loinc"], measurement)
     return by_code, re.compile("|".join(names), re.IGNORECASE)

@@ -1,1 +1,1 @@
-"""The imaging service: one medical image in, calibrated findings with their evidence out."""
+"""The imaging service: an image or a series in, what each model that reads it finds and why, out."""

@@ -20,7 +20,15 @@ from pathlib import Path
 from typing import IO, Self
 
 from services.chassis.rpc import probe
-from services.chassis.settings import ServiceSettings, join_folders
+from services.chassis.settings import (
+    PORTS,
+    ServiceSettings,
+    Settings,
+    bounded,
+    join_folders,
+    read,
+    told_in_code,
+)
 from services.local import ports, topology
 from services.local.process import Child
 from services.local.restarts import LIMIT, WINDOW_S, Restarts
@@ -40,35 +48,33 @@ class MeshError(RuntimeError):
     """A part of the mesh did not become healthy, or has ended; the message is for the operator."""
 
 
-@dataclass(frozen=True)
-class MeshSettings:
+@dataclass(frozen=True, kw_only=True)
+class MeshSettings(Settings):
     """How the mesh is started."""
 
-    ports: Mapping[str, int] = dataclasses.field(default_factory=lambda: dict.fromkeys(SERVICES, 0))
-    """Port of each service; 0: a free one."""
-    triton: TritonSettings = dataclasses.field(default_factory=TritonSettings)
+    ports: Mapping[str, int] = told_in_code(default_factory=lambda: dict.fromkeys(SERVICES, 0))
+    """Port of each service; 0: a free one. From the environment: see `port_variable`."""
+    triton: TritonSettings = told_in_code(default_factory=TritonSettings)  # noqa: RUF009 - a field
+    """How the embedded Triton is started. From the environment: its own variables."""
     triton_url: str = ""
-    """HOST:PORT of another Triton's gRPC endpoint; empty: the embedded one is started."""
+    """Address and port of another Triton's gRPC endpoint; empty: the embedded one is started."""
     run_folder: Path = ROOT / ".medmesh" / "run"
-    """Logs, and mesh.json with addresses and process ids while the mesh runs."""
-    ready_timeout_s: float = 60.0
-    """How long the services may take to become healthy."""
-    variables: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """Folder of the logs, and of `mesh.json` with addresses and process ids while the mesh runs."""
+    ready_timeout_s: float = bounded(60.0, 0.0, 86_400.0)
+    """How long the services may take to become healthy, in seconds."""
+    variables: Mapping[str, str] = told_in_code(default_factory=dict)
     """Further MEDMESH_* variables for the services."""
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> MeshSettings:
-        """The ports of `.env` and the environment, which goes before it."""
-        known = {**read_env_file(ROOT / ".env"), **environment}
-        run_folder = Path(known.get("MEDMESH_RUN_FOLDER", ROOT / ".medmesh" / "run"))
-        triton = TritonSettings.from_environment(
-            {"MEDMESH_TRITON_LOG": str(run_folder / "triton.log"), **known}
-        )
-        return cls(
-            ports={name: int(known.get(f"MEDMESH_{name.upper()}_PORT", "0")) for name in SERVICES},
-            triton=triton,
-            triton_url=known.get("MEDMESH_TRITON_URL", ""),
-            run_folder=run_folder,
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
+        """Reads `.env` and the environment, which goes before it. Raises SettingsError."""
+        known = read_env_file(ROOT / ".env") | dict(os.environ if environment is None else environment)
+        settings = super().from_environment(known)
+        log = str(settings.run_folder / "triton.log")
+        return dataclasses.replace(
+            settings,
+            ports={service.name: _port(service, known) for service in TOPOLOGY.services.values()},
+            triton=TritonSettings.from_environment({TritonSettings.key("log"): log} | known),
         )
 
     def with_models(self, folders: Sequence[Path]) -> MeshSettings:
@@ -83,6 +89,18 @@ class MeshSettings:
         )
         free = dict.fromkeys(SERVICES, 0)
         return dataclasses.replace(self, ports=free, triton=triton, run_folder=run_folder)
+
+
+def port_variable(service: str) -> str:
+    """The variable with the port that `medmesh up` gives a service."""
+    return f"{MeshSettings.PREFIX}{service.upper()}_PORT"
+
+
+def _port(service: topology.Service, known: Mapping[str, str]) -> int:
+    key = port_variable(service.name)
+    low, high = PORTS
+    value: int = read(key, known.get(key) or str(service.port), int, {"low": low, "high": high})
+    return value
 
 
 class Mesh:

@@ -11,9 +11,12 @@ from services.chassis.settings import (
     LogLevel,
     Secret,
     ServiceSettings,
+    Settings,
     SettingsError,
     join_folders,
+    named,
     split_folders,
+    told_in_code,
 )
 
 
@@ -78,6 +81,24 @@ def test_a_bad_value_is_refused_by_key_without_being_shown(key, value, problem):
     assert str(caught.value).startswith(shown.get(key, key) + ":")
     assert value not in str(caught.value) or len(value) < 3
     assert caught.value.__cause__ is None
+
+
+def test_an_empty_variable_counts_as_not_set():
+    settings = ServiceSettings.from_environment({"MEDMESH_MAXIMUM_QUEUE_COUNT": "", "MEDMESH_LISTEN": ""})
+    assert settings == ServiceSettings()
+
+
+def test_a_field_may_name_its_variable_or_have_none():
+    @dataclass(frozen=True, kw_only=True)
+    class Other(Settings):
+        PREFIX = "MEDMESH_OTHER_"
+
+        words: tuple[str, ...] = ()
+        folder: Path = named("MEDMESH_FOLDER", Path("/x"))  # noqa: RUF009 - a field
+        fixed: int = told_in_code(default=1)
+
+    told = {"MEDMESH_OTHER_WORDS": "a, b c", "MEDMESH_FOLDER": "/y", "MEDMESH_OTHER_FIXED": "2"}
+    assert Other.from_environment(told) == Other(words=("a", "b", "c"), folder=Path("/y"), fixed=1)
 
 
 def test_a_missing_value_is_named():

@@ -349,11 +349,21 @@ def test_the_client_commands_need_nothing_of_the_services():
     assert found.stdout.strip() == "set()"
 
 
-def test_up_with_a_setting_that_is_none_is_one_sentence(monkeypatch):
-    monkeypatch.setenv("MEDMESH_IMAGING_PORT", "door")
+@pytest.mark.parametrize("name", ["MEDMESH_IMAGING_PORT", "MEDMESH_TRITON_GRPC_PORT"])
+def test_up_with_a_setting_that_cannot_be_read_is_one_sentence(monkeypatch, name):
+    monkeypatch.setenv(name, "door")
     result = CliRunner().invoke(app, ["up"])
-    assert result.exit_code != 0
-    assert len(result.stderr.splitlines()) == 1
+    assert result.exit_code == 3
+    assert result.stderr.splitlines() == [f"medmesh: {name}: is no whole number."]
+
+
+def test_a_variable_that_nothing_reads_is_named(monkeypatch):
+    monkeypatch.setenv("MEDMESH_TRITON_LGO", "-")
+    result = CliRunner().invoke(app, ["models", "check", "/"])
+    assert result.stderr.startswith(
+        "medmesh: MEDMESH_TRITON_LGO is set and is no setting of the mesh: it has no effect; "
+        "MEDMESH_TRITON_LOG is, did you mean that?\n"
+    )
 
 
 def test_up_names_a_port_that_is_taken(mesh, monkeypatch, tmp_path):

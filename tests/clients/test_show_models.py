@@ -1,4 +1,4 @@
-"""What people read of the models: goldens of the inventory and of a card."""
+"""What people read of the models: goldens of the catalog and of a card."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.clients.golden import assert_golden
 from tests.clients.test_show import text_of
 
 
-def test_the_inventory_says_what_is_not_served_and_why():
+def test_the_catalog_says_what_is_not_served_and_why():
     answer = ListModelsResponse(
         models=[
             ModelSummary(
@@ -31,7 +31,7 @@ def test_the_inventory_says_what_is_not_served_and_why():
         ],
         unreachable_services=["language"],
     )
-    assert_golden("models", text_of(models.inventory(answer)))
+    assert_golden("models", text_of(models.catalog(answer)))
 
 
 def test_a_card_says_everything():

@@ -20,8 +20,8 @@ OWN = ("services", "tools", "clients", "medmesh", "training", "samples", "tests"
 """Packages of this project."""
 PURE = ("services.chassis.errors", "services.chassis.notices")
 """What of the chassis has no other imports, and so may be used where nothing else of it may."""
-CHASSIS_OF_CLI = ("services.chassis.settings",)
-"""For `medmesh up`, which tells bad settings."""
+CHASSIS_OF_CLI = ("services.chassis.settings", "services.chassis.environment")
+"""The command line tells bad and unknown settings, too."""
 ARROWS = {
     **{f"services.{name}": ("services.chassis", "services.clinical", "medmesh") for name in SERVICES},
     "services.chassis": ("medmesh",),
@@ -29,6 +29,7 @@ ARROWS = {
     "services.local": ("services.chassis", "tools"),
     "tools.bootstrap": (),
     "tools.blocking_client": (),
+    "tools.distribution": (),
     "tools.reference": ("services", "tools", "medmesh"),
     "medmesh": (),
     "clients.cli": ("clients.loadtest", "services.local", *CHASSIS_OF_CLI, "tools", "medmesh"),
@@ -38,8 +39,8 @@ ARROWS = {
     "training": ("services", "tools", "medmesh", "samples"),
 }
 """What of the project the modules of each package may import, beside their own package."""
-SPEAKS_GRPC = {"__main__", "servicer", "inventory"}
-"""Modules that wire or that are servicers; the orchestrator's inventory is its second one."""
+SPEAKS_GRPC = {"__main__", "servicer", "catalog"}
+"""Modules that wire or that are servicers; the orchestrator's catalog is its second one."""
 HEAVY = ("torch", "torchvision", "transformers", "sklearn", "pandas", "scipy", "matplotlib")
 MAXIMUM_LINES = 400
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 
 from services.chassis import environment
+from services.local.mesh import MeshSettings
+from services.local.triton import TritonSettings
 from tests.contracts.source import ROOT
 from tools.reference import api, configuration
 
@@ -37,7 +40,8 @@ def test_every_variable_that_is_named_anywhere_is_documented():
 
 
 def test_every_setting_says_what_it_is():
-    for kind in configuration.settings_classes().values():
+    for kind in (*configuration.settings_classes().values(), MeshSettings, TritonSettings):
+        names = [field.name for field in dataclasses.fields(kind)]
         meanings = dict(configuration.docstrings(kind))
-        missing = [name for name in kind.__dataclass_fields__ if not meanings.get(name, "").endswith(".")]
+        missing = [name for name in names if not meanings.get(name, "").endswith(".")]
         assert not missing, f"{kind.__name__}: {missing}"

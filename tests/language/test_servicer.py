@@ -61,8 +61,8 @@ async def test_a_missing_tokenizer_costs_its_own_model_only(repository, inferenc
             await stub.EmbedTexts(pb.EmbedTextsRequest(texts=["fever"]))
         assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
         assert running.parts.health.problems == {}
-        catalogue = catalog_pb2_grpc.ModelCatalogServiceStub(channel)
-        models = (await catalogue.ListModels(catalog_pb2.ListModelsRequest())).models
+        catalog = catalog_pb2_grpc.ModelCatalogServiceStub(channel)
+        models = (await catalog.ListModels(catalog_pb2.ListModelsRequest())).models
         [embedding] = [model for model in models if model.name == EMBEDDER]
         assert not embedding.ready
         assert "tokenizer.json" in embedding.reason

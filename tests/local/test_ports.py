@@ -7,8 +7,10 @@ import socket
 
 import pytest
 
+from services.chassis.settings import SettingsError
 from services.local import ports
 from services.local.mesh import MeshSettings, read_env_file
+from services.local.triton.launcher import OWN_OUTPUT
 from tools.bootstrap import ROOT, Missing
 
 
@@ -39,6 +41,18 @@ def test_the_environment_goes_before_the_env_file():
     settings = MeshSettings.from_environment({"MEDMESH_IMAGING_PORT": "0", "MEDMESH_TRITON_GRPC_PORT": "9"})
     assert settings.ports["imaging"] == 0
     assert settings.triton.grpc_port == 9
+
+
+def test_a_port_that_is_none_is_named_as_any_other_setting():
+    with pytest.raises(SettingsError, match="MEDMESH_LANGUAGE_PORT: must lie between 0 and 65535"):
+        MeshSettings.from_environment({"MEDMESH_LANGUAGE_PORT": "65536"})
+
+
+def test_the_log_of_triton_lies_with_the_others_unless_it_is_set(tmp_path):
+    moved = {"MEDMESH_RUN_FOLDER": str(tmp_path)}
+    assert MeshSettings.from_environment(moved).triton.log == tmp_path / "triton.log"
+    told = MeshSettings.from_environment({**moved, "MEDMESH_TRITON_LOG": "-"})
+    assert told.triton.log == OWN_OUTPUT
 
 
 def test_an_absent_env_file_holds_nothing(tmp_path):

@@ -18,7 +18,7 @@ from services.orchestrator.fanout import Answers, BranchKind, BranchResult
 from services.orchestrator.fusion import Source
 from services.orchestrator.references import NoteEntity
 from tests.orchestrator.answers import analysis, entity, note, provenance, record
-from tests.orchestrator.cases import ASTHMA, CATALOGUE, CHEST, PNEUMONIA
+from tests.orchestrator.cases import ASTHMA, CHEST, KNOWLEDGE, PNEUMONIA
 
 
 class Cards:
@@ -83,7 +83,7 @@ def test_a_condition_of_the_record_is_known_by_all_its_codings_and_by_its_words(
     read.record.conditions.add(code=concept_pb2.CodedConcept(codings=[local]))
     read.record.conditions.add(code=concept_pb2.CodedConcept(text="Lobar pneumonia"))
     for one in case(patient=read).recorded:
-        assert [c.key for c in CATALOGUE.named(one.codes, *one.texts)] == ["pneumonia"]
+        assert [c.key for c in KNOWLEDGE.named(one.codes, *one.texts)] == ["pneumonia"]
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_a_mention_has_the_codes_of_every_system():
 def test_an_entity_without_a_code_is_known_by_its_words():
     words = language_pb2.Entity(text="Pneumonia", type="DISEASE", assertion=language_pb2.ASSERTION_PRESENT)
     (mention,) = case(text=note(words)).mentions
-    assert [c.key for c in CATALOGUE.named(mention.codes, mention.text)] == ["pneumonia"]
+    assert [c.key for c in KNOWLEDGE.named(mention.codes, mention.text)] == ["pneumonia"]
 
 
 GATE = {
@@ -226,4 +226,4 @@ def test_the_sources_of_failed_branches_are_missing():
 
 def test_no_more_conditions_go_on_than_the_treatments_take():
     many = note(*(entity(str(number)) for number in range(300)))
-    assert len(further(answers(text=many), CATALOGUE, Cards()).conditions) == 100
+    assert len(further(answers(text=many), KNOWLEDGE, Cards()).conditions) == 100

@@ -188,6 +188,21 @@ async def test_a_patient_outside_the_models_ages_is_told(mesh):
     assert "OUTSIDE_MODEL_POPULATION" in {n.reason for n in diagnosis.notices}
 
 
+async def test_a_model_whose_card_gives_it_nothing_outside_its_ages_does_not_count_there(mesh):
+    strict = card("chest_xray")
+    for one in strict.serving.evidence:
+        one.ClearField("outside_population_factor")
+    mesh.catalogs["imaging"].cards["chest_xray"] = strict
+    found = provenance("chest_xray")
+    found.model_sha256 = "another-folder"
+    mesh.fakes.answers["AnalyzeImage"] = analysis(provenance=found)
+    mesh.fakes.answers["ReadRecord"] = record(ASTHMA, age_years=62)
+    diagnosis = await mesh.diagnose(full_case())
+    (told,) = [n for n in diagnosis.notices if n.reason == "OUTSIDE_MODEL_POPULATION"]
+    assert told.message.endswith("its evidence does not count.")
+    assert pb.SOURCE_IMAGE not in sources(diagnosis)
+
+
 async def test_without_its_card_an_image_does_not_count_and_the_answer_says_so(tmp_path):
     async with running_mesh(tmp_path) as mesh:
         mesh.catalogs["imaging"].cards.clear()

@@ -7,10 +7,13 @@ import json
 import grpc
 import pytest
 
-from medmesh.common.v1 import concept_pb2, quantity_pb2
+from medmesh.common.v1 import concept_pb2, options_pb2, quantity_pb2
 from medmesh.common.v1 import patient_pb2 as patient
 from medmesh.recommendation.v1 import recommendation_pb2 as pb
 from services.chassis.rpc.incoming import LONG_BYTES
+from services.clinical import limits
+from services.clinical.dates import MAX_AGE_YEARS
+from services.clinical.fhir.bundle import MAX_BUNDLE_BYTES
 from tests.clinical.test_fhir import CANARY
 from tests.recommendation.conftest import ENCODER
 from tests.recommendation.refusals import refused
@@ -175,3 +178,24 @@ async def test_a_long_record_is_held_to_the_limits_to_its_last_item(served):
         "INPUT_OUT_OF_RANGE",
         "patient.record.observations[9999].quantity.value",
     )
+
+
+def test_what_is_read_of_a_bundle_fits_the_contracts_limits():
+    """The reader cuts and refuses by numbers of its own, so that a record that was read can be sent on."""
+    stated = {
+        field.name: field.GetOptions().Extensions[options_pb2.limits]
+        for message in (
+            patient.PatientRecord,
+            patient.PatientInput,
+            concept_pb2.CodedConcept,
+            concept_pb2.Concept,
+        )
+        for field in message.DESCRIPTOR.fields
+    }
+    assert {name: stated[name].max_count for name in limits.MAX_ITEMS} == limits.MAX_ITEMS
+    assert stated["fhir_bundle"].max_bytes == MAX_BUNDLE_BYTES
+    assert stated["codings"].max_count == limits.MAX_CODINGS
+    assert stated["text"].max_length == stated["display"].max_length == limits.MAX_DISPLAY
+    assert (stated["system"].max_length, stated["code"].max_length) == (limits.MAX_SYSTEM, limits.MAX_CODE)
+    years = quantity_pb2.PatientAge.DESCRIPTOR.fields_by_name["years"]
+    assert years.GetOptions().Extensions[options_pb2.limits].max == MAX_AGE_YEARS

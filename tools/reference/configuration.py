@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from services.chassis import environment
-from services.chassis.settings import ServiceSettings
-from services.local import topology
+from services.chassis.settings import PORTS, ServiceSettings, Settings
+from services.local.mesh import TOPOLOGY, MeshSettings, port_variable
+from services.local.triton import TritonSettings
 from tools.bootstrap import ROOT
 
 PAGE = ROOT / "docs" / "configuration.md"
@@ -50,7 +51,7 @@ def _cells(row: str) -> list[str]:
 def settings_classes() -> dict[str, type[ServiceSettings]]:
     """Name of each service -> its settings."""
     found = {}
-    for name in topology.load().services:
+    for name in TOPOLOGY.services:
         module = importlib.import_module(f"services.{name}.settings")
         found[name] = next(
             kind
@@ -64,10 +65,13 @@ def settings_classes() -> dict[str, type[ServiceSettings]]:
 
 def variables() -> list[str]:
     """Every variable of the mesh, sorted."""
-    named = {name for _, name, _, _ in other_variables()}
-    for kind in settings_classes().values():
+    named = {name for _, name, _, _ in other_variables()} | {
+        port_variable(name) for name in TOPOLOGY.services
+    }
+    kinds: list[type[Settings]] = [*settings_classes().values(), MeshSettings, TritonSettings]
+    for kind in kinds:
         named |= {kind.key(field.name) for field in dataclasses.fields(kind)}
-    return sorted(named)
+    return sorted(named - {""})
 
 
 def page() -> str:
@@ -77,6 +81,8 @@ def page() -> str:
     for name, kind in settings_classes().items():
         same = {f.name for f in dataclasses.fields(kind) if f.name in common and f.default == common[f.name]}
         parts.append(f"## The {name} service\n\n" + _table(kind, skip=same))
+    parts.append("## `medmesh up`\n\n" + "\n".join([_table(MeshSettings, skip=set()), *_port_rows()]))
+    parts.append("## The embedded Triton\n\n" + _table(TritonSettings, skip={"repository"}))
     for title, rows in itertools.groupby(other_variables(), key=lambda row: row[0]):
         lines = ["| Variable | Default | Meaning |", "|---|---|---|"]
         lines += [f"| `{name}` | {default} | {meaning} |" for _, name, default, meaning in rows]
@@ -90,12 +96,20 @@ def write() -> None:
     environment.KNOWN.write_text("\n".join(variables()) + "\n", encoding="utf-8")
 
 
-def _table(kind: type[ServiceSettings], skip: set[str]) -> str:
+def _port_rows() -> list[str]:
+    values = _values(int, dict(zip(("low", "high"), PORTS, strict=True)))
+    return [
+        f"| `{port_variable(name)}` | {service.port} | {values} | Port of the {name} service; 0: a free one |"
+        for name, service in TOPOLOGY.services.items()
+    ]
+
+
+def _table(kind: type[Settings], skip: set[str]) -> str:
     meanings = dict(docstrings(kind))
     hints = get_type_hints(kind)
     lines = ["| Variable | Default | Values | Meaning |", "|---|---|---|---|"]
     for item in dataclasses.fields(kind):
-        if item.name in skip:
+        if item.name in skip or not kind.key(item.name):
             continue
         meaning = meanings.get(item.name, "").replace("|", "\\|")
         values = _values(hints[item.name], item.metadata)
@@ -138,7 +152,7 @@ def _values(hint: Any, bounds: Any) -> str:
     if isinstance(hint, type) and issubclass(hint, StrEnum):
         return ", ".join(hint)
     if get_origin(hint) is tuple:
-        return "folders, as in PATH"
+        return "folders, as in PATH" if get_args(hint)[0] is Path else "words, with commas or spaces between"
     return {bool: "0 or 1", Path: "a path", str: "text", int: "whole number", float: "number"}.get(
         hint, "text"
     )

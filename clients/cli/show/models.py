@@ -31,7 +31,7 @@ RESULTS = {
 }
 
 
-def inventory(answer: ListModelsResponse) -> Iterator[RenderableType]:
+def catalog(answer: ListModelsResponse) -> Iterator[RenderableType]:
     """A line for each model: whether it is served, and if not, why."""
     ready = sum(model.ready for model in answer.models)
     yield marks.heading("Models", f"{ready} of {len(answer.models)} served", "dim")

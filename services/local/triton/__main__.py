@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+from services.chassis.settings import SettingsError
 from services.local.triton.installation import Installation
 from services.local.triton.launcher import EmbeddedTriton, TritonError, TritonSettings, is_ready
 from tools.bootstrap import Missing
@@ -26,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
         help="folder of models (default: triton_repo/); may be given more than once",
     )
     up.add_argument("--model", action="append", help="load only this model; may be given more than once")
-    up.add_argument("--log", help="file for Triton's log, - for this terminal")
+    up.add_argument("--log", type=Path, help="file for Triton's log, - for this terminal")
     commands.add_parser(
         "prepare", help="make its environment and backend folder, and check them, without starting it"
     )
@@ -41,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"medmesh: backends in {Installation.find(_say).backends()}")
             return 0
         return _run(_settings(options))
-    except (Missing, TritonError) as error:
+    except (SettingsError, Missing, TritonError) as error:
         print(f"medmesh: {error}", file=sys.stderr)
         return 1
 
@@ -53,7 +54,7 @@ def _settings(options: argparse.Namespace) -> TritonSettings:
     if options.model:
         settings = dataclasses.replace(settings, models=tuple(options.model))
     if options.log:
-        settings = dataclasses.replace(settings, log=None if options.log == "-" else Path(options.log))
+        settings = dataclasses.replace(settings, log=options.log)
     return settings
 
 

@@ -21,7 +21,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from services.chassis.models.repository import EMBEDDED_ID, model_folders
-from services.chassis.settings import is_loopback, split_folders
+from services.chassis.settings import (
+    MODEL_REPOSITORY,
+    Settings,
+    bounded,
+    is_loopback,
+    named,
+    port,
+    told_in_code,
+)
 from services.local import ports
 from services.local.process import Child
 from services.local.triton import repository
@@ -31,10 +39,11 @@ from tools import bootstrap
 from tools.bootstrap import Missing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - POSIX shared memory, not a temporary file
 _NEEDED_DISK_MB = 200
+OWN_OUTPUT = Path("-")
 _HARMLESS = "CudaDriverHelper has not been initialized"
 """Triton logs this as an error wherever there is no GPU driver."""
 
@@ -43,29 +52,31 @@ class TritonError(RuntimeError):
     """The embedded Triton did not start, or has ended; the message is for the operator."""
 
 
-@dataclass(frozen=True)
-class TritonSettings:
-    """How the embedded Triton is started. From the environment: MEDMESH_TRITON_<FIELD>, in capitals, and the
-    repository, which it shares with the services, from MEDMESH_MODEL_REPOSITORY.
-    """
+@dataclass(frozen=True, kw_only=True)
+class TritonSettings(Settings):
+    """How the embedded Triton is started."""
 
-    repository: tuple[Path, ...] = (bootstrap.ROOT / "triton_repo",)
+    PREFIX = "MEDMESH_TRITON_"
+
+    repository: tuple[Path, ...] = named("MEDMESH_MODEL_REPOSITORY", (MODEL_REPOSITORY,))
     """Folders of models; of two models of one name the one of the first folder counts."""
     models: tuple[str, ...] = ()
-    """The only models to load; none named: all of the repository."""
+    """Names of the only models to load; none: all of the repository."""
     host: str = "127.0.0.1"
-    """Address to bind to; another one than loopback only inside a network that nobody else can reach."""
-    grpc_port: int = 0
-    """0: a free one."""
-    http_port: int = 0
-    metrics_port: int = 0
-    ready_timeout_s: float = 120.0
-    """How long loading the models may take."""
-    log: Path | None = bootstrap.ROOT / ".medmesh" / "run" / "triton.log"
-    """Triton's log; None: this process's own output."""
+    """Address that it listens on; beyond loopback only in a network that only the services are in."""
+    grpc_port: int = port()
+    """Port of its gRPC endpoint; 0: a free one. `.env` says 8001."""
+    http_port: int = port()
+    """Port of its HTTP endpoint; 0: a free one. `.env` says 8000."""
+    metrics_port: int = port()
+    """Port of its metrics; 0: a free one. `.env` says 8002."""
+    ready_timeout_s: float = bounded(120.0, 0.0, 86_400.0)
+    """How long loading the models may take, in seconds."""
+    log: Path = bootstrap.ROOT / ".medmesh" / "run" / "triton.log"
+    """File of its log; `-`: this process's own output."""
     traces_url: str = ""
-    """OTLP over HTTP (…/v1/traces) that receives spans of requests with a traceparent; empty: none."""
-    arguments: tuple[str, ...] = ()
+    """Where it posts its spans (OTLP over HTTP, …/v1/traces); empty: nowhere."""
+    arguments: tuple[str, ...] = told_in_code(default=())
     """Further arguments for tritonserver, as they are."""
 
     @property
@@ -74,28 +85,6 @@ class TritonSettings:
         it a model's configuration may make it run any code. Elsewhere it loads what it finds at its start.
         """
         return is_loopback(self.host)
-
-    @classmethod
-    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> TritonSettings:
-        """Raises Missing where a value cannot be read; it names the variable."""
-
-        def number(name: str) -> int:
-            text = environment.get(f"MEDMESH_TRITON_{name}", "0")
-            if not text.isdecimal() or int(text) > 65535:
-                raise Missing(f"MEDMESH_TRITON_{name} must be a port number, 0 for a free one.")
-            return int(text)
-
-        log = environment.get("MEDMESH_TRITON_LOG", str(cls.log))
-        return cls(
-            repository=split_folders(environment.get("MEDMESH_MODEL_REPOSITORY", "")) or cls.repository,
-            models=tuple(environment.get("MEDMESH_TRITON_MODELS", "").replace(",", " ").split()),
-            host=environment.get("MEDMESH_TRITON_HOST", cls.host),
-            grpc_port=number("GRPC_PORT"),
-            http_port=number("HTTP_PORT"),
-            metrics_port=number("METRICS_PORT"),
-            log=None if log == "-" else Path(log),
-            traces_url=environment.get("MEDMESH_TRITON_TRACES_URL", ""),
-        )
 
 
 class EmbeddedTriton:
@@ -156,7 +145,7 @@ class EmbeddedTriton:
                 command,
                 env=installation.variables(),
                 cwd=scratch,
-                log=settings.log,
+                log=None if settings.log == OWN_OUTPUT else settings.log,
                 leaves=[str(scratch), str(_SHARED_MEMORY / f"{_region_prefix(scratch)}*")],
             )
             started = cls(child, settings, claimed, scratch, links)

@@ -7,9 +7,9 @@ from medmesh.common.v1.patient_pb2 import RecordReference
 from medmesh.orchestrator.v1 import orchestrator_pb2 as pb
 from services.clinical.code_systems import SNOMED
 from services.orchestrator.assessment import Assessed, Assessment
-from services.orchestrator.catalogue import Catalogue, Condition
 from services.orchestrator.disagreement import Disagreement
 from services.orchestrator.fusion import Evidence, Source
+from services.orchestrator.knowledge import Condition, Knowledge
 from services.orchestrator.references import ImageFinding, NoteEntity, NoteFinding, RecordEntry, Reference
 
 _SOURCES = {
@@ -36,15 +36,15 @@ def assessment_messages(assessment: Assessment, catalogue: Catalogue) -> list[pb
     return [_assessed(one, catalogue) for one in assessment.conditions]
 
 
-def disagreement_messages(assessment: Assessment, catalogue: Catalogue) -> list[pb.Disagreement]:
+def disagreement_messages(assessment: Assessment, knowledge: Knowledge) -> list[pb.Disagreement]:
     """Each disagreement as a message."""
     return [
         pb.Disagreement(
-            condition=condition_concept(catalogue.conditions[one.condition]),
+            condition=condition_concept(knowledge.conditions[one.condition]),
             supporting=_reference(one.supporting.reference),
             opposing=_reference(one.opposing.reference),
             message=_sentence(one).format(
-                condition=catalogue.conditions[one.condition].naming.display.lower()
+                condition=knowledge.conditions[one.condition].naming.display.lower()
             ),
         )
         for one in assessment.disagreements

@@ -18,10 +18,10 @@ from services.orchestrator.case import (
     RecordedCondition,
     Standing,
 )
-from services.orchestrator.catalogue import Code
 from services.orchestrator.declared import Declaration
 from services.orchestrator.fanout import Answers, BranchKind
 from services.orchestrator.fusion import Source
+from services.orchestrator.knowledge import Code
 from services.orchestrator.references import NoteEntity, RecordEntry
 
 DISEASE = "DISEASE"

@@ -21,6 +21,7 @@ import pytest
 from tritonclient.grpc import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
+from services.chassis.settings import SettingsError
 from services.local.triton import EmbeddedTriton, TritonError, TritonSettings
 from services.local.triton.installation import PYTHON, Installation
 from services.local.triton.repository import Links
@@ -348,7 +349,7 @@ def test_a_full_disk_is_named(monkeypatch, tmp_path: Path):
 
 
 def test_a_port_that_is_no_number_is_named():
-    with pytest.raises(Missing, match="MEDMESH_TRITON_GRPC_PORT must be a port number"):
+    with pytest.raises(SettingsError, match="MEDMESH_TRITON_GRPC_PORT: is no whole number"):
         TritonSettings.from_environment({"MEDMESH_TRITON_GRPC_PORT": "eight"})
 
 

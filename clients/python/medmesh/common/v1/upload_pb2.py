@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from medmesh.common.v1 import options_pb2 as medmesh_dot_common_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1emedmesh/common/v1/upload.proto\x12\x11medmesh.common.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fmedmesh/common/v1/options.proto\"\x85\x01\n\x06Upload\x12\x17\n\tupload_id\x18\x01 \x01(\tB\x04\x88\xb3\x19\x01\x12\x12\n\nsize_bytes\x18\x02 \x01(\x03\x12\x17\n\x0f\x63ommitted_bytes\x18\x03 \x01(\x03\x12\x35\n\x0b\x65xpire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\x88\xb3\x19\x00\"9\n\x12StartUploadRequest\x12#\n\nsize_bytes\x18\x01 \x01(\x03\x42\x0f\x92\xb3\x19\x0b\x08\x01)\x00\x00\x00\x00\x00\x00\xf0?\"@\n\x13StartUploadResponse\x12)\n\x06upload\x18\x01 \x01(\x0b\x32\x19.medmesh.common.v1.Upload\"x\n\x12WriteUploadRequest\x12\x1d\n\tupload_id\x18\x01 \x01(\tB\n\x88\xb3\x19\x01\x92\xb3\x19\x02\x18@\x12#\n\x0coffset_bytes\x18\x02 \x01(\x03\x42\r\x92\xb3\x19\t)\x00\x00\x00\x00\x00\x00\x00\x00\x12\x1e\n\x05\x63hunk\x18\x03 \x01(\x0c\x42\x0f\x88\xb3\x19\x01\x92\xb3\x19\x07\x08\x01 \x80\x80\xc0\x01\"@\n\x13WriteUploadResponse\x12)\n\x06upload\x18\x01 \x01(\x0b\x32\x19.medmesh.common.v1.Upload\"5\n\x12QueryUploadRequest\x12\x1f\n\tupload_id\x18\x01 \x01(\tB\x0c\x88\xb3\x19\x01\x92\xb3\x19\x04\x08\x01\x18@\"@\n\x13QueryUploadResponse\x12)\n\x06upload\x18\x01 \x01(\x0b\x32\x19.medmesh.common.v1.Upload\"6\n\x13\x43\x61ncelUploadRequest\x12\x1f\n\tupload_id\x18\x01 \x01(\tB\x0c\x88\xb3\x19\x01\x92\xb3\x19\x04\x08\x01\x18@\"\x16\n\x14\x43\x61ncelUploadResponse2\xa0\x03\n\rUploadService\x12\x61\n\x0bStartUpload\x12%.medmesh.common.v1.StartUploadRequest\x1a&.medmesh.common.v1.StartUploadResponse\"\x03\x90\x02\x00\x12\x63\n\x0bWriteUpload\x12%.medmesh.common.v1.WriteUploadRequest\x1a&.medmesh.common.v1.WriteUploadResponse\"\x03\x90\x02\x00(\x01\x12\x61\n\x0bQueryUpload\x12%.medmesh.common.v1.QueryUploadRequest\x1a&.medmesh.common.v1.QueryUploadResponse\"\x03\x90\x02\x02\x12\x64\n\x0c\x43\x61ncelUpload\x12&.medmesh.common.v1.CancelUploadRequest\x1a\'.medmesh.common.v1.CancelUploadResponse\"\x03\x90\x02\x02\x42V\n\x15\x63om.medmesh.common.v1B\x0bUploadProtoP\x01Z\x1amedmesh/common/v1;commonv1\xaa\x02\x11Medmesh.Common.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1emedmesh/common/v1/upload.proto\x12\x11medmesh.common.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fmedmesh/common/v1/options.proto\"\x8b\x01\n\x06Upload\x12\x1d\n\tupload_id\x18\x01 \x01(\tB\n\x88\xb3\x19\x01\x92\xb3\x19\x02\x18@\x12\x12\n\nsize_bytes\x18\x02 \x01(\x03\x12\x17\n\x0f\x63ommitted_bytes\x18\x03 \x01(\x03\x12\x35\n\x0b\x65xpire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\x88\xb3\x19\x00\"9\n\x12StartUploadRequest\x12#\n\nsize_bytes\x18\x01 \x01(\x03\x42\x0f\x92\xb3\x19\x0b\x08\x01)\x00\x00\x00\x00\x00\x00\xf0?\"@\n\x13StartUploadResponse\x12)\n\x06upload\x18\x01 \x01(\x0b\x32\x19.medmesh.common.v1.Upload\"x\n\x12WriteUploadRequest\x12\x1d\n\tupload_id\x18\x01 \x01(\tB\n\x88\xb3\x19\x01\x92\xb3\x19\x02\x18@\x12#\n\x0coffset_bytes\x18\x02 \x01(\x03\x42\r\x92\xb3\x19\t)\x00\x00\x00\x00\x00\x00\x00\x00\x12\x1e\n\x05\x63hunk\x18\x03 \x01(\x0c\x42\x0f\x88\xb3\x19\x01\x92\xb3\x19\x07\x08\x01 \x80\x80\xc0\x01\"@\n\x13WriteUploadResponse\x12)\n\x06upload\x18\x01 \x01(\x0b\x32\x19.medmesh.common.v1.Upload\"5\n\x12QueryUploadRequest\x12\x1f\n\tupload_id\x18\x01 \x01(\tB\x0c\x88\xb3\x19\x01\x92\xb3\x19\x04\x08\x01\x18@\"@\n\x13QueryUploadResponse\x12)\n\x06upload\x18\x01 \x01(\x0b\x32\x19.medmesh.common.v1.Upload\"6\n\x13\x43\x61ncelUploadRequest\x12\x1f\n\tupload_id\x18\x01 \x01(\tB\x0c\x88\xb3\x19\x01\x92\xb3\x19\x04\x08\x01\x18@\"\x16\n\x14\x43\x61ncelUploadResponse2\xa0\x03\n\rUploadService\x12\x61\n\x0bStartUpload\x12%.medmesh.common.v1.StartUploadRequest\x1a&.medmesh.common.v1.StartUploadResponse\"\x03\x90\x02\x00\x12\x63\n\x0bWriteUpload\x12%.medmesh.common.v1.WriteUploadRequest\x1a&.medmesh.common.v1.WriteUploadResponse\"\x03\x90\x02\x00(\x01\x12\x61\n\x0bQueryUpload\x12%.medmesh.common.v1.QueryUploadRequest\x1a&.medmesh.common.v1.QueryUploadResponse\"\x03\x90\x02\x02\x12\x64\n\x0c\x43\x61ncelUpload\x12&.medmesh.common.v1.CancelUploadRequest\x1a\'.medmesh.common.v1.CancelUploadResponse\"\x03\x90\x02\x02\x42V\n\x15\x63om.medmesh.common.v1B\x0bUploadProtoP\x01Z\x1amedmesh/common/v1;commonv1\xaa\x02\x11Medmesh.Common.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,7 +35,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\025com.medmesh.common.v1B\013UploadProtoP\001Z\032medmesh/common/v1;commonv1\252\002\021Medmesh.Common.V1'
   _globals['_UPLOAD'].fields_by_name['upload_id']._loaded_options = None
-  _globals['_UPLOAD'].fields_by_name['upload_id']._serialized_options = b'\210\263\031\001'
+  _globals['_UPLOAD'].fields_by_name['upload_id']._serialized_options = b'\210\263\031\001\222\263\031\002\030@'
   _globals['_UPLOAD'].fields_by_name['expire_time']._loaded_options = None
   _globals['_UPLOAD'].fields_by_name['expire_time']._serialized_options = b'\210\263\031\000'
   _globals['_STARTUPLOADREQUEST'].fields_by_name['size_bytes']._loaded_options = None
@@ -59,23 +59,23 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_UPLOADSERVICE'].methods_by_name['CancelUpload']._loaded_options = None
   _globals['_UPLOADSERVICE'].methods_by_name['CancelUpload']._serialized_options = b'\220\002\002'
   _globals['_UPLOAD']._serialized_start=120
-  _globals['_UPLOAD']._serialized_end=253
-  _globals['_STARTUPLOADREQUEST']._serialized_start=255
-  _globals['_STARTUPLOADREQUEST']._serialized_end=312
-  _globals['_STARTUPLOADRESPONSE']._serialized_start=314
-  _globals['_STARTUPLOADRESPONSE']._serialized_end=378
-  _globals['_WRITEUPLOADREQUEST']._serialized_start=380
-  _globals['_WRITEUPLOADREQUEST']._serialized_end=500
-  _globals['_WRITEUPLOADRESPONSE']._serialized_start=502
-  _globals['_WRITEUPLOADRESPONSE']._serialized_end=566
-  _globals['_QUERYUPLOADREQUEST']._serialized_start=568
-  _globals['_QUERYUPLOADREQUEST']._serialized_end=621
-  _globals['_QUERYUPLOADRESPONSE']._serialized_start=623
-  _globals['_QUERYUPLOADRESPONSE']._serialized_end=687
-  _globals['_CANCELUPLOADREQUEST']._serialized_start=689
-  _globals['_CANCELUPLOADREQUEST']._serialized_end=743
-  _globals['_CANCELUPLOADRESPONSE']._serialized_start=745
-  _globals['_CANCELUPLOADRESPONSE']._serialized_end=767
-  _globals['_UPLOADSERVICE']._serialized_start=770
-  _globals['_UPLOADSERVICE']._serialized_end=1186
+  _globals['_UPLOAD']._serialized_end=259
+  _globals['_STARTUPLOADREQUEST']._serialized_start=261
+  _globals['_STARTUPLOADREQUEST']._serialized_end=318
+  _globals['_STARTUPLOADRESPONSE']._serialized_start=320
+  _globals['_STARTUPLOADRESPONSE']._serialized_end=384
+  _globals['_WRITEUPLOADREQUEST']._serialized_start=386
+  _globals['_WRITEUPLOADREQUEST']._serialized_end=506
+  _globals['_WRITEUPLOADRESPONSE']._serialized_start=508
+  _globals['_WRITEUPLOADRESPONSE']._serialized_end=572
+  _globals['_QUERYUPLOADREQUEST']._serialized_start=574
+  _globals['_QUERYUPLOADREQUEST']._serialized_end=627
+  _globals['_QUERYUPLOADRESPONSE']._serialized_start=629
+  _globals['_QUERYUPLOADRESPONSE']._serialized_end=693
+  _globals['_CANCELUPLOADREQUEST']._serialized_start=695
+  _globals['_CANCELUPLOADREQUEST']._serialized_end=749
+  _globals['_CANCELUPLOADRESPONSE']._serialized_start=751
+  _globals['_CANCELUPLOADRESPONSE']._serialized_end=773
+  _globals['_UPLOADSERVICE']._serialized_start=776
+  _globals['_UPLOADSERVICE']._serialized_end=1192
 # @@protoc_insertion_point(module_scope)

@@ -1,0 +1,86 @@
+"""What the pages say of each other and of the code: links lead somewhere, examples are read."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from services.chassis.errors import PermissionDenied, Unauthenticated
+from services.chassis.rpc.auth import OPERATOR_METHODS, Policy
+from services.orchestrator.settings import OrchestratorSettings
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [
+    *sorted(ROOT.glob("*.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+    ROOT / "clients" / "python" / "README.md",
+    ROOT / "training" / "README.md",
+]
+
+
+def text_of(page: Path) -> str:
+    return page.read_text(encoding="utf-8")
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors that GitHub makes of a page's headings."""
+    without_code = re.sub(r"^```.*?^```$", "", text_of(page), flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall(r"^#+ (.*)$", without_code, re.MULTILINE)
+    made = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    return made | set(re.findall(r'<a (?:id|name)="([^"]+)"', without_code))
+
+
+def links(page: Path) -> list[str]:
+    without_code = re.sub(r"^```.*?^```$|`[^`\n]*`", "`", text_of(page), flags=re.MULTILINE | re.DOTALL)
+    return [link for link in re.findall(r"\]\(([^)\s]+)\)", without_code) if "://" not in link]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_to_pages_and_headings_that_exist(page):
+    lost = []
+    for link in links(page):
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            lost.append(link)
+    assert lost == []
+
+
+def test_the_readme_leads_to_every_page():
+    named = {(ROOT / link.partition("#")[0]).resolve() for link in links(ROOT / "README.md")}
+    pages = {*(ROOT / "docs").glob("*.md"), *(ROOT / "docs" / "tutorials").glob("*.md")}
+    assert pages - named == set()
+
+
+def test_the_decisions_are_all_listed():
+    folder = ROOT / "docs" / "adr"
+    assert {*links(folder / "README.md")} == {page.name for page in folder.glob("0*.md")}
+
+
+def test_the_policy_of_the_security_page_does_what_the_page_says(tmp_path):
+    example = re.search(r"```toml\n(.*?)```", text_of(ROOT / "docs" / "security.md"), re.DOTALL)
+    path = tmp_path / "policy.toml"
+    path.write_text(example[1])
+    policy = Policy.read(path)
+    diagnose = "/medmesh.orchestrator.v1.DiagnosticService/Diagnose"
+    ward = ["ward.hospital.example"]
+    assert policy.authorize(diagnose, None, ward).name == "ward"
+    assert policy.authorize(OPERATOR_METHODS[0], "Bearer test", ()).name == "orchestrator"
+    with pytest.raises(PermissionDenied):
+        policy.authorize(OPERATOR_METHODS[0], None, ward)
+    with pytest.raises(Unauthenticated):
+        policy.authorize(diagnose, None, ())
+    assert policy.authorize("/grpc.health.v1.Health/Check", None, ()).name == "anonymous"
+
+
+def test_the_shares_of_the_deadline_are_those_of_the_settings():
+    settings = OrchestratorSettings()
+    page = text_of(ROOT / "docs" / "request.md")
+    granted_s = 30 - 0.4
+    first_s = (granted_s - settings.fusion_reserve_s) * (1 - settings.treatment_share)
+    second_s = granted_s - settings.fusion_reserve_s - first_s
+    assert f"{first_s:.1f} s" in page
+    assert f"at least {second_s:.1f} s" in page
+    assert settings.default_deadline_s == 30
