@@ -31,9 +31,9 @@ def condition_concept(condition: Condition) -> ConceptMessage:
     return ConceptMessage(system=SNOMED, code=condition.code, display=condition.naming.display)
 
 
-def assessment_messages(assessment: Assessment, catalogue: Catalogue) -> list[pb.ConditionAssessment]:
+def assessment_messages(assessment: Assessment, knowledge: Knowledge) -> list[pb.ConditionAssessment]:
     """Each condition's assessment as a message."""
-    return [_assessed(one, catalogue) for one in assessment.conditions]
+    return [_assessed(one, knowledge) for one in assessment.conditions]
 
 
 def disagreement_messages(assessment: Assessment, knowledge: Knowledge) -> list[pb.Disagreement]:
@@ -58,7 +58,7 @@ def _sentence(one: Disagreement) -> str:
     return _SENTENCES[one.supporting.source, one.opposing.source]
 
 
-def _assessed(one: Assessed, catalogue: Catalogue) -> pb.ConditionAssessment:
+def _assessed(one: Assessed, knowledge: Knowledge) -> pb.ConditionAssessment:
     fused, broader = one.fused, one.condition.broader
     prior = pb.Contribution(
         source=pb.SOURCE_PRIOR,
@@ -80,7 +80,7 @@ def _assessed(one: Assessed, catalogue: Catalogue) -> pb.ConditionAssessment:
             for source, probability in fused.without.items()
         ],
         uncounted=[_contribution(evidence, 0.0) for evidence in one.uncounted],
-        broader_condition=condition_concept(catalogue.conditions[broader]) if broader else None,
+        broader_condition=condition_concept(knowledge.conditions[broader]) if broader else None,
     )
 
 
