@@ -19,5 +19,5 @@ def unknown(names: Iterable[str]) -> list[str]:
         if name.startswith(PREFIX):
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"; {near[0]} is, did you mean that?" if near else ""
-            sentences.append(f"{name} is set and is no setting of the mesh: it has no effect{hint}")
+            sentences.append(f"{name} is not a setting of the mesh and has no effect{hint}")
     return sentences

@@ -137,7 +137,7 @@ class InvalidInput(MedmeshError):
 
     def __init__(self, reason: Reason, field: str, description: str) -> None:
         if PUBLIC[reason].status != "INVALID_ARGUMENT":
-            raise ValueError(f"{reason} is no fault of the input")
+            raise ValueError(f"{reason} is not a fault of the input")
         self.reason = reason
         self.field = field
         self.description = description

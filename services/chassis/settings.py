@@ -162,7 +162,7 @@ class ServiceSettings(Settings):
     token: Secret | None = None
     """Bearer token that this service presents to its upstreams."""
     token_file: Path | None = None
-    """File with that token, read at each call so that it can be renewed; goes before `token`."""
+    """File with that token, read at each call so that it can be renewed; overrides `token`."""
 
     otlp_endpoint: str = ""
     """Base address of an OpenTelemetry collector (OTLP/HTTP), e.g. `http://127.0.0.1:4318`. Empty: off."""

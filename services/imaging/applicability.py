@@ -17,7 +17,7 @@ def check_code_strings(terms: Iterable[str], field: str) -> None:
     """Raises ValueError, which begins with the field, on a term that cannot stand in a file."""
     for term in terms:
         if not _CODE_STRING.fullmatch(term):
-            raise ValueError(f"{field}: {term or 'an empty text'} is no term of DICOM, e.g. CHEST")
+            raise ValueError(f"{field}: {term or 'an empty text'} is not a DICOM term, e.g. CHEST")
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ class ImageOptions:
     """How to analyse an image."""
 
     body_part: str = ""
-    """What the image shows, in DICOM's terms; goes before what the file says. Empty: taken from the file,
+    """What the image shows, in DICOM's terms; overrides what the file says. Empty: taken from the file,
     else recognised.
     """
     models: tuple[str, ...] = ()

@@ -1,8 +1,8 @@
-"""Which models read an image: by what the request, the file and the gates say of it and what the models'
-cards say of themselves, and what the file says that the model was not made for.
+"""Which models read an image: by what the request, the file and the gates say of it and what the models' cards
+say of themselves, and what the file says that the model was not made for.
 
-The request goes before the file, the file before the gates. Where they contradict each other, and where the
-file says that a model was not made for this image, a notice says so.
+The request takes precedence over the file, the file over the gates. Where they contradict each other, and
+where the file says that a model was not made for this image, a notice says so.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def outside(model: Candidate, image: DecodedImage, statement: Statement) -> list
         notices.append(
             Notice(
                 "OUTSIDE_MODEL_POPULATION",
-                f"By the file the patient is not of an age that the model knows, {_ages(applies)}.",
+                f"According to the file, the patient is outside the model's age range, {_ages(applies)}.",
                 review_required=True,
                 places=("PatientAge", "PatientBirthDate"),
             )

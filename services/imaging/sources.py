@@ -113,4 +113,4 @@ def _plain(uri: str) -> SplitResult | None:
 
 
 def _absent() -> InvalidInput:
-    return unsupported("names an address where no file can be read")
+    return unsupported("names an address that cannot be read")

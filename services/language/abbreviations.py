@@ -145,4 +145,4 @@ def _label(linker: Linker, term: str) -> str:
     for entity_type in EntityType:
         if linker.codes(term, entity_type):
             return entity_type.value
-    raise ValueError(f"{_TABLE.name}: {term} is no term of the terminology")
+    raise ValueError(f"{_TABLE.name}: {term} is not a term of the terminology")

@@ -32,7 +32,7 @@ def damage_notices(note: str) -> list[Notice]:
     damaged = sorted(_damaged(note))
     if not damaged:
         return []
-    message = "Characters were lost or changed on the way here; words that hold them may be misread."
+    message = "Characters were lost or altered on the way here; words that contain them may be misread."
     return [Notice("TEXT_DAMAGED", message, True, lines(note, damaged))]
 
 

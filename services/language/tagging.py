@@ -36,7 +36,7 @@ class Columns:
     def __init__(self, task: TokenClassification) -> None:
         labels = list(task.labels)
         if labels.count(OUTSIDE) != 1:
-            raise ValueError(f"labels must hold {OUTSIDE} once")
+            raise ValueError(f"labels must contain {OUTSIDE} once")
         self._outside = labels.index(OUTSIDE)
         self._sources = _sources(task)
         self.types = tuple(self._sources)

@@ -91,7 +91,7 @@ class TextTokenizer:
         try:
             tokenizer = Tokenizer.from_file(str(path))
         except Exception as error:  # noqa: BLE001 - the library raises nothing narrower
-            raise ValueError(f"{path.name} is no tokenizer: {error}") from None
+            raise ValueError(f"{path.name} is not a tokenizer file: {error}") from None
         return cls(tokenizer, has_word_shapes=has_word_shapes, pad_token_id=pad_token_id)
 
     @classmethod

@@ -67,7 +67,7 @@ class MeshSettings(Settings):
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
-        """Reads `.env` and the environment, which goes before it. Raises SettingsError."""
+        """Reads `.env` and the environment, which overrides it. Raises SettingsError."""
         known = read_env_file(ROOT / ".env") | dict(os.environ if environment is None else environment)
         settings = super().from_environment(known)
         log = str(settings.run_folder / "triton.log")
@@ -321,7 +321,7 @@ def _only_here(folder: Path) -> IO[bytes]:
     except OSError as error:
         lock.close()
         raise Missing(
-            f"a mesh runs in {folder} already: end it, or set MEDMESH_RUN_FOLDER to another folder."
+            f"a mesh is already running in {folder}: end it, or set MEDMESH_RUN_FOLDER to another folder."
         ) from error
     return lock
 

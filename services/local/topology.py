@@ -58,5 +58,5 @@ def load(path: Path = PATH) -> Topology:
     try:
         topology.start_order()
     except CycleError as error:
-        raise ValueError(f"{path.name}: services call each other in a circle") from error
+        raise ValueError(f"{path.name}: services call each other in a cycle") from error
     return topology

@@ -128,5 +128,5 @@ async def _refuse_another(request: Request, entry: _Entry) -> None:
     theirs, ours = await request.digests(entry.salt), await asyncio.shield(entry.inputs)
     if list(theirs) != list(ours) or request.wants != entry.wants:
         raise InvalidInput(
-            Reason.INPUT_INCONSISTENT, "request_id", "is that of another request; take a new one"
+            Reason.INPUT_INCONSISTENT, "request_id", "was already used for another request; use a new one"
         )

@@ -107,7 +107,7 @@ def record_message(record: PatientRecord) -> patient.PatientRecord:
 def _of_the_future(record: PatientRecord, today: date) -> Iterator[Notice]:
     places = record.places_after(today + timedelta(days=1))  # it may be tomorrow already where it was written
     if places:
-        text = f"Facts that are dated after today: {len(places)}. The patient counts as of the last of them."
+        text = f"Facts dated after today: {len(places)}. The latest of them counts as the record's today."
         yield Notice("DATE_IN_FUTURE", text, review_required=True, places=places)
 
 

@@ -84,5 +84,5 @@ def in_band(group: str, age_years: float) -> bool:
     """Whether an age lies in a band; ValueError where the band is none."""
     first, dash, last = group.removeprefix(AGE).partition("-")
     if not dash or not first.isdigit() or not (last.isdigit() or not last):
-        raise ValueError(f"{group} is no band of ages such as age:50-64 or age:80-")
+        raise ValueError(f"{group} is not an age band such as age:50-64 or age:80-")
     return int(first) <= int(age_years) and (not last or int(age_years) <= int(last))

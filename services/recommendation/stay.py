@@ -82,7 +82,7 @@ class _Told:
             (
                 "BOUND_TAKEN_AS_VALUE",
                 self.bounds,
-                "Measurements that are less or more than a number: {count}. The number was taken.",
+                "Measurements given as a bound, < or >: {count}. The bound was taken as the value.",
             ),
         )
         return tuple(
@@ -116,7 +116,9 @@ class MeasurementReader:
         ]
         if not read:
             raise InvalidInput(
-                Reason.INPUT_UNSUPPORTED, PATH, "must have one at least that the model uses, within its hours"
+                Reason.INPUT_UNSUPPORTED,
+                PATH,
+                "must contain one that the model uses, within its hours",
             )
         return read, told.notices()
 
@@ -140,7 +142,7 @@ def _value(quantity: Quantity, variable: Variable, place: str) -> float:
     """The value in the variable's unit."""
     if not quantity.unit:
         if not variable.low <= quantity.value <= variable.high:
-            description = f"is required: the value is none that is likely in {variable.unit}"
+            description = f"is required: the value is not a likely one in {variable.unit}"
             raise InvalidInput(Reason.INPUT_MISSING, f"{place}.value.unit", description)
         return quantity.value
     substance = substance_of(code.code for code in variable.codes if code.system == LOINC)

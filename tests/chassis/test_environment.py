@@ -22,7 +22,7 @@ def test_settings_of_any_process_of_the_mesh_are_known() -> None:
 )
 def test_a_mistyped_setting_is_named_with_the_nearest_one(name: str, nearest: str) -> None:
     (sentence,) = environment.unknown([name])
-    assert sentence.startswith(f"{name} is set and is no setting")
+    assert sentence.startswith(f"{name} is not a setting")
     assert f"{nearest} is, did you mean that?" in sentence
 
 

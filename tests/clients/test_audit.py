@@ -97,7 +97,7 @@ def test_a_changed_record_is_named_by_its_line_where_there_is_a_key(log, handed_
     assert audit(log.path).exit_code == 0, "nothing follows the last record"
     result = audit(log.path, "--key", keys[0])
     assert result.exit_code == 1
-    assert result.stdout.startswith("line 4: The signature does not hold")
+    assert result.stdout.startswith("line 4: The signature is not valid")
 
 
 def test_records_of_another_key_are_named(log, handed_out, keys):

@@ -361,7 +361,7 @@ def test_a_variable_that_nothing_reads_is_named(monkeypatch):
     monkeypatch.setenv("MEDMESH_TRITON_LGO", "-")
     result = CliRunner().invoke(app, ["models", "check", "/"])
     assert result.stderr.startswith(
-        "medmesh: MEDMESH_TRITON_LGO is set and is no setting of the mesh: it has no effect; "
+        "medmesh: MEDMESH_TRITON_LGO is not a setting of the mesh and has no effect; "
         "MEDMESH_TRITON_LOG is, did you mean that?\n"
     )
 

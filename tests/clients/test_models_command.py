@@ -78,7 +78,7 @@ def test_models_tells_of_a_candidate_and_of_a_successor_that_is_refused(run, mes
     model = {"name": "reader", "ready": True, "candidate": candidate, "problems": [problem]}
     mesh.answers["ListModels"] = catalog_pb2.ListModelsResponse(models=[model])
     text = " ".join(run("models").stdout.split())
-    assert "reader is served as it was; what lies there now is refused" in text
+    assert "reader is still served as before; the folder is refused" in text
     assert "reader: 2.0.0 (version 2) is the candidate: 8 of 9 inputs agree" in text
 
 

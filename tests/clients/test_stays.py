@@ -152,7 +152,7 @@ def test_what_of_a_bundle_cannot_be_used_is_counted_by_kind(tmp_path):
     reading = stays.read(path)
     assert len(reading.stay.measurements) == 1
     assert list(reading.sentences()) == [
-        "Left out: 1 observation(s) whose value is no number.",
+        "Left out: 1 observation(s) whose value is not a number.",
         "Left out: 1 observation(s) with the status entered-in-error.",
         "Left out: 1 observation(s) without a code.",
         "Left out: 1 observation(s) without a time of day.",

@@ -113,7 +113,11 @@ def test_what_the_services_log_is_told_from_what_libraries_do():
         for node in ast.walk(tree)
         if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("getLogger") and node.args
     }
-    assert {name for name in named if not name.startswith("'medmesh.")} == {"'pydicom'", "ROOT", "f'{ROOT}.loop'"}
+    assert {name for name in named if not name.startswith("'medmesh.")} == {
+        "'pydicom'",
+        "ROOT",
+        "f'{ROOT}.loop'",
+    }
 
 
 def test_only_the_seam_imports_tritonclient():

@@ -48,6 +48,18 @@ def test_links_lead_to_pages_and_headings_that_exist(page):
     assert lost == []
 
 
+@pytest.mark.parametrize(
+    "page",
+    [page for page in PAGES if page.name != "adding-a-model.md"],
+    ids=lambda page: str(page.relative_to(ROOT)),
+)
+def test_the_files_that_a_page_names_exist(page):
+    named = re.findall(
+        r"`((?:services|tests|tools|training|clients|protos|docs|samples)/[\w./-]+)`", text_of(page)
+    )
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
 def test_the_readme_leads_to_every_page():
     named = {(ROOT / link.partition("#")[0]).resolve() for link in links(ROOT / "README.md")}
     pages = {*(ROOT / "docs").glob("*.md"), *(ROOT / "docs" / "tutorials").glob("*.md")}

@@ -105,9 +105,9 @@ def test_a_gate_of_kinds_alone_judges_kinds_alone():
 @pytest.mark.parametrize(
     ("column", "told"),
     [
-        ('name: "smudged" role: ROLE_FLAW', "smudged is none of the contract's rejections"),
-        ('name: "knee" role: ROLE_KIND body_parts: "Knee"', "Knee is no term of DICOM"),
-        ('name: "knee" role: ROLE_KIND min_probability: 90', "min_probability is no probability"),
+        ('name: "smudged" role: ROLE_FLAW', "smudged is not one of the contract's rejections"),
+        ('name: "knee" role: ROLE_KIND body_parts: "Knee"', "Knee is not a DICOM term"),
+        ('name: "knee" role: ROLE_KIND min_probability: 90', "min_probability is not a probability"),
         ('name: "wholesome" role: ROLE_SOUND', "more than one of ROLE_SOUND"),
     ],
 )

@@ -134,7 +134,7 @@ def test_a_window_of_an_image_without_hounsfield_units_is_what_is_displayed_unle
 def test_grey_is_inverted_before_it_is_scaled():
     steps = "steps { grey {} } steps { invert {} }"
     assert np.array_equal(prepared(steps, "UINT8", 1, -1, -1)(grey_image(NOISE))[0], 255 - NOISE)
-    with pytest.raises(Unfit, match=r"steps\[2\].invert: grey levels"):
+    with pytest.raises(Unfit, match=r"steps\[2\].invert: only grey levels"):
         prepared("steps { grey {} } steps { rescale { factor: 1 } } steps { invert {} }", "FP32", 1, -1, -1)
 
 
@@ -185,7 +185,7 @@ def test_half_precision_is_cast_at_the_end():
         ("steps { resize { height_px: 8 } }", "UINT8", (1, 8, 8), r"steps\[0\]: the first step"),
         ("steps { grey {} } steps { grey {} }", "UINT8", (1, 8, 8), r"steps\[1\]: grey is not known here"),
         ("steps { grey {} } steps {}", "UINT8", (1, 8, 8), r"steps\[1\]: an empty step"),
-        ("steps { grey {} } steps { resize {} }", "UINT8", (1, 8, 8), "height_px is at least 1"),
+        ("steps { grey {} } steps { resize {} }", "UINT8", (1, 8, 8), "height_px must be at least 1"),
         ("steps { grey {} } steps { resize { height_px: 8 } }", "FP32", (1, 8, 8), "they give uint8"),
         ("steps { grey {} } steps { resize { height_px: 8 } }", "UINT8", (3, 8, 8), r"they give \[1, 8, 8\]"),
         ("steps { grey {} } steps { resize { height_px: 8 } }", "UINT8", (8, 8), r"they give \[1, 8, 8\]"),
@@ -200,19 +200,19 @@ def test_half_precision_is_cast_at_the_end():
             "steps { grey {} } steps { normalize { mean: 0 std: 0 } }",
             "FP32",
             (1, -1, -1),
-            "every std is above 0",
+            "every std must be above 0",
         ),
         (
             "steps { color {} } steps { channels { count: 3 } }",
             "UINT8",
             (3, -1, -1),
-            "only a grey image's channel",
+            "only a single channel",
         ),
         (
             "steps { grey {} } steps { resize { height_px: 8 depth: 4 } }",
             "UINT8",
             (1, 8, 8),
-            "depth is of volumes",
+            "depth is for volumes",
         ),
         (
             "steps { grey {} } steps { resize { height_px: 8 } } steps { center_crop { height_px: 9 } }",
@@ -220,9 +220,9 @@ def test_half_precision_is_cast_at_the_end():
             (1, 9, 9),
             "8 pixels is shorter than the crop's 9",
         ),
-        ("steps { window { center_hu: 40 } }", "UINT8", (1, -1, -1), "width_hu is above 0"),
-        ("steps { grey {} } steps { clip { min: 3 max: 3 } }", "UINT8", (1, -1, -1), "min is below max"),
-        ("steps { grey {} } steps { scale_intensity {} }", "FP32", (1, -1, -1), "min is below max"),
+        ("steps { window { center_hu: 40 } }", "UINT8", (1, -1, -1), "width_hu must be above 0"),
+        ("steps { grey {} } steps { clip { min: 3 max: 3 } }", "UINT8", (1, -1, -1), "min must be below max"),
+        ("steps { grey {} } steps { scale_intensity {} }", "FP32", (1, -1, -1), "min must be below max"),
     ],
 )
 def test_steps_that_do_not_hold_are_refused_when_the_model_is_loaded(steps, datatype, shape, told):

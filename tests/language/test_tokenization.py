@@ -162,7 +162,7 @@ def test_a_tokenizer_that_cannot_be_used_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError):
         TextTokenizer.from_file(tmp_path / "tokenizer.json")
     (tmp_path / "tokenizer.json").write_text("{}")
-    with pytest.raises(ValueError, match=r"tokenizer\.json is no tokenizer"):
+    with pytest.raises(ValueError, match=r"tokenizer\.json is not a tokenizer file"):
         TextTokenizer.from_file(tmp_path / "tokenizer.json")
     with pytest.raises(ValueError, match="word_shape_version"):
         TextTokenizer.from_card(tmp_path, TextPreprocessing(word_shape_version="new/2"))

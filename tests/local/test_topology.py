@@ -88,7 +88,7 @@ def test_callees_start_before_their_callers() -> None:
         ('[a]\nport = 1\ntriton = false\ncalls = ["b"]\n', "a calls b, which is not in it"),
         (
             '[a]\nport = 1\ntriton = false\ncalls = ["b"]\n[b]\nport = 2\ntriton = false\ncalls = ["a"]\n',
-            "circle",
+            "in a cycle",
         ),
     ],
 )

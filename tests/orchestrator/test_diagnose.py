@@ -112,7 +112,7 @@ async def test_a_contradiction_asks_for_review(mesh):
     assert found.opposing.note_entity == pb.EvidenceReference.NoteEntity(
         model_name="clinical_ner", entity_index=0
     )
-    assert found.message == "The image speaks for pneumonia, the note denies it."
+    assert found.message == "The image supports pneumonia; the note denies it."
     assert diagnosis.review_required
 
 
@@ -178,7 +178,7 @@ async def test_a_second_model_on_an_image_is_shown_and_not_counted(mesh):
     assert uncounted.log_odds < 0
     assert uncounted.share == 0
     assert [d.opposing.image_finding.model_name for d in diagnosis.disagreements] == ["second"]
-    assert "on the same image" in diagnosis.disagreements[0].message
+    assert "On one image, one model" in diagnosis.disagreements[0].message
     assert diagnosis.review_required
 
 

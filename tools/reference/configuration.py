@@ -35,7 +35,7 @@ Generated from the settings classes by `make docs`; change their docstrings ther
 
 Every process reads its settings from the environment once, at its start, and ends with the name of a variable
 that it cannot read. A variable that begins with `MEDMESH_` and is none of these is named in a warning, with
-the nearest one that exists. `medmesh up` and compose read `.env` too; the environment goes before it."""
+the nearest one that exists. `medmesh up` and compose read `.env` too; the environment overrides it."""
 
 
 def other_variables() -> list[tuple[str, str, str, str]]:

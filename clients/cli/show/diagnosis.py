@@ -203,7 +203,7 @@ def _origin(answer: pb.Diagnosis) -> Iterator[RenderableType]:
     for model in models:
         yield marks.provenance(model)
     if not models:
-        yield marks.indented(Text("No model took part."))
+        yield marks.indented(Text("No model was involved."))
     if answer.correlation_id:
         yield marks.indented(Text(f"request {answer.correlation_id}", style="dim"))
     if made.predicate.receipt_id:

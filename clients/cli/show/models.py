@@ -55,7 +55,7 @@ def catalog(answer: ListModelsResponse) -> Iterator[RenderableType]:
     yield marks.Grid(columns, rows)
     for model in answer.models:
         if model.ready and model.problems:
-            yield marks.indented(Text(f"{model.name} is served as it was; what lies there now is refused:"))
+            yield marks.indented(Text(f"{model.name} is still served as before; the folder is refused:"))
             yield from _problems(model.problems)
         if model.HasField("candidate"):
             yield marks.indented(Text(_candidate(model.name, model.candidate), style="dim"))

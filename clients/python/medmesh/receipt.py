@@ -159,7 +159,7 @@ def verify_signature(receipt: EvidenceReceipt, public_key_pem: bytes) -> None:
 
     key = load_pem_public_key(public_key_pem)
     if not isinstance(key, Ed25519PublicKey):
-        raise ValueError("the key is no Ed25519 public key")  # noqa: TRY004 - a file, not an argument
+        raise ValueError("the key is not an Ed25519 public key")  # noqa: TRY004 - a file, not an argument
     if not receipt.signatures:
         raise SignatureInvalid("The receipt is not signed.")
     signed = pre_authentication_encoding(receipt.payload_type, receipt.payload)
@@ -170,7 +170,7 @@ def verify_signature(receipt: EvidenceReceipt, public_key_pem: bytes) -> None:
             continue
         return
     if key_id(key) in {one.keyid for one in receipt.signatures}:
-        raise SignatureInvalid("The signature does not hold: the receipt was changed.")
+        raise SignatureInvalid("The signature is not valid: the receipt was changed.")
     raise SignatureInvalid("The receipt is not signed with this key.")
 
 
@@ -188,14 +188,14 @@ def verify_chain(lines: Iterable[str]) -> list[ChainFault]:
             follows = _previous_of(receipt)
         except ValueError:
             faults.append(
-                ChainFault(number, "The line is no receipt: it was torn while being written, or changed.")
+                ChainFault(number, "The line is not a receipt: it was cut off in writing, or changed.")
             )
             continue
         if follows != previous:
             faults.append(
                 ChainFault(
                     number,
-                    "The record does not follow the one before it: one of both was changed, "
+                    "The record does not follow the one before it: one of the two was changed, "
                     "or records were removed or moved.",
                 )
             )
@@ -287,7 +287,7 @@ def _previous_of(receipt: EvidenceReceipt) -> str:
     try:
         previous = json.loads(receipt.payload)["predicate"].get("previousPayloadSha256", "")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError("the payload is no statement") from error
+        raise ValueError("the payload is not a statement") from error
     return str(previous)
 
 

@@ -80,7 +80,7 @@ class _Measured:
 
 
 def read(path: Path | str, *, start: datetime | str | None = None) -> Reading:
-    """Reads a file. `start`, when the stay began, goes before what the file says; without a zone it is UTC.
+    """Reads a file. `start`, when the stay began, overrides what the file says; without a zone it is UTC.
 
     ValueError: it is none of the forms, or holds no measurement. OSError: it cannot be read.
     """
@@ -229,7 +229,7 @@ def _observed(observation: Mapping[str, Any], reading: Reading) -> Iterator[_Mea
         code = _concept(part)
         bound, number, unit = _quantity(part)
         if number is None:
-            reading.left_out["observation(s) whose value is no number"] += 1
+            reading.left_out["observation(s) whose value is not a number"] += 1
         elif code is None:
             reading.left_out["observation(s) without a code"] += 1
         elif code.system in LOINC_NAMES and code.code in BODY_HEIGHT and unit in CENTIMETRES:

@@ -205,7 +205,7 @@ def log_problems(entry: Entry) -> None:
 
 def _log_shadowed(folder: ModelFolder) -> None:
     facts = {"model": folder.name, "used": str(folder.path), "unused_count": len(folder.shadowed)}
-    logger.info("a model lies in several folders of the repository", extra={"facts": facts})
+    logger.info("a model is in several folders of the repository", extra={"facts": facts})
 
 
 def _unreadable(task: str, error: Exception) -> Problem:

@@ -37,7 +37,7 @@ def check_evidence(card: ModelCard) -> Iterator[Problem]:
             )
         elif not 0 <= figures[entry.metric] <= 1:
             yield Problem(
-                f"{path}.metric", f"names {entry.metric}, which is no AUROC", "name one from 0 to 1"
+                f"{path}.metric", f"names {entry.metric}, which is not an AUROC", "name one from 0 to 1"
             )
         if not 0 < entry.calibrated_share < 1:
             yield Problem(f"{path}.calibrated_share", "is not a share", "write a number between 0 and 1")

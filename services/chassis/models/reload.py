@@ -207,7 +207,7 @@ def _changed_weights(version: CheckedVersion) -> list[Problem]:
         return []
     name = f"{version.weights.parent.name}/{version.weights.name}"
     if not version.weights.is_file():
-        return [Problem(name, "is gone since it was taken up", "put it back, or reload the models")]
+        return [Problem(name, "has disappeared since it was taken up", "put it back, or reload the models")]
     if checks.sha256(version.weights) != version.card.weights_sha256:
         return [Problem(name, "has changed since it was taken up", "put it back, or add a new version")]
     return []

@@ -43,7 +43,7 @@ class ServedModel:
         intended_use: str = "",
         observer: Observer | None = None,
     ) -> None:
-        """`intended_use` goes before the card's."""
+        """`intended_use` overrides the card's."""
         self.version = version
         self._inference = inference
         self._intended_use = intended_use or version.card.intended_use

@@ -83,7 +83,7 @@ def page(summaries: list[pb.ModelSummary], request: pb.ListModelsRequest) -> pb.
     rest = summaries
     if request.page_token:
         if "/" not in request.page_token:
-            raise InvalidInput(Reason.INPUT_MALFORMED, "page_token", "is not one that an answer gave")
+            raise InvalidInput(Reason.INPUT_MALFORMED, "page_token", "was not returned by this method")
         # By name rather than by place: models come and go between two pages.
         rest = [summary for summary in summaries if _token(summary) >= request.page_token]
     count = request.page_size if request.HasField("page_size") else len(rest)

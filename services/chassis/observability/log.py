@@ -44,7 +44,7 @@ def withhold_foreign_text(handler: logging.Handler, loop: asyncio.AbstractEventL
 def _log_lost_exception(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     # asyncio's own handler prints the repr of the exception, which holds its text.
     error = context.get("exception")
-    logging.getLogger(f"{ROOT}.loop").error("an exception reached nobody", exc_info=error)
+    logging.getLogger(f"{ROOT}.loop").error("an exception was never handled", exc_info=error)
 
 
 class JsonFormatter(logging.Formatter):

@@ -80,7 +80,7 @@ class Policy:
         except OSError as error:
             raise SettingsError(_KEY, "the file cannot be read") from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise SettingsError(_KEY, "the file is no TOML") from error
+            raise SettingsError(_KEY, "the file is not valid TOML") from error
         unknown = set(document) - {"identities", "anonymous"}
         if unknown:
             raise SettingsError(_KEY, f"unknown tables: {', '.join(sorted(unknown))}")

@@ -89,7 +89,7 @@ def _check_pair(certificate: Path, key: Path) -> None:
     except ssl.SSLError as error:
         raise SettingsError(
             ServiceSettings.key("tls_certificate"),
-            "the file is no PEM certificate, or MEDMESH_TLS_KEY is not its private key",
+            "the file is not a PEM certificate, or MEDMESH_TLS_KEY is not its private key",
         ) from error
 
 

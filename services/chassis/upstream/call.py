@@ -101,7 +101,7 @@ class Upstream:
             raise DeadlineExceeded(metadata={"upstream": self.name})
         if not self.breaker.admit():
             raise UpstreamUnavailable(
-                f"{self.name}: not asked, it failed often", metadata={"upstream": self.name}
+                f"{self.name}: not called, since it failed repeatedly", metadata={"upstream": self.name}
             )
         try:
             with telemetry.span(f"call {self.name}", upstream=self.name):

@@ -105,7 +105,7 @@ def _number(group: Dataset, keyword: str, notices: list[Notice]) -> float | None
     if not numbers.values:
         return None
     if numbers.first is None or len(numbers.values) > 1:
-        raise malformed(f"holds no single number in {keyword}")
+        raise malformed(f"does not hold a single number in {keyword}")
     if numbers.repaired:
         notices.append(repaired(keyword))
     return numbers.first

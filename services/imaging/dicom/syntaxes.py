@@ -67,8 +67,8 @@ DECODERS: dict[UID, Decoder] = {
 
 _VIDEO = ("MPEG", "HEVC", "H.264", "SMPTE")
 _READ = (
-    "Read are uncompressed, deflated, RLE, JPEG, JPEG lossless, JPEG-LS, JPEG 2000 and HTJ2K; convert it by "
-    "`gdcmconv --raw IN OUT` or `dcmdjpeg IN OUT`, or send the image as PNG"
+    "Supported are uncompressed, deflated, RLE, JPEG, JPEG lossless, JPEG-LS, JPEG 2000 and HTJ2K; convert "
+    "it by `gdcmconv --raw IN OUT` or `dcmdjpeg IN OUT`, or send the image as PNG"
 )
 
 

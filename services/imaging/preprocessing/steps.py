@@ -81,7 +81,7 @@ def source(step: ImageStep) -> tuple[Callable[[DecodedImage], Array], Form]:
 def has_width(window: ImageStep.Window) -> None:
     """Raises Unfit where the window is none."""
     if not 0 < window.width_hu < math.inf or not math.isfinite(window.center_hu):
-        raise Unfit("window: width_hu is above 0")
+        raise Unfit("window: width_hu must be above 0")
 
 
 def displayed(image: DecodedImage, step: ImageStep) -> npt.NDArray[np.uint8]:
@@ -127,7 +127,7 @@ def resize(step: ImageStep.Resize) -> Operation:
     """Both sides as given; the shape kept as `mode` says."""
     target = (step.height_px, step.width_px or step.height_px)
     if min(target) < 1:
-        raise Unfit("height_px is at least 1")
+        raise Unfit("height_px must be at least 1")
     if step.interpolation not in _FILTERS:
         raise Unfit("interpolation is not known")
     if step.mode not in _MODES:
@@ -140,7 +140,7 @@ def resize(step: ImageStep.Resize) -> Operation:
 def _stretch(target: tuple[int, int], by: Image.Resampling, step: ImageStep.Resize) -> Operation:
     def form(before: Form) -> Form:
         if step.depth and before.depth == 1:
-            raise Unfit("depth is of volumes, and this is a single image")
+            raise Unfit("depth is for volumes, and this is a single image")
         height, width = target
         return replace(before, height=height, width=width, depth=step.depth or before.depth)
 
@@ -169,7 +169,7 @@ def _letterbox(target: tuple[int, int], by: Image.Resampling, step: ImageStep.Re
 
     def form(before: Form) -> Form:
         if before.dtype == "uint8" and not (0 <= step.fill <= 255 and step.fill == int(step.fill)):
-            raise Unfit("fill is a whole number of 0 to 255 here")
+            raise Unfit("fill must be a whole number from 0 to 255 here")
         return replace(before, height=target[0], width=target[1])
 
     return Operation(lambda array: _planes(array, one), form, shares)
@@ -222,7 +222,7 @@ def center_crop(step: ImageStep.CenterCrop) -> Operation:
     """The middle of the image."""
     size = (step.height_px, step.width_px or step.height_px)
     if min(size) < 1:
-        raise Unfit("height_px is at least 1")
+        raise Unfit("height_px must be at least 1")
 
     def form(before: Form) -> Form:
         for side, wanted in ((before.height, size[0]), (before.width, size[1])):
@@ -279,7 +279,7 @@ def invert(_step: ImageStep.Invert) -> Operation:
 
     def form(before: Form) -> Form:
         if before.dtype != "uint8":
-            raise Unfit("grey levels of 0 to 255 are inverted, before rescale and normalize")
+            raise Unfit("only grey levels from 0 to 255 can be inverted, before rescale and normalize")
         return before
 
     return Operation(lambda array: 255 - array, form)
@@ -288,11 +288,11 @@ def invert(_step: ImageStep.Invert) -> Operation:
 def clip(step: ImageStep.Clip) -> Operation:
     """Values outside become the limits."""
     if not step.min < step.max:
-        raise Unfit("min is below max")
+        raise Unfit("min must be below max")
 
     def form(before: Form) -> Form:
         if before.dtype == "uint8" and (step.min != int(step.min) or step.max != int(step.max)):
-            raise Unfit("limits are whole numbers where the values are")
+            raise Unfit("limits must be whole numbers where the values are")
         return before
 
     return Operation(lambda array: np.clip(array, step.min, step.max).astype(array.dtype, copy=False), form)
@@ -301,7 +301,7 @@ def clip(step: ImageStep.Clip) -> Operation:
 def rescale(step: ImageStep.Rescale) -> Operation:
     """V * factor + offset."""
     if step.factor == 0:
-        raise Unfit("factor is not 0")
+        raise Unfit("factor must not be 0")
     factor, offset = np.float32(step.factor), np.float32(step.offset)
     return Operation(lambda array: array.astype(np.float32) * factor + offset, _floating)
 
@@ -310,7 +310,7 @@ def normalize(step: ImageStep.Normalize) -> Operation:
     """(v - mean) / std, by channel."""
     mean, std = np.array(step.mean, np.float32), np.array(step.std, np.float32)
     if not len(mean) == len(std) > 0 or not (std > 0).all():
-        raise Unfit("mean and std are as many, and every std is above 0")
+        raise Unfit("mean and std must have the same length, and every std must be above 0")
 
     def form(before: Form) -> Form:
         if len(mean) not in {1, before.channels}:
@@ -335,7 +335,7 @@ def standardize(_step: ImageStep.Standardize) -> Operation:
 def scale_intensity(step: ImageStep.ScaleIntensity) -> Operation:
     """The image's own range becomes the given one; an image without contrast becomes `min`."""
     if not step.min < step.max:
-        raise Unfit("min is below max")
+        raise Unfit("min must be below max")
 
     def apply(array: Array) -> Array:
         values = array.astype(np.float32)
@@ -349,11 +349,11 @@ def scale_intensity(step: ImageStep.ScaleIntensity) -> Operation:
 def channels(step: ImageStep.Channels) -> Operation:
     """The grey channel repeated."""
     if step.count not in {1, 3}:
-        raise Unfit("count is 1 or 3")
+        raise Unfit("count must be 1 or 3")
 
     def form(before: Form) -> Form:
         if before.channels != 1:
-            raise Unfit("only a grey image's channel is repeated")
+            raise Unfit("only a single channel can be repeated")
         return replace(before, channels=step.count)
 
     return Operation(lambda array: np.repeat(array, step.count, axis=3), form)

@@ -36,11 +36,11 @@ def grid_step(step: ImageStep) -> Callable[[Volume], Volume]:
     if step.WhichOneof("step") == "orientation":
         axes = step.orientation.axis_codes
         if len(axes) != 3 or any(len(pair & set(axes)) != 1 for pair in _PAIRS):
-            raise Unfit("axis_codes are three letters, one of each of R/L, A/P and S/I")
+            raise Unfit("axis_codes must be three letters, one each of R/L, A/P and S/I")
         return lambda volume: volume.oriented(axes)
     spacing = (step.spacing.depth_mm, step.spacing.height_mm, step.spacing.width_mm)
     if min(spacing) <= 0:
-        raise Unfit("depth_mm, height_mm and width_mm are above 0")
+        raise Unfit("depth_mm, height_mm and width_mm must be above 0")
     return lambda volume: volume.resampled(spacing)
 
 

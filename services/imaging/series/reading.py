@@ -133,8 +133,8 @@ class _Found:
             notices.append(
                 Notice(
                     "SERIES_FILES_NOT_UNDERSTOOD",
-                    f"Of the files that came, {self.unknown} are no DICOM files (with their preamble), or of "
-                    "no kind that the standard lists, and were not read.",
+                    f"Of the files that came, {self.unknown} are not DICOM files (with their preamble), or "
+                    "of no kind that the standard lists, and were not read.",
                     review_required=True,
                 )
             )

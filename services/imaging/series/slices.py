@@ -95,7 +95,9 @@ def _plane(header: Dataset) -> Plane | None:
     row, column = cosines[:3], cosines[3:]
     lengths = np.array([row @ row, column @ column])
     if np.abs(lengths - 1).max() > 2 * UNIT_TOLERANCE or abs(row @ column) > UNIT_TOLERANCE:
-        raise malformed("states an Image Orientation (Patient) that is no pair of perpendicular unit vectors")
+        raise malformed(
+            "states an Image Orientation (Patient) that is not a pair of perpendicular unit vectors"
+        )
     return Plane(row / np.sqrt(lengths[0]), column / np.sqrt(lengths[1]), position)
 
 

@@ -61,7 +61,7 @@ class Volume:
         coarser is sampled, not averaged.
         """
         if min(spacing_mm) <= 0:
-            raise ValueError("distances are positive")
+            raise ValueError("distances must be positive")
         depth, height, width = (
             _between(positions, step) for positions, step in zip(self.positions_mm, spacing_mm, strict=True)
         )

@@ -98,7 +98,7 @@ class Classifier:
             raise ModelFailed(metadata={"model": self.name})
         probabilities = activated(scores, self._task.activation)
         if not are_probabilities(probabilities):
-            raise ModelFailed(f"{self.name}: {self._task.scores_tensor} holds no probabilities")
+            raise ModelFailed(f"{self.name}: {self._task.scores_tensor} does not hold probabilities")
         maps = outputs[self._task.activation_map_tensor] if self._task.activation_map_tensor else None
         return Scored(self._calibration(probabilities), maps, inferred.provenance)
 

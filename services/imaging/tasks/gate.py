@@ -48,7 +48,7 @@ _SENTENCES: Mapping[Rejection, str] = {
     Rejection.COVERED: "a part of it is covered, blacked out or written over",
     Rejection.CROPPED: "a part of the anatomy is cut off",
     Rejection.DEGRADED: "its noise, exposure or compression hides the anatomy",
-    Rejection.DRAWN: "it looks drawn or computed rather than taken",
+    Rejection.DRAWN: "it looks drawn or computed rather than acquired",
 }
 
 
@@ -99,12 +99,12 @@ class GateRules:
                 raise ValueError(f"columns: more than one of {Column.Role.Name(role)}")
         unknown = {self._columns[i].name for i in self._of(Column.ROLE_FLAW)} - {*Rejection}
         if unknown:
-            raise ValueError(f"columns: {', '.join(sorted(unknown))} is none of the contract's rejections")
+            raise ValueError(f"columns: {', '.join(sorted(unknown))} is not one of the contract's rejections")
         for column in self._columns:
             check_code_strings(column.body_parts, f"columns: {column.name}: body_parts")
             for field in ("min_probability", "min_sound_probability"):
                 if not 0 <= getattr(column, field) <= 1:
-                    raise ValueError(f"columns: {column.name}: {field} is no probability")
+                    raise ValueError(f"columns: {column.name}: {field} is not a probability")
         self.kinds = frozenset(self._columns[i].name for i in self._kinds)
         self.column_count = len(self._columns)
 

@@ -80,7 +80,7 @@ def label_bits(scores: Tensor, labels: Sequence[Label], activation: pb.Activatio
         return np.asarray(scores.argmax(axis=0) == np.arange(len(labels)).reshape(axes))
     probabilities = activated(scores.astype(float), activation, axis=0)
     if not are_probabilities(probabilities):
-        raise ModelFailed(f"{model_name}: the scores are no probabilities")
+        raise ModelFailed(f"{model_name}: the scores are not probabilities")
     return np.asarray(probabilities >= np.array([label.threshold for label in labels]).reshape(axes))
 
 

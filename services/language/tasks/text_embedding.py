@@ -82,13 +82,13 @@ class TextEmbedder:
         """One point, FP32 [width], of the tensor's row for one text of so many tokens."""
         if self._pooling in _IN_GRAPH:
             if abs(float(np.linalg.norm(row)) - 1) > _ROUNDING:
-                raise ModelFailed(f"{self.name} answered with a point that has not unit length")
+                raise ModelFailed(f"{self.name} answered with a vector that is not of unit length")
             return row
         # The tokens that frame a text count as those of the text do; the padding behind them does not.
         count = tokens + self._text.tokenizer.frame_count
         point = row[0] if self._pooling == _Pooling.POOLING_FIRST else row[:count].mean(axis=0)
         length = float(np.linalg.norm(point))
         if length == 0:
-            raise ModelFailed(f"{self.name} answered with a point at the origin")
+            raise ModelFailed(f"{self.name} answered with a zero vector")
         unit: FloatArray = (point / np.float32(length)).astype(np.float32)
         return unit

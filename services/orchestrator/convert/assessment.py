@@ -18,12 +18,12 @@ _SOURCES = {
     Source.RECORD: pb.SOURCE_RECORD,
 }
 _SENTENCES = {
-    (Source.IMAGE, Source.NOTE): "The image speaks for {condition}, the note denies it.",
-    (Source.NOTE, Source.IMAGE): "The note states {condition}, the image speaks against it.",
-    (Source.RECORD, Source.NOTE): "The record has {condition}, the note denies it.",
-    (Source.IMAGE, Source.IMAGE): "One image speaks for {condition}, another against it.",
+    (Source.IMAGE, Source.NOTE): "The image supports {condition}; the note denies it.",
+    (Source.NOTE, Source.IMAGE): "The note states {condition}; the image argues against it.",
+    (Source.RECORD, Source.NOTE): "The record has {condition}; the note denies it.",
+    (Source.IMAGE, Source.IMAGE): "One image supports {condition}; another argues against it.",
 }
-_ONE_IMAGE = "One model speaks for {condition} on an image, another against it on the same image."
+_ONE_IMAGE = "On one image, one model supports {condition} and another argues against it."
 
 
 def condition_concept(condition: Condition) -> ConceptMessage:

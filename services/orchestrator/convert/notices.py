@@ -103,7 +103,7 @@ _MESSAGES: dict[Standing, tuple[str, str]] = {
     Standing.UNKNOWN: (
         "RELIABILITY_UNKNOWN",
         (
-            "The card of {model} could not be had, so how far it can be trusted is not known; its "
+            "The card of {model} could not be obtained, so how far it can be trusted is not known; its "
             "findings do not count in the assessment. See `medmesh models`, then ask again."
         ),
     ),

@@ -28,9 +28,9 @@ class Signer:
         try:
             key = load_pem_private_key(content, password=None)
         except (ValueError, TypeError) as error:
-            raise ValueError("the file is no unencrypted PEM private key") from error
+            raise ValueError("the file is not an unencrypted PEM private key") from error
         if not isinstance(key, Ed25519PrivateKey):
-            problem = "the key is no Ed25519 key; make one with openssl genpkey -algorithm ed25519"
+            problem = "the key is not an Ed25519 key; make one with openssl genpkey -algorithm ed25519"
             raise ValueError(problem)  # noqa: TRY004 - a file, not an argument
         return cls(key)
 

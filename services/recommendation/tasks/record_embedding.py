@@ -64,7 +64,7 @@ class RecordEmbedder:
         representation = inferred.outputs[self._task.embedding_tensor][0].astype(np.float64)
         length = float(np.linalg.norm(representation))
         if not np.isfinite(length) or length == 0.0:
-            raise ModelFailed(f"{self._model.name} answered with what is no representation")
+            raise ModelFailed(f"{self._model.name} did not answer with an embedding")
         similarities = self._population.representations @ (representation / length)
         entries = {item.concept.key: Reference.to(item) for item in record.conditions}
         columns = [

@@ -133,7 +133,7 @@ class RecordRanker:
         if self._task.activation == pb.ACTIVATION_SIGMOID:
             scores = 1 / (1 + np.exp(-scores))
         if not np.isfinite(scores).all() or scores.min() < 0 or scores.max() > 1:
-            raise ModelFailed(f"{self._model.name} answered with what is no score")
+            raise ModelFailed(f"{self._model.name} did not answer with scores")
         ranking = await asyncio.to_thread(self._explain, prepared, scores, count, further_allergies)
         return ranking, inferred.provenance
 

@@ -89,7 +89,7 @@ class TimeSeriesRisk:
         self.preparation = preparation_of(task.preprocessing)
         self._curve = _curve_of(task.calibration)
         if not 0 <= task.decision_threshold <= 1:
-            raise ValueError("decision_threshold: is no probability")
+            raise ValueError("decision_threshold: is not a probability")
         if task.period_bin_count < 0:
             raise ValueError("period_bin_count: is below 0")
         self._sets = _sets_of(task) if task.HasField("conformal") else None
@@ -164,7 +164,7 @@ class TimeSeriesRisk:
         if self._task.activation == pb.ACTIVATION_SIGMOID:
             risks = 1 / (1 + np.exp(-risks))
         if len(risks) != len(binned) or not np.isfinite(risks).all() or risks.min() < 0 or risks.max() > 1:
-            raise ModelFailed(f"{self._model.name} answered with what is no probability")
+            raise ModelFailed(f"{self._model.name} did not answer with a probability")
         return self._curve(risks), inferred.provenance
 
     def _check_tensors(self) -> None:
