@@ -80,12 +80,18 @@ class Languages:
     @classmethod
     def from_tags(cls, tags: Sequence[str]) -> Languages:
         """Those of a card's BCP 47 tags; none given: English. What a tag says of region and script is
-        left out, and a language that the tables do not know adds nothing.
+        left out, and a language that the tables do not know adds nothing. ValueError where none is known:
+        such a model would read nothing.
         """
         codes = [tag.partition("-")[0].lower() for tag in tags] or ["en"]
         if _EVERY in codes:
             return cls(None)
-        return cls(frozenset(name for code in codes for name in _names().get(code, ())))
+        names = frozenset(name for code in codes for name in _names().get(code, ()))
+        if not names:
+            raise ValueError(
+                f"languages: {', '.join(tags)} is no BCP 47 tag of a language that is known here"
+            )
+        return cls(names)
 
     def together(self, other: Languages) -> Languages:
         """What either reads."""

@@ -80,3 +80,9 @@ def test_labels_of_one_type_count_together():
 def test_labels_that_fit_neither_types_nor_scheme_are_refused(labels, scheme, field):
     with pytest.raises(ValueError, match=field):
         Columns(task(labels, scheme))
+
+
+def test_a_type_that_would_not_be_linked_for_its_spelling_is_refused():
+    types = 'entity_types { label: "Disease" type: "Disease" }'
+    with pytest.raises(ValueError, match="entity_types: Disease is not in UPPER_SNAKE_CASE"):
+        Columns(task(["O", "B-Disease", "I-Disease"], types=types))

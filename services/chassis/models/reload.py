@@ -22,7 +22,7 @@ from services.chassis.models.inference import ModelVersion, example_inputs
 from services.chassis.models.inspection import CheckedModel, CheckedVersion
 from services.chassis.rpc import request
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("medmesh.models")
 
 _PROBE_S = 60.0
 
