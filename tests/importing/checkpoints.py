@@ -20,6 +20,7 @@ from transformers import (
 
 from training.importing.densenet import DenseNet121
 
+README = "---\nlanguage: en\nlicense: apache-2.0\n---\nWeights of a test.\n"
 LABELS = ("O", "B-Disease", "I-Disease")
 _SIZES = {"vocab_size": 2100, "max_position_embeddings": 64}
 _BERT = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
@@ -91,5 +92,6 @@ def _save(kind, config, folder):
     torch.manual_seed(0)
     folder.mkdir(parents=True)
     kind(config).save_pretrained(folder)
+    (folder / "README.md").write_text(README)
     wordpiece(folder / "tokenizer.json")
     return folder

@@ -12,7 +12,6 @@ GIVEN = {
     "summary": "A model made by a test.",
     "intended_use": "To try the import only: its weights are random.",
     "architecture": "Whatever the test made, with random weights.",
-    "preprocessing_version": "test-1",
     "licence": "Apache-2.0",
     "limitations": ["Its answers mean nothing, since its weights are random."],
     "datasets": [{"name": "none", "source": "none", "licence": "none", "population": "nobody"}],

@@ -6,6 +6,26 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+_SERVING = {
+    "preprocessing_version": "image/1",
+    "image_classification": {
+        "applies_to": {"body_parts": ["KNEE"]},
+        "preprocessing": {
+            "tensor": "pixels",
+            "steps": [{"grey": {}}, {"resize": {"height_px": 8}}, {"rescale": {"factor": 0.01}}],
+        },
+        "scores_tensor": "scores",
+        "exclusive": True,
+        "labels": [{"name": "no"}, {"name": "yes"}],
+    },
+}
+DESCRIBED = {
+    "inputs": [{"name": "pixels", "description": "grey levels"}],
+    "outputs": [{"name": "scores", "description": "0..1, sum 1"}],
+    "serving": _SERVING,
+}
+"""Of `pictures`: what of its card only a person knows."""
+
 
 def linear(path, *, batch="batch", names=("features", "scores"), opset=17, dtype=np.float32, domain=""):
     """x [batch, 3] -> softmax(x W) [batch, 2]."""
@@ -21,6 +41,19 @@ def linear(path, *, batch="batch", names=("features", "scores"), opset=17, dtype
         [numpy_helper.from_array(weights, "weights")],
     )
     return save(graph, path, opset, domain)
+
+
+def pictures(path, side=8, names=("pixels", "scores")):
+    """pixels FP32 [batch, 1, side, side] -> softmax over two numbers [batch, 2]."""
+    weights = np.random.default_rng(0).standard_normal((side * side, 2)).astype(np.float32)
+    nodes = [
+        helper.make_node("Flatten", [names[0]], ["flat"], axis=1),
+        helper.make_node("MatMul", ["flat", "weights"], ["product"]),
+        helper.make_node("Softmax", ["product"], [names[1]], axis=1),
+    ]
+    inputs, outputs = [_floats(names[0], "n", 1, side, side)], [_floats(names[1], "n", "left_open")]
+    weights = [numpy_helper.from_array(weights, "weights")]
+    return save(helper.make_graph(nodes, "pictures", inputs, outputs, weights), path)
 
 
 def centred(path):

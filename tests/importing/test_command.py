@@ -17,7 +17,6 @@ FACTS = """
 summary = "A model made by a test."
 intended_use = "To try the import only."
 architecture = "One matrix of random numbers."
-preprocessing_version = "test-1"
 licence = "Apache-2.0"
 limitations = ["Its answers mean nothing."]
 [[datasets]]
@@ -30,6 +29,17 @@ name = "accuracy"
 value = 0.5
 case_count = 2
 measured_on = "two throws of a coin, seed 0"
+[serving]
+preprocessing_version = "image/1"
+[serving.image_classification]
+scores_tensor = "scores"
+exclusive = true
+labels = [{ name = "no" }, { name = "yes" }]
+[serving.image_classification.applies_to]
+body_parts = ["KNEE"]
+[serving.image_classification.preprocessing]
+tensor = "pixels"
+steps = [{ grey = {} }, { resize = { height_px = 8 } }, { rescale = { factor = 0.01 } }]
 """
 
 
@@ -56,7 +66,7 @@ def call(capfd):
 
 
 def test_an_import_from_start_to_end(environment, call, tmp_path, repository):
-    file = onnx_models.linear(tmp_path / "source.onnx")
+    file = onnx_models.pictures(tmp_path / "source.onnx")
     (tmp_path / "facts.toml").write_text(FACTS)
     words = [
         "onnx",
@@ -70,18 +80,18 @@ def test_an_import_from_start_to_end(environment, call, tmp_path, repository):
     ]
     code, _, err = call(*words)
     assert code == 3
-    assert "inputs.features.description" in err
+    assert "inputs.pixels.description" in err
     assert list(repository.iterdir()) == []
     described = [
         "--set",
-        "inputs.features.description=three numbers",
+        "inputs.pixels.description=grey levels",
         "--set",
         "outputs.scores.description=0..1",
     ]
     code, out, err = call(*words, *described)
     assert code == 0, err
     assert "parity of scores" in out
-    assert 'Tensor("features", np.float32, (3,))' in out
+    assert f"medmesh up --models {repository}" in out
     card = json.loads((repository / "tiny" / "metadata.json").read_text())
     assert card["reproduce"].startswith("medmesh models import onnx source.onnx --name tiny (sha256 ")
 
@@ -106,7 +116,7 @@ def test_its_help_needs_no_environment(monkeypatch, call, tmp_path):
         code, out, _ = call(*words)
         assert code == 0
         assert "medmesh models import" in out
-        for kind in ("torchxrayvision", "token-classifier", "sentence-encoder", "onnx"):
+        for kind in ("torchxrayvision", "token-classifier", "text-classifier", "sentence-encoder", "onnx"):
             assert kind in out
     assert "--rename OLD=NEW" in call("onnx", "-h")[1]
 

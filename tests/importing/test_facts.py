@@ -6,6 +6,7 @@ import pytest
 
 from tests.importing.conftest import without
 from training.importing import Refused, facts
+from training.importing.paths import set_fact
 
 TENSORS = ("inputs.image", "outputs.scores")
 
@@ -100,25 +101,45 @@ def test_single_facts_can_be_set_by_their_path():
         ("metrics.0.value", "0.9"),
         ("metrics.0.case_count", "12"),
         ("inputs.image.description", "grey levels"),
-        ("serving_parameters.conformal_coverage", "0.9"),
+        ("serving.image_classification.exclusive", "true"),
+        ("serving.image_classification.applies_to.body_parts", "CHEST, ABDOMEN"),
+        ("serving.image_classification.applies_to.views", "any"),
+        ("serving.image_classification.labels.effusion.threshold", "0.3"),
     ):
-        facts.set_fact(said, path, text)
+        set_fact(said, path, text)
     assert said == {
         "licence": "CC-BY-4.0",
         "version": "2.0.0",
         "limitations": ["2018 scanners only"],
         "metrics": [{"value": 0.9, "case_count": 12}],
         "inputs": [{"name": "image", "description": "grey levels"}],
-        "serving_parameters": {"conformal_coverage": 0.9},
+        "serving": {
+            "image_classification": {
+                "exclusive": True,
+                "applies_to": {"body_parts": ["CHEST", "ABDOMEN"], "views": []},
+                "labels": [{"name": "effusion", "threshold": 0.3}],
+            }
+        },
     }
 
 
 @pytest.mark.parametrize(
-    ("path", "text"), [("metrics.0.value", "high"), ("metrics.5.value", "1"), ("licence.x.y", "1")]
+    ("path", "text"),
+    [
+        ("metrics.0.value", "high"),
+        ("metrics.5.value", "1"),
+        ("licence.x.y", "1"),
+        ("licenze", "MIT"),
+        ("limitations.2", "the second is missing"),
+        ("serving.image_classification", "yes"),
+        ("serving.image_classification.exclusive", "perhaps"),
+        ("serving.image_classification.activation", "SOFTMAX"),
+        ("serving.image_classification.preprocessing.steps", "grey"),
+    ],
 )
 def test_a_path_that_leads_nowhere_is_refused(path, text):
     with pytest.raises(Refused, match="does not fit a card"):
-        facts.set_fact({"licence": "MIT", "metrics": []}, path, text)
+        set_fact({"licence": "MIT", "metrics": []}, path, text)
 
 
 def test_a_file_of_facts_may_be_toml_or_another_card(tmp_path):
@@ -137,3 +158,43 @@ def test_a_file_that_is_no_card_is_refused(tmp_path, text):
     (tmp_path / "facts.toml").write_text(text)
     with pytest.raises(Refused, match="does not have the form of a card"):
         facts.read_file(tmp_path / "facts.toml")
+
+
+def test_what_is_said_of_a_label_leaves_the_others_and_what_is_said_of_steps_replaces_them():
+    task = {
+        "labels": [{"name": "effusion", "threshold": 0.4}, {"name": "mass"}],
+        "preprocessing": {"tensor": "image", "steps": [{"grey": {}}, {"resize": {"height_px": 8}}]},
+    }
+    said = {
+        "labels": [{"name": "effusion", "threshold": 0.3}],
+        "preprocessing": {"steps": [{"color": {}}]},
+    }
+    merged = facts.merge(
+        {"serving": {"image_classification": task}}, {"serving": {"image_classification": said}}
+    )["serving"]["image_classification"]
+    assert merged == {
+        "labels": [{"name": "effusion", "threshold": 0.3}, {"name": "mass"}],
+        "preprocessing": {"tensor": "image", "steps": [{"color": {}}]},
+    }
+
+
+def test_another_task_than_the_proposed_one_takes_nothing_of_it():
+    known = {"serving": {"image_classification": {"exclusive": True}, "preprocessing_version": "image/1"}}
+    given = {"serving": {"image_segmentation": {"scores_tensor": "masks"}}}
+    assert facts.merge(known, given)["serving"] == given["serving"]
+
+
+def test_a_figure_that_the_source_has_is_completed_by_its_number():
+    known = {"metrics": [{"name": "mean_dice", "value": 0.96}]}
+    given = {"metrics": [{"case_count": 9, "measured_on": "nine patients"}]}
+    assert facts.merge(known, given)["metrics"] == [
+        {"name": "mean_dice", "value": 0.96, "case_count": 9, "measured_on": "nine patients"}
+    ]
+
+
+def test_questions_of_a_kind_of_model_are_put_and_an_empty_list_is_an_answer(given):
+    asked = {"serving.image_classification.applies_to.body_parts": "Which part of the body?"}
+    with pytest.raises(Refused, match="body_parts: Which part of the body"):
+        facts.complete({}, given, (), None, asked)
+    said = facts.complete({}, given, (), lambda _: "any", asked)
+    assert said["serving"] == {"image_classification": {"applies_to": {"body_parts": []}}}

@@ -11,11 +11,11 @@ NEEDED = "is not here: make test-training"
 torch = pytest.importorskip("torch", reason=f"torch {NEEDED}")
 pytest.importorskip("transformers", reason=f"transformers {NEEDED}")
 
-from services.language.tokenization import PREPROCESSING_VERSION, VOCABULARY_SIZE, NoteTokenizer  # noqa: E402 - torch decides whether there is anything to import
 from tests.importing import checkpoints  # noqa: E402 - torch decides whether there is anything to import
 from tests.importing.conftest import without  # noqa: E402 - torch decides whether there is anything to import
 from training.importing import Refused, graph  # noqa: E402 - torch decides whether there is anything to import
-from training.importing.huggingface import SentenceEncoder, TokenClassifier  # noqa: E402 - torch decides whether there is anything to import
+from training.importing.huggingface.sentence_encoder import SentenceEncoder  # noqa: E402 - torch decides whether there is anything to import
+from training.importing.huggingface.token_classifier import TokenClassifier  # noqa: E402 - torch decides whether there is anything to import
 from training.importing.importer import run  # noqa: E402 - torch decides whether there is anything to import
 
 each_family = pytest.mark.parametrize("family", checkpoints.FAMILIES)
@@ -31,15 +31,20 @@ def test_a_token_classifier_comes_with_its_labels_and_its_tokenizer(
 ):
     folder = checkpoints.tagger(tmp_path / family, family)
     said = []
-    run(order(given=without(given, "architecture")), TokenClassifier(folder), said.append)
+    run(order(given=without(given, "architecture", "licence")), TokenClassifier(folder), said.append)
     made = repository / "imported"
     card = json.loads((made / "metadata.json").read_text())
-    assert card["labels"] == list(checkpoints.LABELS)
+    task = card["serving"]["token_classification"]
+    assert task["labels"] == list(checkpoints.LABELS)
+    assert task["entity_types"] == [{"label": "Disease", "type": "DISEASE"}]
+    assert (task["scheme"], task["piece_aggregation"]) == ("TAGGING_SCHEME_IOB2", "PIECE_AGGREGATION_FIRST")
+    assert task["preprocessing"]["max_token_count"] == (62 if family == "roberta" else 64)
+    assert (task["languages"], card["licence"]) == (["en"], "apache-2.0")
     assert card["outputs"][0]["shape"] == ["-1", "3"]
     assert card["inputs"][0]["shape"] == ["-1"]
     assert card["architecture"].startswith(f"{family} of 2 layers, 32 wide")
     assert (made / "tokenizer.json").read_bytes() == (folder / "tokenizer.json").read_bytes()
-    assert any(line.startswith("parity of probabilities") for line in said)
+    assert any(line.startswith("parity of logits") for line in said)
 
 
 @each_family
@@ -51,7 +56,7 @@ def test_a_sentence_encoder_gives_the_mean_of_its_tokens_at_unit_length(family, 
         embedding = run_onnx(inputs)["embedding"]
         np.testing.assert_allclose(np.linalg.norm(embedding, axis=1), 1, atol=1e-5)
         with torch.inference_mode():
-            hidden = source._network.model(**{name: torch.from_numpy(a) for name, a in inputs.items()})[
+            hidden = source.network.model(**{name: torch.from_numpy(a) for name, a in inputs.items()})[
                 0
             ].numpy()
         means = [
@@ -70,33 +75,19 @@ def test_padding_changes_nothing(tmp_path):
     np.testing.assert_allclose(run_onnx(padded)["embedding"], short, atol=1e-5)
 
 
-def test_the_house_tokenizes_for_it_where_it_can(tmp_path):
-    folder = checkpoints.encoder(tmp_path / "bert")
-    assert SentenceEncoder(folder).known["preprocessing_version"] == PREPROCESSING_VERSION
-    assert len(NoteTokenizer.from_file(folder / "tokenizer.json").encode("w1 w2")) == 2
-    file = json.loads((folder / "tokenizer.json").read_text())
-    vocabulary = file["model"]["vocab"]
-    file["model"]["vocab"] = {"<s>" if token == "[CLS]" else token: n for token, n in vocabulary.items()}
-    file["added_tokens"] = []
-    (folder / "tokenizer.json").write_text(json.dumps(file))
-    assert "preprocessing_version" not in SentenceEncoder(folder).known  # so the user is asked
-
-
-def test_ids_that_carry_the_shape_of_the_word_are_read_as_plain_ones(tmp_path):
-    """The entity service sends piece + 30522 * shape; a checkpoint of that vocabulary reads the piece."""
-    source = TokenClassifier(checkpoints.tagger(tmp_path / "bert", vocab_size=VOCABULARY_SIZE))
-    source.export(tmp_path / "model.onnx")
-    run_onnx, _ = graph.runner(tmp_path / "model.onnx")
-    ids, mask = np.array([[101, 2054, 7592, 102]]), np.ones((1, 4), np.int64)
-    plain = run_onnx({"input_ids": ids, "attention_mask": mask})["probabilities"]
-    shaped = run_onnx({"input_ids": ids + VOCABULARY_SIZE * np.array([[0, 1, 2, 0]]), "attention_mask": mask})
-    np.testing.assert_array_equal(shaped["probabilities"], plain)
-
-
 def test_what_the_folder_cannot_say_is_asked_for(tmp_path, order):
+    folder = checkpoints.encoder(tmp_path / "bert")
+    (folder / "README.md").unlink()
     with pytest.raises(Refused) as refused:
-        run(order(given={}), SentenceEncoder(checkpoints.encoder(tmp_path / "bert")), silent)
-    for field in ("summary", "intended_use", "licence", "datasets.0.population", "metrics.0.value"):
+        run(order(given={}), SentenceEncoder(folder), silent)
+    for field in (
+        "summary",
+        "serving.text_embedding.languages",
+        "intended_use",
+        "licence",
+        "datasets.0.population",
+        "metrics.0.value",
+    ):
         assert f"  {field}: " in str(refused.value)
     assert "architecture" not in str(refused.value)
 
@@ -121,7 +112,7 @@ def test_weights_of_plain_tensors_are_read_and_code_among_them_is_never_run(tmp_
     safe = SentenceEncoder(folder)
     inputs = safe.examples()[0]
     (folder / "model.safetensors").unlink()
-    torch.save(safe._network.model.state_dict(), folder / "pytorch_model.bin")
+    torch.save(safe.network.model.state_dict(), folder / "pytorch_model.bin")
     plain = SentenceEncoder(folder).reference(inputs)
     np.testing.assert_array_equal(plain["embedding"], safe.reference(inputs)["embedding"])
     torch.save({"weight": Trap(tmp_path / "ran")}, folder / "pytorch_model.bin")
@@ -140,15 +131,17 @@ class Trap:
         return (type(self.path).touch, (self.path,))
 
 
-def test_another_pooling_than_the_mean_is_refused(tmp_path):
-    for mode, allowed in (("mean_tokens", True), ("cls_token", False)):
-        folder = checkpoints.encoder(tmp_path / mode)
-        checkpoints.pooled_by(folder, mode)
-        if allowed:
-            SentenceEncoder(folder)
-        else:
-            with pytest.raises(Refused, match="cls_token"):
-                SentenceEncoder(folder)
+def test_a_sentence_is_pooled_as_its_folder_says_and_other_ways_are_refused(tmp_path):
+    mean, first = (checkpoints.encoder(tmp_path / mode) for mode in ("mean_tokens", "cls_token"))
+    checkpoints.pooled_by(mean, "mean_tokens")
+    checkpoints.pooled_by(first, "cls_token")
+    inputs = SentenceEncoder(mean).examples()[0]
+    points = [SentenceEncoder(folder).reference(inputs)["embedding"] for folder in (mean, first)]
+    assert np.abs(points[0] - points[1]).max() > 0.01
+    other = checkpoints.encoder(tmp_path / "max_tokens")
+    checkpoints.pooled_by(other, "max_tokens")
+    with pytest.raises(Refused, match="pooled by max"):
+        SentenceEncoder(other)
 
 
 @pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "model.safetensors"])

@@ -19,7 +19,7 @@ def silent(_):
 
 def served_like_their_sources(sources, repository, tmp_path):
     """Starts one Triton on the repository and compares each model with its source."""
-    settings = TritonSettings(repository=repository, log=tmp_path / "triton.log")
+    settings = TritonSettings(repository=(repository,), log=tmp_path / "triton.log")
     with EmbeddedTriton.start(settings, silent) as triton:
         for name, source in sources.items():
             for inputs in source.examples():
@@ -31,23 +31,21 @@ def served_like_their_sources(sources, repository, tmp_path):
 
 
 def test_an_onnx_file(order, given, repository, tmp_path):
-    described = {"description": "numbers"}
-    given["inputs"] = [{"name": "tokens", **described}]
-    given["outputs"] = [{"name": name, **described} for name in ("doubled", "total")]
-    source = OnnxFile(onnx_models.counted(tmp_path / "counted.onnx"), {})
-    run(order("counted"), source, silent)
-    served_like_their_sources({"counted": source}, repository, tmp_path)
+    source = OnnxFile(onnx_models.pictures(tmp_path / "source.onnx"), {})
+    run(order("pictures", given=given | onnx_models.DESCRIBED), source, silent)
+    served_like_their_sources({"pictures": source}, repository, tmp_path)
 
 
 def test_the_networks_of_torch(order, repository, tmp_path):
     torch = pytest.importorskip("torch", reason="torch is not here: make test-training")
     from tests.importing import checkpoints
-    from training.importing.huggingface import SentenceEncoder, TokenClassifier
+    from training.importing.huggingface.sentence_encoder import SentenceEncoder
+    from training.importing.huggingface.token_classifier import TokenClassifier
     from training.importing.radiographs import Radiographs
 
     torch.save(checkpoints.chest_state(), tmp_path / "chest.pt")
     sources = {
-        "findings": Radiographs(tmp_path / "chest.pt", None, raw=False),
+        "findings": Radiographs(tmp_path / "chest.pt", None, thresholdless=False),
         "entities": TokenClassifier(checkpoints.tagger(tmp_path / "tagger", "distilbert")),
         "sentences": SentenceEncoder(checkpoints.encoder(tmp_path / "encoder", "roberta")),
     }

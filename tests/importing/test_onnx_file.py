@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 
@@ -9,19 +10,16 @@ import jsonschema
 import numpy as np
 import pytest
 
+from services.local.models import check
 from services.local.triton.tensorrt import tensorrt_config
 from tests.importing import onnx_models
 from tests.importing.conftest import without
+from tests.importing.onnx_models import DESCRIBED
 from training.importing import Refused, facts, graph
 from training.importing.facts import SCHEMA
-from training.importing.importer import run, spec_text
+from training.importing.importer import run
 from training.importing.onnx_file import OnnxFile
 from training.model_card import MODEL_REPOSITORY
-
-DESCRIBED = {
-    "inputs": [{"name": "features", "description": "three numbers"}],
-    "outputs": [{"name": "scores", "description": "0..1, sum 1"}],
-}
 
 
 def silent(_):
@@ -30,13 +28,13 @@ def silent(_):
 
 @pytest.fixture
 def file(tmp_path):
-    return onnx_models.linear(tmp_path / "source.onnx")
+    return onnx_models.pictures(tmp_path / "source.onnx")
 
 
 def test_the_folder_is_complete_and_the_weights_are_those_that_came(file, order, given, repository):
-    given |= DESCRIBED | {"labels": ["no", "yes"]}
+    given |= DESCRIBED
     said = []
-    card = run(order(origin=file), OnnxFile(file, {}), said.append)
+    run(order(origin=file), OnnxFile(file, {}), said.append)
     folder = repository / "imported"
     written = json.loads((folder / "metadata.json").read_text())
     schema = json.loads(SCHEMA.read_text())
@@ -49,24 +47,39 @@ def test_the_folder_is_complete_and_the_weights_are_those_that_came(file, order,
     assert written["precision"].startswith("fp32")
     assert written["reproduce"] == f"import it (sha256 {written['weights_sha256']})"
     assert any("parity of scores: largest difference 0.00e+00" in line for line in said)
-    assert 'Tensor("features", np.float32, (3,))' in spec_text(card)
     assert [path.name for path in repository.iterdir()] == ["imported"]
     assert {path.name for path in repository.parent.iterdir()} == {"source.onnx", "triton_repo"}
 
 
 def test_a_service_would_serve_it(file, order, given, repository):
-    """Card, configuration, weights and the printed spec agree, by the check that services make at start."""
-    card_module = pytest.importorskip(
-        "services.chassis.models.card", reason="tritonclient is not in this environment"
-    )
-    from services.chassis.models.inference import ModelSpec, Tensor
-
+    """Card, configuration, weights and the code of the task agree, by the check that services make."""
     given |= DESCRIBED
-    card = run(order(origin=file), OnnxFile(file, {}), silent)
-    spec = eval(spec_text(card), {"ModelSpec": ModelSpec, "Tensor": Tensor, "np": np})
-    model = card_module.inspect_model(spec, repository / "imported")
-    assert model.refusal == ""
-    assert model.weights_verified
+    run(order(origin=file), OnnxFile(file, {}), silent)
+    [checked] = check([repository])
+    assert (checked.name, checked.service, checked.problems) == ("imported", "imaging", ())
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"scores_tensor": "nothing"}, "serving.image_classification.scores_tensor names nothing"),
+        ({"labels": [{"name": "one"}]}, "has 1 names, and scores has a place for 2"),
+        ({"preprocessing": {"tensor": "pixels", "steps": [{"grey": {}}]}}, "they give uint8"),
+    ],
+)
+def test_what_no_service_would_serve_is_refused_and_leaves_nothing(
+    file, order, given, repository, changes, sentence
+):
+    given |= copy.deepcopy(DESCRIBED)
+    given["serving"]["image_classification"] |= changes
+    with pytest.raises(Refused, match=re.escape(sentence)):
+        run(order(origin=file), OnnxFile(file, {}), silent)
+    assert list(repository.iterdir()) == []
+
+
+def test_without_a_task_it_is_asked_for(file, order, given):
+    with pytest.raises(Refused, match="serving: Which task"):
+        run(order(given=given | without(DESCRIBED, "serving")), OnnxFile(file, {}), silent)
 
 
 def test_the_queue_is_bounded(file, order, given, repository):
@@ -85,14 +98,14 @@ def test_axes_that_follow_the_input_are_free_and_the_others_fixed(tmp_path):
 
 
 def test_bad_names_are_refused_and_can_be_given_better_ones(tmp_path, order, given, repository):
-    file = onnx_models.linear(tmp_path / "source.onnx", names=("input.1", "325"))
+    file = onnx_models.pictures(tmp_path / "source.onnx", names=("input.1", "325"))
     with pytest.raises(Refused, match=re.escape("--rename input.1=NEW_NAME")):
         OnnxFile(file, {})
     given |= DESCRIBED
-    run(order(), OnnxFile(file, {"input.1": "features", "325": "scores"}), silent)
-    x = {"features": np.eye(3, dtype=np.float32)}
-    renamed = graph.runner(repository / "imported" / "1" / "model.onnx")[0](x)["scores"]
-    np.testing.assert_array_equal(renamed, graph.runner(file)[0]({"input.1": x["features"]})["325"])
+    run(order(), OnnxFile(file, {"input.1": "pixels", "325": "scores"}), silent)
+    x = np.random.default_rng(1).random((2, 1, 8, 8), dtype=np.float32)
+    renamed = graph.runner(repository / "imported" / "1" / "model.onnx")[0]({"pixels": x})["scores"]
+    np.testing.assert_array_equal(renamed, graph.runner(file)[0]({"input.1": x})["325"])
     with pytest.raises(Refused, match="no input or output named 326"):
         OnnxFile(file, {"326": "scores"})
 
@@ -165,7 +178,8 @@ def test_a_model_that_comes_with_its_card_needs_nothing_else(order, repository):
     folder = MODEL_REPOSITORY / "treatment_ranker"
     file, card = folder / "1" / "model.onnx", json.loads((folder / "metadata.json").read_text())
     given = facts.read_file(folder / "metadata.json")
-    made = run(order("treatment_ranker", given=given, origin=file), OnnxFile(file, {}), silent)
+    source = OnnxFile(file, {}, [folder / name for name in ("labels.txt", "vocabulary.json")])
+    made = run(order("treatment_ranker", given=given, origin=file), source, silent)
     written = json.loads((repository / "treatment_ranker" / "metadata.json").read_text())
     assert written == card
     assert made.weights_sha256 == card["weights_sha256"]
@@ -176,7 +190,7 @@ def test_a_model_that_comes_with_its_card_needs_nothing_else(order, repository):
     [
         ({"weights_sha256": "0" * 64}, "given weights_sha256"),
         ({"precision": "int8"}, "the weights are fp32"),
-        ({"inputs": [{"name": "features", "description": "x", "shape": ["4"]}]}, "not what the facts say"),
+        ({"inputs": [{"name": "pixels", "description": "x", "shape": ["4"]}]}, "not what the facts say"),
         ({"inputs": [*DESCRIBED["inputs"], {"name": "age", "description": "years"}]}, "has not: age"),
         ({"name": "other"}, "given name is other"),
     ],

@@ -13,7 +13,7 @@ from tests.importing import checkpoints  # noqa: E402 - torch decides whether th
 from training.importing import Refused, graph  # noqa: E402 - torch decides whether there is anything to import
 from training.importing.densenet import DenseNet121  # noqa: E402 - torch decides whether there is anything to import
 from training.importing.importer import run  # noqa: E402 - torch decides whether there is anything to import
-from training.importing.radiographs import FINDINGS, Radiographs, scaled, scores  # noqa: E402 - torch decides whether there is anything to import
+from training.importing.radiographs import FINDINGS, Radiographs, scaled  # noqa: E402 - torch decides whether there is anything to import
 
 
 @pytest.fixture(scope="module")
@@ -39,12 +39,6 @@ def test_black_and_white_come_to_the_range_of_the_published_normalisation():
     assert scaled(torch.tensor([0, 255], dtype=torch.uint8)).tolist() == [-1024, 1024]
 
 
-def test_a_score_is_one_half_at_the_operating_threshold_and_keeps_its_ends():
-    threshold = torch.tensor([0.1, 0.1, 0.1, 0.1])
-    logits = torch.tensor([-100.0, np.log(0.1 / 0.9), np.log(0.55 / 0.45), 100.0])
-    np.testing.assert_allclose(scores(logits, threshold), [0, 0.5, 0.75, 1], atol=1e-6)
-
-
 def test_the_whole_import(state_file, order, given, repository):
     facts = {
         field: given[field] for field in ("intended_use", "licence", "limitations", "datasets", "metrics")
@@ -52,21 +46,25 @@ def test_the_whole_import(state_file, order, given, repository):
     said = []
     run(
         order("findings", given=facts, origin=state_file),
-        Radiographs(state_file, None, raw=False),
+        Radiographs(state_file, None, thresholdless=False),
         said.append,
     )
     card = json.loads((repository / "findings" / "metadata.json").read_text())
-    assert card["labels"] == FINDINGS
+    task = card["serving"]["image_classification"]
+    thresholds = torch.load(state_file, weights_only=True)["op_threshs"]
+    assert [label["name"] for label in task["labels"]] == FINDINGS
+    np.testing.assert_allclose([label["threshold"] for label in task["labels"]], thresholds, atol=1e-6)
+    assert task["labels"][7]["concepts"][0]["code"] == "60046008"  # pleural effusion
     assert (repository / "findings" / "labels.txt").read_text().split() == FINDINGS
     shapes = {t["name"]: t["shape"] for t in card["outputs"]}
-    assert shapes == {"logits": ["18"], "probabilities": ["18"], "activation_map": ["18", "7", "7"]}
+    assert shapes == {"probabilities": ["18"], "activation_map": ["18", "7", "7"]}
     assert card["inputs"][0] | {"description": ""} == {
         "name": "image",
         "datatype": "UINT8",
         "shape": ["1", "224", "224"],
         "description": "",
     }
-    assert sum(line.startswith("parity of") for line in said) == 3
+    assert sum(line.startswith("parity of") for line in said) == 2
     assert "7.0 M parameters" in card["architecture"]
 
 
@@ -74,12 +72,13 @@ def test_findings_that_were_never_trained_are_left_out(tmp_path):
     state = checkpoints.chest_state()
     state["op_threshs"][[2, 17]] = float("nan")
     torch.save(state, tmp_path / "nih.pt")
-    source = Radiographs(tmp_path / "nih.pt", None, raw=False)
+    source = Radiographs(tmp_path / "nih.pt", None, thresholdless=False)
     kept = [i for i in range(18) if i not in {2, 17}]
-    assert source.known["labels"] == [FINDINGS[i] for i in kept]
+    labels = source.known["serving"]["image_classification"]["labels"]
+    assert [label["name"] for label in labels] == [FINDINGS[i] for i in kept]
     image = {"image": np.random.default_rng(1).integers(0, 256, (1, 1, 224, 224), dtype=np.uint8)}
     torch.save(checkpoints.chest_state(), tmp_path / "all.pt")
-    whole = Radiographs(tmp_path / "all.pt", None, raw=False).reference(image)
+    whole = Radiographs(tmp_path / "all.pt", None, thresholdless=False).reference(image)
     np.testing.assert_allclose(
         source.reference(image)["probabilities"], whole["probabilities"][:, kept], atol=1e-6
     )
@@ -87,25 +86,27 @@ def test_findings_that_were_never_trained_are_left_out(tmp_path):
 
 def test_weights_without_thresholds_need_a_word(tmp_path):
     torch.save(checkpoints.chest_state(thresholds=False), tmp_path / "plain.pt")
-    with pytest.raises(Refused, match="--raw-probabilities"):
-        Radiographs(tmp_path / "plain.pt", None, raw=False)
-    assert "plain sigmoid" in Radiographs(tmp_path / "plain.pt", None, raw=True).known["calibration"]
+    with pytest.raises(Refused, match="--without-thresholds"):
+        Radiographs(tmp_path / "plain.pt", None, thresholdless=False)
+    source = Radiographs(tmp_path / "plain.pt", None, thresholdless=True)
+    labels = source.known["serving"]["image_classification"]["labels"]
+    assert all("threshold" not in label for label in labels)
 
 
 def test_code_in_a_weight_file_is_never_run(tmp_path):
     """The project publishes pickled modules: reading one would run what it names."""
     torch.save(DenseNet121(channels=1, classes=1), tmp_path / "module.pt")
     with pytest.raises(Refused, match=r"never run(.|\n)*state_dict\(\)"):
-        Radiographs(tmp_path / "module.pt", None, raw=False)
+        Radiographs(tmp_path / "module.pt", None, thresholdless=False)
 
 
 def test_weights_of_another_network_are_refused(tmp_path):
     torch.save({"classifier.weight": torch.zeros(18, 3), "op_threshs": torch.ones(18)}, tmp_path / "x.pt")
     with pytest.raises(Refused, match="no one-channel DenseNet-121"):
-        Radiographs(tmp_path / "x.pt", None, raw=False)
+        Radiographs(tmp_path / "x.pt", None, thresholdless=False)
     torch.save(checkpoints.chest_state(findings=4), tmp_path / "four.pt")
     with pytest.raises(Refused, match="4 findings and 0 are named"):
-        Radiographs(tmp_path / "four.pt", None, raw=False)
+        Radiographs(tmp_path / "four.pt", None, thresholdless=False)
 
 
 @pytest.mark.filterwarnings("ignore")  # of the other project's imports
@@ -117,7 +118,7 @@ def test_it_computes_what_torchxrayvision_computes(state_file, tmp_path):
     state = torch.load(state_file, weights_only=True)
     theirs.op_threshs = state.pop("op_threshs")
     theirs.load_state_dict(state, strict=False)
-    source = Radiographs(state_file, None, raw=False)
+    source = Radiographs(state_file, None, thresholdless=False)
     source.export(tmp_path / "model.onnx")
     image = np.random.default_rng(2).integers(0, 256, (2, 1, 224, 224), dtype=np.uint8)
     with torch.inference_mode():
@@ -125,4 +126,6 @@ def test_it_computes_what_torchxrayvision_computes(state_file, tmp_path):
             torch.from_numpy(np.stack([xrv.utils.normalize(i, 255) for i in image]))
         ).numpy()
     ours = graph.runner(tmp_path / "model.onnx")[0]({"image": image})["probabilities"]
-    np.testing.assert_allclose(ours, expected, atol=1e-5)
+    t = theirs.op_threshs.numpy()  # their scores are stretched so that each threshold comes to 0.5
+    stretched = np.where(ours < t, ours / (2 * t), 1 - (1 - ours) / (2 * (1 - t)))
+    np.testing.assert_allclose(stretched, expected, atol=1e-5)

@@ -1,4 +1,4 @@
-"""Brings models from elsewhere into a model repository: `medmesh models import` (docs/adding-a-model.md)."""
+"""Brings models from elsewhere into a model repository: `medmesh models import` (docs/importing.md)."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ REFUSED = 3
 EPILOG = """\
 What cannot be read from the model (intended use, population, licences, figures, limitations) is asked
 for on a terminal, or said in a file or with --set; without it there is no import.
-docs/adding-a-model.md walks through one.
+docs/importing.md walks through one.
 """
 
 
@@ -33,11 +33,11 @@ def main(arguments: Sequence[str]) -> int:
     parsed = _parser().parse_args(arguments)
     try:
         _need("onnx", "jsonschema")
-        from training.importing.importer import run, spec_text
+        from training.importing.importer import run
 
         order = _order(parsed)
         source = _source(parsed)
-        card = run(order, source, print, input if sys.stdin.isatty() else None)
+        run(order, source, print, input if sys.stdin.isatty() else None)
     except Refused as refused:
         print(f"medmesh: {refused}", file=sys.stderr)
         return REFUSED
@@ -47,19 +47,20 @@ def main(arguments: Sequence[str]) -> int:
     except (KeyboardInterrupt, EOFError):
         print("\nmedmesh: stopped; the repository is as it was", file=sys.stderr)
         return REFUSED
-    print(f"\nTo have it used: {source.use}\n\n{spec_text(card)}")
+    print(f"serve it: medmesh up --models {shlex.quote(str(parsed.repository))}")
     return 0
 
 
 def _order(parsed: argparse.Namespace) -> Order:
     from training.importing import facts
     from training.importing.importer import Order
+    from training.importing.paths import set_fact
 
     if not re.fullmatch(r"[a-z][a-z0-9_]*", parsed.name):
         raise Refused(f"{parsed.name!r} is no name for a model: small letters, digits and _")
     given = facts.read_file(parsed.card_fields) if parsed.card_fields else {}
     for pair in parsed.set:
-        facts.set_fact(given, *_pair("--set", pair))
+        set_fact(given, *_pair("--set", pair))
     command = f"{PROGRAM} {shlex.join([parsed.kind, parsed.source.name, '--name', parsed.name])}"
     return Order(parsed.name, parsed.repository, given, parsed.source, command, parsed.force)
 
@@ -68,17 +69,39 @@ def _source(parsed: argparse.Namespace) -> Source:
     if parsed.kind == "onnx":
         from training.importing.onnx_file import OnnxFile
 
-        return OnnxFile(parsed.source, dict(_pair("--rename", pair) for pair in parsed.rename))
+        renamed = dict(_pair("--rename", pair) for pair in parsed.rename)
+        return OnnxFile(parsed.source, renamed, parsed.file)
     _need("torch", "onnxruntime")
     if parsed.kind == "torchxrayvision":
         from training.importing.radiographs import Radiographs
 
         labels = parsed.labels.read_text(encoding="utf-8").splitlines() if parsed.labels else None
-        return Radiographs(parsed.source, labels, raw=parsed.raw_probabilities)
-    _need("transformers")
-    from training.importing.huggingface import SentenceEncoder, TokenClassifier
+        return Radiographs(parsed.source, labels, thresholdless=parsed.without_thresholds)
+    if parsed.kind == "monai-bundle":
+        from training.importing.monai_bundle.source import MonaiBundle
 
-    return (TokenClassifier if parsed.kind == "token-classifier" else SentenceEncoder)(parsed.source)
+        return MonaiBundle(parsed.source)
+    _need("transformers")
+    return _checkpoint(parsed.kind, parsed.source)
+
+
+def _checkpoint(kind: str, folder: Path) -> Source:
+    """One of a Hugging Face folder."""
+    if kind == "token-classifier":
+        from training.importing.huggingface.token_classifier import TokenClassifier
+
+        return TokenClassifier(folder)
+    if kind == "text-classifier":
+        from training.importing.huggingface.text_classifier import TextClassifier
+
+        return TextClassifier(folder)
+    if kind == "image-classifier":
+        from training.importing.huggingface.image_classifier import ImageClassifier
+
+        return ImageClassifier(folder)
+    from training.importing.huggingface.sentence_encoder import SentenceEncoder
+
+    return SentenceEncoder(folder)
 
 
 def _pair(option: str, text: str) -> tuple[str, str]:
@@ -117,18 +140,31 @@ def _parser() -> argparse.ArgumentParser:
     xrays.add_argument(
         "--labels", type=Path, metavar="FILE", help="one finding a line, in the classifier's order"
     )
-    xrays.add_argument("--raw-probabilities", action="store_true", help="accept weights without op_threshs")
+    xrays.add_argument("--without-thresholds", action="store_true", help="accept weights without op_threshs")
     for kind, help_text in (
         ("token-classifier", "a Hugging Face folder with a token classification checkpoint"),
-        ("sentence-encoder", "a Hugging Face folder with an encoder, mean pooling"),
+        ("text-classifier", "a Hugging Face folder with a sequence classification checkpoint of texts"),
+        ("image-classifier", "a Hugging Face folder with an image classification checkpoint"),
+        ("sentence-encoder", "a Hugging Face folder with an encoder, and its pooling"),
     ):
         kinds.add_parser(kind, parents=[common], help=help_text).add_argument(
             "source", type=Path, metavar="FOLDER"
         )
+    kinds.add_parser(
+        "monai-bundle", parents=[common], help="a MONAI bundle, a folder or a zip, with ONNX or TorchScript"
+    ).add_argument("source", type=Path, metavar="BUNDLE")
     file = kinds.add_parser("onnx", parents=[common], help="an ONNX file")
     file.add_argument("source", type=Path, metavar="FILE.onnx")
     file.add_argument(
         "--rename", action="append", default=[], metavar="OLD=NEW", help="give an input or output a name"
+    )
+    file.add_argument(
+        "--file",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="a file that the card names, e.g. tokenizer.json",
     )
     return parser
 

@@ -1,9 +1,8 @@
 """The facts of a card: what the importer knows, what its user says, and what is still missing.
 
 Facts are kept under the card's own field names (protos/medmesh/common/v1/model_card.proto), as a TOML or
-JSON file has them. A path such as `datasets.0.licence` names one; tensors go by their name,
-`inputs.image.description`. Nothing is made up: what nobody says is asked for, and without an answer there
-is no import.
+JSON file has them; `training.importing.paths` finds one by its path. Nothing is made up: what nobody says
+is asked for, and without an answer there is no import.
 """
 
 from __future__ import annotations
@@ -12,17 +11,18 @@ import copy
 import json
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import pairwise
+from itertools import zip_longest
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]
 from google.protobuf import json_format
 
 from medmesh.common.v1.model_card_pb2 import ModelCard
+from services.chassis.models.tasks import PREPROCESSING
 from training.importing import Refused
-
-Facts = dict[str, Any]
+from training.importing.paths import Facts, set_fact, value_at
 
 SCHEMA = Path(__file__).resolve().parents[2] / "docs" / "model-card.schema.json"
 
@@ -31,7 +31,6 @@ QUESTIONS: Mapping[str, str] = {
     "intended_use": "What may it be used for, and what not?",
     "architecture": "Which network is it, how large, trained how?",
     "licence": "Under which licence are the weights (an SPDX identifier where there is one)?",
-    "preprocessing_version": "Which preprocessing does it expect (its version in the code of the service)?",
     "datasets.0.name": "On which data was it trained and measured?",
     "datasets.0.source": "Where was that data published?",
     "datasets.0.licence": "Under which licence is that data?",
@@ -44,14 +43,6 @@ QUESTIONS: Mapping[str, str] = {
 }
 """Every card needs these; the number 0 stands for each entry that there is, and for a first one."""
 TENSOR_QUESTION = "What do its values mean, and in which range are they?"
-
-_NUMBERS: Mapping[str, Callable[[str], float]] = {
-    "value": float,
-    "ci_low": float,
-    "ci_high": float,
-    "case_count": int,
-}
-_BY_NAME = ("inputs", "outputs")
 
 
 def read_file(path: Path) -> Facts:
@@ -69,35 +60,41 @@ def read_file(path: Path) -> Facts:
     return facts
 
 
-def set_fact(facts: Facts, path: str, text: str) -> None:
-    """Sets the fact at `path`. Raises Refused where the path leads nowhere."""
-    steps = path.split(".")
-    at: Any = facts
-    try:
-        for step, following in pairwise(steps):
-            at = _enter(at, step, [] if following.isdecimal() or step in _BY_NAME else {})
-        value = _number(steps, text)
-        if isinstance(at, list):
-            _entry(at, int(steps[-1]), value)
-            at[int(steps[-1])] = value
-        else:
-            at[steps[-1]] = value
-    except (ValueError, IndexError, TypeError, AttributeError) as error:
-        raise Refused(f"{path}={text} does not fit a card") from error
-
-
 def merge(known: Facts, given: Facts) -> Facts:
     """What the user says goes before what the importer proposes; limitations of both are kept."""
-    merged = {**known, **given}
+    merged = _merged(known, given)
     merged["limitations"] = [*given.get("limitations", []), *known.get("limitations", [])]
-    for kind in _BY_NAME:
-        proposed, said = ({t.get("name", ""): t for t in of.get(kind, [])} for of in (known, given))
-        merged[kind] = [{**proposed.get(name, {}), **said.get(name, {})} for name in {**proposed, **said}]
     return merged
 
 
-def missing(facts: Facts, given: Facts, tensors: Iterable[str]) -> list[str]:
-    """Paths of what is still to be said; `tensors` are paths such as `inputs.image`.
+def _merged(known: Any, given: Any) -> Any:
+    """Field by field. The entries of a list go by their names, or by number where those given have none; a
+    list of entries without names, such as steps, is replaced.
+    """
+    if isinstance(known, dict) and isinstance(given, dict):
+        if _task(given) != _task(known) and _task(given) and _task(known):
+            return given  # another task: nothing of the proposed one holds
+        return {**known, **{name: _merged(known.get(name), value) for name, value in given.items()}}
+    if not (_entries(known) and _entries(given) and all("name" in entry for entry in known)):
+        return given
+    if all("name" in entry for entry in given):
+        proposed, said = ({entry["name"]: entry for entry in of} for of in (known, given))
+        return [_merged(proposed.get(name, {}), said.get(name, {})) for name in {**proposed, **said}]
+    nothing: Facts = {}
+    return [_merged(*pair) for pair in zip_longest(known, given, fillvalue=nothing)]
+
+
+def _entries(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(item, dict) for item in value)
+
+
+def _task(facts: Facts) -> str:
+    return next((name for name in facts if name in PREPROCESSING), "")
+
+
+def missing(facts: Facts, given: Facts, tensors: Iterable[str], asked: Iterable[str] = ()) -> list[str]:
+    """Paths of what is still to be said: of `QUESTIONS`, of the `tensors` (paths such as `inputs.image`) and
+    of `asked`, where an empty list is an answer.
 
     A limitation must come from the user (`given`): the importer's own say nothing of the patients.
     """
@@ -107,11 +104,9 @@ def missing(facts: Facts, given: Facts, tensors: Iterable[str]) -> list[str]:
         for at, value in _values(given if path.startswith("limitations") else facts, path)
         if _empty(value)
     ]
-    for tensor in tensors:
-        kind, _, name = tensor.partition(".")
-        described = {t.get("name"): t.get("description") for t in facts.get(kind, [])}
-        paths += [f"{tensor}.description"] if _empty(described.get(name)) else []
-    return paths
+    paths += [path for path in asked if _empty(value_at(facts, path))]
+    described = [f"{tensor}.description" for tensor in tensors]
+    return paths + [path for path in described if _empty(value_at(facts, path))]
 
 
 def _values(facts: Facts, path: str) -> Iterator[tuple[str, Any]]:
@@ -124,33 +119,40 @@ def _values(facts: Facts, path: str) -> Iterator[tuple[str, Any]]:
         yield f"{head}.{number}{rest}", entry.get(rest.removeprefix(".")) if rest else entry
 
 
-def question(path: str) -> str:
+def question(path: str, asked: Mapping[str, str] = MappingProxyType({})) -> str:
     """What to ask for the fact at `path`."""
     generic = ".".join("0" if step.isdecimal() else step for step in path.split("."))
-    return QUESTIONS.get(generic, TENSOR_QUESTION)
+    return asked.get(path) or QUESTIONS.get(generic, TENSOR_QUESTION)
 
 
-def complete(known: Facts, given: Facts, tensors: Sequence[str], ask: Callable[[str], str] | None) -> Facts:
+def complete(
+    known: Facts,
+    given: Facts,
+    tensors: Sequence[str],
+    ask: Callable[[str], str] | None,
+    asked: Mapping[str, str] = MappingProxyType({}),
+) -> Facts:
     """All facts of the card that the user answers for.
 
-    `ask` puts one question to a person; None when nobody is there, and then Refused lists what is missing.
+    `asked`: questions of this kind of model, by path. `ask` puts one question to a person; None when nobody
+    is there, and then Refused lists what is missing.
     """
-    while paths := missing(merge(known, given), given, tensors):
+    while paths := missing(merge(known, given), given, tensors, asked):
         if ask is None:
-            lines = "\n".join(f"  {path}: {question(path)}" for path in paths)
+            lines = "\n".join(f"  {path}: {question(path, asked)}" for path in paths)
             raise Refused(
                 "the card is not complete, and nothing is made up. Missing:\n"
                 f"{lines}\nSay them in a file (--card-fields FILE.toml) or with --set FIELD=VALUE."
             )
-        given = _answered(given, paths[0], ask)
+        given = _answered(given, paths[0], question(paths[0], asked), ask)
     return merge(known, given)
 
 
-def _answered(given: Facts, path: str, ask: Callable[[str], str]) -> Facts:
+def _answered(given: Facts, path: str, asking: str, ask: Callable[[str], str]) -> Facts:
     """`given` with an answer to the question at `path`, put again until the answer has the right form."""
     reason = ""
     while True:
-        answer = ask(f"{reason}{question(path)}\n  {path}: ").strip()
+        answer = ask(f"{reason}{asking}\n  {path}: ").strip()
         if not answer:
             raise Refused(f"without {path} there is no import")
         tried = copy.deepcopy(given)
@@ -187,26 +189,3 @@ def _broken_rules(facts: Facts) -> list[tuple[str, str]]:
 
 def _empty(value: Any) -> bool:
     return value in (None, {}) or (isinstance(value, str) and not value.strip())
-
-
-def _number(steps: Sequence[str], text: str) -> str | float:
-    kind = float if steps[0] == "serving_parameters" else _NUMBERS.get(steps[-1])
-    return kind(text) if kind else text
-
-
-def _enter(at: Any, step: str, fresh: Any) -> Any:
-    if not isinstance(at, list):
-        return at.setdefault(step, fresh)
-    if step.isdecimal():
-        return _entry(at, int(step), fresh)
-    for tensor in at:
-        if tensor.get("name") == step:
-            return tensor
-    at.append({"name": step})
-    return at[-1]
-
-
-def _entry(at: list[Any], number: int, fresh: Any) -> Any:
-    if number == len(at):
-        at.append(fresh)
-    return at[number]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,20 +9,18 @@ from pathlib import Path
 import numpy as np
 
 from medmesh.common.v1.model_card_pb2 import ModelCard
+from services.local.models import check
 from services.local.triton.tensorrt import tensorrt_config
 from training.importing import Refused, facts, graph
 from training.importing.config import config_text
-from training.importing.facts import Facts
 from training.importing.folder import check_free, new_folder
 from training.importing.graph import Graph, GraphTensor
+from training.importing.paths import Facts
 from training.importing.source import Source
 from training.model_card import sha256, write_card
 
 LARGEST_DIFFERENCE = 1e-4
 """Between an output and the source's, absolute, or of the output's largest value where that is above 1."""
-
-NUMPY = {"FP32": "float32", "FP16": "float16", "BOOL": "bool_"}
-"""Where numpy's name is not Triton's in small letters."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +47,7 @@ def run(
     The facts are complete before anything is exported, and the repository changes only at the very end.
     """
     check_free(order.repository, order.name, force=order.force)
-    said = facts.complete(source.known, order.given, source.tensors, ask)
+    said = facts.complete(source.known, order.given, source.tensors, ask, source.questions)
     with new_folder(order.repository, order.name, force=order.force) as folder:
         weights = folder / "1" / "model.onnx"
         weights.parent.mkdir()
@@ -60,12 +57,15 @@ def run(
         digest = sha256(weights)
         card = facts.card_of(_measured(order, said, found, digest))
         text = config_text(order.name, found, source.traffic)
-        (folder / "config.pbtxt").write_text(text, encoding="utf-8")
-        (folder / "configs").mkdir()
-        (folder / "configs" / "tensorrt.pbtxt").write_text(tensorrt_config(text), encoding="utf-8")
-        for name, path in source.files.items():
-            shutil.copyfile(path, folder / name)
+        config = folder / "config.pbtxt"
+        config.write_text(text, encoding="utf-8")
+        for name, content in source.files.items():
+            (folder / name).write_bytes(content)
         write_card(card, folder.parent)
+        (folder / "configs").mkdir()
+        tensorrt = tensorrt_config(config.read_text(encoding="utf-8"))
+        (folder / "configs" / "tensorrt.pbtxt").write_text(tensorrt, encoding="utf-8")
+        check_served(folder)
         size = weights.stat().st_size / 1e6
     say(f"wrote {order.repository / order.name} ({size:.1f} MB, {found.precision}, sha256 {digest[:12]}…)")
     return card
@@ -92,20 +92,12 @@ def check_parity(source: Source, weights: Path, say: Callable[[str], object]) ->
         raise Refused(f"the exported {', '.join(wrong)} are not what the source computes")
 
 
-def spec_text(card: ModelCard) -> str:
-    """The `ModelSpec` of the model, for its service's `models.py`."""
-
-    def tensors(declared) -> str:
-        return "".join(
-            f'\n        Tensor("{t.name}", np.{NUMPY.get(t.datatype, t.datatype.lower())}, {tuple(t.shape)}),'
-            for t in declared
-        )
-
-    return (
-        f'ModelSpec(\n    name="{card.name}",\n    inputs=({tensors(card.inputs)}\n    ),\n'
-        f"    outputs=({tensors(card.outputs)}\n    ),\n"
-        f'    preprocessing_version="{card.preprocessing_version}",\n)'
-    )
+def check_served(folder: Path) -> None:
+    """Raises Refused where the service of its task would not serve the model, with every reason."""
+    [checked] = check([folder])
+    if checked.problems:
+        lines = "\n".join(f"  {problem}" for problem in checked.problems)
+        raise Refused(f"no service would serve it:\n{lines}")
 
 
 def _measured(order: Order, said: Facts, found: Graph, digest: str) -> Facts:

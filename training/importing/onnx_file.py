@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import onnx
 
 from training.importing.config import ROWS, Traffic
-from training.importing.facts import Facts
 from training.importing.graph import LENGTHS, Arrays, load, random_inputs, rename, runner, tensors_of
+from training.importing.paths import Facts
 
 
 class OnnxFile:
@@ -17,10 +18,16 @@ class OnnxFile:
 
     known: Facts = {}  # noqa: RUF012 - nothing is known, and nobody adds to it
     traffic: Traffic = ROWS
-    files: Mapping[str, Path] = {}
-    use = "services/<service>/models.py: this spec among the SPECS, and the code that reads its answer."
+    questions: Mapping[str, str] = MappingProxyType(
+        {
+            "serving": "Which task has it, and what do its tensors and labels mean (docs/model-folder.md)? "
+            "The answer is long; say it in a file (--card-fields), under [serving]."
+        }
+    )
 
-    def __init__(self, path: Path, names: Mapping[str, str]) -> None:
+    def __init__(self, path: Path, names: Mapping[str, str], files: Sequence[Path] = ()) -> None:
+        """`files`: what else the card names, such as a tokenizer."""
+        self.files: Mapping[str, bytes] = {file.name: file.read_bytes() for file in files}
         self._path, self._names = path, dict(names)
         self._model = load(path)
         rename(self._model, self._names)

@@ -5,23 +5,26 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from services.imaging.preprocessing import PREPROCESSING_VERSION
+from services.imaging.preprocessing import VOCABULARY
 from training.imaging.onnx_models import export_fp32
 from training.importing import Refused
 from training.importing.config import IMAGES, Traffic
 from training.importing.densenet import DenseNet121
-from training.importing.facts import Facts
 from training.importing.graph import Arrays
+from training.importing.labels import labels
+from training.importing.paths import Facts
 
 SIDE_PX = 224
-CELLS = SIDE_PX // 32
 RANGE = 1024.0
 """Black is -1024 and white 1024 for these networks (`torchxrayvision.utils.normalize`)."""
+MODALITIES = ("CR", "DX", "DR", "RG", "RF", "SC", "OT", "XA")
+"""DICOM modalities of radiographs, and those under which they come when they were digitised or exported."""
 FINDINGS = [
     "atelectasis",
     "consolidation",
@@ -52,18 +55,16 @@ MAKE_STATE = (
 
 
 class ChestFindings(nn.Module):
-    """What is exported: bytes in; logits, scores and activation maps out."""
+    """What is exported: bytes in; probabilities and activation maps out."""
 
-    def __init__(self, network: DenseNet121, thresholds: Tensor | None) -> None:
+    def __init__(self, network: DenseNet121) -> None:
         super().__init__()
         self.network = network
-        self.register_buffer("thresholds", thresholds)
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """uint8 [batch, 1, 224, 224] -> logits, probabilities [batch, n], activation_map [batch, n, 7, 7]."""
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """uint8 [batch, 1, 224, 224] -> probabilities [batch, n], activation_map [batch, n, 7, 7]."""
         maps = self.network.maps(scaled(image))
-        logits = maps.mean(dim=(2, 3))
-        return logits, scores(logits, self.thresholds), maps
+        return torch.sigmoid(maps.mean(dim=(2, 3))), maps
 
 
 def scaled(image: Tensor) -> Tensor:
@@ -71,39 +72,30 @@ def scaled(image: Tensor) -> Tensor:
     return (image.float() * (2 / 255) - 1) * RANGE
 
 
-def scores(logits: Tensor, thresholds: Tensor | None) -> Tensor:
-    """Sigmoid, then stretched piecewise so that each finding's operating threshold comes to 0.5."""
-    p = torch.sigmoid(logits)
-    if thresholds is None:
-        return p
-    return torch.where(p < thresholds, p / (2 * thresholds), 1 - (1 - p) / (2 * (1 - thresholds)))
-
-
 class Radiographs:
     """A state dict of TorchXRayVision's DenseNet-121 (`training.importing.source.Source`)."""
 
-    tensors = ("inputs.image", "outputs.logits", "outputs.probabilities", "outputs.activation_map")
+    tensors = ("inputs.image", "outputs.probabilities", "outputs.activation_map")
     traffic: Traffic = IMAGES
-    files: Mapping[str, Path] = {}
-    use = (
-        "services/imaging/models.py: a FindingsModel of this spec (side_px 224, body part CHEST) in "
-        "FINDINGS_MODELS and SPECS, in the place of the chest model that it replaces."
-    )
+    files: Mapping[str, bytes] = MappingProxyType({})
+    questions: Mapping[str, str] = MappingProxyType({})
 
-    def __init__(self, path: Path, labels: list[str] | None, *, raw: bool) -> None:
-        """`labels` name the classifier's rows (None: the published order); `raw` accepts no thresholds."""
+    def __init__(self, path: Path, names: list[str] | None, *, thresholdless: bool) -> None:
+        """`names`: of the classifier's rows (None: the published order); `thresholdless` accepts weights
+        without thresholds.
+        """
         state = _read(path)
         thresholds = state.pop(THRESHOLDS, None)
-        if thresholds is None and not raw:
+        if thresholds is None and not thresholdless:
             raise Refused(
                 f"the state dict has no {THRESHOLDS}, the operating threshold of each finding; save it from "
-                f"torchxrayvision:\n  {MAKE_STATE}\nor take the plain sigmoid: --raw-probabilities"
+                f"torchxrayvision:\n  {MAKE_STATE}\nor take 0.5 for each: --without-thresholds"
             )
         rows = state["classifier.weight"].shape[0] if "classifier.weight" in state else 0
-        labels = labels or (FINDINGS if rows == len(FINDINGS) else [])
-        if len(labels) != rows:
+        names = names or (FINDINGS if rows == len(FINDINGS) else [])
+        if len(names) != rows:
             raise Refused(
-                f"the weights have {rows} findings and {len(labels)} are named; name each: --labels FILE"
+                f"the weights have {rows} findings and {len(names)} are named; name each: --labels FILE"
             )
         network = DenseNet121(channels=1, classes=rows)
         try:
@@ -114,51 +106,70 @@ class Radiographs:
         # A finding without a threshold was in none of the data that these weights saw.
         kept = np.arange(rows) if thresholds is None else torch.nonzero(~thresholds.isnan())[:, 0].numpy()
         if thresholds is not None:
-            thresholds = thresholds[kept].float()
+            thresholds = thresholds[kept].double()
             network.classifier.weight = nn.Parameter(network.classifier.weight[kept])
             network.classifier.bias = nn.Parameter(network.classifier.bias[kept])
-        self._module = ChestFindings(network, thresholds).eval()
-        self._known_labels = [labels[row] for row in kept]
-        self.known = self._facts(left_out=rows - len(kept))
+        self._module = ChestFindings(network).eval()
+        names = [names[row] for row in kept]
+        self.known = self._facts(names, thresholds, left_out=rows - len(kept))
 
-    def _facts(self, left_out: int) -> Facts:
-        count = len(self._known_labels)
+    def _facts(self, names: list[str], thresholds: Tensor | None, left_out: int) -> Facts:
         parameters = sum(parameter.numel() for parameter in self._module.parameters())
-        stretched = self._module.thresholds is not None
-        meaning = (
-            "by label, each for itself: 0..1, 0.5 at the finding's operating threshold"
-            if stretched
-            else "by label, each for itself: 0..1"
-        )
-        limitations = [
-            "Trained on images cropped to their middle square; here the whole image is stretched to a square."
-        ]
+        found = labels(names, "CHEST")
+        for label, threshold in zip(found, [] if thresholds is None else thresholds.tolist(), strict=False):
+            label["threshold"] = round(threshold, 6)
+        limitations = ["Its probabilities are not calibrated."]
         if left_out:
             limitations.append(f"{left_out} findings of the network were never trained and are left out.")
         return {
-            "summary": f"Scores {count} findings on a frontal chest radiograph, each for itself.",
+            "summary": f"Tells {len(names)} findings on a frontal chest radiograph, each by itself.",
             "architecture": (
                 f"DenseNet-121 with one input channel ({parameters / 1e6:.1f} M parameters), as published by "
                 "TorchXRayVision (Cohen et al., MIDL 2022); not trained further. The activation map is the "
                 "classifier before the mean."
             ),
-            "labels": self._known_labels,
-            "calibration": (
-                "Not calibrated: a score is the sigmoid stretched so that 0.5 is the operating threshold."
-                if stretched
-                else "Not calibrated: the plain sigmoid."
-            ),
+            "calibration": "Not calibrated: the logistic function of the logits.",
             "limitations": limitations,
-            "preprocessing_version": PREPROCESSING_VERSION,
+            "serving": {
+                "preprocessing_version": VOCABULARY,
+                "image_classification": {
+                    "applies_to": {
+                        "modalities": list(MODALITIES),
+                        "body_parts": ["CHEST"],
+                        "views": ["FRONTAL"],
+                        "gate_kinds": ["chest_xray"],
+                    },
+                    "extent": "IMAGE_EXTENT_IMAGE",
+                    "preprocessing": {
+                        "tensor": "image",
+                        "steps": [
+                            {"grey": {}},
+                            {
+                                "resize": {
+                                    "height_px": SIDE_PX,
+                                    "width_px": SIDE_PX,
+                                    "mode": "MODE_CENTER_CROP",
+                                    "interpolation": "INTERPOLATION_BILINEAR",
+                                }
+                            },
+                        ],
+                        "layout": "LAYOUT_CHANNELS_FIRST",
+                    },
+                    "scores_tensor": "probabilities",
+                    "activation": "ACTIVATION_NONE",
+                    "activation_map_tensor": "activation_map",
+                    "labels": found,
+                    "exclusive": False,
+                },
+            },
             "inputs": [
                 {
                     "name": "image",
-                    "description": "Grey levels 0..255, brighter is denser, stretched to the square.",
+                    "description": "Grey levels 0..255, brighter is denser, the middle square.",
                 }
             ],
             "outputs": [
-                {"name": "logits", "description": "By label, before the sigmoid."},
-                {"name": "probabilities", "description": f"Scores {meaning}."},
+                {"name": "probabilities", "description": "By label, each by itself: 0..1, not calibrated."},
                 {
                     "name": "activation_map",
                     "description": "Evidence by place; its mean is the label's logit.",
@@ -170,7 +181,7 @@ class Radiographs:
         with warnings.catch_warnings():
             # torch's older exporter, which keeps names and axes, says at each call that it is old.
             warnings.simplefilter("ignore", DeprecationWarning)
-            export_fp32(self._module, ("logits", "probabilities", "activation_map"), SIDE_PX, target)
+            export_fp32(self._module, ("probabilities", "activation_map"), SIDE_PX, target)
 
     def examples(self) -> list[Arrays]:
         rng = np.random.default_rng(0)
@@ -182,10 +193,8 @@ class Radiographs:
         """The network as it was published, pooling before the classifier."""
         with torch.inference_mode():
             image = scaled(torch.from_numpy(inputs["image"]))
-            logits = self._module.network(image)
             return {
-                "logits": logits.numpy(),
-                "probabilities": scores(logits, self._module.thresholds).numpy(),
+                "probabilities": torch.sigmoid(self._module.network(image)).numpy(),
                 "activation_map": self._module.network.maps(image).numpy(),
             }
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Protocol
 
 from training.importing.config import Traffic
-from training.importing.facts import Facts
 from training.importing.graph import Arrays
+from training.importing.paths import Facts
 
 
 class Source(Protocol):
@@ -27,12 +27,12 @@ class Source(Protocol):
         """How its requests are batched."""
 
     @property
-    def files(self) -> Mapping[str, Path]:
+    def files(self) -> Mapping[str, bytes]:
         """Files that will lie beside the weights, by name."""
 
     @property
-    def use(self) -> str:
-        """Where a service is told of the model."""
+    def questions(self) -> Mapping[str, str]:
+        """What else of the card only the user knows, by path: the question. An empty list is an answer."""
 
     def export(self, target: Path) -> None:
         """Writes the ONNX file."""
