@@ -138,7 +138,7 @@ def _headers(text: str, entities: Sequence[Span], lexicon: Lexicon) -> Iterator[
             if sign.group() != ":" and not _stands_apart(text, tokens, first, line_start, sign.group()):
                 continue
             if answered and _overlaps(entities, starts, start):
-                continue  # "PE: absent" is no physical examination
+                continue  # "PE: absent" is not a physical examination
             named = None if header.inner else (start, tokens[-1].end)
             yield Section(start, sign.end(), sign.end(), header.defaults, named)
             last = sign.end()

@@ -95,7 +95,7 @@ class Frame:
 
     samples: Samples
     """`[rows, columns]`, or `[rows, columns, 3]` in red, green, blue. Bit patterns: signed values are in
-    two's complement of `bits` bits. Bits above may hold what is no pixel (an overlay)."""
+    two's complement of `bits` bits. Bits above may hold what is not a pixel (an overlay)."""
     bits: int
     """Significant low-order bits."""
 
