@@ -24,7 +24,9 @@ COPY pyproject.toml ./
 COPY requirements ./requirements
 COPY clients/python/pyproject.toml clients/python/README.md ./clients/python/
 COPY tools ./tools
-RUN python tools/bootstrap.py "$ENVIRONMENT" && rm -rf /root/.cache
+# What installs is not needed afterwards.
+RUN python tools/bootstrap.py "$ENVIRONMENT" && rm -rf /root/.cache \
+    && if [ "$ENVIRONMENT" = services ]; then python -m pip uninstall -q -y setuptools pip; fi
 
 COPY clients ./clients
 COPY services ./services

@@ -6,13 +6,14 @@ PYTHON ?= python3
 VENV := .venv/bin
 BOOTSTRAP := $(PYTHON) tools/bootstrap.py
 TORCH_TESTS := tests/training tests/importing tests/imaging/test_training.py tests/language/test_calibration.py tests/language/test_tagger_training.py tests/recommendation/test_outcome_calibration.py tests/recommendation/test_series.py
+FAST := --numprocesses=auto -m "not live and not slow"
 CHECKED := services tools clients/cli clients/loadtest clients/python/medmesh protos/generate.py
 
 # The contracts that those of today must stay compatible with: a buf image, so that no history is needed.
 BASELINE := protos/baseline/medmesh.binpb
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo up test test-training test-consumers lint format protos blocking-client docs baseline models train requirements clean distclean
+.PHONY: help venv demo up test test-fast coverage test-training test-consumers lint format protos blocking-client docs baseline models train requirements clean distclean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +31,12 @@ up:  ## Start Triton and the four services on this machine; Ctrl-C stops them
 
 test: venv  ## Run the tests (ARGS="-k name -x" goes to pytest)
 	@$(VENV)/python -m pytest $(ARGS)
+
+test-fast: venv  ## Run the tests that need no Triton and are over in a moment each, a process a core
+	@$(VENV)/python -m pytest --quiet $(FAST) $(ARGS)
+
+coverage: venv  ## Measure the branches that the fast tests take, and hold them to the floor in pyproject.toml
+	@$(VENV)/python -m pytest --quiet $(FAST) --cov --cov-report= $(ARGS)
 
 test-training:  ## Run the tests of training and of imports, which need torch (3 GB)
 	@$(BOOTSTRAP) training triton

@@ -184,7 +184,7 @@ def comparison(recorded: ReceiptStatement, differences: list[receipt.Difference]
     changed = {(d.kind, d.name): d for d in differences}
     parts = [("input", name) for name in receipt.input_names(recorded)]
     parts += [("model", model.model_name) for model in recorded.predicate.models]
-    parts += [("fusion", "catalogue and cards")]
+    parts += [("fusion", "conditions and cards")]
     parts += [("output", part.name) for part in recorded.subject]
     parts += [key for key in changed if key not in parts]
     table = Table.grid(padding=(0, 2))

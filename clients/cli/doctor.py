@@ -176,24 +176,24 @@ def mesh(url: str | None) -> Iterator[Finding]:
         if not reachable["orchestrator"]:
             return
         try:
-            inventory = client.models()
+            listed = client.models()
         except MedmeshError as error:
             yield Finding(
                 Verdict.BAD, "orchestrator", f"{targets['orchestrator']}: {error}", "Look into its log."
             )
             return
     for service in targets:
-        if service in inventory.unreachable_services:
+        if service in listed.unreachable_services:
             yield Finding(
                 Verdict.BAD, service, "the orchestrator cannot reach it", "Start it, or see its log."
             )
         elif reachable[service]:
             yield _health(client.connection, service)
-    for model in inventory.models:
+    for model in listed.models:
         if not model.ready:
             yield Finding(Verdict.NOTED, model.name, f"not served: {model.reason}")
-    ready = sum(model.ready for model in inventory.models)
-    yield Finding(Verdict.GOOD, "models", f"{ready} of {len(inventory.models)} served")
+    ready = sum(model.ready for model in listed.models)
+    yield Finding(Verdict.GOOD, "models", f"{ready} of {len(listed.models)} served")
 
 
 def _health(connection: Connection, service: str) -> Finding:

@@ -24,7 +24,7 @@ app = typer.Typer(
     epilog=EXIT_CODES_HELP,
 )
 
-catalogue = typer.Typer(
+catalog = typer.Typer(
     cls=importing.ModelsGroup,
     rich_markup_mode=None,
     help="List the models of the mesh, show one model's card, check folders of models, take up what changed "
@@ -76,12 +76,12 @@ _add(records.treatments)
 _add(records.similar)
 _add(records.outcome)
 _add(search.search)
-app.add_typer(catalogue, name="models")
-_add(models.list_models, to=catalogue, name="list")
-_add(models.models, to=catalogue, name="show")
-_add(models.check, to=catalogue, name="check")
-_add(models.reload, to=catalogue, name="reload")
-catalogue.command(
+app.add_typer(catalog, name="models")
+_add(models.list_models, to=catalog, name="list")
+_add(models.models, to=catalog, name="show")
+_add(models.check, to=catalog, name="check")
+_add(models.reload, to=catalog, name="reload")
+catalog.command(
     "import",
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
 )(importing.import_model)

@@ -36,7 +36,7 @@ def models(
     if as_json:
         machine.write(answer)
     else:
-        marks.present(show.card(answer) if name else show.inventory(answer))  # type: ignore[arg-type]  # by `name`
+        marks.present(show.card(answer) if name else show.catalog(answer))  # type: ignore[arg-type]  # by `name`
     if not name and answer.unreachable_services:  # type: ignore[union-attr]  # by `name`
         raise typer.Exit(ExitCode.FAILED)
 

@@ -74,7 +74,9 @@ PUBLIC: Mapping[Reason, PublicError] = MappingProxyType(
         ),
         Reason.INPUT_INCONSISTENT: PublicError("INVALID_ARGUMENT", "An input contradicts itself.", False),
         Reason.INPUT_OUT_OF_RANGE: PublicError("INVALID_ARGUMENT", "A value is out of its range.", False),
-        Reason.MODEL_UNKNOWN: PublicError("NOT_FOUND", "No model has this name.", False),
+        Reason.MODEL_UNKNOWN: PublicError(
+            "NOT_FOUND", "No model that can answer this request has this name.", False
+        ),
         Reason.UPLOAD_UNKNOWN: PublicError(
             "NOT_FOUND", "No upload of this caller has this id, or it has expired.", False
         ),
@@ -156,7 +158,10 @@ class InvalidInput(MedmeshError):
 
 
 class ModelUnknown(MedmeshError):
-    """No model has that name."""
+    """No model that can answer the request has that name.
+
+    Of a list of names the metadata have the `field` of the one that is meant, e.g. `options.models[1]`.
+    """
 
     reason = Reason.MODEL_UNKNOWN
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from services.chassis.errors import InvalidInput, MedmeshError, ModelUnavailable, Reason
+from services.chassis.errors import InvalidInput, MedmeshError, ModelUnavailable, ModelUnknown, Reason
 from services.chassis.notices import Notice
 from services.imaging.images import DecodedImage, unsupported
 from services.imaging.results import ImageOptions, ModelResult
@@ -29,7 +29,7 @@ def candidates(served: ServedImageModels, options: ImageOptions) -> Sequence[Rea
     Raises ModelUnknown, and ModelUnavailable where none is served.
     """
     if options.models:
-        return [served.reader(name) for name in dict.fromkeys(options.models)]
+        return [_named(served, name, options.models) for name in dict.fromkeys(options.models)]
     defaults = [reader for reader in served.readers() if reader.is_default]
     if defaults:
         return defaults
@@ -37,6 +37,13 @@ def candidates(served: ServedImageModels, options: ImageOptions) -> Sequence[Rea
     if refused is not None:
         raise ModelUnavailable(refused.refusal, metadata={"model": refused.name})
     raise ModelUnavailable("no model that reads images is served; add one to the repository")
+
+
+def _named(served: ServedImageModels, name: str, names: Sequence[str]) -> Reader:
+    try:
+        return served.reader(name)
+    except ModelUnknown as error:
+        raise ModelUnknown(metadata={"field": f"options.models[{names.index(name)}]"}) from error
 
 
 def of_images(readers: Sequence[Reader], *, named: bool) -> Sequence[ImageReader]:

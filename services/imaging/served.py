@@ -1,4 +1,4 @@
-"""The imaging service's models, as the catalogue serves them now."""
+"""The imaging service's models, as the catalog serves them now."""
 
 from __future__ import annotations
 

@@ -99,6 +99,7 @@ def _result(note: str, result: ModelReading) -> pb.NoteModelResult:
     message = pb.NoteModelResult(
         provenance=result.provenance,
         entities=[_entity(note, entity) for entity in result.entities],
+        calibrated=result.is_calibrated,
         notices=notice_messages(result.notices),
     )
     if (classified := result.classified) is not None:

@@ -27,6 +27,7 @@ class ModelReading:
 
     provenance: Provenance
     reads: Languages
+    is_calibrated: bool
     entities: tuple[Entity, ...] = ()
     classified: Classified | None = None
     notices: tuple[Notice, ...] = ()
@@ -78,13 +79,17 @@ class NoteReader:
         if isinstance(model, TextClassifier):
             classified = await model.classify(text)
             return ModelReading(
-                classified.provenance, model.reads, classified=classified, notices=_cut(classified)
+                classified.provenance,
+                model.reads,
+                model.is_calibrated,
+                classified=classified,
+                notices=_cut(classified),
             )
         tagged = await model.tag(text)
         # A long note takes tens of milliseconds to decode: off the event loop.
         found = await asyncio.to_thread(self._entities.read, text, tagged.tagged)
         entities = tuple(replace(entity, text=note[entity.span.start : entity.span.end]) for entity in found)
-        return ModelReading(tagged.provenance, model.reads, entities)
+        return ModelReading(tagged.provenance, model.reads, model.is_calibrated, entities)
 
 
 def _reading(note: str, results: Sequence[ModelReading], missing: Sequence[Notice]) -> NoteReading:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from medmesh.language.v1 import language_pb2 as pb
@@ -42,7 +43,7 @@ class LanguageServicer(language_pb2_grpc.LanguageServiceServicer):
 
     async def RankPassages(self, request: pb.RankPassagesRequest, context: Any) -> pb.RankPassagesResponse:
         embedder = self._catalog.only(TEXT_EMBEDDING, request.model)
-        most = request.max_result_count if request.HasField("max_result_count") else None
+        most = request.max_passage_count if request.HasField("max_passage_count") else None
         ranking = await self._ranker.rank(embedder, request.query, request.passages, most)
         return pb.RankPassagesResponse(ranking=ranking_message(ranking))
 
@@ -51,7 +52,7 @@ class LanguageServicer(language_pb2_grpc.LanguageServiceServicer):
         those that would be among them and are refused.
         """
         if names:
-            return [self._named(name) for name in dict.fromkeys(names)], []
+            return [self._named(name, names) for name in dict.fromkeys(names)], []
         models: list[TokenClassifier | TextClassifier] = [
             *self._catalog.defaults(TOKEN_CLASSIFICATION),
             *self._catalog.defaults(TEXT_CLASSIFICATION),
@@ -65,8 +66,10 @@ class LanguageServicer(language_pb2_grpc.LanguageServiceServicer):
         ]
         return sorted(models, key=lambda model: model.name), refused
 
-    def _named(self, name: str) -> TokenClassifier | TextClassifier:
-        try:
+    def _named(self, name: str, names: Sequence[str]) -> TokenClassifier | TextClassifier:
+        with suppress(ModelUnknown):
             return self._catalog.named(TOKEN_CLASSIFICATION, name)
-        except ModelUnknown:
+        try:
             return self._catalog.named(TEXT_CLASSIFICATION, name)
+        except ModelUnknown as error:
+            raise ModelUnknown(metadata={"field": f"models[{list(names).index(name)}]"}) from error

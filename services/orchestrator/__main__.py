@@ -23,13 +23,13 @@ from services.chassis.uploads.forwarding import Forwarder
 from services.chassis.uploads.servicer import DESCRIPTOR as UPLOADS
 from services.chassis.uploads.servicer import serve_uploads
 from services.chassis.upstream.call import Upstream
-from services.orchestrator import catalogue
+from services.orchestrator import knowledge
 from services.orchestrator.cards import CardCalls, ModelCards
+from services.orchestrator.catalog import CatalogCalls, MeshCatalogServicer
 from services.orchestrator.diagnosis import Diagnostician
 from services.orchestrator.fanout import Services, Split
 from services.orchestrator.fusion import Source
 from services.orchestrator.image_uploads import with_uploads
-from services.orchestrator.inventory import CatalogCalls, InventoryServicer
 from services.orchestrator.receipts.log import ReceiptLog
 from services.orchestrator.receipts.signing import Signer
 from services.orchestrator.repeats import Repeats
@@ -46,7 +46,7 @@ async def register(parts: Parts[OrchestratorSettings], server: grpc.aio.Server) 
     recommendation = await _upstream(parts, "recommendation", settings.recommendation_url)
     upstreams = (imaging, language, recommendation)
     log = _receipt_log(settings)
-    catalogs = {u.name: _catalog(u, settings.inventory_timeout_s) for u in upstreams}
+    catalogs = {u.name: _catalog(u, settings.catalog_timeout_s) for u in upstreams}
     cards = ModelCards(
         {
             Source.IMAGE: _card_calls(imaging, catalogs["imaging"]),
@@ -57,12 +57,12 @@ async def register(parts: Parts[OrchestratorSettings], server: grpc.aio.Server) 
     uploads = await serve_uploads(settings, server, parts.resources)
     diagnostician = Diagnostician(
         _services(imaging, language, recommendation, Forwarder(uploads, imaging)),
-        catalogue.load(),
+        knowledge.load(),
         cards,
         log,
         Split(settings.treatment_share, settings.fusion_reserve_s),
         default_deadline_s=settings.default_deadline_s,
-        card_timeout_s=settings.inventory_timeout_s,
+        card_timeout_s=settings.catalog_timeout_s,
         intended_use=settings.intended_use,
     )
     repeats = Repeats(settings.repeat_window_s, settings.repeat_maximum_bytes)
@@ -70,7 +70,7 @@ async def register(parts: Parts[OrchestratorSettings], server: grpc.aio.Server) 
         DiagnosticServicer(diagnostician, repeats), server
     )
     catalog_pb2_grpc.add_ModelCatalogServiceServicer_to_server(
-        InventoryServicer(catalogs, lambda: _refresh(cards)), server
+        MeshCatalogServicer(catalogs, lambda: _refresh(cards)), server
     )
     parts.health.require("upstreams", any_serves(upstreams))
     parts.health.require("receipts", lambda: asyncio.to_thread(log.problem))

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from services.orchestrator import disagreement
 from services.orchestrator.case import Case
-from services.orchestrator.catalogue import Catalogue, Condition
 from services.orchestrator.declared import Declaration
 from services.orchestrator.disagreement import Disagreement
 from services.orchestrator.evidence import collect, reach
 from services.orchestrator.fusion import Evidence, Fused, Source, fuse, within
+from services.orchestrator.knowledge import Condition, Knowledge
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Assessment:
 def assess(
     case: Case,
     missing: Collection[Source],
-    catalogue: Catalogue,
+    knowledge: Knowledge,
     declared: Mapping[Source, Sequence[Declaration] | None],
 ) -> Assessment:
     """Fuses what the branches found.
@@ -44,22 +44,22 @@ def assess(
     `missing` are the sources of which a branch failed; `declared` the models that would have answered for
     them, None where they are not known.
     """
-    items = collect(case, catalogue)
+    items = collect(case, knowledge)
     borne_on = {item.condition for item in items if item.counts}
     # A kind needs its whole, whether or not anything bears on that.
-    wholes = {whole.key for key in borne_on for whole in catalogue.broader(catalogue.conditions[key])}
+    wholes = {whole.key for key in borne_on for whole in knowledge.broader(knowledge.conditions[key])}
     fused: dict[str, Fused] = {}
     assessed = []
-    for condition in catalogue.wholes_first():
+    for condition in knowledge.wholes_first():
         if condition.key not in borne_on | wholes:
             continue
         of_condition = [item for item in items if item.condition == condition.key]
         evidence = [item.evidence for item in of_condition if item.counts]
-        reaches = {source: reach(condition, source, catalogue, declared) for source in missing}
-        one = fuse(catalogue.prior_within(condition), evidence, reaches)
+        reaches = {source: reach(condition, source, knowledge, declared) for source in missing}
+        one = fuse(knowledge.prior_within(condition), evidence, reaches)
         fused[condition.key] = within(fused[condition.broader], one) if condition.broader else one
         if evidence:
             uncounted = tuple(item.evidence for item in of_condition if not item.counts)
             assessed.append(Assessed(condition, fused[condition.key], uncounted))
     assessed.sort(key=lambda one: (-one.fused.probability, one.condition.key))
-    return Assessment(tuple(assessed), tuple(disagreement.find(items, catalogue)))
+    return Assessment(tuple(assessed), tuple(disagreement.find(items, knowledge)))

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from services.orchestrator.catalogue import Code
 from services.orchestrator.declared import Declaration
 from services.orchestrator.fusion import Source
+from services.orchestrator.knowledge import Code
 from services.orchestrator.references import NoteEntity, RecordEntry
 
 CONFIDENT_MENTION = 0.5

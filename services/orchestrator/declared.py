@@ -19,7 +19,7 @@ TINY = 1e-9
 """Stands for a probability that was rounded to 0 or 1; the bounds cut far before it."""
 
 PriorOf = Callable[[str], float | None]
-"""The prior of a condition by its SNOMED CT code; None: the catalogue does not have it."""
+"""The prior of a condition by its SNOMED CT code; None: it is not known here."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ def _likelihood(
 ) -> float:
     """A label's likelihood is its probability over its share in the data that the model is calibrated to.
 
-    Several labels have the mean of theirs, weighted by the catalogue's priors: the model's data mixes them
+    Several labels have the mean of theirs, weighted by the conditions' priors: the model's data mixes them
     otherwise than the patients that the priors speak of.
     """
     total = math.fsum(

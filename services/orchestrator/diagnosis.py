@@ -10,11 +10,10 @@ from medmesh.common.v1.answer_pb2 import Provenance
 from medmesh.orchestrator.v1 import orchestrator_pb2 as pb
 from medmesh.orchestrator.v1.receipt_pb2 import EvidenceReceipt, InputDigest
 from medmesh.receipt import statement
-from services.chassis.errors import UpstreamUnavailable
+from services.chassis.errors import ModelUnknown, Reason, UpstreamUnavailable
 from services.chassis.rpc import request as requests
 from services.orchestrator.assessment import assess
 from services.orchestrator.cards import ModelCards
-from services.orchestrator.catalogue import Catalogue
 from services.orchestrator.convert.assessment import assessment_messages, disagreement_messages
 from services.orchestrator.convert.branches import branch_message, duration
 from services.orchestrator.convert.case import case_from, missing_sources
@@ -22,6 +21,7 @@ from services.orchestrator.convert.further import further
 from services.orchestrator.convert.notices import all_notices, notices
 from services.orchestrator.fanout import Answers, Further, Services, Split, ask
 from services.orchestrator.fusion import Source
+from services.orchestrator.knowledge import Knowledge
 from services.orchestrator.receipts.log import ReceiptLog
 from services.orchestrator.receipts.statement import fusion_digest, statement_of
 
@@ -40,7 +40,7 @@ class Diagnostician:
     def __init__(
         self,
         services: Services,
-        catalogue: Catalogue,
+        knowledge: Knowledge,
         cards: ModelCards,
         log: ReceiptLog,
         split: Split,
@@ -50,7 +50,7 @@ class Diagnostician:
         intended_use: str = "",
     ) -> None:
         self._services = services
-        self._catalogue = catalogue
+        self._knowledge = knowledge
         self._cards = cards
         self._log = log
         self._split = split
@@ -68,7 +68,8 @@ class Diagnostician:
         """Answers `case` within the current request's deadline; `listen` hears of each branch as it ends.
 
         `inputs` are the digests of the case under `salt`, hexadecimal. Raises InvalidInput when the input is
-        bad, UpstreamUnavailable when every branch failed, ReceiptNotWritten.
+        bad, UpstreamUnavailable when every branch failed (ModelUnknown where no model has a name that the
+        case gives), ReceiptNotWritten.
         """
         started = time.monotonic()
         answers = await ask(
@@ -98,7 +99,7 @@ class Diagnostician:
 
     async def _further(self, answers: Answers) -> Further:
         await self._learn_cards(answers)
-        return further(answers, self._catalogue, self._cards)
+        return further(answers, self._knowledge, self._cards)
 
     async def _learn_cards(self, answers: Answers) -> None:
         timeout_s = min(self._card_timeout_s, CARD_SHARE * self._remaining_s())
@@ -107,9 +108,9 @@ class Diagnostician:
 
     def _fuse(self, answers: Answers) -> pb.Diagnosis:
         case = case_from(answers, self._cards)
-        assessment = assess(case, missing_sources(answers), self._catalogue, self._cards.served())
+        assessment = assess(case, missing_sources(answers), self._knowledge, self._cards.served())
         partial = any(branch.failed for branch in answers.branches())
-        found = notices(answers, case, self._catalogue)
+        found = notices(answers, case, self._knowledge)
         images = [
             pb.AnalyzedImage(index=index, analysis=branch.answer)
             for index, branch in enumerate(answers.images)
@@ -119,8 +120,8 @@ class Diagnostician:
         return pb.Diagnosis(
             completeness=pb.COMPLETENESS_PARTIAL if partial else pb.COMPLETENESS_COMPLETE,
             intended_use=self._intended_use,
-            assessments=assessment_messages(assessment),
-            disagreements=disagreement_messages(assessment, self._catalogue),
+            assessments=assessment_messages(assessment, self._knowledge),
+            disagreements=disagreement_messages(assessment, self._knowledge),
             review_required=partial
             or bool(assessment.disagreements)
             or any(result.abstained for image in images for result in image.analysis.results)
@@ -140,7 +141,7 @@ class Diagnostician:
         known = [one for one in map(self._cards.of_answer, provenances) if one is not None]
 
         def seal() -> EvidenceReceipt:
-            fusion_sha256 = fusion_digest(self._catalogue, known)
+            fusion_sha256 = fusion_digest(self._knowledge, known)
             return self._log.append(statement_of(diagnosis, inputs, salt, fusion_sha256))
 
         return await asyncio.to_thread(seal)
@@ -169,4 +170,6 @@ def _refuse_if_nothing_answered(answers: Answers) -> None:
     asked = [branch for branch in answers.branches() if branch.requested]
     if all(branch.failed for branch in asked):
         reasons = {branch.name: branch.error.reason.value for branch in asked if branch.error is not None}
+        if set(reasons.values()) == {Reason.MODEL_UNKNOWN.value}:
+            raise ModelUnknown(metadata=reasons)
         raise UpstreamUnavailable("every branch failed", metadata=reasons)

@@ -12,9 +12,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from services.orchestrator.case import Assertion
-from services.orchestrator.catalogue import Catalogue
 from services.orchestrator.evidence import Item
 from services.orchestrator.fusion import Evidence, Source
+from services.orchestrator.knowledge import Knowledge
 
 POSITIVE = math.log(3.0)
 
@@ -24,20 +24,20 @@ class Disagreement:
     """Two pieces of evidence that contradict each other about one condition."""
 
     condition: str
-    """Key in the catalogue."""
+    """Key of the condition."""
     supporting: Evidence
     opposing: Evidence
 
 
-def find(items: Iterable[Item], catalogue: Catalogue) -> list[Disagreement]:
-    """The contradictions in the evidence, in the catalogue's order; of each pair of sources the strongest.
+def find(items: Iterable[Item], knowledge: Knowledge) -> list[Disagreement]:
+    """The contradictions in the evidence, by condition; of each pair of sources the strongest.
 
     What shows for the broader condition between two sources is not repeated for the narrower ones.
     """
     items = tuple(items)
     found = [
         one
-        for key in catalogue.conditions
+        for key in knowledge.conditions
         for one in _on_condition(key, [item for item in items if item.condition == key])
     ]
     shown = {(one.condition, one.supporting.source, one.opposing.source) for one in found}
@@ -46,7 +46,7 @@ def find(items: Iterable[Item], catalogue: Catalogue) -> list[Disagreement]:
         for one in found
         if not any(
             (broader.key, one.supporting.source, one.opposing.source) in shown
-            for broader in catalogue.broader(catalogue.conditions[one.condition])
+            for broader in knowledge.broader(knowledge.conditions[one.condition])
         )
     ]
 

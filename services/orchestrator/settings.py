@@ -38,7 +38,7 @@ class OrchestratorSettings(UploadSettings):
     """Part of a request's time kept back for the treatments, which need what the other branches found."""
     fusion_reserve_s: float = bounded(0.2, 0.0, 10.0)
     """Time kept back for fusing and sealing the answer, in seconds; at most a tenth of the request's."""
-    inventory_timeout_s: float = bounded(5.0, 0.01, 60.0)
+    catalog_timeout_s: float = bounded(5.0, 0.01, 60.0)
     """Time that a service gets to list its models or hand out a card, in seconds."""
     card_refresh_s: float = bounded(60.0, 0.05, 86_400.0)
     """Time between two looks at which models the services serve, in seconds."""

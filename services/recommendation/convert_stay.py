@@ -36,6 +36,7 @@ def prediction_message(prediction: Prediction, provenance: Provenance) -> pb.Out
         outcome=prediction.outcome,
         outcome_concepts=map(concept_message, prediction.outcome_concepts),
         probability=prediction.probability,
+        calibrated=prediction.is_calibrated,
         prediction_set=None if labels is None else PredictionSet(labels=labels, coverage=prediction.coverage),
         abstained=prediction.abstained,
         decision_threshold=prediction.decision_threshold,

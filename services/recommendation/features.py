@@ -37,7 +37,7 @@ OBSERVATION_ASPECTS = ("known", "value")
 
 @dataclasses.dataclass(frozen=True)
 class Treatment:
-    """One treatment of the catalogue."""
+    """One treatment that is ranked."""
 
     key: str
     """`rxnorm|316049` or `snomed|53950000`."""
@@ -54,7 +54,7 @@ class Vocabulary:
     treatments: tuple[Treatment, ...]
     """Also the order of the ranker's scores (labels.txt)."""
     procedures: tuple[str, ...]
-    """Procedures that are no treatments of the catalogue."""
+    """Procedures that are not ranked as treatments."""
     allergies: tuple[str, ...]
     observations: tuple[tuple[str, float, float], ...]
     """Key, mean and standard deviation of the last value a patient has, over the training patients."""

@@ -215,7 +215,7 @@ def test_absent_inputs_stay_absent(mesh, client):
     assert not case.HasField("patient")
     assert not case.HasField("max_treatment_count")
     client.rank_passages("cough", ["a"])
-    assert not mesh.last.request.HasField("max_result_count")
+    assert not mesh.last.request.HasField("max_passage_count")
 
 
 def test_models_are_asked_for_page_by_page(mesh, client):

@@ -51,7 +51,7 @@ def test_models_check_names_each_problem_by_its_field_and_exits_1(tmp_path):
 
 
 def test_models_reload_says_what_became_of_each_and_exits_1_where_one_was_refused(run, mesh):
-    taken = {"name": "reader", "result": "RESULT_TAKEN_UP", "version": "2.0.0", "model_version": "2"}
+    taken = {"name": "reader", "result": "RESULT_TAKEN_UP", "card_version": "2.0.0", "model_version": "2"}
     mesh.answers["ReloadModels"] = catalog_pb2.ReloadModelsResponse(models=[taken])
     result = run("models", "reload")
     assert result.exit_code == 0
@@ -69,7 +69,7 @@ def test_models_reload_says_what_became_of_each_and_exits_1_where_one_was_refuse
 def test_models_tells_of_a_candidate_and_of_a_successor_that_is_refused(run, mesh):
     candidate = {
         "model_version": "2",
-        "version": "2.0.0",
+        "card_version": "2.0.0",
         "shadow": True,
         "compared_count": 9,
         "agreed_count": 8,

@@ -190,7 +190,7 @@ def test_an_empty_answer_breaks_no_view():
     text_of(treatments.treatments(recommendation_pb2.TreatmentRanking()))
     text_of(patients.patients(recommendation_pb2.SimilarPatients()))
     text_of(outcome.outcome(recommendation_pb2.OutcomePrediction()))
-    text_of(models.inventory(ListModelsResponse()))
+    text_of(models.catalog(ListModelsResponse()))
     text_of(models.card(ModelCard()))
 
 

@@ -1,4 +1,4 @@
-"""What people read of the models: goldens of the inventory and of a card."""
+"""What people read of the models: goldens of the catalog and of a card."""
 
 from __future__ import annotations
 
@@ -11,19 +11,27 @@ from tests.clients.golden import assert_golden
 from tests.clients.test_show import text_of
 
 
-def test_the_inventory_says_what_is_not_served_and_why():
+def test_the_catalog_says_what_is_not_served_and_why():
     answer = ListModelsResponse(
         models=[
             ModelSummary(
-                name="chest_xray", service="imaging", version="1.0.0", summary="Reads X-rays.", ready=True
+                name="chest_xray",
+                service="imaging",
+                card_version="1.0.0",
+                summary="Reads X-rays.",
+                ready=True,
             ),
             ModelSummary(
-                name="head_ct", service="imaging", version="1.0.0", summary="Reads CT.", reason="No weights."
+                name="head_ct",
+                service="imaging",
+                card_version="1.0.0",
+                summary="Reads CT.",
+                reason="No weights.",
             ),
         ],
         unreachable_services=["language"],
     )
-    assert_golden("models", text_of(models.inventory(answer)))
+    assert_golden("models", text_of(models.catalog(answer)))
 
 
 def test_a_card_says_everything():

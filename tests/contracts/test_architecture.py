@@ -39,8 +39,8 @@ ARROWS = {
     "training": ("services", "tools", "medmesh", "samples"),
 }
 """What of the project the modules of each package may import, beside their own package."""
-SPEAKS_GRPC = {"__main__", "servicer", "inventory"}
-"""Modules that wire or that are servicers; the orchestrator's inventory is its second one."""
+SPEAKS_GRPC = {"__main__", "servicer", "catalog"}
+"""Modules that wire or that are servicers; the orchestrator's catalog is its second one."""
 HEAVY = ("torch", "torchvision", "transformers", "sklearn", "pandas", "scipy", "matplotlib")
 MAXIMUM_LINES = 400
 

@@ -20,6 +20,7 @@ from medmesh.imaging.v1 import imaging_pb2 as pb
 from medmesh.imaging.v1 import imaging_pb2_grpc
 from services.chassis.errors import Overloaded
 from services.chassis.rpc.server import running_server
+from services.chassis.rpc.status import from_rpc_error
 from services.imaging.__main__ import SERVICE
 from services.imaging.settings import ImagingSettings
 from services.local.triton import EmbeddedTriton, TritonSettings
@@ -152,8 +153,10 @@ async def test_only_the_named_models_answer_each_once(served):
 
 @pytest.mark.parametrize("name", ["no_such_model", "image_gate"])
 async def test_a_name_that_no_model_which_reads_images_has_is_not_found(fake, name):
-    status, reason, _ = await refused(fake.analyze(models=[name]))
-    assert (status, reason) == ("NOT_FOUND", "MODEL_UNKNOWN")
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await fake.analyze(models=["chest_xray", name])
+    assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+    assert from_rpc_error(caught.value, "imaging").metadata["field"] == "options.models[1]"
 
 
 async def test_a_named_model_that_does_not_apply_is_refused_unless_the_caller_states_its_body_part(served):

@@ -68,7 +68,7 @@ def test_what_an_image_is_read_as_decides_whether_it_is_of_the_expected_kind():
 
 
 def test_colour_and_an_image_upside_down_are_reasons_too():
-    assert rejections(colourfulness=0.2) == (Rejection.COLOUR,)
+    assert rejections(colourfulness=0.2) == (Rejection.COLOR,)
     assert rejections(upside_down=0.7) == (Rejection.UPSIDE_DOWN,)
 
 

@@ -172,7 +172,7 @@ async def test_a_picture_in_colour_is_not_accepted_for_its_colour(imaging):
     out = io.BytesIO()
     Image.fromarray(np.stack([CHEST, CHEST // 2, CHEST // 4], axis=-1)).save(out, "PNG")
     result = await read(imaging, out.getvalue(), body_part="CHEST")
-    assert list(result.rejections) == [pb.REJECTION_COLOUR]
+    assert list(result.rejections) == [pb.REJECTION_COLOR]
 
 
 async def test_an_inverted_image_is_inverted_back_and_said_so(imaging):

@@ -14,6 +14,7 @@ from medmesh.common.v1 import catalog_pb2, catalog_pb2_grpc
 from medmesh.language.v1 import language_pb2 as pb
 from medmesh.language.v1 import language_pb2_grpc
 from services.chassis.rpc.server import running_server
+from services.chassis.rpc.status import from_rpc_error
 from services.language.__main__ import SERVICE
 from services.language.settings import LanguageSettings
 from tests.language.conftest import EMBEDDER, TAGGER
@@ -60,8 +61,8 @@ async def test_a_missing_tokenizer_costs_its_own_model_only(repository, inferenc
             await stub.EmbedTexts(pb.EmbedTextsRequest(texts=["fever"]))
         assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
         assert running.parts.health.problems == {}
-        catalogue = catalog_pb2_grpc.ModelCatalogServiceStub(channel)
-        models = (await catalogue.ListModels(catalog_pb2.ListModelsRequest())).models
+        catalog = catalog_pb2_grpc.ModelCatalogServiceStub(channel)
+        models = (await catalog.ListModels(catalog_pb2.ListModelsRequest())).models
         [embedding] = [model for model in models if model.name == EMBEDDER]
         assert not embedding.ready
         assert "tokenizer.json" in embedding.reason
@@ -126,7 +127,7 @@ async def test_texts_are_embedded_and_truncation_is_noticed(stub):
 
 
 async def test_passages_are_ranked(stub):
-    request = pb.RankPassagesRequest(query="fever", passages=["aspirin", "fever"], max_result_count=1)
+    request = pb.RankPassagesRequest(query="fever", passages=["aspirin", "fever"], max_passage_count=1)
     ranking = (await stub.RankPassages(request)).ranking
     assert [passage.index for passage in ranking.passages] == [1]
     assert ranking.passages[0].similarity == pytest.approx(1)
@@ -143,8 +144,8 @@ async def test_passages_are_ranked(stub):
         ("RankPassages", pb.RankPassagesRequest(passages=["Jane Doe"]), "query"),
         (
             "RankPassages",
-            pb.RankPassagesRequest(query="Jane Doe", passages=["a"], max_result_count=0),
-            "max_result_count",
+            pb.RankPassagesRequest(query="Jane Doe", passages=["a"], max_passage_count=0),
+            "max_passage_count",
         ),
     ],
 )
@@ -217,8 +218,9 @@ async def test_a_request_may_name_its_models(with_two):
 @pytest.mark.parametrize("name", ["nobody", EMBEDDER])
 async def test_a_name_that_reads_no_notes_is_unknown(with_two, name):
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await with_two.AnalyzeNote(pb.AnalyzeNoteRequest(note="No fever.", models=[name]))
+        await with_two.AnalyzeNote(pb.AnalyzeNoteRequest(note="No fever.", models=[TAGGER, name]))
     assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+    assert from_rpc_error(caught.value, "language").metadata["field"] == "models[1]"
 
 
 async def test_one_that_does_not_answer_beside_others_is_told_of(with_two, inference):
@@ -269,6 +271,8 @@ async def test_a_text_classifier_answers_beside_the_tagger(repository, inference
     assert classified.labels[1].concepts[0].code == "c"
     assert list(classified.prediction_set.labels) == ["urgent"]
     assert not tagged.HasField("prediction_set")
+    # The tagger's card has a calibration, the classifier's has none.
+    assert (tagged.calibrated, classified.calibrated) == (True, False)
     assert [mention.type for mention in analysis.mentions] == ["DISEASE"]
 
 

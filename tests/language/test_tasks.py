@@ -250,7 +250,7 @@ async def test_numbers_that_are_not_finite_are_no_answer(tmp_path, serve):
     ("task", "output", "said"),
     [
         (TAGS.replace("stride_token_count: 16", "stride_token_count: 62"), (-1, 4), "max_token_count"),
-        (TAGS.replace('label: "Organ"', 'label: "Bone"'), (-1, 4), "is the stem of no label"),
+        (TAGS.replace('label: "Organ"', 'label: "Bone"'), (-1, 4), "is not the stem of a label"),
         (f"{STANCE[:-1]} window_aggregation: WINDOW_AGGREGATION_MAXIMUM }}", (2,), "window_aggregation"),
         (STANCE.replace("thresholds {", 'thresholds { group: "old"'), (2,), "groups"),
         (STANCE.replace("thresholds {", 'thresholds { label: "calm"'), (2,), "none for urgent"),

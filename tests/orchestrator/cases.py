@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from services.clinical.code_systems import SNOMED
 from services.orchestrator.case import Assertion, Case, Mention, Reading, RecordedCondition, Standing
-from services.orchestrator.catalogue import load
 from services.orchestrator.fusion import Source
+from services.orchestrator.knowledge import load
 from tests.orchestrator.cards import declared
 
 PNEUMONIA, BACTERIAL, VIRAL, ASTHMA = "233604007", "53084003", "75570004", "195967001"
-CATALOGUE = load()
+KNOWLEDGE = load()
 CHEST, HEAD = declared("chest_xray"), declared("head_ct")
 DECLARED = {Source.IMAGE: (CHEST, HEAD), Source.NOTE: ()}
 

@@ -11,10 +11,10 @@ from services.orchestrator.receipts.digests import input_digests
 from services.orchestrator.receipts.signing import Signer
 from services.orchestrator.receipts.statement import fusion_digest, statement_of
 from tests.orchestrator.answers import analysis, entity, full_case, note
-from tests.orchestrator.cases import CATALOGUE, CHEST
+from tests.orchestrator.cases import CHEST, KNOWLEDGE
 
 SALT = "5a" * 32
-FUSION = fusion_digest(CATALOGUE, [CHEST])
+FUSION = fusion_digest(KNOWLEDGE, [CHEST])
 KEY = Ed25519PrivateKey.generate()
 PUBLIC_KEY = KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 

@@ -18,7 +18,7 @@ from services.orchestrator.fanout import Answers, BranchKind, BranchResult
 from services.orchestrator.fusion import Source
 from services.orchestrator.references import NoteEntity
 from tests.orchestrator.answers import analysis, entity, note, provenance, record
-from tests.orchestrator.cases import ASTHMA, CATALOGUE, CHEST, PNEUMONIA
+from tests.orchestrator.cases import ASTHMA, CHEST, KNOWLEDGE, PNEUMONIA
 
 
 class Cards:
@@ -83,7 +83,7 @@ def test_a_condition_of_the_record_is_known_by_all_its_codings_and_by_its_words(
     read.record.conditions.add(code=concept_pb2.CodedConcept(codings=[local]))
     read.record.conditions.add(code=concept_pb2.CodedConcept(text="Lobar pneumonia"))
     for one in case(patient=read).recorded:
-        assert [c.key for c in CATALOGUE.named(one.codes, *one.texts)] == ["pneumonia"]
+        assert [c.key for c in KNOWLEDGE.named(one.codes, *one.texts)] == ["pneumonia"]
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_a_mention_has_the_codes_of_every_system():
 def test_an_entity_without_a_code_is_known_by_its_words():
     words = language_pb2.Entity(text="Pneumonia", type="DISEASE", assertion=language_pb2.ASSERTION_PRESENT)
     (mention,) = case(text=note(words)).mentions
-    assert [c.key for c in CATALOGUE.named(mention.codes, mention.text)] == ["pneumonia"]
+    assert [c.key for c in KNOWLEDGE.named(mention.codes, mention.text)] == ["pneumonia"]
 
 
 GATE = {
@@ -146,6 +146,18 @@ def test_a_model_that_asks_for_none_counts_without_one(decision):
 
 def test_probabilities_that_are_not_calibrated_do_not_count():
     assert case(image=analysis(calibrated=False)).readings[0].standing is Standing.UNCALIBRATED
+
+
+@pytest.mark.parametrize(
+    ("calibrated", "standing"), [(True, Standing.COUNTS), (False, Standing.UNCALIBRATED)]
+)
+def test_labels_of_a_note_count_where_their_probabilities_are_calibrated(calibrated, standing):
+    labels = [language_pb2.TextLabel(name=name, probability=0.5) for name in CHEST.labels]
+    result = language_pb2.NoteModelResult(
+        provenance=provenance("chest_xray"), labels=labels, calibrated=calibrated
+    )
+    found = language_pb2.NoteAnalysis(results=[result])
+    assert [one.standing for one in case(text=found).readings] == [standing]
 
 
 def test_an_answer_of_which_no_card_is_known_or_with_other_labels_does_not_count():
@@ -214,4 +226,4 @@ def test_the_sources_of_failed_branches_are_missing():
 
 def test_no_more_conditions_go_on_than_the_treatments_take():
     many = note(*(entity(str(number)) for number in range(300)))
-    assert len(further(answers(text=many), CATALOGUE, Cards()).conditions) == 100
+    assert len(further(answers(text=many), KNOWLEDGE, Cards()).conditions) == 100

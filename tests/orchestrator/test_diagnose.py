@@ -116,6 +116,13 @@ async def test_a_contradiction_asks_for_review(mesh):
     assert diagnosis.review_required
 
 
+async def test_a_kind_of_a_condition_names_the_condition_that_it_is_a_kind_of(mesh):
+    diagnosis = await mesh.diagnose(full_case())
+    broader = {one.condition.code: one.broader_condition.code for one in diagnosis.assessments}
+    assert broader[PNEUMONIA] == ""
+    assert broader[BACTERIAL] == PNEUMONIA
+
+
 async def test_an_abstention_asks_for_review(mesh):
     mesh.fakes.answers["AnalyzeImage"] = analysis(abstained=True)
     assert (await mesh.diagnose(full_case())).review_required

@@ -11,8 +11,8 @@ from tests.orchestrator.cards import declared
 from tests.orchestrator.cases import (
     ASTHMA,
     BACTERIAL,
-    CATALOGUE,
     DECLARED,
+    KNOWLEDGE,
     PNEUMONIA,
     VIRAL,
     case,
@@ -29,7 +29,7 @@ ILL, WELL, UNSURE = chest(0.85, 0.1), chest(0.02, 0.03), chest(0.4, 0.3)
 
 
 def disagreements(*findings):
-    return assess(case(*findings), (), CATALOGUE, DECLARED).disagreements
+    return assess(case(*findings), (), KNOWLEDGE, DECLARED).disagreements
 
 
 def sides(*findings):

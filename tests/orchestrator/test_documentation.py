@@ -5,7 +5,7 @@ from __future__ import annotations
 import doctest
 import re
 
-from services.orchestrator.catalogue import load
+from services.orchestrator.knowledge import load
 from tests.conftest import REPOSITORY
 
 PAGE = REPOSITORY / "docs" / "fusion.md"

@@ -1,4 +1,4 @@
-"""What findings, mentions and the record are worth as evidence, on the served catalogue."""
+"""What findings, mentions and the record are worth as evidence, on the served knowledge."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from services.orchestrator.disagreement import find
 from services.orchestrator.evidence import (
     collect,
     further_conditions,
-    not_in_catalogue,
     outside_population,
     reach,
+    unknown_conditions,
 )
 from services.orchestrator.fusion import Source
 from services.orchestrator.references import NoteFinding
@@ -28,9 +28,9 @@ from tests.orchestrator.cards import FIGURES, declared
 from tests.orchestrator.cases import (
     ASTHMA,
     BACTERIAL,
-    CATALOGUE,
     CHEST,
     DECLARED,
+    KNOWLEDGE,
     PNEUMONIA,
     VIRAL,
     case,
@@ -46,14 +46,14 @@ SHARE = {label: one.share for one in CHEST.evidence if len(one.labels) == 1 for 
 def items(*findings, age_years=None):
     return {
         (item.condition, item.evidence.source): item.evidence
-        for item in collect(case(*findings, age_years=age_years), CATALOGUE)
+        for item in collect(case(*findings, age_years=age_years), KNOWLEDGE)
     }
 
 
 def probabilities(*findings, missing=()):
     return {
         a.condition.key: a.fused.probability
-        for a in assess(case(*findings), missing, CATALOGUE, DECLARED).conditions
+        for a in assess(case(*findings), missing, KNOWLEDGE, DECLARED).conditions
     }
 
 
@@ -107,7 +107,7 @@ def test_an_image_counts_less_outside_the_ages_of_its_model():
 def test_what_a_note_says_of_an_acute_condition(assertion, direction):
     evidence = items(says(PNEUMONIA, Assertion(assertion))).get(("pneumonia", Source.NOTE))
     if direction:
-        statement = CATALOGUE.note[assertion]
+        statement = KNOWLEDGE.note[assertion]
         assert math.copysign(1, evidence.log_likelihood_ratio) == direction
         assert evidence.reliability == pytest.approx(0.95 * statement.precision)
     else:
@@ -136,8 +136,8 @@ def test_a_statement_about_a_kind_bears_on_the_whole_and_not_the_other_way_round
 
 @pytest.mark.parametrize("key", ["asthma", "pneumonia", "epilepsy"])
 def test_a_record_takes_common_and_rare_conditions_to_about_the_share_that_is_right(key):
-    condition = CATALOGUE.conditions[key]
-    assert 0.75 < probabilities(has(condition.code))[key] < CATALOGUE.record.precision
+    condition = KNOWLEDGE.conditions[key]
+    assert 0.75 < probabilities(has(condition.code))[key] < KNOWLEDGE.record.precision
 
 
 def test_only_active_conditions_of_the_record_count():
@@ -147,7 +147,7 @@ def test_only_active_conditions_of_the_record_count():
 
 @pytest.mark.parametrize("key", ["asthma", "pneumonia", "epilepsy"])
 def test_a_tentative_condition_of_the_record_counts_less_than_a_confirmed_one(key):
-    condition = CATALOGUE.conditions[key]
+    condition = KNOWLEDGE.conditions[key]
     tentative = probabilities(has(condition.code, tentative=True))[key]
     assert condition.prior < tentative < 0.5
     assert tentative < probabilities(has(condition.code))[key]
@@ -156,12 +156,12 @@ def test_a_tentative_condition_of_the_record_counts_less_than_a_confirmed_one(ke
 def test_a_tentative_condition_contradicts_no_note():
     denial = says(ASTHMA, Assertion.ABSENT)
     for tentative, sources in ((True, []), (False, [(Source.RECORD, Source.NOTE)])):
-        found = collect(case(has(ASTHMA, tentative=tentative), denial), CATALOGUE)
-        sides = [(one.supporting.source, one.opposing.source) for one in find(found, CATALOGUE)]
+        found = collect(case(has(ASTHMA, tentative=tentative), denial), KNOWLEDGE)
+        sides = [(one.supporting.source, one.opposing.source) for one in find(found, KNOWLEDGE)]
         assert sides == sources
 
 
-def test_a_kind_is_never_more_probable_than_the_whole_on_the_served_catalogue():
+def test_a_kind_is_never_more_probable_than_the_whole_on_the_served_data():
     notes = [None, *(says(code, a) for code in (PNEUMONIA, BACTERIAL, VIRAL) for a in Assertion)]
     images = [None, *(chest(b / 5, v / 5) for b in range(6) for v in range(6 - b))]
     records = [None, has(PNEUMONIA), has(BACTERIAL)]
@@ -180,14 +180,14 @@ def test_an_image_alone_shares_the_whole_among_its_kinds():
 
 @pytest.mark.parametrize("missing", list(Source))
 def test_the_interval_of_a_partial_answer_holds_the_complete_one(missing):
-    """For every way the missing branch could have turned out, on the served catalogue."""
+    """For every way the missing branch could have turned out, on the served knowledge."""
     turns = {
         Source.IMAGE: [chest(b / 10, v / 10) for b in range(11) for v in range(11 - b)],
         Source.NOTE: [says(PNEUMONIA, a, c) for a in Assertion for c in (0.3, 1.0)] + [says(BACTERIAL)],
         Source.RECORD: [has(PNEUMONIA), has(BACTERIAL)],
     }
     others = [turns[source][3 if source is Source.IMAGE else 0] for source in Source if source is not missing]
-    assessed = assess(case(*others), {missing}, CATALOGUE, DECLARED).conditions
+    assessed = assess(case(*others), {missing}, KNOWLEDGE, DECLARED).conditions
     partial = {a.condition.key: a.fused for a in assessed}
     for turn in turns[missing]:
         for key, complete in probabilities(*others, turn).items():
@@ -200,21 +200,21 @@ def test_without_evidence_nothing_is_assessed():
 
 
 def test_the_prior_is_part_of_the_answer():
-    (asthma,) = assess(case(has(ASTHMA)), (), CATALOGUE, DECLARED).conditions
-    assert asthma.fused.prior_log_odds == pytest.approx(log_odds(CATALOGUE.conditions["asthma"].prior))
+    (asthma,) = assess(case(has(ASTHMA)), (), KNOWLEDGE, DECLARED).conditions
+    assert asthma.fused.prior_log_odds == pytest.approx(log_odds(KNOWLEDGE.conditions["asthma"].prior))
 
 
 def test_what_a_source_can_say_is_bounded():
-    for condition in CATALOGUE.conditions.values():
+    for condition in KNOWLEDGE.conditions.values():
         for source in Source:
-            bound = reach(condition, source, CATALOGUE, DECLARED)
+            bound = reach(condition, source, KNOWLEDGE, DECLARED)
             assert bound.favour >= 0
             assert bound.against >= 0
-    assert reach(CATALOGUE.conditions["asthma"], Source.IMAGE, CATALOGUE, DECLARED).favour == 0
+    assert reach(KNOWLEDGE.conditions["asthma"], Source.IMAGE, KNOWLEDGE, DECLARED).favour == 0
 
 
 def further(*findings) -> list[str]:
-    return [CATALOGUE.of_code(concept.code).key for concept in further_conditions(case(*findings), CATALOGUE)]
+    return [KNOWLEDGE.of_code(concept.code).key for concept in further_conditions(case(*findings), KNOWLEDGE)]
 
 
 def test_confident_findings_and_present_problems_go_on_to_the_treatments():
@@ -229,12 +229,12 @@ def test_doubtful_ones_do_not():
     assert further(chest(0.9, 0.05, accepted=False)) == []
     assert further(says(ASTHMA, confidence=0.4)) == []
     assert further(*(says(ASTHMA, a) for a in Assertion if a is not Assertion.PRESENT)) == []
-    assert further_conditions(Case(), CATALOGUE) == []
+    assert further_conditions(Case(), KNOWLEDGE) == []
 
 
-def counted(*findings, age_years=None, catalogue=CATALOGUE):
+def counted(*findings, age_years=None, knowledge=KNOWLEDGE):
     """The pieces of the image models that count, by condition and model, and those that do not."""
-    found = collect(case(*findings, age_years=age_years), catalogue)
+    found = collect(case(*findings, age_years=age_years), knowledge)
     return tuple(
         {(item.condition, item.evidence.reference.model) for item in found if item.counts is counts}
         for counts in (True, False)
@@ -283,7 +283,7 @@ def test_a_model_that_was_not_made_for_the_patient_gives_way_to_one_that_was():
 @pytest.mark.parametrize("standing", [one for one in Standing if one is not Standing.COUNTS])
 def test_only_answers_in_good_standing_are_evidence(standing):
     assert items(chest(0.9, 0.05, standing=standing)) == {}
-    assert further_conditions(case(chest(0.9, 0.05, standing=standing)), CATALOGUE) == []
+    assert further_conditions(case(chest(0.9, 0.05, standing=standing)), KNOWLEDGE) == []
 
 
 def test_a_series_counts_where_the_figures_hold_for_series():
@@ -329,12 +329,12 @@ def test_labels_that_do_not_exclude_each_other_are_worth_their_own_odds():
     assert pneumonia.log_likelihood_ratio == pytest.approx(0), "the answer of the data's own mix"
 
 
-def test_a_condition_that_the_catalogue_does_not_have_is_named_and_not_fused():
+def test_a_condition_that_is_not_known_is_named_and_not_fused():
     reading = many(0.95, 0.1, 0.05)
     assert {condition for condition, _ in items(reading)} == {"pleural_effusion", "pneumonia"}
-    assert not_in_catalogue(case(reading), CATALOGUE) == [CARDIOMEGALY]
-    assert not_in_catalogue(case(chest(0.9, 0.05)), CATALOGUE) == []
-    assert CARDIOMEGALY in further_conditions(case(reading), CATALOGUE), "the treatments hear of it"
+    assert unknown_conditions(case(reading), KNOWLEDGE) == [CARDIOMEGALY]
+    assert unknown_conditions(case(chest(0.9, 0.05)), KNOWLEDGE) == []
+    assert CARDIOMEGALY in further_conditions(case(reading), KNOWLEDGE), "the treatments hear of it"
 
 
 def test_a_kind_that_is_declared_by_itself_bears_on_the_whole_too():
@@ -358,15 +358,15 @@ def test_a_kind_of_what_it_is_no_kind_of_is_not_weighed():
     model = dataclasses.replace(CHEST, evidence=(CHEST.evidence[0], strange))
     reading = chest(0.9, 0.05, declaration=model)
     assert {condition for condition, _ in items(reading)} == {"pneumonia"}
-    assert [one.code for one in not_in_catalogue(case(reading), CATALOGUE)] == [BACTERIAL]
+    assert [one.code for one in unknown_conditions(case(reading), KNOWLEDGE)] == [BACTERIAL]
 
 
 def test_when_the_models_of_a_missing_branch_are_not_known_anything_may_be_missing():
     unknown = {**DECLARED, Source.IMAGE: None}
-    (asthma,) = assess(case(has(ASTHMA)), {Source.IMAGE}, CATALOGUE, unknown).conditions
+    (asthma,) = assess(case(has(ASTHMA)), {Source.IMAGE}, KNOWLEDGE, unknown).conditions
     assert asthma.fused.low == pytest.approx(0.001)
     assert asthma.fused.high == pytest.approx(0.999)
-    (known,) = assess(case(has(ASTHMA)), {Source.IMAGE}, CATALOGUE, DECLARED).conditions
+    (known,) = assess(case(has(ASTHMA)), {Source.IMAGE}, KNOWLEDGE, DECLARED).conditions
     assert known.fused.high < 0.95, "no served image model bears on asthma"
 
 
@@ -378,6 +378,6 @@ def test_labels_of_a_note_are_evidence_of_the_note():
         "note_labels", ("effusion",)
     )
     mention = says("60046008")
-    together = assess(case(reading, mention), (), CATALOGUE, DECLARED).conditions
+    together = assess(case(reading, mention), (), KNOWLEDGE, DECLARED).conditions
     (effusion,) = (one for one in together if one.condition.key == "pleural_effusion")
     assert len(effusion.fused.evidence) == 1

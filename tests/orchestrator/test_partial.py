@@ -12,11 +12,12 @@ from services.chassis.errors import (
     InvalidInput,
     ModelFailed,
     ModelUnavailable,
+    ModelUnknown,
     Overloaded,
     PermissionDenied,
     Reason,
 )
-from tests.orchestrator.answers import analysis, full_case
+from tests.orchestrator.answers import analysis, full_case, image
 from tests.orchestrator.cases import PNEUMONIA
 from tests.orchestrator.conftest import METHODS, branch, probability, running_mesh, states
 
@@ -125,6 +126,12 @@ async def test_when_every_branch_fails_the_call_fails(tmp_path):
     assert (refusal.code, refusal.reason) == ("UNAVAILABLE", "UPSTREAM_UNAVAILABLE")
     assert {"image_0", "note", "record", "treatments"} <= refusal.metadata.keys()
     assert not mesh.receipts.read_text()
+
+
+async def test_a_case_whose_only_branch_names_an_unknown_model_is_no_outage(mesh):
+    mesh.fakes.answers["AnalyzeImage"] = ModelUnknown()
+    refusal = await mesh.refused(pb.DiagnosticCase(images=[image(b"image")]))
+    assert (refusal.code, refusal.reason) == ("NOT_FOUND", "MODEL_UNKNOWN")
 
 
 async def test_what_the_orchestrator_itself_asks_wrongly_is_not_the_callers_fault(mesh):

@@ -18,7 +18,7 @@ from medmesh.orchestrator.v1.receipt_pb2 import EvidenceReceipt, Signature
 from services.orchestrator.receipts.signing import Signer
 from services.orchestrator.receipts.statement import fusion_digest, new_salt
 from tests.orchestrator.answers import full_case, provenance, result
-from tests.orchestrator.cases import CATALOGUE
+from tests.orchestrator.cases import KNOWLEDGE
 from tests.orchestrator.receipts import KEY, PUBLIC_KEY, SALT, diagnosis, sealed, statement
 
 
@@ -91,9 +91,9 @@ def test_other_weights_are_named_and_another_runtime_is_not():
 
 
 def test_another_fusion_is_named():
-    other = sealed(fusion_sha256=fusion_digest(CATALOGUE, []))
+    other = sealed(fusion_sha256=fusion_digest(KNOWLEDGE, []))
     found = receipts.compare(sealed(), other)
-    assert [(one.kind, one.name) for one in found] == [("fusion", "catalogue and cards")]
+    assert [(one.kind, one.name) for one in found] == [("fusion", "conditions and cards")]
 
 
 def test_a_lost_branch_is_named():

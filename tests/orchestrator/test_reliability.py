@@ -13,7 +13,7 @@ from services.orchestrator.convert.declaration import declaration_of
 from services.orchestrator.evidence import collect
 from services.orchestrator.receipts.statement import fusion_digest
 from tests.orchestrator.cards import card, declared
-from tests.orchestrator.cases import CATALOGUE, CHEST, PNEUMONIA, case, chest
+from tests.orchestrator.cases import CHEST, KNOWLEDGE, PNEUMONIA, case, chest
 from training.assertion.real_notes import read_notes
 
 
@@ -33,13 +33,13 @@ def test_no_assertion_is_trusted_more_than_it_is_right(shared_data):
             if mention.span.type is EntityType.DISEASE and not mention.doubtful:
                 given[result.assertion.value] += 1
                 right[result.assertion.value] += result.assertion is mention.label
-    for name, statement in CATALOGUE.note.items():
+    for name, statement in KNOWLEDGE.note.items():
         assert statement.precision <= upper_end(right[name], given[name]), name
 
 
 def test_the_reliability_of_a_model_is_read_from_its_card():
     figures = {"auroc_normal_vs_pneumonia": 0.9, "auroc_bacterial_vs_viral": 0.7}
-    found = collect(case(chest(0.9, 0.05, declaration=declared("chest_xray", figures))), CATALOGUE)
+    found = collect(case(chest(0.9, 0.05, declaration=declared("chest_xray", figures))), KNOWLEDGE)
     reliabilities = {item.condition: item.evidence.reliability for item in found}
     assert reliabilities["pneumonia"] == pytest.approx(0.8)
     assert reliabilities["bacterial_pneumonia"] == pytest.approx(0.4)
@@ -66,7 +66,7 @@ def test_a_share_that_is_none_cannot_be_weighed(share):
 
 def test_a_guess_is_no_evidence():
     figures = {"auroc_normal_vs_pneumonia": 0.5, "auroc_bacterial_vs_viral": 0.5}
-    assert collect(case(chest(0.9, 0.05, declaration=declared("chest_xray", figures))), CATALOGUE) == []
+    assert collect(case(chest(0.9, 0.05, declaration=declared("chest_xray", figures))), KNOWLEDGE) == []
 
 
 def test_what_a_card_declares_is_part_of_the_fusion():
@@ -75,6 +75,6 @@ def test_what_a_card_declares_is_part_of_the_fusion():
         declared("chest_xray", {"auroc_normal_vs_pneumonia": value, "auroc_bacterial_vs_viral": 0.8})
         for value in (0.9, 0.8)
     ]
-    digests = {fusion_digest(CATALOGUE, declared) for declared in ([], [CHEST], [others[0]], [others[1]])}
+    digests = {fusion_digest(KNOWLEDGE, declared) for declared in ([], [CHEST], [others[0]], [others[1]])}
     assert len(digests) == 4
-    assert fusion_digest(CATALOGUE, [CHEST, CHEST]) == fusion_digest(CATALOGUE, [CHEST])
+    assert fusion_digest(KNOWLEDGE, [CHEST, CHEST]) == fusion_digest(KNOWLEDGE, [CHEST])

@@ -60,6 +60,7 @@ async def test_an_outcome_names_what_drives_it(served):
         (0, 6 * 3600),
         (30 * 3600, 36 * 3600),
     ]
+    assert answer.calibrated
     assert list(answer.prediction_set.labels) == ["survived"]
     assert answer.prediction_set.coverage == pytest.approx(0.9)
     assert not answer.abstained
@@ -146,6 +147,7 @@ async def test_another_risk_with_other_variables_is_served_beside_the_first(tmp_
     # 1.5 mg/dL are 132.6 umol/L, carried forward to the last bin.
     assert own.probability == pytest.approx(1 / (1 + np.exp(-3.26)), abs=1e-3)
     assert [item.variable for item in own.variables] == ["creatinine"]
+    assert not own.calibrated
     assert not own.HasField("prediction_set")
     assert not own.abstained
     assert [(item.reason, list(item.places)) for item in own.notices] == [

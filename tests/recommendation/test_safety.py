@@ -161,7 +161,7 @@ def test_the_most_serious_alert_of_a_trigger_is_kept_and_comes_first(rules):
     assert severities == sorted(severities, reverse=True)
 
 
-def test_every_medication_of_the_catalogue_is_recognised(rules, encoder):
+def test_every_medication_that_is_ranked_is_recognised(rules, encoder):
     medications = [item for item in encoder.vocabulary.treatments if item.kind == "medication"]
     assert len(medications) > 100
     assert [

@@ -108,7 +108,7 @@ def test_a_case_is_judged_as_is_right(ranker, encoder, content, treatment, right
     read = record_from(PatientInput(fhir_bundle=content))
     # The orchestrator sends back the typed record: it must say the same.
     typed = record_from(PatientInput(record=record_message(read.record)))
-    drug = catalogued(encoder, treatment)
+    drug = ranked_drug(encoder, treatment)
     assert [judged(ranker, item, read.notices, drug) for item in (read.record, typed.record)] == [right] * 2
 
 
@@ -123,7 +123,7 @@ def judged(ranker, record, read_notices, treatment) -> str:
     return " ; ".join([*sorted(lines), *told]) or "nothing"
 
 
-def catalogued(encoder, display) -> Concept:
+def ranked_drug(encoder, display) -> Concept:
     [key] = [item.key for item in encoder.vocabulary.treatments if item.display == display]
     system, code = key.split("|")
     return Concept(SYSTEM_BY_SHORT_NAME[system], code, display)

@@ -31,7 +31,7 @@ RESULTS = {
 }
 
 
-def inventory(answer: ListModelsResponse) -> Iterator[RenderableType]:
+def catalog(answer: ListModelsResponse) -> Iterator[RenderableType]:
     """A line for each model: whether it is served, and if not, why."""
     ready = sum(model.ready for model in answer.models)
     yield marks.heading("Models", f"{ready} of {len(answer.models)} served", "dim")
@@ -46,7 +46,7 @@ def inventory(answer: ListModelsResponse) -> Iterator[RenderableType]:
         (
             Text(model.name),
             Text(model.service),
-            Text(model.version),
+            Text(model.card_version),
             Text("served", style="green") if model.ready else Text("NOT SERVED", style="bold red"),
             Text(model.summary if model.ready else model.reason or model.summary),
         )
@@ -93,7 +93,9 @@ def reloaded(answer: ReloadModelsResponse) -> Iterator[RenderableType]:
     taken = sum(model.result == ModelReload.RESULT_TAKEN_UP for model in answer.models)
     yield marks.heading("Models reloaded", f"{taken} taken up", "dim")
     for model in answer.models:
-        served = f"{model.version} (version {model.model_version})" if model.model_version else "not served"
+        served = "not served"
+        if model.model_version:
+            served = f"{model.card_version} (version {model.model_version})"
         line = [Text(model.name, style="bold"), RESULTS[model.result], Text(served, style="dim")]
         yield marks.indented(Text("  ").join(line))
         yield from _problems(model.problems)
@@ -106,7 +108,7 @@ def _problems(problems: Iterable[CardProblem]) -> Iterator[RenderableType]:
 
 
 def _candidate(name: str, candidate: CandidateVersion) -> str:
-    said = f"{name}: {candidate.version} (version {candidate.model_version}) is the candidate"
+    said = f"{name}: {candidate.card_version} (version {candidate.model_version}) is the candidate"
     if not candidate.shadow:
         return f"{said}, not on live inputs"
     compared = f"{candidate.agreed_count} of {candidate.compared_count} inputs agree"

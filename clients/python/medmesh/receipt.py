@@ -227,8 +227,8 @@ def compare(recorded: EvidenceReceipt, recomputed: EvidenceReceipt) -> list[Diff
         *_differing("model", _models(first), _models(second)),
         *_differing(
             "fusion",
-            {"catalogue and cards": first.predicate.fusion_sha256},
-            {"catalogue and cards": second.predicate.fusion_sha256},
+            {"conditions and cards": first.predicate.fusion_sha256},
+            {"conditions and cards": second.predicate.fusion_sha256},
         ),
         *_differing("output", _outputs(first), _outputs(second)),
     ]

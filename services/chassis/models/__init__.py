@@ -1,1 +1,1 @@
-"""The models of a service: their cards, their catalogue, and the seam to Triton."""
+"""The models of a service: their cards, their catalog, and the seam to Triton."""

@@ -42,7 +42,7 @@ class CatalogServicer(catalog_pb2_grpc.ModelCatalogServiceServicer):
             name=one.entry.name,
             service=self._catalog.service,
             result=f"RESULT_{one.result.value}",
-            version=served.card.version if served else "",
+            card_version=served.card.version if served else "",
             model_version=str(served.version.runs.number) if served else "",
             problems=[_problem(problem) for problem in one.entry.problems],
         )
@@ -54,7 +54,7 @@ class CatalogServicer(catalog_pb2_grpc.ModelCatalogServiceServicer):
             name=entry.name,
             service=self._catalog.service,
             task=entry.checked.task,
-            version=entry.card.version,
+            card_version=entry.card.version,
             model_version=str(served.version.runs.number) if served else "",
             summary=entry.card.summary,
             ready=ready,
@@ -66,7 +66,7 @@ class CatalogServicer(catalog_pb2_grpc.ModelCatalogServiceServicer):
         candidate = entry.checked.candidate
         if candidate is not None:
             summary.candidate.model_version = str(candidate.runs.number)
-            summary.candidate.version = candidate.card.version
+            summary.candidate.card_version = candidate.card.version
             summary.candidate.weights_sha256 = candidate.card.weights_sha256
         if entry.shadow is not None:
             comparison = entry.shadow.comparison

@@ -190,6 +190,10 @@ def _slice_rule(declared: pb.SliceAggregation) -> SliceRule | None:
     if declared.method not in {pb.SliceAggregation.METHOD_MAXIMUM, pb.SliceAggregation.METHOD_TOP_MEAN}:
         raise ValueError("slice_aggregation.method: is not known here")
     top_count = declared.top_count if declared.method == pb.SliceAggregation.METHOD_TOP_MEAN else 1
-    if top_count < 1 or declared.max_key_slice_count < 0:
+    if top_count < 1:
         raise ValueError("slice_aggregation.top_count: at least one slice counts")
-    return SliceRule(top_count, declared.max_key_slice_count or DEFAULT_KEY_SLICE_COUNT)
+    if not declared.HasField("max_key_slice_count"):
+        return SliceRule(top_count, DEFAULT_KEY_SLICE_COUNT)
+    if declared.max_key_slice_count < 1:
+        raise ValueError("slice_aggregation.max_key_slice_count: at least one slice is named")
+    return SliceRule(top_count, declared.max_key_slice_count)

@@ -28,7 +28,7 @@ class Rejection(StrEnum):
 
     NOT_EXPECTED_KIND = "not_expected_kind"
     UPSIDE_DOWN = "upside_down"
-    COLOUR = "colour"
+    COLOR = "color"
     PHOTOGRAPH = "photograph"
     SCREENSHOT = "screenshot"
     BLURRED = "blurred"
@@ -41,7 +41,7 @@ class Rejection(StrEnum):
 _SENTENCES: Mapping[Rejection, str] = {
     Rejection.NOT_EXPECTED_KIND: "it does not look like what the model reads",
     Rejection.UPSIDE_DOWN: "it looks upside down or turned on its side",
-    Rejection.COLOUR: "it is in colour",
+    Rejection.COLOR: "it is in colour",
     Rejection.PHOTOGRAPH: "it looks like a photograph of an image",
     Rejection.SCREENSHOT: "it looks like a screenshot, a page or a sheet of several images",
     Rejection.BLURRED: "it is blurred",
@@ -138,7 +138,7 @@ class GateRules:
         if any(self._counts(i, probabilities) for i in self._of(Column.ROLE_UPSIDE_DOWN)):
             found.append(Rejection.UPSIDE_DOWN)
         if self._declared.HasField("max_colorfulness") and colourfulness > self._declared.max_colorfulness:
-            found.append(Rejection.COLOUR)
+            found.append(Rejection.COLOR)
         least = kind.min_sound_probability if kind.HasField("min_sound_probability") else HALF
         flaws = self._of(Column.ROLE_FLAW)
         if flaws and any(probabilities[i] < least for i in self._of(Column.ROLE_SOUND)):

@@ -61,6 +61,7 @@ class TextClassifier:
         self.name = model.name
         self.reads = Languages.from_tags(task.languages)
         self._text = TextModel(model, task.preprocessing)
+        self.is_calibrated = task.HasField("calibration")
         self._scores, self._activation = task.scores_tensor, task.activation
         self._labels = tuple(task.labels)
         self._is_exclusive = task.exclusive

@@ -38,6 +38,7 @@ class TokenClassifier:
         task = model.serving.token_classification
         self.name = model.name
         self.reads = Languages.from_tags(task.languages)
+        self.is_calibrated = task.HasField("calibration")
         self._text = TextModel(model, task.preprocessing)
         self._columns = Columns(task)
         self._scores, self._activation = task.scores_tensor, task.activation

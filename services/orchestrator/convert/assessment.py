@@ -7,9 +7,9 @@ from medmesh.common.v1.patient_pb2 import RecordReference
 from medmesh.orchestrator.v1 import orchestrator_pb2 as pb
 from services.clinical.code_systems import SNOMED
 from services.orchestrator.assessment import Assessed, Assessment
-from services.orchestrator.catalogue import Catalogue, Condition
 from services.orchestrator.disagreement import Disagreement
 from services.orchestrator.fusion import Evidence, Source
+from services.orchestrator.knowledge import Condition, Knowledge
 from services.orchestrator.references import ImageFinding, NoteEntity, NoteFinding, RecordEntry, Reference
 
 _SOURCES = {
@@ -31,20 +31,20 @@ def condition_concept(condition: Condition) -> ConceptMessage:
     return ConceptMessage(system=SNOMED, code=condition.code, display=condition.naming.display)
 
 
-def assessment_messages(assessment: Assessment) -> list[pb.ConditionAssessment]:
+def assessment_messages(assessment: Assessment, knowledge: Knowledge) -> list[pb.ConditionAssessment]:
     """Each condition's assessment as a message."""
-    return [_assessed(one) for one in assessment.conditions]
+    return [_assessed(one, knowledge) for one in assessment.conditions]
 
 
-def disagreement_messages(assessment: Assessment, catalogue: Catalogue) -> list[pb.Disagreement]:
+def disagreement_messages(assessment: Assessment, knowledge: Knowledge) -> list[pb.Disagreement]:
     """Each disagreement as a message."""
     return [
         pb.Disagreement(
-            condition=condition_concept(catalogue.conditions[one.condition]),
+            condition=condition_concept(knowledge.conditions[one.condition]),
             supporting=_reference(one.supporting.reference),
             opposing=_reference(one.opposing.reference),
             message=_sentence(one).format(
-                condition=catalogue.conditions[one.condition].naming.display.lower()
+                condition=knowledge.conditions[one.condition].naming.display.lower()
             ),
         )
         for one in assessment.disagreements
@@ -58,8 +58,8 @@ def _sentence(one: Disagreement) -> str:
     return _SENTENCES[one.supporting.source, one.opposing.source]
 
 
-def _assessed(one: Assessed) -> pb.ConditionAssessment:
-    fused = one.fused
+def _assessed(one: Assessed, knowledge: Knowledge) -> pb.ConditionAssessment:
+    fused, broader = one.fused, one.condition.broader
     prior = pb.Contribution(
         source=pb.SOURCE_PRIOR,
         description=one.condition.setting,
@@ -80,6 +80,7 @@ def _assessed(one: Assessed) -> pb.ConditionAssessment:
             for source, probability in fused.without.items()
         ],
         uncounted=[_contribution(evidence, 0.0) for evidence in one.uncounted],
+        broader_condition=condition_concept(knowledge.conditions[broader]) if broader else None,
     )
 
 

@@ -18,10 +18,10 @@ from services.orchestrator.case import (
     RecordedCondition,
     Standing,
 )
-from services.orchestrator.catalogue import Code
 from services.orchestrator.declared import Declaration
 from services.orchestrator.fanout import Answers, BranchKind
 from services.orchestrator.fusion import Source
+from services.orchestrator.knowledge import Code
 from services.orchestrator.references import NoteEntity, RecordEntry
 
 DISEASE = "DISEASE"
@@ -145,7 +145,9 @@ def _note_readings(answers: Answers, cards: ModelCards) -> Iterator[Reading]:
         if result.labels:
             probabilities = {label.name: label.probability for label in result.labels}
             declaration = _fitting(cards.of_answer(result.provenance), probabilities)
-            standing = Standing.COUNTS if declaration is not None else Standing.UNKNOWN
+            standing = Standing.UNKNOWN
+            if declaration is not None:
+                standing = Standing.COUNTS if result.calibrated else Standing.UNCALIBRATED
             yield Reading(
                 Source.NOTE,
                 result.provenance.model_name,

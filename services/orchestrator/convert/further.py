@@ -10,28 +10,28 @@ from medmesh.language.v1 import language_pb2
 from services.clinical.code_systems import SNOMED
 from services.orchestrator import evidence
 from services.orchestrator.cards import ModelCards
-from services.orchestrator.catalogue import Catalogue
 from services.orchestrator.convert.case import case_from, concepts, entities, mention_of
 from services.orchestrator.fanout import Answers, Further
+from services.orchestrator.knowledge import Knowledge
 
 MAXIMUM_COUNT = 100
 """RankTreatments takes no more further conditions, and no more further allergies."""
 MAXIMUM_TEXT_LENGTH = 512
 
 
-def further(answers: Answers, catalogue: Catalogue, cards: ModelCards) -> Further:
+def further(answers: Answers, knowledge: Knowledge, cards: ModelCards) -> Further:
     """The conditions that note and models give with confidence, and the allergies that the note names."""
-    return Further(_conditions(answers, catalogue, cards), _allergies(answers))
+    return Further(_conditions(answers, knowledge, cards), _allergies(answers))
 
 
-def _conditions(answers: Answers, catalogue: Catalogue, cards: ModelCards) -> Sequence[CodedConcept]:
+def _conditions(answers: Answers, knowledge: Knowledge, cards: ModelCards) -> Sequence[CodedConcept]:
     found = [
         ConceptMessage(system=one.system, code=one.code, display=one.display)
-        for one in evidence.further_conditions(case_from(answers, cards), catalogue)
+        for one in evidence.further_conditions(case_from(answers, cards), knowledge)
     ]
     for entity, reference in entities(answers):
         mention = mention_of(entity, reference)
-        if mention is not None and mention.is_confident and not catalogue.named(mention.codes, mention.text):
+        if mention is not None and mention.is_confident and not knowledge.named(mention.codes, mention.text):
             # SNOMED CT where it is known: the records that the treatments were learned from speak it.
             found += sorted(concepts(entity), key=lambda concept: concept.system != SNOMED)[:1]
     distinct = {(concept.system, concept.code): CodedConcept(codings=[concept]) for concept in found}

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from medmesh.common.v1.answer_pb2 import Notice
 from services.orchestrator import evidence
 from services.orchestrator.case import Case, Reading, Standing
-from services.orchestrator.catalogue import Catalogue
 from services.orchestrator.fanout import Answers
 from services.orchestrator.fusion import Source
+from services.orchestrator.knowledge import Knowledge
 
 
-def notices(answers: Answers, case: Case, catalogue: Catalogue) -> list[Notice]:
+def notices(answers: Answers, case: Case, knowledge: Knowledge) -> list[Notice]:
     """The notices of the whole answer, beside those of its parts."""
     found = list(answers.record.answer.notices) if answers.record.answer is not None else []
     found += [notice for reading in case.readings for notice in _of_reading(reading)]
@@ -29,14 +29,14 @@ def notices(answers: Answers, case: Case, catalogue: Catalogue) -> list[Notice]:
     ]
     found += [
         Notice(
-            reason="CONDITION_NOT_IN_CATALOGUE",
+            reason="CONDITION_UNKNOWN",
             message=(
                 f"A model's card bears on {condition.display or 'a condition'} (SNOMED CT {condition.code}), "
-                "which the orchestrator's catalogue does not have in that form: "
+                "which the orchestrator does not know in that form: "
                 "it is not assessed. The model's own answer shows it."
             ),
         )
-        for condition in evidence.not_in_catalogue(case, catalogue)
+        for condition in evidence.unknown_conditions(case, knowledge)
     ]
     return found
 

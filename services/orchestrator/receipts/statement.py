@@ -14,8 +14,8 @@ from medmesh.orchestrator.v1 import orchestrator_pb2 as pb
 from medmesh.orchestrator.v1.receipt_pb2 import DiagnosisReceipt, InputDigest, ReceiptStatement
 from medmesh.receipt import PREDICATE_TYPE, STATEMENT_TYPE
 from services.orchestrator import fusion
-from services.orchestrator.catalogue import Catalogue
 from services.orchestrator.declared import Declaration
+from services.orchestrator.knowledge import Knowledge
 from services.orchestrator.receipts.digests import output_digests, read_digests
 
 SALT_BYTES = 32
@@ -48,12 +48,12 @@ def statement_of(
     )
 
 
-def fusion_digest(catalogue: Catalogue, declarations: Iterable[Declaration]) -> str:
-    """Digest of all that decides what evidence is worth: arithmetic, catalogue, and what the cards of the
+def fusion_digest(knowledge: Knowledge, declarations: Iterable[Declaration]) -> str:
+    """Digest of all that decides what evidence is worth: arithmetic, knowledge, and what the cards of the
     models that took part declare.
     """
     declared = sorted({_canonical(one) for one in declarations if one.evidence})
-    content = json.dumps([fusion.VERSION, catalogue.sha256, declared], separators=(",", ":"))
+    content = json.dumps([fusion.VERSION, knowledge.sha256, declared], separators=(",", ":"))
     return hashlib.sha256(content.encode()).hexdigest()
 
 

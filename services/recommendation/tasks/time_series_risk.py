@@ -53,6 +53,7 @@ class Prediction:
     outcome: str
     outcome_concepts: tuple[Concept, ...]
     probability: float
+    is_calibrated: bool
     prediction_set: tuple[str, ...] | None
     """Of the outcome and its opposite, those that cannot be ruled out at `coverage`; None: the card has no
     thresholds.
@@ -126,6 +127,7 @@ class TimeSeriesRisk:
             outcome=task.outcome.name,
             outcome_concepts=_concepts(task.outcome.concepts),
             probability=probability,
+            is_calibrated=task.HasField("calibration"),
             prediction_set=self._sets.members(probability, facts.care_unit, facts.age_years)
             if self._sets is not None
             else None,

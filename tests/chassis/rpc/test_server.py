@@ -293,7 +293,7 @@ async def test_a_reload_says_what_became_of_each_model_with_its_problems_by_fiel
         broken, doubler = (await stub.ReloadModels(catalog_pb2.ReloadModelsRequest())).models
         assert (broken.result, doubler.result) == (Reload.RESULT_REFUSED, Reload.RESULT_UNCHANGED)
         assert [problem.field for problem in broken.problems] == ["serving.record_embedding.embedding_tensor"]
-        assert (doubler.version, doubler.model_version, broken.model_version) == ("1.0.0", "1", "")
+        assert (doubler.card_version, doubler.model_version, broken.model_version) == ("1.0.0", "1", "")
         broken, doubler = (await stub.ListModels(catalog_pb2.ListModelsRequest())).models
         assert (broken.ready, broken.task, doubler.ready) == (False, "record_embedding", True)
         assert "names z, which is not among the card's outputs" in broken.reason

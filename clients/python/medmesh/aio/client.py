@@ -258,7 +258,7 @@ class AsyncClient:
     ) -> PassageRanking:
         """The caller's passages by nearness in meaning to the query, at most 256; `max_results` None: all."""
         request = language_pb2.RankPassagesRequest(
-            query=query, passages=passages, max_result_count=max_results, model=model
+            query=query, passages=passages, max_passage_count=max_results, model=model
         )
         answer: language_pb2.RankPassagesResponse = await self._calls.unary(
             rpcs.RANK_PASSAGES, request, timeout_s, request_id

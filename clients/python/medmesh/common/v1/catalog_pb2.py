@@ -26,7 +26,7 @@ from medmesh.common.v1 import model_card_pb2 as medmesh_dot_common_dot_v1_dot_mo
 from medmesh.common.v1 import options_pb2 as medmesh_dot_common_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fmedmesh/common/v1/catalog.proto\x12\x11medmesh.common.v1\x1a\"medmesh/common/v1/model_card.proto\x1a\x1fmedmesh/common/v1/options.proto\"r\n\x11ListModelsRequest\x12.\n\tpage_size\x18\x01 \x01(\x05\x42\x16\x92\xb3\x19\x12)\x00\x00\x00\x00\x00\x00\xf0?1\x00\x00\x00\x00\x00@\x8f@H\x00\x88\x01\x01\x12\x1f\n\npage_token\x18\x02 \x01(\tB\x0b\x88\xb3\x19\x00\x92\xb3\x19\x03\x18\x80\x04\x42\x0c\n\n_page_size\"\x88\x01\n\x12ListModelsResponse\x12/\n\x06models\x18\x01 \x03(\x0b\x32\x1f.medmesh.common.v1.ModelSummary\x12\"\n\x14unreachable_services\x18\x02 \x03(\tB\x04\x88\xb3\x19\x00\x12\x1d\n\x0fnext_page_token\x18\x03 \x01(\tB\x04\x88\xb3\x19\x00\"\xdd\x02\n\x0cModelSummary\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\x88\xb3\x19\x00\x12\x15\n\x07service\x18\x02 \x01(\tB\x04\x88\xb3\x19\x00\x12\x12\n\x04task\x18\x03 \x01(\tB\x04\x88\xb3\x19\x00\x12\x15\n\x07version\x18\x04 \x01(\tB\x04\x88\xb3\x19\x00\x12\x1b\n\rmodel_version\x18\x05 \x01(\tB\x04\x88\xb3\x19\x00\x12\x15\n\x07summary\x18\x06 \x01(\tB\x04\x88\xb3\x19\x00\x12\r\n\x05ready\x18\x07 \x01(\x08\x12\x16\n\x0e\x64\x65\x66\x61ult_answer\x18\x08 \x01(\x08\x12\x14\n\x06reason\x18\t \x01(\tB\x04\x88\xb3\x19\x00\x12\x30\n\x08problems\x18\n \x03(\x0b\x32\x1e.medmesh.common.v1.CardProblem\x12\x1c\n\x0eweights_sha256\x18\x0b \x01(\tB\x04\x88\xb3\x19\x00\x12\x36\n\tcandidate\x18\x0c \x01(\x0b\x32#.medmesh.common.v1.CandidateVersion\"\xd4\x01\n\x10\x43\x61ndidateVersion\x12\x1b\n\rmodel_version\x18\x01 \x01(\tB\x04\x88\xb3\x19\x00\x12\x15\n\x07version\x18\x02 \x01(\tB\x04\x88\xb3\x19\x00\x12\x1c\n\x0eweights_sha256\x18\x03 \x01(\tB\x04\x88\xb3\x19\x00\x12\x0e\n\x06shadow\x18\x04 \x01(\x08\x12\x16\n\x0e\x63ompared_count\x18\x05 \x01(\x03\x12\x14\n\x0c\x61greed_count\x18\x06 \x01(\x03\x12\x14\n\x0cmissed_count\x18\x07 \x01(\x03\x12\x1a\n\x12max_abs_difference\x18\x08 \x01(\x01\"O\n\x0b\x43\x61rdProblem\x12\x13\n\x05\x66ield\x18\x01 \x01(\tB\x04\x88\xb3\x19\x00\x12\x15\n\x07problem\x18\x02 \x01(\tB\x04\x88\xb3\x19\x00\x12\x14\n\x06remedy\x18\x03 \x01(\tB\x04\x88\xb3\x19\x00\"2\n\x13GetModelCardRequest\x12\x1b\n\x04name\x18\x01 \x01(\tB\r\x88\xb3\x19\x00\x92\xb3\x19\x05\x08\x01\x18\x80\x01\"B\n\x14GetModelCardResponse\x12*\n\x04\x63\x61rd\x18\x01 \x01(\x0b\x32\x1c.medmesh.common.v1.ModelCard\"\x15\n\x13ReloadModelsRequest\"j\n\x14ReloadModelsResponse\x12.\n\x06models\x18\x01 \x03(\x0b\x32\x1e.medmesh.common.v1.ModelReload\x12\"\n\x14unreachable_services\x18\x02 \x03(\tB\x04\x88\xb3\x19\x00\"\xca\x02\n\x0bModelReload\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\x88\xb3\x19\x00\x12\x15\n\x07service\x18\x02 \x01(\tB\x04\x88\xb3\x19\x00\x12\x35\n\x06result\x18\x03 \x01(\x0e\x32%.medmesh.common.v1.ModelReload.Result\x12\x15\n\x07version\x18\x04 \x01(\tB\x04\x88\xb3\x19\x00\x12\x1b\n\rmodel_version\x18\x05 \x01(\tB\x04\x88\xb3\x19\x00\x12\x30\n\x08problems\x18\x06 \x03(\x0b\x32\x1e.medmesh.common.v1.CardProblem\"s\n\x06Result\x12\x16\n\x12RESULT_UNSPECIFIED\x10\x00\x12\x14\n\x10RESULT_UNCHANGED\x10\x01\x12\x13\n\x0fRESULT_TAKEN_UP\x10\x02\x12\x12\n\x0eRESULT_REFUSED\x10\x03\x12\x12\n\x0eRESULT_REMOVED\x10\x04\x32\xc1\x02\n\x13ModelCatalogService\x12^\n\nListModels\x12$.medmesh.common.v1.ListModelsRequest\x1a%.medmesh.common.v1.ListModelsResponse\"\x03\x90\x02\x01\x12\x64\n\x0cGetModelCard\x12&.medmesh.common.v1.GetModelCardRequest\x1a\'.medmesh.common.v1.GetModelCardResponse\"\x03\x90\x02\x01\x12\x64\n\x0cReloadModels\x12&.medmesh.common.v1.ReloadModelsRequest\x1a\'.medmesh.common.v1.ReloadModelsResponse\"\x03\x90\x02\x02\x42W\n\x15\x63om.medmesh.common.v1B\x0c\x43\x61talogProtoP\x01Z\x1amedmesh/common/v1;commonv1\xaa\x02\x11Medmesh.Common.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fmedmesh/common/v1/catalog.proto\x12\x11medmesh.common.v1\x1a\"medmesh/common/v1/model_card.proto\x1a\x1fmedmesh/common/v1/options.proto\"r\n\x11ListModelsRequest\x12.\n\tpage_size\x18\x01 \x01(\x05\x42\x16\x92\xb3\x19\x12)\x00\x00\x00\x00\x00\x00\xf0?1\x00\x00\x00\x00\x00@\x8f@H\x00\x88\x01\x01\x12\x1f\n\npage_token\x18\x02 \x01(\tB\x0b\x88\xb3\x19\x00\x92\xb3\x19\x03\x18\x80\x04\x42\x0c\n\n_page_size\"\x88\x01\n\x12ListModelsResponse\x12/\n\x06models\x18\x01 \x03(\x0b\x32\x1f.medmesh.common.v1.ModelSummary\x12\"\n\x14unreachable_services\x18\x02 \x03(\tB\x04\x88\xb3\x19\x00\x12\x1d\n\x0fnext_page_token\x18\x03 \x01(\tB\x04\x88\xb3\x19\x00\"\xe2\x02\n\x0cModelSummary\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\x88\xb3\x19\x00\x12\x15\n\x07service\x18\x02 \x01(\tB\x04\x88\xb3\x19\x00\x12\x12\n\x04task\x18\x03 \x01(\tB\x04\x88\xb3\x19\x00\x12\x1a\n\x0c\x63\x61rd_version\x18\x04 \x01(\tB\x04\x88\xb3\x19\x00\x12\x1b\n\rmodel_version\x18\x05 \x01(\tB\x04\x88\xb3\x19\x00\x12\x15\n\x07summary\x18\x06 \x01(\tB\x04\x88\xb3\x19\x00\x12\r\n\x05ready\x18\x07 \x01(\x08\x12\x16\n\x0e\x64\x65\x66\x61ult_answer\x18\x08 \x01(\x08\x12\x14\n\x06reason\x18\t \x01(\tB\x04\x88\xb3\x19\x00\x12\x30\n\x08problems\x18\n \x03(\x0b\x32\x1e.medmesh.common.v1.CardProblem\x12\x1c\n\x0eweights_sha256\x18\x0b \x01(\tB\x04\x88\xb3\x19\x00\x12\x36\n\tcandidate\x18\x0c \x01(\x0b\x32#.medmesh.common.v1.CandidateVersion\"\xd9\x01\n\x10\x43\x61ndidateVersion\x12\x1b\n\rmodel_version\x18\x01 \x01(\tB\x04\x88\xb3\x19\x00\x12\x1a\n\x0c\x63\x61rd_version\x18\x02 \x01(\tB\x04\x88\xb3\x19\x00\x12\x1c\n\x0eweights_sha256\x18\x03 \x01(\tB\x04\x88\xb3\x19\x00\x12\x0e\n\x06shadow\x18\x04 \x01(\x08\x12\x16\n\x0e\x63ompared_count\x18\x05 \x01(\x03\x12\x14\n\x0c\x61greed_count\x18\x06 \x01(\x03\x12\x14\n\x0cmissed_count\x18\x07 \x01(\x03\x12\x1a\n\x12max_abs_difference\x18\x08 \x01(\x01\"O\n\x0b\x43\x61rdProblem\x12\x13\n\x05\x66ield\x18\x01 \x01(\tB\x04\x88\xb3\x19\x00\x12\x15\n\x07problem\x18\x02 \x01(\tB\x04\x88\xb3\x19\x00\x12\x14\n\x06remedy\x18\x03 \x01(\tB\x04\x88\xb3\x19\x00\"2\n\x13GetModelCardRequest\x12\x1b\n\x04name\x18\x01 \x01(\tB\r\x88\xb3\x19\x00\x92\xb3\x19\x05\x08\x01\x18\x80\x01\"B\n\x14GetModelCardResponse\x12*\n\x04\x63\x61rd\x18\x01 \x01(\x0b\x32\x1c.medmesh.common.v1.ModelCard\"\x15\n\x13ReloadModelsRequest\"j\n\x14ReloadModelsResponse\x12.\n\x06models\x18\x01 \x03(\x0b\x32\x1e.medmesh.common.v1.ModelReload\x12\"\n\x14unreachable_services\x18\x02 \x03(\tB\x04\x88\xb3\x19\x00\"\xcf\x02\n\x0bModelReload\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\x88\xb3\x19\x00\x12\x15\n\x07service\x18\x02 \x01(\tB\x04\x88\xb3\x19\x00\x12\x35\n\x06result\x18\x03 \x01(\x0e\x32%.medmesh.common.v1.ModelReload.Result\x12\x1a\n\x0c\x63\x61rd_version\x18\x04 \x01(\tB\x04\x88\xb3\x19\x00\x12\x1b\n\rmodel_version\x18\x05 \x01(\tB\x04\x88\xb3\x19\x00\x12\x30\n\x08problems\x18\x06 \x03(\x0b\x32\x1e.medmesh.common.v1.CardProblem\"s\n\x06Result\x12\x16\n\x12RESULT_UNSPECIFIED\x10\x00\x12\x14\n\x10RESULT_UNCHANGED\x10\x01\x12\x13\n\x0fRESULT_TAKEN_UP\x10\x02\x12\x12\n\x0eRESULT_REFUSED\x10\x03\x12\x12\n\x0eRESULT_REMOVED\x10\x04\x32\xc1\x02\n\x13ModelCatalogService\x12^\n\nListModels\x12$.medmesh.common.v1.ListModelsRequest\x1a%.medmesh.common.v1.ListModelsResponse\"\x03\x90\x02\x01\x12\x64\n\x0cGetModelCard\x12&.medmesh.common.v1.GetModelCardRequest\x1a\'.medmesh.common.v1.GetModelCardResponse\"\x03\x90\x02\x01\x12\x64\n\x0cReloadModels\x12&.medmesh.common.v1.ReloadModelsRequest\x1a\'.medmesh.common.v1.ReloadModelsResponse\"\x03\x90\x02\x02\x42W\n\x15\x63om.medmesh.common.v1B\x0c\x43\x61talogProtoP\x01Z\x1amedmesh/common/v1;commonv1\xaa\x02\x11Medmesh.Common.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -48,8 +48,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MODELSUMMARY'].fields_by_name['service']._serialized_options = b'\210\263\031\000'
   _globals['_MODELSUMMARY'].fields_by_name['task']._loaded_options = None
   _globals['_MODELSUMMARY'].fields_by_name['task']._serialized_options = b'\210\263\031\000'
-  _globals['_MODELSUMMARY'].fields_by_name['version']._loaded_options = None
-  _globals['_MODELSUMMARY'].fields_by_name['version']._serialized_options = b'\210\263\031\000'
+  _globals['_MODELSUMMARY'].fields_by_name['card_version']._loaded_options = None
+  _globals['_MODELSUMMARY'].fields_by_name['card_version']._serialized_options = b'\210\263\031\000'
   _globals['_MODELSUMMARY'].fields_by_name['model_version']._loaded_options = None
   _globals['_MODELSUMMARY'].fields_by_name['model_version']._serialized_options = b'\210\263\031\000'
   _globals['_MODELSUMMARY'].fields_by_name['summary']._loaded_options = None
@@ -60,8 +60,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MODELSUMMARY'].fields_by_name['weights_sha256']._serialized_options = b'\210\263\031\000'
   _globals['_CANDIDATEVERSION'].fields_by_name['model_version']._loaded_options = None
   _globals['_CANDIDATEVERSION'].fields_by_name['model_version']._serialized_options = b'\210\263\031\000'
-  _globals['_CANDIDATEVERSION'].fields_by_name['version']._loaded_options = None
-  _globals['_CANDIDATEVERSION'].fields_by_name['version']._serialized_options = b'\210\263\031\000'
+  _globals['_CANDIDATEVERSION'].fields_by_name['card_version']._loaded_options = None
+  _globals['_CANDIDATEVERSION'].fields_by_name['card_version']._serialized_options = b'\210\263\031\000'
   _globals['_CANDIDATEVERSION'].fields_by_name['weights_sha256']._loaded_options = None
   _globals['_CANDIDATEVERSION'].fields_by_name['weights_sha256']._serialized_options = b'\210\263\031\000'
   _globals['_CARDPROBLEM'].fields_by_name['field']._loaded_options = None
@@ -78,8 +78,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MODELRELOAD'].fields_by_name['name']._serialized_options = b'\210\263\031\000'
   _globals['_MODELRELOAD'].fields_by_name['service']._loaded_options = None
   _globals['_MODELRELOAD'].fields_by_name['service']._serialized_options = b'\210\263\031\000'
-  _globals['_MODELRELOAD'].fields_by_name['version']._loaded_options = None
-  _globals['_MODELRELOAD'].fields_by_name['version']._serialized_options = b'\210\263\031\000'
+  _globals['_MODELRELOAD'].fields_by_name['card_version']._loaded_options = None
+  _globals['_MODELRELOAD'].fields_by_name['card_version']._serialized_options = b'\210\263\031\000'
   _globals['_MODELRELOAD'].fields_by_name['model_version']._loaded_options = None
   _globals['_MODELRELOAD'].fields_by_name['model_version']._serialized_options = b'\210\263\031\000'
   _globals['_MODELCATALOGSERVICE'].methods_by_name['ListModels']._loaded_options = None
@@ -93,23 +93,23 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTMODELSRESPONSE']._serialized_start=240
   _globals['_LISTMODELSRESPONSE']._serialized_end=376
   _globals['_MODELSUMMARY']._serialized_start=379
-  _globals['_MODELSUMMARY']._serialized_end=728
-  _globals['_CANDIDATEVERSION']._serialized_start=731
-  _globals['_CANDIDATEVERSION']._serialized_end=943
-  _globals['_CARDPROBLEM']._serialized_start=945
-  _globals['_CARDPROBLEM']._serialized_end=1024
-  _globals['_GETMODELCARDREQUEST']._serialized_start=1026
-  _globals['_GETMODELCARDREQUEST']._serialized_end=1076
-  _globals['_GETMODELCARDRESPONSE']._serialized_start=1078
-  _globals['_GETMODELCARDRESPONSE']._serialized_end=1144
-  _globals['_RELOADMODELSREQUEST']._serialized_start=1146
-  _globals['_RELOADMODELSREQUEST']._serialized_end=1167
-  _globals['_RELOADMODELSRESPONSE']._serialized_start=1169
-  _globals['_RELOADMODELSRESPONSE']._serialized_end=1275
-  _globals['_MODELRELOAD']._serialized_start=1278
-  _globals['_MODELRELOAD']._serialized_end=1608
-  _globals['_MODELRELOAD_RESULT']._serialized_start=1493
-  _globals['_MODELRELOAD_RESULT']._serialized_end=1608
-  _globals['_MODELCATALOGSERVICE']._serialized_start=1611
-  _globals['_MODELCATALOGSERVICE']._serialized_end=1932
+  _globals['_MODELSUMMARY']._serialized_end=733
+  _globals['_CANDIDATEVERSION']._serialized_start=736
+  _globals['_CANDIDATEVERSION']._serialized_end=953
+  _globals['_CARDPROBLEM']._serialized_start=955
+  _globals['_CARDPROBLEM']._serialized_end=1034
+  _globals['_GETMODELCARDREQUEST']._serialized_start=1036
+  _globals['_GETMODELCARDREQUEST']._serialized_end=1086
+  _globals['_GETMODELCARDRESPONSE']._serialized_start=1088
+  _globals['_GETMODELCARDRESPONSE']._serialized_end=1154
+  _globals['_RELOADMODELSREQUEST']._serialized_start=1156
+  _globals['_RELOADMODELSREQUEST']._serialized_end=1177
+  _globals['_RELOADMODELSRESPONSE']._serialized_start=1179
+  _globals['_RELOADMODELSRESPONSE']._serialized_end=1285
+  _globals['_MODELRELOAD']._serialized_start=1288
+  _globals['_MODELRELOAD']._serialized_end=1623
+  _globals['_MODELRELOAD_RESULT']._serialized_start=1508
+  _globals['_MODELRELOAD_RESULT']._serialized_end=1623
+  _globals['_MODELCATALOGSERVICE']._serialized_start=1626
+  _globals['_MODELCATALOGSERVICE']._serialized_end=1947
 # @@protoc_insertion_point(module_scope)

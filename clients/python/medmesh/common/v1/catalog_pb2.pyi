@@ -28,11 +28,11 @@ class ListModelsResponse(_message.Message):
     def __init__(self, models: _Optional[_Iterable[_Union[ModelSummary, _Mapping]]] = ..., unreachable_services: _Optional[_Iterable[str]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class ModelSummary(_message.Message):
-    __slots__ = ("name", "service", "task", "version", "model_version", "summary", "ready", "default_answer", "reason", "problems", "weights_sha256", "candidate")
+    __slots__ = ("name", "service", "task", "card_version", "model_version", "summary", "ready", "default_answer", "reason", "problems", "weights_sha256", "candidate")
     NAME_FIELD_NUMBER: _ClassVar[int]
     SERVICE_FIELD_NUMBER: _ClassVar[int]
     TASK_FIELD_NUMBER: _ClassVar[int]
-    VERSION_FIELD_NUMBER: _ClassVar[int]
+    CARD_VERSION_FIELD_NUMBER: _ClassVar[int]
     MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
     SUMMARY_FIELD_NUMBER: _ClassVar[int]
     READY_FIELD_NUMBER: _ClassVar[int]
@@ -44,7 +44,7 @@ class ModelSummary(_message.Message):
     name: str
     service: str
     task: str
-    version: str
+    card_version: str
     model_version: str
     summary: str
     ready: bool
@@ -53,12 +53,12 @@ class ModelSummary(_message.Message):
     problems: _containers.RepeatedCompositeFieldContainer[CardProblem]
     weights_sha256: str
     candidate: CandidateVersion
-    def __init__(self, name: _Optional[str] = ..., service: _Optional[str] = ..., task: _Optional[str] = ..., version: _Optional[str] = ..., model_version: _Optional[str] = ..., summary: _Optional[str] = ..., ready: _Optional[bool] = ..., default_answer: _Optional[bool] = ..., reason: _Optional[str] = ..., problems: _Optional[_Iterable[_Union[CardProblem, _Mapping]]] = ..., weights_sha256: _Optional[str] = ..., candidate: _Optional[_Union[CandidateVersion, _Mapping]] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., service: _Optional[str] = ..., task: _Optional[str] = ..., card_version: _Optional[str] = ..., model_version: _Optional[str] = ..., summary: _Optional[str] = ..., ready: _Optional[bool] = ..., default_answer: _Optional[bool] = ..., reason: _Optional[str] = ..., problems: _Optional[_Iterable[_Union[CardProblem, _Mapping]]] = ..., weights_sha256: _Optional[str] = ..., candidate: _Optional[_Union[CandidateVersion, _Mapping]] = ...) -> None: ...
 
 class CandidateVersion(_message.Message):
-    __slots__ = ("model_version", "version", "weights_sha256", "shadow", "compared_count", "agreed_count", "missed_count", "max_abs_difference")
+    __slots__ = ("model_version", "card_version", "weights_sha256", "shadow", "compared_count", "agreed_count", "missed_count", "max_abs_difference")
     MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
-    VERSION_FIELD_NUMBER: _ClassVar[int]
+    CARD_VERSION_FIELD_NUMBER: _ClassVar[int]
     WEIGHTS_SHA256_FIELD_NUMBER: _ClassVar[int]
     SHADOW_FIELD_NUMBER: _ClassVar[int]
     COMPARED_COUNT_FIELD_NUMBER: _ClassVar[int]
@@ -66,14 +66,14 @@ class CandidateVersion(_message.Message):
     MISSED_COUNT_FIELD_NUMBER: _ClassVar[int]
     MAX_ABS_DIFFERENCE_FIELD_NUMBER: _ClassVar[int]
     model_version: str
-    version: str
+    card_version: str
     weights_sha256: str
     shadow: bool
     compared_count: int
     agreed_count: int
     missed_count: int
     max_abs_difference: float
-    def __init__(self, model_version: _Optional[str] = ..., version: _Optional[str] = ..., weights_sha256: _Optional[str] = ..., shadow: _Optional[bool] = ..., compared_count: _Optional[int] = ..., agreed_count: _Optional[int] = ..., missed_count: _Optional[int] = ..., max_abs_difference: _Optional[float] = ...) -> None: ...
+    def __init__(self, model_version: _Optional[str] = ..., card_version: _Optional[str] = ..., weights_sha256: _Optional[str] = ..., shadow: _Optional[bool] = ..., compared_count: _Optional[int] = ..., agreed_count: _Optional[int] = ..., missed_count: _Optional[int] = ..., max_abs_difference: _Optional[float] = ...) -> None: ...
 
 class CardProblem(_message.Message):
     __slots__ = ("field", "problem", "remedy")
@@ -110,7 +110,7 @@ class ReloadModelsResponse(_message.Message):
     def __init__(self, models: _Optional[_Iterable[_Union[ModelReload, _Mapping]]] = ..., unreachable_services: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ModelReload(_message.Message):
-    __slots__ = ("name", "service", "result", "version", "model_version", "problems")
+    __slots__ = ("name", "service", "result", "card_version", "model_version", "problems")
     class Result(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         RESULT_UNSPECIFIED: _ClassVar[ModelReload.Result]
@@ -126,13 +126,13 @@ class ModelReload(_message.Message):
     NAME_FIELD_NUMBER: _ClassVar[int]
     SERVICE_FIELD_NUMBER: _ClassVar[int]
     RESULT_FIELD_NUMBER: _ClassVar[int]
-    VERSION_FIELD_NUMBER: _ClassVar[int]
+    CARD_VERSION_FIELD_NUMBER: _ClassVar[int]
     MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
     PROBLEMS_FIELD_NUMBER: _ClassVar[int]
     name: str
     service: str
     result: ModelReload.Result
-    version: str
+    card_version: str
     model_version: str
     problems: _containers.RepeatedCompositeFieldContainer[CardProblem]
-    def __init__(self, name: _Optional[str] = ..., service: _Optional[str] = ..., result: _Optional[_Union[ModelReload.Result, str]] = ..., version: _Optional[str] = ..., model_version: _Optional[str] = ..., problems: _Optional[_Iterable[_Union[CardProblem, _Mapping]]] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., service: _Optional[str] = ..., result: _Optional[_Union[ModelReload.Result, str]] = ..., card_version: _Optional[str] = ..., model_version: _Optional[str] = ..., problems: _Optional[_Iterable[_Union[CardProblem, _Mapping]]] = ...) -> None: ...

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from medmesh.common.v1 import options_pb2 as medmesh_dot_common_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fmedmesh/common/v1/concept.proto\x12\x11medmesh.common.v1\x1a\x1fmedmesh/common/v1/options.proto\"b\n\x07\x43oncept\x12\x1d\n\x06system\x18\x01 \x01(\tB\r\x88\xb3\x19\x00\x92\xb3\x19\x05\x08\x01\x18\x80\x02\x12\x1a\n\x04\x63ode\x18\x02 \x01(\tB\x0c\x88\xb3\x19\x01\x92\xb3\x19\x04\x08\x01\x18@\x12\x1c\n\x07\x64isplay\x18\x03 \x01(\tB\x0b\x88\xb3\x19\x01\x92\xb3\x19\x03\x18\x80\x04\"^\n\x0c\x43odedConcept\x12\x33\n\x07\x63odings\x18\x01 \x03(\x0b\x32\x1a.medmesh.common.v1.ConceptB\x06\x92\xb3\x19\x02\x10\x14\x12\x19\n\x04text\x18\x02 \x01(\tB\x0b\x88\xb3\x19\x01\x92\xb3\x19\x03\x18\x80\x04\x42W\n\x15\x63om.medmesh.common.v1B\x0c\x43onceptProtoP\x01Z\x1amedmesh/common/v1;commonv1\xaa\x02\x11Medmesh.Common.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fmedmesh/common/v1/concept.proto\x12\x11medmesh.common.v1\x1a\x1fmedmesh/common/v1/options.proto\"b\n\x07\x43oncept\x12\x1d\n\x06system\x18\x01 \x01(\tB\r\x88\xb3\x19\x01\x92\xb3\x19\x05\x08\x01\x18\x80\x02\x12\x1a\n\x04\x63ode\x18\x02 \x01(\tB\x0c\x88\xb3\x19\x01\x92\xb3\x19\x04\x08\x01\x18@\x12\x1c\n\x07\x64isplay\x18\x03 \x01(\tB\x0b\x88\xb3\x19\x01\x92\xb3\x19\x03\x18\x80\x04\"^\n\x0c\x43odedConcept\x12\x33\n\x07\x63odings\x18\x01 \x03(\x0b\x32\x1a.medmesh.common.v1.ConceptB\x06\x92\xb3\x19\x02\x10\x14\x12\x19\n\x04text\x18\x02 \x01(\tB\x0b\x88\xb3\x19\x01\x92\xb3\x19\x03\x18\x80\x04\x42W\n\x15\x63om.medmesh.common.v1B\x0c\x43onceptProtoP\x01Z\x1amedmesh/common/v1;commonv1\xaa\x02\x11Medmesh.Common.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,7 +34,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\025com.medmesh.common.v1B\014ConceptProtoP\001Z\032medmesh/common/v1;commonv1\252\002\021Medmesh.Common.V1'
   _globals['_CONCEPT'].fields_by_name['system']._loaded_options = None
-  _globals['_CONCEPT'].fields_by_name['system']._serialized_options = b'\210\263\031\000\222\263\031\005\010\001\030\200\002'
+  _globals['_CONCEPT'].fields_by_name['system']._serialized_options = b'\210\263\031\001\222\263\031\005\010\001\030\200\002'
   _globals['_CONCEPT'].fields_by_name['code']._loaded_options = None
   _globals['_CONCEPT'].fields_by_name['code']._serialized_options = b'\210\263\031\001\222\263\031\004\010\001\030@'
   _globals['_CONCEPT'].fields_by_name['display']._loaded_options = None

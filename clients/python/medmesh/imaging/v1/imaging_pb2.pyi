@@ -24,7 +24,7 @@ class Rejection(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REJECTION_UNSPECIFIED: _ClassVar[Rejection]
     REJECTION_NOT_EXPECTED_KIND: _ClassVar[Rejection]
     REJECTION_UPSIDE_DOWN: _ClassVar[Rejection]
-    REJECTION_COLOUR: _ClassVar[Rejection]
+    REJECTION_COLOR: _ClassVar[Rejection]
     REJECTION_PHOTOGRAPH: _ClassVar[Rejection]
     REJECTION_SCREENSHOT: _ClassVar[Rejection]
     REJECTION_BLURRED: _ClassVar[Rejection]
@@ -40,7 +40,7 @@ GATE_DECISION_REJECTED: GateDecision
 REJECTION_UNSPECIFIED: Rejection
 REJECTION_NOT_EXPECTED_KIND: Rejection
 REJECTION_UPSIDE_DOWN: Rejection
-REJECTION_COLOUR: Rejection
+REJECTION_COLOR: Rejection
 REJECTION_PHOTOGRAPH: Rejection
 REJECTION_SCREENSHOT: Rejection
 REJECTION_BLURRED: Rejection

@@ -55,8 +55,8 @@ class ImagingServiceServicer:
         """Analyses one image, or the instances of one series.
         INVALID_ARGUMENT: a source is empty, truncated, not an image, too large, without pixel data or of an unsupported transfer syntax,
         or no served model reads what it shows; the field is named, and what is served is listed.
-        NOT_FOUND: a named model is not known. UNAVAILABLE: no model that applies is served now. RESOURCE_EXHAUSTED: too many requests
-        wait. DEADLINE_EXCEEDED: too slow.
+        NOT_FOUND: no model that reads images has a name of `models`. UNAVAILABLE: no model that applies is served now.
+        RESOURCE_EXHAUSTED: too many requests wait. DEADLINE_EXCEEDED: too slow.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

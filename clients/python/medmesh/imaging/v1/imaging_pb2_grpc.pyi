@@ -37,8 +37,8 @@ class ImagingServiceStub:
     """Analyses one image, or the instances of one series.
     INVALID_ARGUMENT: a source is empty, truncated, not an image, too large, without pixel data or of an unsupported transfer syntax,
     or no served model reads what it shows; the field is named, and what is served is listed.
-    NOT_FOUND: a named model is not known. UNAVAILABLE: no model that applies is served now. RESOURCE_EXHAUSTED: too many requests
-    wait. DEADLINE_EXCEEDED: too slow.
+    NOT_FOUND: no model that reads images has a name of `models`. UNAVAILABLE: no model that applies is served now.
+    RESOURCE_EXHAUSTED: too many requests wait. DEADLINE_EXCEEDED: too slow.
     """
     AnalyzeImageStream: _grpc.StreamUnaryMultiCallable[_imaging_pb2.AnalyzeImageStreamRequest, _imaging_pb2.AnalyzeImageStreamResponse]
     """The same for one file that comes in parts: the first message holds `options`, the others `chunk`s in order.
@@ -54,8 +54,8 @@ class ImagingServiceAsyncStub(ImagingServiceStub):
     """Analyses one image, or the instances of one series.
     INVALID_ARGUMENT: a source is empty, truncated, not an image, too large, without pixel data or of an unsupported transfer syntax,
     or no served model reads what it shows; the field is named, and what is served is listed.
-    NOT_FOUND: a named model is not known. UNAVAILABLE: no model that applies is served now. RESOURCE_EXHAUSTED: too many requests
-    wait. DEADLINE_EXCEEDED: too slow.
+    NOT_FOUND: no model that reads images has a name of `models`. UNAVAILABLE: no model that applies is served now.
+    RESOURCE_EXHAUSTED: too many requests wait. DEADLINE_EXCEEDED: too slow.
     """
     AnalyzeImageStream: _aio.StreamUnaryMultiCallable[_imaging_pb2.AnalyzeImageStreamRequest, _imaging_pb2.AnalyzeImageStreamResponse]  # type: ignore[assignment]
     """The same for one file that comes in parts: the first message holds `options`, the others `chunk`s in order.
@@ -74,8 +74,8 @@ class ImagingServiceServicer(metaclass=_abc_1.ABCMeta):
         """Analyses one image, or the instances of one series.
         INVALID_ARGUMENT: a source is empty, truncated, not an image, too large, without pixel data or of an unsupported transfer syntax,
         or no served model reads what it shows; the field is named, and what is served is listed.
-        NOT_FOUND: a named model is not known. UNAVAILABLE: no model that applies is served now. RESOURCE_EXHAUSTED: too many requests
-        wait. DEADLINE_EXCEEDED: too slow.
+        NOT_FOUND: no model that reads images has a name of `models`. UNAVAILABLE: no model that applies is served now.
+        RESOURCE_EXHAUSTED: too many requests wait. DEADLINE_EXCEEDED: too slow.
         """
 
     @_abc_1.abstractmethod

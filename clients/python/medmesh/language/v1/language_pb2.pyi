@@ -75,18 +75,20 @@ class NoteAnalysis(_message.Message):
     def __init__(self, results: _Optional[_Iterable[_Union[NoteModelResult, _Mapping]]] = ..., mentions: _Optional[_Iterable[_Union[Mention, _Mapping]]] = ..., notices: _Optional[_Iterable[_Union[_answer_pb2.Notice, _Mapping]]] = ...) -> None: ...
 
 class NoteModelResult(_message.Message):
-    __slots__ = ("provenance", "entities", "labels", "prediction_set", "notices")
+    __slots__ = ("provenance", "entities", "labels", "calibrated", "prediction_set", "notices")
     PROVENANCE_FIELD_NUMBER: _ClassVar[int]
     ENTITIES_FIELD_NUMBER: _ClassVar[int]
     LABELS_FIELD_NUMBER: _ClassVar[int]
+    CALIBRATED_FIELD_NUMBER: _ClassVar[int]
     PREDICTION_SET_FIELD_NUMBER: _ClassVar[int]
     NOTICES_FIELD_NUMBER: _ClassVar[int]
     provenance: _answer_pb2.Provenance
     entities: _containers.RepeatedCompositeFieldContainer[Entity]
     labels: _containers.RepeatedCompositeFieldContainer[TextLabel]
+    calibrated: bool
     prediction_set: _answer_pb2.PredictionSet
     notices: _containers.RepeatedCompositeFieldContainer[_answer_pb2.Notice]
-    def __init__(self, provenance: _Optional[_Union[_answer_pb2.Provenance, _Mapping]] = ..., entities: _Optional[_Iterable[_Union[Entity, _Mapping]]] = ..., labels: _Optional[_Iterable[_Union[TextLabel, _Mapping]]] = ..., prediction_set: _Optional[_Union[_answer_pb2.PredictionSet, _Mapping]] = ..., notices: _Optional[_Iterable[_Union[_answer_pb2.Notice, _Mapping]]] = ...) -> None: ...
+    def __init__(self, provenance: _Optional[_Union[_answer_pb2.Provenance, _Mapping]] = ..., entities: _Optional[_Iterable[_Union[Entity, _Mapping]]] = ..., labels: _Optional[_Iterable[_Union[TextLabel, _Mapping]]] = ..., calibrated: _Optional[bool] = ..., prediction_set: _Optional[_Union[_answer_pb2.PredictionSet, _Mapping]] = ..., notices: _Optional[_Iterable[_Union[_answer_pb2.Notice, _Mapping]]] = ...) -> None: ...
 
 class Mention(_message.Message):
     __slots__ = ("type", "start_offset", "end_offset", "entities")
@@ -193,16 +195,16 @@ class Embedding(_message.Message):
     def __init__(self, values: _Optional[_Iterable[float]] = ...) -> None: ...
 
 class RankPassagesRequest(_message.Message):
-    __slots__ = ("query", "passages", "max_result_count", "model")
+    __slots__ = ("query", "passages", "max_passage_count", "model")
     QUERY_FIELD_NUMBER: _ClassVar[int]
     PASSAGES_FIELD_NUMBER: _ClassVar[int]
-    MAX_RESULT_COUNT_FIELD_NUMBER: _ClassVar[int]
+    MAX_PASSAGE_COUNT_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     query: str
     passages: _containers.RepeatedScalarFieldContainer[str]
-    max_result_count: int
+    max_passage_count: int
     model: str
-    def __init__(self, query: _Optional[str] = ..., passages: _Optional[_Iterable[str]] = ..., max_result_count: _Optional[int] = ..., model: _Optional[str] = ...) -> None: ...
+    def __init__(self, query: _Optional[str] = ..., passages: _Optional[_Iterable[str]] = ..., max_passage_count: _Optional[int] = ..., model: _Optional[str] = ...) -> None: ...
 
 class RankPassagesResponse(_message.Message):
     __slots__ = ("ranking",)

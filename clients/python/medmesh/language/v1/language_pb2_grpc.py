@@ -59,9 +59,9 @@ class LanguageServiceServicer:
     def AnalyzeNote(self, request, context):
         """Finds what a note names (diseases, chemicals, and whatever else a served model was trained to find), what the note asserts
         of each, and the labels that text classifiers give the note.
-        INVALID_ARGUMENT: the note is blank, not text (control characters), or too long; a named model has no such task; the field is
-        named. NOT_FOUND: a named model is not known. UNAVAILABLE: none of the models is served now; where at least one answers, each that
-        does not is a notice (`MODEL_DID_NOT_ANSWER`). RESOURCE_EXHAUSTED: too many requests wait. DEADLINE_EXCEEDED: too slow.
+        INVALID_ARGUMENT: the note is blank, not text (control characters), or too long; the field is named.
+        NOT_FOUND: no model that reads notes has a name of `models`. UNAVAILABLE: none of the models is served now; where at
+        least one answers, each that does not is a notice (`MODEL_DID_NOT_ANSWER`). RESOURCE_EXHAUSTED: too many requests wait. DEADLINE_EXCEEDED: too slow.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -36,9 +36,9 @@ class LanguageServiceStub:
     AnalyzeNote: _grpc.UnaryUnaryMultiCallable[_language_pb2.AnalyzeNoteRequest, _language_pb2.AnalyzeNoteResponse]
     """Finds what a note names (diseases, chemicals, and whatever else a served model was trained to find), what the note asserts
     of each, and the labels that text classifiers give the note.
-    INVALID_ARGUMENT: the note is blank, not text (control characters), or too long; a named model has no such task; the field is
-    named. NOT_FOUND: a named model is not known. UNAVAILABLE: none of the models is served now; where at least one answers, each that
-    does not is a notice (`MODEL_DID_NOT_ANSWER`). RESOURCE_EXHAUSTED: too many requests wait. DEADLINE_EXCEEDED: too slow.
+    INVALID_ARGUMENT: the note is blank, not text (control characters), or too long; the field is named.
+    NOT_FOUND: no model that reads notes has a name of `models`. UNAVAILABLE: none of the models is served now; where at
+    least one answers, each that does not is a notice (`MODEL_DID_NOT_ANSWER`). RESOURCE_EXHAUSTED: too many requests wait. DEADLINE_EXCEEDED: too slow.
     """
     EmbedTexts: _grpc.UnaryUnaryMultiCallable[_language_pb2.EmbedTextsRequest, _language_pb2.EmbedTextsResponse]
     """Embeds texts for search and comparison. Fails as AnalyzeNote does."""
@@ -55,9 +55,9 @@ class LanguageServiceAsyncStub(LanguageServiceStub):
     AnalyzeNote: _aio.UnaryUnaryMultiCallable[_language_pb2.AnalyzeNoteRequest, _language_pb2.AnalyzeNoteResponse]  # type: ignore[assignment]
     """Finds what a note names (diseases, chemicals, and whatever else a served model was trained to find), what the note asserts
     of each, and the labels that text classifiers give the note.
-    INVALID_ARGUMENT: the note is blank, not text (control characters), or too long; a named model has no such task; the field is
-    named. NOT_FOUND: a named model is not known. UNAVAILABLE: none of the models is served now; where at least one answers, each that
-    does not is a notice (`MODEL_DID_NOT_ANSWER`). RESOURCE_EXHAUSTED: too many requests wait. DEADLINE_EXCEEDED: too slow.
+    INVALID_ARGUMENT: the note is blank, not text (control characters), or too long; the field is named.
+    NOT_FOUND: no model that reads notes has a name of `models`. UNAVAILABLE: none of the models is served now; where at
+    least one answers, each that does not is a notice (`MODEL_DID_NOT_ANSWER`). RESOURCE_EXHAUSTED: too many requests wait. DEADLINE_EXCEEDED: too slow.
     """
     EmbedTexts: _aio.UnaryUnaryMultiCallable[_language_pb2.EmbedTextsRequest, _language_pb2.EmbedTextsResponse]  # type: ignore[assignment]
     """Embeds texts for search and comparison. Fails as AnalyzeNote does."""
@@ -77,9 +77,9 @@ class LanguageServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_language_pb2.AnalyzeNoteResponse, _abc.Awaitable[_language_pb2.AnalyzeNoteResponse]]:
         """Finds what a note names (diseases, chemicals, and whatever else a served model was trained to find), what the note asserts
         of each, and the labels that text classifiers give the note.
-        INVALID_ARGUMENT: the note is blank, not text (control characters), or too long; a named model has no such task; the field is
-        named. NOT_FOUND: a named model is not known. UNAVAILABLE: none of the models is served now; where at least one answers, each that
-        does not is a notice (`MODEL_DID_NOT_ANSWER`). RESOURCE_EXHAUSTED: too many requests wait. DEADLINE_EXCEEDED: too slow.
+        INVALID_ARGUMENT: the note is blank, not text (control characters), or too long; the field is named.
+        NOT_FOUND: no model that reads notes has a name of `models`. UNAVAILABLE: none of the models is served now; where at
+        least one answers, each that does not is a notice (`MODEL_DID_NOT_ANSWER`). RESOURCE_EXHAUSTED: too many requests wait. DEADLINE_EXCEEDED: too slow.
         """
 
     @_abc_1.abstractmethod

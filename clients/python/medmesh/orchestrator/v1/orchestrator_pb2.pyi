@@ -175,7 +175,7 @@ class Branch(_message.Message):
     def __init__(self, kind: _Optional[_Union[Branch.Kind, str]] = ..., index: _Optional[int] = ..., state: _Optional[_Union[Branch.State, str]] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., effect: _Optional[str] = ..., elapsed: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., budget: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class ConditionAssessment(_message.Message):
-    __slots__ = ("condition", "probability", "probability_low", "probability_high", "contributions", "leave_one_out", "uncounted")
+    __slots__ = ("condition", "probability", "probability_low", "probability_high", "contributions", "leave_one_out", "uncounted", "broader_condition")
     CONDITION_FIELD_NUMBER: _ClassVar[int]
     PROBABILITY_FIELD_NUMBER: _ClassVar[int]
     PROBABILITY_LOW_FIELD_NUMBER: _ClassVar[int]
@@ -183,6 +183,7 @@ class ConditionAssessment(_message.Message):
     CONTRIBUTIONS_FIELD_NUMBER: _ClassVar[int]
     LEAVE_ONE_OUT_FIELD_NUMBER: _ClassVar[int]
     UNCOUNTED_FIELD_NUMBER: _ClassVar[int]
+    BROADER_CONDITION_FIELD_NUMBER: _ClassVar[int]
     condition: _concept_pb2.Concept
     probability: float
     probability_low: float
@@ -190,7 +191,8 @@ class ConditionAssessment(_message.Message):
     contributions: _containers.RepeatedCompositeFieldContainer[Contribution]
     leave_one_out: _containers.RepeatedCompositeFieldContainer[LeaveOneOut]
     uncounted: _containers.RepeatedCompositeFieldContainer[Contribution]
-    def __init__(self, condition: _Optional[_Union[_concept_pb2.Concept, _Mapping]] = ..., probability: _Optional[float] = ..., probability_low: _Optional[float] = ..., probability_high: _Optional[float] = ..., contributions: _Optional[_Iterable[_Union[Contribution, _Mapping]]] = ..., leave_one_out: _Optional[_Iterable[_Union[LeaveOneOut, _Mapping]]] = ..., uncounted: _Optional[_Iterable[_Union[Contribution, _Mapping]]] = ...) -> None: ...
+    broader_condition: _concept_pb2.Concept
+    def __init__(self, condition: _Optional[_Union[_concept_pb2.Concept, _Mapping]] = ..., probability: _Optional[float] = ..., probability_low: _Optional[float] = ..., probability_high: _Optional[float] = ..., contributions: _Optional[_Iterable[_Union[Contribution, _Mapping]]] = ..., leave_one_out: _Optional[_Iterable[_Union[LeaveOneOut, _Mapping]]] = ..., uncounted: _Optional[_Iterable[_Union[Contribution, _Mapping]]] = ..., broader_condition: _Optional[_Union[_concept_pb2.Concept, _Mapping]] = ...) -> None: ...
 
 class Contribution(_message.Message):
     __slots__ = ("source", "description", "evidence", "log_odds", "reliability", "share")

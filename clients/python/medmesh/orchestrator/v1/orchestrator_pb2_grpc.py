@@ -53,7 +53,8 @@ class DiagnosticServiceServicer:
 
     def Diagnose(self, request, context):
         """Answers when all branches have ended. A branch that fails makes the answer PARTIAL, never an error of the call,
-        unless every branch that was asked for failed (UNAVAILABLE) or the input itself is bad (INVALID_ARGUMENT).
+        unless every branch that was asked for failed (UNAVAILABLE; NOT_FOUND where no model has a name that the case gives) or the
+        input itself is bad (INVALID_ARGUMENT).
         Each computation writes a receipt, so a call that may be repeated carries a `request_id`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -35,7 +35,8 @@ class DiagnosticServiceStub:
     def __new__(cls, channel: _aio.Channel) -> DiagnosticServiceAsyncStub: ...
     Diagnose: _grpc.UnaryUnaryMultiCallable[_orchestrator_pb2.DiagnoseRequest, _orchestrator_pb2.DiagnoseResponse]
     """Answers when all branches have ended. A branch that fails makes the answer PARTIAL, never an error of the call,
-    unless every branch that was asked for failed (UNAVAILABLE) or the input itself is bad (INVALID_ARGUMENT).
+    unless every branch that was asked for failed (UNAVAILABLE; NOT_FOUND where no model has a name that the case gives) or the
+    input itself is bad (INVALID_ARGUMENT).
     Each computation writes a receipt, so a call that may be repeated carries a `request_id`.
     """
     DiagnoseStream: _grpc.UnaryStreamMultiCallable[_orchestrator_pb2.DiagnoseStreamRequest, _orchestrator_pb2.DiagnoseStreamResponse]
@@ -48,7 +49,8 @@ class DiagnosticServiceAsyncStub(DiagnosticServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Diagnose: _aio.UnaryUnaryMultiCallable[_orchestrator_pb2.DiagnoseRequest, _orchestrator_pb2.DiagnoseResponse]  # type: ignore[assignment]
     """Answers when all branches have ended. A branch that fails makes the answer PARTIAL, never an error of the call,
-    unless every branch that was asked for failed (UNAVAILABLE) or the input itself is bad (INVALID_ARGUMENT).
+    unless every branch that was asked for failed (UNAVAILABLE; NOT_FOUND where no model has a name that the case gives) or the
+    input itself is bad (INVALID_ARGUMENT).
     Each computation writes a receipt, so a call that may be repeated carries a `request_id`.
     """
     DiagnoseStream: _aio.UnaryStreamMultiCallable[_orchestrator_pb2.DiagnoseStreamRequest, _orchestrator_pb2.DiagnoseStreamResponse]  # type: ignore[assignment]
@@ -64,7 +66,8 @@ class DiagnosticServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_orchestrator_pb2.DiagnoseResponse, _abc.Awaitable[_orchestrator_pb2.DiagnoseResponse]]:
         """Answers when all branches have ended. A branch that fails makes the answer PARTIAL, never an error of the call,
-        unless every branch that was asked for failed (UNAVAILABLE) or the input itself is bad (INVALID_ARGUMENT).
+        unless every branch that was asked for failed (UNAVAILABLE; NOT_FOUND where no model has a name that the case gives) or the
+        input itself is bad (INVALID_ARGUMENT).
         Each computation writes a receipt, so a call that may be repeated carries a `request_id`.
         """
 

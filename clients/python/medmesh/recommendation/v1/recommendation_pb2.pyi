@@ -221,10 +221,11 @@ class PredictOutcomeResponse(_message.Message):
     def __init__(self, prediction: _Optional[_Union[OutcomePrediction, _Mapping]] = ...) -> None: ...
 
 class OutcomePrediction(_message.Message):
-    __slots__ = ("outcome", "outcome_concepts", "probability", "prediction_set", "abstained", "decision_threshold", "variables", "periods", "notices", "provenance")
+    __slots__ = ("outcome", "outcome_concepts", "probability", "calibrated", "prediction_set", "abstained", "decision_threshold", "variables", "periods", "notices", "provenance")
     OUTCOME_FIELD_NUMBER: _ClassVar[int]
     OUTCOME_CONCEPTS_FIELD_NUMBER: _ClassVar[int]
     PROBABILITY_FIELD_NUMBER: _ClassVar[int]
+    CALIBRATED_FIELD_NUMBER: _ClassVar[int]
     PREDICTION_SET_FIELD_NUMBER: _ClassVar[int]
     ABSTAINED_FIELD_NUMBER: _ClassVar[int]
     DECISION_THRESHOLD_FIELD_NUMBER: _ClassVar[int]
@@ -235,6 +236,7 @@ class OutcomePrediction(_message.Message):
     outcome: str
     outcome_concepts: _containers.RepeatedCompositeFieldContainer[_concept_pb2.Concept]
     probability: float
+    calibrated: bool
     prediction_set: _answer_pb2.PredictionSet
     abstained: bool
     decision_threshold: float
@@ -242,7 +244,7 @@ class OutcomePrediction(_message.Message):
     periods: _containers.RepeatedCompositeFieldContainer[PeriodInfluence]
     notices: _containers.RepeatedCompositeFieldContainer[_answer_pb2.Notice]
     provenance: _answer_pb2.Provenance
-    def __init__(self, outcome: _Optional[str] = ..., outcome_concepts: _Optional[_Iterable[_Union[_concept_pb2.Concept, _Mapping]]] = ..., probability: _Optional[float] = ..., prediction_set: _Optional[_Union[_answer_pb2.PredictionSet, _Mapping]] = ..., abstained: _Optional[bool] = ..., decision_threshold: _Optional[float] = ..., variables: _Optional[_Iterable[_Union[VariableInfluence, _Mapping]]] = ..., periods: _Optional[_Iterable[_Union[PeriodInfluence, _Mapping]]] = ..., notices: _Optional[_Iterable[_Union[_answer_pb2.Notice, _Mapping]]] = ..., provenance: _Optional[_Union[_answer_pb2.Provenance, _Mapping]] = ...) -> None: ...
+    def __init__(self, outcome: _Optional[str] = ..., outcome_concepts: _Optional[_Iterable[_Union[_concept_pb2.Concept, _Mapping]]] = ..., probability: _Optional[float] = ..., calibrated: _Optional[bool] = ..., prediction_set: _Optional[_Union[_answer_pb2.PredictionSet, _Mapping]] = ..., abstained: _Optional[bool] = ..., decision_threshold: _Optional[float] = ..., variables: _Optional[_Iterable[_Union[VariableInfluence, _Mapping]]] = ..., periods: _Optional[_Iterable[_Union[PeriodInfluence, _Mapping]]] = ..., notices: _Optional[_Iterable[_Union[_answer_pb2.Notice, _Mapping]]] = ..., provenance: _Optional[_Union[_answer_pb2.Provenance, _Mapping]] = ...) -> None: ...
 
 class VariableInfluence(_message.Message):
     __slots__ = ("variable", "display", "concept", "probability_without", "log_odds")

@@ -32,7 +32,7 @@ class CatalogCalls:
     reload: Callable[[pb.ReloadModelsRequest], Awaitable[pb.ReloadModelsResponse]]
 
 
-class InventoryServicer(catalog_pb2_grpc.ModelCatalogServiceServicer):
+class MeshCatalogServicer(catalog_pb2_grpc.ModelCatalogServiceServicer):
     """Answers for the services by name."""
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The catalogue is complete, its codes are codes, and every number in it says where it comes from."""
+"""The known conditions are complete, their codes are codes, and every number says where it comes from."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import pytest
 from services.clinical.code_systems import ICD10CM, SNOMED
 from services.language.entities import EntityType
 from services.language.linking import Linker
-from services.orchestrator.catalogue import load
 from services.orchestrator.convert.declaration import declaration_of
+from services.orchestrator.knowledge import load
 from tests.orchestrator.cards import served_cards
 
 LINKER = Linker()
-CATALOGUE = load()
-CONDITIONS = list(CATALOGUE.conditions.values())
+KNOWLEDGE = load()
+CONDITIONS = list(KNOWLEDGE.conditions.values())
 _D = [
     "0123456789",
     "1234067895",
@@ -70,12 +70,12 @@ def test_a_condition_is_complete(condition):
         assert sign.absent is None or 0 < sign.absent < 1
 
 
-def test_what_the_served_models_bear_on_is_in_the_catalogue():
+def test_what_the_served_models_bear_on_is_known():
     """Nothing that they are measured on is left out of the assessment."""
     borne_on = {(card.name, one.condition.code) for card in served_cards() for one in card.serving.evidence}
     assert borne_on
     for model, code in borne_on:
-        assert CATALOGUE.of_code(code) is not None, model
+        assert KNOWLEDGE.of_code(code) is not None, model
 
 
 @pytest.mark.parametrize("card", served_cards(), ids=lambda card: card.name)
@@ -93,15 +93,15 @@ def test_what_a_served_card_declares_can_be_weighed(card):
 def test_no_code_means_two_conditions_unless_one_is_a_kind_of_the_other():
     for one in CONDITIONS:
         for code in one.naming.snomed:
-            named = CATALOGUE.named([(SNOMED, code)])
+            named = KNOWLEDGE.named([(SNOMED, code)])
             assert [c.key for c in named] == [one.key]
 
 
 def test_words_name_one_condition():
     for one in CONDITIONS:
         for word in one.naming.synonyms:
-            assert one in CATALOGUE.named([], word), word
-            assert len(CATALOGUE.named([], word)) == 1, word
+            assert one in KNOWLEDGE.named([], word), word
+            assert len(KNOWLEDGE.named([], word)) == 1, word
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_words_name_one_condition():
     ],
 )
 def test_icd_codes_below_a_category_name_its_condition(code, expected):
-    assert [c.key for c in CATALOGUE.named([(ICD10CM, code)])] == [expected]
+    assert [c.key for c in KNOWLEDGE.named([(ICD10CM, code)])] == [expected]
 
 
 @pytest.mark.parametrize(
@@ -142,29 +142,29 @@ def test_icd_codes_below_a_category_name_its_condition(code, expected):
 )
 def test_what_a_note_names_bears_on_its_condition_and_no_other(words, expected):
     codes = [(c.system, c.code) for c in LINKER.codes(words, EntityType.DISEASE)]
-    assert {c.key for c in CATALOGUE.named(codes, words)} == expected
+    assert {c.key for c in KNOWLEDGE.named(codes, words)} == expected
 
 
 @pytest.mark.parametrize("code", ["J09", "I6", "Z99.9", "E12"])
 def test_other_icd_codes_name_nothing(code):
-    assert CATALOGUE.named([(ICD10CM, code)]) == []
+    assert KNOWLEDGE.named([(ICD10CM, code)]) == []
 
 
 def test_a_kind_is_rarer_than_the_whole():
     for condition in CONDITIONS:
-        for broader in CATALOGUE.broader(condition):
+        for broader in KNOWLEDGE.broader(condition):
             assert condition.prior < broader.prior
 
 
 def test_words_are_found_whatever_their_case_and_spacing():
-    assert [c.key for c in CATALOGUE.named([], " Pleural\n Effusion.")] == ["pleural_effusion"]
-    assert CATALOGUE.named([], "pleural") == []
+    assert [c.key for c in KNOWLEDGE.named([], " Pleural\n Effusion.")] == ["pleural_effusion"]
+    assert KNOWLEDGE.named([], "pleural") == []
 
 
 def test_reliabilities_lie_between_guessing_and_certainty():
-    assert 0.5 <= CATALOGUE.record.precision < 1
-    assert CATALOGUE.record.source
-    for statement in CATALOGUE.note.values():
+    assert 0.5 <= KNOWLEDGE.record.precision < 1
+    assert KNOWLEDGE.record.source
+    for statement in KNOWLEDGE.note.values():
         assert 0 < statement.rate_if_ill < 1
         assert 0 < statement.rate_if_well < 1
         assert 0.5 <= statement.precision <= 1

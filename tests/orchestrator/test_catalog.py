@@ -1,4 +1,4 @@
-"""The inventory of the whole mesh, and the orchestrator's health."""
+"""The catalog of the whole mesh, and the orchestrator's health."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def health(mesh) -> str:
     return health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
 
 
-async def test_the_inventory_lists_the_models_of_every_service(mesh):
+async def test_the_catalog_lists_the_models_of_every_service(mesh):
     answer = await mesh.catalog.ListModels(catalog_pb2.ListModelsRequest(), timeout=10)
     assert [(m.service, m.name) for m in answer.models] == ALL
     assert not answer.unreachable_services

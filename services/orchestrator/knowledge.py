@@ -1,6 +1,6 @@
-"""The written catalogue of conditions, and the reliabilities of notes and records.
+"""What is written down of conditions, and the reliabilities of notes and records.
 
-Both are data (`catalogue.toml`, `reliability.toml`), read once at start; docs/fusion.md says how they count.
+Both are data (`conditions.toml`, `reliability.toml`), read once at start; docs/fusion.md says how they count.
 What models say of conditions, and how far they are trusted, stands in the models' cards (`declared`).
 """
 
@@ -60,7 +60,7 @@ class Sign:
 
 @dataclass(frozen=True)
 class Condition:
-    """One condition of the catalogue."""
+    """One known condition."""
 
     key: str
     code: str
@@ -99,7 +99,7 @@ class RecordReliability:
     source: str
 
 
-class Catalogue:
+class Knowledge:
     """The conditions by key, and the reliabilities of the sources."""
 
     def __init__(
@@ -114,11 +114,11 @@ class Catalogue:
         self.note = note
         self.record = record
         self.sha256 = sha256
-        """Digest of what the catalogue was read from."""
+        """Digest of what it was read from."""
         for condition in self.conditions.values():
             if condition.broader and condition.broader not in self.conditions:
                 raise ValueError(
-                    f"{condition.key} is a kind of {condition.broader}, which is not in the catalogue"
+                    f"{condition.key} is a kind of {condition.broader}, which is not among the conditions"
                 )
 
     def named(self, codes: Iterable[Code], *texts: str) -> list[Condition]:
@@ -133,7 +133,7 @@ class Catalogue:
         return self._by_code.get(code)
 
     def prior_of(self, code: str) -> float | None:
-        """The prior of the condition of this SNOMED CT code; None: the catalogue does not have it."""
+        """The prior of the condition of this SNOMED CT code; None: it is not known here."""
         condition = self._by_code.get(code)
         return condition.prior if condition is not None else None
 
@@ -160,18 +160,20 @@ def normalise(text: str) -> str:
     return _SEMANTIC_TAG.sub("", re.sub(r"\s+", " ", text).strip().lower()).strip(" .,;:()[]")
 
 
-def load(folder: Path = FOLDER) -> Catalogue:
-    """Reads `catalogue.toml` and `reliability.toml` in `folder`.
+def load(folder: Path = FOLDER) -> Knowledge:
+    """Reads `conditions.toml` and `reliability.toml` in `folder`.
 
     Raises KeyError or ValueError where a file is incomplete.
     """
-    catalogue, reliability = ((folder / name).read_bytes() for name in ("catalogue.toml", "reliability.toml"))
+    conditions, reliability = (
+        (folder / name).read_bytes() for name in ("conditions.toml", "reliability.toml")
+    )
     trusted = tomllib.loads(reliability.decode())
-    return Catalogue(
-        conditions=[_condition(entry) for entry in tomllib.loads(catalogue.decode())["condition"]],
+    return Knowledge(
+        conditions=[_condition(entry) for entry in tomllib.loads(conditions.decode())["condition"]],
         note={name: _note_reliability(entry) for name, entry in trusted["note"].items()},
         record=RecordReliability(**trusted["record"]["active"]),
-        sha256=hashlib.sha256(b"\0".join((catalogue, reliability))).hexdigest(),
+        sha256=hashlib.sha256(b"\0".join((conditions, reliability))).hexdigest(),
     )
 
 
