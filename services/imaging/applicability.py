@@ -26,7 +26,7 @@ class Applicability:
 
     @classmethod
     def declared(cls, message: ImageApplicability) -> Applicability:
-        """Raises ValueError on a view that is not known, and on an age range that is none."""
+        """Raises ValueError on a view that is not known, and on an invalid age range."""
         known = {view.value.upper(): view for view in View}
         for name in message.views:
             if name not in known:

@@ -25,7 +25,7 @@ _UNKNOWN, _NO_ENTITY = "?", "-"
 
 @dataclass(frozen=True, slots=True)
 class _Meaning:
-    """One reading of an abbreviation, and the words around it that speak for it."""
+    """One reading of an abbreviation, and the words around it that support it."""
 
     term: str
     before: re.Pattern[str]
