@@ -38,8 +38,8 @@ class Applicability:
 
     @classmethod
     def declared(cls, message: ImageApplicability) -> Applicability:
-        """Raises ValueError on a term that is none of DICOM's form, so that no file would have it, on a view
-        that is not known, and on an age range that is none.
+        """Raises ValueError on a term that is not in DICOM's form, so that no file could have it, on a view
+        that is not known, and on an invalid age range.
         """
         for field, terms in (("modalities", message.modalities), ("body_parts", message.body_parts)):
             check_code_strings(terms, f"applies_to.{field}")

@@ -25,13 +25,13 @@ _UNKNOWN, _NO_ENTITY = "?", "-"
 
 @dataclass(frozen=True, slots=True)
 class _Meaning:
-    """One reading of an abbreviation, and the words around it that speak for it."""
+    """One reading of an abbreviation, and the words around it that support it."""
 
     term: str
     before: re.Pattern[str]
     after: re.Pattern[str]
     label: str
-    """Stem of the entity's label; empty where it is no entity or not known."""
+    """Stem of the entity's label; empty where it is not an entity or not known."""
 
     def fits(self, before: str, after: str) -> bool:
         return bool(self.before.search(before) and self.after.match(after))
@@ -60,7 +60,7 @@ class Abbreviations:
         """The entities with those that abbreviations name, without those that they do not; in order.
 
         `words` as written. An entity that is longer than the abbreviation keeps its meaning, but loses an
-        abbreviation that is no part of it ("CVA tenderness"). What is added gets `confidence`.
+        abbreviation that is not part of it ("CVA tenderness"). What is added gets `confidence`.
         """
         owner = {word: index for index, s in enumerate(spans) for word in range(s.first, s.last)}
         kept: list[WordSpan | None] = list(spans)

@@ -31,7 +31,7 @@ from services.language.vocabulary import (
     term_words,
 )
 
-_LONGEST_SURFACE = 200  # characters; a longer "entity" is no term
+_LONGEST_SURFACE = 200  # characters; a longer "entity" is not a term
 _SHORTEST_MISSPELT = 7  # letters: in a shorter word one letter makes another word ("ileus", "iritis")
 
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")

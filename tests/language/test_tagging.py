@@ -71,7 +71,7 @@ def test_labels_of_one_type_count_together():
 @pytest.mark.parametrize(
     ("labels", "scheme", "field"),
     [
-        (["B-Disease", "I-Disease"], "IOB2", "labels must hold O"),
+        (["B-Disease", "I-Disease"], "IOB2", "labels must contain O"),
         (["O", "B-Disease", "B-Drug"], "IOB2", "labels: B-Drug is of no type"),
         (["O", "B-Disease", "E-Disease"], "IOB2", "labels: E-Disease is not of TAGGING_SCHEME_IOB2"),
         (["O"], "IOB2", "entity_types: no label is of type DISEASE"),

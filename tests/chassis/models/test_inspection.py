@@ -1,4 +1,4 @@
-"""A model's folder holds, or everything that speaks against it is named with its field."""
+"""A model's folder holds, or everything that is wrong with it is named with its field."""
 
 from __future__ import annotations
 
