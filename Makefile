@@ -95,7 +95,7 @@ requirements:  ## Pin requirements/*.in again, with hashes, into requirements/*.
 	  { echo "# Made by \`make requirements\` from $$name.in; not edited by hand."; cat $$name.new; } > $$name.txt && rm $$name.new || exit 1; done
 
 clean:  ## Remove build outputs, caches and logs; receipts and training runs stay
-	@rm -rf .medmesh/run .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist demo-output
+	@rm -rf .medmesh/run .mypy_cache .ruff_cache .pytest_cache .coverage .hypothesis build dist demo-output
 	@find . -path './.venv*' -prune -o \( -name __pycache__ -o -name '*.egg-info' \) -prune -exec rm -rf {} +
 
 distclean: clean  ## Remove the environments too

@@ -17,7 +17,7 @@ HELP = ("-h", "--help")
 
 
 class ModelsGroup(TyperGroup):
-    """`medmesh models [NAME]` beside `medmesh models import`: what is no subcommand is a model to show."""
+    """`medmesh models [NAME]` beside `medmesh models import`: what is not a subcommand is a model to show."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if not args or args[0] not in (*self.commands, *HELP):

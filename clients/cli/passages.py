@@ -35,7 +35,7 @@ class Reading:
 def read_passages(paths: Sequence[Path]) -> Reading:
     """The paragraphs of all files; of a folder and those in it the text files, by name.
 
-    ValueError: a file that is named itself is no UTF-8 text, or no passage is left. OSError: it cannot be
+    ValueError: a file that is named itself is not UTF-8 text, or no passage is left. OSError: it cannot be
     read.
     """
     reading = Reading()

@@ -1,4 +1,4 @@
-"""Variables of the environment that look like settings of the mesh and are none."""
+"""Variables of the environment that look like settings of the mesh and are not."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ class PartialDate:
 
     @classmethod
     def parse(cls, text: str) -> PartialDate | None:
-        """Read what is written; None where it is no date. A time that cannot be read leaves the day."""
+        """Read what is written; None where it is not a date. A time that cannot be read leaves the day."""
         return _parse(text)
 
     @classmethod

@@ -50,7 +50,7 @@ class Verification(enum.Enum):
 
     @property
     def is_retracted(self) -> bool:
-        """Whether it is no fact of the patient."""
+        """Whether it is not a fact of the patient."""
         return self in {Verification.REFUTED, Verification.ENTERED_IN_ERROR}
 
 

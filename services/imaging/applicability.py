@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from medmesh.common.v1.serving_pb2 import ImageApplicability
 from services.imaging.images import View
+
+_CODE_STRING = re.compile(r"[A-Z0-9_]([A-Z0-9_ ]{0,14}[A-Z0-9_])?")
+"""DICOM's CS (PS3.5, 6.2), without the blanks around it, which do not count."""
+
+
+def check_code_strings(terms: Iterable[str], field: str) -> None:
+    """Raises ValueError, which begins with the field, on a term that cannot stand in a file."""
+    for term in terms:
+        if not _CODE_STRING.fullmatch(term):
+            raise ValueError(f"{field}: {term or 'an empty text'} is not a DICOM term, e.g. CHEST")
 
 
 @dataclass(frozen=True)
@@ -26,7 +38,11 @@ class Applicability:
 
     @classmethod
     def declared(cls, message: ImageApplicability) -> Applicability:
-        """Raises ValueError on a view that is not known, and on an age range that is none."""
+        """Raises ValueError on a term that is not in DICOM's form, so that no file could have it, on a view
+        that is not known, and on an invalid age range.
+        """
+        for field, terms in (("modalities", message.modalities), ("body_parts", message.body_parts)):
+            check_code_strings(terms, f"applies_to.{field}")
         known = {view.value.upper(): view for view in View}
         for name in message.views:
             if name not in known:

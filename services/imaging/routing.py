@@ -1,5 +1,5 @@
-"""Which models read an image: by what the request, the file and the gates say of it and what the models' cards
-say of themselves, and what the file says that the model was not made for.
+"""Which models read an image: by what the request, the file and the gates say of it and what the models'
+cards say of themselves, and what the file says that the model was not made for.
 
 The request takes precedence over the file, the file over the gates. Where they contradict each other, and
 where the file says that a model was not made for this image, a notice says so.
@@ -210,9 +210,9 @@ def _of_modality(models: Sequence[Candidate], image: DecodedImage, *, named: boo
     verb = "does" if len(others) == 1 else "do"
     modalities = ", ".join(sorted({one for m in others for one in m.applies_to.modalities}))
     if named:
-        what = f"names {names}, which {verb} not read the file's DICOM modality; read are {modalities}"
+        what = f"names {names}, which {verb} not read the file's DICOM modality; supported: {modalities}"
         raise InvalidInput(Reason.INPUT_UNSUPPORTED, MODELS_FIELD, what)
-    raise unsupported(f"is of a DICOM modality that {names} {verb} not read; read are {modalities}")
+    raise unsupported(f"is of a DICOM modality that {names} {verb} not read; supported: {modalities}")
 
 
 def _named_does_not_apply(model: Candidate, what: str) -> InvalidInput:

@@ -7,11 +7,11 @@ import grpc
 from medmesh.language.v1 import language_pb2, language_pb2_grpc
 from services.chassis.rpc.server import Parts, Service, run
 from services.language.agreement import Vocabulary
-from services.language.linking import Linker
+from services.language.linking import default_linker
 from services.language.note_entities import EntityReader
 from services.language.note_reading import NoteReader
 from services.language.ranking import PassageRanker
-from services.language.recovery import Terms
+from services.language.recovery import default_terms
 from services.language.servicer import LanguageServicer
 from services.language.settings import LanguageSettings
 from services.language.tasks import TASKS
@@ -19,8 +19,8 @@ from services.language.tasks import TASKS
 
 async def register(parts: Parts[LanguageSettings], server: grpc.aio.Server) -> None:
     """Builds the service's one servicer from its parts."""
-    terms = Terms()
-    reader = NoteReader(EntityReader(Linker(), terms))
+    terms = default_terms()
+    reader = NoteReader(EntityReader(default_linker(), terms))
     servicer = LanguageServicer(parts.catalog, reader, PassageRanker(Vocabulary(terms)))
     language_pb2_grpc.add_LanguageServiceServicer_to_server(servicer, server)
 

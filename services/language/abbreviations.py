@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from services.clinical.tables import rows
 from services.language.decoding import WordSpan
 from services.language.entities import EntityType
-from services.language.linking import Linker
+from services.language.linking import Linker, default_linker
 from services.language.vocabulary import TERMINOLOGY
 
 _TABLE = TERMINOLOGY / "abbreviations.tsv"
@@ -25,13 +25,13 @@ _UNKNOWN, _NO_ENTITY = "?", "-"
 
 @dataclass(frozen=True, slots=True)
 class _Meaning:
-    """One reading of an abbreviation, and the words around it that speak for it."""
+    """One reading of an abbreviation, and the words around it that support it."""
 
     term: str
     before: re.Pattern[str]
     after: re.Pattern[str]
     label: str
-    """Stem of the entity's label; empty where it is no entity or not known."""
+    """Stem of the entity's label; empty where it is not an entity or not known."""
 
     def fits(self, before: str, after: str) -> bool:
         return bool(self.before.search(before) and self.after.match(after))
@@ -41,7 +41,7 @@ class Abbreviations:
     """The table of abbreviations; immutable, safe to share between threads."""
 
     def __init__(self) -> None:
-        linker = Linker()
+        linker = default_linker()
         self._meanings: dict[tuple[str, ...], list[_Meaning]] = {}
         self._only_capitals: set[tuple[str, ...]] = set()
         for short, letters, term, before, after in rows(_TABLE, 5):
@@ -60,7 +60,7 @@ class Abbreviations:
         """The entities with those that abbreviations name, without those that they do not; in order.
 
         `words` as written. An entity that is longer than the abbreviation keeps its meaning, but loses an
-        abbreviation that is no part of it ("CVA tenderness"). What is added gets `confidence`.
+        abbreviation that is not part of it ("CVA tenderness"). What is added gets `confidence`.
         """
         owner = {word: index for index, s in enumerate(spans) for word in range(s.first, s.last)}
         kept: list[WordSpan | None] = list(spans)

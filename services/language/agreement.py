@@ -31,7 +31,7 @@ _QUESTION = re.compile(
     r"|(?:is|was|does|did|has|had|can|could|should) (?:the|he|she|it|this|that|they|patient))\b",
     re.IGNORECASE,
 )
-"""How a question begins that nobody closed with a question mark; "has fever" is none."""
+"""How a question begins that nobody closed with a question mark; "has fever" is not one."""
 
 
 _LATERALITY = re.compile(r"\b(left|right)(?=\b|-)", re.IGNORECASE)
@@ -119,7 +119,7 @@ class Vocabulary:
 
 
 class StatementReader:
-    """Reads what texts state. It remembers the words it has seen, so it is made anew for each request."""
+    """Reads what texts state. It remembers the words it has seen, so it is created for each request."""
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._concept = vocabulary.concept
@@ -202,7 +202,7 @@ class StatementReader:
 
 
 def contradicts(query: Sequence[Statement], passage: Sequence[Statement]) -> bool:
-    """Whether the passage says otherwise of any concept of the query, and nowhere what the query says of it.
+    """Whether the passage contradicts the query on some concept, and nowhere agrees with it on that one.
 
     What the query denies is contradicted by what the passage affirms. What it affirms is contradicted by a
     passage that only denies it, says it of a relative or supposes it; and so on for the other sides.

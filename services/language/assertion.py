@@ -68,7 +68,7 @@ _ITEM_WORDS = 6  # of a list item without a bullet
 class AssertionResult:
     """The assertion of one entity and the words that made it.
 
-    `triggers` holds every phrase that speaks for the entity, the one that decided first; it is empty when
+    `triggers` holds every phrase that applies to the entity, the one that decided first; it is empty when
     nothing but the default (present) did.
     """
 

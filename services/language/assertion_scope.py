@@ -1,4 +1,4 @@
-"""Lets the phrases of one sentence speak for its entities: which phrase reaches which entity.
+"""Lets the phrases of one sentence apply to its entities: which phrase reaches which entity.
 
 `assertion.py` says what the rules are for; this file is how a phrase reaches forward, to the entities after
 it, and backward, to the list of entities that ends before it.
@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from services.language.assertion_lexicon import Lexicon, Rule, Token
 from services.language.entities import EntityType, Span
 
-_BACKWARD_REACH = 8  # words between an entity and the phrase after it that speaks for it
+_BACKWARD_REACH = 8  # words between an entity and the phrase after it that applies to it
 _LIST_GAP = 5  # words between two entities of one list ("cough, productive of green sputum, and fever")
-_LIST_LIMIT = 12  # entities that one backward trigger can speak for: keeps the time linear
+_LIST_LIMIT = 12  # entities that one backward trigger can apply to: keeps the time linear
 _CLOSING = frozenset({".", ",", ";", ")"})
 _CLAUSE_REACH = 24  # words that a forward trigger with the scope `clause` can reach
 _HAPPENS = frozenset({"occurs", "occur", "develops", "develop", "persists", "worsens", "recurs"})
@@ -24,7 +24,7 @@ _ALTERNATIVES = frozenset({"or", "nor"})
 _CHOICES = _ALTERNATIVES | {"versus", "vs"}
 _CONJUNCTIONS = _ALTERNATIVES | {"and", "&", "/", "versus", "vs"}
 _BOXES = frozenset({"[x]", "[ ]"})
-_MARKS = _BOXES | {"\u2295", "\u2296"}  # each speaks for its own item and ends what was said before
+_MARKS = _BOXES | {"\u2295", "\u2296"}  # each applies to its own item and ends what was said before
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Event:
 
 @dataclass(slots=True)
 class Mention:
-    """An entity in its sentence: its words, its index in the caller's list, and what speaks for it."""
+    """An entity in its sentence: its words, its index in the caller's list, and what applies to it."""
 
     first: int
     last: int
@@ -232,7 +232,7 @@ def _expired(tokens: Sequence[Token], event: Event, rule: Rule, mention: Mention
 def _speak_for_list(
     tokens: Sequence[Token], items: Sequence[Item], position: int, event: Event, rule: Rule, lexicon: Lexicon
 ) -> None:
-    """Lets a backward trigger speak for the entities before it, nearest first."""
+    """Lets a backward trigger apply to the entities before it, nearest first."""
     reach = rule.reach or (3 if rule.direction == "both" else _BACKWARD_REACH)
     right = event.first
     if position and isinstance(before := items[position - 1], Event) and _lets_pass(before, event, rule):

@@ -50,7 +50,7 @@ def decode_note(
 
 
 def agree(log_probabilities: FloatArray, words: Sequence[str], weight: float = AGREEMENT) -> FloatArray:
-    """Let the mentions of one word speak for each other; FP32 [words, labels] in and out.
+    """Let the mentions of one word support each other; FP32 [words, labels] in and out.
 
     Each word of at least three characters, with a letter among them, moves by `weight` towards the mean of
     its other mentions, whatever their case.

@@ -54,7 +54,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """The words that made an assertion: where they lie, and which assertion they speak for."""
+    """The words that made an assertion: where they lie, and which assertion they stand for."""
 
     start: int
     end: int

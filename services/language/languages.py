@@ -1,7 +1,7 @@
 """Which passages of a note can be read by who reads given languages: the rules read English, a model what its
 card says.
 
-"Kein Pneumothorax" is no statement that there is one. A passage is a sentence or a line. To a reader of
+"Kein Pneumothorax" is not a statement that there is one. A passage is a sentence or a line. To a reader of
 English it is foreign when it holds more words that only another language has than words of function that
 speak for English (`languages.tsv`), or when it is mostly written in another script; to readers of other
 languages likewise. A passage that says nothing either way ("Pneumonie.") goes with most of the note,
@@ -66,7 +66,7 @@ _WITHOUT_BLANKS = frozenset({"Chinese or Japanese", "Japanese", "Thai", "Khmer"}
 
 
 _NO = frozenset({"English", "Spanish", "Italian"})
-"""Where "no" is a word; to their readers it speaks for reading where nothing speaks against."""
+"""Where "no" is a word; to their readers it counts for reading where nothing counts against it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +80,18 @@ class Languages:
     @classmethod
     def from_tags(cls, tags: Sequence[str]) -> Languages:
         """Those of a card's BCP 47 tags; none given: English. What a tag says of region and script is
-        left out, and a language that the tables do not know adds nothing.
+        left out, and a language that the tables do not know adds nothing. ValueError where none is known:
+        such a model would read nothing.
         """
         codes = [tag.partition("-")[0].lower() for tag in tags] or ["en"]
         if _EVERY in codes:
             return cls(None)
-        return cls(frozenset(name for code in codes for name in _names().get(code, ())))
+        names = frozenset(name for code in codes for name in _names().get(code, ()))
+        if not names:
+            raise ValueError(
+                f"languages: {', '.join(tags)} is no BCP 47 tag of a language that is known here"
+            )
+        return cls(names)
 
     def together(self, other: Languages) -> Languages:
         """What either reads."""
@@ -117,7 +123,7 @@ class Passage:
 
 @dataclass(slots=True)
 class _Weighed:
-    """A passage with what speaks for the languages that are read and for others, in words."""
+    """A passage with what suggests the languages that are read and for others, in words."""
 
     start: int
     end: int

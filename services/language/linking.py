@@ -11,6 +11,7 @@ left out.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -30,7 +31,7 @@ from services.language.vocabulary import (
     term_words,
 )
 
-_LONGEST_SURFACE = 200  # characters; a longer "entity" is no term
+_LONGEST_SURFACE = 200  # characters; a longer "entity" is not a term
 _SHORTEST_MISSPELT = 7  # letters: in a shorter word one letter makes another word ("ileus", "iritis")
 
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
@@ -101,6 +102,12 @@ class Linker:
             return codes
         sided = self._sides.get((codes[0].code, said.pop()))
         return (sided,) if sided else codes
+
+
+@functools.cache
+def default_linker() -> Linker:
+    """The linker, made once a process."""
+    return Linker()
 
 
 class _Index:

@@ -13,7 +13,7 @@ from services.language.entities import Assertion, Entity, Span
 @dataclass(frozen=True, slots=True)
 class Mention:
     """A place of the note, `[start, end)` in code points, and the entities of one type that lie there, as
-    (index of the result, index of the entity); the first one speaks for it.
+    (index of the result, index of the entity); the first one represents it.
     """
 
     type: str

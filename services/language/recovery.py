@@ -10,6 +10,7 @@ and their constants were chosen on the part of BC5CDR's train file that watched 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -23,7 +24,7 @@ from services.language.vocabulary import normalize, read_terms, term_words
 
 LEAST_SUPPORT, LEAST_SUPPORT_OF_SHORTHAND = 0.03, 0.1
 """What the tagger must leave to a term, as the probability that its likeliest word is no "O". Half of the
-plain words that are no entity get more than 0.033, nine in ten less than 0.041."""
+plain words that are not entities get more than 0.033, nine in ten less than 0.041."""
 
 CONFIDENCE = 0.64
 """Of an entity that the terminology decided: its precision on the part of the train file that watched (9 of
@@ -81,7 +82,7 @@ class Terms:
     def find(self, surface: str) -> tuple[EntityType, float] | None:
         """The type of the one term that `surface` is and the support it needs, or None.
 
-        Shorthand counts only as the terminology writes it: "AIDS" is no hearing aid, "ADD" no addition.
+        Shorthand counts only as the terminology writes it: "AIDS" is not a hearing aid, "ADD" no sum.
         """
         words = normalize(surface)
         found = self._types.get(words)
@@ -92,6 +93,12 @@ class Terms:
             usable = _joined(surface) in self._shorthand[words] and letters >= _LEAST_LETTERS_OF_SHORTHAND
             return (found, LEAST_SUPPORT_OF_SHORTHAND) if usable else None
         return (found, LEAST_SUPPORT) if letters >= _LEAST_LETTERS else None
+
+
+@functools.cache
+def default_terms() -> Terms:
+    """The terms, made once a process."""
+    return Terms()
 
 
 def recover(

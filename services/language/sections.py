@@ -55,7 +55,7 @@ class Header:
 class Section:
     """A stretch of a note: its header lies in `[start, body)`, what it says in `[body, end)`.
 
-    `defaults` says what an entity of a type is where nothing else speaks for it; `named` is the place of the
+    `defaults` says what an entity of a type is where nothing else applies to it; `named` is the place of the
     header's words, None where a section has no header of its own.
     """
 
@@ -66,7 +66,7 @@ class Section:
     named: tuple[int, int] | None = None
 
     def default(self, kind: str) -> Trigger | None:
-        """The assertion of an entity of this type where no words speak for it, made by the header."""
+        """The assertion of an entity of this type where no words apply to it, made by the header."""
         if self.named is None or kind not in self.defaults:
             return None
         return Trigger(*self.named, self.defaults[kind])
@@ -138,7 +138,7 @@ def _headers(text: str, entities: Sequence[Span], lexicon: Lexicon) -> Iterator[
             if sign.group() != ":" and not _stands_apart(text, tokens, first, line_start, sign.group()):
                 continue
             if answered and _overlaps(entities, starts, start):
-                continue  # "PE: absent" is no physical examination
+                continue  # "PE: absent" is not a physical examination
             named = None if header.inner else (start, tokens[-1].end)
             yield Section(start, sign.end(), sign.end(), header.defaults, named)
             last = sign.end()

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,7 @@ from medmesh.common.v1.serving_pb2 import TaggingScheme, TokenClassification
 from services.language.decoding import SMALLEST, FloatArray
 
 OUTSIDE = "O"
+_TYPE = re.compile(r"[A-Z][A-Z0-9_]*")
 
 _BEGINS = {TaggingScheme.TAGGING_SCHEME_IOB2: "B", TaggingScheme.TAGGING_SCHEME_BIOES: "BS"}
 _CONTINUES = {TaggingScheme.TAGGING_SCHEME_IOB2: "I", TaggingScheme.TAGGING_SCHEME_BIOES: "IE"}
@@ -69,6 +71,9 @@ class Columns:
 def _sources(task: TokenClassification) -> dict[str, _Source]:
     scheme = task.scheme or TaggingScheme.TAGGING_SCHEME_IOB2
     types = {declared.label: declared.type for declared in task.entity_types}
+    for name in types.values():
+        if not _TYPE.fullmatch(name):
+            raise ValueError(f"entity_types: {name or 'an empty type'} is not in UPPER_SNAKE_CASE")
     begins: dict[str, list[int]] = {name: [] for name in types.values()}
     continues: dict[str, list[int]] = {name: [] for name in types.values()}
     for place, label in enumerate(task.labels):

@@ -85,7 +85,7 @@ class TextTokenizer:
     def from_file(
         cls, path: Path, *, has_word_shapes: bool = False, pad_token_id: int | None = None
     ) -> TextTokenizer:
-        """Reads a `tokenizer.json`; FileNotFoundError, or ValueError where it is none."""
+        """Reads a `tokenizer.json`; FileNotFoundError, or ValueError where it is not one."""
         if not path.is_file():  # tokenizers' own error has no type of its own
             raise FileNotFoundError(errno.ENOENT, "no tokenizer", str(path))
         try:

@@ -41,7 +41,7 @@ _HOST = "127.0.0.1"
 _GRACE_S = 25.0
 """Longer than a service takes to drain (MEDMESH_DRAIN_S, 20 s by default)."""
 _BROKEN_GRACE_S = 2.0
-"""For a Triton that has lost a model's process and is started again."""
+"""For a Triton that has lost a model's process and is restarted."""
 
 
 class MeshError(RuntimeError):
@@ -163,7 +163,7 @@ class Mesh:
         for name in self._restarts.take_due():
             try:
                 self._start_triton() if name == "triton" else self._start_service(name)
-                said.append(f"{name} was started again")
+                said.append(f"{name} was restarted")
             except (TritonError, Missing) as error:
                 said.append(self._report_end(name, str(error)))
         return said
@@ -186,7 +186,7 @@ class Mesh:
             shown = f"; the end of its log:\n{log_end}" if log_end else ""
             raise MeshError(f"{how}; {often}{shown}")
         return (
-            f"{how}; it is started again in {pause_s:.1f} s, answers are PARTIAL meanwhile. "
+            f"{how}; it will be restarted in {pause_s:.1f} s, answers are PARTIAL meanwhile. "
             f"Its log: {self._settings.run_folder / f'{name}.log'}"
         )
 
@@ -240,7 +240,7 @@ class Mesh:
         self._announced = True
 
     def _start_triton(self, say: Callable[[str], object] = lambda _: None) -> None:
-        """Starts the embedded Triton, on the ports that it had before where it is started again."""
+        """Starts the embedded Triton, on the ports that it had before where it is restarted."""
         settings = self._settings.triton
         if self._triton is not None:
             settings = self._triton.settings_on_its_ports()

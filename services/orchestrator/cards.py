@@ -27,7 +27,7 @@ logger = logging.getLogger("medmesh.orchestrator")
 MAXIMUM_KEPT_COUNT = 512
 """Cards of so many versions are kept; the longest unused go first."""
 RETRY_PAUSE_S = 5.0
-"""A card that could not be had is not asked for again before."""
+"""A card that could not be obtained is not asked for again before."""
 FIRST_INTERVAL_S = 1.0
 """Time between two tries while a service has not answered yet."""
 
@@ -76,7 +76,7 @@ class ModelCards:
             await asyncio.wait(asked, timeout=max(timeout_s, 0.0))
 
     async def refresh(self, source: Source) -> None:
-        """Reads anew which models serve a source, and what their cards declare. Raises MedmeshError."""
+        """Reads again which models serve a source, and what their cards declare. Raises MedmeshError."""
         calls = self._calls[source]
         names = [model.name for model in (await calls.list_models()).models]
         cards = await asyncio.gather(*(calls.get_card(name) for name in names), return_exceptions=True)

@@ -40,7 +40,7 @@ class Reading:
     image_index: int = 0
     """Place in the case, from 0; for the note 0."""
     declaration: Declaration | None = None
-    """What the model's card declares; None: it could not be had, or the labels are not the card's."""
+    """What the model's card declares; None: it could not be obtained, or the labels are not the card's."""
     standing: Standing = Standing.COUNTS
     is_series: bool = False
     """Whether it is the aggregated answer to the slices of a series."""

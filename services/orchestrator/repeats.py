@@ -53,7 +53,7 @@ class _Entry:
 
 
 class Repeats:
-    """The requests under way that have an id, and those that were answered of late."""
+    """The requests under way that have an id, and those that were answered recently."""
 
     def __init__(self, window_s: float, maximum_bytes: int) -> None:
         self._window_s = window_s

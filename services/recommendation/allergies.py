@@ -70,7 +70,7 @@ class Allergens:
     ) -> None:
         """`allergens` are name, system's short name (or "text") and code (or words); `denials` are patterns
         of whole clauses; `ordinary` words say nothing of the allergen; beside a word of `reactions` nothing
-        is denied; beside one of `no_allergy` a condition is no allergy of the patient.
+        is denied; beside one of `no_allergy` a condition is not an allergy of the patient.
         """
         self._drugs = drugs
         self._by_code: dict[str, set[str]] = {}
@@ -82,7 +82,7 @@ class Allergens:
                 self._by_code.setdefault(f"{system}|{value}", set()).add(name)
         self._names = Names(names)
         self.others = frozenset(names)
-        """The allergens that are no drugs."""
+        """The allergens that are not drugs."""
         self._denial = re.compile("|".join(f"(?:{pattern})" for pattern in denials))
         self._reactions = frozenset(word for phrase in reactions for word in words(phrase))
         self._ordinary = self._reactions.union(word for phrase in ordinary for word in words(phrase))

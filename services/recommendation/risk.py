@@ -81,7 +81,7 @@ def groups_of(names: Iterable[str], care_unit: str | None, age_years: float | No
 
 
 def in_band(group: str, age_years: float) -> bool:
-    """Whether an age lies in a band; ValueError where the band is none."""
+    """Whether an age lies in a band; ValueError where the band is invalid."""
     first, dash, last = group.removeprefix(AGE).partition("-")
     if not dash or not first.isdigit() or not (last.isdigit() or not last):
         raise ValueError(f"{group} is not an age band such as age:50-64 or age:80-")

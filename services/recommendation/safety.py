@@ -1,4 +1,4 @@
-"""What in a record speaks against a treatment: allergies, interactions, duplicates, conditions, measurements,
+"""What in a record argues against a treatment: allergies, interactions, duplicates, conditions, measurements,
 age. And what of the record could not be held against the rules, so that no alert is not taken for clearance.
 
 The rules and their sources are data (`safety_rules.py`); here is only how they apply.
@@ -100,7 +100,7 @@ class SafetyCheck:
         )
 
     def alerts(self, treatment: Concept) -> list[Alert]:
-        """What in the record speaks against `treatment`, the worst first; one alert a kind and trigger."""
+        """What in the record argues against `treatment`, the worst first; one alert a kind and trigger."""
         drugs = self._rules.drugs_of(CodedConcept((treatment,)))
         if not drugs:
             return []

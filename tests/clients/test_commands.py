@@ -116,6 +116,7 @@ def test_a_closed_standard_input_is_one_sentence(arguments):
     assert result.stderr == b"medmesh: standard input is closed: give the note as a file.\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variables", [{"LC_ALL": "C.UTF-8"}, {"LC_ALL": "C", "PYTHONUTF8": "0"}])
 def test_standard_input_is_read_as_utf_8_whatever_the_locale(mesh, variables):
     environment = {**os.environ, "MEDMESH_URL": mesh.target, "PYTHONCOERCECLOCALE": "0", **variables}

@@ -105,6 +105,21 @@ def test_clinical_knowledge_loads_neither_grpc_nor_protobuf_nor_triton():
     assert not [name for name in loaded if within(name, "grpc", "google.protobuf", "tritonclient", "medmesh")]
 
 
+def test_what_the_services_log_is_told_from_what_libraries_do():
+    """The text of other loggers is withheld, since it may quote patient data."""
+    named = {
+        ast.unparse(node.args[0])
+        for _, tree in modules("services")
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("getLogger") and node.args
+    }
+    assert {name for name in named if not name.startswith("'medmesh.")} == {
+        "'pydicom'",
+        "ROOT",
+        "f'{ROOT}.loop'",
+    }
+
+
 def test_only_the_seam_imports_tritonclient():
     found = imported("services", "clients", "tools", "medmesh")
     seam = "services.chassis.models.triton"

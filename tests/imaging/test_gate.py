@@ -106,6 +106,8 @@ def test_a_gate_of_kinds_alone_judges_kinds_alone():
     ("column", "told"),
     [
         ('name: "smudged" role: ROLE_FLAW', "smudged is not one of the contract's rejections"),
+        ('name: "knee" role: ROLE_KIND body_parts: "Knee"', "Knee is not a DICOM term"),
+        ('name: "knee" role: ROLE_KIND min_probability: 90', "min_probability is not a probability"),
         ('name: "wholesome" role: ROLE_SOUND', "more than one of ROLE_SOUND"),
     ],
 )

@@ -220,6 +220,7 @@ def test_half_precision_is_cast_at_the_end():
             (1, 9, 9),
             "8 pixels is shorter than the crop's 9",
         ),
+        ("steps { window { center_hu: 40 } }", "UINT8", (1, -1, -1), "width_hu must be above 0"),
         ("steps { grey {} } steps { clip { min: 3 max: 3 } }", "UINT8", (1, -1, -1), "min must be below max"),
         ("steps { grey {} } steps { scale_intensity {} }", "FP32", (1, -1, -1), "min must be below max"),
     ],

@@ -72,9 +72,9 @@ def test_a_model_of_another_modality_is_left_out_where_others_read_it():
 def test_where_no_model_reads_the_modality_those_that_are_read_are_named():
     error = refusal([CHEST, HEAD], "CHEST", "CT")
     assert error.reason is Reason.INPUT_UNSUPPORTED
-    assert error.description == ("is of a DICOM modality that chest does not read; read are CR, DX")
+    assert error.description == ("is of a DICOM modality that chest does not read; supported: CR, DX")
     several = refusal([CHEST, Model("other", ("CHEST",), ("MG",))], "CHEST", "CT")
-    assert "chest and other do not read; read are CR, DX, MG" in several.description
+    assert "chest and other do not read; supported: CR, DX, MG" in several.description
 
 
 def test_a_body_part_that_no_model_reads_is_refused_with_what_is_served():

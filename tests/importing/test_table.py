@@ -18,6 +18,7 @@ def test_the_table_is_fresh():
     assert table.renewed(readme, table.table()) == readme
 
 
+@pytest.mark.slow
 def test_a_changed_figure_changes_the_table(tmp_path):
     path = tmp_path / "icu_outcome" / "metadata.json"
     path.parent.mkdir()

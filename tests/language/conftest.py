@@ -11,10 +11,10 @@ import pytest
 from services.chassis.models.catalog import Catalog
 from services.chassis.models.inference import Arrays
 from services.chassis.observability.telemetry import Telemetry
-from services.language.linking import Linker
+from services.language.linking import Linker, default_linker
 from services.language.note_entities import EntityReader
 from services.language.note_reading import NoteReader
-from services.language.recovery import Terms
+from services.language.recovery import Terms, default_terms
 from services.language.tasks import TASKS, TEXT_EMBEDDING, TOKEN_CLASSIFICATION
 from services.language.tokenization import TextTokenizer
 from tests.fakes import REAL_MODELS, FakeInference, real_card, write_model_repository
@@ -84,12 +84,12 @@ def embedder(catalog):
 
 @pytest.fixture(scope="session")
 def terms() -> Terms:
-    return Terms()
+    return default_terms()
 
 
 @pytest.fixture(scope="session")
 def linker() -> Linker:
-    return Linker()
+    return default_linker()
 
 
 @pytest.fixture(scope="session")

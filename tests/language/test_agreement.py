@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from services.language.agreement import Side, StatementReader, Vocabulary, contradicts
-from services.language.recovery import Terms
+from services.language.recovery import default_terms
 from training.note_embedding.search_passages import read_passages
 
 PASSAGES = read_passages()
@@ -19,7 +19,7 @@ NOT_SEEN = {
 
 @pytest.fixture(scope="module")
 def vocabulary():
-    return Vocabulary(Terms())
+    return Vocabulary(default_terms())
 
 
 @pytest.fixture

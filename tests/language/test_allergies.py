@@ -7,7 +7,7 @@ import pytest
 from services.language.allergies import allergy_notices
 from services.language.assertion import assert_entities
 from services.language.entities import Entity, EntityType, Span
-from services.language.linking import Linker
+from services.language.linking import default_linker
 
 
 def entities(note: str, *surfaces: str, kind=EntityType.CHEMICAL) -> list[Entity]:
@@ -51,9 +51,9 @@ def test_what_is_read_or_denied_is_not(note, known):
 
 @pytest.mark.parametrize("name", ["PCN", "penicillin", "sulfa", "codeine", "Pen V", "ASA"])
 def test_a_drug_or_class_is_known_by_its_name_though_it_has_no_code(name):
-    assert Linker().names_drug(name)
+    assert default_linker().names_drug(name)
 
 
 @pytest.mark.parametrize("name", ["hives", "cough", "lisinopril cough", "rash", "PE", "MS"])
 def test_what_is_no_drug_alone_is_none(name):
-    assert not Linker().names_drug(name)
+    assert not default_linker().names_drug(name)

@@ -133,6 +133,7 @@ GARBAGE = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("garbage", GARBAGE)
 def test_four_times_the_garbage_takes_four_times_the_work(garbage):
     default_lexicon()

@@ -85,6 +85,12 @@ def test_a_cards_tags_name_languages(tags, said):
     assert str(Languages.from_tags(tags)) == said
 
 
+@pytest.mark.parametrize("tag", ["english please", "qqq", ""])
+def test_tags_that_name_no_known_language_are_refused(tag):
+    with pytest.raises(ValueError, match="languages: "):
+        Languages.from_tags([tag])
+
+
 def test_every_tag_leads_to_a_name_that_is_told_from_others():
     for tag, _ in rows(TERMINOLOGY / "language_tags.tsv", 2):
         assert Languages.from_tags([tag]).names <= _told_names(), tag

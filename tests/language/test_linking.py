@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from services.clinical.code_systems import ICD10CM, RXNORM, SNOMED
 from services.language.entities import EntityType
-from services.language.linking import Linker
+from services.language.linking import default_linker
 from services.language.vocabulary import read_terms
 from training.linking.evaluate import UNKNOWN, answers, read_cases
 
-LINKER = Linker()
+LINKER = default_linker()
 DISEASE, CHEMICAL = EntityType.DISEASE, EntityType.CHEMICAL
 
 

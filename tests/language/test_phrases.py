@@ -8,7 +8,7 @@ import pytest
 
 from services.language.decoding import WordSpan
 from services.language.entities import EntityType
-from services.language.linking import Linker
+from services.language.linking import default_linker
 from services.language.phrases import Phrases, with_findings
 from services.language.vocabulary import read_images, term_words
 
@@ -81,7 +81,7 @@ def test_a_chemical_that_is_the_finding_becomes_one():
 
 
 def test_every_term_is_found_as_itself_and_has_one_code():
-    linker = Linker()
+    linker = default_linker()
     codes = {}
     for term, _ in read_images():
         words = term.split()

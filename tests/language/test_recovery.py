@@ -10,18 +10,18 @@ import pytest
 from services.language.consistency import decode_note
 from services.language.decoding import WordSpan
 from services.language.entities import EntityType
-from services.language.linking import Linker
+from services.language.linking import default_linker
 from services.language.recovery import (
     CONFIDENCE,
     LEAST_SUPPORT,
     LEAST_SUPPORT_OF_SHORTHAND,
-    Terms,
+    default_terms,
     recover,
 )
 from services.language.vocabulary import read_terms, term_words
 from tests.language.conftest import LABELS
 
-TERMS = Terms()
+TERMS = default_terms()
 DISEASE, CHEMICAL = EntityType.DISEASE, EntityType.CHEMICAL
 
 
@@ -140,7 +140,7 @@ def test_no_word_is_in_two_entities_and_the_order_is_the_texts():
 
 def test_what_is_listed_as_not_enough_alone_is_of_use():
     """Words that no term has are an error in the list."""
-    linker = Linker()
+    linker = default_linker()
     for words in term_words("not_alone"):
         assert linker.codes(words, DISEASE) or linker.codes(words, CHEMICAL), words
         assert TERMS.find(words) is None

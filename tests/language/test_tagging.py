@@ -71,7 +71,7 @@ def test_labels_of_one_type_count_together():
 @pytest.mark.parametrize(
     ("labels", "scheme", "field"),
     [
-        (["B-Disease", "I-Disease"], "IOB2", "labels must hold O"),
+        (["B-Disease", "I-Disease"], "IOB2", "labels must contain O"),
         (["O", "B-Disease", "B-Drug"], "IOB2", "labels: B-Drug is of no type"),
         (["O", "B-Disease", "E-Disease"], "IOB2", "labels: E-Disease is not of TAGGING_SCHEME_IOB2"),
         (["O"], "IOB2", "entity_types: no label is of type DISEASE"),
@@ -80,3 +80,9 @@ def test_labels_of_one_type_count_together():
 def test_labels_that_fit_neither_types_nor_scheme_are_refused(labels, scheme, field):
     with pytest.raises(ValueError, match=field):
         Columns(task(labels, scheme))
+
+
+def test_a_type_that_would_not_be_linked_for_its_spelling_is_refused():
+    types = 'entity_types { label: "Disease" type: "Disease" }'
+    with pytest.raises(ValueError, match="entity_types: Disease is not in UPPER_SNAKE_CASE"):
+        Columns(task(["O", "B-Disease", "I-Disease"], types=types))

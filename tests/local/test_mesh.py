@@ -80,7 +80,7 @@ def test_what_ends_is_named_and_started_again_while_the_others_go_on(tmp_path: P
 
     def said_of(name: str) -> bool:
         said.extend(mesh.tend())
-        return f"{name} was started again" in said
+        return f"{name} was restarted" in said
 
     with Mesh.start(settings, lambda _: None) as mesh:
         pids = json.loads((tmp_path / "mesh.json").read_text())["pids"]
@@ -88,7 +88,7 @@ def test_what_ends_is_named_and_started_again_while_the_others_go_on(tmp_path: P
         for name in ("language", "orchestrator"):
             os.kill(pids[name], signal.SIGKILL)
             wait_until(lambda name=name: said_of(name))
-            assert any(line.startswith(f"{name} was ended by SIGKILL; it is started again") for line in said)
+            assert any(line.startswith(f"{name} was ended by SIGKILL; it will be restarted") for line in said)
         (stub, *_) = children_of(pids["triton"])
         os.kill(stub, signal.SIGSTOP)
         wait_until(lambda: said_of("triton"))

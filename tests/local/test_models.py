@@ -15,6 +15,7 @@ from tests.fakes import REAL_MODELS
 from tools.bootstrap import Missing
 
 
+@pytest.mark.slow
 def test_the_shipped_models_would_be_served_each_by_its_service():
     found = {one.name: one for one in models.check([REAL_MODELS])}
     assert {name for name, one in found.items() if one.problems} == set()
@@ -22,6 +23,7 @@ def test_the_shipped_models_would_be_served_each_by_its_service():
     assert found["image_gate"].task == "image_gate"
 
 
+@pytest.mark.slow
 def test_what_only_the_code_of_a_task_knows_is_found_too(tmp_path):
     shutil.copytree(REAL_MODELS / "note_embedding", tmp_path / "note_embedding")
     (tmp_path / "note_embedding" / "tokenizer.json").write_text("{}")
@@ -46,6 +48,7 @@ def test_a_folder_may_be_a_repository_or_one_models_own_and_both_are_checked_apa
     assert [len(one.problems) for one in found] == [0, 1]
 
 
+@pytest.mark.slow
 def test_a_task_that_no_service_serves_is_reported(tmp_path):
     folder = write_multiplier(tmp_path, "writer")
     serving = {

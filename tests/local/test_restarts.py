@@ -1,4 +1,4 @@
-"""A part is started again after a pause that grows, and given up when it ends too often."""
+"""A part is restarted after a pause that grows, and given up when it ends too often."""
 
 from __future__ import annotations
 

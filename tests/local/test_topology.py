@@ -99,6 +99,7 @@ def test_a_topology_that_cannot_start_is_refused(tmp_path: Path, text: str, prob
         topology.load(path)
 
 
+@pytest.mark.slow
 def test_a_new_service_takes_its_proto_its_package_its_tests_and_its_entry(tmp_path: Path) -> None:
     """docs/adding-a-service.md, done in a copy: the mesh starts it, and a generated stub gets its answer."""
     write_echo_service(tmp_path)

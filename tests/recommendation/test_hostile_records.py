@@ -87,6 +87,7 @@ def test_any_bytes_are_refused(content):
         fhir.read_bundle(content)
 
 
+@pytest.mark.slow
 async def test_a_record_at_its_bounds_is_ranked_in_time(ranker, encoder):
     """2,000 conditions and medications, 500 allergies, 40,000 observations: seconds, not minutes."""
     today = date(2020, 1, 1)

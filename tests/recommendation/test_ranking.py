@@ -69,6 +69,7 @@ async def test_scores_fall_and_stay_in_their_range(ranker, records):
         assert 0 <= scores[-1] <= scores[0] <= 1
 
 
+@pytest.mark.slow
 async def test_drivers_are_what_the_ranker_says_without_them(ranker, records):
     """Faithful: ranked again without a driver, the treatment has the score that the driver states."""
     checked = 0

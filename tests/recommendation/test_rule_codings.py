@@ -22,6 +22,8 @@ from services.recommendation.condition_groups import GROUPS_FILE, GUARD
 from services.recommendation.safety import SafetyCheck
 from services.recommendation.safety_rules import Kind, SafetyRules, Severity
 
+pytestmark = pytest.mark.slow  # every code of every rule
+
 RULES = SafetyRules.load()
 MEASUREMENTS = tomllib.loads(MEASUREMENTS_FILE.read_text(encoding="utf-8"))
 EDITIONS = {"icd10": (ICD10CM, ICD10), "icd10cm": (ICD10CM,), "icd10who": (ICD10,)}

@@ -1,4 +1,4 @@
-"""What speaks against a treatment."""
+"""What argues against a treatment."""
 
 from __future__ import annotations
 

@@ -9,9 +9,12 @@ import sys
 from importlib.metadata import distribution
 from pathlib import Path
 
+import pytest
+
 from tests.contracts.source import ROOT
 
 
+@pytest.mark.slow
 def test_a_wheel_is_refused_with_the_remedy(tmp_path: Path) -> None:
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     shutil.copytree(ROOT / "tools", tmp_path / "tools", ignore=shutil.ignore_patterns("__pycache__"))

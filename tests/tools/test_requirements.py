@@ -45,6 +45,7 @@ def test_the_distribution_asks_for_what_is_pinned():
     assert command_line <= pins("local.txt").keys() - pins("services.txt").keys()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "module",
     [

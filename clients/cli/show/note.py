@@ -52,7 +52,7 @@ def note(text: str, analysis: pb.NoteAnalysis, *, colour: bool) -> Iterator[Rend
 
 
 def entities(analysis: pb.NoteAnalysis, mention: pb.Mention) -> list[tuple[str, pb.Entity]]:
-    """The entities of a mention with their models' names; the first one speaks for it."""
+    """The entities of a mention with their models' names; the first one represents it."""
     found = []
     for reference in mention.entities:
         if 0 <= reference.result_index < len(analysis.results):

@@ -1,4 +1,4 @@
-"""Ranked treatments for people: what drives each, and what speaks against it."""
+"""Ranked treatments for people: what drives each, and what argues against it."""
 
 from __future__ import annotations
 

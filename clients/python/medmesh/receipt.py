@@ -106,7 +106,7 @@ def to_line(receipt: EvidenceReceipt) -> str:
 
 
 def from_line(line: str) -> EvidenceReceipt:
-    """The receipt of one line of the log, or of a file that holds one. ValueError when it is none.
+    """The receipt of one line of the log, or of a file that holds one. ValueError when it is not one.
 
     Members that DSSE does not name are left out of account, as DSSE asks.
     """
@@ -117,7 +117,7 @@ def from_line(line: str) -> EvidenceReceipt:
 
 
 def from_object(envelope: Any) -> EvidenceReceipt:
-    """The receipt of a parsed envelope, with DSSE's names or the .proto's. ValueError when it is none."""
+    """The receipt of a parsed envelope, with DSSE's names or the .proto's. ValueError when it is not one."""
     try:
         receipt = EvidenceReceipt(
             payload_type=envelope.get("payloadType", envelope.get("payload_type", "")),
@@ -151,7 +151,7 @@ def key_id(public_key: Ed25519PublicKey) -> str:
 def verify_signature(receipt: EvidenceReceipt, public_key_pem: bytes) -> None:
     """Raises SignatureInvalid unless one of the receipt's signatures is the key's.
 
-    `public_key_pem` is an Ed25519 key as `openssl pkey -pubout` writes it; ValueError when it is none.
+    `public_key_pem` is an Ed25519 key as `openssl pkey -pubout` writes it; ValueError when it is not one.
     """
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey

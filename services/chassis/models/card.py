@@ -102,7 +102,7 @@ def _read(path: Path, message: M) -> tuple[M | None, list[Problem]]:
 
 
 def _misread(content: dict[str, Any], descriptor: Any, path: str) -> Iterable[Problem]:
-    """Each entry that is no field of the message, or not of the field's type."""
+    """Each entry that is not a field of the message, or not of the field's type."""
     for key, value in content.items():
         field = descriptor.fields_by_name.get(key) or descriptor.fields_by_camelcase_name.get(key)
         place = f"{path}{key}"

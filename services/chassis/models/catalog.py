@@ -22,7 +22,7 @@ from services.chassis.models.served import ServedModel, Task
 from services.chassis.models.shadow import Shadow
 from services.chassis.observability.telemetry import Telemetry
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("medmesh.models")
 
 T = TypeVar("T")
 

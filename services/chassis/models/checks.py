@@ -20,6 +20,7 @@ from medmesh.common.v1.model_card_pb2 import ModelCard, TensorContract
 from medmesh.common.v1.serving_pb2 import ModelServing
 from services.chassis.models import tasks
 from services.chassis.models.card import Problem
+from services.chassis.models.evidence import check_evidence
 from services.chassis.models.inference import DATATYPES
 from services.chassis.models.onnx_graph import GraphTensor, NotAnOnnxFile, read_graph
 from services.chassis.models.repository import CONFIG
@@ -45,7 +46,7 @@ def check_card(card: ModelCard, name: str) -> list[Problem]:
                 "use the release that fits, or write the steps anew",
             )
         )
-    found += [*_tensors(card), *_labels(card), *_thresholds(serving), *_evidence(card)]
+    found += [*_tensors(card), *_labels(card), *_thresholds(serving), *check_evidence(card)]
     return found
 
 
@@ -232,6 +233,8 @@ def _thresholds(serving: ModelServing) -> Iterator[Problem]:
             or not all(map(math.isfinite, (curve.rise, curve.fall, curve.offset)))
         ):
             yield Problem(where, "makes a probable label less probable", "fit it with slopes of 0 or more")
+        elif curve.rise == curve.fall == 0:
+            yield Problem(where, "gives every input the same probability", "fit it with a slope above 0")
     if _has(contract, "conformal"):
         yield from _conformal(contract.conformal, names, f"{path}.conformal")
     for index, item in enumerate(getattr(contract, "labels", ())):
@@ -281,39 +284,6 @@ def _tags(contract: serving_pb2.TokenClassification, path: str) -> Iterator[Prob
                 f"{path}.entity_types[{index}].label",
                 "is not the stem of a label",
                 f"use one of {', '.join(sorted(stems - {'O'}))}",
-            )
-
-
-def _evidence(card: ModelCard) -> Iterator[Problem]:
-    _, names = tasks.labels_of(card.serving)
-    figures = {metric.name for metric in card.metrics if not metric.subgroup}
-    conditions = {entry.condition.code for entry in card.serving.evidence}
-    for index, entry in enumerate(card.serving.evidence):
-        path = f"serving.evidence[{index}]"
-        if not entry.condition.code:
-            yield Problem(f"{path}.condition", "has no code", "name the condition in SNOMED CT")
-        unknown = [label for label in entry.labels if label not in names]
-        if unknown or not entry.labels:
-            yield Problem(
-                f"{path}.labels", "names labels that the model does not have", f"use {', '.join(names)}"
-            )
-        if entry.metric not in figures:
-            yield Problem(
-                f"{path}.metric",
-                f"names {entry.metric or 'none'}, which is not a metric of the card over all patients",
-                f"measure it, or use one of {', '.join(sorted(figures)) or 'those to be measured'}",
-            )
-        if not 0 < entry.calibrated_share < 1:
-            yield Problem(f"{path}.calibrated_share", "is not a share", "write a number between 0 and 1")
-        if entry.held_out_positive_count < 1 or entry.held_out_negative_count < 1:
-            yield Problem(path, "rests on no held-out cases", "count those with and without the condition")
-        if entry.HasField("outside_population_factor") and not 0 <= entry.outside_population_factor <= 1:
-            yield Problem(
-                f"{path}.outside_population_factor", "is not a factor", "write a number from 0 to 1"
-            )
-        if entry.HasField("within") and entry.within.code not in conditions:
-            yield Problem(
-                f"{path}.within", "is not a condition of this model's evidence", "add it, or leave it out"
             )
 
 

@@ -22,7 +22,7 @@ from services.chassis.models.inference import ModelVersion, example_inputs
 from services.chassis.models.inspection import CheckedModel, CheckedVersion
 from services.chassis.rpc import request
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("medmesh.models")
 
 _PROBE_S = 60.0
 
@@ -58,7 +58,7 @@ class Reloader:
         self._reloading: set[asyncio.Task[list[Reloaded]]] = set()
 
     async def reload(self) -> list[Reloaded]:
-        """Reads the repository anew. Sorted by the models' names; never raises for a model's sake.
+        """Reads the repository again. Sorted by the models' names; never raises for a model's sake.
 
         What has begun is brought to its end, whether or not its caller waits for it.
         """

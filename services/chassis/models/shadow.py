@@ -18,7 +18,7 @@ from services.chassis.models.inspection import CheckedVersion
 from services.chassis.observability.telemetry import Telemetry
 from services.chassis.rpc import request
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("medmesh.models")
 
 _TIMEOUT_S = 30.0
 _MAX_UNDER_WAY = 2

@@ -44,7 +44,7 @@ from services.chassis.observability import telemetry
 from services.chassis.rpc import request
 from services.chassis.rpc.transport import DIRECT
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("medmesh.models")
 
 _READY_FOR_S = 1.0
 _PROBE_TIMEOUT_S = 5.0
@@ -201,12 +201,17 @@ class TritonInference:
         if task is None:
             task = asyncio.create_task(self._verify(model))
             self._verifications[model] = task
-            task.add_done_callback(lambda _: self._verifications.pop(model, None))
+            task.add_done_callback(lambda done: self._verified_or_not(model, done))
         try:
             async with asyncio.timeout(left_s):
                 return await asyncio.shield(task)
         except TimeoutError as error:
             raise DeadlineExceeded(f"{model.name}: not verified within the time given") from error
+
+    def _verified_or_not(self, model: ModelVersion, done: asyncio.Task[Verification]) -> None:
+        self._verifications.pop(model, None)
+        if not done.cancelled():
+            done.exception()  # told to whoever still waits; when nobody does, the state keeps it
 
     async def _verify(self, model: ModelVersion) -> Verification:
         """Holds Triton's configuration against the card; loads the version first where it is not there."""

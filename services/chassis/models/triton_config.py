@@ -63,7 +63,7 @@ def override(text: str, versions: Iterable[int], digests: Mapping[int, str]) -> 
     """The configuration with which Triton is told to serve just these versions, as JSON.
 
     `text` is the `config.pbtxt`; `digests` are stated for the versions that it does not state one for itself.
-    Raises ValueError where the text is no configuration.
+    Raises ValueError where the text is not a configuration.
     """
     config = _parse(text)
     config.version_policy.specific.versions[:] = sorted(versions)

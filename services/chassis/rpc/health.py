@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any
@@ -46,6 +47,7 @@ message_type {
 """
 
 
+@functools.cache
 def health_file() -> FileDescriptorProto:
     """The specification's `health.proto`, with `List`.
 

@@ -171,7 +171,7 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # g
         current.identity, current.identity_kind = identity.name, identity.kind
         principal = metadata.get(requests.PRINCIPAL_KEY, "")
         if identity.kind != "none" and requests.is_sane_name(principal):
-            # Only whoever has proven his own identity is believed for whom he calls.
+            # Only a caller that has proven its own identity is believed about whom it calls for.
             current.facts["on_behalf_of"] = principal
         if is_infrastructure(current.method):
             yield

@@ -5,6 +5,7 @@ grpcio-reflection has v1alpha alone. The two differ in the name of their package
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 
 import grpc
@@ -31,10 +32,9 @@ def add_reflection(services: Iterable[ServiceDescriptor], server: grpc.aio.Serve
         _collect(service.file, files)
     _collect(error_details_pb2.DESCRIPTOR, files)  # what an error carries, so that a tool can show it
     _collect(reflection_pb2.DESCRIPTOR, files)
-    v1 = str(files[reflection_pb2.DESCRIPTOR.name]).replace("v1alpha", "v1")
     # A pool of their own: the default one cannot hold a second version of health.proto.
     pool = DescriptorPool()
-    for file in (*files.values(), text_format.Parse(v1, FileDescriptorProto())):
+    for file in (*files.values(), _v1_file()):
         pool.Add(health_file() if file.name == health_pb2.DESCRIPTOR.name else file)
     servicer = reflection.aio.ReflectionServicer(names, pool=pool)
     reflection_pb2_grpc.add_ServerReflectionServicer_to_server(servicer, server)
@@ -46,6 +46,13 @@ def add_reflection(services: Iterable[ServiceDescriptor], server: grpc.aio.Serve
     server.add_generic_rpc_handlers(
         (grpc.method_handlers_generic_handler(_V1, {"ServerReflectionInfo": handler}),)
     )
+
+
+@functools.cache
+def _v1_file() -> FileDescriptorProto:
+    file = FileDescriptorProto()
+    reflection_pb2.DESCRIPTOR.CopyToProto(file)
+    return text_format.Parse(str(file).replace("v1alpha", "v1"), FileDescriptorProto())
 
 
 def _collect(file: FileDescriptor, into: dict[str, FileDescriptorProto]) -> None:

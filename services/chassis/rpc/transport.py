@@ -55,7 +55,7 @@ def channel_options(settings: ServiceSettings) -> list[tuple[str, Any]]:
 def bind(server: grpc.aio.Server, settings: ServiceSettings) -> str:
     """Binds the server, with TLS when there is a certificate; returns the address with the real port.
 
-    Raises BindError; SettingsError where a file cannot be read or is no certificate or key.
+    Raises BindError; SettingsError where a file cannot be read or is not a certificate or key.
     """
     credentials = _server_credentials(settings)
     try:

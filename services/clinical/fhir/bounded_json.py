@@ -44,7 +44,7 @@ class Node:
         return f"{path}.{self._step}" if path else self._step
 
     def get(self, name: str) -> Node | None:
-        """The member of this object, None where it is absent or null. InvalidInput: this is no object."""
+        """The member of this object, None where it is absent or null. InvalidInput: this is not an object."""
         if not isinstance(self.value, dict):
             self.refuse("must be an object")
         member = self.value.get(name)
@@ -55,7 +55,7 @@ class Node:
         return isinstance(self.value, dict) and self.value.get(name) is not None
 
     def items(self, name: str) -> Iterator[Node]:
-        """The items of the member list; nothing where it is absent; InvalidInput where it is no list."""
+        """The items of the member list; nothing where it is absent; InvalidInput where it is not a list."""
         member = self.get(name)
         if member is None:
             return
@@ -95,7 +95,7 @@ class Node:
         return float(value)
 
     def flag(self, name: str) -> bool:
-        """The member boolean, false where it is absent; InvalidInput where it is no boolean."""
+        """The member boolean, false where it is absent; InvalidInput where it is not a boolean."""
         member = self.get(name)
         if member is None:
             return False

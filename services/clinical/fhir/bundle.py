@@ -1,6 +1,6 @@
 """From bytes to the entries of a bundle: one JSON Bundle of any type, each resource in its newest version.
 
-Bundles within a bundle, as a batch of searches answers with, are opened. What is no Bundle is refused with
+Bundles within a bundle, as a batch of searches answers with, are opened. What is not a Bundle is refused with
 what it seems to be and what to do about it.
 """
 
@@ -105,7 +105,7 @@ def entries_of(bundle: Node, remarks: Remarks) -> list[Entry]:
 
 
 def _foreign_format(content: bytes) -> str:
-    """What bytes that are no JSON are, with the remedy; empty where it cannot be told."""
+    """What bytes that are not JSON are, with the remedy; empty where it cannot be told."""
     start = content[:4096].lstrip(b"\xef\xbb\xbf \t\r\n")
     if content.startswith(b"\x1f\x8b"):
         return "must be JSON in UTF-8; this is compressed (gzip): decompress it first"

@@ -54,7 +54,7 @@ class MedicationReader:
             return
         intent, reported = MedicationIntent.UNSPECIFIED, False
         if source is MedicationSource.REQUEST:
-            # An intent that FHIR does not define is no order.
+            # An intent that FHIR does not define is not an order.
             intent = _INTENTS.get(node.text("intent"), MedicationIntent.OPTION)
             reported = node.flag("reportedBoolean") or node.has("reportedReference")
             if not intent.is_taken(reported=reported):
@@ -168,7 +168,7 @@ def _authored(node: Node) -> PartialDate | None:
 
 
 def planned(status: MedicationStatus, intent: MedicationIntent) -> Remark:
-    """What is to be said of a request that is no order: a plan in force may be followed already."""
+    """What is to be said of a request that is not an order: a plan in force may be followed already."""
     in_force = status.is_in_force and intent is not MedicationIntent.PROPOSAL
     return Remark.MEDICATION_PLANNED if in_force else Remark.RESOURCES_NOT_USABLE
 

@@ -49,7 +49,7 @@ READ: Final = {
     *MEDICATION_KINDS,
 }
 BEAR_ON_SAFETY: Final = {"AdverseEvent", "DetectedIssue", "Flag", "MedicationUsage"}
-"""Kinds that are not read and may yet speak against a treatment; MedicationUsage is of a draft of R5."""
+"""Kinds that are not read and may yet argue against a treatment; MedicationUsage is of a draft of R5."""
 ONLY_IN_DSTU2: Final = {"MedicationOrder", "DiagnosticOrder"}
 MAY_LACK_SUBJECT: Final = {"Observation", "MedicationDispense"}
 

@@ -112,7 +112,7 @@ def contained_in(holder: Entry, reference: Node) -> Node | None:
 
 
 def _member(identifier: Node, name: str) -> str:
-    """A member of an Identifier; what is no text identifies nothing."""
+    """A member of an Identifier; what is not text identifies nothing."""
     value = identifier.value.get(name) if isinstance(identifier.value, dict) else None
     return value.strip() if isinstance(value, str) else ""
 

@@ -113,7 +113,7 @@ def integer(dataset: Dataset, keyword: str) -> int | None:
     try:
         return int(value)
     except (TypeError, ValueError) as error:
-        raise malformed(f"holds no whole number in {keyword}") from error
+        raise malformed(f"does not hold a whole number in {keyword}") from error
 
 
 def needed(dataset: Dataset, keyword: str) -> int:

@@ -88,7 +88,7 @@ def decode_hounsfield(
 ) -> tuple[npt.NDArray[np.float32], tuple[Notice, ...]]:
     """Hounsfield units, float32 `[rows, columns]` as they are stored, not turned, and the notices.
 
-    Raises InvalidInput as `decode_dataset`, and INPUT_UNSUPPORTED when the values are no Hounsfield units.
+    Raises InvalidInput as `decode_dataset`, and INPUT_UNSUPPORTED when the values are not Hounsfield units.
     """
     notices: list[Notice] = []
     pixels = pixel_module(dataset, limits, notices)

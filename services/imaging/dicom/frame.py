@@ -74,7 +74,7 @@ def pixel_module(dataset: Dataset, limits: DecodingLimits, notices: list[Notice]
     expected = 1 if photometric in GREY or photometric == PALETTE else 3 if photometric in COLOUR else None
     if expected is None:
         raise unsupported(
-            "has a Photometric Interpretation that is not read; read are MONOCHROME1 and 2, RGB, YBR_FULL, "
+            "has a Photometric Interpretation that is not read; supported: MONOCHROME1 and 2, RGB, YBR_FULL, "
             "YBR_FULL_422, YBR_ICT, YBR_RCT and PALETTE COLOR"
         )
     if samples != expected:
@@ -95,7 +95,7 @@ class Frame:
 
     samples: Samples
     """`[rows, columns]`, or `[rows, columns, 3]` in red, green, blue. Bit patterns: signed values are in
-    two's complement of `bits` bits. Bits above may hold what is no pixel (an overlay)."""
+    two's complement of `bits` bits. Bits above may hold what is not a pixel (an overlay)."""
     bits: int
     """Significant low-order bits."""
 

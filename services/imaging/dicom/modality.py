@@ -31,7 +31,7 @@ UNSPECIFIED_TYPES = frozenset({"US", "HU_MOD"})
 OTHER_CT_VALUES = frozenset(
     {"EFF_ATOMIC_NUM", "ELECTRON_DENSITY", "MAT_SPECIFIC", "MAT_FRACTIONAL", "MAT_VALUE_BASED"}
 )
-"""Values of Image Type (0008,0008) of a multi-energy CT that are no Hounsfield units (C.8.2.1.1.1)."""
+"""Values of Image Type (0008,0008) of a multi-energy CT that are not Hounsfield units (C.8.2.1.1.1)."""
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ Hugging Face's image processors.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -70,10 +71,17 @@ def source(step: ImageStep) -> tuple[Callable[[DecodedImage], Array], Form]:
     if kind == "color":
         return lambda image: image.colour[np.newaxis], replace(unknown, channels=3)
     if kind == "window":
+        has_width(step.window)
         return lambda image: _windowed(image, step.window), unknown
     if kind == "hounsfield":
         return lambda image: _lifted(_units(image)), replace(unknown, dtype="float32")
     raise Unfit(f"the first step is grey, window, hounsfield or color, not {kind or 'empty'}")
+
+
+def has_width(window: ImageStep.Window) -> None:
+    """Raises Unfit where the window is none."""
+    if not 0 < window.width_hu < math.inf or not math.isfinite(window.center_hu):
+        raise Unfit("window: width_hu must be above 0")
 
 
 def displayed(image: DecodedImage, step: ImageStep) -> npt.NDArray[np.uint8]:

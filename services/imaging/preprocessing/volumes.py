@@ -12,7 +12,7 @@ import numpy as np
 
 from medmesh.common.v1.serving_pb2 import ImageStep
 from services.imaging.grey import apply_window
-from services.imaging.preprocessing.steps import Array, Form, Unfit
+from services.imaging.preprocessing.steps import Array, Form, Unfit, has_width
 from services.imaging.series.volume import Volume
 
 GRID_STEPS = frozenset({"orientation", "spacing"})
@@ -25,6 +25,7 @@ def volume_source(step: ImageStep) -> tuple[Callable[[Volume], Array], Form]:
     if kind == "hounsfield":
         return _hounsfield, Form("float32", None, None, None, 1)
     if kind == "window":
+        has_width(step.window)
         center, width = step.window.center_hu, step.window.width_hu
         return lambda volume: _windowed(volume, center, width), Form("uint8", None, None, None, 1)
     raise Unfit(f"the first step of a volume is hounsfield or window, not {kind or 'empty'}")

@@ -13,7 +13,7 @@ from medmesh.common.v1.answer_pb2 import Provenance
 from medmesh.common.v1.serving_pb2 import ImageGate as ImageGateMessage
 from services.chassis.errors import ModelFailed
 from services.chassis.models.served import ServedModel
-from services.imaging.applicability import Applicability
+from services.imaging.applicability import Applicability, check_code_strings
 from services.imaging.images import DecodedImage
 from services.imaging.tasks.model import are_numbers, preparation_of
 from services.imaging.tasks.reading import Tensor
@@ -100,6 +100,11 @@ class GateRules:
         unknown = {self._columns[i].name for i in self._of(Column.ROLE_FLAW)} - {*Rejection}
         if unknown:
             raise ValueError(f"columns: {', '.join(sorted(unknown))} is not one of the contract's rejections")
+        for column in self._columns:
+            check_code_strings(column.body_parts, f"columns: {column.name}: body_parts")
+            for field in ("min_probability", "min_sound_probability"):
+                if not 0 <= getattr(column, field) <= 1:
+                    raise ValueError(f"columns: {column.name}: {field} is not a probability")
         self.kinds = frozenset(self._columns[i].name for i in self._kinds)
         self.column_count = len(self._columns)
 

@@ -17,6 +17,7 @@ from services.language.languages import Languages
 from services.language.tasks.model import TextModel
 
 _Pooling = TextEmbedding.Pooling
+_IN_GRAPH = frozenset({_Pooling.POOLING_UNSPECIFIED, _Pooling.POOLING_IN_GRAPH})
 _ROUNDING = 0.01
 """How far from 1 the length of a point may be that the graph has scaled: half precision rounds coarsely."""
 
@@ -46,6 +47,11 @@ class TextEmbedder:
         self.reads = Languages.from_tags(task.languages)
         self._text = TextModel(model, task.preprocessing)
         self._embedding, self._pooling = task.embedding_tensor, task.pooling
+        axes = {tensor.name: len(tensor.shape) for tensor in model.card.outputs}
+        if axes[self._embedding] != (1 if self._pooling in _IN_GRAPH else 2):
+            raise ValueError(
+                "pooling: in the graph goes with a tensor [width], the others with [tokens, width]"
+            )
         self._prefixes = {False: task.preprocessing.passage_prefix, True: task.preprocessing.query_prefix}
 
     async def embed(self, texts: Sequence[str], are_queries: Sequence[bool]) -> Embeddings:
@@ -74,7 +80,7 @@ class TextEmbedder:
 
     def _pooled(self, row: FloatArray, tokens: int) -> FloatArray:
         """One point, FP32 [width], of the tensor's row for one text of so many tokens."""
-        if self._pooling in {_Pooling.POOLING_UNSPECIFIED, _Pooling.POOLING_IN_GRAPH}:
+        if self._pooling in _IN_GRAPH:
             if abs(float(np.linalg.norm(row)) - 1) > _ROUNDING:
                 raise ModelFailed(f"{self.name} answered with a vector that is not of unit length")
             return row

@@ -47,6 +47,8 @@ class TokenClassifier:
         )
         self._confidence = Confidence.from_card(task)
         given = task.HasField("min_probability")
+        if given and not 0 <= task.min_probability <= 1:
+            raise ValueError("min_probability: is not a probability")
         self._least_probability = task.min_probability if given else LEAST_PROBABILITY
 
     async def tag(self, text: str) -> TaggedText:

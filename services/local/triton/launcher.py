@@ -239,7 +239,7 @@ class EmbeddedTriton:
                 say(f"  {told}/{len(names)} models loaded ({name})")
             if ready:
                 for name in set(names) - set(self._loaded_models()):
-                    say(f"not loaded: {self._explain(name)}")
+                    say(f"not loaded: {self._explain(name, name)}")
                 break
             if time.monotonic() > deadline:
                 raise TritonError(
@@ -256,17 +256,21 @@ class EmbeddedTriton:
             return []
         return re.findall(r"successfully loaded '([^']+)'", self._child.log.read_text(errors="replace"))
 
-    def _explain(self, what: str) -> str:
-        """`what`, with the log's own reason and where the whole log is."""
+    def _explain(self, what: str, model: str = "") -> str:
+        """`what`, with the log's own reason, of one model or of all, and where the whole log is."""
         if self._child.log is None:
             return what
         text = self._child.log.read_text(errors="replace")
         reasons = re.findall(
             r"failed to load '([^']+)' version \d+: (?:Internal: )?(?:TritonModelException: )?([^\n]+)", text
         )
+        if model:
+            reasons = [("", reason) for name, reason in reasons if name == model]
         if not reasons:
             lines = [
-                line for line in text.splitlines() if re.match(r"[EF]\d{4} ", line) and _HARMLESS not in line
+                line
+                for line in text.splitlines()
+                if re.match(r"[EF]\d{4} ", line) and _HARMLESS not in line and model in line
             ]
             reasons = [("", line.partition("] ")[2] or line) for line in lines[-3:]]
         # Without the backend's call stack, whose lines the log joins by a backslash and an n.

@@ -54,6 +54,8 @@ def _evidence(one: serving_pb2.ConditionEvidence, card: ModelCard) -> DeclaredEv
         raise ValueError(f"the card has no metric {one.metric} over all patients")
     if canonical_system(one.condition.system) != SNOMED:
         raise ValueError("a condition is not in SNOMED CT")
+    if not all(0.0 <= figure <= 1.0 for figure in figures):
+        raise ValueError(f"the metric {one.metric} is not an AUROC")
     if not 0.0 < one.calibrated_share < 1.0:
         raise ValueError("a calibrated share does not lie between 0 and 1")
     return DeclaredEvidence(

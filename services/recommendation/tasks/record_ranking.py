@@ -44,7 +44,7 @@ MAX_PARTS = 255
 """Parts of a record that are removed in turn."""
 MAX_DRIVERS = 5
 MIN_CONTRIBUTION = 0.001
-"""A part of the record that moves a score by less is no driver of it."""
+"""A part of the record that moves a score by less is not a driver of it."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

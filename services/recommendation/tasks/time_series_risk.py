@@ -88,6 +88,10 @@ class TimeSeriesRisk:
             raise ValueError("activation: a single number is a probability already, or its sigmoid is")
         self.preparation = preparation_of(task.preprocessing)
         self._curve = _curve_of(task.calibration)
+        if not 0 <= task.decision_threshold <= 1:
+            raise ValueError("decision_threshold: is not a probability")
+        if task.period_bin_count < 0:
+            raise ValueError("period_bin_count: is below 0")
         self._sets = _sets_of(task) if task.HasField("conformal") else None
         self._reader = MeasurementReader(self.preparation)
         self._check_tensors()

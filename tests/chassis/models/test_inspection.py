@@ -1,4 +1,4 @@
-"""A model's folder holds, or everything that speaks against it is named with its field."""
+"""A model's folder holds, or everything that is wrong with it is named with its field."""
 
 from __future__ import annotations
 
@@ -129,6 +129,7 @@ def test_what_is_wrong_with_a_card_is_named_by_its_field(multiplier, change, fie
             "calibration.curves[0].label",
         ),
         (lambda task: task["calibration"].update(curves=[{"rise": -1, "fall": 1}]), "calibration.curves[0]"),
+        (lambda task: task["calibration"].update(curves=[{"offset": 1}]), "calibration.curves[0]"),
     ],
 )
 def test_labels_and_thresholds_have_to_agree(chest, change, field):
@@ -145,13 +146,25 @@ def test_labels_and_thresholds_have_to_agree(chest, change, field):
         (lambda entry: entry.update(calibrated_share=1.0), "calibrated_share"),
         (lambda entry: entry.update(outside_population_factor=2), "outside_population_factor"),
         (lambda entry: entry.update(within={"code": "90560007"}), "within"),
-        (lambda entry: entry.pop("held_out_negative_count"), ""),
+        (lambda entry: entry.pop("held_out_negative_count"), "held_out_negative_count"),
+        (lambda entry: entry.update(held_out_positive_count=2), "held_out_positive_count"),
+        (lambda entry: entry["condition"].update(code="53084003"), "condition"),  # another entry's
         (lambda entry: entry["condition"].pop("code"), "condition"),
     ],
 )
 def test_evidence_rests_on_a_metric_and_on_cases(chest, change, field):
     edit(chest / "metadata.json", lambda card: change(card["serving"]["evidence"][0]))
-    assert f"serving.evidence[0].{field}".rstrip(".") in fields(checked(chest.parent, "chest_xray"))
+    assert f"serving.evidence[0].{field}" in fields(checked(chest.parent, "chest_xray"))
+
+
+def test_the_metric_of_evidence_is_an_auroc(chest):
+    def percent(card):
+        for metric in card["metrics"]:
+            if metric["name"] == card["serving"]["evidence"][0]["metric"]:
+                metric["value"] = 99.8
+
+    edit(chest / "metadata.json", percent)
+    assert "serving.evidence[0].metric" in fields(checked(chest.parent, "chest_xray"))
 
 
 def test_all_problems_of_a_card_are_reported_at_once(chest):

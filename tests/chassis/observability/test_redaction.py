@@ -26,7 +26,7 @@ def test_marked_fields_show_their_size_and_nothing_else():
     image.sources.add(content=b"\x00" * 9)
     shown = redacted(orchestrator_pb2.DiagnoseRequest(case=case))
     coding = {
-        "system": "<text: 22 characters>",
+        "system": "<phi: 22 characters>",
         "code": "<phi: 8 characters>",
         "display": "<phi: 8 characters>",
     }

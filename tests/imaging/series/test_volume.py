@@ -201,6 +201,7 @@ def test_a_volume_that_would_be_too_large_is_refused_before_it_is_decoded():
     assert refused.value.reason is Reason.INPUT_TOO_LARGE
 
 
+@pytest.mark.slow
 def test_only_one_volume_and_one_slice_are_held():
     """Beside the files, two bytes a voxel and what one slice takes."""
     sent = files(head(200, step_mm=1.0, SliceThickness=1))

@@ -218,6 +218,25 @@ def test_a_graph_that_contradicts_its_config_is_not_served_and_the_others_are(
 
 
 @pytest.mark.live
+def test_each_of_several_models_that_do_not_load_has_its_own_reason(repository: Path, tmp_path: Path):
+    config = repository / "arithmetic" / "config.pbtxt"
+    config.write_text(config.read_text().replace('backend: "onnxruntime"', 'backend: "nobody"'))
+    tiny_models.write(repository, "lookup", *tiny_models.lookup())
+    digest = f'parameters {{ key: "medmesh.weights_sha256.1" value: {{ string_value: "{"0" * 64}" }} }}\n'
+    other = repository / "lookup" / "config.pbtxt"
+    other.write_text(other.read_text() + digest)
+    tiny_models.write(repository, "third", *tiny_models.lookup())
+    said: list[str] = []
+    with EmbeddedTriton.start(TritonSettings(repository=(repository,), log=tmp_path / "log"), said.append):
+        pass
+    (unknown,) = (line for line in said if line.startswith("not loaded: arithmetic"))
+    (changed,) = (line for line in said if line.startswith("not loaded: lookup"))
+    assert "nobody" in unknown
+    assert "digest" not in unknown
+    assert "digest" in changed
+
+
+@pytest.mark.live
 def test_missing_weights_are_named_and_the_others_are_served(repository: Path, tmp_path: Path):
     (repository / "arithmetic" / "1" / "model.onnx").unlink()
     settings = TritonSettings(repository=(repository,), log=tmp_path / "log")

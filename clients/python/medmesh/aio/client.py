@@ -276,7 +276,7 @@ class AsyncClient:
         timeout_s: float | None = None,
         request_id: str | None = None,
     ) -> TreatmentRanking:
-        """Treatments for a record, each with what drives it and what speaks against it; `max_results` None:
+        """Treatments for a record, each with what drives it and what argues against it; `max_results` None:
         10. What is further known is not in the record; it may have a display alone.
         """
         request = requests.rank_treatments(patient, further_conditions, further_allergies, max_results, model)

@@ -90,7 +90,7 @@ class UploadServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CancelUpload(self, request, context):
-        """Deletes an upload, finished or not. One that is gone already is no error.
+        """Deletes an upload, finished or not. Deleting one that is already gone is not an error.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

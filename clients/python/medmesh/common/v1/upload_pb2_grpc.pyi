@@ -48,7 +48,7 @@ class UploadServiceStub:
     QueryUpload: _grpc.UnaryUnaryMultiCallable[_upload_pb2.QueryUploadRequest, _upload_pb2.QueryUploadResponse]
     """Says how far an upload got. NOT_FOUND as in WriteUpload."""
     CancelUpload: _grpc.UnaryUnaryMultiCallable[_upload_pb2.CancelUploadRequest, _upload_pb2.CancelUploadResponse]
-    """Deletes an upload, finished or not. One that is gone already is no error."""
+    """Deletes an upload, finished or not. Deleting one that is already gone is not an error."""
 
 @_typing.type_check_only
 class UploadServiceAsyncStub(UploadServiceStub):
@@ -70,7 +70,7 @@ class UploadServiceAsyncStub(UploadServiceStub):
     QueryUpload: _aio.UnaryUnaryMultiCallable[_upload_pb2.QueryUploadRequest, _upload_pb2.QueryUploadResponse]  # type: ignore[assignment]
     """Says how far an upload got. NOT_FOUND as in WriteUpload."""
     CancelUpload: _aio.UnaryUnaryMultiCallable[_upload_pb2.CancelUploadRequest, _upload_pb2.CancelUploadResponse]  # type: ignore[assignment]
-    """Deletes an upload, finished or not. One that is gone already is no error."""
+    """Deletes an upload, finished or not. Deleting one that is already gone is not an error."""
 
 class UploadServiceServicer(metaclass=_abc_1.ABCMeta):
     """Takes one file in chunks and holds it until it is cancelled or expires, so that requests to the same service can name it in
@@ -113,6 +113,6 @@ class UploadServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _upload_pb2.CancelUploadRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_upload_pb2.CancelUploadResponse, _abc.Awaitable[_upload_pb2.CancelUploadResponse]]:
-        """Deletes an upload, finished or not. One that is gone already is no error."""
+        """Deletes an upload, finished or not. Deleting one that is already gone is not an error."""
 
 def add_UploadServiceServicer_to_server(servicer: UploadServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

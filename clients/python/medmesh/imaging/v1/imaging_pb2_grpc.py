@@ -53,7 +53,7 @@ class ImagingServiceServicer:
 
     def AnalyzeImage(self, request, context):
         """Analyses one image, or the instances of one series.
-        INVALID_ARGUMENT: a source is empty, truncated, no image, too large, without pixel data or of an unsupported transfer syntax,
+        INVALID_ARGUMENT: a source is empty, truncated, not an image, too large, without pixel data or of an unsupported transfer syntax,
         or no served model reads what it shows; the field is named, and what is served is listed.
         NOT_FOUND: no model that reads images has a name of `models`. UNAVAILABLE: no model that applies is served now.
         RESOURCE_EXHAUSTED: too many requests wait. DEADLINE_EXCEEDED: too slow.

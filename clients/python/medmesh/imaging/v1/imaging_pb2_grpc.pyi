@@ -35,7 +35,7 @@ class ImagingServiceStub:
     def __new__(cls, channel: _aio.Channel) -> ImagingServiceAsyncStub: ...
     AnalyzeImage: _grpc.UnaryUnaryMultiCallable[_imaging_pb2.AnalyzeImageRequest, _imaging_pb2.AnalyzeImageResponse]
     """Analyses one image, or the instances of one series.
-    INVALID_ARGUMENT: a source is empty, truncated, no image, too large, without pixel data or of an unsupported transfer syntax,
+    INVALID_ARGUMENT: a source is empty, truncated, not an image, too large, without pixel data or of an unsupported transfer syntax,
     or no served model reads what it shows; the field is named, and what is served is listed.
     NOT_FOUND: no model that reads images has a name of `models`. UNAVAILABLE: no model that applies is served now.
     RESOURCE_EXHAUSTED: too many requests wait. DEADLINE_EXCEEDED: too slow.
@@ -52,7 +52,7 @@ class ImagingServiceAsyncStub(ImagingServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     AnalyzeImage: _aio.UnaryUnaryMultiCallable[_imaging_pb2.AnalyzeImageRequest, _imaging_pb2.AnalyzeImageResponse]  # type: ignore[assignment]
     """Analyses one image, or the instances of one series.
-    INVALID_ARGUMENT: a source is empty, truncated, no image, too large, without pixel data or of an unsupported transfer syntax,
+    INVALID_ARGUMENT: a source is empty, truncated, not an image, too large, without pixel data or of an unsupported transfer syntax,
     or no served model reads what it shows; the field is named, and what is served is listed.
     NOT_FOUND: no model that reads images has a name of `models`. UNAVAILABLE: no model that applies is served now.
     RESOURCE_EXHAUSTED: too many requests wait. DEADLINE_EXCEEDED: too slow.
@@ -72,7 +72,7 @@ class ImagingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_imaging_pb2.AnalyzeImageResponse, _abc.Awaitable[_imaging_pb2.AnalyzeImageResponse]]:
         """Analyses one image, or the instances of one series.
-        INVALID_ARGUMENT: a source is empty, truncated, no image, too large, without pixel data or of an unsupported transfer syntax,
+        INVALID_ARGUMENT: a source is empty, truncated, not an image, too large, without pixel data or of an unsupported transfer syntax,
         or no served model reads what it shows; the field is named, and what is served is listed.
         NOT_FOUND: no model that reads images has a name of `models`. UNAVAILABLE: no model that applies is served now.
         RESOURCE_EXHAUSTED: too many requests wait. DEADLINE_EXCEEDED: too slow.

@@ -71,7 +71,7 @@ class RecommendationServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RankTreatments(self, request, context):
-        """Ranks treatments for a patient, each with what drives it and what speaks against it. Fails as ReadRecord does.
+        """Ranks treatments for a patient, each with what drives it and what argues against it. Fails as ReadRecord does.
         NOT_FOUND: no such model. UNAVAILABLE: the model is not served now. RESOURCE_EXHAUSTED: too many requests wait.
         DEADLINE_EXCEEDED: too slow.
         """

@@ -39,7 +39,7 @@ class RecommendationServiceStub:
     resources of another one); the field is named.
     """
     RankTreatments: _grpc.UnaryUnaryMultiCallable[_recommendation_pb2.RankTreatmentsRequest, _recommendation_pb2.RankTreatmentsResponse]
-    """Ranks treatments for a patient, each with what drives it and what speaks against it. Fails as ReadRecord does.
+    """Ranks treatments for a patient, each with what drives it and what argues against it. Fails as ReadRecord does.
     NOT_FOUND: no such model. UNAVAILABLE: the model is not served now. RESOURCE_EXHAUSTED: too many requests wait.
     DEADLINE_EXCEEDED: too slow.
     """
@@ -64,7 +64,7 @@ class RecommendationServiceAsyncStub(RecommendationServiceStub):
     resources of another one); the field is named.
     """
     RankTreatments: _aio.UnaryUnaryMultiCallable[_recommendation_pb2.RankTreatmentsRequest, _recommendation_pb2.RankTreatmentsResponse]  # type: ignore[assignment]
-    """Ranks treatments for a patient, each with what drives it and what speaks against it. Fails as ReadRecord does.
+    """Ranks treatments for a patient, each with what drives it and what argues against it. Fails as ReadRecord does.
     NOT_FOUND: no such model. UNAVAILABLE: the model is not served now. RESOURCE_EXHAUSTED: too many requests wait.
     DEADLINE_EXCEEDED: too slow.
     """
@@ -98,7 +98,7 @@ class RecommendationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _recommendation_pb2.RankTreatmentsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_recommendation_pb2.RankTreatmentsResponse, _abc.Awaitable[_recommendation_pb2.RankTreatmentsResponse]]:
-        """Ranks treatments for a patient, each with what drives it and what speaks against it. Fails as ReadRecord does.
+        """Ranks treatments for a patient, each with what drives it and what argues against it. Fails as ReadRecord does.
         NOT_FOUND: no such model. UNAVAILABLE: the model is not served now. RESOURCE_EXHAUSTED: too many requests wait.
         DEADLINE_EXCEEDED: too slow.
         """
