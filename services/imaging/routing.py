@@ -1,5 +1,5 @@
-"""Which models read an image: by what the request, the file and the gates say of it and what the models' cards
-say of themselves, and what the file says that the model was not made for.
+"""Which models read an image: by what the request, the file and the gates say of it and what the models'
+cards say of themselves, and what the file says that the model was not made for.
 
 The request takes precedence over the file, the file over the gates. Where they contradict each other, and
 where the file says that a model was not made for this image, a notice says so.
