@@ -42,7 +42,7 @@ def write_card(card: ModelCard, repository: Path = MODEL_REPOSITORY) -> Path:
     `labels.txt` and the digest's line of `config.pbtxt`. Returns the card's path.
     """
     folder = repository / card.name
-    version = card.triton_version or 1
+    version = card.model_version or 1
     card.weights_sha256 = sha256(folder / str(version) / "model.onnx")
     _, labels = tasks.labels_of(card.serving)
     if labels:

@@ -88,7 +88,7 @@ def write_version(folder, number, *, name="chest_xray", change=lambda card: None
     onnx.save(model, weights)
     card = json.loads((ROOT / "triton_repo" / "chest_xray" / "metadata.json").read_text())
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()
-    card |= {"name": name, "triton_version": number, "version": f"{number}.0.0", "weights_sha256": digest}
+    card |= {"name": name, "model_version": number, "version": f"{number}.0.0", "weights_sha256": digest}
     card["changelog"].insert(0, {"version": f"{number}.0.0", "description": "For a test."})
     change(card)
     (folder / "metadata.json").write_text(json.dumps(card))

@@ -62,7 +62,7 @@ def card_in(folder: Path, number: int) -> tuple[Path, ModelCard | None, list[Pro
     if number and (own / CARD).is_file():
         return own, *read_card(own / CARD)
     card, problems = read_card(folder / CARD)
-    if card is not None and number and (card.triton_version or 1) != number:
+    if card is not None and number and (card.model_version or 1) != number:
         missing = Problem(f"{number}/{CARD}", "is missing", f"add the card of version {number}")
         return own, None, [missing]
     return folder, card, problems

@@ -92,7 +92,7 @@ def check_config(card: ModelCard, path: Path) -> tuple[Configuration | None, lis
         ("outputs", card.outputs, config.outputs),
     ):
         found += _compare_config(kind, declared, configured, config.max_batch_count)
-    number = card.triton_version or 1
+    number = card.model_version or 1
     if config.digests.get(number, card.weights_sha256) != card.weights_sha256:
         found.append(
             Problem(CONFIG, f"states another digest of version {number} than the card", EXPORT_AGAIN)

@@ -107,7 +107,7 @@ def _version(
         return None, None, problems
     problems += checks.check_card(card, folder.name)
     problems += checks.check_files(card, place)
-    number = card.triton_version or 1
+    number = card.model_version or 1
     path = folder.path / CONFIG
     config: Configuration | None = None
     if path.is_file():

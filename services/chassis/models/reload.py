@@ -194,7 +194,7 @@ def _reused_number(checked: CheckedModel, loaded: Iterable[ModelVersion]) -> lis
             number, free = version.runs.number, max(known) + 1
             return [
                 Problem(
-                    "triton_version",
+                    "model_version",
                     f"is {number}, under which other weights are being served",
                     f"put the new weights into {free}/ and write {free}",
                 )

@@ -40,7 +40,7 @@ def card(name: str, digest: str, version: int = 1, release: str = "1.0.0") -> di
         "summary": "Multiplies.",
         "intended_use": "For tests only.",
         "weights_sha256": digest,
-        "triton_version": version,
+        "model_version": version,
         "serving": {
             "preprocessing_version": "record/1",
             "record_embedding": {"preprocessing": {"tensor": "x"}, "embedding_tensor": "y"},

@@ -36,7 +36,7 @@ def test_every_field_that_is_not_understood_is_named(written):
             {
                 "nmae": "reader",
                 "version": 3,
-                "triton_version": "one",
+                "model_version": "one",
                 "serving_parameters": {"temperature": 1},
                 "metrics": [{"name": "auroc"}, {"name": "auroc", "value": "high"}],
                 "serving": {
@@ -53,7 +53,7 @@ def test_every_field_that_is_not_understood_is_named(written):
     assert {problem.field for problem in problems} == {
         "nmae",
         "version",
-        "triton_version",
+        "model_version",
         "serving_parameters",
         "metrics[1].value",
         "serving.image_classification.activation",

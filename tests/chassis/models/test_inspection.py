@@ -85,7 +85,7 @@ def test_a_complete_folder_holds(multiplier):
         (lambda card: card["outputs"][0].update(datatype="INT64"), "outputs[0].datatype"),
         (lambda card: card.update(weights_sha256="0" * 64), "weights_sha256"),
         (lambda card: card.update(weights_sha256="none"), "weights_sha256"),
-        (lambda card: card.update(triton_version=2), "2/model.onnx"),
+        (lambda card: card.update(model_version=2), "2/model.onnx"),
         (
             lambda card: card["serving"].update(files=[{"path": "config.pbtxt", "sha256": "0" * 64}]),
             "serving.files[0].sha256",

@@ -57,7 +57,7 @@ def upgrade(folder, version, factor):
     digest = write_weights(folder / str(version) / "model.onnx", factor)
     edit(
         folder / "metadata.json",
-        lambda card: card.update(triton_version=version, version=f"{version}.0.0", weights_sha256=digest),
+        lambda card: card.update(model_version=version, version=f"{version}.0.0", weights_sha256=digest),
     )
 
 
@@ -154,7 +154,7 @@ async def test_other_weights_under_a_number_that_is_served_are_refused(mesh, rep
     (doubler, _) = await reloader.reload()
     assert doubler.result is Result.REFUSED
     (problem,) = doubler.entry.problems
-    assert (problem.field, "put the new weights into 2/" in problem.remedy) == ("triton_version", True)
+    assert (problem.field, "put the new weights into 2/" in problem.remedy) == ("model_version", True)
     assert await version_of(catalog, "doubler") == "1"
 
 
@@ -165,7 +165,7 @@ async def test_other_weights_under_a_number_that_is_still_loaded_are_refused_too
     await reloader.reload()
     upgrade(repository / "doubler", 1, 7.0)
     (doubler, _) = await reloader.reload()
-    assert (doubler.result, doubler.entry.problems[0].field) == (Result.REFUSED, "triton_version")
+    assert (doubler.result, doubler.entry.problems[0].field) == (Result.REFUSED, "model_version")
     assert "put the new weights into 3/" in doubler.entry.problems[0].remedy
     assert await version_of(catalog, "doubler") == "2"
 

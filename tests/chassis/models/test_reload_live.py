@@ -94,7 +94,7 @@ def upgrade(folder, version):
     digest = write_weights(folder / str(version) / "model.onnx", float(version))
     edit(
         folder / "metadata.json",
-        lambda card: card.update(triton_version=version, version=f"{version}.0.0", weights_sha256=digest),
+        lambda card: card.update(model_version=version, version=f"{version}.0.0", weights_sha256=digest),
     )
     return digest
 

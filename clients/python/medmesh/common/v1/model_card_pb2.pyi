@@ -61,7 +61,7 @@ class Change(_message.Message):
     def __init__(self, version: _Optional[str] = ..., description: _Optional[str] = ...) -> None: ...
 
 class ModelCard(_message.Message):
-    __slots__ = ("name", "version", "summary", "intended_use", "architecture", "serving", "datasets", "metrics", "calibration", "limitations", "inputs", "outputs", "weights_sha256", "precision", "triton_version", "licence", "reproduce", "changelog")
+    __slots__ = ("name", "version", "summary", "intended_use", "architecture", "serving", "datasets", "metrics", "calibration", "limitations", "inputs", "outputs", "weights_sha256", "precision", "model_version", "licence", "reproduce", "changelog")
     NAME_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     SUMMARY_FIELD_NUMBER: _ClassVar[int]
@@ -76,7 +76,7 @@ class ModelCard(_message.Message):
     OUTPUTS_FIELD_NUMBER: _ClassVar[int]
     WEIGHTS_SHA256_FIELD_NUMBER: _ClassVar[int]
     PRECISION_FIELD_NUMBER: _ClassVar[int]
-    TRITON_VERSION_FIELD_NUMBER: _ClassVar[int]
+    MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
     LICENCE_FIELD_NUMBER: _ClassVar[int]
     REPRODUCE_FIELD_NUMBER: _ClassVar[int]
     CHANGELOG_FIELD_NUMBER: _ClassVar[int]
@@ -94,11 +94,11 @@ class ModelCard(_message.Message):
     outputs: _containers.RepeatedCompositeFieldContainer[TensorContract]
     weights_sha256: str
     precision: str
-    triton_version: int
+    model_version: int
     licence: str
     reproduce: str
     changelog: _containers.RepeatedCompositeFieldContainer[Change]
-    def __init__(self, name: _Optional[str] = ..., version: _Optional[str] = ..., summary: _Optional[str] = ..., intended_use: _Optional[str] = ..., architecture: _Optional[str] = ..., serving: _Optional[_Union[_serving_pb2.ModelServing, _Mapping]] = ..., datasets: _Optional[_Iterable[_Union[Dataset, _Mapping]]] = ..., metrics: _Optional[_Iterable[_Union[Metric, _Mapping]]] = ..., calibration: _Optional[str] = ..., limitations: _Optional[_Iterable[str]] = ..., inputs: _Optional[_Iterable[_Union[TensorContract, _Mapping]]] = ..., outputs: _Optional[_Iterable[_Union[TensorContract, _Mapping]]] = ..., weights_sha256: _Optional[str] = ..., precision: _Optional[str] = ..., triton_version: _Optional[int] = ..., licence: _Optional[str] = ..., reproduce: _Optional[str] = ..., changelog: _Optional[_Iterable[_Union[Change, _Mapping]]] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., version: _Optional[str] = ..., summary: _Optional[str] = ..., intended_use: _Optional[str] = ..., architecture: _Optional[str] = ..., serving: _Optional[_Union[_serving_pb2.ModelServing, _Mapping]] = ..., datasets: _Optional[_Iterable[_Union[Dataset, _Mapping]]] = ..., metrics: _Optional[_Iterable[_Union[Metric, _Mapping]]] = ..., calibration: _Optional[str] = ..., limitations: _Optional[_Iterable[str]] = ..., inputs: _Optional[_Iterable[_Union[TensorContract, _Mapping]]] = ..., outputs: _Optional[_Iterable[_Union[TensorContract, _Mapping]]] = ..., weights_sha256: _Optional[str] = ..., precision: _Optional[str] = ..., model_version: _Optional[int] = ..., licence: _Optional[str] = ..., reproduce: _Optional[str] = ..., changelog: _Optional[_Iterable[_Union[Change, _Mapping]]] = ...) -> None: ...
 
 class ModelAliases(_message.Message):
     __slots__ = ("stable", "candidate", "shadow_candidate")
