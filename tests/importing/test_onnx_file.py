@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import re
+from dataclasses import replace
 
 import jsonschema
 import numpy as np
@@ -17,6 +18,7 @@ from tests.importing.conftest import without
 from tests.importing.onnx_models import DESCRIBED
 from training.importing import Refused, facts, graph
 from training.importing.facts import SCHEMA
+from training.importing.folder import check_free
 from training.importing.importer import run
 from training.importing.onnx_file import OnnxFile
 from training.model_card import MODEL_REPOSITORY
@@ -207,3 +209,17 @@ def test_nothing_is_exported_before_the_card_is_complete(file, order, given, rep
     with pytest.raises(Refused, match="licence: Under which licence"):
         run(order(given=without(given | DESCRIBED, "licence")), source, silent)
     assert list(repository.iterdir()) == []
+
+
+def test_a_repository_that_is_not_there_yet_is_made_with_its_first_model(tmp_path, file, order, given):
+    given |= DESCRIBED
+    mine = tmp_path / "mine"
+    run(replace(order(origin=file), repository=mine), OnnxFile(file, {}), silent)
+    assert (mine / "imported" / "metadata.json").is_file()
+
+
+@pytest.mark.parametrize("place", ["nowhere/models", "source.onnx"])
+def test_a_repository_that_cannot_be_made_is_refused_before_anything_is_read(place, tmp_path):
+    (tmp_path / "source.onnx").touch()
+    with pytest.raises(Refused, match="folder"):
+        check_free(tmp_path / place, "imported", force=False)

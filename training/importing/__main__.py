@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tools.bootstrap import Missing
 from training.importing import Refused
 from training.model_card import MODEL_REPOSITORY
 
@@ -40,6 +41,9 @@ def main(arguments: Sequence[str]) -> int:
         run(order, source, print, input if sys.stdin.isatty() else None)
     except Refused as refused:
         print(f"medmesh: {refused}", file=sys.stderr)
+        return REFUSED
+    except Missing as missing:
+        print(f"medmesh: {missing}", file=sys.stderr)
         return REFUSED
     except OSError as error:
         print(f"medmesh: {error.filename or 'a file'}: {error.strerror}", file=sys.stderr)

@@ -12,9 +12,14 @@ from training.importing import Refused
 
 
 def check_free(repository: Path, name: str, *, force: bool) -> None:
-    """Raises Refused where the repository is not there, or has the model and `force` is not given."""
-    if not repository.is_dir():
-        raise Refused(f"there is no model repository at {repository}")
+    """Raises Refused where the repository cannot be there, or has the model and `force` is not given.
+
+    A repository that is not there yet is made with its first model.
+    """
+    if repository.exists() and not repository.is_dir():
+        raise Refused(f"{repository} is not a folder, so it cannot be a model repository")
+    if not repository.resolve().parent.is_dir():
+        raise Refused(f"there is no folder {repository.resolve().parent} to make {repository.name} in")
     if (repository / name).exists() and not force:
         raise Refused(f"{repository / name} is there already; --force replaces it")
 
@@ -34,6 +39,7 @@ def new_folder(repository: Path, name: str, *, force: bool) -> Iterator[Path]:
         made.mkdir()
         yield made
         check_free(repository, name, force=force)
+        repository.mkdir(exist_ok=True)
         if target.exists():
             target.rename(old)
         try:
