@@ -4,7 +4,6 @@ the card, `metadata.json`.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Iterable
@@ -15,6 +14,7 @@ from google.protobuf import json_format, text_format
 from medmesh.common.v1.model_card_pb2 import ModelCard
 from medmesh.common.v1.serving_pb2 import FileDigest, ModelServing
 from services.chassis.models import tasks
+from services.chassis.models.checks import sha256
 from services.chassis.models.repository import DIGEST_PARAMETER
 
 MODEL_REPOSITORY = Path(__file__).resolve().parents[1] / "triton_repo"
@@ -72,12 +72,6 @@ def with_digest(config: str, version: int, digest: str) -> str:
     if stated.search(config):
         return stated.sub(line, config)
     return config.rstrip("\n") + "\n" + line
-
-
-def sha256(path: Path) -> str:
-    """Lower-case hexadecimal digest of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_lines(path: Path, lines: Iterable[str]) -> None:

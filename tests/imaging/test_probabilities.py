@@ -9,7 +9,8 @@ import pytest
 from google.protobuf import text_format
 
 from medmesh.common.v1 import serving_pb2 as pb
-from services.imaging.tasks.probabilities import Calibration, ConformalSets, activated, are_probabilities
+from services.chassis.models.activation import activated
+from services.imaging.tasks.probabilities import Calibration, ConformalSets, are_probabilities
 
 LABELS = ("normal", "bacterial_pneumonia", "viral_pneumonia")
 OWN = """

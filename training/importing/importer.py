@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from medmesh.common.v1.model_card_pb2 import ModelCard
+from services.chassis.models.checks import sha256
 from services.local.models import check
 from services.local.triton.tensorrt import tensorrt_config
 from training.importing import Refused, facts, graph
@@ -17,7 +18,7 @@ from training.importing.folder import check_free, new_folder
 from training.importing.graph import Graph, GraphTensor
 from training.importing.paths import Facts
 from training.importing.source import Source
-from training.model_card import sha256, write_card
+from training.model_card import write_card
 
 LARGEST_DIFFERENCE = 1e-4
 """Between an output and the source's, absolute, or of the output's largest value where that is above 1."""

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from medmesh.common.v1 import serving_pb2 as pb
 from medmesh.common.v1.answer_pb2 import Provenance
 from services.chassis.errors import ModelFailed
+from services.chassis.models.activation import activated
 from services.chassis.models.served import ServedModel
 from services.imaging.applicability import Applicability
 from services.imaging.heat_map import draw_overlay, heat_maps
@@ -24,7 +25,6 @@ from services.imaging.tasks.model import are_numbers, labels_of, preparation_of,
 from services.imaging.tasks.probabilities import (
     Calibration,
     ConformalSets,
-    activated,
     are_probabilities,
 )
 from services.imaging.tasks.reading import (

@@ -1,6 +1,4 @@
-"""A graph's numbers -> probabilities, brought in line with how often they are right, and the labels that
-they do not rule out.
-"""
+"""Probabilities, brought in line with how often they are right, and the labels that they do not rule out."""
 
 from __future__ import annotations
 
@@ -11,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from medmesh.common.v1 import serving_pb2 as pb
+from services.chassis.models.activation import logistic
 from services.clinical.conformal import not_ruled_out
 
 Floats = npt.NDArray[np.float64]
@@ -20,25 +19,9 @@ ROUNDING = 1e-4
 """How far beyond 0 and 1 rounding may take a probability."""
 
 
-def activated(values: Floats, activation: pb.Activation, *, axis: int = -1) -> Floats:
-    """Probabilities of the output's numbers; labels lie along `axis`."""
-    if activation == pb.ACTIVATION_SOFTMAX:
-        shifted = np.exp(values - values.max(axis=axis, keepdims=True))
-        return np.asarray(shifted / shifted.sum(axis=axis, keepdims=True))
-    if activation == pb.ACTIVATION_SIGMOID:
-        return logistic(values)
-    return values
-
-
 def are_probabilities(values: Floats) -> bool:
     """Whether all lie in [0, 1], but for rounding: logits that a card calls probabilities do not."""
     return bool((values >= -ROUNDING).all() and (values <= 1 + ROUNDING).all())
-
-
-def logistic(odds: Floats) -> Floats:
-    """1 / (1 + exp(-odds)), without overflow."""
-    small = np.exp(-np.abs(odds))
-    return np.asarray(np.where(odds >= 0, 1.0, small) / (1 + small))
 
 
 @dataclass(frozen=True)

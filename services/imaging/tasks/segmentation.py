@@ -13,13 +13,14 @@ from PIL import Image
 from medmesh.common.v1 import serving_pb2 as pb
 from medmesh.common.v1.answer_pb2 import Provenance
 from services.chassis.errors import ModelFailed
+from services.chassis.models.activation import activated
 from services.chassis.models.served import ServedModel
 from services.imaging.applicability import Applicability
 from services.imaging.heat_map import draw_masks
 from services.imaging.images import DecodedImage
 from services.imaging.preprocessing.geometry import mask_over_image
 from services.imaging.tasks.model import Label, are_numbers, labels_of, preparation_of, tensor_of
-from services.imaging.tasks.probabilities import activated, are_probabilities
+from services.imaging.tasks.probabilities import are_probabilities
 from services.imaging.tasks.reading import Blocking, Mask, Reading, SliceRule, Tensor, Wanted
 
 Bits = npt.NDArray[np.bool_]

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from medmesh.common.v1.answer_pb2 import Provenance
 from medmesh.common.v1.model_card_pb2 import TensorContract
-from medmesh.common.v1.serving_pb2 import Activation, TextPreprocessing
+from medmesh.common.v1.serving_pb2 import TextPreprocessing
 from services.chassis.errors import ModelFailed
 from services.chassis.models.served import ServedModel
 from services.language.tokenization import Int64Array, TextTokenizer
@@ -119,18 +119,6 @@ class TextModel:
             for at, name in enumerate(self._names)
             if name
         }
-
-
-def probabilities(values: FloatArray, activation: Activation) -> FloatArray:
-    """What the card's `activation` makes of the numbers of the last axis."""
-    if activation == Activation.ACTIVATION_SOFTMAX:
-        shifted = np.exp(values - values.max(axis=-1, keepdims=True))
-        softmax: FloatArray = shifted / shifted.sum(axis=-1, keepdims=True)
-        return softmax
-    if activation == Activation.ACTIVATION_SIGMOID:
-        logistic: FloatArray = (0.5 * (1 + np.tanh(values / 2))).astype(np.float32)
-        return logistic
-    return values
 
 
 def _dtype(tensor: TensorContract) -> type[np.integer]:

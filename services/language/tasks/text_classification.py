@@ -11,11 +11,12 @@ import numpy.typing as npt
 
 from medmesh.common.v1.answer_pb2 import Provenance
 from medmesh.common.v1.serving_pb2 import Label, TextClassification
+from services.chassis.models.activation import activated
 from services.chassis.models.served import ServedModel
 from services.clinical.conformal import not_ruled_out
 from services.language.confidence import Curve
 from services.language.languages import Languages, without_foreign
-from services.language.tasks.model import TextModel, probabilities
+from services.language.tasks.model import TextModel
 from services.language.windows import Window, windows
 
 _THRESHOLD = 0.5
@@ -88,7 +89,7 @@ class TextClassifier:
         rows = await self._text.run(parts, self._scores)
         if not any(map(str.isalnum, read)):
             return Classified((), None, self._coverage, None, rows.provenance)
-        given = np.stack([self._calibrated(probabilities(row, self._activation)) for row in rows.values])
+        given = np.stack([self._calibrated(activated(row, self._activation)) for row in rows.values])
         whole = self._together(given, [cut.owned_end - cut.owned_start for cut in cuts])
         is_cut = not self._text.stride_tokens and len(encoding) > room
         return Classified(

@@ -9,6 +9,7 @@ import numpy as np
 
 from medmesh.common.v1.answer_pb2 import Provenance
 from medmesh.common.v1.serving_pb2 import TokenClassification
+from services.chassis.models.activation import activated
 from services.chassis.models.served import ServedModel
 from services.language.confidence import Confidence
 from services.language.consistency import LEAST_PROBABILITY
@@ -16,7 +17,7 @@ from services.language.decoding import FloatArray, assemble, word_log_probabilit
 from services.language.languages import Languages
 from services.language.note_entities import Tagged
 from services.language.tagging import Columns
-from services.language.tasks.model import TextModel, probabilities
+from services.language.tasks.model import TextModel
 from services.language.tokenization import Encoding
 from services.language.windows import windows
 
@@ -75,5 +76,5 @@ class TokenClassifier:
         bounds = [
             (word.first, word.first + 1 if self._of_first_piece else word.last) for word in encoding.words
         ]
-        logs = word_log_probabilities(probabilities(scores, self._activation), bounds)
+        logs = word_log_probabilities(activated(scores, self._activation), bounds)
         return self._columns.of(logs)

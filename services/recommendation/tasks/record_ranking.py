@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from medmesh.common.v1 import serving_pb2 as pb
 from medmesh.common.v1.answer_pb2 import Provenance
 from services.chassis.errors import ModelFailed
+from services.chassis.models.activation import activated
 from services.chassis.models.served import ServedModel
 from services.chassis.notices import Notice
 from services.clinical.code_systems import SYSTEM_BY_SHORT_NAME
@@ -129,9 +130,9 @@ class RecordRanker:
         prepared = await asyncio.to_thread(self._prepare, given, further)
         tensor = self._task.preprocessing.tensor
         inferred = await run(self._model, {tensor: prepared.features})
-        scores = inferred.outputs[self._task.scores_tensor].astype(np.float64)
-        if self._task.activation == pb.ACTIVATION_SIGMOID:
-            scores = 1 / (1 + np.exp(-scores))
+        scores = activated(
+            inferred.outputs[self._task.scores_tensor].astype(np.float64), self._task.activation
+        )
         if not np.isfinite(scores).all() or scores.min() < 0 or scores.max() > 1:
             raise ModelFailed(f"{self._model.name} did not answer with scores")
         ranking = await asyncio.to_thread(self._explain, prepared, scores, count, further_allergies)

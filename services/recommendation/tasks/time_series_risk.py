@@ -17,6 +17,7 @@ from medmesh.common.v1 import serving_pb2 as pb
 from medmesh.common.v1.answer_pb2 import Provenance
 from medmesh.common.v1.concept_pb2 import Concept as ConceptMessage
 from services.chassis.errors import InvalidInput, ModelFailed, Reason
+from services.chassis.models.activation import activated
 from services.chassis.models.served import ServedModel
 from services.chassis.notices import Notice
 from services.clinical.concepts import Concept
@@ -160,9 +161,8 @@ class TimeSeriesRisk:
         """Calibrated risks [N] of variants [N, bins, variables] of one stay."""
         inputs = self.preparation.tensors(binned, np.repeat(static[None], len(binned), axis=0))
         inferred = await run(self._model, inputs)
-        risks = inferred.outputs[self._task.scores_tensor].reshape(-1).astype(float)
-        if self._task.activation == pb.ACTIVATION_SIGMOID:
-            risks = 1 / (1 + np.exp(-risks))
+        scores = inferred.outputs[self._task.scores_tensor].reshape(-1).astype(float)
+        risks = activated(scores, self._task.activation)
         if len(risks) != len(binned) or not np.isfinite(risks).all() or risks.min() < 0 or risks.max() > 1:
             raise ModelFailed(f"{self._model.name} did not answer with a probability")
         return self._curve(risks), inferred.provenance
