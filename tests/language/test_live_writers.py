@@ -1,5 +1,5 @@
-"""A service's writers on a real tritonserver: the embedded backend, and the example for vLLM on a stand-in that
-speaks its protocol.
+"""A service's writers on a real tritonserver: the embedded backend, and the example for vLLM on a stand-in
+that speaks its protocol.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Imitates Triton's vLLM backend, as a model of its Python backend: the same tensors, defaults and errors, and the
-text in the same pieces. It is copied beside the configuration of `docs/examples/vllm_writer`, since vLLM itself
-needs a GPU.
+"""Imitates Triton's vLLM backend, as a model of its Python backend: the same tensors, defaults and errors,
+and the text in the same pieces. It is copied beside the configuration of `docs/examples/vllm_writer`, since
+vLLM itself needs a GPU.
 
-After its source, `src/model.py` and `src/utils/request.py` of triton-inference-server/vllm_backend (release 25.12 and
-later): each answer holds what is new of the text, `finish_reason` is there where it is asked for and reads `None`
-until the end, and whatever goes wrong is one answer with an error that begins with "Error generating stream".
+After its source, `src/model.py` and `src/utils/request.py` of triton-inference-server/vllm_backend: each
+answer holds what is new of the text, `finish_reason` is there where it is asked for and reads `None` until
+the end, and whatever goes wrong is one answer with an error that begins with "Error generating stream".
 """
 
 import json
@@ -19,7 +19,7 @@ LONGEST = 4096
 
 
 class TritonPythonModel:
-    """Writes the prompt's words again, a word a token; `<|im_end|>` ends its text as it would end a model's."""
+    """Writes the prompt's words again, a word a token, and `<|im_end|>` at its end."""
 
     def execute(self, requests):
         """Begins each request; vLLM hands them to its engine."""
@@ -30,14 +30,8 @@ class TritonPythonModel:
         """One request."""
         try:
             values = {tensor.name(): tensor.as_numpy()[0] for tensor in request.inputs()}
-            if not values.get("stream", False):
-                raise ValueError("the stand-in streams only")
-            given = json.loads(values["sampling_parameters"])
-            unknown = set(given) - set(DEFAULTS)
-            if unknown:
-                raise TypeError(f"Unexpected keyword argument {sorted(unknown)[0]!r}")
-            self.write(values["text_input"].decode(), DEFAULTS | given, values, sender)
-        except Exception as error:
+            self.write(values["text_input"].decode(), parameters_of(values), values, sender)
+        except Exception as error:  # noqa: BLE001 - as vLLM's backend does
             told = pb_utils.TritonError(f"Error generating stream: {error}")
             tensors = [pb_utils.Tensor("text_output", np.array([b"N/A"], dtype=np.object_))]
             answer = pb_utils.InferenceResponse(output_tensors=tensors, error=told)
@@ -62,3 +56,14 @@ class TritonPythonModel:
                 tensors.append(pb_utils.Tensor("finish_reason", np.array([told], dtype=np.object_)))
             flags = pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL if is_last else 0
             sender.send(pb_utils.InferenceResponse(output_tensors=tensors), flags=flags)
+
+
+def parameters_of(values):
+    """The sampling parameters; errors as vLLM's are, with what was sent in them."""
+    if not values.get("stream", False):
+        raise ValueError("the stand-in streams only")
+    given = json.loads(values["sampling_parameters"])
+    unknown = set(given) - set(DEFAULTS)
+    if unknown:
+        raise TypeError(f"Unexpected keyword argument {min(unknown)!r}")
+    return DEFAULTS | given
