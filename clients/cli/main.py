@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import typer
 
-from clients.cli import analyze, audit, demo, diagnose, doctor, importing, models, records, search, up
+from clients.cli import analyze, audit, demo, diagnose, doctor, importing, models, records, search, up, usage
 from clients.cli.failures import EXIT_CODES_HELP, warn
 from clients.loadtest import command
 
@@ -68,6 +68,7 @@ _add(demo.demo)
 _add(diagnose.diagnose, exit_codes=True)
 _add(diagnose.replay)
 _add(audit.audit)
+_add(usage.usage)
 app.add_typer(receipts, name="receipts")
 _add(audit.verify, to=receipts)
 _add(analyze.image)

@@ -24,6 +24,7 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ERROR_REASON_PERMISSION_DENIED: _ClassVar[ErrorReason]
     ERROR_REASON_INTERNAL: _ClassVar[ErrorReason]
     ERROR_REASON_UPLOAD_UNKNOWN: _ClassVar[ErrorReason]
+    ERROR_REASON_QUOTA_EXCEEDED: _ClassVar[ErrorReason]
 
 class NoticeReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -131,6 +132,7 @@ ERROR_REASON_UNAUTHENTICATED: ErrorReason
 ERROR_REASON_PERMISSION_DENIED: ErrorReason
 ERROR_REASON_INTERNAL: ErrorReason
 ERROR_REASON_UPLOAD_UNKNOWN: ErrorReason
+ERROR_REASON_QUOTA_EXCEEDED: ErrorReason
 NOTICE_REASON_UNSPECIFIED: NoticeReason
 NOTICE_REASON_BODY_PART_RECOGNISED: NoticeReason
 NOTICE_REASON_BODY_PART_NOT_UNDERSTOOD: NoticeReason
