@@ -8,15 +8,19 @@ phrase that made an assertion, or is loose. Loose words are what nothing is know
 from __future__ import annotations
 
 import functools
+import itertools
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from services.clinical.units import plain_unit
 from services.language.assertion import AssertionResult, assert_entities
+from services.language.assertion_lexicon import default_lexicon
 from services.language.entities import Assertion, EntityType, Span
 from services.language.linking import Linker, default_linker
 from services.language.recovery import Terms, default_terms
+from services.language.sections import split_sections
+from services.language.sentences import split_sentences
 from services.language.typography import plain
 from services.language.vocabulary import normalize
 from services.language.writing.words import BILATERAL, NUMBER, TOKEN, Kind, Words, default_words, number_form
@@ -31,6 +35,7 @@ _UNITS = frozenset(
 )
 _UNIT_NAMES = {"centimeter": "cm", "centimeters": "cm", "millimeter": "mm", "millimeters": "mm", "milligrams": "mg"}
 _UNIT_NAMES |= {"percent": "%", "hours": "hour", "days": "day", "weeks": "week", "months": "month", "years": "year"}
+_BEFORE_NUMBER = re.compile(r"\s*\d")
 _OTHER = "Other "
 """How the title of a code begins that several unlike things share."""
 
@@ -113,6 +118,12 @@ class _Mention:
     core: list[int] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class _Sentence:
+    tokens: list[_Token]
+    mentions: list[_Mention]
+
+
 class SentenceReader:
     """Reads sentences; `names` are further names of findings, drugs and measurements, beside the terms of the
     terminology. Remembers what it has looked up, so it is made for each request.
@@ -134,25 +145,57 @@ class SentenceReader:
         self._names = {_forms(name): False for name in names} | {_forms(name): True for name in drugs}
 
     def read(self, sentence: str) -> Reading:
-        """What `sentence` says."""
-        text = plain(sentence)
-        tokens = self._tokens(text)
+        """What `sentence` says, by itself."""
+        [reading] = self._read(plain(sentence), [(0, len(sentence))])
+        return reading
+
+    def read_text(self, text: str) -> list[tuple[int, int, Reading]]:
+        """Each sentence of a note or report, and what it says there: under its header, in its list."""
+        known = plain(text)
+        bounds = [
+            (start + len(known[start:end]) - len(known[start:end].lstrip()), start + len(known[start:end].rstrip()))
+            for section in split_sections(known, (), default_lexicon())
+            for start, end in split_sentences(known, (), section.body, section.end)
+            if known[start:end].strip()
+        ]
+        readings = self._read(known, bounds)
+        return [(start, end, reading) for (start, end), reading in zip(bounds, readings, strict=True)]
+
+    def _read(self, text: str, bounds: Sequence[tuple[int, int]]) -> list[Reading]:
+        sentences = [self._sentence(text, start, end) for start, end in bounds]
+        named = [_span(sentence.tokens, one) for sentence in sentences for one in sentence.mentions]
+        unnamed = [
+            Span(token.start, token.end, EntityType.DISEASE)
+            for sentence in sentences
+            for token in sentence.tokens
+            if self._is_loose(token)
+        ]
+        # Of the claims as the note reading has it; of loose words as if each were an entity, so that "not improving" is told from
+        # "improving". Not together: a loose "mother" would no longer say whose the finding is.
+        of_named = iter(assert_entities(text, named))
+        of_unnamed = iter(_asserted(text, named, unnamed))
+        return [self._reading(sentence, of_named, of_unnamed) for sentence in sentences]
+
+    def _sentence(self, text: str, start: int, end: int) -> _Sentence:
+        tokens = self._tokens(text, start, end)
         mentions = self._mentions(tokens)
         for number, mention in enumerate(mentions):
             for at in mention.core:
                 tokens[at].mention = number
         _segment(tokens)
-        # Of the claims as the note reading has it; of loose words as if each were an entity, so that "not improving" is told from
-        # "improving". Not together: a loose "mother" would no longer say whose the finding is.
+        return _Sentence(tokens, mentions)
+
+    def _reading(
+        self, sentence: _Sentence, of_named: Iterator[AssertionResult], of_unnamed: Iterator[AssertionResult]
+    ) -> Reading:
+        tokens, mentions = sentence.tokens, sentence.mentions
+        said = list(itertools.islice(of_named, len(mentions)))
         loose = [token for token in tokens if self._is_loose(token)]
-        named = [_span(tokens, mention) for mention in mentions]
-        unnamed = [Span(token.start, token.end, EntityType.DISEASE) for token in loose]
-        results = [*assert_entities(text, named), *_asserted(text, named, unnamed)]
-        self._account(tokens, results)
-        claims = self._claims(text, tokens, mentions, results[: len(mentions)])
+        said_of_loose = list(itertools.islice(of_unnamed, len(loose)))
+        self._account(tokens, [*said, *said_of_loose])
         left = [
             Loose(token.form, result.assertion, token.segment)
-            for token, result in zip(loose, results[len(mentions) :], strict=True)
+            for token, result in zip(loose, said_of_loose, strict=True)
             if not token.accounted
         ]
         left += [
@@ -172,21 +215,21 @@ class SentenceReader:
         for token in tokens:
             if token.kind is not Kind.FRAME or token.mention is not None or self._asserts(token):
                 segments[token.segment].append(token.form)
+        claims = self._claims(tokens, mentions, said)
         return Reading(tuple(claims), tuple(left), tuple(map(tuple, segments)), frozenset(numbers))
 
-    def _tokens(self, text: str) -> list[_Token]:
+    def _tokens(self, text: str, start: int, end: int) -> list[_Token]:
         tokens: list[_Token] = []
-        at = 0
-        lowered = text.lower()
-        while (match := TOKEN.search(text, at)) is not None:
+        at = start
+        while (match := TOKEN.search(text, at, end)) is not None:
             at = match.end()
             word = match.group().lower()
             compared = next(
                 (
                     (phrase, sign)
                     for phrase, sign in self._words.comparators
-                    if lowered.startswith(phrase, match.start())
-                    and re.match(r"\s*\d", text[match.start() + len(phrase) :])
+                    if text[match.start() : match.start() + len(phrase)].lower() == phrase
+                    and _BEFORE_NUMBER.match(text, match.start() + len(phrase))
                 ),
                 None,
             )
@@ -287,7 +330,6 @@ class SentenceReader:
 
     def _claims(
         self,
-        text: str,
         tokens: Sequence[_Token],
         mentions: Sequence[_Mention],
         results: Sequence[AssertionResult],
