@@ -86,11 +86,7 @@ def facts_of(items: Sequence[Item], reader: SentenceReader) -> Facts:
     for place, item in enumerate(items):
         match item:
             case Finding():
-                parts = [item.severity, item.side.value if item.side else "", item.name, "in", item.region, item.extent]
-                facts.append(_fact(place, item.name, " ".join(filter(None, parts)), reader, _ASSERTIONS[item.status]))
-                codes = frozenset(concept.code for concept in item.concepts)
-                claim = facts[-1].claim
-                facts[-1] = replace(facts[-1], claim=replace(claim, codes=claim.codes | codes))
+                facts.append(_of_finding(place, item, reader))
             case Measurement():
                 facts.append(_fact(place, item.name, f"{item.name} {item.value}", reader))
             case Medication():
@@ -121,8 +117,7 @@ def facts_of_text(passages: Iterable[Reading]) -> Facts:
 
 
 def settled(items: Sequence[Item]) -> list[Item]:
-    """The items in which findings that contradict each other are one disagreement, in the place of the first;
-    the others of them become empty disagreements no more: the list keeps its places.
+    """The items, in which each finding that another one contradicts is a disagreement in its place.
 
     Two findings contradict each other where one is present and the other absent, under one name and side.
     """
@@ -132,10 +127,19 @@ def settled(items: Sequence[Item]) -> list[Item]:
             status.setdefault((item.name.lower(), item.side), set()).add(item.status)
     return [
         Disagreement(item.name, Source.UNKNOWN, Source.UNKNOWN, item.concepts)
-        if isinstance(item, Finding) and {Status.PRESENT, Status.ABSENT} <= status[item.name.lower(), item.side]
+        if isinstance(item, Finding)
+        and {Status.PRESENT, Status.ABSENT} <= status[item.name.lower(), item.side]
         else item
         for item in items
     ]
+
+
+def _of_finding(place: int, item: Finding, reader: SentenceReader) -> Fact:
+    side = item.side.value if item.side else ""
+    phrase = " ".join(filter(None, (item.severity, side, item.name, "in", item.region, item.extent)))
+    fact = _fact(place, item.name, phrase, reader, _ASSERTIONS[item.status])
+    codes = fact.claim.codes | {concept.code for concept in item.concepts}
+    return replace(fact, claim=replace(fact.claim, codes=codes))
 
 
 def _fact(

@@ -27,14 +27,12 @@ from services.language.writing.words import BILATERAL, NUMBER, TOKEN, Kind, Word
 
 _MOST_WORDS = 8
 _BREAKS = frozenset({",", ";", ":", ".", "(", ")", "and", "or", "nor", "but", "with", "without", "plus"})
-_PREPOSITIONS = frozenset({"in", "on", "at", "of", "within", "to", "measuring", "measures", "measured", "is", "are"})
-_UNIT = re.compile(r"[\s-]?(%|°?[^\W\d_]{1,12}(?:\[[A-Za-z]+\])?(?:/[^\W\d_]{1,6}(?:/1\.73 ?m[2²])?){0,2}|mm ?Hg)")
-_UNITS = frozenset(
-    "% cm mm m mg mcg ug g kg ml l dl cc units unit iu meq mmol umol bpm mmhg mm[hg] hour hours hr hrs minute minutes min day days "
-    "week weeks month months year years c f fr hu".split()
+_PREPOSITIONS = frozenset(
+    {"in", "on", "at", "of", "within", "to", "measuring", "measures", "measured", "is", "are"}
 )
-_UNIT_NAMES = {"centimeter": "cm", "centimeters": "cm", "millimeter": "mm", "millimeters": "mm", "milligrams": "mg"}
-_UNIT_NAMES |= {"percent": "%", "hours": "hour", "days": "day", "weeks": "week", "months": "month", "years": "year"}
+_UNIT = re.compile(
+    r"[\s-]?(%|°?[^\W\d_]{1,12}(?:\[[A-Za-z]+\])?(?:/[^\W\d_]{1,6}(?:/1\.73 ?m[2²])?){0,2}|mm ?Hg)"
+)
 _BEFORE_NUMBER = re.compile(r"\s*\d")
 _OTHER = "Other "
 """How the title of a code begins that several unlike things share."""
@@ -88,7 +86,7 @@ class Reading:
     claims: tuple[Claim, ...]
     loose: tuple[Loose, ...]
     segments: tuple[tuple[str, ...], ...]
-    """All words that state something, in their order; a segment ends at a comma, "and", "with" and the like."""
+    """All words that state something, in their order; a segment ends at a comma, "and", "with", ..."""
     numbers: frozenset[str] = frozenset()
     """Those that belong to no claim."""
 
@@ -153,7 +151,10 @@ class SentenceReader:
         """Each sentence of a note or report, and what it says there: under its header, in its list."""
         known = plain(text)
         bounds = [
-            (start + len(known[start:end]) - len(known[start:end].lstrip()), start + len(known[start:end].rstrip()))
+            (
+                start + len(known[start:end]) - len(known[start:end].lstrip()),
+                start + len(known[start:end].rstrip()),
+            )
             for section in split_sections(known, (), default_lexicon())
             for start, end in split_sentences(known, (), section.body, section.end)
             if known[start:end].strip()
@@ -170,8 +171,8 @@ class SentenceReader:
             for token in sentence.tokens
             if self._is_loose(token)
         ]
-        # Of the claims as the note reading has it; of loose words as if each were an entity, so that "not improving" is told from
-        # "improving". Not together: a loose "mother" would no longer say whose the finding is.
+        # Of the claims as a note's entities are read; of loose words as if each were one, so that "not
+        # improving" is told from "improving". Not together: "mother" would no longer say whose it is.
         of_named = iter(assert_entities(text, named))
         of_unnamed = iter(_asserted(text, named, unnamed))
         return [self._reading(sentence, of_named, of_unnamed) for sentence in sentences]
@@ -300,11 +301,7 @@ class SentenceReader:
         return None if found is None else found[0] is EntityType.CHEMICAL
 
     def _is_loose(self, token: _Token) -> bool:
-        return (
-            token.mention is None
-            and token.kind is Kind.CONTENT
-            and not self._asserts(token)
-        )
+        return token.mention is None and token.kind is Kind.CONTENT and not self._asserts(token)
 
     def _asserts(self, token: _Token) -> bool:
         return any(self._words.belongs_to(kind, token.text) for kind in Assertion)
@@ -324,7 +321,7 @@ class SentenceReader:
                     result.assertion is Assertion.ABSENT
                     and token.mention is None
                     and self._words.belongs_to(Assertion.ABSENT, token.text)
-                    and token.text in _SHARPENING
+                    and token.text in self._words.sharpening
                 ):
                     token.accounted = True
 
@@ -374,14 +371,21 @@ class SentenceReader:
         return claims
 
 
-_SHARPENING = frozenset({"focal", "acute", "discrete", "definite", "convincing", "gross", "suspicious", "identifiable", "any"})
-
-
 @functools.lru_cache(maxsize=4096)
 def _forms(name: str) -> tuple[str, ...]:
     """The words of a name as they are compared."""
     words = default_words()
-    return tuple(words.of(match.group().lower())[1] for match in TOKEN.finditer(plain(name)) if match.group()[0].isalnum())
+    return tuple(
+        words.of(match.group().lower())[1]
+        for match in TOKEN.finditer(plain(name))
+        if match.group()[0].isalnum()
+    )
+
+
+def _stripped(text: str, start: int, end: int) -> tuple[int, int]:
+    """The bounds without the blanks at either end."""
+    own = text[start:end]
+    return start + len(own) - len(own.lstrip()), start + len(own.rstrip())
 
 
 def _asserted(text: str, named: Sequence[Span], unnamed: Sequence[Span]) -> list[AssertionResult]:
@@ -437,7 +441,5 @@ def _number(text: str, match: re.Match[str]) -> tuple[str, int]:
         return value, match.end()
     written = unit.group(1)
     plainest = plain_unit(written)
-    plainest = _UNIT_NAMES.get(plainest, plainest)
-    if plainest not in _UNITS and "/" not in written:
-        return value, match.end()
-    return f"{value} {plainest}", unit.end()
+    known = default_words().units.get(plainest, plainest if "/" in written else None)
+    return (value, match.end()) if known is None else (f"{value} {known}", unit.end())

@@ -1,4 +1,6 @@
-"""Whether a sentence holds: each thing that it says is compared with the evidence, and each word accounted for."""
+"""Whether a sentence holds: each thing that it says is compared with the evidence, and each of its words is
+accounted for.
+"""
 
 from __future__ import annotations
 
@@ -71,7 +73,9 @@ def check(reading: Reading, facts: Facts, *, complete: bool, orders: bool = Fals
         if holding:
             matched[number] = holding[0]
         else:
-            reasons.append(max((reason for reason, _ in compared if reason is not None), default=_unknown(claim)))
+            reasons.append(
+                max((reason for reason, _ in compared if reason is not None), default=_unknown(claim))
+            )
     if reasons:
         return Verdict(tuple(dict.fromkeys(named)), min(reasons))
     if reading.numbers:
@@ -118,7 +122,9 @@ def check_against_text(reading: Reading, facts: Facts) -> Verdict:
             return Verdict((), Reason.NOT_ACCOUNTED_FOR)
         support.append(found.support)
     for number in reading.numbers:
-        found = next((p for p in facts.passages if number in p.reading.content and p.support in support), None)
+        found = next(
+            (p for p in facts.passages if number in p.reading.content and p.support in support), None
+        )
         if found is None:
             return Verdict((), Reason.NUMBER_NOT_IN_EVIDENCE)
     if not support:
@@ -159,9 +165,9 @@ def _compare(claim: Claim, fact: Fact, complete: bool) -> Reason | None:
     modifiers = claim.modifiers | (frozenset() if same_code else claim.name_modifiers)
     if not modifiers <= known.modifiers | known.name_modifiers | fact.others:
         return Reason.NOT_ACCOUNTED_FOR
-    if known.assertion is Assertion.ABSENT and not same_code:  # to deny more is to say more
-        if not known.words <= claim.words or not known.name_places <= said | _implied(claim):
-            return Reason.CONTRADICTS_EVIDENCE
+    is_wider = not known.words <= claim.words or not known.name_places <= said | _implied(claim)
+    if known.assertion is Assertion.ABSENT and not same_code and is_wider:  # to deny more is to say more
+        return Reason.CONTRADICTS_EVIDENCE
     if complete and _says_less(claim, known, same_code):
         return Reason.SAYS_LESS
     return None
@@ -247,7 +253,11 @@ def _denies_all(segment: Sequence[str], reading: Reading, number: int | None, wo
     denied = bool(content & {"no", "without"})
     if content & nouns or content & normality.urgent:
         return denied and not content & normality.adjectives
-    return bool(content & normality.adjectives) and not denied and bool(content - normality.adjectives - {"clear"})
+    return (
+        bool(content & normality.adjectives)
+        and not denied
+        and bool(content - normality.adjectives - {"clear"})
+    )
 
 
 def _nothing_is_found(segment: Sequence[str], facts: Facts, words: Words) -> Verdict:
@@ -265,7 +275,8 @@ def _nothing_is_found(segment: Sequence[str], facts: Facts, words: Words) -> Ver
             if found and not (leaves_open and own & normality.chronic):
                 return Verdict((), Reason.CONTRADICTS_EVIDENCE)
         is_normal = bool(set(reading.content) & (normality.adjectives | normality.parts_adjectives))
-        denies = any(one.assertion is Assertion.ABSENT for one in (*reading.claims, *reading.loose))
+        said = [*(one.assertion for one in reading.claims), *(one.assertion for one in reading.loose)]
+        denies = Assertion.ABSENT in said
         if is_normal or denies:
             support.append(passage.support)
         elif not reading.claims and any(one.word not in normality.technique for one in reading.loose):

@@ -11,6 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+_NAME = re.compile("[a-z][a-z0-9_]{0,63}")
 STANDARD = "standard"
 MARK = "AI draft, to be reviewed"
 """The first line of every draft."""
@@ -66,20 +67,17 @@ def read_templates(folder: Path | None = None) -> dict[str, Template]:
 
     Raises ValueError, which names the file, where one does not hold.
     """
-    found = {path.name: path.read_text(encoding="utf-8") for path in (files(__package__) / "templates").iterdir()}
-    if folder is not None:
-        found |= {path.name: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.toml"))}
+    own = [path for path in (files(__package__) / "templates").iterdir() if path.name.endswith(".toml")]
+    given = sorted(folder.glob("*.toml")) if folder is not None else []
     templates = {}
-    for name, text in found.items():
-        if not name.endswith(".toml"):
-            continue
+    for path in (*own, *given):
+        name = path.name.removesuffix(".toml")
+        if _NAME.fullmatch(name) is None:
+            raise ValueError(f"template {path.name}: a name has the characters a to z, 0 to 9 and _")
         try:
-            stem = name.removesuffix(".toml")
-            if re.fullmatch("[a-z][a-z0-9_]{0,63}", stem) is None:
-                raise ValueError("the name has other characters than a to z, 0 to 9 and _")
-            templates[stem] = _template(tomllib.loads(text))
+            templates[name] = _template(tomllib.loads(path.read_text(encoding="utf-8")))
         except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"template {name}: {error}") from error
+            raise ValueError(f"template {path.name}: {error}") from error
     return templates
 
 
@@ -87,7 +85,8 @@ def _template(table: Mapping[str, Any]) -> Template:
     if unknown := table.keys() - {"style", "sections"}:
         raise ValueError(f"unknown key {min(unknown)!r}")
     sections = [
-        Section(SectionKind(one["kind"]), one["heading"], one.get("when_empty", "")) for one in table["sections"]
+        Section(SectionKind(one["kind"]), one["heading"], one.get("when_empty", ""))
+        for one in table["sections"]
     ]
     return Template(tuple(sections), Style(table.get("style", "prose")))
 

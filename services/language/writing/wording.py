@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from services.language.writing.evidence import (
     Disagreement,
     Finding,
@@ -26,6 +28,13 @@ _SOURCES = {
 def fixed_form(item: Item) -> str:
     """One sentence that says all of the item, and nothing beside."""
     return _sentence(_words(item))
+
+
+def absent_together(names: Sequence[str]) -> str:
+    """One sentence that denies several findings."""
+    *others, last = names
+    listed = f"{', '.join(others)} or {last}" if others else last
+    return _sentence(f"no {listed} is seen")
 
 
 def _words(item: Item) -> str:
@@ -63,7 +72,9 @@ def _disagreement(item: Disagreement) -> str:
     supporting, opposing = (_SOURCES.get(source) for source in (item.supporting, item.opposing))
     if supporting is None or opposing is None:
         return f"the sources disagree on {item.name}"
-    return f"{supporting} and {opposing} disagree on {item.name}: present by {supporting}, absent by {opposing}"
+    return (
+        f"{supporting} and {opposing} disagree on {item.name}: present by {supporting}, absent by {opposing}"
+    )
 
 
 def _sentence(words: str) -> str:

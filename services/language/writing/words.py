@@ -51,6 +51,8 @@ class Words:
             Assertion.POSSIBLE: frozenset(table["possible"].split()),
             Assertion.HISTORICAL: frozenset(table["historical"].split()),
         }
+        self.sharpening = frozenset(table["sharpening"].split())
+        self.units = {unit: line.split()[0] for line in table["units"] for unit in line.split()}
         self.frame_of_orders = frozenset(table["frame_of_orders"].split())
         self.spelled_out: dict[str, tuple[str, ...]] = {
             word: tuple(parts.split()) for word, parts in table["spelled_out"].items()
@@ -95,7 +97,6 @@ class Normality:
         self.parts_adjectives = frozenset(table["parts_adjectives"].split())
         self.technique = frozenset(table["technique"].split())
         self.chronic = frozenset(form for word in table["chronic"].split() for form in normalize(word))
-
 
     def chest_parts_forms(self, words: Words) -> frozenset[str]:
         """The words for the parts of a chest, as they are compared."""
