@@ -23,7 +23,7 @@ from services.language.writing.evidence import (
 from services.language.writing.facts import facts_of, reader_of, settled
 from services.language.writing.prompts import Task
 from services.language.writing.reading import Reading
-from services.language.writing.support import Reason, Verdict, check
+from services.language.writing.support import Reason, Verdict, check, is_chronic
 from services.language.writing.templates import SectionKind, Template, layout
 from services.language.writing.wording import absent_together, fixed_form
 from services.language.writing.words import default_words
@@ -267,11 +267,8 @@ class ReportDrafter:
             return True
         if not isinstance(item, Finding) or item.status not in {Status.PRESENT, Status.POSSIBLE}:
             return False
-        chronic = default_words().normality.chronic
-        return not any(
-            (claim.words | claim.name_modifiers | claim.name_places) & chronic
-            for claim in self._reader.read(item.name).claims
-        )
+        normality = default_words().normality
+        return not any(is_chronic(claim, normality) for claim in self._reader.read(item.name).claims)
 
 
 def finished(text: str) -> str:

@@ -70,6 +70,8 @@ class Claim:
     numbers: frozenset[str] = frozenset()
     sides: frozenset[str] = frozenset()
     """`left`, `right` or `bilateral`."""
+    linked: Claim | None = None
+    """The finding that this one explains ("opacity at the base, likely pneumonia"); it lies there too."""
 
     @property
     def side(self) -> str:
@@ -124,7 +126,7 @@ class _Sentence:
 
 class SentenceReader:
     """Reads sentences; `names` are further names of findings, drugs and measurements, beside the terms of the
-    terminology. Remembers what it has looked up, so it is made for each request.
+    terminology. Immutable, safe to share between threads.
     """
 
     def __init__(
@@ -138,8 +140,7 @@ class SentenceReader:
     ) -> None:
         self._terms = terms or default_terms()
         self._words = words or default_words()
-        self._find = functools.cache(self._terms.find)
-        self._codes = functools.cache((linker or default_linker()).codes)
+        self._linker = linker or default_linker()
         self._names = {_forms(name): False for name in names} | {_forms(name): True for name in drugs}
 
     def read(self, sentence: str) -> Reading:
@@ -297,7 +298,7 @@ class SentenceReader:
         known = self._names.get(_forms(surface))
         if known is not None:
             return known
-        found = self._find(surface) or self._find(surface.upper())
+        found = _find(self._terms, surface) or _find(self._terms, surface.upper())
         return None if found is None else found[0] is EntityType.CHEMICAL
 
     def _is_loose(self, token: _Token) -> bool:
@@ -325,6 +326,12 @@ class SentenceReader:
                 ):
                     token.accounted = True
 
+    def _links(self, tokens: Sequence[_Token], before: Claim, first: _Token) -> bool:
+        """Whether the words between a claim and the next one say that this is what that is."""
+        return any(
+            token.text in self._words.links for token in tokens if before.end <= token.start < first.start
+        )
+
     def _claims(
         self,
         tokens: Sequence[_Token],
@@ -339,7 +346,7 @@ class SentenceReader:
                 owner = _owner(tokens, mentions, at)
                 if owner is not None:
                     bound[owner].append(token)
-        claims = []
+        claims: list[Claim] = []
         for mention, beside, result in zip(mentions, bound, results, strict=True):
             own = [tokens[at] for at in mention.core]
             core = [t for t in own if mention.is_drug or t.kind in {Kind.CONTENT, Kind.FRAME, Kind.NUMBER}]
@@ -348,7 +355,7 @@ class SentenceReader:
                 core, name_places = own, frozenset()
             surface = " ".join(t.text for t in own if t.kind is not Kind.SIDE)
             kind = EntityType.CHEMICAL if mention.is_drug else EntityType.DISEASE
-            codes = self._codes(surface, kind)
+            codes = _codes(self._linker, surface, kind)
             everything = [*own, *beside]
             claims.append(
                 Claim(
@@ -366,9 +373,15 @@ class SentenceReader:
                     degrees=_of(everything, Kind.DEGREE),
                     numbers=_of(beside, Kind.NUMBER),
                     sides=_of(everything, Kind.SIDE),
+                    linked=claims[-1] if claims and self._links(tokens, claims[-1], own[0]) else None,
                 )
             )
         return claims
+
+
+# What is looked up again and again, by whatever request: parts of sentences, and the terms that they are.
+_find = functools.lru_cache(maxsize=20_000)(Terms.find)
+_codes = functools.lru_cache(maxsize=5_000)(Linker.codes)
 
 
 @functools.lru_cache(maxsize=4096)

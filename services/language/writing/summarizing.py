@@ -22,7 +22,7 @@ from services.language.writing.drafting import (
 from services.language.writing.facts import facts_of_text
 from services.language.writing.prompts import Task
 from services.language.writing.reading import SentenceReader
-from services.language.writing.support import Reason, Verdict, check_against_text
+from services.language.writing.support import Reason, Verdict, check_against_text, is_chronic
 from services.language.writing.templates import IMPRESSION_ALONE, SUMMARY_ALONE, SectionKind
 from services.language.writing.words import default_words
 
@@ -94,12 +94,13 @@ class Summarizer:
             verdict = check_against_text(self._reader.read(_ALL_IS_WELL), self._facts)
             if verdict.holds:
                 return [self._progress.stands(self._kind, _ALL_IS_WELL, Origin.ADDED, verdict.support)]
-        chronic = default_words().normality.chronic
+        normality = default_words().normality
         found = [
             passage.support
             for passage in self._facts.passages
             if any(
-                claim.assertion in {Assertion.PRESENT, Assertion.POSSIBLE} and not claim.words & chronic
+                claim.assertion in {Assertion.PRESENT, Assertion.POSSIBLE}
+                and not is_chronic(claim, normality)
                 for claim in passage.reading.claims
             )
         ]

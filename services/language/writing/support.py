@@ -11,7 +11,7 @@ from enum import IntEnum
 from services.language.entities import Assertion
 from services.language.writing.facts import Fact, Facts, Passage
 from services.language.writing.reading import Claim, Loose, Reading
-from services.language.writing.words import Kind, Words, default_words
+from services.language.writing.words import Kind, Normality, Words, default_words
 
 
 class Reason(IntEnum):
@@ -49,7 +49,10 @@ class Verdict:
 
 
 _UNSURE = frozenset({Assertion.PRESENT, Assertion.ABSENT, Assertion.POSSIBLE})
+_FOUND = frozenset({Assertion.PRESENT, Assertion.POSSIBLE})
 _NORMAL_PARTS = frozenset({"chest", "lung", "cxr"})
+_STUDIES = frozenset({"ct", "mri", "ultrasound", "ray", "cxr", "chest"})
+"""Words of a study's name: those that a sentence has, the study has."""
 
 
 def check(reading: Reading, facts: Facts, *, complete: bool, orders: bool = False) -> Verdict:
@@ -97,7 +100,7 @@ def check_against_text(reading: Reading, facts: Facts) -> Verdict:
     support: list[int] = []
     words = default_words()
     rests: dict[int, list[Passage]] = {}
-    nothing = [n for n, segment in enumerate(reading.segments) if _denies_all(segment, reading, n, words)]
+    nothing = [n for n, segment in enumerate(reading.segments) if _denies_all(segment, reading, n)]
     for claim in reading.claims:
         compared = [(_compare(claim, fact, False), fact) for fact in facts.facts]
         holding = [fact.support for reason, fact in compared if reason is None]
@@ -109,7 +112,7 @@ def check_against_text(reading: Reading, facts: Facts) -> Verdict:
         rests[segment] = [p for p in rests[segment] if p in own] or own[:1] if segment in rests else own
         support.append(rests[segment][0].support)
     for segment in nothing:
-        verdict = _nothing_is_found(reading.segments[segment], facts, words)
+        verdict = _nothing_is_found(reading.segments[segment], facts)
         if not verdict.holds:
             return verdict
         support += verdict.support
@@ -151,9 +154,9 @@ def _compare(claim: Claim, fact: Fact, complete: bool) -> Reason | None:
             known.assertion,
         }
         return Reason.CERTAINTY_DIFFERS if differs_in_certainty else Reason.CONTRADICTS_EVIDENCE
-    if claim.side and claim.side != known.side:
+    if claim.side and claim.side not in {known.side, known.linked.side if known.linked else known.side}:
         return Reason.SIDE_DIFFERS
-    said, allowed = claim.places, known.places | known.name_places | _implied(known)
+    said, allowed = claim.places, known.places | known.name_places | _implied(known) | _linked_places(known)
     if not same_code:
         said |= claim.name_places
     if not said <= allowed:
@@ -180,14 +183,18 @@ def _same_words(claim: Claim, known: Claim) -> bool:
 
 def _says_less(claim: Claim, known: Claim, same_code: bool) -> bool:
     return (
-        bool(known.side and not claim.side)
-        or bool(known.places and not claim.places & known.places)
+        bool(known.side and not claim.side and not (claim.linked and claim.linked.side == known.side))
+        or bool(known.places and not (claim.places | _linked_places(claim)) & known.places)
         or claim.degrees != known.degrees
         or claim.numbers != known.numbers
         or not known.modifiers <= claim.modifiers
         or not (same_code or known.words == claim.words)
         or not (same_code or known.name_modifiers <= claim.name_modifiers | claim.modifiers)
     )
+
+
+def _linked_places(claim: Claim) -> frozenset[str]:
+    return claim.linked.places | claim.linked.name_places if claim.linked else frozenset()
 
 
 def _implied(claim: Claim) -> frozenset[str]:
@@ -207,81 +214,83 @@ def _as_phrase(reading: Reading, facts: Facts) -> Verdict:
 
 def _as_normal_study(reading: Reading, facts: Facts) -> Verdict | None:
     """Of a sentence that says nothing but that a study is normal: whether one is; None of any other."""
-    words = default_words()
-    normality = words.normality
+    normality = default_words().normality
     content = set(reading.content)
     if not content or reading.claims:
         return None
     of_parts = (
-        content <= normality.chest_parts_forms(words) | normality.parts_adjectives
-        and bool(content & normality.parts_adjectives)
-        and bool(content - normality.parts_adjectives)
+        content <= normality.chest_parts | normality.parts_adjectives
+        and not content.isdisjoint(normality.parts_adjectives)
+        and not content <= normality.parts_adjectives
     )
-    of_all = _denies_all(reading.content, reading, None, words)
+    of_all = _denies_all(reading.content, reading, None)
     if not of_parts and not of_all:
         return None
     if facts.something_is_found:
         return Verdict((), Reason.CONTRADICTS_EVIDENCE)
     for place, study in facts.normal_studies:
-        beside = {words.of(word)[1] for word in normality.beside}
-        if (of_all and content & (study - beside) == content - beside - _normal_forms(words)) or (
-            of_parts and study & _NORMAL_PARTS
-        ):
+        named = content & _STUDIES
+        if (of_all and named <= study) or (of_parts and study & _NORMAL_PARTS):
             return Verdict((place,))
     return Verdict((), Reason.NO_EVIDENCE)
 
 
-def _normal_forms(words: Words) -> frozenset[str]:
-    normality = words.normality
-    plain = normality.nouns | normality.adjectives | normality.urgent | _DENIALS
-    return frozenset(words.of(word)[1] for word in plain) | plain
-
-
-_DENIALS = frozenset({"no", "without", "any"})
-
-
-def _denies_all(segment: Sequence[str], reading: Reading, number: int | None, words: Words) -> bool:
+def _denies_all(segment: Sequence[str], reading: Reading, number: int | None) -> bool:
     """Whether a segment says that there is nothing abnormal ("no acute abnormality", "normal chest")."""
-    normality = words.normality
-    beside = {words.of(word)[1] for word in normality.beside}
+    normality = default_words().normality
     content = set(segment)
-    nouns = {words.of(word)[1] for word in normality.nouns}
-    if not content or not content <= beside | nouns | normality.adjectives | normality.urgent | _DENIALS:
+    known = normality.beside | normality.nouns | normality.adjectives | normality.urgent | normality.denials
+    if not content or not content <= known:
         return False
     if any(number is None or claim.segment == number for claim in reading.claims):
         return False
-    denied = bool(content & {"no", "without"})
-    if content & nouns or content & normality.urgent:
-        return denied and not content & normality.adjectives
-    return (
-        bool(content & normality.adjectives)
-        and not denied
-        and bool(content - normality.adjectives - {"clear"})
-    )
+    denied = not content.isdisjoint(normality.denials)
+    if content & (normality.nouns | normality.urgent):
+        return denied and content.isdisjoint(normality.adjectives)
+    return not denied and not content.isdisjoint(normality.adjectives) and not content <= normality.adjectives
 
 
-def _nothing_is_found(segment: Sequence[str], facts: Facts, words: Words) -> Verdict:
+def _nothing_is_found(segment: Sequence[str], facts: Facts) -> Verdict:
     """Whether the text has nothing that forbids to say so: nothing present or possible, but for what is old
     or harmless where the statement is of what is acute.
     """
-    normality = words.normality
+    normality = default_words().normality
     leaves_open = bool(set(segment) & normality.urgent)
     support = []
     for passage in facts.passages:
         reading = passage.reading
-        for claim in reading.claims:
-            found = claim.assertion in {Assertion.PRESENT, Assertion.POSSIBLE} and not claim.is_drug
-            own = claim.words | claim.name_modifiers | claim.modifiers | claim.name_places
-            if found and not (leaves_open and own & normality.chronic):
-                return Verdict((), Reason.CONTRADICTS_EVIDENCE)
+        found = [claim for claim in reading.claims if claim.assertion in _FOUND and not claim.is_drug]
+        if found and not (leaves_open and _is_harmless(found, normality)):
+            return Verdict((), Reason.CONTRADICTS_EVIDENCE)
         is_normal = bool(set(reading.content) & (normality.adjectives | normality.parts_adjectives))
         said = [*(one.assertion for one in reading.claims), *(one.assertion for one in reading.loose)]
         denies = Assertion.ABSENT in said
         if is_normal or denies:
             support.append(passage.support)
-        elif not reading.claims and any(one.word not in normality.technique for one in reading.loose):
+        elif not reading.claims and not _is_technical(reading, normality):
             return Verdict((), Reason.NOT_ACCOUNTED_FOR)
     return Verdict(tuple(support)) if support else Verdict((), Reason.NO_EVIDENCE)
+
+
+def _is_harmless(found: Sequence[Claim], normality: Normality) -> bool:
+    """Whether what a sentence finds is old or harmless, or explained by what is."""
+    others = [claim for claim in found if not is_chronic(claim, normality)]
+    return len(others) < len(found) and all(claim.words <= normality.explained for claim in others)
+
+
+def is_chronic(claim: Claim, normality: Normality) -> bool:
+    """Whether a finding is old or harmless beside what is acute."""
+    own = claim.words | claim.name_modifiers | claim.modifiers | claim.name_places
+    is_large_heart = "heart" in own and "enlargement" in own
+    return bool(own & normality.chronic) or is_large_heart
+
+
+def _is_technical(reading: Reading, normality: Normality) -> bool:
+    """Whether a sentence without a claim speaks of how the study was made, or of devices: most words do."""
+    loose = [one.word for one in reading.loose]
+    harmless = normality.technique | normality.chronic | normality.chest_parts
+    known = sum(word in harmless for word in loose)
+    return 2 * known >= len(loose)
 
 
 def _has_all(loose: Iterable[Loose], passage: Passage, words: Words) -> bool:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import functools
 import re
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum, auto
 from importlib.resources import files
-from typing import Any
 
 from services.language.entities import Assertion
 from services.language.vocabulary import normalize
@@ -42,6 +41,9 @@ class Words:
         self._list(Kind.MODIFIER, table["modifiers"].split())
         for group in table["regions"]:
             self._group(Kind.PLACE, group)
+        for group in table["families"]:
+            self._group(Kind.CONTENT, group)
+        self.links = frozenset(table["links"].split())
         for group in table["degrees"]:
             self._group(Kind.DEGREE, group)
         for side in ("left", "right", BILATERAL):
@@ -61,7 +63,7 @@ class Words:
         self.comparators = [(phrase, ">") for phrase in table["greater"]]
         self.comparators += [(phrase, "<") for phrase in table["less"]]
         self.implied_places: dict[str, str] = table["implied_places"]
-        self.normality = Normality(table["normality"])
+        self.normality = Normality(table["normality"], lambda word: self.of(word)[1])
 
     def of(self, word: str) -> tuple[Kind, str]:
         """What a word (lower case) counts as, and the form in which it is compared."""
@@ -86,21 +88,22 @@ class Words:
 
 
 class Normality:
-    """The words with which a sentence says that a study shows nothing."""
+    """The words with which a sentence says that a study shows nothing, as they are compared."""
 
-    def __init__(self, table: dict[str, Any]) -> None:
-        self.nouns = frozenset(table["nouns"].split())
-        self.adjectives = frozenset(table["adjectives"].split())
-        self.urgent = frozenset(table["urgent"].split())
-        self.beside = frozenset(table["beside"].split())
-        self._chest_parts = frozenset(table["chest_parts"].split())
-        self.parts_adjectives = frozenset(table["parts_adjectives"].split())
-        self.technique = frozenset(table["technique"].split())
-        self.chronic = frozenset(form for word in table["chronic"].split() for form in normalize(word))
+    def __init__(self, table: Mapping[str, str], form: Callable[[str], str]) -> None:
+        def words(key: str) -> frozenset[str]:
+            return frozenset(form(word) for word in table[key].split())
 
-    def chest_parts_forms(self, words: Words) -> frozenset[str]:
-        """The words for the parts of a chest, as they are compared."""
-        return frozenset(words.of(word)[1] for word in self._chest_parts)
+        self.nouns = words("nouns")
+        self.adjectives = words("adjectives")
+        self.urgent = words("urgent")
+        self.denials = words("denials")
+        self.beside = words("beside")
+        self.chest_parts = words("chest_parts")
+        self.parts_adjectives = words("parts_adjectives")
+        self.technique = words("technique")
+        self.explained = words("explained")
+        self.chronic = words("chronic")
 
 
 @functools.cache
