@@ -142,6 +142,7 @@ class SentenceReader:
         self._words = words or default_words()
         self._linker = linker or default_linker()
         self._names = {_forms(name): False for name in names} | {_forms(name): True for name in drugs}
+        self._beginnings = {name[0] for name in self._names if name}
 
     def read(self, sentence: str) -> Reading:
         """What `sentence` says, by itself."""
@@ -277,7 +278,9 @@ class SentenceReader:
 
     def _longest(self, tokens: Sequence[_Token], first: int) -> _Mention | None:
         """The longest name or term that starts at the token `first`; a hyphen within is no word."""
-        if not tokens[first].text[0].isalnum():
+        head = tokens[first]
+        begins = head.form in self._beginnings or _begins(self._terms, head.text)
+        if not begins or not head.text[0].isalnum():
             return None
         reach = first
         while reach < min(first + 2 * _MOST_WORDS, len(tokens)) and (
@@ -380,6 +383,7 @@ class SentenceReader:
 
 
 # What is looked up again and again, by whatever request: parts of sentences, and the terms that they are.
+_begins = functools.lru_cache(maxsize=20_000)(Terms.begins)
 _find = functools.lru_cache(maxsize=20_000)(Terms.find)
 _codes = functools.lru_cache(maxsize=5_000)(Linker.codes)
 

@@ -70,7 +70,7 @@ class Words:
         known = self._kinds.get(word)
         if known is not None:
             return known
-        form = " ".join(normalize(word)) or word
+        form = _form(word)
         return self._kinds.get(form, (Kind.CONTENT, form))
 
     def belongs_to(self, assertion: Assertion, word: str) -> bool:
@@ -85,6 +85,11 @@ class Words:
         first, *others = group.split()
         for word in (first, *others):
             self._kinds[word] = (kind, first)
+
+
+@functools.lru_cache(maxsize=20_000)
+def _form(word: str) -> str:
+    return " ".join(normalize(word)) or word
 
 
 class Normality:
