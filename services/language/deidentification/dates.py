@@ -30,7 +30,7 @@ _DAY_WORD = (
 _YEAR = r"(?P<year>(?:18|19|20|21)\d\d)"
 _SHORT_YEAR = r"(?P<year>(?:18|19|20|21)\d\d|['’]?\d\d)"
 _TH = r"(?:st|nd|rd|th)?"
-_APART = r"(?<![\w./-])"
+_APART = r"(?<![\w/-])(?<!\d\.)"
 """Before a number that begins a date."""
 _DONE = r"(?!\w|[/-]\d|\.\d)"
 _NUMBER_DONE = r"(?!\d|[/-]\d|\.\d|%)"
@@ -48,7 +48,7 @@ _FORMS: tuple[tuple[str, float], ...] = (
     (rf"{_APART}(?P<a>\d{{1,2}})(?P<s>\.)(?P<b>\d{{1,2}})(?P=s)(?P<year>(?:19|20)\d\d){_NUMBER_DONE}", 0.99),
     (rf"{_APART}(?P<a>0[1-9]|[12]\d|3[01])(?P<s>\.)(?P<b>0[1-9]|1[0-2])(?P=s)(?P<year>\d\d){_NUMBER_DONE}", 0.9),
     # 20190305
-    (r"(?<![\w.-])(?P<year>(?:19|20)\d\d)(?P<s>)(?P<month2>0[1-9]|1[0-2])(?P<day>0[1-9]|[12]\d|3[01])(?!\w|[.-]\d)", 0.9),
+    (r"(?<![\w-])(?<!\d\.)(?P<year>(?:19|20)\d\d)(?P<s>)(?P<month2>0[1-9]|1[0-2])(?P<day>0[1-9]|[12]\d|3[01])(?!\w|[.-]\d)", 0.9),
     # 05-Mar-2019, 5 Mar 19, 05MAR2019
     (rf"{_APART}{_DAY}(?P<s>[-/. ]?){_MONTH}\.?[-/., ]{{0,2}}{_SHORT_YEAR}{_NUMBER_DONE}", 0.98),
     # March 5th, 2019; Mar. 5 '19; Mar-05-2019
@@ -64,7 +64,7 @@ _FORMS: tuple[tuple[str, float], ...] = (
     (rf"{_APART}(?P<month2>1[0-2]|0?[1-9])(?P<s>[/-]){_YEAR}(?!\d|[/-])", 0.95),
 )  # fmt: skip
 
-_FULL = [(re.compile(pattern, re.IGNORECASE), confidence) for pattern, confidence in _FORMS]
+_FULL = [(re.compile(pattern, re.IGNORECASE | re.ASCII), confidence) for pattern, confidence in _FORMS]
 
 _IN_TIME = (
     r"(?:in|of|since|last|until|till|before|after|by|early|late|mid|mid-|this|next|during|from|to|through|thru|between|and|past"

@@ -21,6 +21,7 @@ _ENDS = frozenset(".:;!?\n")
 _WEAK_VERBS = frozenset(
     {"per", "see", "patient", "pt", "cc", "signed", "asked", "told", "contact", "contacted", "notified", "informed", "called"}
     | {"paged", "named", "hi", "hello", "thanks", "thank you", "followed by", "read by", "formerly", "regards", "called to"}
+    | {"by", "with", "for", "seeing", "saw", "according to"}
 )  # fmt: skip
 """Those that something else follows as often ("see HPI", "per protocol"): the name must be one by the lists."""
 _SAYS = frozenset(
@@ -104,7 +105,7 @@ class PeopleFinder:
             and not self._words[at].is_capitalised
         ):
             return
-        if title in {"sister", "father", "doctor", "nurse", "officer", "captain", "judge", "sir", "colonel", "attorney", "rn", "miss", "pastor", "professor", "chaplain", "detective", "drs", "col", "sr", "lt"} and not self._is_listed_name(first):  # fmt: skip
+        if title in {"sister", "father", "doctor", "nurse", "officer", "captain", "judge", "sir", "colonel", "attorney", "rn", "miss", "pastor", "professor", "chaplain", "detective", "col", "sr", "lt"} and not self._is_listed_name(first):  # fmt: skip
             return
         while self._word(first).lower() in {"dr", "prof"}:
             first += 2 if self._mark(first + 1) == "." else 1
@@ -141,7 +142,7 @@ class PeopleFinder:
             last = self._name_end(first)
             if last == first or not self._plausible(first, last):
                 return
-            if self._mark(last) == "," and self._given_follows(last + 1):
+            if self._mark(last) == "," and (self._given_follows(last + 1) or self._is_inverted(last)):
                 last = self._name_end(last + 1)
             yield from self._found(first, last, 0.95)
             while self._credential(last) or (self._mark(last) in {",", "."} and self._credential(last + 1)):
@@ -167,7 +168,7 @@ class PeopleFinder:
             return
         is_weak = " ".join(phrase) in _WEAK_VERBS
         if self._plausible(first, end) and (not is_weak or self._listed(first, end)):
-            if self._mark(end) == "," and self._given_follows(end + 1):
+            if self._mark(end) == "," and (self._given_follows(end + 1) or self._is_inverted(end)):
                 end = self._name_end(end + 1)
             yield from self._found(first, end, 0.85)
 
@@ -248,19 +249,21 @@ class PeopleFinder:
         ):
             yield from self._found(at, self._name_end(at + 2), 0.85, Origin.LIST)
         end = self._name_end(at)
-        if end - at >= 2 and self._pair(at, end):
+        if self._word(at - 1).lower() == "the" and self._word(end).lower() in {"family", "families", "children", "household"}:
+            yield from self._found(at, end, 0.85)
+        if end - at >= 2 and self._pair(at, end) and not self._is_eponym(end - 1):
             yield from self._found(at, end, 0.85 if not taken else 0.75, Origin.LIST)
             return
         if surname and folded(word.text) in self._lexicon.medical and self._word(at + 1).lower() in _DOES:
             yield from self._found(at, at + 1, 0.55, Origin.LIST)
         if taken or len(word.text) < 3 or word.text.isupper():
             return
-        if self._lexicon.is_word(word.text) and not self._is_said_of(at):
+        if self._lexicon.is_word(word.text) and not self._is_said_of(at) or self._is_eponym(at):
             return
         before = self._words[at - 1].text if at else "\n"
         follows = self._word(at + 1).lower()
         if before in _ENDS or before in {"-", '"', "("}:
-            if given and (follows in _SAYS or self._possessive(at)):
+            if given and (follows in _SAYS or self._possessive(at)) or (surname and follows in (_DOES if self._lexicon.is_word(word.text) else _SAYS)):
                 yield from self._found(at, at + 1, 0.7, Origin.LIST)
             return
         if given or (surname and len(word.text) > 3):
@@ -434,6 +437,11 @@ class PeopleFinder:
             )
         )
 
+    def _is_inverted(self, comma: int) -> bool:
+        """Whether `Smith, Anyone, MD` goes on: a credential follows the word after the comma."""
+        end = self._name_end(comma + 1)
+        return end > comma + 1 and not self._credential(comma + 1) and self._mark(end) == "," and self._credential(end + 1)
+
     def _is_enumeration(self, at: int) -> bool:
         """`Houston, Austin, Dallas`: surnames and given names that are the members of a list of places."""
         return self._words[at].text.lower() in self._lexicon.cities and not self._words[at].text.isupper()
@@ -479,6 +487,17 @@ class PeopleFinder:
         """Whether somebody is spoken of: the word stands within a sentence, or a verb of people follows."""
         before = self._words[at - 1].text if at else "\n"
         return before not in _ENDS or self._word(at + 1).lower() in _DOES
+
+    def _is_eponym(self, at: int) -> bool:
+        """Whether what follows is called after the name: "McPherson forceps", "Kaplan's cardinal line"."""
+        place = at + 1
+        if self._possessive(at):
+            place = at + 3
+        while self._mark(place) == "-":
+            place += 2
+        return self._word(place).lower() in self._lexicon.eponym_heads or (
+            self._word(place).islower() and self._word(place + 1).lower() in self._lexicon.eponym_heads and self._word(place).lower() not in _SAYS
+        )
 
     def _possessive(self, at: int) -> bool:
         return self._mark(at + 1) in {"'", "’"} and self._word(at + 2) == "s"
