@@ -68,6 +68,7 @@ EMBED_TEXTS = _rpc("language", language_pb2.DESCRIPTOR, "LanguageService", "Embe
 GENERATE_REPORT = _rpc("language", language_pb2.DESCRIPTOR, "LanguageService", "GenerateReport")
 SUMMARIZE = _rpc("language", language_pb2.DESCRIPTOR, "LanguageService", "Summarize")
 RANK_PASSAGES = _rpc("language", language_pb2.DESCRIPTOR, "LanguageService", "RankPassages")
+DEIDENTIFY = _rpc("language", language_pb2.DESCRIPTOR, "LanguageService", "Deidentify")
 
 _RECOMMENDATION = recommendation_pb2.DESCRIPTOR
 READ_RECORD = _rpc("recommendation", _RECOMMENDATION, "RecommendationService", "ReadRecord")

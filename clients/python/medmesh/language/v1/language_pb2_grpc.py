@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from medmesh.language.v1 import deidentification_pb2 as medmesh_dot_language_dot_v1_dot_deidentification__pb2
 from medmesh.language.v1 import language_pb2 as medmesh_dot_language_dot_v1_dot_language__pb2
 from medmesh.language.v1 import report_pb2 as medmesh_dot_language_dot_v1_dot_report__pb2
 
@@ -61,6 +62,11 @@ class LanguageServiceStub:
                 request_serializer=medmesh_dot_language_dot_v1_dot_report__pb2.SummarizeRequest.SerializeToString,
                 response_deserializer=medmesh_dot_language_dot_v1_dot_report__pb2.SummarizeResponse.FromString,
                 _registered_method=True)
+        self.Deidentify = channel.unary_unary(
+                '/medmesh.language.v1.LanguageService/Deidentify',
+                request_serializer=medmesh_dot_language_dot_v1_dot_deidentification__pb2.DeidentifyRequest.SerializeToString,
+                response_deserializer=medmesh_dot_language_dot_v1_dot_deidentification__pb2.DeidentifyResponse.FromString,
+                _registered_method=True)
 
 
 class LanguageServiceServicer:
@@ -108,6 +114,15 @@ class LanguageServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Deidentify(self, request, context):
+        """Replaces what identifies a person in texts of one patient. Without a model that reads beside the rules it answers by the rules alone, and a
+        notice says so. INVALID_ARGUMENT: a text is blank, not text, or they are too long together; surrogates without a key; a key that is too short.
+        NOT_FOUND: no model that finds identifiers has the name of `model`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_LanguageServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -135,6 +150,11 @@ def add_LanguageServiceServicer_to_server(servicer, server):
                     servicer.Summarize,
                     request_deserializer=medmesh_dot_language_dot_v1_dot_report__pb2.SummarizeRequest.FromString,
                     response_serializer=medmesh_dot_language_dot_v1_dot_report__pb2.SummarizeResponse.SerializeToString,
+            ),
+            'Deidentify': grpc.unary_unary_rpc_method_handler(
+                    servicer.Deidentify,
+                    request_deserializer=medmesh_dot_language_dot_v1_dot_deidentification__pb2.DeidentifyRequest.FromString,
+                    response_serializer=medmesh_dot_language_dot_v1_dot_deidentification__pb2.DeidentifyResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -273,6 +293,33 @@ class LanguageService:
             '/medmesh.language.v1.LanguageService/Summarize',
             medmesh_dot_language_dot_v1_dot_report__pb2.SummarizeRequest.SerializeToString,
             medmesh_dot_language_dot_v1_dot_report__pb2.SummarizeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Deidentify(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/medmesh.language.v1.LanguageService/Deidentify',
+            medmesh_dot_language_dot_v1_dot_deidentification__pb2.DeidentifyRequest.SerializeToString,
+            medmesh_dot_language_dot_v1_dot_deidentification__pb2.DeidentifyResponse.FromString,
             options,
             channel_credentials,
             insecure,

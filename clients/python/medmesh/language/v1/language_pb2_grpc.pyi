@@ -5,6 +5,7 @@ Language models over clinical notes and literature."""
 
 from collections import abc as _abc
 from grpc import aio as _aio
+from medmesh.language.v1 import deidentification_pb2 as _deidentification_pb2
 from medmesh.language.v1 import language_pb2 as _language_pb2
 from medmesh.language.v1 import report_pb2 as _report_pb2
 import abc as _abc_1
@@ -53,6 +54,11 @@ class LanguageServiceStub:
     """
     Summarize: _grpc.UnaryStreamMultiCallable[_report_pb2.SummarizeRequest, _report_pb2.SummarizeResponse]
     """Drafts the impression of findings, or the summary of a note, as GenerateReport does; the evidence is the text itself."""
+    Deidentify: _grpc.UnaryUnaryMultiCallable[_deidentification_pb2.DeidentifyRequest, _deidentification_pb2.DeidentifyResponse]
+    """Replaces what identifies a person in texts of one patient. Without a model that reads beside the rules it answers by the rules alone, and a
+    notice says so. INVALID_ARGUMENT: a text is blank, not text, or they are too long together; surrogates without a key; a key that is too short.
+    NOT_FOUND: no model that finds identifiers has the name of `model`.
+    """
 
 @_typing.type_check_only
 class LanguageServiceAsyncStub(LanguageServiceStub):
@@ -78,6 +84,11 @@ class LanguageServiceAsyncStub(LanguageServiceStub):
     """
     Summarize: _aio.UnaryStreamMultiCallable[_report_pb2.SummarizeRequest, _report_pb2.SummarizeResponse]  # type: ignore[assignment]
     """Drafts the impression of findings, or the summary of a note, as GenerateReport does; the evidence is the text itself."""
+    Deidentify: _aio.UnaryUnaryMultiCallable[_deidentification_pb2.DeidentifyRequest, _deidentification_pb2.DeidentifyResponse]  # type: ignore[assignment]
+    """Replaces what identifies a person in texts of one patient. Without a model that reads beside the rules it answers by the rules alone, and a
+    notice says so. INVALID_ARGUMENT: a text is blank, not text, or they are too long together; surrogates without a key; a key that is too short.
+    NOT_FOUND: no model that finds identifiers has the name of `model`.
+    """
 
 class LanguageServiceServicer(metaclass=_abc_1.ABCMeta):
     """Reads notes and embeds texts. It stores nothing. Which models it serves is said by their cards (ModelCatalogService)."""
@@ -130,5 +141,16 @@ class LanguageServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_report_pb2.SummarizeResponse], _abc.AsyncIterator[_report_pb2.SummarizeResponse]]:
         """Drafts the impression of findings, or the summary of a note, as GenerateReport does; the evidence is the text itself."""
+
+    @_abc_1.abstractmethod
+    def Deidentify(
+        self,
+        request: _deidentification_pb2.DeidentifyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_deidentification_pb2.DeidentifyResponse, _abc.Awaitable[_deidentification_pb2.DeidentifyResponse]]:
+        """Replaces what identifies a person in texts of one patient. Without a model that reads beside the rules it answers by the rules alone, and a
+        notice says so. INVALID_ARGUMENT: a text is blank, not text, or they are too long together; surrogates without a key; a key that is too short.
+        NOT_FOUND: no model that finds identifiers has the name of `model`.
+        """
 
 def add_LanguageServiceServicer_to_server(servicer: LanguageServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
