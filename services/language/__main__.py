@@ -8,6 +8,9 @@ from medmesh.language.v1 import language_pb2, language_pb2_grpc
 from services.chassis.rpc.server import Parts, Service, run
 from services.language.agreement import Vocabulary
 from services.language.linking import default_linker
+from services.language.literature.desk import LiteratureDesk
+from services.language.literature.library import Library
+from services.language.literature.search import LiteratureSearcher
 from services.language.note_entities import EntityReader
 from services.language.note_reading import NoteReader
 from services.language.ranking import PassageRanker
@@ -21,7 +24,10 @@ async def register(parts: Parts[LanguageSettings], server: grpc.aio.Server) -> N
     """Builds the service's one servicer from its parts."""
     terms = default_terms()
     reader = NoteReader(EntityReader(default_linker(), terms))
-    servicer = LanguageServicer(parts.catalog, reader, PassageRanker(Vocabulary(terms)))
+    vocabulary = Vocabulary(terms)
+    library = Library(parts.settings.literature_folder)
+    literature = LiteratureDesk(parts.catalog, library, LiteratureSearcher(library, vocabulary))
+    servicer = LanguageServicer(parts.catalog, reader, PassageRanker(vocabulary), literature)
     language_pb2_grpc.add_LanguageServiceServicer_to_server(servicer, server)
 
 

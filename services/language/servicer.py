@@ -8,9 +8,11 @@ from typing import Any
 
 from medmesh.language.v1 import language_pb2 as pb
 from medmesh.language.v1 import language_pb2_grpc
+from medmesh.language.v1 import literature_pb2 as literature_pb
 from services.chassis.errors import ModelUnknown
 from services.chassis.models.catalog import Catalog
 from services.language.convert import embeddings_message, note_message, ranking_message
+from services.language.literature.desk import LiteratureDesk
 from services.language.note_reading import NoteReader
 from services.language.ranking import PassageRanker
 from services.language.tasks import TEXT_CLASSIFICATION, TEXT_EMBEDDING, TOKEN_CLASSIFICATION
@@ -22,12 +24,15 @@ _READS_NOTES = frozenset({TOKEN_CLASSIFICATION.name, TEXT_CLASSIFICATION.name})
 
 
 class LanguageServicer(language_pb2_grpc.LanguageServiceServicer):
-    """Answers the three rpcs with the models that the catalog serves at the time of each request."""
+    """Answers the rpcs with the models that the catalog serves at the time of each request."""
 
-    def __init__(self, catalog: Catalog, reader: NoteReader, ranker: PassageRanker) -> None:
+    def __init__(
+        self, catalog: Catalog, reader: NoteReader, ranker: PassageRanker, literature: LiteratureDesk
+    ) -> None:
         self._catalog = catalog
         self._reader = reader
         self._ranker = ranker
+        self._literature = literature
 
     async def AnalyzeNote(self, request: pb.AnalyzeNoteRequest, context: Any) -> pb.AnalyzeNoteResponse:
         models, refused = self._chosen(request.models)
@@ -46,6 +51,26 @@ class LanguageServicer(language_pb2_grpc.LanguageServiceServicer):
         most = request.max_passage_count if request.HasField("max_passage_count") else None
         ranking = await self._ranker.rank(embedder, request.query, request.passages, most)
         return pb.RankPassagesResponse(ranking=ranking_message(ranking))
+
+    async def SearchLiterature(
+        self, request: literature_pb.SearchLiteratureRequest, context: Any
+    ) -> literature_pb.SearchLiteratureResponse:
+        return await self._literature.search(request)
+
+    async def AddLiterature(
+        self, request: literature_pb.AddLiteratureRequest, context: Any
+    ) -> literature_pb.AddLiteratureResponse:
+        return await self._literature.add(request)
+
+    async def ListLiterature(
+        self, request: literature_pb.ListLiteratureRequest, context: Any
+    ) -> literature_pb.ListLiteratureResponse:
+        return await self._literature.list()
+
+    async def RemoveLiterature(
+        self, request: literature_pb.RemoveLiteratureRequest, context: Any
+    ) -> literature_pb.RemoveLiteratureResponse:
+        return await self._literature.remove(request)
 
     def _chosen(self, names: Sequence[str]) -> tuple[list[TokenClassifier | TextClassifier], list[str]]:
         """The models that read a note: those named, else the defaults, sorted by name; and the names of
