@@ -1,9 +1,10 @@
-"""The abstracts that search is measured on: BC5CDR's, put together again, and as many as are wanted made of their sentences.
+"""The abstracts that search is measured on: BC5CDR's, put together again, and as many as are wanted made of
+their sentences.
 
-The set's files hold tokens and sentences, and neither abstracts nor PubMed's numbers. A title is told by its form (a short
-sentence without a finite verb, of which the next sentences say more); so where one abstract ends and the next begins is a guess,
-which is right for most. A sentence is named by where it stands (`train:12`), which is no guess, and what is
-relevant to a query is a list of such names.
+The set's files hold tokens and sentences, and neither abstracts nor PubMed's numbers. A title is told by its
+form (a short sentence without a finite verb, of which the next sentences say more); so where one abstract
+ends and the next begins is a guess, which is right for most. A sentence is named by where it stands
+(`train:12`), which is no guess, and what is relevant to a query is a list of such names.
 """
 
 from __future__ import annotations
@@ -54,11 +55,13 @@ def read(folder: Path) -> list[Abstract]:
 
 
 def recombined(abstracts: Sequence[Abstract], count: int, seed: int = 7) -> Iterator[Abstract]:
-    """Abstracts that nobody wrote: each sentence from an abstract of its own. The lengths are those of the real ones."""
+    """Abstracts that nobody wrote: each sentence from an abstract of its own. The lengths are those of the
+    real ones.
+    """
     chance = random.Random(seed)
     pool = [sentence for abstract in abstracts for sentence in abstract.sentences]
     titles = [abstract.title for abstract in abstracts]
-    lengths = [len(abstract.sentences) for abstract in abstracts]
+    lengths = [len(abstract.sentences) for abstract in abstracts if abstract.sentences]
     for number in range(count):
         sentences = tuple(chance.sample(pool, chance.choice(lengths)))
         yield Abstract(f"made:{number}", chance.choice(titles), sentences)
@@ -94,12 +97,11 @@ def _joined(words: Sequence[str]) -> str:
 
 def _abstracts(sentences: Sequence[Sentence]) -> Iterator[Abstract]:
     starts = [at for at in range(len(sentences)) if _is_title(sentences, at)]
-    if not starts or starts[0] != 0:
+    if starts[:1] != [0]:
         starts.insert(0, 0)
     for start, end in zip(starts, [*starts[1:], len(sentences)], strict=True):
         first, *others = sentences[start:end]
-        # The title is searched as a sentence too: it states what was found.
-        yield Abstract(first.name, first.text, (first, *others))
+        yield Abstract(first.name, first.text, tuple(others))
 
 
 def _is_title(sentences: Sequence[Sentence], at: int) -> bool:
@@ -109,7 +111,9 @@ def _is_title(sentences: Sequence[Sentence], at: int) -> bool:
         return False
     if _FINITE.search(sentence.text) and not sentence.text.endswith("?"):
         return False
-    if re.match(r"[A-Z &]{5,}:|(?:[A-Z][a-z]+ ){0,2}[A-Z][a-z]+: ", sentence.text) and ":" in " ".join(words[:3]):
+    if re.match(r"[A-Z &]{5,}:|(?:[A-Z][a-z]+ ){0,2}[A-Z][a-z]+: ", sentence.text) and ":" in " ".join(
+        words[:3]
+    ):
         return False
     before = frozenset().union(*(s.entities for s in sentences[max(0, at - 3) : at]))
     after = frozenset().union(*(s.entities for s in sentences[at + 1 : at + 5]))
