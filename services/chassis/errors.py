@@ -187,7 +187,7 @@ class CorpusUnknown(MedmeshError):
 
 
 class CorpusUnavailable(MedmeshError):
-    """A corpus of literature cannot be read or written: the disk is full, the folder read-only, a file damaged.
+    """A corpus of literature cannot be read or written: a full disk, a read-only folder, a damaged file.
 
     The metadata have the `error` of the operating system by its name, e.g. `ENOSPC`.
     """

@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import re
 import threading
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from pathlib import Path
+
+import numpy as np
 
 from medmesh.common.v1.answer_pb2 import Provenance
 from services.chassis.errors import CorpusUnknown, InvalidInput, Reason
 from services.language.literature.corpus import Corpus, Embedding, Prepared, Snapshot
 from services.language.literature.publications import Passage, Publication, passages
-from services.language.tasks.text_embedding import Embeddings, TextEmbedder
+from services.language.tasks.text_embedding import TextEmbedder
 
 DEFAULT = "default"
 """Name of the corpus that is meant where none is named."""
@@ -82,9 +85,10 @@ class Library:
         _check_ids(publications)
         corpus = await asyncio.to_thread(self._corpus, name, make=True)
         adding = _Adding(corpus, embedder)
-        outcomes = [await adding.add(publication) for publication in publications]
+        for publication in publications:
+            await adding.take(publication)
         await adding.write()
-        return outcomes, adding.provenance
+        return adding.outcomes(publications), adding.provenance
 
     def remove(self, name: str, ids: Sequence[str]) -> int:
         """Removes publications of a corpus, without `ids` all of it. CorpusUnknown: there is none."""
@@ -127,53 +131,68 @@ class Library:
 
 
 class _Adding:
-    """Publications on their way into a corpus."""
+    """Publications on their way into a corpus: those that it has not are embedded and written together."""
 
     def __init__(self, corpus: Corpus, embedder: TextEmbedder | None) -> None:
         self._corpus = corpus
         self._embedder = embedder
         self._waiting: list[Prepared] = []
+        self._added: dict[str, Added] = {}
         self.provenance: Provenance | None = None
 
-    async def add(self, publication: Publication) -> Added:
-        """Prepares it, and writes all that wait where they are enough."""
-        if problem := publication.problem():
-            return Added(Outcome.REFUSED, problem)
-        now = await asyncio.to_thread(self._corpus.now)
-        kept = await asyncio.to_thread(now.words.has, publication, embedded=self._embedder is not None)
-        parts = await asyncio.to_thread(passages, publication)
-        if kept:
-            return Added(Outcome.UNCHANGED, passage_count=len(parts))
-        known = await asyncio.to_thread(now.words.publication, publication.id) is not None
-        embedded = await self._embedded(publication, parts, now)
-        self._waiting.append(Prepared(publication, parts, embedded.values if embedded else None))
-        if sum(len(one.passages) for one in self._waiting) >= _PASSAGES_A_WRITING:
-            await self.write()
-        truncated = len(embedded.truncated) if embedded else 0
-        return Added(Outcome.REPLACED if known else Outcome.ADDED, "", len(parts), truncated)
+    async def take(self, publication: Publication) -> None:
+        """Looks whether it is new, and embeds and writes all that wait where they are enough."""
+        added, prepared = await asyncio.to_thread(self._prepared, publication)
+        self._added[publication.id] = added
+        if prepared is not None:
+            self._waiting.append(prepared)
+            if sum(len(one.passages) for one in self._waiting) >= _PASSAGES_A_WRITING:
+                await self.write()
 
     async def write(self) -> None:
-        """Writes what waits."""
+        """Embeds and writes what waits."""
         if self._waiting:
             batch, self._waiting = self._waiting, []
+            if self._embedder is not None:
+                batch = await self._embedded(self._embedder, batch)
             await asyncio.to_thread(self._corpus.write, batch, self.provenance)
 
-    async def _embedded(
-        self, publication: Publication, parts: Sequence[Passage], now: Snapshot
-    ) -> Embeddings | None:
-        if self._embedder is None:
-            return None
-        texts = [embedded_text(publication.title, part) for part in parts]
-        embeddings = await self._embedder.embed(texts, [False] * len(texts))
+    def outcomes(self, publications: Sequence[Publication]) -> list[Added]:
+        """What became of each."""
+        return [self._added[publication.id] for publication in publications]
+
+    def _prepared(self, publication: Publication) -> tuple[Added, Prepared | None]:
+        if problem := publication.problem():
+            return Added(Outcome.REFUSED, problem), None
+        now = self._corpus.now().words
+        parts = passages(publication)
+        if now.has(publication, embedded=self._embedder is not None):
+            return Added(Outcome.UNCHANGED, passage_count=len(parts)), None
+        known = now.publication(publication.id) is not None
+        outcome = Outcome.REPLACED if known else Outcome.ADDED
+        return Added(outcome, passage_count=len(parts)), Prepared(publication, parts)
+
+    async def _embedded(self, embedder: TextEmbedder, batch: Sequence[Prepared]) -> list[Prepared]:
+        owners = [at for at, one in enumerate(batch) for _ in one.passages]
+        texts = [embedded_text(one.publication.title, part) for one in batch for part in one.passages]
+        embeddings = await embedder.embed(texts, [False] * len(texts))
         self.provenance = embeddings.provenance
-        if now.embedding is not None and not now.embedding.is_of(embeddings.provenance):
+        kept = (await asyncio.to_thread(self._corpus.now)).embedding
+        if kept is not None and not kept.is_of(embeddings.provenance):
             raise InvalidInput(
                 Reason.INPUT_INCONSISTENT,
                 "corpus",
                 "embedded by another model than the one that is served now; remove the corpus and load it "
                 "again, or load into one of another name",
             )
-        return embeddings
+        for owner, count in Counter(owners[at] for at in embeddings.truncated).items():
+            key = batch[owner].publication.id
+            self._added[key] = replace(self._added[key], truncated_count=count)
+        starts = np.cumsum([len(one.passages) for one in batch])[:-1]
+        return [
+            replace(one, vectors=vectors)
+            for one, vectors in zip(batch, np.split(embeddings.values, starts), strict=True)
+        ]
 
 
 def embedded_text(title: str, passage: Passage) -> str:

@@ -87,10 +87,12 @@ class Words:
     def nearest(self, query: str, count: int, only: Filter) -> list[tuple[Hit, float]]:
         """At most `count` passages with a word of the query that the filter lets through, with their BM25."""
         words = " ".join(dict.fromkeys(_WORD.findall(query.lower())))
-        wanted = self._index.parse_query(words, ["title", "body"], field_boosts={"title": _TITLE_BOOST})
-        return self._found(
-            tantivy.Query.boolean_query([(tantivy.Occur.Must, wanted), *self._filters(only)]), count
-        )
+        try:
+            wanted = self._index.parse_query(words, ["title", "body"], field_boosts={"title": _TITLE_BOOST})
+        except ValueError:  # words that stand everywhere alone: "the of and"
+            return []
+        must = [(tantivy.Occur.Must, wanted), *self._filters(only)]
+        return self._found(tantivy.Query.boolean_query(must), count)
 
     def of_rows(self, rows: Sequence[int]) -> dict[int, Hit]:
         """The passages that have these rows; those that none has are left out."""
