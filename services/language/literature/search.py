@@ -29,6 +29,10 @@ from services.language.texts import check_text
 
 _CANDIDATES = 100
 """Passages that each of the two orders contributes."""
+_ONE_IN = 5
+"""Places of an answer, one of which is kept for what contradicts the query: who looks for evidence of
+something is to see that there is evidence against it.
+"""
 _RANK_CONSTANT = 60.0
 """Of reciprocal rank fusion, as its authors set it."""
 
@@ -173,7 +177,9 @@ class _Order:
             self._agreeing.append(found)
 
     def passages(self) -> tuple[Found, ...]:
-        return tuple([*self._agreeing, *self._against, *self._retracted][: self._most])
+        kept = min(len(self._against), self._most // _ONE_IN)
+        agreeing = self._agreeing[: self._most - kept]
+        return tuple([*agreeing, *self._against, *self._retracted][: self._most])
 
 
 async def _meaning(
