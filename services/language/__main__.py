@@ -12,6 +12,9 @@ from services.language.chinese.reader import ChineseReader
 from services.language.deidentification.reading import SHORTEST_KEY, Deidentifier
 from services.language.draft_writing import DraftWriting
 from services.language.linking import default_linker
+from services.language.literature.desk import LiteratureDesk
+from services.language.literature.library import Library
+from services.language.literature.search import LiteratureSearcher
 from services.language.note_entities import EntityReader
 from services.language.note_reading import NoteReader
 from services.language.ranking import PassageRanker
@@ -28,13 +31,15 @@ async def register(parts: Parts[LanguageSettings], server: grpc.aio.Server) -> N
     linker = default_linker()
     chinese = ChineseReader(linker, parts.settings.intended_use)
     reader = NoteReader(EntityReader(linker, terms), chinese)
-    drafts = DraftWriting(_templates(parts.settings))
+    vocabulary = Vocabulary(terms)
+    library = Library(parts.settings.literature_folder)
     servicer = LanguageServicer(
         parts.catalog,
         reader,
-        PassageRanker(Vocabulary(terms)),
-        drafts,
+        PassageRanker(vocabulary),
+        DraftWriting(_templates(parts.settings)),
         Deidentifier(),
+        LiteratureDesk(parts.catalog, library, LiteratureSearcher(library, vocabulary)),
         deidentification_key(parts.settings),
     )
     language_pb2_grpc.add_LanguageServiceServicer_to_server(servicer, server)

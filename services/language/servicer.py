@@ -8,12 +8,14 @@ from typing import Any
 
 from medmesh.language.v1 import deidentification_pb2, language_pb2_grpc, report_pb2
 from medmesh.language.v1 import language_pb2 as pb
+from medmesh.language.v1 import literature_pb2 as literature_pb
 from services.chassis.errors import ModelUnknown
 from services.chassis.models.catalog import Catalog
 from services.language.convert import embeddings_message, note_message, ranking_message
 from services.language.deidentification.convert import deidentification_message, options
 from services.language.deidentification.reading import Deidentifier, is_deidentifier
 from services.language.draft_writing import DraftWriting
+from services.language.literature.desk import LiteratureDesk
 from services.language.note_reading import NoteReader
 from services.language.ranking import PassageRanker
 from services.language.tasks import (
@@ -39,6 +41,7 @@ class LanguageServicer(language_pb2_grpc.LanguageServiceServicer):
         ranker: PassageRanker,
         drafts: DraftWriting,
         deidentifier: Deidentifier,
+        literature: LiteratureDesk,
         deidentification_key: bytes = b"",
     ) -> None:
         self._catalog = catalog
@@ -47,6 +50,7 @@ class LanguageServicer(language_pb2_grpc.LanguageServiceServicer):
         self._drafts = drafts
         self._deidentifier = deidentifier
         self._deidentification_key = deidentification_key
+        self._literature = literature
 
     async def AnalyzeNote(self, request: pb.AnalyzeNoteRequest, context: Any) -> pb.AnalyzeNoteResponse:
         models, refused = self._chosen(request.models)
@@ -99,6 +103,26 @@ class LanguageServicer(language_pb2_grpc.LanguageServiceServicer):
                 raise ModelUnknown(metadata={"field": "model"})
             return named
         return next(filter(is_deidentifier, self._catalog.models(TOKEN_CLASSIFICATION)), None)
+
+    async def SearchLiterature(
+        self, request: literature_pb.SearchLiteratureRequest, context: Any
+    ) -> literature_pb.SearchLiteratureResponse:
+        return await self._literature.search(request)
+
+    async def AddLiterature(
+        self, request: literature_pb.AddLiteratureRequest, context: Any
+    ) -> literature_pb.AddLiteratureResponse:
+        return await self._literature.add(request)
+
+    async def ListLiterature(
+        self, request: literature_pb.ListLiteratureRequest, context: Any
+    ) -> literature_pb.ListLiteratureResponse:
+        return await self._literature.list()
+
+    async def RemoveLiterature(
+        self, request: literature_pb.RemoveLiteratureRequest, context: Any
+    ) -> literature_pb.RemoveLiteratureResponse:
+        return await self._literature.remove(request)
 
     def _chosen(self, names: Sequence[str]) -> tuple[list[TokenClassifier | TextClassifier], list[str]]:
         """The models that read a note: those named, else the defaults, sorted by name; and the names of

@@ -21,3 +21,6 @@ class LanguageSettings(ServiceSettings):
     deidentification_key_file: Path | None = None
     """File with the secret of surrogates, 16 to 256 bytes, for requests of `Deidentify` that bring none. Empty: such
     requests get placeholders only."""
+    literature_folder: Path = Path(".medmesh/literature")
+    """Folder of the corpora of literature, a folder each; made when the first is loaded. It outlives the
+    process: in a container a volume."""

@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from medmesh import images, requests, rpcs
 from medmesh.aio.calls import AsyncCalls
+from medmesh.aio.literature import AsyncLiterature
 from medmesh.aio.uploads import AsyncUploads
 from medmesh.common.v1 import catalog_pb2
 from medmesh.common.v1.concept_pb2 import CodedConcept, Concept
@@ -94,6 +95,7 @@ class AsyncClient:
         )
         self._calls = AsyncCalls(self.connection, attempts)
         self._uploads = AsyncUploads(self._calls)
+        self.literature = AsyncLiterature(self._calls)
 
     async def __aenter__(self) -> Self:
         return self
@@ -222,21 +224,13 @@ class AsyncClient:
         return answer.analysis
 
     async def upload(
-        self,
-        image: Image,
-        *,
-        service: str = "orchestrator",
-        timeout_s: float | None = None,
+        self, image: Image, *, service: str = "orchestrator", timeout_s: float | None = None
     ) -> ImageSource:
         """Sends an image ahead (to imaging for `analyze_image`); `timeout_s` is for each call of it."""
         return await self._uploads.upload(images.files(image), service, timeout_s)
 
     async def cancel_upload(
-        self,
-        upload: ImageSource,
-        *,
-        service: str = "orchestrator",
-        timeout_s: float | None = None,
+        self, upload: ImageSource, *, service: str = "orchestrator", timeout_s: float | None = None
     ) -> None:
         """Deletes what `upload` sent. It is no error if it is gone already."""
         await self._uploads.cancel(upload, service, timeout_s)

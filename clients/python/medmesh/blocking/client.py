@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from medmesh import images, requests, rpcs
 from medmesh.blocking.calls import Calls
+from medmesh.blocking.literature import Literature
 from medmesh.blocking.uploads import Uploads
 from medmesh.common.v1 import catalog_pb2
 from medmesh.common.v1.concept_pb2 import CodedConcept, Concept
@@ -95,6 +96,7 @@ class Client:
         )
         self._calls = Calls(self.connection, attempts)
         self._uploads = Uploads(self._calls)
+        self.literature = Literature(self._calls)
 
     def __enter__(self) -> Self:
         return self
@@ -223,21 +225,13 @@ class Client:
         return answer.analysis
 
     def upload(
-        self,
-        image: Image,
-        *,
-        service: str = "orchestrator",
-        timeout_s: float | None = None,
+        self, image: Image, *, service: str = "orchestrator", timeout_s: float | None = None
     ) -> ImageSource:
         """Sends an image ahead (to imaging for `analyze_image`); `timeout_s` is for each call of it."""
         return self._uploads.upload(images.files(image), service, timeout_s)
 
     def cancel_upload(
-        self,
-        upload: ImageSource,
-        *,
-        service: str = "orchestrator",
-        timeout_s: float | None = None,
+        self, upload: ImageSource, *, service: str = "orchestrator", timeout_s: float | None = None
     ) -> None:
         """Deletes what `upload` sent. It is no error if it is gone already."""
         self._uploads.cancel(upload, service, timeout_s)
