@@ -1,8 +1,8 @@
-"""How fast a writer writes, beside a mesh that is idle: `python -m training.causal_lm.measure --models DIR NAME`.
+"""How fast a writer writes beside an idle mesh: `python -m training.causal_lm.measure --models DIR NAME`.
 
 Starts the mesh with the folder, asks the model through the language service's own task, and prints the time
-to the first piece of text (a token, mostly) and pieces a second for callers side by side, how many pieces still
-come when a caller has cancelled, and what the model's process takes.
+to the first piece of text (mostly a token) and pieces a second for callers side by side, how many pieces
+still come when a caller has cancelled, and what the model's process takes.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Text:
 async def write(writer: TextGenerator, prompt: str, count: int) -> Text:
     """One text."""
     began = time.monotonic()
-    first, pieces = began, []
+    first, pieces = began, list[str]()
     async with await writer.write([Message(USER, prompt)], field="prompt", max_token_count=count) as writing:
         async for piece in writing:
             first = first if pieces else time.monotonic()
@@ -148,11 +148,12 @@ async def measure(address: str, repository: Path, name: str, prompt: str, count:
     print((await write(writer, prompt, count)).text)
     for callers in (1, 4, 8):
         await side_by_side(writer, prompt, count, callers)
-    runs = catalog.entry(name).served.version.runs
+    served = catalog.entry(name).served
+    if served is None:
+        raise SystemExit(f"{name} is not served")
+    runs = served.version.runs
     late = await after_cancelling(address, runs, writer.prompt([Message(USER, prompt)]))
-    print(
-        f"pieces that came after cancelling: {statistics.median(late):.0f} (most {max(late)}, {len(late)} tries)"
-    )
+    print(f"pieces after cancelling: {statistics.median(late):.0f} (most {max(late)}, {len(late)} tries)")
     print(f"its process takes {megabytes(name)} MB")
     await inference.close()
 
