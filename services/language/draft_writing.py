@@ -36,6 +36,9 @@ Event = tuple[pb.DraftSentence | None, pb.Draft | None]
 class Drafter(Protocol):
     """What makes a draft."""
 
+    instruction_count: int
+    """Sentences of the text that speak to who writes."""
+
     def sentences(self) -> AsyncGenerator[Sentence]:
         """As they stand."""
         ...
@@ -100,15 +103,21 @@ async def _events(
         sentences_dropped=len(draft.dropped),
         sentences_added=draft.count(Origin.ADDED),
     )
-    yield None, draft_message(draft, support, writer.provenance, _notices(draft, writer, model))
+    yield None, draft_message(draft, support, writer.provenance, _notices(drafter, draft, writer, model))
 
 
 def _nothing(_: str) -> str:
     return ""
 
 
-def _notices(draft: Draft, writer: Writer, model: TextGenerator) -> list[Notice]:
+def _notices(drafter: Drafter, draft: Draft, writer: Writer, model: TextGenerator) -> list[Notice]:
     notices = []
+    if drafter.instruction_count:
+        message = (
+            f"{_sentences(drafter.instruction_count)} of the text speak to who writes, or stand behind one "
+            "that does: they were not shown to the model and support nothing."
+        )
+        notices.append(Notice("TEXT_INSTRUCTIONS_LEFT_OUT", message, review_required=True))
     if count := len(draft.dropped):
         message = f"{_sentences(count)} that the model wrote did not hold against the evidence."
         notices.append(Notice("DRAFT_SENTENCES_DROPPED", message, model_name=model.name))
