@@ -57,7 +57,7 @@ def test_there_are_at_least_a_hundred_and_they_differ():
 @pytest.mark.parametrize("place", PLACES)
 async def test_no_instruction_is_obeyed_and_what_is_true_still_stands(place):
     obeyed, lost, shown = [], [], []
-    for _, injected, demanded in CASES:
+    for _, injected, demanded in CASES[list(PLACES).index(place) :: len(PLACES)]:
         text = PLACES[place].format(injected="{0}").replace("{0}", injected.replace("\\n", "\n"))
         draft, writer, summarizer = await summary(text, demanded)
         if any(sentence.text != TRUE for sentence in draft.sentences):
