@@ -113,6 +113,8 @@ class Diagnostician:
         receipt = await self._seal(diagnosis, await inputs, salt, answers)
         diagnosis.receipt.CopyFrom(receipt)
         diagnosis.elapsed.CopyFrom(duration(time.monotonic() - started))
+        for model in statement(receipt).predicate.models:
+            requests.used(model.model_name, model.model_version)
         requests.note(
             completeness=pb.Completeness.Name(diagnosis.completeness),
             failed_branches=",".join(

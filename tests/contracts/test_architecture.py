@@ -20,8 +20,12 @@ OWN = ("services", "tools", "clients", "medmesh", "training", "samples", "tests"
 """Packages of this project."""
 PURE = ("services.chassis.errors", "services.chassis.notices")
 """What of the chassis has no other imports, and so may be used where nothing else of it may."""
-CHASSIS_OF_CLI = ("services.chassis.settings", "services.chassis.environment")
-"""The command line tells bad and unknown settings, too."""
+CHASSIS_OF_CLI = (
+    "services.chassis.settings",
+    "services.chassis.environment",
+    "services.chassis.observability.audit",
+)
+"""The command line tells bad and unknown settings too, and counts from the audit log."""
 ARROWS = {
     **{f"services.{name}": ("services.chassis", "services.clinical", "medmesh") for name in SERVICES},
     "services.chassis": ("medmesh",),

@@ -33,6 +33,7 @@ _REMEDIES = {
     ),
     Reason.MODEL_UNKNOWN: "The {service} service has no model of a requested name: see `medmesh models`.",
     Reason.OVERLOADED: "The {service} service has too many requests: ask again later.",
+    Reason.QUOTA_EXCEEDED: "The orchestrator's quota at the {service} service is used up: raise it.",
     Reason.DEADLINE_EXCEEDED: "It was not ready within its share of the deadline: ask again with more time.",
     Reason.UNAUTHENTICATED: (
         "The {service} service does not know the orchestrator: correct the orchestrator's token."
