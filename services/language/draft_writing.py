@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Protocol
 
 from medmesh.language.v1 import report_pb2 as pb
@@ -52,9 +52,9 @@ class DraftWriting:
     """Answers the two rpcs of drafts."""
 
     def __init__(
-        self, templates: Mapping[str, Template], deidentified: Callable[[str], str] | None = None
+        self, templates: Mapping[str, Template], deidentified: Callable[[str], Awaitable[str]]
     ) -> None:
-        """`deidentified` takes out of a text what identifies; None: no model outside is shown anything."""
+        """`deidentified` takes out of a text what identifies, before a model outside is shown it."""
         self._templates = templates
         self._deidentified = deidentified
 
@@ -86,9 +86,7 @@ class DraftWriting:
     def _writer(self, model: TextGenerator, max_token_count: int) -> Writer:
         left_s = requests.remaining_s()
         time_s = None if left_s is None else WRITING_SHARE * left_s
-        if not model.is_external:
-            return Writer(model, max_token_count, time_s)
-        return Writer(model, max_token_count, time_s, self._deidentified or _nothing)
+        return Writer(model, max_token_count, time_s, self._deidentified if model.is_external else None)
 
 
 async def _events(
@@ -104,10 +102,6 @@ async def _events(
         sentences_added=draft.count(Origin.ADDED),
     )
     yield None, draft_message(draft, support, writer.provenance, _notices(drafter, draft, writer, model))
-
-
-def _nothing(_: str) -> str:
-    return ""
 
 
 def _notices(drafter: Drafter, draft: Draft, writer: Writer, model: TextGenerator) -> list[Notice]:

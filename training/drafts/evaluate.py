@@ -27,7 +27,7 @@ class StandIn:
     def __init__(self, sentences: Sequence[str]) -> None:
         self._sentences = sentences
 
-    async def sentences(self, task: Task, material: str) -> AsyncGenerator[Written]:
+    async def sentences(self, _: Task, __: str) -> AsyncGenerator[Written]:
         """All of them, whatever is asked."""
         for sentence in self._sentences:
             yield Written(sentence)
@@ -90,7 +90,7 @@ async def main() -> None:
     parser.add_argument("--seed", type=int, default=20261127)
     parser.add_argument("--show", type=int, default=10, help="sentences of each kind of error that are shown")
     given = parser.parse_args()
-    rng, count = random.Random(given.seed), Count()  # noqa: S311 - cases, no secrets
+    rng, count = random.Random(given.seed), Count()
     for _ in range(given.drafts):
         await tell(case(rng), rng, count)
     print(f"drafts {count.drafts}")

@@ -13,13 +13,46 @@ from services.language.writing.evidence import Finding, Item, Measurement, Medic
 
 LIES = ("side", "negation", "number", "drug", "diagnosis", "severity", "person or time", "certainty")
 FINDINGS = (
-    "pleural effusion", "pneumothorax", "consolidation", "atelectasis", "cardiomegaly", "pulmonary edema", "pulmonary nodule",
-    "rib fracture", "pneumonia", "hiatal hernia", "emphysema", "scoliosis", "pneumomediastinum", "lymphadenopathy", "granuloma",
-    "subdural hematoma", "hydronephrosis", "ascites", "cholelithiasis", "diverticulitis", "appendicitis", "deep vein thrombosis",
-    "hepatomegaly", "splenomegaly", "kidney stone", "anemia", "hypertension", "asthma", "atrial fibrillation", "osteoarthritis",
-)  # fmt: skip
-SIDED = frozenset(FINDINGS[:4]) | {"pulmonary nodule", "rib fracture", "pneumonia", "subdural hematoma", "hydronephrosis",
-                                    "kidney stone", "deep vein thrombosis"}  # fmt: skip
+    "pleural effusion",
+    "pneumothorax",
+    "consolidation",
+    "atelectasis",
+    "cardiomegaly",
+    "pulmonary edema",
+    "pulmonary nodule",
+    "rib fracture",
+    "pneumonia",
+    "hiatal hernia",
+    "emphysema",
+    "scoliosis",
+    "pneumomediastinum",
+    "lymphadenopathy",
+    "granuloma",
+    "subdural hematoma",
+    "hydronephrosis",
+    "ascites",
+    "cholelithiasis",
+    "diverticulitis",
+    "appendicitis",
+    "deep vein thrombosis",
+    "hepatomegaly",
+    "splenomegaly",
+    "kidney stone",
+    "anemia",
+    "hypertension",
+    "asthma",
+    "atrial fibrillation",
+    "osteoarthritis",
+)
+SIDED = frozenset(FINDINGS[:4]) | {
+    "pulmonary nodule",
+    "rib fracture",
+    "pneumonia",
+    "subdural hematoma",
+    "hydronephrosis",
+    "kidney stone",
+    "deep vein thrombosis",
+}
 MEASURED = frozenset({"pulmonary nodule", "kidney stone", "subdural hematoma"})
 PLACED = {
     "pleural effusion": ("lung base",),
@@ -30,9 +63,22 @@ PLACED = {
 }
 DEGREES = ("small", "moderate", "large", "mild", "severe", "minimal")
 DRUGS = (
-    "metoprolol", "lisinopril", "atorvastatin", "warfarin", "metformin", "amoxicillin", "furosemide", "prednisone", "omeprazole",
-    "amlodipine", "sertraline", "levothyroxine", "clopidogrel", "gabapentin", "albuterol",
-)  # fmt: skip
+    "metoprolol",
+    "lisinopril",
+    "atorvastatin",
+    "warfarin",
+    "metformin",
+    "amoxicillin",
+    "furosemide",
+    "prednisone",
+    "omeprazole",
+    "amlodipine",
+    "sertraline",
+    "levothyroxine",
+    "clopidogrel",
+    "gabapentin",
+    "albuterol",
+)
 LABS = {
     "potassium": ("mmol/L", 2.5, 6.5),
     "hemoglobin": ("g/dL", 6, 17),
@@ -43,23 +89,61 @@ LABS = {
 }
 
 PRESENT = (
-    "There is {a} {x}.", "{x}.", "{x} is seen.", "{x} is present.", "{x} is noted.", "The study shows {a} {x}.", "Findings show {a} {x}.",
-    "{a} {x} is identified.", "There is evidence of {a} {x}.", "The examination demonstrates {a} {x}.", "{x} is demonstrated.",
-    "The patient has {a} {x}.", "Imaging reveals {a} {x}.", "{a} {x} is visualized.", "{x} was found.", "{x} is observed.",
-)  # fmt: skip
+    "There is {a} {x}.",
+    "{x}.",
+    "{x} is seen.",
+    "{x} is present.",
+    "{x} is noted.",
+    "The study shows {a} {x}.",
+    "Findings show {a} {x}.",
+    "{a} {x} is identified.",
+    "There is evidence of {a} {x}.",
+    "The examination demonstrates {a} {x}.",
+    "{x} is demonstrated.",
+    "The patient has {a} {x}.",
+    "Imaging reveals {a} {x}.",
+    "{a} {x} is visualized.",
+    "{x} was found.",
+    "{x} is observed.",
+)
 ABSENT = (
-    "No {x}.", "There is no {x}.", "No evidence of {x}.", "There is no evidence of {x}.", "No {x} is seen.", "No {x} is identified.",
-    "Negative for {x}.", "No {x} is present.", "{x} is not seen.", "Without evidence of {x}.", "The patient does not have {x}.",
-    "There are no findings of {x}.", "No definite {x}.", "No {x} was detected.",
-)  # fmt: skip
+    "No {x}.",
+    "There is no {x}.",
+    "No evidence of {x}.",
+    "There is no evidence of {x}.",
+    "No {x} is seen.",
+    "No {x} is identified.",
+    "Negative for {x}.",
+    "No {x} is present.",
+    "{x} is not seen.",
+    "Without evidence of {x}.",
+    "The patient does not have {x}.",
+    "There are no findings of {x}.",
+    "No definite {x}.",
+    "No {x} was detected.",
+)
 POSSIBLE = (
-    "Possible {x}.", "{x} cannot be excluded.", "{x} is possible.", "Suspected {x}.", "Findings may represent {x}.", "Probable {x}.",
-    "{x} is suspected.", "Findings suspicious for {x}.", "{x} is not excluded.", "Questionable {x}.", "There may be {a} {x}.",
-)  # fmt: skip
+    "Possible {x}.",
+    "{x} cannot be excluded.",
+    "{x} is possible.",
+    "Suspected {x}.",
+    "Findings may represent {x}.",
+    "Probable {x}.",
+    "{x} is suspected.",
+    "Findings suspicious for {x}.",
+    "{x} is not excluded.",
+    "Questionable {x}.",
+    "There may be {a} {x}.",
+)
 HISTORICAL = (
-    "History of {x}.", "The patient has a history of {x}.", "Past medical history of {x}.", "Known history of {x}.", "Previous {x}.",
-    "Past history includes {x}.", "Prior {x}.",
-)  # fmt: skip
+    "History of {x}.",
+    "The patient has a history of {x}.",
+    "Past medical history of {x}.",
+    "Known history of {x}.",
+    "Previous {x}.",
+    "Past history includes {x}.",
+    "Prior {x}.",
+)
 WORDINGS = {
     Status.PRESENT: PRESENT,
     Status.ABSENT: ABSENT,
@@ -67,12 +151,25 @@ WORDINGS = {
     Status.HISTORICAL: HISTORICAL,
 }
 MEDICATIONS = (
-    "The patient takes {x}.", "{x}.", "Medication: {x}.", "The patient is taking {x}.", "{x} is prescribed.", "Current medications: {x}.",
-    "The patient receives {x}.", "Medications include {x}.",
-)  # fmt: skip
+    "The patient takes {x}.",
+    "{x}.",
+    "Medication: {x}.",
+    "The patient is taking {x}.",
+    "{x} is prescribed.",
+    "Current medications: {x}.",
+    "The patient receives {x}.",
+    "Medications include {x}.",
+)
 MEASUREMENTS = (
-    "{n} is {v}.", "{n} {v}.", "{n} was {v}.", "{n}: {v}.", "{n} measures {v}.", "The {n} level is {v}.", "{n} of {v}.", "{n} was measured at {v}.",
-)  # fmt: skip
+    "{n} is {v}.",
+    "{n} {v}.",
+    "{n} was {v}.",
+    "{n}: {v}.",
+    "{n} measures {v}.",
+    "The {n} level is {v}.",
+    "{n} of {v}.",
+    "{n} was measured at {v}.",
+)
 
 
 @dataclass(frozen=True)
@@ -197,7 +294,8 @@ def _finding(rng: random.Random, name: str) -> Finding:
 
 
 def _dose(rng: random.Random) -> str:
-    return f"{rng.choice((5, 10, 20, 25, 40, 50, 100, 250, 500))} mg {rng.choice(('daily', 'twice daily', 'at night'))}"
+    amount = rng.choice((5, 10, 20, 25, 40, 50, 100, 250, 500))
+    return f"{amount} mg {rng.choice(('daily', 'twice daily', 'at night'))}"
 
 
 def _lab(rng: random.Random, name: str) -> Measurement:

@@ -74,9 +74,8 @@ def unsupported(sentence: str, items: Sequence[Item]) -> list[str]:
                 found.append(f"finding {name}")
             elif denied != any(item.status is Status.ABSENT for item in own):
                 found.append(f"polarity {name}")
-    for drug in DRUGS.findall(sentence):
-        if not any(isinstance(item, Medication) and item.name.lower() == drug.lower() for item in items):
-            found.append(f"drug {drug}")
+    taken = {item.name.lower() for item in items if isinstance(item, Medication)}
+    found += [f"drug {drug}" for drug in DRUGS.findall(sentence) if drug.lower() not in taken]
     known_numbers = set(re.findall(r"\d+(?:\.\d+)?", " ".join(map(str, items))))
     found += [f"number {n}" for n in re.findall(r"\d+(?:\.\d+)?", sentence) if n not in known_numbers]
     sides = {item.side.value for item in findings if item.side}
