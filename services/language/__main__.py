@@ -6,7 +6,9 @@ import grpc
 
 from medmesh.language.v1 import language_pb2, language_pb2_grpc
 from services.chassis.rpc.server import Parts, Service, run
+from services.chassis.settings import SettingsError
 from services.language.agreement import Vocabulary
+from services.language.deidentification.reading import SHORTEST_KEY, Deidentifier
 from services.language.linking import default_linker
 from services.language.note_entities import EntityReader
 from services.language.note_reading import NoteReader
@@ -21,8 +23,28 @@ async def register(parts: Parts[LanguageSettings], server: grpc.aio.Server) -> N
     """Builds the service's one servicer from its parts."""
     terms = default_terms()
     reader = NoteReader(EntityReader(default_linker(), terms))
-    servicer = LanguageServicer(parts.catalog, reader, PassageRanker(Vocabulary(terms)))
+    servicer = LanguageServicer(
+        parts.catalog,
+        reader,
+        PassageRanker(Vocabulary(terms)),
+        Deidentifier(),
+        deidentification_key(parts.settings),
+    )
     language_pb2_grpc.add_LanguageServiceServicer_to_server(servicer, server)
+
+
+def deidentification_key(settings: LanguageSettings) -> bytes:
+    """The service's own secret of surrogates; empty where it has none. Raises SettingsError."""
+    if settings.deidentification_key_file is None:
+        return b""
+    name = LanguageSettings.key("deidentification_key_file")
+    try:
+        key = settings.deidentification_key_file.read_bytes()
+    except OSError as error:
+        raise SettingsError(name, f"cannot be read ({type(error).__name__})") from None
+    if not SHORTEST_KEY <= len(key) <= 256:
+        raise SettingsError(name, f"holds {len(key)} bytes, and a key has {SHORTEST_KEY} to 256")
+    return key
 
 
 SERVICE = Service(

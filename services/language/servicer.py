@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
+from medmesh.language.v1 import deidentification_pb2, language_pb2_grpc
 from medmesh.language.v1 import language_pb2 as pb
-from medmesh.language.v1 import language_pb2_grpc
 from services.chassis.errors import ModelUnknown
 from services.chassis.models.catalog import Catalog
 from services.language.convert import embeddings_message, note_message, ranking_message
+from services.language.deidentification.convert import deidentification_message, options
+from services.language.deidentification.reading import Deidentifier, is_deidentifier
 from services.language.note_reading import NoteReader
 from services.language.ranking import PassageRanker
 from services.language.tasks import TEXT_CLASSIFICATION, TEXT_EMBEDDING, TOKEN_CLASSIFICATION
@@ -22,12 +24,21 @@ _READS_NOTES = frozenset({TOKEN_CLASSIFICATION.name, TEXT_CLASSIFICATION.name})
 
 
 class LanguageServicer(language_pb2_grpc.LanguageServiceServicer):
-    """Answers the three rpcs with the models that the catalog serves at the time of each request."""
+    """Answers the rpcs with the models that the catalog serves at the time of each request."""
 
-    def __init__(self, catalog: Catalog, reader: NoteReader, ranker: PassageRanker) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        reader: NoteReader,
+        ranker: PassageRanker,
+        deidentifier: Deidentifier,
+        deidentification_key: bytes = b"",
+    ) -> None:
         self._catalog = catalog
         self._reader = reader
         self._ranker = ranker
+        self._deidentifier = deidentifier
+        self._deidentification_key = deidentification_key
 
     async def AnalyzeNote(self, request: pb.AnalyzeNoteRequest, context: Any) -> pb.AnalyzeNoteResponse:
         models, refused = self._chosen(request.models)
@@ -46,6 +57,24 @@ class LanguageServicer(language_pb2_grpc.LanguageServiceServicer):
         most = request.max_passage_count if request.HasField("max_passage_count") else None
         ranking = await self._ranker.rank(embedder, request.query, request.passages, most)
         return pb.RankPassagesResponse(ranking=ranking_message(ranking))
+
+    async def Deidentify(
+        self, request: deidentification_pb2.DeidentifyRequest, context: Any
+    ) -> deidentification_pb2.DeidentifyResponse:
+        model = self._identifying(request.model)
+        done = await self._deidentifier.deidentify(
+            request.texts, options(request, self._deidentification_key), model
+        )
+        return deidentification_pb2.DeidentifyResponse(deidentification=deidentification_message(done))
+
+    def _identifying(self, name: str) -> TokenClassifier | None:
+        """The token classifier that finds identifiers: the one named, else the first; None where none is served."""
+        if name:
+            named = self._catalog.named(TOKEN_CLASSIFICATION, name)
+            if not is_deidentifier(named):
+                raise ModelUnknown(metadata={"field": "model"})
+            return named
+        return next(filter(is_deidentifier, self._catalog.models(TOKEN_CLASSIFICATION)), None)
 
     def _chosen(self, names: Sequence[str]) -> tuple[list[TokenClassifier | TextClassifier], list[str]]:
         """The models that read a note: those named, else the defaults, sorted by name; and the names of

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from services.chassis.settings import ServiceSettings
 
@@ -13,3 +14,7 @@ class LanguageSettings(ServiceSettings):
 
     listen: str = "127.0.0.1:50062"
     """Address and port to listen on. Port 0 takes a free one."""
+
+    deidentification_key_file: Path | None = None
+    """File with the secret of surrogates, 16 to 256 bytes, for requests of `Deidentify` that bring none. Empty: such
+    requests get placeholders only."""

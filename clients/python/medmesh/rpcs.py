@@ -66,6 +66,7 @@ ANALYZE_IMAGE_STREAM = _rpc("imaging", imaging_pb2.DESCRIPTOR, "ImagingService",
 ANALYZE_NOTE = _rpc("language", language_pb2.DESCRIPTOR, "LanguageService", "AnalyzeNote")
 EMBED_TEXTS = _rpc("language", language_pb2.DESCRIPTOR, "LanguageService", "EmbedTexts")
 RANK_PASSAGES = _rpc("language", language_pb2.DESCRIPTOR, "LanguageService", "RankPassages")
+DEIDENTIFY = _rpc("language", language_pb2.DESCRIPTOR, "LanguageService", "Deidentify")
 
 _RECOMMENDATION = recommendation_pb2.DESCRIPTOR
 READ_RECORD = _rpc("recommendation", _RECOMMENDATION, "RecommendationService", "ReadRecord")

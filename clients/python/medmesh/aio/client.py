@@ -1,3 +1,4 @@
+# Long because: it has one method for each call of the mesh, and their docstrings are the reference.
 """The client for asyncio: one method for each call of the mesh."""
 
 from __future__ import annotations
@@ -20,7 +21,14 @@ from medmesh.connection import Connection, Tls, resolve
 from medmesh.images import Image
 from medmesh.imaging.v1 import imaging_pb2
 from medmesh.imaging.v1.imaging_pb2 import ImageAnalysis, ImageOptions, ImageSource
-from medmesh.language.v1 import language_pb2
+from medmesh.language.v1 import deidentification_pb2, language_pb2
+from medmesh.language.v1.deidentification_pb2 import (
+    REPLACEMENT_STYLE_PLACEHOLDER,
+    Deidentification,
+    IdentifierKind,
+    KnownIdentifier,
+    ReplacementStyle,
+)
 from medmesh.language.v1.language_pb2 import (
     TEXT_USE_UNSPECIFIED,
     NoteAnalysis,
@@ -264,6 +272,37 @@ class AsyncClient:
             rpcs.RANK_PASSAGES, request, timeout_s, request_id
         )
         return answer.ranking
+
+    async def deidentify(
+        self,
+        texts: str | Sequence[str],
+        *,
+        style: ReplacementStyle = REPLACEMENT_STYLE_PLACEHOLDER,
+        key: bytes = b"",
+        patient: str = "",
+        known: Iterable[KnownIdentifier] = (),
+        kept_kinds: Iterable[IdentifierKind] = (),
+        model: str = "",
+        timeout_s: float | None = None,
+        request_id: str | None = None,
+    ) -> Deidentification:
+        """Texts of one patient without what identifies a person, with the offsets before and after. `key` (16 to
+        256 bytes) is the secret of surrogates; with `patient` it decides by how many days dates are shifted.
+        `known` is what the caller knows to identify the patient.
+        """
+        request = deidentification_pb2.DeidentifyRequest(
+            texts=[texts] if isinstance(texts, str) else texts,
+            style=style,
+            key=key,
+            patient=patient,
+            kept_kinds=kept_kinds,
+            known=known,
+            model=model,
+        )
+        answer: deidentification_pb2.DeidentifyResponse = await self._calls.unary(
+            rpcs.DEIDENTIFY, request, timeout_s, request_id
+        )
+        return answer.deidentification
 
     async def rank_treatments(
         self,

@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from medmesh.language.v1 import deidentification_pb2 as medmesh_dot_language_dot_v1_dot_deidentification__pb2
 from medmesh.language.v1 import language_pb2 as medmesh_dot_language_dot_v1_dot_language__pb2
 
 GRPC_GENERATED_VERSION = '1.81.1'
@@ -50,6 +51,11 @@ class LanguageServiceStub:
                 request_serializer=medmesh_dot_language_dot_v1_dot_language__pb2.RankPassagesRequest.SerializeToString,
                 response_deserializer=medmesh_dot_language_dot_v1_dot_language__pb2.RankPassagesResponse.FromString,
                 _registered_method=True)
+        self.Deidentify = channel.unary_unary(
+                '/medmesh.language.v1.LanguageService/Deidentify',
+                request_serializer=medmesh_dot_language_dot_v1_dot_deidentification__pb2.DeidentifyRequest.SerializeToString,
+                response_deserializer=medmesh_dot_language_dot_v1_dot_deidentification__pb2.DeidentifyResponse.FromString,
+                _registered_method=True)
 
 
 class LanguageServiceServicer:
@@ -82,6 +88,15 @@ class LanguageServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Deidentify(self, request, context):
+        """Replaces what identifies a person in texts of one patient. Without a model that reads beside the rules it answers by the rules alone, and a
+        notice says so. INVALID_ARGUMENT: a text is blank, not text, or they are too long together; surrogates without a key; a key that is too short.
+        NOT_FOUND: no model that finds identifiers has the name of `model`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_LanguageServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -99,6 +114,11 @@ def add_LanguageServiceServicer_to_server(servicer, server):
                     servicer.RankPassages,
                     request_deserializer=medmesh_dot_language_dot_v1_dot_language__pb2.RankPassagesRequest.FromString,
                     response_serializer=medmesh_dot_language_dot_v1_dot_language__pb2.RankPassagesResponse.SerializeToString,
+            ),
+            'Deidentify': grpc.unary_unary_rpc_method_handler(
+                    servicer.Deidentify,
+                    request_deserializer=medmesh_dot_language_dot_v1_dot_deidentification__pb2.DeidentifyRequest.FromString,
+                    response_serializer=medmesh_dot_language_dot_v1_dot_deidentification__pb2.DeidentifyResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -183,6 +203,33 @@ class LanguageService:
             '/medmesh.language.v1.LanguageService/RankPassages',
             medmesh_dot_language_dot_v1_dot_language__pb2.RankPassagesRequest.SerializeToString,
             medmesh_dot_language_dot_v1_dot_language__pb2.RankPassagesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Deidentify(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/medmesh.language.v1.LanguageService/Deidentify',
+            medmesh_dot_language_dot_v1_dot_deidentification__pb2.DeidentifyRequest.SerializeToString,
+            medmesh_dot_language_dot_v1_dot_deidentification__pb2.DeidentifyResponse.FromString,
             options,
             channel_credentials,
             insecure,

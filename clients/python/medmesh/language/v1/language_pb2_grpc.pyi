@@ -5,6 +5,7 @@ Language models over clinical notes and literature."""
 
 from collections import abc as _abc
 from grpc import aio as _aio
+from medmesh.language.v1 import deidentification_pb2 as _deidentification_pb2
 from medmesh.language.v1 import language_pb2 as _language_pb2
 import abc as _abc_1
 import grpc as _grpc
@@ -46,6 +47,11 @@ class LanguageServiceStub:
     """Ranks a caller's own passages by their nearness in meaning to a query; those that contradict it stand last.
     Fails as AnalyzeNote does.
     """
+    Deidentify: _grpc.UnaryUnaryMultiCallable[_deidentification_pb2.DeidentifyRequest, _deidentification_pb2.DeidentifyResponse]
+    """Replaces what identifies a person in texts of one patient. Without a model that reads beside the rules it answers by the rules alone, and a
+    notice says so. INVALID_ARGUMENT: a text is blank, not text, or they are too long together; surrogates without a key; a key that is too short.
+    NOT_FOUND: no model that finds identifiers has the name of `model`.
+    """
 
 @_typing.type_check_only
 class LanguageServiceAsyncStub(LanguageServiceStub):
@@ -64,6 +70,11 @@ class LanguageServiceAsyncStub(LanguageServiceStub):
     RankPassages: _aio.UnaryUnaryMultiCallable[_language_pb2.RankPassagesRequest, _language_pb2.RankPassagesResponse]  # type: ignore[assignment]
     """Ranks a caller's own passages by their nearness in meaning to a query; those that contradict it stand last.
     Fails as AnalyzeNote does.
+    """
+    Deidentify: _aio.UnaryUnaryMultiCallable[_deidentification_pb2.DeidentifyRequest, _deidentification_pb2.DeidentifyResponse]  # type: ignore[assignment]
+    """Replaces what identifies a person in texts of one patient. Without a model that reads beside the rules it answers by the rules alone, and a
+    notice says so. INVALID_ARGUMENT: a text is blank, not text, or they are too long together; surrogates without a key; a key that is too short.
+    NOT_FOUND: no model that finds identifiers has the name of `model`.
     """
 
 class LanguageServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -98,6 +109,17 @@ class LanguageServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_language_pb2.RankPassagesResponse, _abc.Awaitable[_language_pb2.RankPassagesResponse]]:
         """Ranks a caller's own passages by their nearness in meaning to a query; those that contradict it stand last.
         Fails as AnalyzeNote does.
+        """
+
+    @_abc_1.abstractmethod
+    def Deidentify(
+        self,
+        request: _deidentification_pb2.DeidentifyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_deidentification_pb2.DeidentifyResponse, _abc.Awaitable[_deidentification_pb2.DeidentifyResponse]]:
+        """Replaces what identifies a person in texts of one patient. Without a model that reads beside the rules it answers by the rules alone, and a
+        notice says so. INVALID_ARGUMENT: a text is blank, not text, or they are too long together; surrogates without a key; a key that is too short.
+        NOT_FOUND: no model that finds identifiers has the name of `model`.
         """
 
 def add_LanguageServiceServicer_to_server(servicer: LanguageServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
