@@ -10,7 +10,19 @@ from collections.abc import Callable
 
 import typer
 
-from clients.cli import analyze, audit, demo, diagnose, doctor, importing, models, records, search, up
+from clients.cli import (
+    analyze,
+    audit,
+    deidentify,
+    demo,
+    diagnose,
+    doctor,
+    importing,
+    models,
+    records,
+    search,
+    up,
+)
 from clients.cli.failures import EXIT_CODES_HELP, warn
 from clients.loadtest import command
 
@@ -76,6 +88,7 @@ _add(records.treatments)
 _add(records.similar)
 _add(records.outcome)
 _add(search.search)
+_add(deidentify.deidentify, exit_codes=True)
 app.add_typer(catalog, name="models")
 _add(models.list_models, to=catalog, name="list")
 _add(models.models, to=catalog, name="show")

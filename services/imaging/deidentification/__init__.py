@@ -13,4 +13,6 @@
     boxes           rectangles that are covered
     changes         what was done, counted
     convert         protobuf <-> all that
+
+docs/deidentification.md says how well it does so.
 """

@@ -102,7 +102,7 @@ class TextMap:
         return [self._with_margin(box) for box in found]
 
     def _with_margin(self, box: Box) -> Box:
-        margin = max(2, min(box.height, box.width) // 6)
+        margin = max(3, min(box.height, box.width) * 2 // 5)
         return Box(
             max(box.top - margin, 0),
             max(box.left - margin, 0),

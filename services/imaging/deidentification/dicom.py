@@ -38,7 +38,7 @@ _METHOD = "medmesh: PS3.15 basic profile, table E.1-1 of 2026d"
 _PIXEL_ATTRIBUTES = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 _FACES = frozenset({"HEAD", "SKULL", "BRAIN", "FACE", "ORBIT", "HEADNECK", "SINUS", "JAW"})
 NOT_EXAMINED = Notice(
-    "PIXELSNOT_EXAMINED",
+    "PIXELS_NOT_EXAMINED",
     "The pixels were not looked at for text: they are as they came.",
     review_required=True,
 )

@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from medmesh.language.v1 import bundle_deidentification_pb2 as medmesh_dot_language_dot_v1_dot_bundle__deidentification__pb2
 from medmesh.language.v1 import deidentification_pb2 as medmesh_dot_language_dot_v1_dot_deidentification__pb2
 from medmesh.language.v1 import language_pb2 as medmesh_dot_language_dot_v1_dot_language__pb2
 
@@ -56,6 +57,11 @@ class LanguageServiceStub:
                 request_serializer=medmesh_dot_language_dot_v1_dot_deidentification__pb2.DeidentifyRequest.SerializeToString,
                 response_deserializer=medmesh_dot_language_dot_v1_dot_deidentification__pb2.DeidentifyResponse.FromString,
                 _registered_method=True)
+        self.DeidentifyBundle = channel.unary_unary(
+                '/medmesh.language.v1.LanguageService/DeidentifyBundle',
+                request_serializer=medmesh_dot_language_dot_v1_dot_bundle__deidentification__pb2.DeidentifyBundleRequest.SerializeToString,
+                response_deserializer=medmesh_dot_language_dot_v1_dot_bundle__deidentification__pb2.DeidentifyBundleResponse.FromString,
+                _registered_method=True)
 
 
 class LanguageServiceServicer:
@@ -97,6 +103,15 @@ class LanguageServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DeidentifyBundle(self, request, context):
+        """Takes what identifies a patient out of a FHIR bundle: names, addresses, numbers and pictures go, ids and references are mapped, dates
+        are shifted, and texts are read as by Deidentify. INVALID_ARGUMENT: not JSON, no FHIR resource, too large, or a key that is too
+        short.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_LanguageServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -119,6 +134,11 @@ def add_LanguageServiceServicer_to_server(servicer, server):
                     servicer.Deidentify,
                     request_deserializer=medmesh_dot_language_dot_v1_dot_deidentification__pb2.DeidentifyRequest.FromString,
                     response_serializer=medmesh_dot_language_dot_v1_dot_deidentification__pb2.DeidentifyResponse.SerializeToString,
+            ),
+            'DeidentifyBundle': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeidentifyBundle,
+                    request_deserializer=medmesh_dot_language_dot_v1_dot_bundle__deidentification__pb2.DeidentifyBundleRequest.FromString,
+                    response_serializer=medmesh_dot_language_dot_v1_dot_bundle__deidentification__pb2.DeidentifyBundleResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -230,6 +250,33 @@ class LanguageService:
             '/medmesh.language.v1.LanguageService/Deidentify',
             medmesh_dot_language_dot_v1_dot_deidentification__pb2.DeidentifyRequest.SerializeToString,
             medmesh_dot_language_dot_v1_dot_deidentification__pb2.DeidentifyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeidentifyBundle(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/medmesh.language.v1.LanguageService/DeidentifyBundle',
+            medmesh_dot_language_dot_v1_dot_bundle__deidentification__pb2.DeidentifyBundleRequest.SerializeToString,
+            medmesh_dot_language_dot_v1_dot_bundle__deidentification__pb2.DeidentifyBundleResponse.FromString,
             options,
             channel_credentials,
             insecure,

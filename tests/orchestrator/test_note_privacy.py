@@ -1,0 +1,1 @@
+"""The orchestrator told to de-identify notes (`MEDMESH_DEIDENTIFY_NOTES`)."""
