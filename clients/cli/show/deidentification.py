@@ -20,13 +20,12 @@ def table(results: Sequence[Done | Failed], report: Path) -> Iterator[Renderable
     done = [one for one in results if isinstance(one, Done)]
     failed = [one for one in results if isinstance(one, Failed)]
     yield marks.heading("De-identified", f"{len(done)} of {marks.count(len(results), 'file')}", "dim")
-    columns = (marks.Column(), marks.Column(style="dim"), marks.Column(ratio=1), marks.Column())
-    rows = [
-        (Text(str(one.source)), Text(one.kind.value), _changed(one), Text(str(one.target))) for one in done
-    ]
-    yield marks.Grid(columns, rows[:MOST_ROWS])
-    if len(rows) > MOST_ROWS:
-        yield marks.indented(Text(f"{len(rows) - MOST_ROWS} more; the report has all.", style="dim"))
+    for one in done[:MOST_ROWS]:
+        yield marks.indented(Text(str(one.source), style="bold"))
+        line = Text.assemble((f"{one.kind.value}  ", "dim"), _changed(one), ("  to ", "dim"), one.target.name)
+        yield marks.indented(line, by=4)
+    if len(done) > MOST_ROWS:
+        yield marks.indented(Text(f"{len(done) - MOST_ROWS} more; the report has all.", style="dim"))
     told = Counter(notice for one in done for notice in one.notices)
     for sentence, count in told.items():
         review = sentence.startswith("review: ")
