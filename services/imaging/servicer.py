@@ -17,7 +17,7 @@ from services.imaging.analysis import ImageAnalyzer
 from services.imaging.convert import fill_analysis, options_from
 from services.imaging.deidentification.convert import deidentification_message, deidentification_options
 from services.imaging.deidentification.deidentifier import ImageDeidentifier
-from services.imaging.images import FIELD, too_large
+from services.imaging.images import FIELD
 from services.imaging.sources import AddressReader
 
 CHUNK_BYTES = 1024 * 1024
@@ -62,7 +62,7 @@ class ImagingServicer(imaging_pb2_grpc.ImagingServiceServicer):
     async def DeidentifyImage(
         self, request_iterator: AsyncIterator[deid_pb.DeidentifyImageRequest], context: Any
     ) -> AsyncIterator[deid_pb.DeidentifyImageResponse]:
-        options, data = await self._collect(request_iterator)
+        options, data = await self._collect(request_iterator, "chunk")
         done = await self._deidentifier.deidentify(data, deidentification_options(options))
         yield deid_pb.DeidentifyImageResponse(deidentification=deidentification_message(done))
         for start in range(0, len(done.data), CHUNK_BYTES):
@@ -101,8 +101,8 @@ class ImagingServicer(imaging_pb2_grpc.ImagingServiceServicer):
         except InvalidInput as error:
             raise error.within(field) from error
 
-    async def _collect(self, messages: AsyncIterator[Any]) -> tuple[Any, bytes]:
-        """The options of the first message, and the file in the others."""
+    async def _collect(self, messages: AsyncIterator[Any], field: str = FIELD) -> tuple[Any, bytes]:
+        """The options of the first message, and the file in the others, which `field` names in errors."""
         options: Any = None
         data = bytearray()
         async for message in messages:
@@ -116,13 +116,15 @@ class ImagingServicer(imaging_pb2_grpc.ImagingServiceServicer):
             if options is None:
                 options = message.options
                 continue
-            self._bound(len(data) + len(message.chunk))
+            self._bound(len(data) + len(message.chunk), field)
             data += message.chunk
         if options is None:
             raise InvalidInput(Reason.INPUT_MISSING, "options", "are missing: the stream is empty")
         return options, bytes(data)
 
-    def _bound(self, size: int) -> None:
+    def _bound(self, size: int, field: str = FIELD) -> None:
         """What the operator allows, which may be less than the contract's limit."""
         if size > self._max_image_bytes:
-            raise too_large(f"is larger than {self._max_image_bytes / 2**20:g} MiB")
+            raise InvalidInput(
+                Reason.INPUT_TOO_LARGE, field, f"is larger than {self._max_image_bytes / 2**20:g} MiB"
+            )

@@ -35,8 +35,9 @@ class OrchestratorSettings(UploadSettings):
     repeat_maximum_bytes: int = bounded(64 * 1024 * 1024, 0, 1 << 34)
     """Bytes of answers that are remembered for that; beyond it the oldest are forgotten first."""
     deidentify_notes: bool = False
-    """Take what identifies the patient out of each note before anything is done with it: before it is
-    read, handed to a writer or bound into a receipt. Offsets in the answer are then those of the note without it."""
+    """Take what identifies the patient out of each note before anything is done with it: before it is read,
+    handed to a writer or bound into a receipt. Texts and offsets in the answer are then those of the note
+    without it."""
     treatment_share: float = bounded(0.3, 0.05, 0.9)
     """Part of a request's time kept back for the treatments, which need what the other branches found."""
     fusion_reserve_s: float = bounded(0.2, 0.0, 10.0)

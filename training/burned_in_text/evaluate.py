@@ -30,6 +30,10 @@ Detect = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.floating]]
 NAME = "burned_in_text"
 TILE_PX, CELLS = 512, 128
 COVERED = 0.9
+MEASURED_ON = (
+    "lines of text drawn into real radiographs and CT slices and into drawn ultrasound, 8 to 96 px; a line "
+    "counts where 90 % of its box are covered"
+)
 SIZES_PX = (8.0, 96.0)
 SEED = 7
 
@@ -114,7 +118,7 @@ def metrics(detect: Detect, threshold: float, count: int = 400) -> list[Metric]:
                 ci_high=round(high, 4),
                 case_count=len(hits),
                 subgroup=group,
-                measured_on="lines drawn into real radiographs and CT slices and into drawn ultrasound, 8 to 96 px; found: 90 % covered",
+                measured_on=MEASURED_ON,
             )
         )
     found.append(

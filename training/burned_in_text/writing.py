@@ -91,7 +91,10 @@ LABELS = [
     "Tech",
     "Oper",
 ]
-HAN = "王李张刘陈杨赵黄周吴徐孙胡朱高林何郭马罗医院病人姓名性别年龄男女检查日期号科室床住院门诊放射胸部头颅中心人民第一附属大学市省"
+HAN = (
+    "王李张刘陈杨赵黄周吴徐孙胡朱高林何郭马罗医院病人姓名性别年龄"
+    "男女检查日期号科室床住院门诊放射胸部头颅中心人民第一附属大学市省"
+)
 MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 
 
@@ -126,8 +129,13 @@ def phrase(rng: np.random.Generator) -> str:
         return str(said).upper() if rng.random() < 0.5 else str(said)
     if kind == 1:
         day, month, year = int(rng.integers(1, 29)), int(rng.integers(1, 13)), int(rng.integers(1920, 2027))
-        forms = (f"{day:02d}.{month:02d}.{year}", f"{year}-{month:02d}-{day:02d}", f"{month}/{day}/{year % 100:02d}",
-                 f"{day} {MONTHS[month - 1]} {year}", f"{year}{month:02d}{day:02d}")  # fmt: skip
+        forms = (
+            f"{day:02d}.{month:02d}.{year}",
+            f"{year}-{month:02d}-{day:02d}",
+            f"{month}/{day}/{year % 100:02d}",
+            f"{day} {MONTHS[month - 1]} {year}",
+            f"{year}{month:02d}{day:02d}",
+        )
         return str(rng.choice(forms))
     if kind == 2:
         return "".join(rng.choice(list("0123456789"), int(rng.integers(4, 12))))

@@ -29,7 +29,7 @@ from services.imaging.deidentification.pixels import (
 from services.imaging.deidentification.profile import Option, profile
 from services.imaging.deidentification.pseudonyms import Pseudonyms
 from services.imaging.dicom.attributes import identifier, text
-from services.imaging.dicom.reading import read_whole
+from services.imaging.dicom.reading import Kind, kind_of, read_whole
 from services.imaging.images import DecodingLimits, malformed, unsupported
 
 BASIC_PROFILE = ("113100", "Basic Application Confidentiality Profile")
@@ -92,6 +92,8 @@ def opened(data: bytes, limits: DecodingLimits) -> OpenedDicom:
             "de-identified here; send its text to the language service's Deidentify"
         )
     has_pixels = any(keyword in dataset for keyword in _PIXEL_ATTRIBUTES)
+    if not has_pixels and kind_of(data) is Kind.IMAGE:
+        raise malformed("is an image without pixel data: it is truncated or damaged")
     if "PixelData" not in dataset or dataset.get("BitsAllocated") not in {8, 16}:
         return OpenedDicom(dataset, None, has_pixels, ())
     pixels = DicomPixels(data, limits)
