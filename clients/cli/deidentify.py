@@ -96,7 +96,7 @@ def deidentify(
 
     Sources are never changed. DIR.report.jsonl says what was done to each file, without a value that was
     taken out, but with the sources' names: it stays with the sources. A second run goes on where the
-    first one ended. What comes out still needs a person's look: docs/deidentification.md says how much is
+    first one ended. What comes out still needs a person's look: docs/deidentifying-files.md says how much is
     missed.
 
     Examples: medmesh deidentify samples/chest_xray.dcm --out shared/

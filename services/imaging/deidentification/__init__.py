@@ -14,5 +14,5 @@
     changes         what was done, counted
     convert         protobuf <-> all that
 
-docs/deidentification.md says how well it does so.
+docs/deidentifying-files.md says how well it does so.
 """
