@@ -8,7 +8,7 @@ is the price.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,8 +97,12 @@ def interval(hits: npt.NDArray[np.bool_]) -> tuple[float, float]:
 
 def metrics(detect: Detect, threshold: float, count: int = 400) -> list[Metric]:
     """For the card."""
-    lines, beyond = measured(detect, threshold, count)
-    groups: dict[str, list[Line]] = {"": lines}
+    return figures(*measured(detect, threshold, count), count)
+
+
+def figures(lines: Sequence[Line], beyond: float, count: int) -> list[Metric]:
+    """Shares of the lines that are covered, of all and by groups, and what is covered beyond them."""
+    groups: dict[str, list[Line]] = {"": list(lines)}
     for line in lines:
         height, contrast = line.written.height_px, line.written.contrast
         groups.setdefault(
@@ -141,7 +145,7 @@ def onnx_detect(path: Path) -> Detect:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", type=Path, default=MODEL_REPOSITORY / NAME / "1" / "model.onnx")
-    parser.add_argument("--threshold", type=float, default=0.3)
+    parser.add_argument("--threshold", type=float, default=0.1)
     parser.add_argument("--images", type=int, default=400)
     arguments = parser.parse_args()
     for metric in metrics(onnx_detect(arguments.model), arguments.threshold, arguments.images):

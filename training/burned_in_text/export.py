@@ -120,7 +120,7 @@ def card(figures: list[Metric]) -> ModelCard:
         ],
         metrics=figures,
         limitations=[
-            "Faint letters and letters below 12 pixels may be missed: see the figures by height and contrast.",
+            "Faint letters and letters below 12 pixels may be missed: see the figures by group.",
             "Measured on text that was drawn into images, not on text that devices wrote.",
             "Lines, wires, rulers and devices are covered at times.",
         ],

@@ -96,13 +96,13 @@ class TextMap:
             self._cells[row : row + reach, column : column + reach] = True
 
     def boxes(self) -> list[Box]:
-        """The places, each grown by about half of its height, words of a line joined."""
+        """The places, each grown by about a third of its height, words of a line joined."""
         joined = grown(self._cells, 1, 2)
         found = boxes(joined, self._height_px, self._width_px)
         return [self._with_margin(box) for box in found]
 
     def _with_margin(self, box: Box) -> Box:
-        margin = max(3, min(box.height, box.width) * 2 // 5)
+        margin = max(3, min(box.height, box.width) * 3 // 10)
         return Box(
             max(box.top - margin, 0),
             max(box.left - margin, 0),
