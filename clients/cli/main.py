@@ -13,6 +13,7 @@ import typer
 from clients.cli import (
     analyze,
     audit,
+    deidentify,
     demo,
     diagnose,
     doctor,
@@ -104,6 +105,7 @@ _add(literature.load, to=publications)
 _add(literature.search, to=publications)
 _add(literature.status, to=publications)
 _add(literature.remove, to=publications)
+_add(deidentify.deidentify, exit_codes=True)
 app.add_typer(catalog, name="models")
 _add(models.list_models, to=catalog, name="list")
 _add(models.models, to=catalog, name="show")
