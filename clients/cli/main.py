@@ -10,7 +10,19 @@ from collections.abc import Callable
 
 import typer
 
-from clients.cli import analyze, audit, demo, diagnose, doctor, importing, models, records, search, up
+from clients.cli import (
+    analyze,
+    audit,
+    demo,
+    diagnose,
+    doctor,
+    importing,
+    models,
+    records,
+    search,
+    terminology,
+    up,
+)
 from clients.cli.failures import EXIT_CODES_HELP, warn
 from clients.loadtest import command
 
@@ -33,6 +45,11 @@ catalog = typer.Typer(
 )
 
 
+tables = typer.Typer(
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    help="Check your own terminology, look a code or a name up, fetch from a FHIR terminology server.",
+)
 receipts = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Check evidence receipts.")
 
 
@@ -85,6 +102,10 @@ catalog.command(
     "import",
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
 )(importing.import_model)
+app.add_typer(tables, name="terminology")
+_add(terminology.check, to=tables, name="check")
+_add(terminology.lookup, to=tables, name="lookup")
+_add(terminology.fetch, to=tables, name="fetch")
 _add(doctor.doctor)
 _add(command.loadtest)
 

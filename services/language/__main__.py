@@ -6,6 +6,7 @@ import grpc
 
 from medmesh.language.v1 import language_pb2, language_pb2_grpc
 from services.chassis.rpc.server import Parts, Service, run
+from services.clinical.terminology_setting import read_terminology
 from services.language.agreement import Vocabulary
 from services.language.linking import default_linker
 from services.language.note_entities import EntityReader
@@ -30,6 +31,7 @@ SERVICE = Service(
     settings=LanguageSettings,
     descriptors=(language_pb2.DESCRIPTOR.services_by_name["LanguageService"],),
     register=register,
+    read_terminology=read_terminology,
     tasks=TASKS,
 )
 

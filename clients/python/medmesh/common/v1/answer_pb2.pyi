@@ -20,7 +20,7 @@ WEIGHTS_VERIFICATION_CONFIGURED: WeightsVerification
 WEIGHTS_VERIFICATION_DIGESTED: WeightsVerification
 
 class Provenance(_message.Message):
-    __slots__ = ("model_name", "model_version", "weights_sha256", "card_version", "model_sha256", "preprocessing_version", "runtime", "weights_verification", "intended_use")
+    __slots__ = ("model_name", "model_version", "weights_sha256", "card_version", "model_sha256", "preprocessing_version", "runtime", "weights_verification", "intended_use", "terminology_sha256")
     MODEL_NAME_FIELD_NUMBER: _ClassVar[int]
     MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
     WEIGHTS_SHA256_FIELD_NUMBER: _ClassVar[int]
@@ -30,6 +30,7 @@ class Provenance(_message.Message):
     RUNTIME_FIELD_NUMBER: _ClassVar[int]
     WEIGHTS_VERIFICATION_FIELD_NUMBER: _ClassVar[int]
     INTENDED_USE_FIELD_NUMBER: _ClassVar[int]
+    TERMINOLOGY_SHA256_FIELD_NUMBER: _ClassVar[int]
     model_name: str
     model_version: str
     weights_sha256: str
@@ -39,7 +40,8 @@ class Provenance(_message.Message):
     runtime: str
     weights_verification: WeightsVerification
     intended_use: str
-    def __init__(self, model_name: _Optional[str] = ..., model_version: _Optional[str] = ..., weights_sha256: _Optional[str] = ..., card_version: _Optional[str] = ..., model_sha256: _Optional[str] = ..., preprocessing_version: _Optional[str] = ..., runtime: _Optional[str] = ..., weights_verification: _Optional[_Union[WeightsVerification, str]] = ..., intended_use: _Optional[str] = ...) -> None: ...
+    terminology_sha256: str
+    def __init__(self, model_name: _Optional[str] = ..., model_version: _Optional[str] = ..., weights_sha256: _Optional[str] = ..., card_version: _Optional[str] = ..., model_sha256: _Optional[str] = ..., preprocessing_version: _Optional[str] = ..., runtime: _Optional[str] = ..., weights_verification: _Optional[_Union[WeightsVerification, str]] = ..., intended_use: _Optional[str] = ..., terminology_sha256: _Optional[str] = ...) -> None: ...
 
 class Notice(_message.Message):
     __slots__ = ("reason", "message", "review_required", "places", "place_count", "model_name")
