@@ -8,7 +8,7 @@ from services.chassis.settings import SettingsError
 from services.clinical import terminology
 from services.clinical.code_systems import ICD10CM
 from services.clinical.concepts import Concept, canonical_concept
-from services.clinical.drugs import Drugs
+from services.clinical.drugs import PARTS, Drugs, read_ingredients
 from services.clinical.fhir.bounded_json import Node
 from services.clinical.fhir.codings import concept_of
 from services.clinical.fhir.remarks import Remarks
@@ -63,19 +63,11 @@ def test_a_row_takes_the_place_of_the_mesh_own_about_the_same(folder):
 
 
 def test_an_unchecked_code_counts_once_a_row_confirms_it(folder):
-    [unchecked] = [row for row in terminology_rows("drugs.tsv") if row[1] == "gabapentin"]
-    assert Drugs.load().by_code("rxnorm|25480") == (
-        frozenset() if unchecked[2] == "unchecked" else {"gabapentin"}
-    )
-    drugs = used(folder(drugs=[("25480", "gabapentin", "RxNorm 2026-11-03", "gabapentin; Neurontin")]))
-    assert drugs.by_code("rxnorm|25480") == {"gabapentin"}
-
-
-def terminology_rows(name):
-    from services.clinical.drugs import FOLDER
-    from services.clinical.tables import rows
-
-    return [*rows(FOLDER / name, 4)]
+    unchecked = next(row for row in read_ingredients() if not row.is_checked and PARTS not in row.name)
+    key = f"rxnorm|{unchecked.rxcui}"
+    assert Drugs.load().by_code(key) == frozenset()
+    drugs = used(folder(drugs=[(unchecked.rxcui, unchecked.name, "RxNorm 2026-11-03", unchecked.name)]))
+    assert drugs.by_code(key) == {unchecked.name}
 
 
 def test_local_codes_are_translated_where_a_record_is_read(folder):
