@@ -17,11 +17,14 @@ from clients.cli import (
     diagnose,
     doctor,
     importing,
+    literature,
     models,
     records,
+    report,
     search,
     terminology,
     up,
+    usage,
 )
 from clients.cli.failures import EXIT_CODES_HELP, warn
 from clients.loadtest import command
@@ -50,6 +53,12 @@ tables = typer.Typer(
     no_args_is_help=True,
     help="Check your own terminology, look a code or a name up, fetch from a FHIR terminology server.",
 )
+publications = typer.Typer(
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    help="Load publications of your own, and find passages in them with their citations.",
+)
+
 receipts = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Check evidence receipts.")
 
 
@@ -84,7 +93,10 @@ _add(up.up)
 _add(demo.demo)
 _add(diagnose.diagnose, exit_codes=True)
 _add(diagnose.replay)
+_add(report.report)
+_add(report.summarize)
 _add(audit.audit)
+_add(usage.usage)
 app.add_typer(receipts, name="receipts")
 _add(audit.verify, to=receipts)
 _add(analyze.image)
@@ -93,6 +105,11 @@ _add(records.treatments)
 _add(records.similar)
 _add(records.outcome)
 _add(search.search)
+app.add_typer(publications, name="literature")
+_add(literature.load, to=publications)
+_add(literature.search, to=publications)
+_add(literature.status, to=publications)
+_add(literature.remove, to=publications)
 app.add_typer(catalog, name="models")
 _add(models.list_models, to=catalog, name="list")
 _add(models.models, to=catalog, name="show")
