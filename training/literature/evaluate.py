@@ -26,11 +26,19 @@ from training.literature.abstracts import Abstract, read
 
 QUERIES = Path(__file__).parent / "queries.tsv"
 FIRST = 10
+_READ = 50
+"""Passages that are asked for where their order by nearness alone is wanted: the first ten are among them."""
+BOTH, WORDS = pb.LITERATURE_MATCHING_UNSPECIFIED, pb.LITERATURE_MATCHING_WORDS
 MODES = {
-    "words (BM25)": pb.LITERATURE_MATCHING_WORDS,
-    "meaning": pb.LITERATURE_MATCHING_MEANING,
-    "both": pb.LITERATURE_MATCHING_UNSPECIFIED,
+    "BM25 alone": (WORDS, False),
+    "meaning alone": (pb.LITERATURE_MATCHING_MEANING, False),
+    "both, by nearness": (BOTH, False),
+    "words, re-ranked": (WORDS, True),
+    "both, re-ranked": (BOTH, True),
 }
+"""How passages are found, and whether what they assert counts in their order; the last is what a search
+gives.
+"""
 
 
 @dataclass(frozen=True)
@@ -63,19 +71,26 @@ def main() -> None:
     queries = read_queries()
     with grpc.insecure_channel(given.url) as channel:
         stub = LanguageServiceStub(channel)
-        for mode, matching in MODES.items():
+        for mode, (matching, is_reranked) in MODES.items():
 
-            def ask(query: Query, matching: pb.LiteratureMatching = matching) -> list[pb.LiteraturePassage]:
-                request = pb.SearchLiteratureRequest(
-                    query=query.text,
-                    corpus=given.corpus,
-                    max_passage_count=FIRST,
-                    max_passages_per_publication=1 if query.relevant & abstracts.keys() else None,
-                    matching=matching,
-                )
-                return list(stub.SearchLiterature(request, timeout=60).findings.passages)
+            def ask(
+                query: Query,
+                matching: pb.LiteratureMatching = matching,
+                is_reranked: bool = is_reranked,
+            ) -> list[pb.LiteraturePassage]:
+                request = pb.SearchLiteratureRequest(query=query.text, corpus=given.corpus, matching=matching)
+                request.max_passage_count = FIRST if is_reranked else _READ
+                if query.relevant & abstracts.keys():
+                    request.max_passages_per_publication = 1
+                passages = stub.SearchLiterature(request, timeout=60).findings.passages
+                return ranked(passages, is_reranked=is_reranked)
 
             print(*rows(mode, queries, abstracts, ask), sep="\n")
+
+
+def ranked(passages: Sequence[pb.LiteraturePassage], *, is_reranked: bool) -> list[pb.LiteraturePassage]:
+    """The first ten as they came, or by nearness alone."""
+    return list(passages if is_reranked else sorted(passages, key=lambda one: -one.score))[:FIRST]
 
 
 def read_queries() -> list[Query]:
@@ -96,7 +111,7 @@ def rows(
     for kind in ("all", *dict.fromkeys(kind for kind, _ in scores)):
         of_kind = [one for name, one in scores if kind in ("all", name)]
         recall, ndcg = (_interval([getattr(one, part) for one in of_kind]) for part in ("recall", "ndcg"))
-        yield f"{mode:14} {kind:11} {len(of_kind):3} queries  recall@{FIRST} {recall}  nDCG@{FIRST} {ndcg}"
+        yield f"{mode:18} {kind:11} {len(of_kind):3} queries  recall@{FIRST} {recall}  nDCG@{FIRST} {ndcg}"
 
 
 def judged(query: Query, passages: Sequence[pb.LiteraturePassage], abstracts: dict[str, Abstract]) -> Scores:
@@ -104,13 +119,13 @@ def judged(query: Query, passages: Sequence[pb.LiteraturePassage], abstracts: di
     of the first ten passages.
     """
     of = [abstracts[passage.publication.id] for passage in passages]
-    ranked = [
+    held = [
         query.relevant & {abstract.name, *_sentences(abstract, passage)}
         for abstract, passage in zip(of, passages, strict=True)
     ]
-    found = frozenset().union(*ranked)
+    found = frozenset().union(*held)
     ideal = sum(1 / math.log2(2 + at) for at in range(min(FIRST, len(query.relevant))))
-    gained = sum(1 / math.log2(2 + at) for at, names in enumerate(ranked) if names)
+    gained = sum(1 / math.log2(2 + at) for at, names in enumerate(held) if names)
     return Scores(len(found) / min(FIRST, len(query.relevant)), min(1.0, gained / ideal))
 
 
