@@ -132,7 +132,8 @@ def public_calls(of: type) -> dict[str, inspect.Signature]:
 def test_every_rpc_of_the_mesh_has_a_call():
     rpcs = {method.name for service in SERVICES for method in service.methods}
     uploads = {"StartUpload", "WriteUpload", "QueryUpload", "CancelUpload"}
-    assert rpcs == {call[2] for call in CALLS} | {"DiagnoseStream", "AnalyzeImageStream"} | uploads
+    drafts = {"GenerateReport", "Summarize"}  # streams: test_drafts.py
+    assert rpcs == {call[2] for call in CALLS} | {"DiagnoseStream", "AnalyzeImageStream"} | drafts | uploads
 
 
 def test_both_clients_have_the_same_calls_with_the_same_parameters():
@@ -140,7 +141,7 @@ def test_both_clients_have_the_same_calls_with_the_same_parameters():
     assert {name: list(s.parameters.values()) for name, s in blocking.items()} == {
         name: list(s.parameters.values()) for name, s in asynchronous.items()
     }
-    others = {"diagnose_stream", "upload", "cancel_upload", "close"}
+    others = {"diagnose_stream", "generate_report", "summarize", "upload", "cancel_upload", "close"}
     assert set(blocking) == {call[0] for call in CALLS} | others
 
 
