@@ -18,10 +18,13 @@ from clients.cli import (
     diagnose,
     doctor,
     importing,
+    literature,
     models,
     records,
+    report,
     search,
     up,
+    usage,
 )
 from clients.cli.failures import EXIT_CODES_HELP, warn
 from clients.loadtest import command
@@ -44,6 +47,12 @@ catalog = typer.Typer(
     "`medmesh models` lists and `medmesh models NAME` shows: `show` may be left out.",
 )
 
+
+publications = typer.Typer(
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    help="Load publications of your own, and find passages in them with their citations.",
+)
 
 receipts = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Check evidence receipts.")
 
@@ -79,7 +88,10 @@ _add(up.up)
 _add(demo.demo)
 _add(diagnose.diagnose, exit_codes=True)
 _add(diagnose.replay)
+_add(report.report)
+_add(report.summarize)
 _add(audit.audit)
+_add(usage.usage)
 app.add_typer(receipts, name="receipts")
 _add(audit.verify, to=receipts)
 _add(analyze.image)
@@ -89,6 +101,11 @@ _add(records.similar)
 _add(records.outcome)
 _add(search.search)
 _add(deidentify.deidentify, exit_codes=True)
+app.add_typer(publications, name="literature")
+_add(literature.load, to=publications)
+_add(literature.search, to=publications)
+_add(literature.status, to=publications)
+_add(literature.remove, to=publications)
 app.add_typer(catalog, name="models")
 _add(models.list_models, to=catalog, name="list")
 _add(models.models, to=catalog, name="show")

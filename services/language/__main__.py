@@ -8,8 +8,13 @@ from medmesh.language.v1 import language_pb2, language_pb2_grpc
 from services.chassis.rpc.server import Parts, Service, run
 from services.chassis.settings import SettingsError
 from services.language.agreement import Vocabulary
+from services.language.chinese.reader import ChineseReader
 from services.language.deidentification.reading import SHORTEST_KEY, Deidentifier
+from services.language.draft_writing import DraftWriting
 from services.language.linking import default_linker
+from services.language.literature.desk import LiteratureDesk
+from services.language.literature.library import Library
+from services.language.literature.search import LiteratureSearcher
 from services.language.note_entities import EntityReader
 from services.language.note_reading import NoteReader
 from services.language.ranking import PassageRanker
@@ -17,20 +22,34 @@ from services.language.recovery import default_terms
 from services.language.servicer import LanguageServicer
 from services.language.settings import LanguageSettings
 from services.language.tasks import TASKS
+from services.language.writing.templates import Template, read_templates
 
 
 async def register(parts: Parts[LanguageSettings], server: grpc.aio.Server) -> None:
     """Builds the service's one servicer from its parts."""
     terms = default_terms()
-    reader = NoteReader(EntityReader(default_linker(), terms))
+    linker = default_linker()
+    chinese = ChineseReader(linker, parts.settings.intended_use)
+    reader = NoteReader(EntityReader(linker, terms), chinese)
+    vocabulary = Vocabulary(terms)
+    library = Library(parts.settings.literature_folder)
     servicer = LanguageServicer(
         parts.catalog,
         reader,
-        PassageRanker(Vocabulary(terms)),
+        PassageRanker(vocabulary),
+        DraftWriting(_templates(parts.settings)),
         Deidentifier(),
+        LiteratureDesk(parts.catalog, library, LiteratureSearcher(library, vocabulary)),
         deidentification_key(parts.settings),
     )
     language_pb2_grpc.add_LanguageServiceServicer_to_server(servicer, server)
+
+
+def _templates(settings: LanguageSettings) -> dict[str, Template]:
+    try:
+        return read_templates(settings.report_templates)
+    except (OSError, ValueError) as error:
+        raise SettingsError(settings.key("report_templates"), str(error)) from error
 
 
 def deidentification_key(settings: LanguageSettings) -> bytes:

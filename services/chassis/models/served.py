@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -15,6 +16,7 @@ from medmesh.common.v1.serving_pb2 import ModelServing
 from services.chassis.models import tasks
 from services.chassis.models.inference import Answer, Arrays, Inference
 from services.chassis.models.inspection import CheckedVersion
+from services.chassis.rpc import request as requests
 
 T = TypeVar("T")
 
@@ -93,9 +95,17 @@ class ServedModel:
     async def infer(self, inputs: Arrays, *, timeout_s: float | None = None) -> Inferred:
         """Runs this version on one batch; all outputs of the card. Raises what `Inference.infer` raises."""
         answer = await self._inference.infer(self.version.runs, inputs, timeout_s=timeout_s)
+        requests.used(self.name, answer.version)
         if self._observer is not None:
             self._observer(inputs, answer)
         return Inferred(answer.outputs, self._provenance(answer))
+
+    async def stream(self, inputs: Arrays, *, timeout_s: float | None = None) -> AsyncGenerator[Inferred]:
+        """Runs this version on one request, piece by piece. Raises what `Inference.stream` raises."""
+        answers = self._inference.stream(self.version.runs, inputs, timeout_s=timeout_s)
+        async with contextlib.aclosing(answers):
+            async for answer in answers:
+                yield Inferred(answer.outputs, self._provenance(answer))
 
     async def is_ready(self) -> bool:
         """Whether it answers now. Never raises."""

@@ -14,10 +14,55 @@ from datetime import date, timedelta
 
 from services.language.deidentification.identifiers import Found, Kind
 
-MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"]
+MONTHS = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+]
 WEEKDAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
 _SHORT_MONTHS = {**{name[:3].lower(): n for n, name in enumerate(MONTHS, 1)}, "sept": 9}
-_ORDINALS = ["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "eleventh", "twelfth", "thirteenth", "fourteenth", "fifteenth", "sixteenth", "seventeenth", "eighteenth", "nineteenth", "twentieth", "twenty-first", "twenty-second", "twenty-third", "twenty-fourth", "twenty-fifth", "twenty-sixth", "twenty-seventh", "twenty-eighth", "twenty-ninth", "thirtieth", "thirty-first"]
+_ORDINALS = [
+    "first",
+    "second",
+    "third",
+    "fourth",
+    "fifth",
+    "sixth",
+    "seventh",
+    "eighth",
+    "ninth",
+    "tenth",
+    "eleventh",
+    "twelfth",
+    "thirteenth",
+    "fourteenth",
+    "fifteenth",
+    "sixteenth",
+    "seventeenth",
+    "eighteenth",
+    "nineteenth",
+    "twentieth",
+    "twenty-first",
+    "twenty-second",
+    "twenty-third",
+    "twenty-fourth",
+    "twenty-fifth",
+    "twenty-sixth",
+    "twenty-seventh",
+    "twenty-eighth",
+    "twenty-ninth",
+    "thirtieth",
+    "thirty-first",
+]
 
 _MONTH = (
     r"(?P<month>january|february|march|april|may|june|july|august|september|october|november|december"
@@ -30,7 +75,7 @@ _DAY_WORD = (
 _YEAR = r"(?P<year>(?:18|19|20|21)\d\d)"
 _SHORT_YEAR = r"(?P<year>(?:18|19|20|21)\d\d|['’]?\d\d)"
 _TH = r"(?:st|nd|rd|th)?"
-_APART = r"(?<![\w./-])"
+_APART = r"(?<![\w/-])(?<!\d\.)"
 """Before a number that begins a date."""
 _DONE = r"(?!\w|[/-]\d|\.\d)"
 _NUMBER_DONE = r"(?!\d|[/-]\d|\.\d|%)"
@@ -48,7 +93,7 @@ _FORMS: tuple[tuple[str, float], ...] = (
     (rf"{_APART}(?P<a>\d{{1,2}})(?P<s>\.)(?P<b>\d{{1,2}})(?P=s)(?P<year>(?:19|20)\d\d){_NUMBER_DONE}", 0.99),
     (rf"{_APART}(?P<a>0[1-9]|[12]\d|3[01])(?P<s>\.)(?P<b>0[1-9]|1[0-2])(?P=s)(?P<year>\d\d){_NUMBER_DONE}", 0.9),
     # 20190305
-    (r"(?<![\w.-])(?P<year>(?:19|20)\d\d)(?P<s>)(?P<month2>0[1-9]|1[0-2])(?P<day>0[1-9]|[12]\d|3[01])(?!\w|[.-]\d)", 0.9),
+    (r"(?<![\w-])(?<!\d\.)(?P<year>(?:19|20)\d\d)(?P<s>)(?P<month2>0[1-9]|1[0-2])(?P<day>0[1-9]|[12]\d|3[01])(?!\w|[.-]\d)", 0.9),
     # 05-Mar-2019, 5 Mar 19, 05MAR2019
     (rf"{_APART}{_DAY}(?P<s>[-/. ]?){_MONTH}\.?[-/., ]{{0,2}}{_SHORT_YEAR}{_NUMBER_DONE}", 0.98),
     # March 5th, 2019; Mar. 5 '19; Mar-05-2019
@@ -64,7 +109,7 @@ _FORMS: tuple[tuple[str, float], ...] = (
     (rf"{_APART}(?P<month2>1[0-2]|0?[1-9])(?P<s>[/-]){_YEAR}(?!\d|[/-])", 0.95),
 )  # fmt: skip
 
-_FULL = [(re.compile(pattern, re.IGNORECASE), confidence) for pattern, confidence in _FORMS]
+_FULL = [(re.compile(pattern, re.IGNORECASE | re.ASCII), confidence) for pattern, confidence in _FORMS]
 
 _IN_TIME = (
     r"(?:in|of|since|last|until|till|before|after|by|early|late|mid|mid-|this|next|during|from|to|through|thru|between|and|past"

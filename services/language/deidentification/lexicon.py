@@ -33,6 +33,8 @@ class Lexicon:
     """Names and cities that are English words as well, and that notes do not use as such."""
     medical: frozenset[str]
     """Names in medicine that are nobody's here: eponyms, drugs, devices, tests, and what headers are made of."""
+    eponym_heads: frozenset[str]
+    """What follows the name of an instrument, a sign or a disease that is called after somebody."""
     states: frozenset[str]
     """States and countries: no identifiers, and not the names of people."""
 
@@ -66,12 +68,13 @@ def default_lexicon() -> Lexicon:
     """The lists of this folder, read once."""
     medical = {folded(word) for row in _rows("medical_names.txt") for word in row.split()}
     return Lexicon(
-        given=dict((row.split("\t")[0], row.split("\t")[1]) for row in _rows("given_names.tsv")),
+        given={name: gender for name, gender in (row.split("\t") for row in _rows("given_names.tsv"))},
         surnames=frozenset(_rows("surnames.txt")),
         cities=frozenset(_rows("cities.txt")),
         plain=frozenset(_rows("plain_words.txt")),
         too=frozenset(_rows("words_too.txt")),
         medical=frozenset(medical),
+        eponym_heads=frozenset(word for row in _rows("eponym_heads.txt") for word in row.split()),
         states=frozenset(
             word for row in _rows("states.txt") for word in (row, *row.split()) if len(word) > 2
         ),

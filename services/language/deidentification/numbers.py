@@ -12,10 +12,10 @@ from services.language.deidentification.identifiers import Found, Kind
 _LABELS = Path(__file__).parent / "lists" / "number_labels.tsv"
 
 _TOP = r"(?:com|org|net|edu|gov|mil|int|info|io|health|med|clinic|care|app|co|us|uk|ca|au|de|fr|es|it|nl|in|cn|jp|hk|tw|me|biz)"
-_PHONE = r"(?:\+?1[-. ]{0,3})?(?:\(\s?\d{3}\s?\)\s{0,2}[-.]?\s?|\d{3}\s?[-./\u2013\u00b7]\s?|\d{3} )\d\d\s?[-.\u2013 ]\s?\d{4}"
+_PHONE = r"(?:\+?1[-. ]{0,3})?(?:\(\s?\d{3}\s?\)\s{0,2}[-.]?\s?|\d{3}\s?[-./\u2013\u00b7]\s?|\d{3} )\d{3}\s?[-.\u2013 ]\s?\d{4}"
 _EXTENSION = r"(?:\s*,?\s*(?:x|ext\.?|extension)\s*[:#]?\s*\d{1,6})"
 _NANP_LETTERS = r"1?[-. ]?8(?:00|88|77|66|55|44|33)[-. ](?=[A-Z0-9-]*[A-Z])[A-Z0-9]{3,4}[-. ]?[A-Z0-9]{3,4}"
-_INTERNATIONAL = r"(?:\+|\b00)\s?\d{1,3}(?:[-. ]?\(?\d{1,5}\)?){2,5}"
+_INTERNATIONAL = r"(?=(?:\D{0,3}\d){8})(?:\+|\b00)\s?\d{1,3}(?:[-. ]?\(?\d{1,5}\)?){2,5}"
 _FREE = r"(?<![\w.+/#-])"
 
 _FORMS: tuple[tuple[Kind, float, str, int], ...] = (
@@ -36,9 +36,10 @@ _FORMS: tuple[tuple[Kind, float, str, int], ...] = (
     (Kind.PHONE, 0.95, rf"(?<!\w){_INTERNATIONAL}{_EXTENSION}?(?![\w])", re.IGNORECASE),
     (Kind.PHONE, 0.9, rf"(?<![\w.,/-])(?:[2-9]\d\d[-.\u2013]\d{{4}}){_EXTENSION}?(?![\w-])(?!\s?(?:mg|ml|mcg|units?|cells|cc|cm|mm))", re.IGNORECASE),
     (Kind.PHONE, 0.9, r"(?<![\w.-])0\d{2,4}[ -]\d{3,4}[ -]?\d{3,4}(?![\w-])", 0),
-    (Kind.PHONE, 0.9, r"\b(?:ext\.?|extension|x)\s*[:#]?\s*(?P<value>\d{2,6})\b(?!\s?(?:mg|days?|weeks?|hours?|doses?|months?))", re.IGNORECASE),
+    (Kind.PHONE, 0.9, r"\b(?:(?:ext\.?|extension)\s*[:#]?\s*|x(?=\d{3}))(?P<value>\d{2,6})\b(?!\s?(?:mg|days?|weeks?|hours?|doses?|months?))", re.IGNORECASE),
     (Kind.PHONE, 0.93, r"\b(?:phone|telephone|tel|cell|cellular|mobile|home|work|office|pager|pgr|beeper|page|call(?:ed|back)?|contact|voicemail|hotline)(?:\s*(?:number|no\.?|#|phone))?(?:\s*(?:is|at|on|him|her|me|us|back))*\s*[:#.]{0,2}\s*#?(?P<value>\+?\(?\d[\d() .\u2013-]{2,17}\d)\b(?!\s?(?:mg|days?|weeks?|hours?|years?|months?|units?|times))", re.IGNORECASE),
     (Kind.VEHICLE, 0.95, r"(?<![\w-])(?=[A-HJ-NPR-Z0-9]*\d[A-HJ-NPR-Z0-9]*\d)(?=[A-HJ-NPR-Z0-9]*[A-HJ-NPR-Z])[A-HJ-NPR-Z0-9]{17}(?![\w-])", 0),
+    (Kind.VEHICLE, 0.98, r"\b(?:plates?|tags?)(?:\s*(?:number|no\.?|#|is|was|of|reading|:))*\s*(?P<value>[A-Z]{2,3}[- ]?\d{3,4}|\d[A-Z]{3}[- ]?\d{3}|\d{3}[- ][A-Z]{3}|[A-Z]\d{2}[- ]?[A-Z]{3})(?![\w-])", 0),
     (Kind.DEVICE, 0.98, r"\(01\)\s?\d{14}(?:\s?\(\d\d\)\s?[\w-]{1,20}){0,6}", 0),
     (Kind.LICENCE, 0.9, r"(?<![\w-])[ABCDEFGHJKLMPRSTUX][A-Z9]\d{7}(?![\w-])", 0),
     (Kind.HEALTH_PLAN, 0.95, r"(?<![\w-])[1-9][AC-HJKMNP-RT-Y][AC-HJKMNP-RT-Y0-9]\d-?[AC-HJKMNP-RT-Y][AC-HJKMNP-RT-Y0-9]\d-?[AC-HJKMNP-RT-Y]{2}\d\d(?![\w-])", 0),
@@ -78,7 +79,9 @@ _FAX = re.compile(r"\bfax(?:ed)?(?:\s*(?:number|no\.?|#|is|to|at|line|us|it))*\s
 
 @cache
 def _compiled() -> tuple[list[tuple[Kind, float, re.Pattern[str]]], re.Pattern[str], dict[str, Kind]]:
-    forms = [(kind, confidence, re.compile(form, flags)) for kind, confidence, form, flags in _FORMS]
+    forms = [
+        (kind, confidence, re.compile(form, flags | re.ASCII)) for kind, confidence, form, flags in _FORMS
+    ]
     kinds: dict[str, Kind] = {}
     by_mark: dict[str, list[str]] = {"": [], "marked": [], "number": []}
     for line in _LABELS.read_text(encoding="utf-8").splitlines():

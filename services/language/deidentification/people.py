@@ -21,14 +21,93 @@ _ENDS = frozenset(".:;!?\n")
 _WEAK_VERBS = frozenset(
     {"per", "see", "patient", "pt", "cc", "signed", "asked", "told", "contact", "contacted", "notified", "informed", "called"}
     | {"paged", "named", "hi", "hello", "thanks", "thank you", "followed by", "read by", "formerly", "regards", "called to"}
+    | {"by", "with", "for", "seeing", "saw", "according to"}
 )  # fmt: skip
 """Those that something else follows as often ("see HPI", "per protocol"): the name must be one by the lists."""
 _SAYS = frozenset(
-    ["is", "was", "has", "had", "will", "would", "reports", "reported", "states", "stated", "denies", "denied", "presents", "presented", "presenting", "complains", "complained", "says", "said", "notes", "noted", "feels", "felt", "underwent", "returns", "returned", "lives", "came", "comes", "does", "did", "can", "could", "tolerated", "describes", "described", "agrees", "agreed", "and", "who", "appears", "appeared", "also", "continues", "continued", "understands", "called"]
+    [
+        "is",
+        "was",
+        "has",
+        "had",
+        "will",
+        "would",
+        "reports",
+        "reported",
+        "states",
+        "stated",
+        "denies",
+        "denied",
+        "presents",
+        "presented",
+        "presenting",
+        "complains",
+        "complained",
+        "says",
+        "said",
+        "notes",
+        "noted",
+        "feels",
+        "felt",
+        "underwent",
+        "returns",
+        "returned",
+        "lives",
+        "came",
+        "comes",
+        "does",
+        "did",
+        "can",
+        "could",
+        "tolerated",
+        "describes",
+        "described",
+        "agrees",
+        "agreed",
+        "and",
+        "who",
+        "appears",
+        "appeared",
+        "also",
+        "continues",
+        "continued",
+        "understands",
+        "called",
+    ]
 )
 """Verbs that follow the name of somebody who has been spoken of."""
 _DOES = frozenset(
-    ["reports", "reported", "states", "stated", "denies", "denied", "presents", "presented", "complains", "complained", "says", "said", "feels", "felt", "lives", "agrees", "agreed", "describes", "described", "underwent", "returns", "came", "comes", "understands", "tolerates", "admits", "admitted", "wants", "wishes"]
+    [
+        "reports",
+        "reported",
+        "states",
+        "stated",
+        "denies",
+        "denied",
+        "presents",
+        "presented",
+        "complains",
+        "complained",
+        "says",
+        "said",
+        "feels",
+        "felt",
+        "lives",
+        "agrees",
+        "agreed",
+        "describes",
+        "described",
+        "underwent",
+        "returns",
+        "came",
+        "comes",
+        "understands",
+        "tolerates",
+        "admits",
+        "admitted",
+        "wants",
+        "wishes",
+    ]
 )
 """Of these those that only people do."""
 
@@ -104,7 +183,7 @@ class PeopleFinder:
             and not self._words[at].is_capitalised
         ):
             return
-        if title in {"sister", "father", "doctor", "nurse", "officer", "captain", "judge", "sir", "colonel", "attorney", "rn", "miss", "pastor", "professor", "chaplain", "detective", "drs", "col", "sr", "lt"} and not self._is_listed_name(first):  # fmt: skip
+        if title in {"sister", "father", "doctor", "nurse", "officer", "captain", "judge", "sir", "colonel", "attorney", "rn", "miss", "pastor", "professor", "chaplain", "detective", "col", "sr", "lt"} and not self._is_listed_name(first):  # fmt: skip
             return
         while self._word(first).lower() in {"dr", "prof"}:
             first += 2 if self._mark(first + 1) == "." else 1
@@ -141,7 +220,7 @@ class PeopleFinder:
             last = self._name_end(first)
             if last == first or not self._plausible(first, last):
                 return
-            if self._mark(last) == "," and self._given_follows(last + 1):
+            if self._mark(last) == "," and (self._given_follows(last + 1) or self._is_inverted(last)):
                 last = self._name_end(last + 1)
             yield from self._found(first, last, 0.95)
             while self._credential(last) or (self._mark(last) in {",", "."} and self._credential(last + 1)):
@@ -167,7 +246,7 @@ class PeopleFinder:
             return
         is_weak = " ".join(phrase) in _WEAK_VERBS
         if self._plausible(first, end) and (not is_weak or self._listed(first, end)):
-            if self._mark(end) == "," and self._given_follows(end + 1):
+            if self._mark(end) == "," and (self._given_follows(end + 1) or self._is_inverted(end)):
                 end = self._name_end(end + 1)
             yield from self._found(first, end, 0.85)
 
@@ -205,10 +284,8 @@ class PeopleFinder:
             if word.text == "." and first - 2 >= 0 and self._words[first - 2].is_initial:
                 first -= 2
             elif (
-                (word.is_capitalised
-                and not self._stops(word.text))
-                or (word.text.lower() in self._cues.particles
-                and first < last)
+                (word.is_capitalised and not self._stops(word.text))
+                or (word.text.lower() in self._cues.particles and first < last)
             ) or (word.text == "-" and first < last):
                 first -= 1
             else:
@@ -248,19 +325,28 @@ class PeopleFinder:
         ):
             yield from self._found(at, self._name_end(at + 2), 0.85, Origin.LIST)
         end = self._name_end(at)
-        if end - at >= 2 and self._pair(at, end):
+        if self._word(at - 1).lower() == "the" and self._word(end).lower() in {
+            "family",
+            "families",
+            "children",
+            "household",
+        }:
+            yield from self._found(at, end, 0.85)
+        if end - at >= 2 and self._pair(at, end) and not self._is_eponym(end - 1):
             yield from self._found(at, end, 0.85 if not taken else 0.75, Origin.LIST)
             return
         if surname and folded(word.text) in self._lexicon.medical and self._word(at + 1).lower() in _DOES:
             yield from self._found(at, at + 1, 0.55, Origin.LIST)
         if taken or len(word.text) < 3 or word.text.isupper():
             return
-        if self._lexicon.is_word(word.text) and not self._is_said_of(at):
+        if (self._lexicon.is_word(word.text) and not self._is_said_of(at)) or self._is_eponym(at):
             return
         before = self._words[at - 1].text if at else "\n"
         follows = self._word(at + 1).lower()
         if before in _ENDS or before in {"-", '"', "("}:
-            if given and (follows in _SAYS or self._possessive(at)):
+            if (given and (follows in _SAYS or self._possessive(at))) or (
+                surname and follows in (_DOES if self._lexicon.is_word(word.text) else _SAYS)
+            ):
                 yield from self._found(at, at + 1, 0.7, Origin.LIST)
             return
         if given or (surname and len(word.text) > 3):
@@ -312,14 +398,10 @@ class PeopleFinder:
             if at > first and self._is_suffix(at):
                 end = at = at + 1
                 continue
-            if (
-                (lower in self._cues.particles
-                and self._word(at + 1)[:1].isupper())
-                or (
-                    lower in self._cues.particles
-                    and self._word(at + 1).lower() in self._cues.particles
-                    and self._word(at + 2)[:1].isupper()
-                )
+            if (lower in self._cues.particles and self._word(at + 1)[:1].isupper()) or (
+                lower in self._cues.particles
+                and self._word(at + 1).lower() in self._cues.particles
+                and self._word(at + 2)[:1].isupper()
             ):
                 at += 1
                 continue
@@ -428,10 +510,22 @@ class PeopleFinder:
             bool(word)
             and word[0].isupper()
             and (
-                (self._lexicon.is_given(word)
-                and not (self._lexicon.is_taken(word) and folded(word) in _NEVER))
+                (
+                    self._lexicon.is_given(word)
+                    and not (self._lexicon.is_taken(word) and folded(word) in _NEVER)
+                )
                 or (len(word) == 1 and self._mark(at + 1) == ".")
             )
+        )
+
+    def _is_inverted(self, comma: int) -> bool:
+        """Whether `Smith, Anyone, MD` goes on: a credential follows the word after the comma."""
+        end = self._name_end(comma + 1)
+        return (
+            end > comma + 1
+            and not self._credential(comma + 1)
+            and self._mark(end) == ","
+            and self._credential(end + 1)
         )
 
     def _is_enumeration(self, at: int) -> bool:
@@ -480,6 +574,19 @@ class PeopleFinder:
         before = self._words[at - 1].text if at else "\n"
         return before not in _ENDS or self._word(at + 1).lower() in _DOES
 
+    def _is_eponym(self, at: int) -> bool:
+        """Whether what follows is called after the name: "McPherson forceps", "Kaplan's cardinal line"."""
+        place = at + 1
+        if self._possessive(at):
+            place = at + 3
+        while self._mark(place) == "-":
+            place += 2
+        return self._word(place).lower() in self._lexicon.eponym_heads or (
+            self._word(place).islower()
+            and self._word(place + 1).lower() in self._lexicon.eponym_heads
+            and self._word(place).lower() not in _SAYS
+        )
+
     def _possessive(self, at: int) -> bool:
         return self._mark(at + 1) in {"'", "’"} and self._word(at + 2) == "s"
 
@@ -508,6 +615,153 @@ class PeopleFinder:
 
 
 _NEVER = frozenset(
-    ["the", "this", "that", "these", "those", "he", "she", "they", "it", "we", "you", "i", "his", "her", "their", "our", "your", "my", "in", "on", "at", "of", "to", "from", "for", "with", "and", "or", "but", "if", "no", "not", "yes", "per", "as", "by", "an", "a", "is", "was", "were", "are", "has", "have", "had", "can", "should", "would", "none", "see", "day", "days", "week", "month", "year", "today", "tomorrow", "yesterday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday", "january", "february", "march", "june", "july", "august", "september", "october", "november", "december", "history", "physical", "exam", "examination", "plan", "assessment", "impression", "findings", "diagnosis", "diagnoses", "procedure", "operation", "indications", "medications", "allergies", "vital", "signs", "general", "skin", "head", "eyes", "ears", "nose", "throat", "neck", "chest", "heart", "lungs", "abdomen", "back", "extremities", "neurologic", "left", "right", "upper", "lower", "patient", "patients", "mother", "father", "please", "thank", "thanks", "sincerely", "dear", "re", "cc", "hospital", "clinic", "center", "medical", "department", "room", "emergency", "there", "then", "when", "while", "after", "before", "during", "since", "until", "because", "however", "therefore", "also", "both", "all", "any", "each"]
+    [
+        "the",
+        "this",
+        "that",
+        "these",
+        "those",
+        "he",
+        "she",
+        "they",
+        "it",
+        "we",
+        "you",
+        "i",
+        "his",
+        "her",
+        "their",
+        "our",
+        "your",
+        "my",
+        "in",
+        "on",
+        "at",
+        "of",
+        "to",
+        "from",
+        "for",
+        "with",
+        "and",
+        "or",
+        "but",
+        "if",
+        "no",
+        "not",
+        "yes",
+        "per",
+        "as",
+        "by",
+        "an",
+        "a",
+        "is",
+        "was",
+        "were",
+        "are",
+        "has",
+        "have",
+        "had",
+        "can",
+        "should",
+        "would",
+        "none",
+        "see",
+        "day",
+        "days",
+        "week",
+        "month",
+        "year",
+        "today",
+        "tomorrow",
+        "yesterday",
+        "monday",
+        "tuesday",
+        "wednesday",
+        "thursday",
+        "friday",
+        "saturday",
+        "sunday",
+        "january",
+        "february",
+        "march",
+        "june",
+        "july",
+        "august",
+        "september",
+        "october",
+        "november",
+        "december",
+        "history",
+        "physical",
+        "exam",
+        "examination",
+        "plan",
+        "assessment",
+        "impression",
+        "findings",
+        "diagnosis",
+        "diagnoses",
+        "procedure",
+        "operation",
+        "indications",
+        "medications",
+        "allergies",
+        "vital",
+        "signs",
+        "general",
+        "skin",
+        "head",
+        "eyes",
+        "ears",
+        "nose",
+        "throat",
+        "neck",
+        "chest",
+        "heart",
+        "lungs",
+        "abdomen",
+        "back",
+        "extremities",
+        "neurologic",
+        "left",
+        "right",
+        "upper",
+        "lower",
+        "patient",
+        "patients",
+        "mother",
+        "father",
+        "please",
+        "thank",
+        "thanks",
+        "sincerely",
+        "dear",
+        "re",
+        "cc",
+        "hospital",
+        "clinic",
+        "center",
+        "medical",
+        "department",
+        "room",
+        "emergency",
+        "there",
+        "then",
+        "when",
+        "while",
+        "after",
+        "before",
+        "during",
+        "since",
+        "until",
+        "because",
+        "however",
+        "therefore",
+        "also",
+        "both",
+        "all",
+        "any",
+        "each",
+    ]
 )
 """Words that are in the lists of names and are none at the place of one."""

@@ -22,17 +22,17 @@ _STATE_CODES = (
 _ZIP = r"\d{5}(?:-\d{4})?"
 
 _ADDRESS = re.compile(
-    rf"(?<![\w.-])\d{{1,6}}(?:-\d{{1,5}}|[A-Z]|\s1/2)?\s+(?:(?:N|S|E|W|NE|NW|SE|SW|North|South|East|West)\.?\s+)?(?:{_WORD}|\d{{1,3}}(?:st|nd|rd|th))(?:\s+{_WORD}){{0,3}}?\s+{_STREET}\b\.?(?:\s+(?:N|S|E|W|NE|NW|SE|SW)\b\.?)?{_UNIT}?",
+    rf"(?<![\w-])(?<!\d\.)\d{{1,6}}(?:-\d{{1,5}}|[A-Z]|\s1/2)?\s+(?:(?:N|S|E|W|NE|NW|SE|SW|North|South|East|West)\.?\s+)?(?:{_WORD}|\d{{1,3}}(?:st|nd|rd|th))(?:\s+{_WORD}){{0,3}}?\s+{_STREET}\b\.?(?:\s+(?:N|S|E|W|NE|NW|SE|SW)\b\.?)?{_UNIT}?",
 )
 _ADDRESS_LOWER = re.compile(
-    r"(?<![\w.-])\d{1,6}\s+(?:[a-z]+\s+){1,3}(?:street|avenue|ave|road|boulevard|blvd|lane|drive|court|terrace|parkway|highway)\b(?:\s*,?\s*(?:apt|apartment|unit|suite)\.?\s*#?\s*\w{1,5})?"
+    r"(?<![\w-])(?<!\d\.)\d{1,6}\s+(?:[a-z]+\s+){1,3}(?:street|avenue|ave|road|boulevard|blvd|lane|drive|court|terrace|parkway|highway)\b(?:\s*,?\s*(?:apt|apartment|unit|suite)\.?\s*#?\s*\w{1,5})?"
 )
 _BOX = re.compile(
     r"\b(?:P\.?\s?O\.?\s*|Post\s+Office\s+)Box\s*#?\s*\d{1,7}\b|\bR\.?R\.?\s*#?\s*\d+\s*,?\s*Box\s*\d+",
     re.IGNORECASE,
 )
 _NAMED_STREET = re.compile(
-    rf"(?<![\w.-])(?:(?:{_WORD}|\d{{1,3}}(?:st|nd|rd|th))\s+){{1,3}}{_STREET_ALONE}\b(?!\s+(?:Hospital|Clinic|Test))"
+    rf"(?<![\w-])(?<!\d\.)(?:(?:{_WORD}|\d{{1,3}}(?:st|nd|rd|th))\s+){{1,3}}{_STREET_ALONE}\b(?!\s+(?:Hospital|Clinic|Test))"
 )
 _HIGHWAY = re.compile(
     r"\b(?:Interstate|I-|Route|Rt\.?|Rte\.?|Highway|Hwy\.?|US-|State\s+Road|County\s+Road|FM)\s?\d{1,4}[A-Z]?\b"
@@ -53,7 +53,7 @@ _STATES = (
     "|India|China|Vietnam|Philippines|Germany|France|Italy|Spain|Japan|Korea|Brazil|Nigeria|Kenya|Ireland|Poland|Russia|Ukraine|Cuba|Colombia|Peru"
 )
 _CITY_STATE = re.compile(
-    rf"(?<![\w.-])(?P<city>{_WORD}(?:[ -]{_WORD}){{0,2}})\s*,\s*(?P<state>{_STATE_CODES}|{_STATES})(?![\w])(?:,?\s+{_ZIP})?"
+    rf"(?<![\w-])(?<!\d\.)(?P<city>{_WORD}(?:[ -]{_WORD}){{0,2}})\s*,\s*(?P<state>{_STATE_CODES}|{_STATES})(?![\w])(?:,?\s+{_ZIP})?"
 )
 _STATE_ZIP = re.compile(rf"\b(?:[A-Z][a-z]+\s+)?{_STATE_CODES}\.?,?\s+{_ZIP}\b")
 _ZIP_CODE = re.compile(
@@ -63,7 +63,7 @@ _ZIP_CODE = re.compile(
 _POSTCODE = re.compile(
     r"(?<![\w-])(?:[ABCEGHJ-NPRSTVXY]\d[A-Z]\s\d[A-Z]\d|(?:[A-Z]{1,2}\d{1,2}[A-Z]?)\s\d[ABD-HJLNP-UW-Z]{2})(?![\w-])"
 )
-_ZIP_PLUS = re.compile(r"(?<![\w.-])\d{5}-\d{4}(?![\w-])")
+_ZIP_PLUS = re.compile(r"(?<![\w-])(?<!\d\.)\d{5}-\d{4}(?![\w-])")
 _COUNTY = re.compile(
     rf"(?<![\w])(?:{_WORD}\s+){{1,2}}(?:County|Parish|Township|Borough)\b|\b(?:County|City|Town|Township|Village|Borough|Municipality|District)\s+of\s+{_WORD}(?:\s+{_WORD})?"
 )
@@ -79,10 +79,10 @@ _PREPOSITION = re.compile(
 _ORGANISATION_END = (
     r"(?:Hospitals?|Clinics?|Medical\s+Cent(?:er|re)|Health(?:care|\s+Care|\s+System|\s+Cent(?:er|re)|\s+Services|\s+Network|\s+Department|\s+Partners)?|Medical\s+(?:Group|Associates|Plaza|Arts|Clinic|School|College|Foundation|Partners)"
     r"|Cent(?:er|re)|Institute|Universit(?:y|ies)|College|School|Academy|Nursing\s+(?:Home|Facility|Cent(?:er|re))|Hospice|Rehab(?:ilitation)?(?:\s+(?:Cent(?:er|re)|Hospital|Facility|Institute))?|Pharmacy|Drugs?tore|Laborator(?:y|ies)|Labs|Associates|Group|Foundation"
-    r"|Church|Manor|Villa(?:ge)?|Assisted\s+Living|Living\s+Cent(?:er|re)|Retirement\s+(?:Home|Community|Village)|Care\s+(?:Home|Cent(?:er|re)|Facility)|Inc\b\.?|LLC|LLP|P\.?C\.|Corp(?:oration)?|Company|Co\.|Ltd\b\.?|Industries|Enterprises|Bank|Insurance|Elementary(?:\s+School)?|Middle\s+School|High\s+School|Preschool|Daycare|Kindergarten|Infirmary|Sanatorium|Sanitarium|Shelter|Jail|Prison|Penitentiary|Correctional\s+(?:Facility|Institution|Cent(?:er|re))|Fire\s+Department|Police\s+Department|Department\s+Store|Airlines?|Airport|Motors|Foods|Market|Supermarket|Restaurant|Hotel|Inn|Physicians|Specialists|Orthop(?:a?e)dics|Cardiology|Radiology|Imaging|Diagnostics|Surgical\s+(?:Cent(?:er|re)|Associates|Group)|Surgery\s+Cent(?:er|re)|Cancer\s+Cent(?:er|re)|Heart\s+(?:Cent(?:er|re)|Institute)|Pediatrics|Family\s+(?:Practice|Medicine|Physicians|Health)|Dialysis(?:\s+Cent(?:er|re))?|Urgent\s+Care|Ambulance|EMS|Memorial|General|Presbyterian|Methodist|Episcopal|Baptist\s+(?:Hospital|Health)|Children['’]s(?:\s+Hospital)?|Hills?\s+Hospital)"
+    r"|Church|Manor|Villa(?:ge)?|Assisted\s+Living|Living\s+Cent(?:er|re)|Retirement\s+(?:Home|Community|Village)|Care\s+(?:Home|Cent(?:er|re)|Facility)|Inc\b\.?|LLC|LLP|P\.?C\.|Corp(?:oration)?|Company|Co\.|Ltd\b\.?|Industries|Enterprises|Bank|Insurance|Elementary(?:\s+School)?|Middle\s+School|High\s+School|Preschool|Daycare|Kindergarten|Infirmary|Sanatorium|Sanitarium|Shelter|Jail|Prison|Penitentiary|Correctional\s+(?:Facility|Institution|Cent(?:er|re))|Fire\s+Department|Police\s+Department|Department\s+Store|Airlines?|Airport|Motors|Foods|Market|Supermarket|Restaurant|Hotel|Inn|Physicians|Specialists|Orthop(?:a?e)dics|Cardiology|Radiology|Imaging|Diagnostics|Surgical\s+(?:Cent(?:er|re)|Associates|Group)|Surgery\s+Cent(?:er|re)|Cancer\s+Cent(?:er|re)|Heart\s+(?:Cent(?:er|re)|Institute)|Pediatrics|(?:and|&)\s+(?:Sons|Company|Associates|Co\b)|Construction|Logistics|Manufacturing|Electric|Family\s+(?:Practice|Medicine|Physicians|Health)|Dialysis(?:\s+Cent(?:er|re))?|Urgent\s+Care|Ambulance|EMS|Memorial|General|Presbyterian|Methodist|Episcopal|Baptist\s+(?:Hospital|Health)|Children['’]s(?:\s+Hospital)?|Hills?\s+Hospital)"
 )
 _ORGANISATION = re.compile(
-    rf"(?<![\w.-])(?:(?:The\s+)?{_WORD}(?:['’]s?)?(?:[ \t]+|[ \t]?-[ \t]?|[ \t]&[ \t])(?:(?:{_WORD}(?:['’]s?)?|of|and|the|for|&)[ \t]+){{0,5}}?){_ORGANISATION_END}(?![\w])(?:[ \t]+(?:of|at)[ \t]+(?:the[ \t]+)?{_WORD}(?:[ \t]+{_WORD}){{0,2}})?(?:[ \t]+{_ORGANISATION_END}(?![\w]))*"
+    rf"(?<![\w-])(?<!\d\.)(?:(?:The\s+)?{_WORD}(?:['’]s?)?(?:[ \t]+|[ \t]?-[ \t]?|[ \t]&[ \t])(?:(?:{_WORD}(?:['’]s?)?|of|and|the|for|&)[ \t]+){{0,5}}?){_ORGANISATION_END}(?![\w])(?:[ \t]+(?:of|at)[ \t]+(?:the[ \t]+)?{_WORD}(?:[ \t]+{_WORD}){{0,2}})?(?:[ \t]+{_ORGANISATION_END}(?![\w]))*"
 )
 _UNIVERSITY_OF = re.compile(
     rf"(?<![\w])(?:University|College|Hospital|Institute|School|Church|Academy|Bank|Children['’]s\s+Hospital|Medical\s+Cent(?:er|re)|Shrine|Sisters|Daughters|Order|Sons|Veterans)\s+(?:Hospital\s+)?(?:of|at|for)\s+(?:the\s+)?{_WORD}(?:[ -]{_WORD}){{0,2}}(?:\s+(?:at|in|of)\s+{_WORD}(?:\s{_WORD})?)?(?:\s+{_ORGANISATION_END}(?![\w]))?"
@@ -96,7 +96,242 @@ _FAMOUS = re.compile(
 _CREDENTIALS_TOO = frozenset({"MD", "PA", "MA", "MS", "ME", "OR", "IN", "LA", "ID", "AL", "DE", "OK", "HI"})
 """Codes of states that follow a name or a word as often."""
 _GENERIC = frozenset(
-    ["the", "a", "an", "our", "this", "that", "his", "her", "their", "my", "general", "memorial", "medical", "health", "care", "center", "centre", "clinic", "hospital", "department", "emergency", "outpatient", "inpatient", "surgery", "surgical", "urgent", "community", "regional", "university", "school", "high", "middle", "elementary", "college", "children's", "childrens", "children", "pediatric", "women's", "womens", "women", "veterans", "va", "day", "night", "skilled", "nursing", "home", "rehab", "rehabilitation", "physical", "occupational", "speech", "therapy", "primary", "family", "internal", "medicine", "cardiac", "cardiology", "pulmonary", "pain", "wound", "sleep", "breast", "cancer", "heart", "eye", "dental", "dialysis", "imaging", "radiology", "diagnostic", "laboratory", "pathology", "trauma", "burn", "stroke", "spine", "orthopedic", "orthopaedic", "orthopedics", "neurology", "oncology", "urology", "dermatology", "gastroenterology", "nephrology", "psychiatry", "psychiatric", "mental", "behavioral", "weight", "loss", "fertility", "infertility", "anticoagulation", "coumadin", "diabetes", "diabetic", "endocrine", "hearing", "allergy", "asthma", "infusion", "vascular", "vein", "foot", "glaucoma", "cornea", "counseling", "homeless", "local", "hospice", "assisted", "living", "adult", "senior", "special", "public", "private", "state", "county", "city", "federal", "national", "american", "poison", "control", "transplant", "birth", "prenatal", "high-risk", "ob", "gyn", "obstetrics", "gynecology", "comprehensive", "service", "services", "sample", "abcd", "abc", "xyz", "abcd's", "x", "y", "z", "xxxx", "same", "another", "other", "new", "old", "outside", "current", "patient", "pt", "group", "and", "of", "for", "at", "to", "in", "with", "from", "or", "by", "see", "admitted", "transferred", "free", "tumor", "motor", "sports", "hand", "joint", "back", "hip", "knee", "bone", "tertiary", "teaching", "referring", "walk-in", "after", "intensive", "unit", "review", "history", "physical", "health", "system", "systems", "social", "family", "past", "please", "dr", "mr", "mrs", "ms", "operation", "procedure", "diagnosis", "food", "market", "physicians", "physician", "insurance", "company", "bank", "pharmacy", "red", "mass", "support", "study", "research", "control", "age", "focus", "growth", "motor", "learning", "data", "disease", "infectious", "follow", "work", "working", "head", "neck", "chest"]
+    [
+        "the",
+        "a",
+        "an",
+        "our",
+        "this",
+        "that",
+        "his",
+        "her",
+        "their",
+        "my",
+        "general",
+        "memorial",
+        "medical",
+        "health",
+        "care",
+        "center",
+        "centre",
+        "clinic",
+        "hospital",
+        "department",
+        "emergency",
+        "outpatient",
+        "inpatient",
+        "surgery",
+        "surgical",
+        "urgent",
+        "community",
+        "regional",
+        "university",
+        "school",
+        "high",
+        "middle",
+        "elementary",
+        "college",
+        "children's",
+        "childrens",
+        "children",
+        "pediatric",
+        "women's",
+        "womens",
+        "women",
+        "veterans",
+        "va",
+        "day",
+        "night",
+        "skilled",
+        "nursing",
+        "home",
+        "rehab",
+        "rehabilitation",
+        "physical",
+        "occupational",
+        "speech",
+        "therapy",
+        "primary",
+        "family",
+        "internal",
+        "medicine",
+        "cardiac",
+        "cardiology",
+        "pulmonary",
+        "pain",
+        "wound",
+        "sleep",
+        "breast",
+        "cancer",
+        "heart",
+        "eye",
+        "dental",
+        "dialysis",
+        "imaging",
+        "radiology",
+        "diagnostic",
+        "laboratory",
+        "pathology",
+        "trauma",
+        "burn",
+        "stroke",
+        "spine",
+        "orthopedic",
+        "orthopaedic",
+        "orthopedics",
+        "neurology",
+        "oncology",
+        "urology",
+        "dermatology",
+        "gastroenterology",
+        "nephrology",
+        "psychiatry",
+        "psychiatric",
+        "mental",
+        "behavioral",
+        "weight",
+        "loss",
+        "fertility",
+        "infertility",
+        "anticoagulation",
+        "coumadin",
+        "diabetes",
+        "diabetic",
+        "endocrine",
+        "hearing",
+        "allergy",
+        "asthma",
+        "infusion",
+        "vascular",
+        "vein",
+        "foot",
+        "glaucoma",
+        "cornea",
+        "counseling",
+        "homeless",
+        "local",
+        "hospice",
+        "assisted",
+        "living",
+        "adult",
+        "senior",
+        "special",
+        "public",
+        "private",
+        "state",
+        "county",
+        "city",
+        "federal",
+        "national",
+        "american",
+        "poison",
+        "control",
+        "transplant",
+        "birth",
+        "prenatal",
+        "high-risk",
+        "ob",
+        "gyn",
+        "obstetrics",
+        "gynecology",
+        "comprehensive",
+        "service",
+        "services",
+        "sample",
+        "abcd",
+        "abc",
+        "xyz",
+        "abcd's",
+        "x",
+        "y",
+        "z",
+        "xxxx",
+        "same",
+        "another",
+        "other",
+        "new",
+        "old",
+        "outside",
+        "current",
+        "patient",
+        "pt",
+        "group",
+        "and",
+        "of",
+        "for",
+        "at",
+        "to",
+        "in",
+        "with",
+        "from",
+        "or",
+        "by",
+        "see",
+        "admitted",
+        "transferred",
+        "free",
+        "tumor",
+        "motor",
+        "sports",
+        "hand",
+        "joint",
+        "back",
+        "hip",
+        "knee",
+        "bone",
+        "tertiary",
+        "teaching",
+        "referring",
+        "walk-in",
+        "after",
+        "intensive",
+        "unit",
+        "review",
+        "history",
+        "physical",
+        "health",
+        "system",
+        "systems",
+        "social",
+        "family",
+        "past",
+        "please",
+        "dr",
+        "mr",
+        "mrs",
+        "ms",
+        "operation",
+        "procedure",
+        "diagnosis",
+        "food",
+        "market",
+        "physicians",
+        "physician",
+        "insurance",
+        "company",
+        "bank",
+        "pharmacy",
+        "red",
+        "mass",
+        "support",
+        "study",
+        "research",
+        "control",
+        "age",
+        "focus",
+        "growth",
+        "motor",
+        "learning",
+        "data",
+        "disease",
+        "infectious",
+        "follow",
+        "work",
+        "working",
+        "head",
+        "neck",
+        "chest",
+    ]
 )
 """Words that name no one organisation: "the Pain Management Clinic" is anybody's."""
 
@@ -150,11 +385,8 @@ class PlaceFinder:
                 words.pop()
             place = place[: len(" ".join(words))]
             if (
-                (words
-                and (folded(place) not in self._lexicon.states)
-                and not self._is_taken(words[0]))
-                or self._is_city(place)
-            ):
+                words and (folded(place) not in self._lexicon.states) and not self._is_taken(words[0])
+            ) or self._is_city(place):
                 yield Found(match.start("place"), match.start("place") + len(place), Kind.LOCATION, 0.85)
         for match in _PREPOSITION.finditer(text):
             words = re.split(r"[ -]", match["place"])
