@@ -91,9 +91,7 @@ async def test_a_picture_comes_back_clean(imaging):
 
 async def test_each_frame_is_looked_at(imaging):
     frames = np.stack([GREY, GREY, WRITTEN])
-    data, done = await deidentify(
-        imaging, samples.dicom(GREY, NumberOfFrames=3, PixelData=frames.tobytes())
-    )
+    data, done = await deidentify(imaging, samples.dicom(GREY, NumberOfFrames=3, PixelData=frames.tobytes()))
     assert (done.frame_count, done.examined_frame_count) == (3, 3)
     pixels = pydicom.dcmread(io.BytesIO(data)).pixel_array
     assert (pixels[(slice(None), *TEXT)] == GREY.min()).all()
