@@ -32,6 +32,7 @@ from services.chassis.models import check
 from services.chassis.models.catalog import Catalog
 from services.chassis.models.inference import Inference
 from services.chassis.models.reload import Reloader
+from services.chassis.models.routing import RoutedInference
 from services.chassis.models.served import Task
 from services.chassis.models.servicer import UNANSWERED, CatalogServicer
 from services.chassis.models.triton import TritonInference
@@ -221,9 +222,13 @@ def _audit_log(service: str, settings: ServiceSettings, stack: AsyncExitStack) -
 
 
 def _triton(settings: ServiceSettings, stack: AsyncExitStack) -> Inference:
-    triton = TritonInference(settings.triton_url, default_timeout_s=settings.default_deadline_s)
-    stack.push_async_callback(triton.close)
-    return triton
+    servers = [
+        TritonInference(url, default_timeout_s=settings.default_deadline_s)
+        for url in dict.fromkeys(filter(None, (settings.triton_url, settings.writer_triton_url)))
+    ]
+    for triton in servers:
+        stack.push_async_callback(triton.close)
+    return RoutedInference(*servers) if len(servers) > 1 else servers[0]
 
 
 def _catalog(service: Service[S], settings: S, inference: Inference, telemetry: Telemetry) -> Catalog:
