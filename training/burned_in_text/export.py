@@ -143,8 +143,8 @@ def card(figures: list[Metric]) -> ModelCard:
         precision="int8 weights, computed in fp32",
         licence="Apache-2.0",
         reproduce=(
-            "python -m training.burned_in_text.export --images 40 (seed 7; figures alone: python -m "
-            "training.burned_in_text.evaluate --images 40)"
+            "python -m training.burned_in_text.export --images 32 (seed 7; figures alone: python -m "
+            "training.burned_in_text.evaluate --images 32)"
         ),
         changelog=[Change(version="1.0.0", description="First release.")],
         serving=decided_serving(NAME),
