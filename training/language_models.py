@@ -44,7 +44,7 @@ class OnnxInference:
     async def load(self, versions: Sequence[ModelVersion]) -> None:
         """There is nothing to load."""
 
-    async def unload(self, name: str, number: int, kept: Sequence[ModelVersion]) -> None:
+    async def unload(self, model: ModelVersion, kept: Sequence[ModelVersion]) -> None:
         """There is nothing to unload."""
 
 
