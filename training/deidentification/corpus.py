@@ -15,7 +15,7 @@ from services.language.deidentification.reading import Deidentifier
 from services.language.deidentification.replacing import Options
 from services.language.tokenization import TextTokenizer
 from training.deidentification.notes import notes
-from training.deidentification.synthetic import Maker, Marked, filled, joined, templates, with_names
+from training.deidentification.synthetic import MARKED, Maker, Marked, filled, joined, templates, with_names
 
 TYPES = ("NAME", "LOCATION", "ORGANISATION", "DATE", "PHONE", "OTHER")
 LABELS = ("O", *(f"{prefix}-{kind}" for kind in TYPES for prefix in "BI"))
@@ -43,14 +43,15 @@ def real_notes(part: str, seed: int) -> list[list[Sentence]]:
     """The notes as sentences, the publisher's marks filled in, the rest labelled by the surest rules."""
     rules, maker = Deidentifier(), Maker(part, seed)
     result = []
-    for note in notes(part):
+    for note in notes(part)[::2]:
         sentences = []
         for text in _SENTENCE.split(note.text):
             if not text or not text.strip():
                 continue
             marked = with_names(text, maker)
             known, unknown = list(marked.identifiers), []
-            for found in rules.find([marked.text], Options())[0]:
+            # A sentence without any sign of an identifier is taken to hold none.
+            for found in rules.find([marked.text], Options())[0] if MARKED.search(text) else ():
                 if any(found.start < end and start < found.end for start, end, _ in known):
                     continue
                 if found.confidence >= _SURE and found.kind is not Kind.ORGANISATION:

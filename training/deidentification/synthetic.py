@@ -28,7 +28,7 @@ _PLACEHOLDER = re.compile(
     r"(?<=Dr\. )(?:X|Y|Z|XYZ|ABC|Abc|ABCD|A|B|S|W|P)\b(?!\.?[A-Z])|(?<=M[rs]\. )(?:ABC|Abc|Abcd|XYZ|T|A|X|XXXX)\b|(?<=Mrs\. )(?:ABC|XYZ|X)\b"
     r"|\b(?:ABCD?|XYZ) (?:General |Memorial )?(?:Hospital|Medical Center|Clinic)\b|\bMM/DD/YY(?:YY)?\b"
 )
-_MARKED = re.compile(
+MARKED = re.compile(
     r"\b(?:Dr|Mr|Ms|Mrs|Drs|Doctor|Miss|Professor)\b\.?|\d{1,4}[/-]\d{1,2}[/-]\d{2,4}|\b(?:XX+|XYZ|ABCD?|xxx+|DD|MM|YYYY|X|Y|Z)\b"
     r"|\b(?:January|February|March|April|June|July|August|September|October|November|December)\b|day\b|Christmas|Hospital|Clinic|University|Center"
     r"|\d{5,}|\d{3}[-.]\d{4}|County|Street|Avenue|Texas|Houston|California|\b9\d[- ]year|[Nn]amed|Sincerely|Serial|SURGEON|ANESTHESIOLOGIST|cc:"
@@ -429,7 +429,7 @@ def filled(template: str, maker: Maker) -> Marked:
 
 def clean_sentences(text: str) -> list[str]:
     """The sentences of a note in which nothing looks like an identifier or the publisher's mark for one."""
-    return [s for s in re.split(r"(?<=[.:])\s+|\n+", text) if 15 < len(s) < 400 and not _MARKED.search(s)]
+    return [s for s in re.split(r"(?<=[.:])\s+|\n+", text) if 15 < len(s) < 400 and not MARKED.search(s)]
 
 
 def joined(parts: Sequence[Marked], between: Sequence[str]) -> Marked:
