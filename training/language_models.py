@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,6 +37,12 @@ class OnnxInference:
         found = dict(zip(self._outputs, self._session.run(self._outputs, dict(inputs)), strict=True))
         runtime = f"onnxruntime {onnxruntime.__version__}"
         return Answer(found, str(model.number), Verification.DIGESTED, runtime)
+
+    async def stream(
+        self, model: ModelVersion, inputs: Arrays, *, timeout_s: float | None = None
+    ) -> AsyncGenerator[Answer]:
+        """The one answer there is."""
+        yield await self.infer(model, inputs, timeout_s=timeout_s)
 
     async def is_ready(self, model: ModelVersion) -> bool:  # noqa: ARG002 - there is one
         return True
