@@ -109,6 +109,7 @@ def report(rng: np.random.Generator, held_out: bool = False, others: Sequence[Fa
         lines.insert(0, resolved(choose(rng, _tables()[0]["technique"]["sentences"]), rng))
     # Mixed habits are of nobody: then the wording that is most common.
     calm = "No acute cardiopulmonary abnormality." if mixed else _calm(rng, habit)
+    facts.sort(key=lambda fact: lines.index(fact.text))
     return Report(" ".join(lines), impression(rng, facts, calm), tuple(facts))
 
 
@@ -223,7 +224,9 @@ def _place(fact: Fact, lines: list[str], habit: dict[str, Any]) -> int:
 
 
 def impression(rng: np.random.Generator, facts: list[Fact], calm: str) -> str:
-    """What a radiologist makes of the facts: the acute first, then the chronic; the minor are left out."""
+    """What a radiologist makes of the facts, in the order in which they are said: the acute first, then the
+    chronic; the minor are mostly left out.
+    """
     acute = [fact.summed for fact in facts if fact.level == "acute"]
     chronic = [fact.summed for fact in facts if fact.level == "chronic" and rng.random() < 0.92]
     devices = [fact.summed for fact in facts if fact.level == "device" and rng.random() < 0.75]

@@ -7,9 +7,13 @@ so that they are copied rather than known by heart.
 
 from __future__ import annotations
 
+import functools
 import re
+import tomllib
 from collections.abc import Sequence
 from importlib.resources import files
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,158 +30,14 @@ from services.language.writing.evidence import (
 )
 from training.report_writer.wording import choose, resolved, sentence, weighted
 
-SEVERITIES = ("trace", "small", "mild", "moderate", "large", "severe", "minimal")
-REGIONS = (
-    "lung base",
-    "lower lobe",
-    "upper lobe",
-    "right upper lobe",
-    "left lower lobe",
-    "right middle lobe",
-    "right lower lobe",
-    "left upper lobe",
-    "lingula",
-    "apex",
-    "perihilar region",
-    "mediastinum",
-    "frontal lobe",
-    "temporal lobe",
-    "parietal lobe",
-    "cerebellum",
-    "basal ganglia",
-    "hilum",
-    "abdomen",
-    "pelvis",
-    "liver",
-    "kidney",
-    "knee",
-    "hip",
-    "shoulder",
-    "neck",
-    "left arm",
-    "lower leg",
-    "lumbar spine",
-    "thoracic spine",
-    "chest wall",
-)
-STUDIES = (
-    "chest x-ray",
-    "chest radiograph",
-    "head CT",
-    "chest CT",
-    "CT head",
-    "abdominal ultrasound",
-    "brain MRI",
-    "echocardiogram",
-    "electrocardiogram",
-    "chest X-ray",
-    "CT of the abdomen",
-)
-QUANTITIES = {
-    "potassium": "mmol/L",
-    "sodium": "mmol/L",
-    "creatinine": "mg/dL",
-    "hemoglobin": "g/dL",
-    "glucose": "mg/dL",
-    "lactate": "mmol/L",
-    "troponin": "ng/mL",
-    "white blood cell count": "10*3/uL",
-    "platelets": "10*3/uL",
-    "C-reactive protein": "mg/L",
-    "heart rate": "/min",
-    "systolic blood pressure": "mmHg",
-    "diastolic blood pressure": "mmHg",
-    "respiratory rate": "/min",
-    "temperature": "Cel",
-    "body temperature": "°C",
-    "oxygen saturation": "%",
-    "body mass index": "kg/m2",
-    "estimated glomerular filtration rate": "mL/min/{1.73_m2}",
-    "hemoglobin A1c": "%",
-    "body weight": "kg",
-    "body height": "cm",
-    "urea nitrogen": "mg/dL",
-    "cholesterol": "mg/dL",
-    "ejection fraction": "%",
-    "INR": "",
-    "albumin": "g/dL",
-    "bilirubin": "mg/dL",
-    "pH": "",
-    "calcium": "mg/dL",
-    "eGFR": "mL/min",
-    "pain severity": "",
-}
-DOSES = (
-    "50 mg",
-    "5 mg",
-    "10 mg",
-    "25 mg",
-    "500 mg",
-    "81 mg",
-    "20 mg daily",
-    "40 mg",
-    "1 g",
-    "100 units/mL",
-    "0.5 mg",
-    "2.5 mg twice daily",
-    "850 mg",
-    "1000 mg twice daily",
-    "12.5 mg",
-    "250 mg/5 mL",
-    "300 mg three times daily",
-    "75 mcg",
-)
-INDICATIONS = (
-    "shortness of breath",
-    "chest pain",
-    "cough",
-    "fever and cough",
-    "dyspnea",
-    "fall",
-    "trauma",
-    "preoperative evaluation",
-    "weakness",
-    "abdominal pain",
-    "headache",
-    "hypoxia",
-    "dizziness",
-    "hemoptysis",
-    "weight loss",
-    "altered mental status",
-    "positive PPD",
-    "follow-up of pneumonia",
-    "line placement",
-    "cough for (two|three|four) weeks",
-    "sepsis",
-    "(45|58|63|71|82)-year-old (male|female|man|woman) with (cough|chest pain|fever|dyspnea|shortness of breath)",
-    "chest pain[ and shortness of breath]",
-    "syncope",
-    "seizure",
-    "rule out pneumonia",
-)
-RECOMMENDATIONS = (
-    "repeat chest (x-ray|radiograph) in (two|four|six|eight|6) weeks",
-    "follow-up chest CT in (3|6|12) months",
-    "clinical correlation",
-    "CT of the chest[ with contrast]",
-    "review by a radiologist",
-    "review by a (clinician|physician|qualified person)",
-    "consider antibiotics",
-    "PA and lateral views when the patient is able",
-    "echocardiography",
-    "repeat (potassium|creatinine|hemoglobin) within (24|48) hours",
-    "non-contrast head CT",
-    "consult (cardiology|neurosurgery|pulmonology|nephrology)",
-    "compare with prior studies",
-    "follow-up radiograph to document resolution",
-    "stop {drug}",
-    "reduce the dose of {drug}",
-    "monitor (INR|renal function|blood pressure)",
-    "discuss with the referring physician",
-    "consider {drug}",
-    "start {drug} 50 mg",
-    "review the disagreement between image and note",
-)
+
+@functools.cache
+def words() -> dict[str, Any]:
+    """`phrases/evidence.toml`."""
+    path = Path(__file__).with_name("phrases") / "evidence.toml"
+    return tomllib.loads(path.read_text(encoding="utf-8"))
+
+
 _COUNTED = re.compile(
     r"(effusion|pneumothorax|nodule|mass|fracture|granuloma|hernia|hemorrhage|haemorrhage|hematoma|infarct|infarction|aneurysm|tumor|ulcer|cyst|lesion|"
     r"abscess|infiltrate|opacity|consolidation|thrombus|stone|deformity|infection|bleed|embolism|scar|shift|stroke)$"
@@ -228,15 +88,17 @@ def items(rng: np.random.Generator, names: Names) -> list[Item]:
             case "finding":
                 item: Item = finding(rng, names)
             case "measurement":
-                name = choose(rng, list(QUANTITIES))
+                name = choose(rng, list(words()["quantities"]))
                 digits = int(rng.integers(3))
                 number = f"{rng.random() * choose(rng, [1, 10, 100, 300]):.{digits}f}"
                 above = choose(rng, ["", "", "", "", "", "> ", "< "])
-                item = Measurement(name, f"{above}{number} {QUANTITIES[name]}".strip())
+                item = Measurement(name, f"{above}{number} {words()['quantities'][name]}".strip())
             case "medication":
-                item = Medication(names.drug(rng), choose(rng, DOSES) if rng.random() < 0.7 else "")
+                item = Medication(
+                    names.drug(rng), choose(rng, words()["doses"]) if rng.random() < 0.7 else ""
+                )
             case _:
-                item = NormalStudy(choose(rng, STUDIES))
+                item = NormalStudy(choose(rng, words()["studies"]))
         drawn.setdefault(_name(item).lower(), item)
     return list(drawn.values())
 
@@ -254,8 +116,8 @@ def finding(rng: np.random.Generator, names: Names) -> Finding:
         name,
         status,
         choose(rng, list(Side)) if rng.random() < detailed else None,
-        choose(rng, SEVERITIES) if rng.random() < detailed else "",
-        choose(rng, REGIONS) if rng.random() < detailed * 0.7 else "",
+        choose(rng, words()["severities"]) if rng.random() < detailed else "",
+        choose(rng, words()["regions"]) if rng.random() < detailed * 0.7 else "",
         f"{choose(rng, ['3', '1.5', '4.2', '12', '8', '2', '0.9', '27'])} {choose(rng, ['cm', 'mm'])}"
         if rng.random() < detailed * 0.4
         else "",
@@ -321,13 +183,16 @@ def short(item: Finding) -> str:
 
 def indications(rng: np.random.Generator) -> list[Item]:
     """One or two reasons for a study."""
-    return [Indication(resolved(choose(rng, INDICATIONS), rng)) for _ in range(1 + int(rng.random() < 0.2))]
+    return [
+        Indication(resolved(choose(rng, words()["indications"]), rng))
+        for _ in range(1 + int(rng.random() < 0.2))
+    ]
 
 
 def recommendations(rng: np.random.Generator, names: Names) -> list[Item]:
     """One to three things to be done."""
     texts = [
-        resolved(choose(rng, RECOMMENDATIONS), rng).replace("{drug}", names.drug(rng))
+        resolved(choose(rng, words()["recommendations"]), rng).replace("{drug}", names.drug(rng))
         for _ in range(1 + int(rng.integers(3)))
     ]
     return [Recommendation(text) for text in dict.fromkeys(texts)]

@@ -70,15 +70,15 @@ _FINDINGS = re.compile(
 )
 _WORDS = re.compile(r"[a-z]+|\d+(?:\.\d+)?")
 _SENTENCES = re.compile(r"(?<=[.?!])\s+(?=[A-Z0-9])")
-_LITTLE = set(
-    "a an the of and or to in on with for is are was were be this that there no not by at as".split()
+_LITTLE = re.compile(
+    r"(a|an|the|of|and|or|to|in|on|with|for|is|are|was|were|be|this|that|there|no|not|by|at|as|from|which|it|has|had"
+    r"|have|he|she|his|her|patient)"
 )
-_LITTLE |= set("from which it has had have he she his her patient".split())
 
 
 def words(text: str) -> list[str]:
     """The words that say something, in small letters."""
-    return [word for word in _WORDS.findall(text.lower()) if word not in _LITTLE]
+    return [word for word in _WORDS.findall(text.lower()) if not _LITTLE.fullmatch(word)]
 
 
 def impressions(notes: Iterable[Note], least: float = 0.6) -> list[Pair]:

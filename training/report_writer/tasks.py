@@ -79,19 +79,14 @@ class Tasks:
         """Findings of another study to an impression."""
         study = choose(rng, _studies())
         slots = chest.slots()
-        places = rng.permutation(len(study["found"]))[: int(rng.integers(4))]
-        normal = [
-            study["normal"][place]
-            for place in rng.permutation(len(study["normal"]))[: 2 + int(rng.integers(4))]
-        ]
-        lines = [sentence(resolved(template, rng)) for template in normal]
-        items = []
-        for place in places:
-            template, summed = study["found"][place]
+        lines = _few(rng, study["normal"], 2 + int(rng.integers(4)))
+        said_of = [(sentence(resolved(template, rng)), "") for template in lines]
+        for template, summed in _few(rng, study["found"], int(rng.integers(4))):
             text, shown = said(template, slots, rng)
-            lines.insert(int(rng.integers(len(lines) + 1)), text)
-            items.append(filled(summed, shown))
-        return Example(prompt(Task.IMPRESSION, rough(rng, " ".join(lines))), " ".join(items) or study["calm"])
+            said_of.insert(int(rng.integers(len(said_of) + 1)), (text, filled(summed, shown)))
+        source = rough(rng, " ".join(text for text, _ in said_of))
+        conclusion = " ".join(summed for _, summed in said_of if summed) or study["calm"]
+        return Example(prompt(Task.IMPRESSION, source), conclusion)
 
     def mined(self, rng: np.random.Generator) -> Example:
         """Findings and impression of a real note."""
@@ -109,6 +104,11 @@ class Tasks:
             task, own = Task.RECOMMENDATION, evidence.recommendations(rng, self.names)
         others = evidence.items(rng, self.names)[:3] if rng.random() < 0.4 else []
         return Example(prompt(task, evidence_lines([*own, *others])), _sentences(own))
+
+
+def _few(rng: np.random.Generator, items: Sequence[Any], count: int) -> list[Any]:
+    """So many of the items, in any order."""
+    return [items[place] for place in rng.permutation(len(items))[:count]]
 
 
 def _sentences(items: Sequence[Item]) -> str:
