@@ -94,6 +94,12 @@ def slots() -> dict[str, list[str]]:
     return values
 
 
+def findings_table() -> list[dict[str, Any]]:
+    """The abnormal findings that the grammar knows."""
+    entries: list[dict[str, Any]] = _tables()[1]["finding"]
+    return entries
+
+
 def report(rng: np.random.Generator, held_out: bool = False, others: Sequence[Fact] = ()) -> Report:
     """A report: a third normal, the others with one to five abnormal findings; and `others` beside."""
     count = int(weighted(rng, [0, 1, 2, 3, 4, 5], [34, 22, 18, 14, 8, 4]))

@@ -40,8 +40,8 @@ class Tasks:
             self.findings: 26,
             self.conclusion: 7,
             self.other: 6,
-            self.mined: 4,
-            self.summary: 8,
+            self.mined: 4 if self.pairs else 0,
+            self.summary: 8 if self.summaries else 0,
             self.orders: 3,
         }
 
