@@ -125,6 +125,7 @@ def test_only_the_seam_imports_tritonclient():
     seam = "services.chassis.models.triton"
     assert {module for module, name in found if within(name, "tritonclient")} == {
         seam,
+        f"{seam}_calls",
         f"{seam}_config",
         f"{seam}_errors",
     }
