@@ -249,7 +249,6 @@ def main() -> None:
             source.findings,
             source.conclusion,
             source.other,
-            source.orders,
             source.summary,
         ):
             for case in written(writer, drawn(task, arguments.show)):

@@ -19,12 +19,10 @@ import numpy as np
 
 from services.language.writing.evidence import (
     Finding,
-    Indication,
     Item,
     Measurement,
     Medication,
     NormalStudy,
-    Recommendation,
     Side,
     Status,
 )
@@ -144,8 +142,6 @@ def said(item: Item) -> str:
             return sentence(f"The patient takes {item.name} {item.dose}.")
         case NormalStudy():
             return f"The {item.name} is normal."
-        case Indication() | Recommendation():
-            return sentence(f"{item.text}.")
     return ""
 
 
@@ -179,20 +175,3 @@ def short(item: Finding) -> str:
     place = f"in the {item.region}" if item.region else ""
     side = item.side.value if item.side else ""
     return " ".join(part for part in (item.severity, side, item.name, place) if part)
-
-
-def indications(rng: np.random.Generator) -> list[Item]:
-    """One or two reasons for a study."""
-    return [
-        Indication(resolved(choose(rng, words()["indications"]), rng))
-        for _ in range(1 + int(rng.random() < 0.2))
-    ]
-
-
-def recommendations(rng: np.random.Generator, names: Names) -> list[Item]:
-    """One to three things to be done."""
-    texts = [
-        resolved(choose(rng, words()["recommendations"]), rng).replace("{drug}", names.drug(rng))
-        for _ in range(1 + int(rng.integers(3)))
-    ]
-    return [Recommendation(text) for text in dict.fromkeys(texts)]

@@ -13,6 +13,7 @@ import numpy as np
 
 from services.language.writing.evidence import Item, Status, evidence_lines
 from services.language.writing.prompts import Task, messages
+from services.language.writing.wording import fixed_form
 from training.report_writer import chest, evidence
 from training.report_writer.examples import Example
 from training.report_writer.notes import Note, Pair, impressions, summaries
@@ -38,11 +39,10 @@ class Tasks:
         self.shares: dict[Draw, float] = {
             self.chest_report: 46,
             self.findings: 26,
-            self.conclusion: 7,
+            self.conclusion: 9,
             self.other: 6,
             self.mined: 4 if self.pairs else 0,
             self.summary: 8 if self.summaries else 0,
-            self.orders: 3,
         }
 
     def pick(self, rng: np.random.Generator) -> Draw:
@@ -69,11 +69,13 @@ class Tasks:
         return Example(prompt(Task.FINDINGS, evidence_lines(items)), _sentences(items))
 
     def conclusion(self, rng: np.random.Generator) -> Example:
-        """Sentences that the task before writes to an impression."""
+        """Sentences that the task before writes, or that the service writes in their place, to an impression."""
         items = evidence.items(rng, self.names)
         while not (conclusion := evidence.concluded(items)):
             items = evidence.items(rng, self.names)
-        return Example(prompt(Task.IMPRESSION, _sentences(items)), conclusion)
+        fixed = float(rng.choice([0.0, 0.2, 1.0]))
+        lines = [fixed_form(item) if rng.random() < fixed else evidence.said(item) for item in items]
+        return Example(prompt(Task.IMPRESSION, " ".join(lines)), conclusion)
 
     def other(self, rng: np.random.Generator) -> Example:
         """Findings of another study to an impression."""
@@ -95,15 +97,6 @@ class Tasks:
     def summary(self, rng: np.random.Generator) -> Example:
         """A note and a sentence or two that sum it up."""
         return _example(Task.SUMMARY, choose(rng, self.summaries))
-
-    def orders(self, rng: np.random.Generator) -> Example:
-        """Indication or recommendations, among other lines."""
-        if rng.random() < 0.5:
-            task, own = Task.INDICATION, evidence.indications(rng)
-        else:
-            task, own = Task.RECOMMENDATION, evidence.recommendations(rng, self.names)
-        others = evidence.items(rng, self.names)[:3] if rng.random() < 0.4 else []
-        return Example(prompt(task, evidence_lines([*own, *others])), _sentences(own))
 
 
 def _few(rng: np.random.Generator, items: Sequence[Any], count: int) -> list[Any]:

@@ -45,9 +45,9 @@ class Recipe:
     layers: int = 6
     heads: int = 4
     hidden: int = 512
-    reading_steps: int = 600
+    reading_steps: int = 700
     """Steps at the start that read notes and nothing else."""
-    steps: int = 3000
+    steps: int = 2600
     decay: float = 0.3
     """The last part of the steps, in which the rate falls to zero."""
     warmup_steps: int = 60
