@@ -65,7 +65,7 @@ def card(recipe: Recipe, parameters: int, metrics: Sequence[Metric], same_tokens
     return ModelCard(
         name=NAME,
         version="1.0.0",
-        summary="Drafts findings from evidence, impressions from findings, and summaries of notes, in English.",
+        summary="Drafts findings from evidence, impressions from findings and summaries of notes; English.",
         intended_use=INTENDED,
         architecture=ARCHITECTURE.format(
             parameters=parameters / 1e6,
@@ -79,7 +79,7 @@ def card(recipe: Recipe, parameters: int, metrics: Sequence[Metric], same_tokens
                 name="MTSamples: notes, pairs of findings and impression, descriptions as summaries",
                 source="mtsamples.com, collected by T. Boyle",
                 licence="CC0-1.0",
-                population="952 transcribed notes of 30 specialties; a hash of the text decides which measure",
+                population="952 transcribed notes of 30 specialties, of which 146 measure",
             ),
             Dataset(
                 name="Reports and evidence of the grammar in training/report_writer/phrases",

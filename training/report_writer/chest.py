@@ -144,7 +144,7 @@ def _fact(
     text = text.replace("ilateral basilar", "ibasilar")
     template = choose(rng, entry["sum"])
     for pattern, other in entry.get("sums", {}).items():
-        if re.search(pattern, text):
+        if re.search(pattern, text, re.IGNORECASE):
             template = other
             break
     summed = filled(resolved(template, rng), shown).replace("ilateral basilar", "ibasilar")

@@ -37,6 +37,7 @@ SEED = 1_000_003
 """Of the reports that measure; training draws from `[seed, step, shard]`."""
 BATCH = 16
 
+BY_HAND = "chest reports written by hand beside the grammar (written_by_hand.tsv)"
 UNSEEN = "reports of the grammar, seeds and wordings that never trained"
 
 
@@ -114,6 +115,13 @@ async def _found(texts: Sequence[str]) -> list[set[object]]:
     return found
 
 
+def by_hand() -> list[Example]:
+    """Chest reports that nobody drew from the grammar."""
+    lines = Path(__file__).with_name("written_by_hand.tsv").read_text(encoding="utf-8").splitlines()
+    pairs = [line.split("\t") for line in lines if not line.startswith("#")]
+    return [Example(tasks.prompt(Task.IMPRESSION, source), target) for source, target in pairs]
+
+
 def finding_figure(cases: Sequence[Case], measured_on: str, name: str) -> Metric:
     """F1 of findings with their assertion, as the mesh reads them."""
     texts = [case.written.text for case in cases] + [case.example.answer for case in cases]
@@ -189,6 +197,7 @@ def figures(writer: GraphWriter, held_out: Sequence[notes.Note], count: int) -> 
         Example(tasks.prompt(Task.SUMMARY, pair.source), pair.target)
         for pair in notes.summaries(held_out, 0.0)
     ]
+    hand_cases = written(writer, by_hand())
     real_cases, summary_cases = written(writer, real), written(writer, summaries)
     exact = [float(case.written.text == case.example.answer) for case in findings]
     of_notes = "notes of MTSamples that never trained"
@@ -209,6 +218,9 @@ def figures(writer: GraphWriter, held_out: Sequence[notes.Note], count: int) -> 
             [float(case.written.text == case.example.answer) for case in conclusions],
             UNSEEN,
         ),
+        *rouge_figures(hand_cases, BY_HAND, "rouge_l_of_impressions_by_hand"),
+        finding_figure(hand_cases, BY_HAND, "finding_f1_of_impressions_by_hand"),
+        *copying_figures(hand_cases, BY_HAND, "impressions_by_hand"),
         *rouge_figures(
             real_cases, f"impressions of {of_notes}, of all studies", "rouge_l_of_real_impressions"
         ),
@@ -244,17 +256,16 @@ def main() -> None:
     writer = GraphWriter(arguments.run / "fp32.onnx", arguments.run / "tokenizer.json")
     if arguments.show:
         source = Tasks(held_out, held_out=True)
-        for task in (
-            source.chest_report,
-            source.findings,
-            source.conclusion,
-            source.other,
-            source.summary,
-        ):
-            for case in written(writer, drawn(task, arguments.show)):
-                wanted, text = case.example.answer, case.written.text
-                mark = "=" if text == wanted else "#"
-                print(f"{mark} {case.example.prompt[:600]}\n  wanted  {wanted}\n  written {text}\n")
+        shown = [
+            example
+            for task in source.shares
+            if task != source.mined
+            for example in drawn(task, arguments.show)
+        ]
+        for case in written(writer, [*by_hand(), *shown]):
+            wanted, text = case.example.answer, case.written.text
+            mark = "=" if text == wanted else "#"
+            print(f"{mark} {case.example.prompt[:600]}\n  wanted  {wanted}\n  written {text}\n")
         return
     print(json.dumps({"perplexity": perplexity(network, encoder, [note.text for note in held_out]).value}))
     for one in figures(writer, held_out, arguments.count):

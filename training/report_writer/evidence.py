@@ -26,7 +26,7 @@ from services.language.writing.evidence import (
     Side,
     Status,
 )
-from training.report_writer.wording import choose, resolved, sentence, weighted
+from training.report_writer.wording import choose, sentence, weighted
 
 
 @functools.cache

@@ -69,7 +69,7 @@ class Tasks:
         return Example(prompt(Task.FINDINGS, evidence_lines(items)), _sentences(items))
 
     def conclusion(self, rng: np.random.Generator) -> Example:
-        """Sentences that the task before writes, or that the service writes in their place, to an impression."""
+        """Such sentences, or those that the service writes in their place, to an impression."""
         items = evidence.items(rng, self.names)
         while not (conclusion := evidence.concluded(items)):
             items = evidence.items(rng, self.names)

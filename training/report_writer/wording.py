@@ -22,6 +22,7 @@ FORMS = {
     "cm_": ("cm", "{value} cm "),
     "rlobe_": ("rlobe", "{value} lobe "),
     "side_b": ("side", "{value} basilar "),
+    "sides_b": ("sides", "{value} basilar "),
 }
 """Slots that show another slot's value within a phrase, and nothing where it has none."""
 
