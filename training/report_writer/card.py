@@ -92,14 +92,14 @@ def card(recipe: Recipe, parameters: int, metrics: Sequence[Metric], same_tokens
         calibration="None: it answers text.",
         limitations=LIMITATIONS,
         inputs=[
-            _tensor("text_input", "BYTES", [1], "the prompt, as the chat template renders it"),
-            _tensor("stream", "BOOL", [1], "true"),
-            _tensor("sampling_parameters", "BYTES", [1], "JSON with vLLM's names; optional"),
-            _tensor("return_finish_reason", "BOOL", [1], "whether the reason of the end is told; optional"),
+            _tensor("text_input", "BYTES", "the prompt, as the chat template renders it"),
+            _tensor("stream", "BOOL", "true"),
+            _tensor("sampling_parameters", "BYTES", "JSON with vLLM's names; optional"),
+            _tensor("return_finish_reason", "BOOL", "whether the reason of the end is told; optional"),
         ],
         outputs=[
-            _tensor("text_output", "BYTES", [-1], "a piece of the text"),
-            _tensor("finish_reason", "BYTES", [-1], "`stop`, `length`, and `None` while the text goes on"),
+            _tensor("text_output", "BYTES", "a piece of the text"),
+            _tensor("finish_reason", "BYTES", "`stop`, `length`, and `None` while the text goes on"),
         ],
         precision=f"int8 matrices with a scale for each output, computed in fp32. {same_tokens}",
         serving=decided_serving(NAME),
@@ -112,5 +112,6 @@ def card(recipe: Recipe, parameters: int, metrics: Sequence[Metric], same_tokens
     )
 
 
-def _tensor(name: str, datatype: str, shape: Sequence[int], description: str) -> TensorContract:
-    return TensorContract(name=name, datatype=datatype, shape=shape, description=description)
+def _tensor(name: str, datatype: str, description: str) -> TensorContract:
+    """One value a request: what vLLM's contract has for a batch axis is all its shape."""
+    return TensorContract(name=name, datatype=datatype, description=description)
