@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+import contextlib
+from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Protocol
 
 from medmesh.language.v1 import report_pb2 as pb
@@ -35,7 +36,7 @@ Event = tuple[pb.DraftSentence | None, pb.Draft | None]
 class Drafter(Protocol):
     """What makes a draft."""
 
-    def sentences(self) -> AsyncIterator[Sentence]:
+    def sentences(self) -> AsyncGenerator[Sentence]:
         """As they stand."""
         ...
 
@@ -54,16 +55,17 @@ class DraftWriting:
         self._templates = templates
         self._deidentified = deidentified
 
-    async def report(self, request: pb.GenerateReportRequest, model: TextGenerator) -> AsyncIterator[Event]:
+    async def report(self, request: pb.GenerateReportRequest, model: TextGenerator) -> AsyncGenerator[Event]:
         """Sentences, then the draft. Raises InvalidInput, and what the model raises."""
         items = items_of(request.evidence)
         template = template_of(request.options, self._templates)
         writer = self._writer(model, request.options.max_token_count or REPORT_TOKENS)
         drafter = await asyncio.to_thread(ReportDrafter, items, template, writer)
-        async for event in _events(drafter, item_support, writer, model):
-            yield event
+        async with contextlib.aclosing(_events(drafter, item_support, writer, model)) as events:
+            async for event in events:
+                yield event
 
-    async def summary(self, request: pb.SummarizeRequest, model: TextGenerator) -> AsyncIterator[Event]:
+    async def summary(self, request: pb.SummarizeRequest, model: TextGenerator) -> AsyncGenerator[Event]:
         """Sentences, then the draft. Raises InvalidInput, and what the model raises."""
         check_text(request.text, "text")
         is_summary = request.kind == pb.SummarizeRequest.KIND_SUMMARY
@@ -72,8 +74,9 @@ class DraftWriting:
         summarizer = await asyncio.to_thread(Summarizer, request.text, wanted, writer)
         support = span_support(summarizer.spans)
         try:
-            async for event in _events(summarizer, support, writer, model):
-                yield event
+            async with contextlib.aclosing(_events(summarizer, support, writer, model)) as events:
+                async for event in events:
+                    yield event
         except InvalidInput as error:
             raise InvalidInput(error.reason, "text", error.description) from error
 
@@ -87,9 +90,10 @@ class DraftWriting:
 
 async def _events(
     drafter: Drafter, support: Support, writer: Writer, model: TextGenerator
-) -> AsyncIterator[Event]:
-    async for sentence in drafter.sentences():
-        yield sentence_message(sentence, support), None
+) -> AsyncGenerator[Event]:
+    async with contextlib.aclosing(drafter.sentences()) as sentences:
+        async for sentence in sentences:
+            yield sentence_message(sentence, support), None
     draft = drafter.draft()
     requests.note(
         sentences_kept=draft.count(Origin.WRITTEN),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from typing import Any
 
 from medmesh.language.v1 import language_pb2 as pb
@@ -60,15 +60,17 @@ class LanguageServicer(language_pb2_grpc.LanguageServiceServicer):
         self, request: report_pb2.GenerateReportRequest, context: Any
     ) -> AsyncIterator[report_pb2.GenerateReportResponse]:
         model = self._catalog.only(TEXT_GENERATION, request.options.model)
-        async for sentence, draft in self._drafts.report(request, model):
-            yield report_pb2.GenerateReportResponse(sentence=sentence, draft=draft)
+        async with aclosing(self._drafts.report(request, model)) as events:
+            async for sentence, draft in events:
+                yield report_pb2.GenerateReportResponse(sentence=sentence, draft=draft)
 
     async def Summarize(
         self, request: report_pb2.SummarizeRequest, context: Any
     ) -> AsyncIterator[report_pb2.SummarizeResponse]:
         model = self._catalog.only(TEXT_GENERATION, request.model)
-        async for sentence, draft in self._drafts.summary(request, model):
-            yield report_pb2.SummarizeResponse(sentence=sentence, draft=draft)
+        async with aclosing(self._drafts.summary(request, model)) as events:
+            async for sentence, draft in events:
+                yield report_pb2.SummarizeResponse(sentence=sentence, draft=draft)
 
     def _chosen(self, names: Sequence[str]) -> tuple[list[TokenClassifier | TextClassifier], list[str]]:
         """The models that read a note: those named, else the defaults, sorted by name; and the names of

@@ -4,8 +4,9 @@ form the evidence that it left out or got wrong.
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Protocol
@@ -46,7 +47,7 @@ class Written:
 class WritesSentences(Protocol):
     """A model that writes."""
 
-    def sentences(self, task: Task, material: str) -> AsyncIterator[Written]:
+    def sentences(self, task: Task, material: str) -> AsyncGenerator[Written]:
         """What it writes of the material."""
         ...
 
@@ -147,7 +148,7 @@ class ReportDrafter:
         self._progress = Progress()
         self._kinds = {section.kind for section in template.sections}
 
-    async def sentences(self) -> AsyncIterator[Sentence]:
+    async def sentences(self) -> AsyncGenerator[Sentence]:
         """The sentences that stand, section by section, as they are written. Raises as the writer does."""
         for section in self._template.sections:
             match section.kind:
@@ -157,24 +158,27 @@ class ReportDrafter:
                     written = self._impression()
                 case _:
                     written = self._fixed(section.kind)
-            async for sentence in written:
-                yield sentence
+            async with contextlib.aclosing(written) as standing:
+                async for sentence in standing:
+                    yield sentence
 
     def draft(self) -> Draft:
         """The whole draft, after the last sentence."""
         return self._progress.draft(self._template)
 
-    async def _findings(self) -> AsyncIterator[Sentence]:
+    async def _findings(self) -> AsyncGenerator[Sentence]:
         own = [place for place, item in enumerate(self._items) if self._is_finding(item)]
         shown = [self._items[place] for place in own if not isinstance(self._items[place], Disagreement)]
         kind = SectionKind.FINDINGS
         if shown:
-            async for sentence in self._checked(kind, Task.FINDINGS, evidence_lines(shown), own):
-                yield sentence
+            lines = evidence_lines(shown)
+            async with contextlib.aclosing(self._checked(kind, Task.FINDINGS, lines, own)) as standing:
+                async for sentence in standing:
+                    yield sentence
         for sentence in self._added(kind, own):
             yield sentence
 
-    async def _impression(self) -> AsyncIterator[Sentence]:
+    async def _impression(self) -> AsyncGenerator[Sentence]:
         own = [
             place
             for place, item in enumerate(self._items)
@@ -185,15 +189,16 @@ class ReportDrafter:
         of_model = [place for place in own if not isinstance(self._items[place], Disagreement)]
         if of_model:
             material = " ".join(written or [fixed_form(self._items[place]) for place in of_model])
-            async for sentence in self._checked(kind, Task.IMPRESSION, material, own):
-                yield sentence
+            async with contextlib.aclosing(self._checked(kind, Task.IMPRESSION, material, own)) as standing:
+                async for sentence in standing:
+                    yield sentence
         wanted = [place for place in own if self._belongs_to_impression(self._items[place])]
         if not wanted and not self._progress.said(kind):
             wanted = own
         for sentence in self._added(kind, wanted):
             yield sentence
 
-    async def _fixed(self, kind: SectionKind) -> AsyncIterator[Sentence]:
+    async def _fixed(self, kind: SectionKind) -> AsyncGenerator[Sentence]:
         """Of what needs no wording of a model."""
         for place, item in enumerate(self._items):
             if self._section_of(item) is kind:
@@ -201,27 +206,29 @@ class ReportDrafter:
 
     async def _checked(
         self, kind: SectionKind, task: Task, material: str, own: Sequence[int]
-    ) -> AsyncIterator[Sentence]:
+    ) -> AsyncGenerator[Sentence]:
         count = 0
-        async for written in self._writer.sentences(task, material):
-            verdict = self._verdict(kind, written, own)
-            if verdict.reason is None:
-                yield self._progress.stands(kind, finished(written.text), Origin.WRITTEN, verdict.support)
-            else:
-                said = self._progress.said(kind)
-                instead = [
-                    place
-                    for place in verdict.support
-                    if verdict.reason is not Reason.REPEATED and place in own and place not in said
-                ]
-                self._progress.falls(kind, written.text, verdict.reason, rewritten=bool(instead))
-                for place in instead:
-                    yield self._progress.stands(
-                        kind, fixed_form(self._items[place]), Origin.REWRITTEN, (place,)
-                    )
-            count += 1
-            if count >= MOST_SENTENCES:
-                break
+        async with contextlib.aclosing(self._writer.sentences(task, material)) as sentences:
+            async for written in sentences:
+                for sentence in self._judged(kind, written, own):
+                    yield sentence
+                count += 1
+                if count >= MOST_SENTENCES:
+                    break
+
+    def _judged(self, kind: SectionKind, written: Written, own: Sequence[int]) -> list[Sentence]:
+        """The sentence, where it holds; else in a fixed form what it speaks of, where that is known."""
+        verdict = self._verdict(kind, written, own)
+        if verdict.reason is None:
+            return [self._progress.stands(kind, finished(written.text), Origin.WRITTEN, verdict.support)]
+        said = self._progress.said(kind) | set(range(len(self._items))).difference(own)
+        is_new = verdict.reason is not Reason.REPEATED
+        instead = [place for place in verdict.support if is_new and place not in said]
+        self._progress.falls(kind, written.text, verdict.reason, rewritten=bool(instead))
+        return [
+            self._progress.stands(kind, fixed_form(self._items[place]), Origin.REWRITTEN, (place,))
+            for place in instead
+        ]
 
     def _verdict(self, kind: SectionKind, written: Written, own: Sequence[int]) -> Verdict:
         if not written.is_whole or len(written.text) > LONGEST_SENTENCE:

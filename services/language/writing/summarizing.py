@@ -4,7 +4,8 @@ otherwise the text's own sentences.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+import contextlib
+from collections.abc import AsyncGenerator, Sequence
 from enum import Enum
 
 from services.language.entities import Assertion
@@ -56,21 +57,21 @@ class Summarizer:
         self._kind = SectionKind.IMPRESSION if is_impression else SectionKind.SUMMARY
         self._template = IMPRESSION_ALONE if is_impression else SUMMARY_ALONE
 
-    async def sentences(self) -> AsyncIterator[Sentence]:
+    async def sentences(self) -> AsyncGenerator[Sentence]:
         """The sentences that stand, as they are written. Raises what the writer raises."""
         task = Task.IMPRESSION if self._wanted is Wanted.IMPRESSION else Task.SUMMARY
         count = 0
-        async for written in self._writer.sentences(task, self._text):
-            verdict = self._verdict(written)
-            if verdict.reason is None:
-                yield self._progress.stands(
-                    self._kind, finished(written.text), Origin.WRITTEN, verdict.support
-                )
-            else:
-                self._progress.falls(self._kind, written.text, verdict.reason)
-            count += 1
-            if count >= MOST_SENTENCES:
-                break
+        async with contextlib.aclosing(self._writer.sentences(task, self._text)) as sentences:
+            async for written in sentences:
+                verdict = self._verdict(written)
+                if verdict.reason is None:
+                    text = finished(written.text)
+                    yield self._progress.stands(self._kind, text, Origin.WRITTEN, verdict.support)
+                else:
+                    self._progress.falls(self._kind, written.text, verdict.reason)
+                count += 1
+                if count >= MOST_SENTENCES:
+                    break
         if not self._progress.sentences:
             for sentence in self._quoted():
                 yield sentence

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 
 from medmesh.common.v1.answer_pb2 import Provenance
 from services.chassis.errors import DeadlineExceeded
@@ -45,7 +45,7 @@ class Writer:
         self.was_truncated = False
         """Whether it saw the beginning of the material alone."""
 
-    async def sentences(self, task: Task, material: str) -> AsyncIterator[Written]:
+    async def sentences(self, task: Task, material: str) -> AsyncGenerator[Written]:
         """What the model writes of `material`. Raises what `TextGenerator.write` raises; a bound that is
         reached after the first piece ends it, and `was_cut` says so.
         """

@@ -71,6 +71,7 @@ class DropReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     DROP_REASON_NO_EVIDENCE: _ClassVar[DropReason]
     DROP_REASON_REPEATED: _ClassVar[DropReason]
     DROP_REASON_UNFINISHED: _ClassVar[DropReason]
+    DROP_REASON_SAYS_LESS: _ClassVar[DropReason]
 EVIDENCE_SOURCE_UNSPECIFIED: EvidenceSource
 EVIDENCE_SOURCE_IMAGE: EvidenceSource
 EVIDENCE_SOURCE_NOTE: EvidenceSource
@@ -111,6 +112,7 @@ DROP_REASON_NOT_ACCOUNTED_FOR: DropReason
 DROP_REASON_NO_EVIDENCE: DropReason
 DROP_REASON_REPEATED: DropReason
 DROP_REASON_UNFINISHED: DropReason
+DROP_REASON_SAYS_LESS: DropReason
 
 class GenerateReportRequest(_message.Message):
     __slots__ = ("evidence", "options")
