@@ -53,7 +53,9 @@ class Tasks:
         """Findings of a chest radiograph to an impression."""
         others = [self._rare(rng)] if rng.random() < 0.15 else []
         report = chest.report(rng, self.held_out, others)
-        return Example(prompt(Task.IMPRESSION, rough(rng, report.findings)), report.impression)
+        return Example(
+            prompt(Task.IMPRESSION, rough(rng, report.findings, report.impression)), report.impression
+        )
 
     def _rare(self, rng: np.random.Generator) -> chest.Fact:
         """A finding that the phrases of the chest do not know, so that such a one is not passed over."""
@@ -86,8 +88,8 @@ class Tasks:
         for template, summed in _few(rng, study["found"], int(rng.integers(4))):
             text, shown = said(template, slots, rng)
             said_of.insert(int(rng.integers(len(said_of) + 1)), (text, filled(summed, shown)))
-        source = rough(rng, " ".join(text for text, _ in said_of))
         conclusion = " ".join(summed for _, summed in said_of if summed) or study["calm"]
+        source = rough(rng, " ".join(text for text, _ in said_of), conclusion)
         return Example(prompt(Task.IMPRESSION, source), conclusion)
 
     def mined(self, rng: np.random.Generator) -> Example:
@@ -122,12 +124,12 @@ def _studies() -> list[dict[str, Any]]:
 _WORD = re.compile(r"\b[a-z]{3,}\b")
 
 
-def rough(rng: np.random.Generator, text: str) -> str:
+def rough(rng: np.random.Generator, text: str, conclusion: str) -> str:
     """The findings as they come: under a heading, in capitals or small letters, with words that were taken
-    out of a published report (`XXXX`), or one sentence a line.
+    out of a published report (`XXXX`, none that the conclusion needs), or one sentence a line.
     """
     if rng.random() < 0.12:
-        kept = {"not", "without", "left", "right", "negative", "free", "clear", "bilateral"}
+        kept = {"not", "without", "negative", "free", "clear", *_WORD.findall(conclusion.lower())}
         text = _WORD.sub(lambda m: "XXXX" if m[0] not in kept and rng.random() < 0.04 else m[0], text)
     drawn = rng.random()
     if drawn < 0.05:
