@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -98,6 +99,13 @@ class ServedModel:
         if self._observer is not None:
             self._observer(inputs, answer)
         return Inferred(answer.outputs, self._provenance(answer))
+
+    async def stream(self, inputs: Arrays, *, timeout_s: float | None = None) -> AsyncGenerator[Inferred]:
+        """Runs this version on one request, piece by piece. Raises what `Inference.stream` raises."""
+        answers = self._inference.stream(self.version.runs, inputs, timeout_s=timeout_s)
+        async with contextlib.aclosing(answers):
+            async for answer in answers:
+                yield Inferred(answer.outputs, self._provenance(answer))
 
     async def is_ready(self) -> bool:
         """Whether it answers now. Never raises."""

@@ -579,18 +579,34 @@ class TextEmbedding(_message.Message):
     def __init__(self, languages: _Optional[_Iterable[str]] = ..., preprocessing: _Optional[_Union[TextPreprocessing, _Mapping]] = ..., embedding_tensor: _Optional[str] = ..., pooling: _Optional[_Union[TextEmbedding.Pooling, str]] = ...) -> None: ...
 
 class TextGeneration(_message.Message):
-    __slots__ = ("prompt_tensor", "text_tensor", "chat_template_file", "max_token_count", "stop_texts")
+    __slots__ = ("prompt_tensor", "text_tensor", "chat_template_file", "max_token_count", "stop_texts", "stream_tensor", "sampling_parameters_tensor", "return_finish_reason_tensor", "finish_reason_tensor", "tokenizer_file", "max_new_token_count", "temperature", "external")
     PROMPT_TENSOR_FIELD_NUMBER: _ClassVar[int]
     TEXT_TENSOR_FIELD_NUMBER: _ClassVar[int]
     CHAT_TEMPLATE_FILE_FIELD_NUMBER: _ClassVar[int]
     MAX_TOKEN_COUNT_FIELD_NUMBER: _ClassVar[int]
     STOP_TEXTS_FIELD_NUMBER: _ClassVar[int]
+    STREAM_TENSOR_FIELD_NUMBER: _ClassVar[int]
+    SAMPLING_PARAMETERS_TENSOR_FIELD_NUMBER: _ClassVar[int]
+    RETURN_FINISH_REASON_TENSOR_FIELD_NUMBER: _ClassVar[int]
+    FINISH_REASON_TENSOR_FIELD_NUMBER: _ClassVar[int]
+    TOKENIZER_FILE_FIELD_NUMBER: _ClassVar[int]
+    MAX_NEW_TOKEN_COUNT_FIELD_NUMBER: _ClassVar[int]
+    TEMPERATURE_FIELD_NUMBER: _ClassVar[int]
+    EXTERNAL_FIELD_NUMBER: _ClassVar[int]
     prompt_tensor: str
     text_tensor: str
     chat_template_file: str
     max_token_count: int
     stop_texts: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, prompt_tensor: _Optional[str] = ..., text_tensor: _Optional[str] = ..., chat_template_file: _Optional[str] = ..., max_token_count: _Optional[int] = ..., stop_texts: _Optional[_Iterable[str]] = ...) -> None: ...
+    stream_tensor: str
+    sampling_parameters_tensor: str
+    return_finish_reason_tensor: str
+    finish_reason_tensor: str
+    tokenizer_file: str
+    max_new_token_count: int
+    temperature: float
+    external: bool
+    def __init__(self, prompt_tensor: _Optional[str] = ..., text_tensor: _Optional[str] = ..., chat_template_file: _Optional[str] = ..., max_token_count: _Optional[int] = ..., stop_texts: _Optional[_Iterable[str]] = ..., stream_tensor: _Optional[str] = ..., sampling_parameters_tensor: _Optional[str] = ..., return_finish_reason_tensor: _Optional[str] = ..., finish_reason_tensor: _Optional[str] = ..., tokenizer_file: _Optional[str] = ..., max_new_token_count: _Optional[int] = ..., temperature: _Optional[float] = ..., external: _Optional[bool] = ...) -> None: ...
 
 class RecordPreprocessing(_message.Message):
     __slots__ = ("tensor", "vocabulary_file", "missing_value")
