@@ -6,8 +6,10 @@ import grpc
 
 from medmesh.language.v1 import language_pb2, language_pb2_grpc
 from services.chassis.rpc.server import Parts, Service, run
+from services.chassis.settings import SettingsError
 from services.language.agreement import Vocabulary
 from services.language.chinese.reader import ChineseReader
+from services.language.draft_writing import DraftWriting
 from services.language.linking import default_linker
 from services.language.note_entities import EntityReader
 from services.language.note_reading import NoteReader
@@ -16,6 +18,7 @@ from services.language.recovery import default_terms
 from services.language.servicer import LanguageServicer
 from services.language.settings import LanguageSettings
 from services.language.tasks import TASKS
+from services.language.writing.templates import Template, read_templates
 
 
 async def register(parts: Parts[LanguageSettings], server: grpc.aio.Server) -> None:
@@ -24,8 +27,16 @@ async def register(parts: Parts[LanguageSettings], server: grpc.aio.Server) -> N
     linker = default_linker()
     chinese = ChineseReader(linker, parts.settings.intended_use)
     reader = NoteReader(EntityReader(linker, terms), chinese)
-    servicer = LanguageServicer(parts.catalog, reader, PassageRanker(Vocabulary(terms)))
+    drafts = DraftWriting(_templates(parts.settings))
+    servicer = LanguageServicer(parts.catalog, reader, PassageRanker(Vocabulary(terms)), drafts)
     language_pb2_grpc.add_LanguageServiceServicer_to_server(servicer, server)
+
+
+def _templates(settings: LanguageSettings) -> dict[str, Template]:
+    try:
+        return read_templates(settings.report_templates)
+    except (OSError, ValueError) as error:
+        raise SettingsError(settings.key("report_templates"), str(error)) from error
 
 
 SERVICE = Service(

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing, suppress
 from typing import Any
 
 from medmesh.language.v1 import language_pb2 as pb
-from medmesh.language.v1 import language_pb2_grpc
+from medmesh.language.v1 import language_pb2_grpc, report_pb2
 from services.chassis.errors import ModelUnknown
 from services.chassis.models.catalog import Catalog
 from services.language.convert import embeddings_message, note_message, ranking_message
+from services.language.draft_writing import DraftWriting
 from services.language.note_reading import NoteReader
 from services.language.ranking import PassageRanker
-from services.language.tasks import TEXT_CLASSIFICATION, TEXT_EMBEDDING, TOKEN_CLASSIFICATION
+from services.language.tasks import (
+    TEXT_CLASSIFICATION,
+    TEXT_EMBEDDING,
+    TEXT_GENERATION,
+    TOKEN_CLASSIFICATION,
+)
 from services.language.tasks.text_classification import TextClassifier
 from services.language.tasks.token_classification import TokenClassifier
 from services.language.texts import check_texts
@@ -22,12 +28,15 @@ _READS_NOTES = frozenset({TOKEN_CLASSIFICATION.name, TEXT_CLASSIFICATION.name})
 
 
 class LanguageServicer(language_pb2_grpc.LanguageServiceServicer):
-    """Answers the three rpcs with the models that the catalog serves at the time of each request."""
+    """Answers the rpcs with the models that the catalog serves at the time of each request."""
 
-    def __init__(self, catalog: Catalog, reader: NoteReader, ranker: PassageRanker) -> None:
+    def __init__(
+        self, catalog: Catalog, reader: NoteReader, ranker: PassageRanker, drafts: DraftWriting
+    ) -> None:
         self._catalog = catalog
         self._reader = reader
         self._ranker = ranker
+        self._drafts = drafts
 
     async def AnalyzeNote(self, request: pb.AnalyzeNoteRequest, context: Any) -> pb.AnalyzeNoteResponse:
         models, refused = self._chosen(request.models)
@@ -46,6 +55,22 @@ class LanguageServicer(language_pb2_grpc.LanguageServiceServicer):
         most = request.max_passage_count if request.HasField("max_passage_count") else None
         ranking = await self._ranker.rank(embedder, request.query, request.passages, most)
         return pb.RankPassagesResponse(ranking=ranking_message(ranking))
+
+    async def GenerateReport(
+        self, request: report_pb2.GenerateReportRequest, context: Any
+    ) -> AsyncIterator[report_pb2.GenerateReportResponse]:
+        model = self._catalog.only(TEXT_GENERATION, request.options.model)
+        async with aclosing(self._drafts.report(request, model)) as events:
+            async for sentence, draft in events:
+                yield report_pb2.GenerateReportResponse(sentence=sentence, draft=draft)
+
+    async def Summarize(
+        self, request: report_pb2.SummarizeRequest, context: Any
+    ) -> AsyncIterator[report_pb2.SummarizeResponse]:
+        model = self._catalog.only(TEXT_GENERATION, request.model)
+        async with aclosing(self._drafts.summary(request, model)) as events:
+            async for sentence, draft in events:
+                yield report_pb2.SummarizeResponse(sentence=sentence, draft=draft)
 
     def _chosen(self, names: Sequence[str]) -> tuple[list[TokenClassifier | TextClassifier], list[str]]:
         """The models that read a note: those named, else the defaults, sorted by name; and the names of

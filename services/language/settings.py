@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from services.chassis.settings import ServiceSettings
 
@@ -13,3 +14,6 @@ class LanguageSettings(ServiceSettings):
 
     listen: str = "127.0.0.1:50062"
     """Address and port to listen on. Port 0 takes a free one."""
+    report_templates: Path | None = None
+    """Folder of further templates of reports, a TOML file each (see docs/writing.md). One that has the name
+    of a shipped one takes its place."""

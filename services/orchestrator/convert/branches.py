@@ -15,12 +15,14 @@ _KINDS = {
     BranchKind.NOTE: pb.Branch.KIND_NOTE,
     BranchKind.RECORD: pb.Branch.KIND_RECORD,
     BranchKind.TREATMENTS: pb.Branch.KIND_TREATMENTS,
+    BranchKind.REPORT: pb.Branch.KIND_REPORT,
 }
 _SERVICES = {
     BranchKind.IMAGE: "imaging",
     BranchKind.NOTE: "language",
     BranchKind.RECORD: "recommendation",
     BranchKind.TREATMENTS: "recommendation",
+    BranchKind.REPORT: "language",
 }
 _REMEDIES = {
     Reason.UPSTREAM_UNAVAILABLE: (
@@ -53,6 +55,7 @@ _EFFECTS = {
         "what only the record has is not assessed."
     ),
     BranchKind.TREATMENTS: "No treatments are ranked; the assessments do not depend on them.",
+    BranchKind.REPORT: "No report is drafted; the assessments do not depend on it.",
 }
 
 

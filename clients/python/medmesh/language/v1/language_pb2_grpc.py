@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from medmesh.language.v1 import language_pb2 as medmesh_dot_language_dot_v1_dot_language__pb2
+from medmesh.language.v1 import report_pb2 as medmesh_dot_language_dot_v1_dot_report__pb2
 
 GRPC_GENERATED_VERSION = '1.81.1'
 GRPC_VERSION = grpc.__version__
@@ -50,6 +51,16 @@ class LanguageServiceStub:
                 request_serializer=medmesh_dot_language_dot_v1_dot_language__pb2.RankPassagesRequest.SerializeToString,
                 response_deserializer=medmesh_dot_language_dot_v1_dot_language__pb2.RankPassagesResponse.FromString,
                 _registered_method=True)
+        self.GenerateReport = channel.unary_stream(
+                '/medmesh.language.v1.LanguageService/GenerateReport',
+                request_serializer=medmesh_dot_language_dot_v1_dot_report__pb2.GenerateReportRequest.SerializeToString,
+                response_deserializer=medmesh_dot_language_dot_v1_dot_report__pb2.GenerateReportResponse.FromString,
+                _registered_method=True)
+        self.Summarize = channel.unary_stream(
+                '/medmesh.language.v1.LanguageService/Summarize',
+                request_serializer=medmesh_dot_language_dot_v1_dot_report__pb2.SummarizeRequest.SerializeToString,
+                response_deserializer=medmesh_dot_language_dot_v1_dot_report__pb2.SummarizeResponse.FromString,
+                _registered_method=True)
 
 
 class LanguageServiceServicer:
@@ -82,6 +93,21 @@ class LanguageServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GenerateReport(self, request, context):
+        """Drafts a report from evidence: an event for each sentence that holds, as it is written, then the whole draft. Each sentence is
+        read back and compared with the evidence; one that says more, less or the opposite does not stand. Fails as AnalyzeNote does.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Summarize(self, request, context):
+        """Drafts the impression of findings, or the summary of a note, as GenerateReport does; the evidence is the text itself.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_LanguageServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -99,6 +125,16 @@ def add_LanguageServiceServicer_to_server(servicer, server):
                     servicer.RankPassages,
                     request_deserializer=medmesh_dot_language_dot_v1_dot_language__pb2.RankPassagesRequest.FromString,
                     response_serializer=medmesh_dot_language_dot_v1_dot_language__pb2.RankPassagesResponse.SerializeToString,
+            ),
+            'GenerateReport': grpc.unary_stream_rpc_method_handler(
+                    servicer.GenerateReport,
+                    request_deserializer=medmesh_dot_language_dot_v1_dot_report__pb2.GenerateReportRequest.FromString,
+                    response_serializer=medmesh_dot_language_dot_v1_dot_report__pb2.GenerateReportResponse.SerializeToString,
+            ),
+            'Summarize': grpc.unary_stream_rpc_method_handler(
+                    servicer.Summarize,
+                    request_deserializer=medmesh_dot_language_dot_v1_dot_report__pb2.SummarizeRequest.FromString,
+                    response_serializer=medmesh_dot_language_dot_v1_dot_report__pb2.SummarizeResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -183,6 +219,60 @@ class LanguageService:
             '/medmesh.language.v1.LanguageService/RankPassages',
             medmesh_dot_language_dot_v1_dot_language__pb2.RankPassagesRequest.SerializeToString,
             medmesh_dot_language_dot_v1_dot_language__pb2.RankPassagesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GenerateReport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/medmesh.language.v1.LanguageService/GenerateReport',
+            medmesh_dot_language_dot_v1_dot_report__pb2.GenerateReportRequest.SerializeToString,
+            medmesh_dot_language_dot_v1_dot_report__pb2.GenerateReportResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Summarize(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/medmesh.language.v1.LanguageService/Summarize',
+            medmesh_dot_language_dot_v1_dot_report__pb2.SummarizeRequest.SerializeToString,
+            medmesh_dot_language_dot_v1_dot_report__pb2.SummarizeResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -6,6 +6,7 @@ Language models over clinical notes and literature."""
 from collections import abc as _abc
 from grpc import aio as _aio
 from medmesh.language.v1 import language_pb2 as _language_pb2
+from medmesh.language.v1 import report_pb2 as _report_pb2
 import abc as _abc_1
 import grpc as _grpc
 import sys
@@ -46,6 +47,12 @@ class LanguageServiceStub:
     """Ranks a caller's own passages by their nearness in meaning to a query; those that contradict it stand last.
     Fails as AnalyzeNote does.
     """
+    GenerateReport: _grpc.UnaryStreamMultiCallable[_report_pb2.GenerateReportRequest, _report_pb2.GenerateReportResponse]
+    """Drafts a report from evidence: an event for each sentence that holds, as it is written, then the whole draft. Each sentence is
+    read back and compared with the evidence; one that says more, less or the opposite does not stand. Fails as AnalyzeNote does.
+    """
+    Summarize: _grpc.UnaryStreamMultiCallable[_report_pb2.SummarizeRequest, _report_pb2.SummarizeResponse]
+    """Drafts the impression of findings, or the summary of a note, as GenerateReport does; the evidence is the text itself."""
 
 @_typing.type_check_only
 class LanguageServiceAsyncStub(LanguageServiceStub):
@@ -65,6 +72,12 @@ class LanguageServiceAsyncStub(LanguageServiceStub):
     """Ranks a caller's own passages by their nearness in meaning to a query; those that contradict it stand last.
     Fails as AnalyzeNote does.
     """
+    GenerateReport: _aio.UnaryStreamMultiCallable[_report_pb2.GenerateReportRequest, _report_pb2.GenerateReportResponse]  # type: ignore[assignment]
+    """Drafts a report from evidence: an event for each sentence that holds, as it is written, then the whole draft. Each sentence is
+    read back and compared with the evidence; one that says more, less or the opposite does not stand. Fails as AnalyzeNote does.
+    """
+    Summarize: _aio.UnaryStreamMultiCallable[_report_pb2.SummarizeRequest, _report_pb2.SummarizeResponse]  # type: ignore[assignment]
+    """Drafts the impression of findings, or the summary of a note, as GenerateReport does; the evidence is the text itself."""
 
 class LanguageServiceServicer(metaclass=_abc_1.ABCMeta):
     """Reads notes and embeds texts. It stores nothing. Which models it serves is said by their cards (ModelCatalogService)."""
@@ -99,5 +112,23 @@ class LanguageServiceServicer(metaclass=_abc_1.ABCMeta):
         """Ranks a caller's own passages by their nearness in meaning to a query; those that contradict it stand last.
         Fails as AnalyzeNote does.
         """
+
+    @_abc_1.abstractmethod
+    def GenerateReport(
+        self,
+        request: _report_pb2.GenerateReportRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_report_pb2.GenerateReportResponse], _abc.AsyncIterator[_report_pb2.GenerateReportResponse]]:
+        """Drafts a report from evidence: an event for each sentence that holds, as it is written, then the whole draft. Each sentence is
+        read back and compared with the evidence; one that says more, less or the opposite does not stand. Fails as AnalyzeNote does.
+        """
+
+    @_abc_1.abstractmethod
+    def Summarize(
+        self,
+        request: _report_pb2.SummarizeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_report_pb2.SummarizeResponse], _abc.AsyncIterator[_report_pb2.SummarizeResponse]]:
+        """Drafts the impression of findings, or the summary of a note, as GenerateReport does; the evidence is the text itself."""
 
 def add_LanguageServiceServicer_to_server(servicer: LanguageServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
