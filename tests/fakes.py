@@ -137,10 +137,10 @@ class FakeInference:
 
 
 def model_version(
-    name: str, inputs: Sequence[Tensor], outputs: Sequence[Tensor], number: int = 1
+    name: str, inputs: Sequence[Tensor], outputs: Sequence[Tensor], number: int = 1, *, streams: bool = False
 ) -> ModelVersion:
     """What a test asks to run."""
-    return ModelVersion(name, number, tuple(inputs), tuple(outputs), "0" * 64)
+    return ModelVersion(name, number, tuple(inputs), tuple(outputs), "0" * 64, streams=streams)
 
 
 def model_card(

@@ -10,7 +10,20 @@ from collections.abc import Callable
 
 import typer
 
-from clients.cli import analyze, audit, demo, diagnose, doctor, importing, models, records, search, up
+from clients.cli import (
+    analyze,
+    audit,
+    demo,
+    diagnose,
+    doctor,
+    importing,
+    models,
+    records,
+    report,
+    search,
+    up,
+    usage,
+)
 from clients.cli.failures import EXIT_CODES_HELP, warn
 from clients.loadtest import command
 
@@ -67,7 +80,10 @@ _add(up.up)
 _add(demo.demo)
 _add(diagnose.diagnose, exit_codes=True)
 _add(diagnose.replay)
+_add(report.report)
+_add(report.summarize)
 _add(audit.audit)
+_add(usage.usage)
 app.add_typer(receipts, name="receipts")
 _add(audit.verify, to=receipts)
 _add(analyze.image)

@@ -9,6 +9,7 @@
     ├── UpstreamUnavailable   another service of the mesh does not answer
     ├── ReceiptNotWritten     the answer's receipt cannot be stored
     ├── Overloaded            too many requests wait
+    ├── QuotaExceeded         the tenant has used what it may
     ├── DeadlineExceeded      the time given was too short
     ├── Unauthenticated       no valid identity
     └── PermissionDenied      the identity may not do this
@@ -46,6 +47,7 @@ class Reason(StrEnum):
     UPSTREAM_UNAVAILABLE = "UPSTREAM_UNAVAILABLE"
     RECEIPT_NOT_WRITTEN = "RECEIPT_NOT_WRITTEN"
     OVERLOADED = "OVERLOADED"
+    QUOTA_EXCEEDED = "QUOTA_EXCEEDED"
     DEADLINE_EXCEEDED = "DEADLINE_EXCEEDED"
     UNAUTHENTICATED = "UNAUTHENTICATED"
     PERMISSION_DENIED = "PERMISSION_DENIED"
@@ -90,6 +92,9 @@ PUBLIC: Mapping[Reason, PublicError] = MappingProxyType(
         ),
         Reason.OVERLOADED: PublicError(
             "RESOURCE_EXHAUSTED", "Too many requests wait; try again later.", True
+        ),
+        Reason.QUOTA_EXCEEDED: PublicError(
+            "RESOURCE_EXHAUSTED", "The quota of this tenant is used up; try again later.", True
         ),
         Reason.DEADLINE_EXCEEDED: PublicError(
             "DEADLINE_EXCEEDED", "The answer was not ready within the deadline.", True
@@ -200,6 +205,18 @@ class Overloaded(MedmeshError):
     """Too many requests wait, here or in Triton's queue."""
 
     reason = Reason.OVERLOADED
+
+
+class QuotaExceeded(MedmeshError):
+    """The tenant has used what it may; `retry_after_s`: seconds until the next request will be taken."""
+
+    reason = Reason.QUOTA_EXCEEDED
+
+    def __init__(
+        self, detail: str = "", *, metadata: Mapping[str, str] | None = None, retry_after_s: float = 1.0
+    ) -> None:
+        super().__init__(detail, metadata=metadata)
+        self.retry_after_s = retry_after_s
 
 
 class DeadlineExceeded(MedmeshError):

@@ -158,7 +158,10 @@ class ServiceSettings(Settings):
     insecure: bool = False
     """Whether listening on an address beyond loopback without TLS is wanted."""
     auth_policy: Path | None = None
-    """TOML file of who may call what (`services.chassis.rpc.auth`). Unset: everybody may call everything."""
+    """TOML file of who may call what (`services.chassis.rpc.auth`), read again when it changes. Unset:
+    everybody may call everything."""
+    audit_folder: Path | None = None
+    """Folder of the audit log: one line a call, `calls-<service>.jsonl`. Unset: none is kept."""
     token: Secret | None = None
     """Bearer token that this service presents to its upstreams."""
     token_file: Path | None = None

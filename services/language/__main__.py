@@ -8,6 +8,7 @@ from medmesh.language.v1 import language_pb2, language_pb2_grpc
 from services.chassis.rpc.server import Parts, Service, run
 from services.chassis.settings import SettingsError
 from services.language.agreement import Vocabulary
+from services.language.chinese.reader import ChineseReader
 from services.language.draft_writing import DraftWriting
 from services.language.linking import default_linker
 from services.language.note_entities import EntityReader
@@ -23,7 +24,9 @@ from services.language.writing.templates import Template, read_templates
 async def register(parts: Parts[LanguageSettings], server: grpc.aio.Server) -> None:
     """Builds the service's one servicer from its parts."""
     terms = default_terms()
-    reader = NoteReader(EntityReader(default_linker(), terms))
+    linker = default_linker()
+    chinese = ChineseReader(linker, parts.settings.intended_use)
+    reader = NoteReader(EntityReader(linker, terms), chinese)
     drafts = DraftWriting(_templates(parts.settings))
     servicer = LanguageServicer(parts.catalog, reader, PassageRanker(Vocabulary(terms)), drafts)
     language_pb2_grpc.add_LanguageServiceServicer_to_server(servicer, server)

@@ -40,7 +40,7 @@ class LanguageServicer(language_pb2_grpc.LanguageServiceServicer):
 
     async def AnalyzeNote(self, request: pb.AnalyzeNoteRequest, context: Any) -> pb.AnalyzeNoteResponse:
         models, refused = self._chosen(request.models)
-        reading = await self._reader.read(request.note, models, refused)
+        reading = await self._reader.read(request.note, models, refused, with_rules=not request.models)
         return pb.AnalyzeNoteResponse(analysis=note_message(request.note, reading))
 
     async def EmbedTexts(self, request: pb.EmbedTextsRequest, context: Any) -> pb.EmbedTextsResponse:

@@ -36,6 +36,8 @@ class OrchestratorSettings(UploadSettings):
     """Bytes of answers that are remembered for that; beyond it the oldest are forgotten first."""
     treatment_share: float = bounded(0.3, 0.05, 0.9)
     """Part of a request's time kept back for the treatments, which need what the other branches found."""
+    report_share: float = bounded(0.4, 0.05, 0.9)
+    """Part of a request's time kept back for the draft of a report, where one is asked for."""
     fusion_reserve_s: float = bounded(0.2, 0.0, 10.0)
     """Time kept back for fusing and sealing the answer, in seconds; at most a tenth of the request's."""
     catalog_timeout_s: float = bounded(5.0, 0.01, 60.0)

@@ -24,7 +24,7 @@ TEMPLATE = (
 INPUTS = (
     Tensor("text_input", np.object_, ()),
     Tensor("stream", np.bool_, ()),
-    Tensor("sampling_parameters", np.object_, ()),
+    Tensor("sampling_parameters", np.object_, (), b'{"max_tokens": 1}'),
 )
 OUTPUTS = (Tensor("text_output", np.object_, ()),)
 REASONED_INPUTS = (*INPUTS, Tensor("return_finish_reason", np.bool_, ()))

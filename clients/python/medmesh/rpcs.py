@@ -65,6 +65,8 @@ ANALYZE_IMAGE_STREAM = _rpc("imaging", imaging_pb2.DESCRIPTOR, "ImagingService",
 
 ANALYZE_NOTE = _rpc("language", language_pb2.DESCRIPTOR, "LanguageService", "AnalyzeNote")
 EMBED_TEXTS = _rpc("language", language_pb2.DESCRIPTOR, "LanguageService", "EmbedTexts")
+GENERATE_REPORT = _rpc("language", language_pb2.DESCRIPTOR, "LanguageService", "GenerateReport")
+SUMMARIZE = _rpc("language", language_pb2.DESCRIPTOR, "LanguageService", "Summarize")
 RANK_PASSAGES = _rpc("language", language_pb2.DESCRIPTOR, "LanguageService", "RankPassages")
 
 _RECOMMENDATION = recommendation_pb2.DESCRIPTOR

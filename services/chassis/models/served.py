@@ -16,6 +16,7 @@ from medmesh.common.v1.serving_pb2 import ModelServing
 from services.chassis.models import tasks
 from services.chassis.models.inference import Answer, Arrays, Inference
 from services.chassis.models.inspection import CheckedVersion
+from services.chassis.rpc import request as requests
 
 T = TypeVar("T")
 
@@ -94,6 +95,7 @@ class ServedModel:
     async def infer(self, inputs: Arrays, *, timeout_s: float | None = None) -> Inferred:
         """Runs this version on one batch; all outputs of the card. Raises what `Inference.infer` raises."""
         answer = await self._inference.infer(self.version.runs, inputs, timeout_s=timeout_s)
+        requests.used(self.name, answer.version)
         if self._observer is not None:
             self._observer(inputs, answer)
         return Inferred(answer.outputs, self._provenance(answer))

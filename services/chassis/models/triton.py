@@ -1,5 +1,5 @@
-"""The inference seam on a Triton server. Beside `triton_config` and
-`triton_calls`, the only module that knows tritonclient.
+"""The inference seam on a Triton server. Beside the other modules
+named `triton_…`, the only one that knows tritonclient.
 
 One gRPC channel for all models. A version is asked for by its number, and before the first call, and then
 twice a minute, Triton's own configuration of it is held against the card; a version that is not loaded is
@@ -38,6 +38,7 @@ from services.chassis.models.inference import (
 from services.chassis.models.repository import EMBEDDED_ID
 from services.chassis.models.triton_calls import Part
 from services.chassis.models.triton_config import configuration, override
+from services.chassis.models.triton_streams import Streams
 from services.chassis.observability import telemetry
 from services.chassis.rpc import request
 from services.chassis.rpc.transport import DIRECT
@@ -73,6 +74,7 @@ class _State:
     refused_at: float = _NEVER
     load_failed_at: float = _NEVER
     load_error: ModelUnavailable | None = None
+    takes_cancel_requests: bool = False
 
 
 class TritonInference:
@@ -95,6 +97,7 @@ class TritonInference:
                 *_KEEPALIVE_OPTIONS,
             ],
         )
+        self._streams = Streams(self._client)
         self._states: dict[ModelVersion, _State] = {}
         self._probes: dict[ModelVersion, asyncio.Task[bool]] = {}
         self._verifications: dict[ModelVersion, asyncio.Task[Verification]] = {}
@@ -107,6 +110,7 @@ class TritonInference:
         for task in under_way:
             task.cancel()
         await asyncio.gather(*under_way, return_exceptions=True)
+        await self._streams.close()
         await self._client.close()
 
     async def infer(self, model: ModelVersion, inputs: Arrays, *, timeout_s: float | None = None) -> Answer:
@@ -134,7 +138,7 @@ class TritonInference:
         until = self._until(model, timeout_s)
         verification = await self._verified(model, _left_s(until))
         runtime = await self.runtime()
-        pieces = self._pieces(model, inputs, _left_s(until))
+        pieces = self._pieces(model, inputs, until)
         async with contextlib.AsyncExitStack() as open_streams:
             await open_streams.enter_async_context(contextlib.aclosing(pieces))
             # The span ends with the first piece: what is yielded from here runs in the caller's context.
@@ -143,7 +147,7 @@ class TritonInference:
                     piece = await anext(pieces, None)
                 except triton_errors.NotLoaded:  # as in `infer`
                     verification = await self._verified(model, _left_s(until))
-                    pieces = self._pieces(model, inputs, _left_s(until))
+                    pieces = self._pieces(model, inputs, until)
                     await open_streams.enter_async_context(contextlib.aclosing(pieces))
                     piece = await anext(pieces, None)
             while piece is not None:
@@ -289,7 +293,9 @@ class TritonInference:
             if triton_errors.is_not_loaded(error):
                 return None
             raise triton_errors.mapped(model.name, error) from error
-        return configuration(answer.config).digests.get(model.number, "")
+        found = configuration(answer.config)
+        self._state(model).takes_cancel_requests = found.takes_cancel_requests
+        return found.digests.get(model.number, "")
 
     async def _load(self, versions: Sequence[ModelVersion], wanted: set[int] | None) -> None:
         """Tells Triton to serve `versions` of one model; `wanted`: with just these others, else with all it
@@ -340,12 +346,18 @@ class TritonInference:
         except InferenceServerException as error:
             raise self._failed(model, error) from error
 
-    async def _pieces(self, model: ModelVersion, inputs: Arrays, left_s: float) -> AsyncGenerator[Part]:
-        async with contextlib.aclosing(triton_calls.stream(self._client, model, inputs, left_s)) as pieces:
+    async def _pieces(self, model: ModelVersion, inputs: Arrays, until: float) -> AsyncGenerator[Part]:
+        by_request = self._state(model).takes_cancel_requests
+        stream = self._streams.cancelled_by_request if by_request else self._streams.cancelled_by_grpc
+        answer = stream(model, inputs, until)
+        async with contextlib.aclosing(answer) as pieces:
             try:
                 async for piece in pieces:
                     yield piece
             except InferenceServerException as error:
+                if time.monotonic() >= until:  # whichever end noticed first, and whatever it calls that
+                    told = f"{model.name}: no whole answer within the time given"
+                    raise DeadlineExceeded(told, metadata={"model": model.name}) from error
                 raise self._failed(model, error) from error
 
     def _failed(self, model: ModelVersion, error: InferenceServerException) -> MedmeshError:

@@ -1,27 +1,22 @@
-"""One request to Triton, as tritonclient makes it: arrays to its tensors, and its answer to arrays, whole or
-piece by piece. Raises tritonclient's own exceptions, which `triton_errors` maps.
+"""One request to Triton, as tritonclient makes it: arrays to its tensors, and its answer to arrays. Raises
+tritonclient's own exceptions, which `triton_errors` maps.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import grpc
 import numpy as np
 from tritonclient.grpc import InferInput, InferRequestedOutput, InferResult
 from tritonclient.grpc.aio import InferenceServerClient
-from tritonclient.utils import InferenceServerException, np_to_triton_dtype
+from tritonclient.utils import np_to_triton_dtype
 
 from services.chassis.errors import ModelFailed, ModelUnavailable
 from services.chassis.models.inference import Arrays, ModelVersion
 from services.chassis.observability import telemetry
 from services.chassis.rpc import request
-
-_FINAL_IS_SENT = "triton_enable_empty_final_response"
-_IS_FINAL = "triton_final_response"
-"""Triton's parameters of the requests and the answers of a decoupled model."""
 
 
 @dataclass(frozen=True)
@@ -36,40 +31,13 @@ class Part:
 async def ask(client: InferenceServerClient, model: ModelVersion, inputs: Arrays, left_s: float) -> Part:
     """The one answer of a model to a request."""
     result = await client.infer(
-        **_asked(model, inputs, left_s), client_timeout=left_s, headers=telemetry.outgoing_metadata()
+        **asked(model, inputs, left_s), client_timeout=left_s, headers=telemetry.outgoing_metadata()
     )
-    return _part(model, result)
+    return part_of(model, result)
 
 
-async def stream(
-    client: InferenceServerClient, model: ModelVersion, inputs: Arrays, left_s: float
-) -> AsyncGenerator[Part]:
-    """The answer of a decoupled model to a request, piece by piece.
-
-    Each request has a gRPC stream of its own, so that closing the generator cancels just this one.
-    """
-
-    async def asked() -> AsyncIterator[dict[str, Any]]:
-        yield {**_asked(model, inputs, left_s), "parameters": {_FINAL_IS_SENT: True}}
-
-    answers = client.stream_infer(asked(), stream_timeout=left_s, headers=telemetry.outgoing_metadata())
-    try:
-        async for result, error in answers:
-            if error is not None:
-                raise error
-            answer = result.get_response()
-            if answer.outputs:
-                yield _part(model, result)
-            if answer.parameters[_IS_FINAL].bool_param:
-                return
-    except grpc.RpcError as error:
-        raise InferenceServerException(error.details() or "", status=str(error.code())) from error
-    finally:
-        answers.cancel()
-    raise ModelFailed(f"{model.name}: its answer has no end", metadata={"model": model.name})
-
-
-def _asked(model: ModelVersion, inputs: Arrays, left_s: float) -> dict[str, Any]:
+def asked(model: ModelVersion, inputs: Arrays, left_s: float) -> dict[str, Any]:
+    """The request as tritonclient's arguments."""
     current = request.current.get()
     return {
         "model_name": model.name,
@@ -90,7 +58,8 @@ def _tensors(inputs: Arrays) -> Sequence[InferInput]:
     return tensors
 
 
-def _part(model: ModelVersion, result: InferResult) -> Part:
+def part_of(model: ModelVersion, result: InferResult) -> Part:
+    """What an answer holds. Raises ModelFailed and ModelUnavailable where it is not one of this model."""
     version = result.get_response().model_version
     if version != str(model.number):
         raise ModelUnavailable(f"{model.name}: Triton ran another version than it was asked for")

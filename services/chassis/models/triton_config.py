@@ -16,6 +16,7 @@ from services.chassis.models.repository import DIGEST_PARAMETER, WEIGHTS
 
 _RUNS_GRAPHS = frozenset({"", "onnxruntime"})
 """Backends whose tensors are those of the ONNX graph; others put something between."""
+_TAKES_CANCEL_REQUESTS = frozenset({"causal_lm"})
 _WEIGHTS = {"python": "model.py", "vllm": "model.json"}
 """The file that a backend loads where the configuration names none. vLLM's says where the weights lie."""
 
@@ -47,6 +48,8 @@ class Configuration:
     """Whether the tensors are those of the graph in that file."""
     is_decoupled: bool
     """Whether it answers a request piece by piece."""
+    takes_cancel_requests: bool
+    """Whether a request can cancel another one."""
     digests: Mapping[int, str]
     """Version -> the stated digest of its weights."""
 
@@ -66,6 +69,7 @@ def configuration(config: model_config_pb2.ModelConfig) -> Configuration:
         config.default_model_filename or _WEIGHTS.get(config.backend, WEIGHTS),
         config.backend in _RUNS_GRAPHS,
         config.model_transaction_policy.decoupled,
+        config.backend in _TAKES_CANCEL_REQUESTS,
         _digests(config),
     )
 

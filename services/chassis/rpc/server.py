@@ -36,12 +36,14 @@ from services.chassis.models.served import Task
 from services.chassis.models.servicer import UNANSWERED, CatalogServicer
 from services.chassis.models.triton import TritonInference
 from services.chassis.observability import log
+from services.chassis.observability.audit import AuditLog
 from services.chassis.observability.telemetry import Telemetry
 from services.chassis.rpc import transport
 from services.chassis.rpc.admission import Admission
-from services.chassis.rpc.auth import Policy
+from services.chassis.rpc.auth import Policy, PolicyFile
 from services.chassis.rpc.health import Health, add_health
 from services.chassis.rpc.interceptors import RequestInterceptor
+from services.chassis.rpc.quotas import Quotas
 from services.chassis.rpc.reflection import add_reflection
 from services.chassis.settings import ServiceSettings, SettingsError, is_loopback
 
@@ -127,14 +129,20 @@ async def running_server(
             health.require("models", _required_models(catalog))
         resources = await stack.enter_async_context(AsyncExitStack())
         parts = Parts(settings, telemetry, health, resources, catalog)
+        audit = _audit_log(service.name, settings, stack)
+        if audit is not None:
+            health.require("audit", audit.problem)
+        quotas = Quotas()
         interceptor = RequestInterceptor(
-            policy=Policy.read(settings.auth_policy)
+            policy=PolicyFile(settings.auth_policy, lambda policy: quotas.set(policy.quotas))
             if settings.auth_policy
             else Policy.open(operators=is_loopback(settings.listen.rpartition(":")[0])),
+            quotas=quotas,
             admission=Admission(
                 settings.maximum_in_flight_count, settings.maximum_queue_count, settings.maximum_held_bytes
             ),
             telemetry=telemetry,
+            audit=audit,
             default_deadline_s=settings.default_deadline_s,
             maximum_deadline_s=settings.maximum_deadline_s,
             maximum_stall_s=settings.maximum_stall_s,
@@ -199,6 +207,17 @@ async def _serve(service: Service[S], settings: S, handler: logging.Handler) -> 
         loop.add_signal_handler(number, stop.set)
     async with running_server(service, settings):
         await stop.wait()
+
+
+def _audit_log(service: str, settings: ServiceSettings, stack: AsyncExitStack) -> AuditLog | None:
+    if settings.audit_folder is None:
+        return None
+    try:
+        audit = AuditLog(settings.audit_folder, service)
+    except OSError as error:
+        raise SettingsError("MEDMESH_AUDIT_FOLDER", f"cannot be written ({error.strerror})") from error
+    stack.callback(audit.close)
+    return audit
 
 
 def _triton(settings: ServiceSettings, stack: AsyncExitStack) -> Inference:

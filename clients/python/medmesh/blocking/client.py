@@ -21,13 +21,20 @@ from medmesh.connection import Connection, Tls, resolve
 from medmesh.images import Image
 from medmesh.imaging.v1 import imaging_pb2
 from medmesh.imaging.v1.imaging_pb2 import ImageAnalysis, ImageOptions, ImageSource
-from medmesh.language.v1 import language_pb2
+from medmesh.language.v1 import language_pb2, report_pb2
 from medmesh.language.v1.language_pb2 import (
     TEXT_USE_UNSPECIFIED,
     NoteAnalysis,
     PassageRanking,
     TextEmbeddings,
     TextUse,
+)
+from medmesh.language.v1.report_pb2 import (
+    Draft,
+    DraftSentence,
+    ReportEvidence,
+    ReportOptions,
+    SummarizeRequest,
 )
 from medmesh.orchestrator.v1 import orchestrator_pb2
 from medmesh.orchestrator.v1.orchestrator_pb2 import Branch, Diagnosis, DiagnosticCase
@@ -105,6 +112,7 @@ class Client:
         heat_map: bool = False,
         overlay: bool = False,
         max_treatments: int | None = None,
+        draft_report: ReportOptions | bool = False,
         receipt_salt: str | None = None,
         timeout_s: float | None = None,
         request_id: str | None = None,
@@ -114,7 +122,8 @@ class Client:
         `image` is one image or a list of them; a series in the list is a list of its own, or a folder, or a
         zip. Above 64 MiB together they are uploaded first. `body_part` (DICOM's term), `models` (of imaging),
         `heat_map` and `overlay` go with each image. A ready `case` replaces all of them. `max_treatments`: 10
-        unless given. With the `receipt_salt` of a receipt, the new one's digests can be compared with it.
+        unless given. `draft_report` asks for the draft of a report too: True, or its options. With the
+        `receipt_salt` of a receipt, the new one's digests can be compared with it.
 
         A branch that fails makes the diagnosis PARTIAL (`completeness`, `branches`) and raises nothing;
         Unavailable means that every branch failed. `request_id` names the request: the same one sent again
@@ -124,7 +133,12 @@ class Client:
             receipt_salt=receipt_salt, request_id=self._idempotency_key(request_id)
         )
         options = requests.image_options(body_part, models, heat_map=heat_map, overlay=overlay)
-        further = {"note": note, "patient": patient, "max_treatments": max_treatments}
+        further = {
+            "note": note,
+            "patient": patient,
+            "max_treatments": max_treatments,
+            "draft_report": draft_report,
+        }
         with self._filled(request.case, case, image, options, timeout_s, **further):
             named = request.request_id or None
             answer: orchestrator_pb2.DiagnoseResponse = self._calls.unary(
@@ -144,19 +158,27 @@ class Client:
         heat_map: bool = False,
         overlay: bool = False,
         max_treatments: int | None = None,
+        draft_report: ReportOptions | bool = False,
         receipt_salt: str | None = None,
         timeout_s: float | None = None,
         request_id: str | None = None,
-    ) -> Iterator[Branch | Diagnosis]:
-        """As `diagnose`, with each branch as it ends, and the whole diagnosis as the last. Asked once."""
+    ) -> Iterator[Branch | DraftSentence | Diagnosis]:
+        """As `diagnose`, with each branch as it ends, each sentence of the draft report as it is written, and
+        the whole diagnosis as the last. Asked once.
+        """
         request = orchestrator_pb2.DiagnoseStreamRequest(receipt_salt=receipt_salt, request_id=request_id)
         options = requests.image_options(body_part, models, heat_map=heat_map, overlay=overlay)
-        further = {"note": note, "patient": patient, "max_treatments": max_treatments}
+        further = {
+            "note": note,
+            "patient": patient,
+            "max_treatments": max_treatments,
+            "draft_report": draft_report,
+        }
         with self._filled(request.case, case, image, options, timeout_s, **further):
             events = self._calls.stream(rpcs.DIAGNOSE_STREAM, request, timeout_s, request_id)
             with closing(events):
                 for event in events:
-                    yield event.branch if event.WhichOneof("event") == "branch" else event.diagnosis
+                    yield getattr(event, event.WhichOneof("event"))
 
     def analyze_image(
         self,
@@ -246,6 +268,39 @@ class Client:
             rpcs.EMBED_TEXTS, request, timeout_s, request_id
         )
         return answer.embeddings
+
+    def generate_report(
+        self,
+        evidence: ReportEvidence,
+        *,
+        options: ReportOptions | None = None,
+        timeout_s: float | None = None,
+        request_id: str | None = None,
+    ) -> Iterator[DraftSentence | Draft]:
+        """A report drafted from evidence: each sentence that holds as it is written, and the whole draft as
+        the last. Asked once.
+        """
+        request = report_pb2.GenerateReportRequest(evidence=evidence, options=options)
+        events = self._calls.stream(rpcs.GENERATE_REPORT, request, timeout_s, request_id)
+        with closing(events):
+            for event in events:
+                yield getattr(event, event.WhichOneof("event"))
+
+    def summarize(
+        self,
+        text: Note,
+        *,
+        kind: SummarizeRequest.Kind = SummarizeRequest.KIND_UNSPECIFIED,
+        model: str = "",
+        timeout_s: float | None = None,
+        request_id: str | None = None,
+    ) -> Iterator[DraftSentence | Draft]:
+        """The impression of findings, or a note's summary (`kind`): sentences that hold, then the draft."""
+        request = report_pb2.SummarizeRequest(text=requests.note_text(text), kind=kind, model=model)
+        events = self._calls.stream(rpcs.SUMMARIZE, request, timeout_s, request_id)
+        with closing(events):
+            for event in events:
+                yield getattr(event, event.WhichOneof("event"))
 
     def rank_passages(
         self,
