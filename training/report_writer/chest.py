@@ -243,10 +243,7 @@ def impression(rng: np.random.Generator, facts: list[Fact], calm: str) -> str:
         items = [*devices, *chronic, without_normal(calm)]
     else:
         items = [calm if not facts else without_normal(calm), *minor]
-    items = list(dict.fromkeys(items))
-    if len(items) > 1 and rng.random() < 0.2:
-        return " ".join(f"{number}. {item}" for number, item in enumerate(items, 1))
-    return " ".join(items)
+    return " ".join(dict.fromkeys(items))
 
 
 def without_normal(calm: str) -> str:

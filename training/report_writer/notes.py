@@ -68,6 +68,8 @@ _FINDINGS = re.compile(
     r"\b(?:FINAL )?(?:IMPRESSION|CONCLUSIONS?)\b[S ]*:(.*?)(?=\b[A-Z]{5,}[A-Z ]*:|$)",
     re.DOTALL,
 )
+_NUMBERED = re.compile(r"(?:^|(?<=[.] ))\d{1,2}[.)] ?(?=[A-Z])")
+"""The marks of a list: what is drafted is shown sentence by sentence."""
 _WORDS = re.compile(r"[a-z]+|\d+(?:\.\d+)?")
 _SENTENCES = re.compile(r"(?<=[.?!])\s+(?=[A-Z0-9])")
 _LITTLE = re.compile(
@@ -86,7 +88,7 @@ def impressions(notes: Iterable[Note], least: float = 0.6) -> list[Pair]:
     pairs = []
     for note in notes:
         for match in _FINDINGS.finditer(note.text):
-            source, target = match[1].strip(), " ".join(match[2].split())
+            source, target = match[1].strip(), _NUMBERED.sub("", " ".join(match[2].split()))
             known = set(words(source))
             said = words(target)
             if said and len(said) < 90 and sum(word in known for word in said) >= least * len(said):

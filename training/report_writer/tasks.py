@@ -19,7 +19,7 @@ from training.report_writer.examples import Example
 from training.report_writer.notes import Note, Pair, impressions, summaries
 from training.report_writer.wording import choose, filled, resolved, said, sentence, weighted
 
-READING_SHARE = 0.08
+READING_SHARE = 0.05
 Draw = Callable[[np.random.Generator], Example]
 
 
@@ -38,11 +38,11 @@ class Tasks:
         self.summaries = summaries(notes)
         self.shares: dict[Draw, float] = {
             self.chest_report: 46,
-            self.findings: 26,
+            self.findings: 32,
             self.conclusion: 9,
             self.other: 6,
-            self.mined: 4 if self.pairs else 0,
-            self.summary: 8 if self.summaries else 0,
+            self.mined: 2 if self.pairs else 0,
+            self.summary: 5 if self.summaries else 0,
         }
 
     def pick(self, rng: np.random.Generator) -> Draw:

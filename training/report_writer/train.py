@@ -47,7 +47,7 @@ class Recipe:
     hidden: int = 512
     reading_steps: int = 700
     """Steps at the start that read notes and nothing else."""
-    steps: int = 2300
+    steps: int = 2450
     decay: float = 0.3
     """The last part of the steps, in which the rate falls to zero."""
     warmup_steps: int = 60
