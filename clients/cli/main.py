@@ -17,6 +17,7 @@ from clients.cli import (
     diagnose,
     doctor,
     importing,
+    literature,
     models,
     records,
     report,
@@ -45,6 +46,12 @@ catalog = typer.Typer(
     "`medmesh models` lists and `medmesh models NAME` shows: `show` may be left out.",
 )
 
+
+publications = typer.Typer(
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    help="Load publications of your own, and find passages in them with their citations.",
+)
 
 receipts = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Check evidence receipts.")
 
@@ -92,6 +99,11 @@ _add(records.treatments)
 _add(records.similar)
 _add(records.outcome)
 _add(search.search)
+app.add_typer(publications, name="literature")
+_add(literature.load, to=publications)
+_add(literature.search, to=publications)
+_add(literature.status, to=publications)
+_add(literature.remove, to=publications)
 app.add_typer(catalog, name="models")
 _add(models.list_models, to=catalog, name="list")
 _add(models.models, to=catalog, name="show")

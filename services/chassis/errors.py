@@ -4,6 +4,8 @@
     ├── InvalidInput          the caller's input is at fault; names the field
     ├── ModelUnknown          no model has that name
     ├── UploadUnknown         no upload of the caller has that id
+    ├── CorpusUnknown         no corpus of literature has that name
+    ├── CorpusUnavailable     a corpus of literature cannot be read or written
     ├── ModelUnavailable      the model is not served now
     ├── ModelFailed           the model was asked and failed
     ├── UpstreamUnavailable   another service of the mesh does not answer
@@ -42,6 +44,8 @@ class Reason(StrEnum):
     INPUT_OUT_OF_RANGE = "INPUT_OUT_OF_RANGE"
     MODEL_UNKNOWN = "MODEL_UNKNOWN"
     UPLOAD_UNKNOWN = "UPLOAD_UNKNOWN"
+    CORPUS_UNKNOWN = "CORPUS_UNKNOWN"
+    CORPUS_UNAVAILABLE = "CORPUS_UNAVAILABLE"
     MODEL_UNAVAILABLE = "MODEL_UNAVAILABLE"
     MODEL_FAILED = "MODEL_FAILED"
     UPSTREAM_UNAVAILABLE = "UPSTREAM_UNAVAILABLE"
@@ -81,6 +85,10 @@ PUBLIC: Mapping[Reason, PublicError] = MappingProxyType(
         ),
         Reason.UPLOAD_UNKNOWN: PublicError(
             "NOT_FOUND", "No upload of this caller has this id, or it has expired.", False
+        ),
+        Reason.CORPUS_UNKNOWN: PublicError("NOT_FOUND", "No corpus of literature has this name.", False),
+        Reason.CORPUS_UNAVAILABLE: PublicError(
+            "UNAVAILABLE", "The corpus of literature cannot be read or written at present.", True
         ),
         Reason.MODEL_UNAVAILABLE: PublicError("UNAVAILABLE", "The model is not served at present.", True),
         Reason.MODEL_FAILED: PublicError("INTERNAL", "The model failed on this request.", False),
@@ -175,6 +183,21 @@ class UploadUnknown(MedmeshError):
     """No upload of the caller has that id, or it has expired."""
 
     reason = Reason.UPLOAD_UNKNOWN
+
+
+class CorpusUnknown(MedmeshError):
+    """No corpus of literature has that name."""
+
+    reason = Reason.CORPUS_UNKNOWN
+
+
+class CorpusUnavailable(MedmeshError):
+    """A corpus of literature cannot be read or written: a full disk, a read-only folder, a damaged file.
+
+    The metadata have the `error` of the operating system by its name, e.g. `ENOSPC`.
+    """
+
+    reason = Reason.CORPUS_UNAVAILABLE
 
 
 class ModelUnavailable(MedmeshError):

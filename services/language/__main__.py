@@ -9,8 +9,12 @@ from services.chassis.rpc.server import Parts, Service, run
 from services.chassis.settings import SettingsError
 from services.language.agreement import Vocabulary
 from services.language.chinese.reader import ChineseReader
+from services.language.deidentification.reading import SHORTEST_KEY, Deidentifier
 from services.language.draft_writing import DraftWriting
 from services.language.linking import default_linker
+from services.language.literature.desk import LiteratureDesk
+from services.language.literature.library import Library
+from services.language.literature.search import LiteratureSearcher
 from services.language.note_entities import EntityReader
 from services.language.note_reading import NoteReader
 from services.language.ranking import PassageRanker
@@ -27,8 +31,17 @@ async def register(parts: Parts[LanguageSettings], server: grpc.aio.Server) -> N
     linker = default_linker()
     chinese = ChineseReader(linker, parts.settings.intended_use)
     reader = NoteReader(EntityReader(linker, terms), chinese)
-    drafts = DraftWriting(_templates(parts.settings))
-    servicer = LanguageServicer(parts.catalog, reader, PassageRanker(Vocabulary(terms)), drafts)
+    vocabulary = Vocabulary(terms)
+    library = Library(parts.settings.literature_folder)
+    servicer = LanguageServicer(
+        parts.catalog,
+        reader,
+        PassageRanker(vocabulary),
+        DraftWriting(_templates(parts.settings)),
+        Deidentifier(),
+        LiteratureDesk(parts.catalog, library, LiteratureSearcher(library, vocabulary)),
+        deidentification_key(parts.settings),
+    )
     language_pb2_grpc.add_LanguageServiceServicer_to_server(servicer, server)
 
 
@@ -37,6 +50,20 @@ def _templates(settings: LanguageSettings) -> dict[str, Template]:
         return read_templates(settings.report_templates)
     except (OSError, ValueError) as error:
         raise SettingsError(settings.key("report_templates"), str(error)) from error
+
+
+def deidentification_key(settings: LanguageSettings) -> bytes:
+    """The service's own secret of surrogates; empty where it has none. Raises SettingsError."""
+    if settings.deidentification_key_file is None:
+        return b""
+    name = LanguageSettings.key("deidentification_key_file")
+    try:
+        key = settings.deidentification_key_file.read_bytes()
+    except OSError as error:
+        raise SettingsError(name, f"cannot be read ({type(error).__name__})") from None
+    if not SHORTEST_KEY <= len(key) <= 256:
+        raise SettingsError(name, f"holds {len(key)} bytes, and a key has {SHORTEST_KEY} to 256")
+    return key
 
 
 SERVICE = Service(

@@ -17,3 +17,10 @@ class LanguageSettings(ServiceSettings):
     report_templates: Path | None = None
     """Folder of further templates of reports, a TOML file each (see docs/writing.md). One that has the name
     of a shipped one takes its place."""
+
+    deidentification_key_file: Path | None = None
+    """File with the secret of surrogates, 16 to 256 bytes, for requests of `Deidentify` that bring none. Empty: such
+    requests get placeholders only."""
+    literature_folder: Path = Path(".medmesh/literature")
+    """Folder of the corpora of literature, a folder each; made when the first is loaded. It outlives the
+    process: in a container a volume."""

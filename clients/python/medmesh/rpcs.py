@@ -68,6 +68,11 @@ EMBED_TEXTS = _rpc("language", language_pb2.DESCRIPTOR, "LanguageService", "Embe
 GENERATE_REPORT = _rpc("language", language_pb2.DESCRIPTOR, "LanguageService", "GenerateReport")
 SUMMARIZE = _rpc("language", language_pb2.DESCRIPTOR, "LanguageService", "Summarize")
 RANK_PASSAGES = _rpc("language", language_pb2.DESCRIPTOR, "LanguageService", "RankPassages")
+DEIDENTIFY = _rpc("language", language_pb2.DESCRIPTOR, "LanguageService", "Deidentify")
+SEARCH_LITERATURE = _rpc("language", language_pb2.DESCRIPTOR, "LanguageService", "SearchLiterature")
+ADD_LITERATURE = _rpc("language", language_pb2.DESCRIPTOR, "LanguageService", "AddLiterature")
+LIST_LITERATURE = _rpc("language", language_pb2.DESCRIPTOR, "LanguageService", "ListLiterature")
+REMOVE_LITERATURE = _rpc("language", language_pb2.DESCRIPTOR, "LanguageService", "RemoveLiterature")
 
 _RECOMMENDATION = recommendation_pb2.DESCRIPTOR
 READ_RECORD = _rpc("recommendation", _RECOMMENDATION, "RecommendationService", "ReadRecord")

@@ -1,3 +1,4 @@
+# Long because: it has one method for each call of the mesh, and their docstrings are the reference.
 """The client for asyncio: one method for each call of the mesh."""
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any, Self
 
 from medmesh import images, requests, rpcs
 from medmesh.aio.calls import AsyncCalls
+from medmesh.aio.literature import AsyncLiterature
 from medmesh.aio.uploads import AsyncUploads
 from medmesh.common.v1 import catalog_pb2
 from medmesh.common.v1.concept_pb2 import CodedConcept, Concept
@@ -20,7 +22,14 @@ from medmesh.connection import Connection, Tls, resolve
 from medmesh.images import Image
 from medmesh.imaging.v1 import imaging_pb2
 from medmesh.imaging.v1.imaging_pb2 import ImageAnalysis, ImageOptions, ImageSource
-from medmesh.language.v1 import language_pb2, report_pb2
+from medmesh.language.v1 import deidentification_pb2, language_pb2, report_pb2
+from medmesh.language.v1.deidentification_pb2 import (
+    REPLACEMENT_STYLE_PLACEHOLDER,
+    Deidentification,
+    IdentifierKind,
+    KnownIdentifier,
+    ReplacementStyle,
+)
 from medmesh.language.v1.language_pb2 import (
     TEXT_USE_UNSPECIFIED,
     NoteAnalysis,
@@ -86,6 +95,7 @@ class AsyncClient:
         )
         self._calls = AsyncCalls(self.connection, attempts)
         self._uploads = AsyncUploads(self._calls)
+        self.literature = AsyncLiterature(self._calls)
 
     async def __aenter__(self) -> Self:
         return self
@@ -214,21 +224,13 @@ class AsyncClient:
         return answer.analysis
 
     async def upload(
-        self,
-        image: Image,
-        *,
-        service: str = "orchestrator",
-        timeout_s: float | None = None,
+        self, image: Image, *, service: str = "orchestrator", timeout_s: float | None = None
     ) -> ImageSource:
         """Sends an image ahead (to imaging for `analyze_image`); `timeout_s` is for each call of it."""
         return await self._uploads.upload(images.files(image), service, timeout_s)
 
     async def cancel_upload(
-        self,
-        upload: ImageSource,
-        *,
-        service: str = "orchestrator",
-        timeout_s: float | None = None,
+        self, upload: ImageSource, *, service: str = "orchestrator", timeout_s: float | None = None
     ) -> None:
         """Deletes what `upload` sent. It is no error if it is gone already."""
         await self._uploads.cancel(upload, service, timeout_s)
@@ -319,6 +321,37 @@ class AsyncClient:
             rpcs.RANK_PASSAGES, request, timeout_s, request_id
         )
         return answer.ranking
+
+    async def deidentify(
+        self,
+        texts: str | Sequence[str],
+        *,
+        style: ReplacementStyle = REPLACEMENT_STYLE_PLACEHOLDER,
+        key: bytes = b"",
+        patient: str = "",
+        known: Iterable[KnownIdentifier] = (),
+        kept_kinds: Iterable[IdentifierKind] = (),
+        model: str = "",
+        timeout_s: float | None = None,
+        request_id: str | None = None,
+    ) -> Deidentification:
+        """Texts of one patient without what identifies a person, with the offsets before and after. `key` (16 to
+        256 bytes) is the secret of surrogates; with `patient` it decides by how many days dates are shifted.
+        `known` is what the caller knows to identify the patient.
+        """
+        request = deidentification_pb2.DeidentifyRequest(
+            texts=[texts] if isinstance(texts, str) else texts,
+            style=style,
+            key=key,
+            patient=patient,
+            kept_kinds=kept_kinds,
+            known=known,
+            model=model,
+        )
+        answer: deidentification_pb2.DeidentifyResponse = await self._calls.unary(
+            rpcs.DEIDENTIFY, request, timeout_s, request_id
+        )
+        return answer.deidentification
 
     async def rank_treatments(
         self,
