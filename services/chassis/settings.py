@@ -116,6 +116,9 @@ class ServiceSettings(Settings):
     """Address and port to listen on. Port 0 takes a free one."""
     triton_url: str = "127.0.0.1:8001"
     """Address and port of Triton's gRPC endpoint, without a scheme."""
+    writer_triton_url: str = ""
+    """The same of the Triton that runs the models which generate text, e.g. one with vLLM. Empty: that of
+    all."""
     model_repository: tuple[Path, ...] = (MODEL_REPOSITORY,)
     """Folders with one folder a model, separated as those of PATH; of two models of one name the one of the
     first folder counts."""
