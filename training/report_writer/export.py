@@ -42,9 +42,7 @@ def main() -> None:
     )
     parser.add_argument("--run", type=Path, default=RUN, help="checkpoints (default %(default)s)")
     parser.add_argument("--repository", type=Path, default=MODEL_REPOSITORY, help="default %(default)s")
-    parser.add_argument(
-        "--count", type=int, default=1000, help="reports of the grammar (default %(default)s)"
-    )
+    parser.add_argument("--count", type=int, default=240, help="reports of the grammar (default %(default)s)")
     arguments = parser.parse_args()
     folder = arguments.repository / NAME
     recipe = Recipe(**torch.load(arguments.run / "last.pt", weights_only=True)["recipe"])
