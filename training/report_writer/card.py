@@ -55,8 +55,8 @@ LIMITATIONS = (
 )
 
 FIRST = (
-    "First training. The grammar's wordings and the shares of the tasks were corrected on the way, at steps 800, "
-    "1000 and 1500 of 2450; a run from the start sees them corrected throughout, and ends elsewhere."
+    "First training. The grammar's wordings and the shares of the tasks were corrected on the way, at steps "
+    "800, 1000 and 1500 of 2450; a run from the start sees them corrected throughout, and ends elsewhere."
 )
 
 
