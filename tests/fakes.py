@@ -129,8 +129,8 @@ class FakeInference:
                 raise ModelUnavailable("it does not load", metadata={"model": version.name})
             self.loaded.append((version.name, version.number))
 
-    async def unload(self, name: str, number: int, kept: Sequence[ModelVersion]) -> None:
-        self.unloaded.append((name, number))
+    async def unload(self, model: ModelVersion, kept: Sequence[ModelVersion]) -> None:
+        self.unloaded.append((model.name, model.number))
 
     def _function(self, model: ModelVersion) -> Function | None:
         return self.functions.get(f"{model.name}/{model.number}", self.functions.get(model.name))

@@ -50,7 +50,7 @@ def demo(
             marks.present([marks.indented(Text(WHAT_IT_PROVES, style="bold yellow"))])
             marks.present([Text("asking for one combined diagnosis of the samples", style="dim")])
             text = note.read_text(encoding="utf-8")
-            case = diagnose.case_of([image], text, patient, None, None, None)
+            case = diagnose.case_of([image], text, patient, None, None, None) | {"draft_report": True}
             answer = diagnose.ask(client, case, overlay=True)
         diagnose.present(answer, text)
         written = diagnose.save(answer, output)

@@ -13,6 +13,7 @@ import typer
 from clients.cli import (
     analyze,
     audit,
+    deidentify,
     demo,
     diagnose,
     doctor,
@@ -105,6 +106,7 @@ _add(records.treatments)
 _add(records.similar)
 _add(records.outcome)
 _add(search.search)
+_add(deidentify.deidentify, exit_codes=True)
 app.add_typer(publications, name="literature")
 _add(literature.load, to=publications)
 _add(literature.search, to=publications)

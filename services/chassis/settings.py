@@ -116,6 +116,9 @@ class ServiceSettings(Settings):
     """Address and port to listen on. Port 0 takes a free one."""
     triton_url: str = "127.0.0.1:8001"
     """Address and port of Triton's gRPC endpoint, without a scheme."""
+    writer_triton_url: str = ""
+    """The same of the Triton that runs the models which generate text, e.g. one with vLLM. Empty: that of
+    all."""
     model_repository: tuple[Path, ...] = (MODEL_REPOSITORY,)
     """Folders with one folder a model, separated as those of PATH; of two models of one name the one of the
     first folder counts."""
@@ -194,6 +197,15 @@ class ServiceSettings(Settings):
                 "an address beyond loopback needs TLS (MEDMESH_TLS_CERTIFICATE, MEDMESH_TLS_KEY), "
                 "or MEDMESH_INSECURE=1 when the network itself is private",
             )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TerminologySettings(ServiceSettings):
+    """What a service is told that reads codes and words."""
+
+    terminology: Path | None = None
+    """Folder of tables with the codes and names that this place uses; their rows take the place of the mesh's
+    own (docs/terminology.md). `medmesh terminology check` says whether it can be used."""
 
 
 def split_words(text: str) -> tuple[str, ...]:

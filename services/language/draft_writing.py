@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Protocol
 
 from medmesh.language.v1 import report_pb2 as pb
@@ -36,6 +36,9 @@ Event = tuple[pb.DraftSentence | None, pb.Draft | None]
 class Drafter(Protocol):
     """What makes a draft."""
 
+    instruction_count: int
+    """Sentences of the text that speak to who writes."""
+
     def sentences(self) -> AsyncGenerator[Sentence]:
         """As they stand."""
         ...
@@ -49,9 +52,9 @@ class DraftWriting:
     """Answers the two rpcs of drafts."""
 
     def __init__(
-        self, templates: Mapping[str, Template], deidentified: Callable[[str], str] | None = None
+        self, templates: Mapping[str, Template], deidentified: Callable[[str], Awaitable[str]]
     ) -> None:
-        """`deidentified` takes out of a text what identifies; None: no model outside is shown anything."""
+        """`deidentified` takes out of a text what identifies, before a model outside is shown it."""
         self._templates = templates
         self._deidentified = deidentified
 
@@ -83,9 +86,7 @@ class DraftWriting:
     def _writer(self, model: TextGenerator, max_token_count: int) -> Writer:
         left_s = requests.remaining_s()
         time_s = None if left_s is None else WRITING_SHARE * left_s
-        if not model.is_external:
-            return Writer(model, max_token_count, time_s)
-        return Writer(model, max_token_count, time_s, self._deidentified or _nothing)
+        return Writer(model, max_token_count, time_s, self._deidentified if model.is_external else None)
 
 
 async def _events(
@@ -100,15 +101,17 @@ async def _events(
         sentences_dropped=len(draft.dropped),
         sentences_added=draft.count(Origin.ADDED),
     )
-    yield None, draft_message(draft, support, writer.provenance, _notices(draft, writer, model))
+    yield None, draft_message(draft, support, writer.provenance, _notices(drafter, draft, writer, model))
 
 
-def _nothing(_: str) -> str:
-    return ""
-
-
-def _notices(draft: Draft, writer: Writer, model: TextGenerator) -> list[Notice]:
+def _notices(drafter: Drafter, draft: Draft, writer: Writer, model: TextGenerator) -> list[Notice]:
     notices = []
+    if drafter.instruction_count:
+        message = (
+            f"{_sentences(drafter.instruction_count)} of the text speak to who writes, or stand behind one "
+            "that does: they were not shown to the model and support nothing."
+        )
+        notices.append(Notice("TEXT_INSTRUCTIONS_LEFT_OUT", message, review_required=True))
     if count := len(draft.dropped):
         message = f"{_sentences(count)} that the model wrote did not hold against the evidence."
         notices.append(Notice("DRAFT_SENTENCES_DROPPED", message, model_name=model.name))

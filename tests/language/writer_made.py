@@ -65,11 +65,13 @@ def card(**fields: Any) -> ModelCard:
     )
 
 
-def write(folder: Path, made: ModelCard, *, template: str = TEMPLATE) -> Path:
+def write(
+    folder: Path, made: ModelCard, *, template: str = TEMPLATE, tokenizer: Tokenizer | None = None
+) -> Path:
     """A model repository with this one model, without weights. Returns the repository."""
-    place = folder / NAME
+    place = folder / made.name
     place.mkdir(parents=True, exist_ok=True)
-    byte_tokenizer().save(str(place / "tokenizer.json"))
+    (tokenizer or byte_tokenizer()).save(str(place / "tokenizer.json"))
     (place / "chat_template.jinja").write_text(template, encoding="utf-8")
     task = made.serving.text_generation
     for name in filter(None, (task.tokenizer_file, task.chat_template_file)):

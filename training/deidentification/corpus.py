@@ -15,7 +15,7 @@ from services.language.deidentification.reading import Deidentifier
 from services.language.deidentification.replacing import Options
 from services.language.tokenization import TextTokenizer
 from training.deidentification.notes import notes
-from training.deidentification.synthetic import Maker, Marked, filled, joined, templates, with_names
+from training.deidentification.synthetic import MARKED, Maker, Marked, filled, joined, templates, with_names
 
 TYPES = ("NAME", "LOCATION", "ORGANISATION", "DATE", "PHONE", "OTHER")
 LABELS = ("O", *(f"{prefix}-{kind}" for kind in TYPES for prefix in "BI"))
@@ -43,14 +43,15 @@ def real_notes(part: str, seed: int) -> list[list[Sentence]]:
     """The notes as sentences, the publisher's marks filled in, the rest labelled by the surest rules."""
     rules, maker = Deidentifier(), Maker(part, seed)
     result = []
-    for note in notes(part):
+    for note in notes(part)[::2]:
         sentences = []
         for text in _SENTENCE.split(note.text):
             if not text or not text.strip():
                 continue
             marked = with_names(text, maker)
             known, unknown = list(marked.identifiers), []
-            for found in rules.find([marked.text], Options())[0]:
+            # A sentence without any sign of an identifier is taken to hold none.
+            for found in rules.find([marked.text], Options())[0] if MARKED.search(text) else ():
                 if any(found.start < end and start < found.end for start, end, _ in known):
                     continue
                 if found.confidence >= _SURE and found.kind is not Kind.ORGANISATION:
@@ -62,7 +63,9 @@ def real_notes(part: str, seed: int) -> list[list[Sentence]]:
     return result
 
 
-def epoch(real: Sequence[Sequence[Sentence]], part: str, seed: int, share: float = 0.35) -> Iterator[tuple[Marked, list[tuple[int, int]]]]:
+def epoch(
+    real: Sequence[Sequence[Sentence]], part: str, seed: int, share: float = 0.35
+) -> Iterator[tuple[Marked, list[tuple[int, int]]]]:
     """Every note once, with synthetic sentences between the real ones, and where nothing is to be learned."""
     maker, rng = Maker(part, 1000 + seed), random.Random(seed)
     forms = templates(part)
@@ -81,7 +84,9 @@ def epoch(real: Sequence[Sequence[Sentence]], part: str, seed: int, share: float
                 changed = own(made.text)
                 pieces.append(Marked(changed, made.identifiers) if len(changed) == len(made.text) else made)
             for piece in pieces:
-                blank = rng.choices((" ", "  ", "\n", ""), (0.6, 0.15, 0.15, 0.1 if piece.text.endswith((".", ":")) else 0))[0]
+                blank = rng.choices(
+                    (" ", "  ", "\n", ""), (0.6, 0.15, 0.15, 0.1 if piece.text.endswith((".", ":")) else 0)
+                )[0]
                 parts.append(piece)
                 blanks.append(blank)
                 length += len(piece.text) + len(blank)
@@ -90,7 +95,9 @@ def epoch(real: Sequence[Sequence[Sentence]], part: str, seed: int, share: float
         yield Marked(text if len(text) == len(whole.text) else whole.text, whole.identifiers), unknown
 
 
-def labelled(text: Marked, unknown: Sequence[tuple[int, int]], tokenizer: TextTokenizer) -> tuple[np.ndarray, np.ndarray]:
+def labelled(
+    text: Marked, unknown: Sequence[tuple[int, int]], tokenizer: TextTokenizer
+) -> tuple[np.ndarray, np.ndarray]:
     """Token ids and a label each, INT64 [tokens]."""
     encoding = tokenizer.encode(text.text)
     labels = np.zeros(len(encoding.ids), dtype=np.int64)

@@ -14,7 +14,7 @@ from torch.nn import functional
 from services.language.word_shapes import Shape
 from training.deidentification.corpus import LABELS
 
-WIDTH, EMBEDDING = 192, 96
+WIDTH, EMBEDDING = 128, 64
 DILATIONS = (1, 2, 4, 8, 1)
 
 

@@ -1,6 +1,6 @@
 """Trains the tagger of identifiers: `python -m training.deidentification.train`.
 
-Word pieces are those of MiniLM that the notes of `train` and the names use most; their table begins as MiniLM's, by its 96
+Word pieces are those of MiniLM that the notes of `train` and the names use most; their table begins as MiniLM's, by its 64
 main components. Each epoch sets other identifiers into the notes.
 """
 
@@ -9,8 +9,9 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import pickle
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from torch.nn import functional
 
 from services.language.tokenization import TextTokenizer
 from training import checkpoint
-from training.deidentification.corpus import IGNORED, epoch, frequent_pieces, labelled, real_notes
+from training.deidentification.corpus import IGNORED, Sentence, epoch, frequent_pieces, labelled, real_notes
 from training.deidentification.network import EMBEDDING, IdentifierTagger
 from training.minilm import base_folder
 
@@ -34,27 +35,30 @@ class Recipe:
     """Everything that decides what comes out."""
 
     seed: int = 11
-    epochs: int = 8
-    pieces: int = 9000
+    epochs: int = 6
+    pieces: int = 8000
     batch: int = 24
     learning_rate: float = 3e-3
     weight_decay: float = 0.01
     dropout: float = 0.15
     dropped_words: float = 0.05
     """Share of words that are shown as unknown, so that the words around speak."""
-    least_epoch_s: float = 0
 
 
-def make_tokenizer(folder: Path, recipe: Recipe) -> list[int]:
+def make_tokenizer(folder: Path, recipe: Recipe, real: list[list[Sentence]]) -> list[int]:
     """Writes `tokenizer.json` with the most used pieces; returns MiniLM's id of each, in the new order."""
     path = base_folder() / "tokenizer.json"
     whole = TextTokenizer.from_file(path)
-    real = real_notes("train", recipe.seed)
     counts = frequent_pieces(whole, (text for text, _ in epoch(real, "train", 0, share=1.0)))
     spec = json.loads(path.read_text())
     vocabulary: dict[str, int] = spec["model"]["vocab"]
     by_id = {number: piece for piece, number in vocabulary.items()}
-    needed = [piece for piece in vocabulary if piece in {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"} or len(piece.removeprefix("##")) == 1 and piece.isascii()]
+    needed = [
+        piece
+        for piece in vocabulary
+        if piece in {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"}
+        or (len(piece.removeprefix("##")) == 1 and piece.isascii())
+    ]
     kept = dict.fromkeys(needed)
     for number, _ in counts.most_common():
         if len(kept) >= recipe.pieces:
@@ -90,7 +94,9 @@ def start(ids: list[int], recipe: Recipe) -> IdentifierTagger:
     return network
 
 
-def windows(part: str, real: list, tokenizer: TextTokenizer, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def windows(
+    part: str, real: list, tokenizer: TextTokenizer, seed: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """One epoch as framed windows: ids, mask, labels, INT64 [windows, 128] each, in random order."""
     rng = np.random.default_rng(seed)
     rows = []
@@ -109,50 +115,101 @@ def windows(part: str, real: list, tokenizer: TextTokenizer, seed: int) -> tuple
     return tuple(np.stack([rows[at][part_] for at in order]) for part_ in range(3))  # type: ignore[return-value]
 
 
-def train(recipe: Recipe, folder: Path) -> None:
+def prepare(recipe: Recipe, folder: Path) -> tuple[list[list[Sentence]], list[int]]:
+    """The real notes as sentences and MiniLM's ids of the pieces; made once, then read from the folder."""
+    path = folder / "prepared.pickle"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        real = real_notes("train", recipe.seed)
+        path.write_bytes(pickle.dumps((real, make_tokenizer(folder, recipe, real))))
+    real, ids = pickle.loads(path.read_bytes())  # noqa: S301 - our own file
+    return real, ids
+
+
+def train(recipe: Recipe, folder: Path, most_epochs: int) -> None:
+    """Goes on from the last epoch of the folder, for at most so many epochs more."""
     torch.set_num_threads(1)
-    ids = make_tokenizer(folder, recipe)
+    real, ids = prepare(recipe, folder)
     tokenizer = TextTokenizer.from_file(folder / "tokenizer.json", has_word_shapes=True)
     unknown_id = json.loads((folder / "tokenizer.json").read_text())["model"]["vocab"]["[UNK]"]
     network = start(ids, recipe)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
-    real = real_notes("train", recipe.seed)
+    optimizer = torch.optim.AdamW(
+        network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+    )
     rng = torch.Generator().manual_seed(recipe.seed)
-    total = step = 0
+    step = done_epochs = 0
+    state = checkpoint.load(folder / "best.pt", recipe)
+    if state is not None:
+        network.load_state_dict(state["network"])
+        optimizer.load_state_dict(state["optimizer"])
+        step, done_epochs = state["step"], state["epoch"]
     began = time.monotonic()
-    for number in range(recipe.epochs):
-        inputs, masks, targets = (torch.from_numpy(part) for part in windows("train", real, tokenizer, number + 1))
-        count = math.ceil(len(inputs) / recipe.batch)
-        total = total or count * recipe.epochs
+    for number in range(done_epochs, min(recipe.epochs, done_epochs + most_epochs)):
+        inputs, masks, targets = (
+            torch.from_numpy(part) for part in windows("train", real, tokenizer, number + 1)
+        )
+        total = math.ceil(len(inputs) / recipe.batch) * recipe.epochs
         network.train()
         losses = []
         for at in range(0, len(inputs), recipe.batch):
             done = min(step / total, 1.0)
-            rate = recipe.learning_rate * (done / 0.05 if done < 0.05 else 0.5 * (1 + math.cos(math.pi * (done - 0.05) / 0.95)))
+            rate = recipe.learning_rate * (
+                done / 0.05 if done < 0.05 else 0.5 * (1 + math.cos(math.pi * (done - 0.05) / 0.95))
+            )
             for group in optimizer.param_groups:
                 group["lr"] = rate
             batch = inputs[at : at + recipe.batch].clone()
             dropped = torch.rand(batch.shape, generator=rng) < recipe.dropped_words
             shapes = torch.div(batch, network.vocabulary, rounding_mode="floor")
-            batch = torch.where(dropped & (batch % network.vocabulary > 4), shapes * network.vocabulary + unknown_id, batch)
-            logits = network(batch, masks[at : at + recipe.batch])
-            loss = functional.cross_entropy(logits.reshape(-1, logits.shape[-1]), targets[at : at + recipe.batch].reshape(-1), ignore_index=IGNORED)
+            batch = torch.where(
+                dropped & (batch % network.vocabulary > 4), shapes * network.vocabulary + unknown_id, batch
+            )
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                logits = network(batch, masks[at : at + recipe.batch]).float()
+            loss = functional.cross_entropy(
+                logits.reshape(-1, logits.shape[-1]),
+                targets[at : at + recipe.batch].reshape(-1),
+                ignore_index=IGNORED,
+            )
             loss.backward()
             torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
             losses.append(float(loss.detach()))
             step += 1
-        print(json.dumps({"epoch": number + 1, "windows": len(inputs), "loss": float(np.mean(losses)), "seconds": round(time.monotonic() - began)}), flush=True)
-        checkpoint.save(folder / "best.pt", recipe, {"network": network.state_dict(), "vocabulary": len(ids)})
+        print(
+            json.dumps(
+                {
+                    "epoch": number + 1,
+                    "windows": len(inputs),
+                    "loss": float(np.mean(losses)),
+                    "seconds": round(time.monotonic() - began),
+                }
+            ),
+            flush=True,
+        )
+        checkpoint.save(
+            folder / "best.pt",
+            recipe,
+            {
+                "network": network.state_dict(),
+                "optimizer": optimizer.state_dict(),
+                "vocabulary": len(ids),
+                "step": step,
+                "epoch": number + 1,
+            },
+        )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=FOLDER)
     parser.add_argument("--epochs", type=int, default=Recipe.epochs)
+    parser.add_argument(
+        "--most-epochs", type=int, default=1000, help="stop after so many; the next run goes on"
+    )
     arguments = parser.parse_args()
-    train(Recipe(epochs=arguments.epochs), arguments.folder)
+    train(Recipe(epochs=arguments.epochs), arguments.folder, arguments.most_epochs)
 
 
 if __name__ == "__main__":

@@ -128,7 +128,7 @@ class Inference(Protocol):
         """
         ...
 
-    async def unload(self, name: str, number: int, kept: Sequence[ModelVersion]) -> None:
+    async def unload(self, model: ModelVersion, kept: Sequence[ModelVersion]) -> None:
         """Ends one version of a model, where the server can be told; those `kept` go on. Never raises."""
         ...
 

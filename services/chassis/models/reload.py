@@ -167,7 +167,7 @@ class Reloader:
             entries = {entry.name: entry for entry in self._catalog.entries()}
             kept = _versions(entries.get(version.name))
             if version.number not in {v.number for v in kept}:
-                await self._catalog.inference.unload(version.name, version.number, kept)
+                await self._catalog.inference.unload(version, kept)
             self._retiring.pop(version, None)
 
     def _mark(self, entry: Entry, problems: list[Problem]) -> None:

@@ -181,8 +181,9 @@ class TritonInference:
             self._states.pop(version, None)
             await self._verify(version)
 
-    async def unload(self, name: str, number: int, kept: Sequence[ModelVersion]) -> None:
+    async def unload(self, model: ModelVersion, kept: Sequence[ModelVersion]) -> None:
         """See `Inference.unload`."""
+        name, number = model.name, model.number
         try:
             ready = await self._ready_numbers(name)
             rest = ready - {number}

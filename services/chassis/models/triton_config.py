@@ -12,13 +12,11 @@ from typing import Any
 from google.protobuf import json_format, text_format
 from tritonclient.grpc import model_config_pb2
 
-from services.chassis.models.repository import DIGEST_PARAMETER, WEIGHTS
+from services.chassis.models.repository import DIGEST_PARAMETER, WEIGHTS, WEIGHTS_OF_BACKENDS
 
 _RUNS_GRAPHS = frozenset({"", "onnxruntime"})
 """Backends whose tensors are those of the ONNX graph; others put something between."""
 _TAKES_CANCEL_REQUESTS = frozenset({"causal_lm"})
-_WEIGHTS = {"python": "model.py", "vllm": "model.json"}
-"""The file that a backend loads where the configuration names none. vLLM's says where the weights lie."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +64,7 @@ def configuration(config: model_config_pb2.ModelConfig) -> Configuration:
         config.max_batch_size,
         _tensors(config.input),
         _tensors(config.output),
-        config.default_model_filename or _WEIGHTS.get(config.backend, WEIGHTS),
+        config.default_model_filename or WEIGHTS_OF_BACKENDS.get(config.backend, WEIGHTS),
         config.backend in _RUNS_GRAPHS,
         config.model_transaction_policy.decoupled,
         config.backend in _TAKES_CANCEL_REQUESTS,

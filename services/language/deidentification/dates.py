@@ -75,10 +75,10 @@ _DAY_WORD = (
 _YEAR = r"(?P<year>(?:18|19|20|21)\d\d)"
 _SHORT_YEAR = r"(?P<year>(?:18|19|20|21)\d\d|['’]?\d\d)"
 _TH = r"(?:st|nd|rd|th)?"
-_APART = r"(?<![\w/-])(?<!\d\.)"
+_APART = r"(?:(?<=\d{4}-)|(?<=/\d\d-)|(?<![\w/-]))(?<!\d\.)"
 """Before a number that begins a date."""
 _DONE = r"(?!\w|[/-]\d|\.\d)"
-_NUMBER_DONE = r"(?!\d|[/-]\d|\.\d|%)"
+_NUMBER_DONE = r"(?!\d|/\d|\.\d|%)"
 """After a year, which exports run into the next header ("2007HISTORY")."""
 
 _FORMS: tuple[tuple[str, float], ...] = (
@@ -100,7 +100,7 @@ _FORMS: tuple[tuple[str, float], ...] = (
     (rf"(?<![\w]){_MONTH}\.?[- ]{{0,2}}(?:the )?{_DAY}{_TH}(?:\s*,\s*|\s+of\s+|[-/]|\s+){_SHORT_YEAR}(?![\d/]|[.,]\d|\s*(?:mg|mcg|ml|cm|mm|%|units|hours|days|weeks|a\.?m|p\.?m))", 0.98),
     (rf"(?<![\w]){_MONTH}\s+(?:the )?{_DAY_WORD}(?:\s*,?\s*(?:of\s+)?{_YEAR})?(?!\w)", 0.97),
     # 5th of March 2019, the fifth of March
-    (rf"(?<![\w./])(?:{_DAY}{_TH}|{_DAY_WORD})\s+(?:day\s+)?(?:of\s+)?{_MONTH}\b\.?(?:,?\s+(?:of\s+)?{_YEAR})?(?!\d)", 0.97),
+    (rf"(?:\bthe\s+)?(?<![\w./])(?:{_DAY}{_TH}|{_DAY_WORD})\s+(?:day\s+)?(?:of\s+)?{_MONTH}\b\.?(?:,?\s+(?:of\s+)?{_YEAR})?(?!\d)", 0.97),
     # March of 2019, March 2019, Mar/2019, Mar '19
     (rf"(?<![\w]){_MONTH}\.?(?:\s*,\s*|\s+of\s+|\s+|[-/])(?P<year>(?:18|19|20|21)\d\d|['’]\d\d)(?!\d|\s*(?:mg|ml))", 0.98),
     # March 5, March 5th
@@ -149,7 +149,7 @@ _WEEKDAY = re.compile(
 _HOLIDAY = re.compile(
     r"(?<![\w])(?:Christmas(?:\s+(?:Eve|Day))?|X-?mas|Thanksgiving(?:\s+Day)?|Easter(?:\s+(?:Sunday|Monday))?|New\s+Year(?:['’]?s)?(?:\s+(?:Eve|Day))?|Halloween"
     r"|(?:Labor|Memorial|Independence|Veterans?['’]?|Columbus|Presidents?['’]?s?|Valentine['’]?s|Mother['’]?s|Father['’]?s|St\.?\s+Patrick['’]?s|Martin\s+Luther\s+King(?:\s+Jr\.?)?|MLK|Boxing|Groundhog|Flag|Canada|Patriots?['’]?|Indigenous\s+Peoples?['’]?|Bastille|Anzac|All\s+Saints['’]?)\s+Day"
-    r"|(?:4th|Fourth)\s+of\s+July|July\s+(?:4th|Fourth)|Good\s+Friday|Palm\s+Sunday|Ash\s+Wednesday|Black\s+Friday|Super\s*Bowl(?:\s+Sunday)?|Cinco\s+de\s+Mayo|Mardi\s+Gras|Juneteenth|Kwanzaa|Hanukkah|Chanukah|Passover|Rosh\s+Hashanah|Yom\s+Kippur|Ramadan|Eid(?:\s+al-\w+)?|Diwali|Holi|Lunar\s+New\s+Year|Chinese\s+New\s+Year|Labor\s+day|Memorial\s+day)(?!\w)"
+    r"|(?:the\s+)?(?:4th|Fourth)\s+of\s+July|July\s+(?:4th|Fourth)|Good\s+Friday|Palm\s+Sunday|Ash\s+Wednesday|Black\s+Friday|Super\s*Bowl(?:\s+Sunday)?|Cinco\s+de\s+Mayo|Mardi\s+Gras|Juneteenth|Kwanzaa|Hanukkah|Chanukah|Passover|Rosh\s+Hashanah|Yom\s+Kippur|Ramadan|Eid(?:\s+al-\w+)?|Diwali|Holi|Lunar\s+New\s+Year|Chinese\s+New\s+Year|Labor\s+day|Memorial\s+day)(?!\w)"
     r"|\b(?:christmas|thanksgiving|halloween|new year['’]?s(?:\s+(?:eve|day))|labor day|memorial day|easter sunday|valentine['’]?s day|independence day|fourth of july|4th of july)\b"
     r"|\b(?:CHRISTMAS|THANKSGIVING|EASTER|HALLOWEEN)\b"
 )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+
+from services.clinical.drugs import read_ingredients
 
 _LISTS = Path(__file__).parent / "lists"
 
@@ -67,6 +70,8 @@ def _rows(name: str) -> list[str]:
 def default_lexicon() -> Lexicon:
     """The lists of this folder, read once."""
     medical = {folded(word) for row in _rows("medical_names.txt") for word in row.split()}
+    for drug in read_ingredients():
+        medical |= {folded(word) for term in drug.terms for word in re.findall(r"[^\W\d_]{3,}", term)}
     return Lexicon(
         given={name: gender for name, gender in (row.split("\t") for row in _rows("given_names.tsv"))},
         surnames=frozenset(_rows("surnames.txt")),

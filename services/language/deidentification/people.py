@@ -6,6 +6,7 @@ One pass over the tokens. A title, a label, a verb ("dictated by"), a relative (
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -24,7 +25,7 @@ _WEAK_VERBS = frozenset(
     | {"by", "with", "for", "seeing", "saw", "according to"}
 )  # fmt: skip
 """Those that something else follows as often ("see HPI", "per protocol"): the name must be one by the lists."""
-_SAYS = frozenset(
+SAYS = frozenset(
     [
         "is",
         "was",
@@ -110,6 +111,11 @@ _DOES = frozenset(
     ]
 )
 """Of these those that only people do."""
+_OF_MEDICINE = re.compile(
+    r"(?:log|path|graph|scop|tom|plast|metr|therap|ectom|stom)(?:y|ies|ic|ical|s)$|(?:itis|osis|emia|uria|algia|oma|omas|gram|ase|ine|ide|ate|cillin|mycin|azole"
+    r"|pril|sartan|statin|olol|ation|ition|ction|sion|ity|ness|ment|ous|ular|ical|able|ible|ally|ing|ives?|ents?|ants?|less|phil|cyte|cytes|pnea|rrhea|plegia|phasia)s?$"
+)
+"""Endings of words that are not names, whatever list they are missing from."""
 
 
 @dataclass(frozen=True)
@@ -162,6 +168,7 @@ class PeopleFinder:
         for at, word in enumerate(self._words):
             if not word.is_word:
                 continue
+            yield from self._typist(at)
             yield from self._after_title(at)
             yield from self._after_label(at)
             yield from self._after_verb(at)
@@ -201,7 +208,14 @@ class PeopleFinder:
             first = end + 1
             if self._mark(first - 1) == "," and self._word(first).lower() == "and":
                 first += 1
-            if not title.startswith("dr") or not self._is_listed_name(first):
+            if not title.startswith("dr") or not (
+                self._is_listed_name(first)
+                or (
+                    title == "drs"
+                    and self._lexicon.is_name(self._word(first))
+                    and self._word(first)[0].isupper()
+                )
+            ):
                 return
             end = self._name_end(first)
             yield from self._found(first, end, 0.8)
@@ -218,6 +232,10 @@ class PeopleFinder:
             if self._mark(first) == "\n" and length < 5:
                 first += 1
             last = self._name_end(first)
+            if last == first and self._could_be_lower_name(first):
+                last = first + 1
+                while self._could_be_lower_name(last + (self._mark(last) == ",")):
+                    last += 1 + (self._mark(last) == ",")
             if last == first or not self._plausible(first, last):
                 return
             if self._mark(last) == "," and (self._given_follows(last + 1) or self._is_inverted(last)):
@@ -243,12 +261,33 @@ class PeopleFinder:
             first += 1
         end = self._name_end(first)
         if end == first:
+            yield from self._lower_pair(first)
             return
+        if (
+            phrase == ("per",)
+            and self._mark(end) == ","
+            and self._lexicon.is_name(self._word(first))
+            and not self._word(first).isupper()
+        ):
+            yield from self._found(first, end, 0.7)
         is_weak = " ".join(phrase) in _WEAK_VERBS
         if self._plausible(first, end) and (not is_weak or self._listed(first, end)):
             if self._mark(end) == "," and (self._given_follows(end + 1) or self._is_inverted(end)):
                 end = self._name_end(end + 1)
             yield from self._found(first, end, 0.85)
+
+    def _lower_pair(self, first: int) -> Iterator[Found]:
+        """`pt john smith called`: a given name and a surname in small letters, one of them no other word."""
+        given, surname = self._word(first), self._word(first + 1)
+        if min(len(given), len(surname)) < 3 or not (given.islower() and surname.islower()):
+            return
+        if (
+            self._lexicon.is_given(given)
+            and self._lexicon.is_name(surname)
+            and {given, surname}.isdisjoint(_NEVER)
+        ):
+            if not (self._lexicon.is_taken(given) and self._lexicon.is_taken(surname)):
+                yield from self._found(first, first + 2, 0.7, Origin.LIST)
 
     def _after_relative(self, at: int) -> Iterator[Found]:
         if self._words[at].text.lower() not in self._cues.relatives:
@@ -260,7 +299,11 @@ class PeopleFinder:
             first += 1
         for _ in range(6):
             end = self._name_end(first)
-            if end == first or not self._listed(first, end):
+            between_commas = self._mark(first - 1) in {",", "("} and self._mark(end) in {",", ")"}
+            unknown = self._is_unknown(first) and self._words[at].text.islower()
+            if end == first or not (
+                self._listed(first, end) or unknown or (between_commas and self._plausible(first, end))
+            ):
                 return
             yield from self._found(first, end, 0.85)
             first = end
@@ -283,11 +326,12 @@ class PeopleFinder:
             word = self._words[first - 1]
             if word.text == "." and first - 2 >= 0 and self._words[first - 2].is_initial:
                 first -= 2
-            elif (
-                (word.is_capitalised and not self._stops(word.text))
-                or (word.text.lower() in self._cues.particles and first < last)
-            ) or (word.text == "-" and first < last):
+            elif (word.is_capitalised and not self._stops(word.text)) or (
+                first < last and (word.text == "-" or word.text.lower() in self._cues.particles)
+            ):
                 first -= 1
+            elif word.text == "," and last < at and last - first == 1 and self._is_listed_name(first - 2):
+                first -= 1  # "Hill, Ishwar, RN"
             else:
                 break
         while first < last and (
@@ -298,6 +342,23 @@ class PeopleFinder:
         if first < last and (has_comma or self._listed(first, last)):
             if self._listed(first, last) or last - first >= 2:
                 yield from self._found(first, last, 0.93)
+
+    def _typist(self, at: int) -> Iterator[Found]:
+        """`JRC/abc` at a line's end: who dictated and who typed."""
+        dictated, typed = self._words[at].text, self._word(at + 2)
+        if (
+            dictated.isupper()
+            and 2 <= len(dictated) <= 4
+            and self._mark(at + 1) in {"/", ":"}
+            and typed.islower()
+            and 2 <= len(typed) <= 4
+        ):
+            if (
+                self._mark(at + 3) in {"", "\n"}
+                and not self._word(at + 3)
+                and (at == 0 or self._words[at - 1].text in "\n.:" or self._words[at - 1].text.isdigit())
+            ):
+                yield from self._found(at, at + 3, 0.75)
 
     def _by_lists(self, at: int) -> Iterator[Found]:
         word = self._words[at]
@@ -314,7 +375,8 @@ class PeopleFinder:
         if word.is_initial:
             yield from self._by_initial(at)
             return
-        if not given and not surname:
+        if not given and not surname and not word.text.endswith("s"):
+            yield from self._by_unknown(at)
             return
         # SMITH, JOHN A.
         if (
@@ -325,6 +387,13 @@ class PeopleFinder:
         ):
             yield from self._found(at, self._name_end(at + 2), 0.85, Origin.LIST)
         end = self._name_end(at)
+        if (
+            self._word(at - 1).lower() == "the"
+            and word.text.endswith("s")
+            and not taken
+            and self._lexicon.is_surname(word.text[:-1])
+        ):
+            yield from self._found(at, at + 1, 0.75, Origin.LIST)
         if self._word(at - 1).lower() == "the" and self._word(end).lower() in {
             "family",
             "families",
@@ -335,7 +404,7 @@ class PeopleFinder:
         if end - at >= 2 and self._pair(at, end) and not self._is_eponym(end - 1):
             yield from self._found(at, end, 0.85 if not taken else 0.75, Origin.LIST)
             return
-        if surname and folded(word.text) in self._lexicon.medical and self._word(at + 1).lower() in _DOES:
+        if surname and taken and self._is_somebody(at):
             yield from self._found(at, at + 1, 0.55, Origin.LIST)
         if taken or len(word.text) < 3 or word.text.isupper():
             return
@@ -344,13 +413,29 @@ class PeopleFinder:
         before = self._words[at - 1].text if at else "\n"
         follows = self._word(at + 1).lower()
         if before in _ENDS or before in {"-", '"', "("}:
-            if (given and (follows in _SAYS or self._possessive(at))) or (
-                surname and follows in (_DOES if self._lexicon.is_word(word.text) else _SAYS)
+            if (given and (follows in SAYS or self._possessive(at))) or (
+                surname and follows in (_DOES if self._lexicon.is_word(word.text) else SAYS)
             ):
                 yield from self._found(at, at + 1, 0.7, Origin.LIST)
             return
         if given or (surname and len(word.text) > 3):
             yield from self._found(at, end if end > at else at + 1, 0.6, Origin.LIST)
+
+    def _by_unknown(self, at: int) -> Iterator[Found]:
+        """A word known as nothing: of whom something is said that is said of people, or before a surname."""
+        if not self._is_unknown(at) or self._words[at].text.isupper():
+            return
+        before = self._words[at - 1].text if at else "\n"
+        follows = self._word(at + 1)
+        if follows.lower() in (SAYS if before in _ENDS else _DOES):
+            yield from self._found(at, at + 1, 0.55)
+        elif (
+            follows[:1].isupper()
+            and self._lexicon.is_surname(follows)
+            and not self._lexicon.is_word(follows)
+            and not follows.isupper()
+        ):
+            yield from self._found(at, self._name_end(at), 0.6, Origin.LIST)
 
     def _by_initial(self, at: int) -> Iterator[Found]:
         """`J. Smith`, `J.R. Smith`."""
@@ -359,7 +444,11 @@ class PeopleFinder:
             place += 2 if self._mark(place + 1) == "." else 1
         word = self._word(place)
         dotted = self._mark(at + 1) == "."
-        if len(word) < 3 or not word[0].isupper() or not self._lexicon.is_surname(word):
+        if len(word) < 3 or not word[0].isupper():
+            return
+        if not self._lexicon.is_surname(word):
+            if dotted and self._is_unknown(place) and not word.isupper():
+                yield from self._found(at, max(self._name_end(place), place + 1), 0.6)
             return
         if not self._lexicon.is_taken(word) or (
             dotted
@@ -475,7 +564,7 @@ class PeopleFinder:
             or any(
                 self._lexicon.is_given(w)
                 and folded(w) not in _NEVER
-                and folded(w) not in self._lexicon.medical
+                and (folded(w) not in self._lexicon.medical or not w.isupper())
                 for w in words
             )
         )
@@ -532,6 +621,17 @@ class PeopleFinder:
         """`Houston, Austin, Dallas`: surnames and given names that are the members of a list of places."""
         return self._words[at].text.lower() in self._lexicon.cities and not self._words[at].text.isupper()
 
+    def _is_unknown(self, at: int) -> bool:
+        """Whether a capitalised word stands there that is known as nothing at all."""
+        word = self._word(at)
+        return (
+            len(word) > 2
+            and word[0].isupper()
+            and not self._lexicon.is_word(word)
+            and not _OF_MEDICINE.search(folded(word))
+            and folded(word) not in _NEVER
+        )
+
     def _could_be_lower_name(self, at: int) -> bool:
         word = self._word(at)
         return (
@@ -574,6 +674,16 @@ class PeopleFinder:
         before = self._words[at - 1].text if at else "\n"
         return before not in _ENDS or self._word(at + 1).lower() in _DOES
 
+    def _is_somebody(self, at: int) -> bool:
+        """Whether a word that is also another word can only be a person here: "Brown denies", "as Woods and I"."""
+        word = self._words[at].text
+        if folded(word) in _NEVER or word.lower() in self._cues.relatives or word.isupper():
+            return False
+        follows = self._word(at + 1).lower()
+        return follows in _DOES or (
+            follows == "and" and self._word(at + 2) == "I" and self._word(at - 1) != ""
+        )
+
     def _is_eponym(self, at: int) -> bool:
         """Whether what follows is called after the name: "McPherson forceps", "Kaplan's cardinal line"."""
         place = at + 1
@@ -584,7 +694,7 @@ class PeopleFinder:
         return self._word(place).lower() in self._lexicon.eponym_heads or (
             self._word(place).islower()
             and self._word(place + 1).lower() in self._lexicon.eponym_heads
-            and self._word(place).lower() not in _SAYS
+            and self._word(place).lower() not in SAYS
         )
 
     def _possessive(self, at: int) -> bool:

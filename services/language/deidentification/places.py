@@ -76,22 +76,26 @@ _PREPOSITION = re.compile(
     rf"\b(?:in|from|to|at|near|outside|of|around|toward|for|between|and)\s+(?P<place>{_WORD}(?:[ -]{_WORD}){{0,2}})"
 )
 
+_TOWN = re.compile(
+    r"[a-z](?:ville|ton|burg|burgh|ford|field|wood|port|dale|mont|shire|bury|boro|borough|haven|stead|ham|stad|grad|polis|city)$"
+)
+
 _ORGANISATION_END = (
     r"(?:Hospitals?|Clinics?|Medical\s+Cent(?:er|re)|Health(?:care|\s+Care|\s+System|\s+Cent(?:er|re)|\s+Services|\s+Network|\s+Department|\s+Partners)?|Medical\s+(?:Group|Associates|Plaza|Arts|Clinic|School|College|Foundation|Partners)"
     r"|Cent(?:er|re)|Institute|Universit(?:y|ies)|College|School|Academy|Nursing\s+(?:Home|Facility|Cent(?:er|re))|Hospice|Rehab(?:ilitation)?(?:\s+(?:Cent(?:er|re)|Hospital|Facility|Institute))?|Pharmacy|Drugs?tore|Laborator(?:y|ies)|Labs|Associates|Group|Foundation"
     r"|Church|Manor|Villa(?:ge)?|Assisted\s+Living|Living\s+Cent(?:er|re)|Retirement\s+(?:Home|Community|Village)|Care\s+(?:Home|Cent(?:er|re)|Facility)|Inc\b\.?|LLC|LLP|P\.?C\.|Corp(?:oration)?|Company|Co\.|Ltd\b\.?|Industries|Enterprises|Bank|Insurance|Elementary(?:\s+School)?|Middle\s+School|High\s+School|Preschool|Daycare|Kindergarten|Infirmary|Sanatorium|Sanitarium|Shelter|Jail|Prison|Penitentiary|Correctional\s+(?:Facility|Institution|Cent(?:er|re))|Fire\s+Department|Police\s+Department|Department\s+Store|Airlines?|Airport|Motors|Foods|Market|Supermarket|Restaurant|Hotel|Inn|Physicians|Specialists|Orthop(?:a?e)dics|Cardiology|Radiology|Imaging|Diagnostics|Surgical\s+(?:Cent(?:er|re)|Associates|Group)|Surgery\s+Cent(?:er|re)|Cancer\s+Cent(?:er|re)|Heart\s+(?:Cent(?:er|re)|Institute)|Pediatrics|(?:and|&)\s+(?:Sons|Company|Associates|Co\b)|Construction|Logistics|Manufacturing|Electric|Family\s+(?:Practice|Medicine|Physicians|Health)|Dialysis(?:\s+Cent(?:er|re))?|Urgent\s+Care|Ambulance|EMS|Memorial|General|Presbyterian|Methodist|Episcopal|Baptist\s+(?:Hospital|Health)|Children['’]s(?:\s+Hospital)?|Hills?\s+Hospital)"
 )
 _ORGANISATION = re.compile(
-    rf"(?<![\w-])(?<!\d\.)(?:(?:The\s+)?{_WORD}(?:['’]s?)?(?:[ \t]+|[ \t]?-[ \t]?|[ \t]&[ \t])(?:(?:{_WORD}(?:['’]s?)?|of|and|the|for|&)[ \t]+){{0,5}}?){_ORGANISATION_END}(?![\w])(?:[ \t]+(?:of|at)[ \t]+(?:the[ \t]+)?{_WORD}(?:[ \t]+{_WORD}){{0,2}})?(?:[ \t]+{_ORGANISATION_END}(?![\w]))*"
+    rf"(?<![\w-])(?<!\d\.)(?:(?:The\s+)?{_WORD}(?:['’]s?)?(?:[ \t]+|[ \t]?-[ \t]?|[ \t]&[ \t])(?:(?:{_WORD}(?:['’]s?)?|of|and|the|for|&)[ \t]+){{0,5}}?){_ORGANISATION_END}(?![\w])(?:[ \t]+(?:of|at)[ \t]+(?:the[ \t]+)?{_WORD}(?:[ \t]+{_WORD}){{0,2}})?(?:[ \t]+(?:and[ \t]+)?{_ORGANISATION_END}(?![\w]))*"
 )
 _UNIVERSITY_OF = re.compile(
-    rf"(?<![\w])(?:University|College|Hospital|Institute|School|Church|Academy|Bank|Children['’]s\s+Hospital|Medical\s+Cent(?:er|re)|Shrine|Sisters|Daughters|Order|Sons|Veterans)\s+(?:Hospital\s+)?(?:of|at|for)\s+(?:the\s+)?{_WORD}(?:[ -]{_WORD}){{0,2}}(?:\s+(?:at|in|of)\s+{_WORD}(?:\s{_WORD})?)?(?:\s+{_ORGANISATION_END}(?![\w]))?"
+    rf"(?<![\w])(?:University|College|Hospital|Institute|School|Church|Academy|Bank|Children['’]s\s+Hospital|Medical\s+Cent(?:er|re)|Shrine|Sisters|Daughters|Order|Sons|Veterans)\s+(?:Hospital\s+)?(?:of|at|for)\s+(?:the\s+)?{_WORD}(?:[ -]{_WORD}){{0,2}}(?:\s+(?:at|in|of)\s+{_WORD}(?:\s{_WORD})?)?(?:\s+(?:and\s+)?{_ORGANISATION_END}(?![\w]))*"
 )
 _WORKS = re.compile(
     rf"\b(?:[Ww]ork(?:s|ed|ing)?|[Ee]mployed|[Jj]ob|[Ee]mployment|[Rr]etired)\s+(?:at|for|by|with|from)\s+(?:the\s+)?(?P<place>{_WORD}(?:[ -](?:&\s)?{_WORD}){{0,3}})|\b(?:[Ee]mployer|EMPLOYER|[Ff]acility|FACILITY|[Pp]harmacy|[Hh]ospital|HOSPITAL|[Cc]linic|[Ii]nsurance|[Ss]chool|[Ii]nstitution|[Oo]rganization)\s*:\s*(?P<place2>{_WORD}(?:[ -](?:&\s)?{_WORD}){{0,4}})"
 )
 _FAMOUS = re.compile(
-    r"(?<![\w])(?:Mass(?:achusetts)?\.?\s+General|MGH|BWH|BIDMC|UCSF|UCLA|UCSD|NYU|UPMC|USC|OHSU|MUSC|UAB|UNC|VCU|MSKCC|CHOP|Mayo(?:\s+Clinic)?|Cleveland\s+Clinic|Johns\s+Hopkins|Brigham\s+(?:and|&)\s+Women['’]s|Beth\s+Israel|Mount\s+Sinai|Mt\.?\s+Sinai|Cedars-?\s?Sinai|Kaiser(?:\s+Permanente)?|MD\s+Anderson|M\.?D\.?\s+Anderson|Sloan[- ]Kettering|Dana[- ]Farber|Walter\s+Reed|Scripps|Sutter(?:\s+Health)?|Geisinger|Intermountain|Banner(?:\s+Health)?|Ascension|Quest\s+Diagnostics|LabCorp|Walgreens|CVS|Rite\s+Aid|Walmart|Wal-Mart|Costco|Safeway|Kroger|Target|Home\s+Depot|Starbucks|McDonald['’]s|Amazon|Google|Microsoft|IBM|Boeing|FedEx|UPS|Aetna|Cigna|Humana|Anthem|UnitedHealthcare|United\s+Healthcare|Blue\s+Cross(?:\s+(?:and\s+)?Blue\s+Shield)?|BCBS|Alcoholics\s+Anonymous\s+of\s+\w+|Stanford|Harvard|Yale|Princeton|Columbia\s+Presbyterian|Duke\s+University|Emory|Vanderbilt|Northwestern\s+(?:Memorial|University)|Rush\s+University|Barnes-Jewish)(?![\w])"
+    r"(?<![\w])(?:Mass(?:achusetts)?\.?\s+General|MGH|BWH|BIDMC|UCSF|UCLA|UCSD|NYU|UPMC|USC|OHSU|MUSC|UAB|UNC|VCU|MSKCC|CHOP|Mayo\s+Clinic|Cleveland\s+Clinic|Johns\s+Hopkins|Brigham\s+(?:and|&)\s+Women['’]s|Beth\s+Israel|Mount\s+Sinai|Mt\.?\s+Sinai|Cedars-?\s?Sinai|Kaiser(?:\s+Permanente)?|MD\s+Anderson|M\.?D\.?\s+Anderson|Sloan[- ]Kettering|Dana[- ]Farber|Walter\s+Reed|Scripps|Sutter(?:\s+Health)?|Geisinger|Intermountain|Banner(?:\s+Health)?|Ascension|Quest\s+Diagnostics|LabCorp|Walgreens|CVS|Rite\s+Aid|Walmart|Wal-Mart|Costco|Safeway|Kroger|Target|Home\s+Depot|Starbucks|McDonald['’]s|Amazon|Google|Microsoft|IBM|Boeing|FedEx|UPS|Aetna|Cigna|Humana|Anthem|UnitedHealthcare|United\s+Healthcare|Blue\s+Cross(?:\s+(?:and\s+)?Blue\s+Shield)?|BCBS|Alcoholics\s+Anonymous\s+of\s+\w+|Stanford|Harvard|Yale|Princeton|Columbia\s+Presbyterian|Duke\s+University|Emory|Vanderbilt|Northwestern\s+(?:Memorial|University)|Rush\s+University|Barnes-Jewish)(?![\w])"
 )
 _CREDENTIALS_TOO = frozenset({"MD", "PA", "MA", "MS", "ME", "OR", "IN", "LA", "ID", "AL", "DE", "OK", "HI"})
 """Codes of states that follow a name or a word as often."""
@@ -385,25 +389,20 @@ class PlaceFinder:
                 words.pop()
             place = place[: len(" ".join(words))]
             if (
-                words and (folded(place) not in self._lexicon.states) and not self._is_taken(words[0])
-            ) or self._is_city(place):
+                words
+                and folded(place) not in self._lexicon.states
+                and (not self._is_taken(words[0]) or self._is_city(place))
+            ):
                 yield Found(match.start("place"), match.start("place") + len(place), Kind.LOCATION, 0.85)
         for match in _PREPOSITION.finditer(text):
             words = re.split(r"[ -]", match["place"])
             for count in range(len(words), 0, -1):
                 place = match["place"][: sum(len(word) for word in words[:count]) + count - 1]
-                if (
-                    self._is_city(place)
-                    and not place.isupper()
-                    and (count > 1 or not self._lexicon.is_word(place))
-                ):
-                    yield Found(
-                        match.start("place"),
-                        match.start("place") + len(place),
-                        Kind.LOCATION,
-                        0.7,
-                        Origin.LIST,
-                    )
+                is_free = count > 1 or not self._lexicon.is_word(place)
+                is_town = count == 1 and bool(_TOWN.search(place)) and not self._lexicon.is_name(place)
+                if is_free and not place.isupper() and (self._is_city(place) or is_town):
+                    start = match.start("place")
+                    yield Found(start, start + len(place), Kind.LOCATION, 0.7, Origin.LIST)
                     break
 
     def _organisations(self, text: str) -> Iterator[Found]:

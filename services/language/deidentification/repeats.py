@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from services.language.deidentification.identifiers import Found, Kind, Origin
 from services.language.deidentification.lexicon import Lexicon, folded
+from services.language.deidentification.people import SAYS
 from services.language.deidentification.replacing import Known
 
 _WORD = re.compile(r"[^\W\d_]+(?:['’](?!s\b)[^\W\d_]+)*")
@@ -61,16 +62,21 @@ def _words_in(text: str, words: dict[str, bool], lexicon: Lexicon) -> Iterable[F
             continue
         if name in lexicon.too and word.islower():
             continue
-        if words[name] and (
-            not word[0].isupper() or word.isupper() or not _within_sentence(text, match.start())
-        ):
+        if words[name] and not _is_meant(text, match):
             continue
         yield Found(*match.span(), Kind.NAME, 0.6, Origin.REPEATED)
 
 
-def _within_sentence(text: str, start: int) -> bool:
-    before = text[max(0, start - 3) : start].rstrip(" ")
-    return bool(before) and before[-1] not in ".:;!?\n"
+def _is_meant(text: str, match: re.Match[str]) -> bool:
+    """Whether a word that is not only a name is written as one: with a capital within a sentence, or said of somebody."""
+    word = match.group()
+    if not word[0].isupper() or word.isupper():
+        return False
+    before = text[max(0, match.start() - 3) : match.start()].rstrip(" ")
+    if before and before[-1] not in ".:!?\n":
+        return True
+    following = _WORD.match(text, match.end() + 1)
+    return following is not None and following.group() in SAYS
 
 
 def _wholes_in(text: str, wholes: dict[str, Kind]) -> Iterable[Found]:

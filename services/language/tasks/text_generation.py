@@ -104,9 +104,13 @@ class TextGenerator:
         self._tokenizer = read_tokenizer(model.folder / task.tokenizer_file) if task.tokenizer_file else None
         self._template = _template(model.folder, task, self._tokenizer)
 
+    def prompt(self, messages: Sequence[Message]) -> str:
+        """What the model reads. ValueError where the template refuses the messages."""
+        return self._template.render(messages)
+
     def count(self, messages: Sequence[Message]) -> int:
         """How many tokens their prompt has. ValueError where the template refuses them."""
-        return self._count(self._template.render(messages))
+        return self._count(self.prompt(messages))
 
     def room(self, max_token_count: int = 0) -> int:
         """How many tokens a prompt may have that leaves the answer this many; 0: as many as the card says."""
@@ -131,7 +135,7 @@ class TextGenerator:
 
         Raises InvalidInput, which names `field`, where the prompt leaves no room for an answer.
         """
-        prompt = self._template.render(messages)
+        prompt = self.prompt(messages)
         left = self._task.max_token_count - await asyncio.to_thread(self._count, prompt)
         wanted = max_token_count or self._task.max_new_token_count or left
         if left < min(wanted, _LEAST_ANSWER_TOKENS):

@@ -139,6 +139,9 @@ class Progress:
 class ReportDrafter:
     """Drafts one report. Iterate over `sentences()`, then take the `draft`."""
 
+    instruction_count = 0
+    """Items are no text that could hold any."""
+
     def __init__(self, items: Sequence[Item], template: Template, writer: WritesSentences) -> None:
         self._items = settled(items)
         self._template = template

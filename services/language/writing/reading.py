@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import functools
 import itertools
-import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from services.clinical.units import plain_unit
 from services.language.assertion import AssertionResult, assert_entities
 from services.language.assertion_lexicon import default_lexicon
 from services.language.entities import Assertion, EntityType, Span
@@ -23,17 +21,13 @@ from services.language.sections import split_sections
 from services.language.sentences import split_sentences
 from services.language.typography import plain
 from services.language.vocabulary import normalize
-from services.language.writing.words import BILATERAL, NUMBER, TOKEN, Kind, Words, default_words, number_form
+from services.language.writing.tokens import Token, segment, tokens_of
+from services.language.writing.words import BILATERAL, TOKEN, Kind, Words, default_words
 
 _MOST_WORDS = 8
-_BREAKS = frozenset({",", ";", ":", ".", "(", ")", "and", "or", "nor", "but", "with", "without", "plus"})
 _PREPOSITIONS = frozenset(
     {"in", "on", "at", "of", "within", "to", "measuring", "measures", "measured", "is", "are"}
 )
-_UNIT = re.compile(
-    r"[\s-]?(%|°?[^\W\d_]{1,12}(?:\[[A-Za-z]+\])?(?:/[^\W\d_]{1,6}(?:/1\.73 ?m[2²])?){0,2}|mm ?Hg)"
-)
-_BEFORE_NUMBER = re.compile(r"\s*\d")
 _OTHER = "Other "
 """How the title of a code begins that several unlike things share."""
 
@@ -99,18 +93,6 @@ class Reading:
 
 
 @dataclass(slots=True)
-class _Token:
-    text: str
-    start: int
-    end: int
-    kind: Kind
-    form: str
-    segment: int = 0
-    mention: int | None = None
-    accounted: bool = False
-
-
-@dataclass(slots=True)
 class _Mention:
     first: int
     last: int
@@ -120,7 +102,7 @@ class _Mention:
 
 @dataclass(frozen=True, slots=True)
 class _Sentence:
-    tokens: list[_Token]
+    tokens: list[Token]
     mentions: list[_Mention]
 
 
@@ -180,12 +162,12 @@ class SentenceReader:
         return [self._reading(sentence, of_named, of_unnamed) for sentence in sentences]
 
     def _sentence(self, text: str, start: int, end: int) -> _Sentence:
-        tokens = self._tokens(text, start, end)
+        tokens = tokens_of(text, start, end, self._words)
         mentions = self._mentions(tokens)
         for number, mention in enumerate(mentions):
             for at in mention.core:
                 tokens[at].mention = number
-        _segment(tokens)
+        segment(tokens)
         return _Sentence(tokens, mentions)
 
     def _reading(
@@ -221,45 +203,7 @@ class SentenceReader:
         claims = self._claims(tokens, mentions, said)
         return Reading(tuple(claims), tuple(left), tuple(map(tuple, segments)), frozenset(numbers))
 
-    def _tokens(self, text: str, start: int, end: int) -> list[_Token]:
-        tokens: list[_Token] = []
-        at = start
-        while (match := TOKEN.search(text, at, end)) is not None:
-            at = match.end()
-            word = match.group().lower()
-            compared = next(
-                (
-                    (phrase, sign)
-                    for phrase, sign in self._words.comparators
-                    if text[match.start() : match.start() + len(phrase)].lower() == phrase
-                    and _BEFORE_NUMBER.match(text, match.start() + len(phrase))
-                ),
-                None,
-            )
-            if compared is not None:
-                at = match.start() + len(compared[0])
-                tokens.append(_Token(compared[1], match.start(), at, Kind.CONTENT, compared[1]))
-            elif NUMBER.fullmatch(word):
-                form, at = _number(text, match)
-                if tokens and tokens[-1].form in {">", "<", "\u2265", "\u2264"}:
-                    form = f"{tokens.pop().form} {form}"
-                tokens.append(_Token(word, match.start(), at, Kind.NUMBER, form))
-            elif word in self._words.spelled_out:
-                for part in self._words.spelled_out[word]:
-                    kind, form = self._words.of(part)
-                    tokens.append(_Token(part, match.start(), match.end(), kind, form))
-            elif word in self._words.numbers:
-                tokens.append(
-                    _Token(word, match.start(), match.end(), Kind.NUMBER, self._words.numbers[word])
-                )
-            elif word[0].isalnum() or word in "<>\u2265\u2264+?%":
-                kind, form = self._words.of(word)
-                tokens.append(_Token(word, match.start(), match.end(), kind, form))
-            else:  # a mark
-                tokens.append(_Token(word, match.start(), match.end(), Kind.FRAME, word))
-        return tokens
-
-    def _mentions(self, tokens: Sequence[_Token]) -> list[_Mention]:
+    def _mentions(self, tokens: Sequence[Token]) -> list[_Mention]:
         texts = [token.text for token in tokens]
         found = {finding.first: finding for finding in self._terms.images.find(texts)}
         mentions: list[_Mention] = []
@@ -276,7 +220,7 @@ class SentenceReader:
             at = mention.last if mention is not None else at + 1
         return mentions
 
-    def _longest(self, tokens: Sequence[_Token], first: int) -> _Mention | None:
+    def _longest(self, tokens: Sequence[Token], first: int) -> _Mention | None:
         """The longest name or term that starts at the token `first`; a hyphen within is no word."""
         head = tokens[first]
         begins = head.form in self._beginnings or _begins(self._terms, head.text)
@@ -304,13 +248,13 @@ class SentenceReader:
         found = _find(self._terms, surface) or _find(self._terms, surface.upper())
         return None if found is None else found[0] is EntityType.CHEMICAL
 
-    def _is_loose(self, token: _Token) -> bool:
+    def _is_loose(self, token: Token) -> bool:
         return token.mention is None and token.kind is Kind.CONTENT and not self._asserts(token)
 
-    def _asserts(self, token: _Token) -> bool:
+    def _asserts(self, token: Token) -> bool:
         return any(self._words.belongs_to(kind, token.text) for kind in Assertion)
 
-    def _account(self, tokens: Sequence[_Token], results: Sequence[AssertionResult]) -> None:
+    def _account(self, tokens: Sequence[Token], results: Sequence[AssertionResult]) -> None:
         """Marks the words of the phrases that made the assertions."""
         for result in results:
             for trigger in result.triggers:
@@ -329,7 +273,7 @@ class SentenceReader:
                 ):
                     token.accounted = True
 
-    def _links(self, tokens: Sequence[_Token], before: Claim, first: _Token) -> bool:
+    def _links(self, tokens: Sequence[Token], before: Claim, first: Token) -> bool:
         """Whether the words between a claim and the next one say that this is what that is."""
         return any(
             token.text in self._words.links for token in tokens if before.end <= token.start < first.start
@@ -337,11 +281,11 @@ class SentenceReader:
 
     def _claims(
         self,
-        tokens: Sequence[_Token],
+        tokens: Sequence[Token],
         mentions: Sequence[_Mention],
         results: Sequence[AssertionResult],
     ) -> list[Claim]:
-        bound: list[list[_Token]] = [[] for _ in mentions]
+        bound: list[list[Token]] = [[] for _ in mentions]
         for at, token in enumerate(tokens):
             if token.mention is not None or token.accounted:
                 continue
@@ -414,24 +358,16 @@ def _asserted(text: str, named: Sequence[Span], unnamed: Sequence[Span]) -> list
     return [said[span.start, span.end] for span in unnamed]
 
 
-def _of(tokens: Iterable[_Token], kind: Kind) -> frozenset[str]:
+def _of(tokens: Iterable[Token], kind: Kind) -> frozenset[str]:
     return frozenset(token.form for token in tokens if token.kind is kind)
 
 
-def _span(tokens: Sequence[_Token], mention: _Mention) -> Span:
+def _span(tokens: Sequence[Token], mention: _Mention) -> Span:
     kind = EntityType.CHEMICAL if mention.is_drug else EntityType.DISEASE
     return Span(tokens[mention.first].start, tokens[mention.last - 1].end, kind)
 
 
-def _segment(tokens: Sequence[_Token]) -> None:
-    segment = 0
-    for token in tokens:
-        if token.mention is None and token.text in _BREAKS:
-            segment += 1
-        token.segment = segment
-
-
-def _owner(tokens: Sequence[_Token], mentions: Sequence[_Mention], at: int) -> int | None:
+def _owner(tokens: Sequence[Token], mentions: Sequence[_Mention], at: int) -> int | None:
     """The mention that a word of side, degree, place or number belongs to: one of its own segment, the next
     one before the last one; else the last one before it, else the next.
     """
@@ -448,15 +384,3 @@ def _owner(tokens: Sequence[_Token], mentions: Sequence[_Mention], at: int) -> i
     if same_before:
         return same_before[-1]
     return before[-1] if before else (after[0] if after else None)
-
-
-def _number(text: str, match: re.Match[str]) -> tuple[str, int]:
-    """The number with its unit as it is compared, and where it ends."""
-    value = number_form(match.group())
-    unit = _UNIT.match(text, match.end())
-    if unit is None:
-        return value, match.end()
-    written = unit.group(1)
-    plainest = plain_unit(written)
-    known = default_words().units.get(plainest, plainest if "/" in written else None)
-    return (value, match.end()) if known is None else (f"{value} {known}", unit.end())

@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Sequence
 from enum import Enum
 
 from services.language.entities import Assertion
+from services.language.languages import are_readable
 from services.language.writing.drafting import (
     LONGEST_SENTENCE,
     MOST_SENTENCES,
@@ -21,6 +22,7 @@ from services.language.writing.drafting import (
     finished,
 )
 from services.language.writing.facts import facts_of_text
+from services.language.writing.instructions import instructed, without
 from services.language.writing.prompts import Task
 from services.language.writing.reading import SentenceReader
 from services.language.writing.support import Reason, Verdict, check_against_text, is_chronic
@@ -49,9 +51,19 @@ class Summarizer:
         self._writer = writer
         self._reader = SentenceReader()
         read = self._reader.read_text(text)
-        self.spans: Sequence[tuple[int, int]] = [(start, end) for start, end, _ in read]
-        """Where each sentence of the text stands, in code points: what `Sentence.support` counts in."""
-        self._facts = facts_of_text(reading for _, _, reading in read)
+        spans = [(start, end) for start, end, _ in read]
+        left_out = instructed(text, spans)
+        self.instruction_count = sum(left_out)
+        """How many sentences of the text speak to who writes; they count as nothing."""
+        self._material = without(text, spans, left_out)
+        # The rules read English: of another language it is not known what a sentence says.
+        readable = are_readable(text, [start for start, _ in spans])
+        self.spans: Sequence[tuple[int, int]] = [
+            span for span, out, known in zip(spans, left_out, readable, strict=True) if known and not out
+        ]
+        """Where each sentence that counts stands, in code points: what `Sentence.support` counts in."""
+        counting = set(self.spans)
+        self._facts = facts_of_text(reading for start, end, reading in read if (start, end) in counting)
         self._progress = Progress()
         is_impression = wanted is Wanted.IMPRESSION
         self._kind = SectionKind.IMPRESSION if is_impression else SectionKind.SUMMARY
@@ -61,7 +73,7 @@ class Summarizer:
         """The sentences that stand, as they are written. Raises what the writer raises."""
         task = Task.IMPRESSION if self._wanted is Wanted.IMPRESSION else Task.SUMMARY
         count = 0
-        async with contextlib.aclosing(self._writer.sentences(task, self._text)) as sentences:
+        async with contextlib.aclosing(self._writer.sentences(task, self._material)) as sentences:
             async for written in sentences:
                 verdict = self._verdict(written)
                 if verdict.reason is None:

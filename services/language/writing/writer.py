@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 
 from medmesh.common.v1.answer_pb2 import Provenance
 from services.chassis.errors import DeadlineExceeded
@@ -30,10 +30,10 @@ class Writer:
         generator: TextGenerator,
         max_token_count: int,
         left_s: float | None = None,
-        shown: Callable[[str], str] = lambda material: material,
+        shown: Callable[[str], Awaitable[str]] | None = None,
     ) -> None:
         """`left_s`: time for all that is written; None: no bound of its own. `shown` makes of the material
-        what the model may see.
+        what the model may see; None: all of it.
         """
         self._generator = generator
         self._max_token_count = max_token_count
@@ -49,7 +49,8 @@ class Writer:
         """What the model writes of `material`. Raises what `TextGenerator.write` raises; a bound that is
         reached after the first piece ends it, and `was_cut` says so.
         """
-        chat = await asyncio.to_thread(self._fitting, task, self._shown(material))
+        shown = await self._shown(material) if self._shown is not None and material.strip() else material
+        chat = await asyncio.to_thread(self._fitting, task, shown)
         left_s = None if self._ends is None else max(self._ends - time.monotonic(), 0.0)
         writing = await self._generator.write(
             chat, field="evidence", max_token_count=self._max_token_count, timeout_s=left_s
