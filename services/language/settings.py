@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.clinical.terminology_setting import TerminologySettings
+from services.chassis.settings import TerminologySettings
 
 
 @dataclass(frozen=True, kw_only=True)
