@@ -10,7 +10,19 @@ from collections.abc import Callable
 
 import typer
 
-from clients.cli import analyze, audit, demo, diagnose, doctor, importing, models, records, search, up
+from clients.cli import (
+    analyze,
+    audit,
+    demo,
+    diagnose,
+    doctor,
+    importing,
+    medications,
+    models,
+    records,
+    search,
+    up,
+)
 from clients.cli.failures import EXIT_CODES_HELP, warn
 from clients.loadtest import command
 
@@ -73,6 +85,7 @@ _add(audit.verify, to=receipts)
 _add(analyze.image)
 _add(analyze.note)
 _add(records.treatments)
+_add(medications.check_medications)
 _add(records.similar)
 _add(records.outcome)
 _add(search.search)

@@ -14,7 +14,7 @@ from medmesh.common.v1.patient_pb2 import PatientInput, PatientRecord
 from medmesh.imaging.v1 import imaging_pb2
 from medmesh.language.v1 import language_pb2
 from medmesh.orchestrator.v1 import orchestrator_pb2
-from medmesh.recommendation.v1 import recommendation_pb2
+from medmesh.recommendation.v1 import medication_check_pb2, recommendation_pb2
 from tests.clients.fake_mesh import SERVICES
 
 PNEUMONIA = Concept(system="http://snomed.info/sct", code="233604007", display="Pneumonia")
@@ -68,6 +68,13 @@ CALLS = [
         "RankTreatments",
         recommendation_pb2.RankTreatmentsResponse(ranking={"treatments": [{"score": 0.5}]}),
         "ranking",
+    ),
+    (
+        "check_medications",
+        {"patient": SIXTY, "orders": ["warfarin 5 mg", {"resourceType": "MedicationRequest"}]},
+        "CheckMedications",
+        medication_check_pb2.CheckMedicationsResponse(check={"knowledge_digest": "00"}),
+        "check",
     ),
     (
         "read_record",
