@@ -119,8 +119,9 @@ def test_a_text_is_what_the_model_writes():
     assert caller.ending is Ending.LENGTH
 
 
-def test_texts_of_all_lengths_that_come_and_go_are_those_written_alone():
-    made = scheduler(max_active_count=3, prefill_chunk=7)
+@pytest.mark.parametrize("together", [1, 2, 3])
+def test_texts_of_all_lengths_that_come_and_go_are_those_written_alone(together):
+    made = scheduler(max_active_count=3, max_batch_count=together, prefill_chunk=7)
     asked = [("abcdefghij" * (at % 5) + "no effusion"[: 1 + at], 1 + 13 * at % 60) for at in range(11)]
     callers = []
     for prompt, count in asked:
@@ -132,7 +133,7 @@ def test_texts_of_all_lengths_that_come_and_go_are_those_written_alone():
 
 
 def test_texts_are_written_together_and_a_prompt_is_read_in_chunks_between_them():
-    made = scheduler(prefill_chunk=10)
+    made = scheduler(max_batch_count=8, prefill_chunk=10)
     ask(made, "ab", 100)
     made.round()
     ask(made, "c" * 25, 100)
@@ -142,7 +143,7 @@ def test_texts_are_written_together_and_a_prompt_is_read_in_chunks_between_them(
 
 
 def test_no_more_texts_at_a_time_than_allowed():
-    made = scheduler(max_active_count=2, max_waiting_count=3)
+    made = scheduler(max_active_count=2, max_batch_count=2, max_waiting_count=3)
     for at in range(5):
         assert not made.is_full
         ask(made, "abc"[: 1 + at % 3], 20)
@@ -151,8 +152,9 @@ def test_no_more_texts_at_a_time_than_allowed():
     assert max(rows for rows, _ in made._network.shapes) == 2
 
 
-def test_whoever_has_gone_costs_no_further_token():
-    made = scheduler()
+@pytest.mark.parametrize("together", [1, 8])
+def test_whoever_has_gone_costs_no_further_token(together):
+    made = scheduler(max_batch_count=together)
     gone, other = ask(made, "abc", 300), ask(made, "hello", 60)
     for _ in range(5):
         made.round()
@@ -163,6 +165,14 @@ def test_whoever_has_gone_costs_no_further_token():
     assert made._network.shapes[-1] == (1, 1)
     finish(made)
     assert other.text == written("hello", 60)
+
+
+def test_by_default_no_text_is_computed_with_another():
+    made = scheduler()
+    for prompt in ("abc", "hello"):
+        ask(made, prompt, 10)
+    finish(made)
+    assert {rows for rows, _ in made._network.shapes} == {1}
 
 
 @pytest.mark.parametrize("rounds", [0, 1])
