@@ -142,8 +142,8 @@ def public_calls(of: type) -> dict[str, inspect.Signature]:
 def test_every_rpc_of_the_mesh_has_a_call():
     rpcs = {method.name for service in SERVICES for method in service.methods}
     uploads = {"StartUpload", "WriteUpload", "QueryUpload", "CancelUpload"}
-    streams = {"DiagnoseStream", "AnalyzeImageStream", "DeidentifyImage"}
     drafts = {"GenerateReport", "Summarize"}  # streams: test_drafts.py
+    streams = {"DiagnoseStream", "AnalyzeImageStream", "DeidentifyImage"}
     assert rpcs == {call[2] for call in CALLS} | streams | {"DeidentifyBundle"} | drafts | uploads
 
 
@@ -153,8 +153,7 @@ def test_both_clients_have_the_same_calls_with_the_same_parameters():
         name: list(s.parameters.values()) for name, s in asynchronous.items()
     }
     files = {"deidentify_image", "deidentify_bundle"}
-    drafts = {"generate_report", "summarize"}
-    others = {"diagnose_stream", "upload", "cancel_upload", "close"} | files | drafts
+    others = {"diagnose_stream", "generate_report", "summarize", "upload", "cancel_upload", "close"} | files
     assert set(blocking) == {call[0] for call in CALLS} | others
 
 

@@ -32,8 +32,9 @@ def table(results: Sequence[Done | Failed], report: Path) -> Iterator[Renderable
         word = ("review: ", "bold yellow") if review else ("note: ", "yellow")
         where = (f" ({marks.count(count, 'file')})", "dim")
         yield marks.indented(Text.assemble(word, sentence.removeprefix("review: "), where))
-    for one in failed:
-        yield marks.indented(Text.assemble(("FAILED ", "bold red"), f"{one.source}: {one.reason}"))
+    for left_out in failed:
+        said = f"{left_out.source}: {left_out.reason}"
+        yield marks.indented(Text.assemble(("FAILED ", "bold red"), said))
     yield marks.indented(Text(f"report: {report}", style="dim"))
 
 

@@ -29,7 +29,12 @@ from medmesh.imaging.v1.deidentification_pb2 import (
     ProfileOption,
 )
 from medmesh.imaging.v1.imaging_pb2 import ImageAnalysis, ImageOptions, ImageSource
-from medmesh.language.v1 import bundle_deidentification_pb2, deidentification_pb2, language_pb2, report_pb2
+from medmesh.language.v1 import (
+    bundle_deidentification_pb2,
+    deidentification_pb2,
+    language_pb2,
+    report_pb2,
+)
 from medmesh.language.v1.bundle_deidentification_pb2 import BundleDeidentification
 from medmesh.language.v1.deidentification_pb2 import (
     REPLACEMENT_STYLE_PLACEHOLDER,
