@@ -12,6 +12,7 @@ from services.local.triton.backends.causal_lm.generation.scheduler import (
     Ending,
     Refusal,
     Scheduler,
+    goes_round,
 )
 from services.local.triton.backends.causal_lm.generation.text import TextOfTokens
 from tests.language.writer_made import byte_tokenizer
@@ -56,7 +57,7 @@ class TinyNetwork:
         if self.fails:
             raise RuntimeError("it holds a patient's name")
         self.shapes.append(ids.shape)
-        new = ids * (positions + 1.0)
+        new = ids * (positions + 1.0) + 7
         products = np.concatenate([past.products, new], axis=1) if past else new
         assert mask.shape == products.shape
         following = np.where(mask == 1, products, 0).sum(axis=1) % len(LETTERS)
@@ -234,6 +235,31 @@ def test_what_might_have_become_a_stop_text_is_sent_when_it_does_not():
     caller = ask(made, "hello", 30, stop=(whole[-3:] + "?",))
     finish(made)
     assert caller.text == whole
+
+
+@pytest.mark.parametrize(
+    ("tokens", "expected"),
+    [
+        ([1] * 24, True),
+        ([1] * 23, False),
+        ([9, 9, *[1, 2, 3] * 8], True),
+        (list(range(24)) * 4, True),
+        (list(range(24)) * 3, False),
+        (list(range(25)) * 4, False),
+        ([*[1, 2] * 12, 3], False),
+        ([], False),
+    ],
+)
+def test_what_is_said_again_and_again_is_known(tokens, expected):
+    assert goes_round(tokens) is expected
+
+
+def test_a_text_that_goes_round_is_cut_off():
+    made = scheduler()
+    made._network.run = lambda ids, *_: (np.eye(len(VOCABULARY))[[3]], Cache(np.zeros(ids.shape)))
+    caller = ask(made, "a", 300)
+    finish(made)
+    assert (caller.text, caller.ending) == ("d" * 24, Ending.LENGTH)
 
 
 def test_a_failing_network_fails_everyone_and_the_next_one_is_served():

@@ -25,6 +25,9 @@ from .network import Cache, Floats, Ints, Network
 from .parameters import SamplingParameters
 from .sampling import Sampler
 
+_ROUNDS, _LONGEST_ROUND, _FEWEST_TOKENS = 4, 24, 24
+"""A text goes round when it says up to 24 tokens four times in a row; fewer than 6, until they make 24."""
+
 
 class Ending(Enum):
     """How a text ended; the values are vLLM's finish reasons."""
@@ -274,10 +277,20 @@ class Scheduler:
         if job.text.is_stopped:
             job.caller.send(piece, Ending.STOP)
             return False
-        is_last = len(job.written) >= job.parameters.max_tokens
+        is_last = len(job.written) >= job.parameters.max_tokens or goes_round(job.written)
         if is_last or job.token_count >= self._bounds.max_token_count:
             job.caller.send(piece + job.text.end(), Ending.LENGTH)
             return False
         if piece:
             job.caller.send(piece, None)
         return True
+
+
+def goes_round(tokens: Sequence[int]) -> bool:
+    """Whether a text has begun to say the same again and again, as small models do until they are stopped."""
+    for period in range(1, _LONGEST_ROUND + 1):
+        length = max(_ROUNDS * period, _FEWEST_TOKENS)
+        last = tokens[-length:]
+        if len(last) == length and last[period:] == last[:-period]:
+            return True
+    return False
