@@ -16,5 +16,5 @@ class LanguageSettings(ServiceSettings):
     """Address and port to listen on. Port 0 takes a free one."""
 
     deidentification_key_file: Path | None = None
-    """File with the secret of surrogates, 16 to 256 bytes, for requests of `Deidentify` that bring none. Empty: such
-    requests get placeholders only."""
+    """File with the secret of surrogates, 16 to 256 bytes, for requests of `Deidentify` that bring none.
+    Empty: such requests get placeholders only."""

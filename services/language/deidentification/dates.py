@@ -14,10 +14,55 @@ from datetime import date, timedelta
 
 from services.language.deidentification.identifiers import Found, Kind
 
-MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"]
+MONTHS = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+]
 WEEKDAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
 _SHORT_MONTHS = {**{name[:3].lower(): n for n, name in enumerate(MONTHS, 1)}, "sept": 9}
-_ORDINALS = ["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "eleventh", "twelfth", "thirteenth", "fourteenth", "fifteenth", "sixteenth", "seventeenth", "eighteenth", "nineteenth", "twentieth", "twenty-first", "twenty-second", "twenty-third", "twenty-fourth", "twenty-fifth", "twenty-sixth", "twenty-seventh", "twenty-eighth", "twenty-ninth", "thirtieth", "thirty-first"]
+_ORDINALS = [
+    "first",
+    "second",
+    "third",
+    "fourth",
+    "fifth",
+    "sixth",
+    "seventh",
+    "eighth",
+    "ninth",
+    "tenth",
+    "eleventh",
+    "twelfth",
+    "thirteenth",
+    "fourteenth",
+    "fifteenth",
+    "sixteenth",
+    "seventeenth",
+    "eighteenth",
+    "nineteenth",
+    "twentieth",
+    "twenty-first",
+    "twenty-second",
+    "twenty-third",
+    "twenty-fourth",
+    "twenty-fifth",
+    "twenty-sixth",
+    "twenty-seventh",
+    "twenty-eighth",
+    "twenty-ninth",
+    "thirtieth",
+    "thirty-first",
+]
 
 _MONTH = (
     r"(?P<month>january|february|march|april|may|june|july|august|september|october|november|december"
@@ -39,8 +84,8 @@ _NUMBER_DONE = r"(?!\d|/\d|\.\d|%)"
 _FORMS: tuple[tuple[str, float], ...] = (
     # 2019-03-05, 2019/3/5T14:22:00Z
     (
-        rf"{_APART}{_YEAR}(?P<s>[-/.])(?P<month2>1[0-2]|0?[1-9])(?P=s){_DAY}"
-        r"(?:[T ]?(?<=T)\d\d:?\d\d(?::?\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?(?!\d)",
+        (rf"{_APART}{_YEAR}(?P<s>[-/.])(?P<month2>1[0-2]|0?[1-9])(?P=s){_DAY}"
+        r"(?:[T ]?(?<=T)\d\d:?\d\d(?::?\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?(?!\d)"),
         0.99,
     ),
     # 03/05/2019, 3-5-19, 5.3.2019

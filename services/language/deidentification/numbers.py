@@ -79,7 +79,9 @@ _FAX = re.compile(r"\bfax(?:ed)?(?:\s*(?:number|no\.?|#|is|to|at|line|us|it))*\s
 
 @cache
 def _compiled() -> tuple[list[tuple[Kind, float, re.Pattern[str]]], re.Pattern[str], dict[str, Kind]]:
-    forms = [(kind, confidence, re.compile(form, flags | re.ASCII)) for kind, confidence, form, flags in _FORMS]
+    forms = [
+        (kind, confidence, re.compile(form, flags | re.ASCII)) for kind, confidence, form, flags in _FORMS
+    ]
     kinds: dict[str, Kind] = {}
     by_mark: dict[str, list[str]] = {"": [], "marked": [], "number": []}
     for line in _LABELS.read_text(encoding="utf-8").splitlines():

@@ -14,7 +14,34 @@ from services.language.deidentification.lexicon import Lexicon, folded
 
 _PART = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 _PARTICLES = frozenset(
-    ["van", "von", "der", "den", "de", "del", "della", "di", "da", "dos", "du", "la", "le", "los", "las", "el", "al", "bin", "ibn", "ben", "ter", "ten", "zu", "y", "san", "st"]
+    [
+        "van",
+        "von",
+        "der",
+        "den",
+        "de",
+        "del",
+        "della",
+        "di",
+        "da",
+        "dos",
+        "du",
+        "la",
+        "le",
+        "los",
+        "las",
+        "el",
+        "al",
+        "bin",
+        "ibn",
+        "ben",
+        "ter",
+        "ten",
+        "zu",
+        "y",
+        "san",
+        "st",
+    ]
 )
 _SUFFIXES = frozenset({"jr", "sr", "ii", "iii", "iv"})
 _HAN = re.compile(r"[\u4e00-\u9fff]")

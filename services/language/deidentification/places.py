@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from services.language.deidentification.identifiers import Found, Kind, Origin
-from services.language.deidentification.lexicon import Lexicon, folded
+from services.language.deidentification.lexicon import Lexicon, folded, words_of
 
 _WORD = r"(?:[A-ZÀ-Þ][a-zß-ÿ]+(?:[-'’][A-Za-zß-ÿ]+)*|[A-Z]{2,}|(?:St|Mt|Ft|Pt)\.)"
 _STREET = (
@@ -99,10 +99,8 @@ _FAMOUS = re.compile(
 )
 _CREDENTIALS_TOO = frozenset({"MD", "PA", "MA", "MS", "ME", "OR", "IN", "LA", "ID", "AL", "DE", "OK", "HI"})
 """Codes of states that follow a name or a word as often."""
-_GENERIC = frozenset(
-    ["the", "a", "an", "our", "this", "that", "his", "her", "their", "my", "general", "memorial", "medical", "health", "care", "center", "centre", "clinic", "hospital", "department", "emergency", "outpatient", "inpatient", "surgery", "surgical", "urgent", "community", "regional", "university", "school", "high", "middle", "elementary", "college", "children's", "childrens", "children", "pediatric", "women's", "womens", "women", "veterans", "va", "day", "night", "skilled", "nursing", "home", "rehab", "rehabilitation", "physical", "occupational", "speech", "therapy", "primary", "family", "internal", "medicine", "cardiac", "cardiology", "pulmonary", "pain", "wound", "sleep", "breast", "cancer", "heart", "eye", "dental", "dialysis", "imaging", "radiology", "diagnostic", "laboratory", "pathology", "trauma", "burn", "stroke", "spine", "orthopedic", "orthopaedic", "orthopedics", "neurology", "oncology", "urology", "dermatology", "gastroenterology", "nephrology", "psychiatry", "psychiatric", "mental", "behavioral", "weight", "loss", "fertility", "infertility", "anticoagulation", "coumadin", "diabetes", "diabetic", "endocrine", "hearing", "allergy", "asthma", "infusion", "vascular", "vein", "foot", "glaucoma", "cornea", "counseling", "homeless", "local", "hospice", "assisted", "living", "adult", "senior", "special", "public", "private", "state", "county", "city", "federal", "national", "american", "poison", "control", "transplant", "birth", "prenatal", "high-risk", "ob", "gyn", "obstetrics", "gynecology", "comprehensive", "service", "services", "sample", "abcd", "abc", "xyz", "abcd's", "x", "y", "z", "xxxx", "same", "another", "other", "new", "old", "outside", "current", "patient", "pt", "group", "and", "of", "for", "at", "to", "in", "with", "from", "or", "by", "see", "admitted", "transferred", "free", "tumor", "motor", "sports", "hand", "joint", "back", "hip", "knee", "bone", "tertiary", "teaching", "referring", "walk-in", "after", "intensive", "unit", "review", "history", "physical", "health", "system", "systems", "social", "family", "past", "please", "dr", "mr", "mrs", "ms", "operation", "procedure", "diagnosis", "food", "market", "physicians", "physician", "insurance", "company", "bank", "pharmacy", "red", "mass", "support", "study", "research", "control", "age", "focus", "growth", "motor", "learning", "data", "disease", "infectious", "follow", "work", "working", "head", "neck", "chest"]
-)
-"""Words that name no one organisation: "the Pain Management Clinic" is anybody's."""
+_GENERIC = frozenset(words_of("common_places.txt"))
+"""Words that name no one organisation."""
 
 
 class PlaceFinder:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from services.language.deidentification.identifiers import Found, Kind, Origin
 from services.language.deidentification.lexicon import Lexicon, folded
-from services.language.deidentification.people import SAYS
+from services.language.deidentification.name_words import SAYS
 from services.language.deidentification.replacing import Known
 
 _WORD = re.compile(r"[^\W\d_]+(?:['’](?!s\b)[^\W\d_]+)*")
