@@ -165,14 +165,20 @@ class NameWords:
         words = [w.text for w in self._words[first:end] if w.is_word and len(w.text) > 1]
         if not words:
             return False
-        return any(not self._lexicon.is_taken(w) for w in words) or all(
-            self._lexicon.is_name(w) for w in words
-        )
+        return any(
+            not self._lexicon.is_taken(w) and not _OF_MEDICINE.search(folded(w)) for w in words
+        ) or all(self._lexicon.is_name(w) for w in words)
 
     def _listed(self, first: int, end: int) -> bool:
         """Whether one of the words is a name and not something else, or two of them are names."""
         words = [w.text for w in self._words[first:end] if w.is_word and len(w.text) > 1]
-        sure = [w for w in words if self._lexicon.is_name(w) and not self._lexicon.is_taken(w)]
+        sure = [
+            w
+            for w in words
+            if self._lexicon.is_name(w)
+            and not self._lexicon.is_taken(w)
+            and not (w.isupper() and len(w) <= 4)
+        ]
         return (
             bool(sure)
             or sum(self._lexicon.is_name(w) for w in words) >= 2
@@ -187,6 +193,7 @@ class NameWords:
     def _pair(self, first: int, end: int) -> bool:
         """Whether the words are a given name and a surname."""
         words = [w.text for w in self._words[first:end] if w.is_word and len(w.text) > 1]
+        words = [word for word in words if word.lower() not in self._cues.suffixes]
         if len(words) < 2:
             return False
         head, rest = words[0], words[1:]
@@ -283,6 +290,13 @@ class NameWords:
                 place += 2
             return len(spelled) > 1 and spelled.lower() in self._cues.credentials
         return word == "Ph" and self._mark(at + 1) == "."
+
+    def _is_camel(self, at: int) -> bool:
+        """Whether the word is a part of one with capitals inside, as products are written: `TobraDex`."""
+        follows = self._word(at + 1)
+        return (at > 0 and self._touches(at) and self._words[at - 1].is_word) or (
+            bool(follows) and self._touches(at + 1) and not follows.isupper()
+        )
 
     def _is_said_of(self, at: int) -> bool:
         """Whether somebody is spoken of: the word stands within a sentence, or a verb of people follows."""

@@ -220,6 +220,8 @@ class PeopleFinder(NameWords):
 
     def _by_lists(self, at: int) -> Iterator[Found]:
         word = self._words[at]
+        if folded(word.text) in NEVER and not word.is_initial:
+            return
         if word.is_initial:
             yield from self._by_initial(at)
         elif not word.is_capitalised:
@@ -259,7 +261,7 @@ class PeopleFinder(NameWords):
         elif taken:
             if surname and self._is_somebody(at):
                 yield from self._found(at, at + 1, 0.55, Origin.LIST)
-        elif len(word) >= 3 and not word.isupper() and not self._is_eponym(at):
+        elif len(word) >= 3 and not word.isupper() and not self._is_eponym(at) and not self._is_camel(at):
             yield from self._one_name(at, max(end, at + 1))
 
     def _one_name(self, at: int, end: int) -> Iterator[Found]:
@@ -302,6 +304,8 @@ class PeopleFinder(NameWords):
             place += 2 if self._mark(place + 1) == "." else 1
         word = self._word(place)
         dotted = self._mark(at + 1) == "."
+        if not dotted and self._words[at].text in {"A", "I"}:
+            return
         if len(word) < 3 or not word[0].isupper():
             return
         if not self._lexicon.is_surname(word):

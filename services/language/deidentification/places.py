@@ -38,11 +38,12 @@ _HIGHWAY = re.compile(
     r"\b(?:Interstate|I-|Route|Rt\.?|Rte\.?|Highway|Hwy\.?|US-|State\s+Road|County\s+Road|FM)\s?\d{1,4}[A-Z]?\b"
 )
 _APARTMENT = re.compile(
-    r"\b(?:Apt|Apartment|Ste|Suite|Bldg|Building|Trailer|Lot)\.?\s*(?:No\.?\s*|#\s*)?(?=[A-Z\d-]{0,4}\d|[A-Z]\b)[A-Z]?-?\d{0,5}[A-Z]?\b",
+    r"(?<!operative )(?<!operating )(?<!surgical )(?<!endoscopy )(?<!procedure )\b(?:Apt|Apartment|Ste|Suite|Bldg|Building|Trailer|Lot)\b\.?\s*(?:No\.?\s*|#\s*)?"
+    r"(?:[A-Z]?-?\d{1,5}[A-Z]?|(?-i:[A-Z]))\b",
     re.IGNORECASE,
 )
 _ROOM = re.compile(
-    r"\b(?:(?:hospital\s+|exam(?:ination)?\s+|patient\s+)?room|rm|bed|ward|bay|cubicle|pod)\.?\s*(?:number\s*|no\.?\s*|#\s*)?:?\s*(?=[\w-]{0,6}\d)[A-Z]{0,3}-?\d{1,5}-?[A-Z]?\d?\b(?!\s*(?:%|L\b|liters?|days?|weeks?|hours?|x\b|times))|\b(?i:ward|unit|bed|bay)\s+(?:[A-Z]?\d{1,4}[A-Z]|[A-Z]{1,2}-?\d{1,4})\b",
+    r"(?<!operating )(?<!procedure )\b(?:(?:hospital\s+|exam(?:ination)?\s+|patient\s+)?room|rm|bed|ward|bay|cubicle|pod)\.?\s*(?:number\s*|no\.?\s*|#\s*)?:?\s*(?=[\w-]{0,6}\d)[A-Z]{0,3}-?\d{1,5}-?[A-Z]?\d?\b(?!\s*(?:%|L\b|liters?|days?|weeks?|hours?|x\b|times))|\b(?i:ward|unit|bed|bay)\s+(?:[A-Z]?\d{1,4}[A-Z]|[A-Z]{1,2}-?\d{1,4})\b",
     re.IGNORECASE,
 )
 _STATES = (
@@ -141,6 +142,8 @@ class PlaceFinder:
             is_place = (
                 has_zip or self._is_city(match["city"]) or not self._is_taken(match["city"].split()[-1])
             )
+            if match["city"].isupper() and len(match["city"]) < 4:
+                continue  # "NT, ND": not tender, not distended
             if is_place and (has_zip or self._is_city(match["city"]) or state not in _CREDENTIALS_TOO):
                 yield Found(*match.span(), Kind.LOCATION, 0.92)
         for match in _LIVES.finditer(text):

@@ -286,8 +286,8 @@ class AsyncClient:
         timeout_s: float | None = None,
         request_id: str | None = None,
     ) -> Deidentification:
-        """Texts of one patient without what identifies a person, with the offsets before and after. `key` (16 to
-        256 bytes) is the secret of surrogates; with `patient` it decides by how many days dates are shifted.
+        """Texts of one patient without what identifies a person, with the offsets before and after. `key`
+        (16 to 256 bytes) is the secret of surrogates; with `patient` it decides by how many days dates are shifted.
         `known` is what the caller knows to identify the patient.
         """
         request = deidentification_pb2.DeidentifyRequest(
