@@ -26,6 +26,26 @@ _WEAK_VERBS = frozenset(
 )  # fmt: skip
 """Those that something else follows as often ("see HPI", "per protocol"): the name must be one by the lists."""
 
+_BEFORE_PEOPLE = frozenset(
+    [
+        "by",
+        "that",
+        "from",
+        "per",
+        "as",
+        "than",
+        "told",
+        "saw",
+        "both",
+        "when",
+        "because",
+        "while",
+        "whom",
+        "who",
+    ]
+)
+"""Words before which a capitalised word that is known as nothing is rather somebody than something."""
+
 
 class PeopleFinder(NameWords):
     """Finds names in the tokens of one text."""
@@ -287,8 +307,16 @@ class PeopleFinder(NameWords):
             return
         before = self._words[at - 1].text if at else "\n"
         follows = self._word(at + 1)
-        if follows.lower() in (SAYS if before in SENTENCE_ENDS else DOES):
-            yield from self._found(at, at + 1, 0.55)
+        is_said = follows.lower() in (SAYS if before in SENTENCE_ENDS else DOES)
+        is_second = (
+            before == "and"
+            and self._word(at - 2)[:1].isupper()
+            and not self._lexicon.is_taken(self._word(at - 2))
+        )
+        if is_said or (
+            (before in _BEFORE_PEOPLE or is_second) and not self._is_eponym(at) and not self._is_camel(at)
+        ):
+            yield from self._found(at, self._name_end(at), 0.5)
         elif (
             follows[:1].isupper()
             and self._lexicon.is_surname(follows)
