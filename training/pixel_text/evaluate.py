@@ -20,10 +20,10 @@ from tqdm import tqdm
 from medmesh.common.v1.model_card_pb2 import Metric
 from services.imaging.deidentification.burned_in import TextMap, tiles
 from services.imaging.grey import Grey
-from training.pixel_text import grounds
-from training.pixel_text.writing import Written, write
 from training.model_card import MODEL_REPOSITORY
 from training.onnx_runtime import session as onnx_session
+from training.pixel_text import grounds
+from training.pixel_text.writing import Written, write
 
 Detect = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.floating]]
 """Tiles `[n, side, side]` -> probabilities `[n, rows, columns]`."""

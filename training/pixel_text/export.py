@@ -16,9 +16,9 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper, version_converter
 
 from medmesh.common.v1.model_card_pb2 import Change, Dataset, Metric, ModelCard, TensorContract
-from training.pixel_text.evaluate import CELLS, NAME, TILE_PX, metrics, onnx_detect
 from training.compression import store_weights_as_int8
 from training.model_card import INTENDED_USE, MODEL_REPOSITORY, decided_serving, write_card
+from training.pixel_text.evaluate import CELLS, NAME, TILE_PX, metrics, onnx_detect
 
 OPSET = 17
 PACKAGE, FILE = "rapidocr_onnxruntime", "models/ch_PP-OCRv4_det_infer.onnx"
