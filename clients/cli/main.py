@@ -23,6 +23,7 @@ from clients.cli import (
     records,
     report,
     search,
+    terminology,
     up,
     usage,
 )
@@ -48,6 +49,11 @@ catalog = typer.Typer(
 )
 
 
+tables = typer.Typer(
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    help="Check your own terminology, look a code or a name up, fetch from a FHIR terminology server.",
+)
 publications = typer.Typer(
     rich_markup_mode=None,
     no_args_is_help=True,
@@ -115,6 +121,10 @@ catalog.command(
     "import",
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
 )(importing.import_model)
+app.add_typer(tables, name="terminology")
+_add(terminology.check, to=tables, name="check")
+_add(terminology.lookup, to=tables, name="lookup")
+_add(terminology.fetch, to=tables, name="fetch")
 _add(doctor.doctor)
 _add(command.loadtest)
 

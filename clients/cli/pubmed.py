@@ -55,8 +55,8 @@ def read_pubmed(file: IO[bytes]) -> Iterator[Publication | str]:
 
 @functools.cache
 def kind_of(publication_type: str) -> str | None:
-    """The `PublicationKind` that one of PubMed's publication types is brought to, or that is named without its
-    prefix; None: none.
+    """The `PublicationKind` that one of PubMed's publication types is brought to, or that has this name
+    without its prefix; None: none.
     """
     by_type = dict(
         line.split("\t")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.chassis.settings import ServiceSettings
+from services.clinical.terminology_setting import TerminologySettings
 
 
 @dataclass(frozen=True, kw_only=True)
-class LanguageSettings(ServiceSettings):
+class LanguageSettings(TerminologySettings):
     """What the language service is told, next to what every service is told."""
 
     listen: str = "127.0.0.1:50062"

@@ -63,7 +63,9 @@ def real_notes(part: str, seed: int) -> list[list[Sentence]]:
     return result
 
 
-def epoch(real: Sequence[Sequence[Sentence]], part: str, seed: int, share: float = 0.35) -> Iterator[tuple[Marked, list[tuple[int, int]]]]:
+def epoch(
+    real: Sequence[Sequence[Sentence]], part: str, seed: int, share: float = 0.35
+) -> Iterator[tuple[Marked, list[tuple[int, int]]]]:
     """Every note once, with synthetic sentences between the real ones, and where nothing is to be learned."""
     maker, rng = Maker(part, 1000 + seed), random.Random(seed)
     forms = templates(part)
@@ -82,7 +84,9 @@ def epoch(real: Sequence[Sequence[Sentence]], part: str, seed: int, share: float
                 changed = own(made.text)
                 pieces.append(Marked(changed, made.identifiers) if len(changed) == len(made.text) else made)
             for piece in pieces:
-                blank = rng.choices((" ", "  ", "\n", ""), (0.6, 0.15, 0.15, 0.1 if piece.text.endswith((".", ":")) else 0))[0]
+                blank = rng.choices(
+                    (" ", "  ", "\n", ""), (0.6, 0.15, 0.15, 0.1 if piece.text.endswith((".", ":")) else 0)
+                )[0]
                 parts.append(piece)
                 blanks.append(blank)
                 length += len(piece.text) + len(blank)
@@ -91,7 +95,9 @@ def epoch(real: Sequence[Sequence[Sentence]], part: str, seed: int, share: float
         yield Marked(text if len(text) == len(whole.text) else whole.text, whole.identifiers), unknown
 
 
-def labelled(text: Marked, unknown: Sequence[tuple[int, int]], tokenizer: TextTokenizer) -> tuple[np.ndarray, np.ndarray]:
+def labelled(
+    text: Marked, unknown: Sequence[tuple[int, int]], tokenizer: TextTokenizer
+) -> tuple[np.ndarray, np.ndarray]:
     """Token ids and a label each, INT64 [tokens]."""
     encoding = tokenizer.encode(text.text)
     labels = np.zeros(len(encoding.ids), dtype=np.int64)

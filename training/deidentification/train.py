@@ -11,7 +11,7 @@ import json
 import math
 import pickle
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +53,12 @@ def make_tokenizer(folder: Path, recipe: Recipe, real: list[list[Sentence]]) -> 
     spec = json.loads(path.read_text())
     vocabulary: dict[str, int] = spec["model"]["vocab"]
     by_id = {number: piece for piece, number in vocabulary.items()}
-    needed = [piece for piece in vocabulary if piece in {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"} or len(piece.removeprefix("##")) == 1 and piece.isascii()]
+    needed = [
+        piece
+        for piece in vocabulary
+        if piece in {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"}
+        or (len(piece.removeprefix("##")) == 1 and piece.isascii())
+    ]
     kept = dict.fromkeys(needed)
     for number, _ in counts.most_common():
         if len(kept) >= recipe.pieces:
@@ -89,7 +94,9 @@ def start(ids: list[int], recipe: Recipe) -> IdentifierTagger:
     return network
 
 
-def windows(part: str, real: list, tokenizer: TextTokenizer, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def windows(
+    part: str, real: list, tokenizer: TextTokenizer, seed: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """One epoch as framed windows: ids, mask, labels, INT64 [windows, 128] each, in random order."""
     rng = np.random.default_rng(seed)
     rows = []
@@ -126,7 +133,9 @@ def train(recipe: Recipe, folder: Path, most_epochs: int) -> None:
     tokenizer = TextTokenizer.from_file(folder / "tokenizer.json", has_word_shapes=True)
     unknown_id = json.loads((folder / "tokenizer.json").read_text())["model"]["vocab"]["[UNK]"]
     network = start(ids, recipe)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+    optimizer = torch.optim.AdamW(
+        network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+    )
     rng = torch.Generator().manual_seed(recipe.seed)
     step = done_epochs = 0
     state = checkpoint.load(folder / "best.pt", recipe)
@@ -136,37 +145,69 @@ def train(recipe: Recipe, folder: Path, most_epochs: int) -> None:
         step, done_epochs = state["step"], state["epoch"]
     began = time.monotonic()
     for number in range(done_epochs, min(recipe.epochs, done_epochs + most_epochs)):
-        inputs, masks, targets = (torch.from_numpy(part) for part in windows("train", real, tokenizer, number + 1))
+        inputs, masks, targets = (
+            torch.from_numpy(part) for part in windows("train", real, tokenizer, number + 1)
+        )
         total = math.ceil(len(inputs) / recipe.batch) * recipe.epochs
         network.train()
         losses = []
         for at in range(0, len(inputs), recipe.batch):
             done = min(step / total, 1.0)
-            rate = recipe.learning_rate * (done / 0.05 if done < 0.05 else 0.5 * (1 + math.cos(math.pi * (done - 0.05) / 0.95)))
+            rate = recipe.learning_rate * (
+                done / 0.05 if done < 0.05 else 0.5 * (1 + math.cos(math.pi * (done - 0.05) / 0.95))
+            )
             for group in optimizer.param_groups:
                 group["lr"] = rate
             batch = inputs[at : at + recipe.batch].clone()
             dropped = torch.rand(batch.shape, generator=rng) < recipe.dropped_words
             shapes = torch.div(batch, network.vocabulary, rounding_mode="floor")
-            batch = torch.where(dropped & (batch % network.vocabulary > 4), shapes * network.vocabulary + unknown_id, batch)
+            batch = torch.where(
+                dropped & (batch % network.vocabulary > 4), shapes * network.vocabulary + unknown_id, batch
+            )
             with torch.autocast("cpu", dtype=torch.bfloat16):
                 logits = network(batch, masks[at : at + recipe.batch]).float()
-            loss = functional.cross_entropy(logits.reshape(-1, logits.shape[-1]), targets[at : at + recipe.batch].reshape(-1), ignore_index=IGNORED)
+            loss = functional.cross_entropy(
+                logits.reshape(-1, logits.shape[-1]),
+                targets[at : at + recipe.batch].reshape(-1),
+                ignore_index=IGNORED,
+            )
             loss.backward()
             torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
             losses.append(float(loss.detach()))
             step += 1
-        print(json.dumps({"epoch": number + 1, "windows": len(inputs), "loss": float(np.mean(losses)), "seconds": round(time.monotonic() - began)}), flush=True)
-        checkpoint.save(folder / "best.pt", recipe, {"network": network.state_dict(), "optimizer": optimizer.state_dict(), "vocabulary": len(ids), "step": step, "epoch": number + 1})
+        print(
+            json.dumps(
+                {
+                    "epoch": number + 1,
+                    "windows": len(inputs),
+                    "loss": float(np.mean(losses)),
+                    "seconds": round(time.monotonic() - began),
+                }
+            ),
+            flush=True,
+        )
+        checkpoint.save(
+            folder / "best.pt",
+            recipe,
+            {
+                "network": network.state_dict(),
+                "optimizer": optimizer.state_dict(),
+                "vocabulary": len(ids),
+                "step": step,
+                "epoch": number + 1,
+            },
+        )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=FOLDER)
     parser.add_argument("--epochs", type=int, default=Recipe.epochs)
-    parser.add_argument("--most-epochs", type=int, default=1000, help="stop after so many; the next run goes on")
+    parser.add_argument(
+        "--most-epochs", type=int, default=1000, help="stop after so many; the next run goes on"
+    )
     arguments = parser.parse_args()
     train(Recipe(epochs=arguments.epochs), arguments.folder, arguments.most_epochs)
 

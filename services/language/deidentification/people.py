@@ -26,11 +26,89 @@ _WEAK_VERBS = frozenset(
 )  # fmt: skip
 """Those that something else follows as often ("see HPI", "per protocol"): the name must be one by the lists."""
 SAYS = frozenset(
-    ["is", "was", "has", "had", "will", "would", "reports", "reported", "states", "stated", "denies", "denied", "presents", "presented", "presenting", "complains", "complained", "says", "said", "notes", "noted", "feels", "felt", "underwent", "returns", "returned", "lives", "came", "comes", "does", "did", "can", "could", "tolerated", "describes", "described", "agrees", "agreed", "and", "who", "appears", "appeared", "also", "continues", "continued", "understands", "called"]
+    [
+        "is",
+        "was",
+        "has",
+        "had",
+        "will",
+        "would",
+        "reports",
+        "reported",
+        "states",
+        "stated",
+        "denies",
+        "denied",
+        "presents",
+        "presented",
+        "presenting",
+        "complains",
+        "complained",
+        "says",
+        "said",
+        "notes",
+        "noted",
+        "feels",
+        "felt",
+        "underwent",
+        "returns",
+        "returned",
+        "lives",
+        "came",
+        "comes",
+        "does",
+        "did",
+        "can",
+        "could",
+        "tolerated",
+        "describes",
+        "described",
+        "agrees",
+        "agreed",
+        "and",
+        "who",
+        "appears",
+        "appeared",
+        "also",
+        "continues",
+        "continued",
+        "understands",
+        "called",
+    ]
 )
 """Verbs that follow the name of somebody who has been spoken of."""
 _DOES = frozenset(
-    ["reports", "reported", "states", "stated", "denies", "denied", "presents", "presented", "complains", "complained", "says", "said", "feels", "felt", "lives", "agrees", "agreed", "describes", "described", "underwent", "returns", "came", "comes", "understands", "tolerates", "admits", "admitted", "wants", "wishes"]
+    [
+        "reports",
+        "reported",
+        "states",
+        "stated",
+        "denies",
+        "denied",
+        "presents",
+        "presented",
+        "complains",
+        "complained",
+        "says",
+        "said",
+        "feels",
+        "felt",
+        "lives",
+        "agrees",
+        "agreed",
+        "describes",
+        "described",
+        "underwent",
+        "returns",
+        "came",
+        "comes",
+        "understands",
+        "tolerates",
+        "admits",
+        "admitted",
+        "wants",
+        "wishes",
+    ]
 )
 """Of these those that only people do."""
 _OF_MEDICINE = re.compile(
@@ -130,7 +208,14 @@ class PeopleFinder:
             first = end + 1
             if self._mark(first - 1) == "," and self._word(first).lower() == "and":
                 first += 1
-            if not title.startswith("dr") or not (self._is_listed_name(first) or (title == "drs" and self._lexicon.is_name(self._word(first)) and self._word(first)[0].isupper())):
+            if not title.startswith("dr") or not (
+                self._is_listed_name(first)
+                or (
+                    title == "drs"
+                    and self._lexicon.is_name(self._word(first))
+                    and self._word(first)[0].isupper()
+                )
+            ):
                 return
             end = self._name_end(first)
             yield from self._found(first, end, 0.8)
@@ -178,7 +263,12 @@ class PeopleFinder:
         if end == first:
             yield from self._lower_pair(first)
             return
-        if phrase == ("per",) and self._mark(end) == "," and self._lexicon.is_name(self._word(first)) and not self._word(first).isupper():
+        if (
+            phrase == ("per",)
+            and self._mark(end) == ","
+            and self._lexicon.is_name(self._word(first))
+            and not self._word(first).isupper()
+        ):
             yield from self._found(first, end, 0.7)
         is_weak = " ".join(phrase) in _WEAK_VERBS
         if self._plausible(first, end) and (not is_weak or self._listed(first, end)):
@@ -191,7 +281,11 @@ class PeopleFinder:
         given, surname = self._word(first), self._word(first + 1)
         if min(len(given), len(surname)) < 3 or not (given.islower() and surname.islower()):
             return
-        if self._lexicon.is_given(given) and self._lexicon.is_name(surname) and {given, surname}.isdisjoint(_NEVER):
+        if (
+            self._lexicon.is_given(given)
+            and self._lexicon.is_name(surname)
+            and {given, surname}.isdisjoint(_NEVER)
+        ):
             if not (self._lexicon.is_taken(given) and self._lexicon.is_taken(surname)):
                 yield from self._found(first, first + 2, 0.7, Origin.LIST)
 
@@ -207,7 +301,9 @@ class PeopleFinder:
             end = self._name_end(first)
             between_commas = self._mark(first - 1) in {",", "("} and self._mark(end) in {",", ")"}
             unknown = self._is_unknown(first) and self._words[at].text.islower()
-            if end == first or not (self._listed(first, end) or unknown or (between_commas and self._plausible(first, end))):
+            if end == first or not (
+                self._listed(first, end) or unknown or (between_commas and self._plausible(first, end))
+            ):
                 return
             yield from self._found(first, end, 0.85)
             first = end
@@ -230,9 +326,9 @@ class PeopleFinder:
             word = self._words[first - 1]
             if word.text == "." and first - 2 >= 0 and self._words[first - 2].is_initial:
                 first -= 2
-            elif word.is_capitalised and not self._stops(word.text):
-                first -= 1
-            elif first < last and (word.text == "-" or word.text.lower() in self._cues.particles):
+            elif (word.is_capitalised and not self._stops(word.text)) or (
+                first < last and (word.text == "-" or word.text.lower() in self._cues.particles)
+            ):
                 first -= 1
             elif word.text == "," and last < at and last - first == 1 and self._is_listed_name(first - 2):
                 first -= 1  # "Hill, Ishwar, RN"
@@ -250,8 +346,18 @@ class PeopleFinder:
     def _typist(self, at: int) -> Iterator[Found]:
         """`JRC/abc` at a line's end: who dictated and who typed."""
         dictated, typed = self._words[at].text, self._word(at + 2)
-        if dictated.isupper() and 2 <= len(dictated) <= 4 and self._mark(at + 1) in {"/", ":"} and typed.islower() and 2 <= len(typed) <= 4:
-            if self._mark(at + 3) in {"", "\n"} and not self._word(at + 3) and (at == 0 or self._words[at - 1].text in "\n.:" or self._words[at - 1].text.isdigit()):
+        if (
+            dictated.isupper()
+            and 2 <= len(dictated) <= 4
+            and self._mark(at + 1) in {"/", ":"}
+            and typed.islower()
+            and 2 <= len(typed) <= 4
+        ):
+            if (
+                self._mark(at + 3) in {"", "\n"}
+                and not self._word(at + 3)
+                and (at == 0 or self._words[at - 1].text in "\n.:" or self._words[at - 1].text.isdigit())
+            ):
                 yield from self._found(at, at + 3, 0.75)
 
     def _by_lists(self, at: int) -> Iterator[Found]:
@@ -281,9 +387,19 @@ class PeopleFinder:
         ):
             yield from self._found(at, self._name_end(at + 2), 0.85, Origin.LIST)
         end = self._name_end(at)
-        if self._word(at - 1).lower() == "the" and word.text.endswith("s") and not taken and self._lexicon.is_surname(word.text[:-1]):
+        if (
+            self._word(at - 1).lower() == "the"
+            and word.text.endswith("s")
+            and not taken
+            and self._lexicon.is_surname(word.text[:-1])
+        ):
             yield from self._found(at, at + 1, 0.75, Origin.LIST)
-        if self._word(at - 1).lower() == "the" and self._word(end).lower() in {"family", "families", "children", "household"}:
+        if self._word(at - 1).lower() == "the" and self._word(end).lower() in {
+            "family",
+            "families",
+            "children",
+            "household",
+        }:
             yield from self._found(at, end, 0.85)
         if end - at >= 2 and self._pair(at, end) and not self._is_eponym(end - 1):
             yield from self._found(at, end, 0.85 if not taken else 0.75, Origin.LIST)
@@ -292,12 +408,14 @@ class PeopleFinder:
             yield from self._found(at, at + 1, 0.55, Origin.LIST)
         if taken or len(word.text) < 3 or word.text.isupper():
             return
-        if self._lexicon.is_word(word.text) and not self._is_said_of(at) or self._is_eponym(at):
+        if (self._lexicon.is_word(word.text) and not self._is_said_of(at)) or self._is_eponym(at):
             return
         before = self._words[at - 1].text if at else "\n"
         follows = self._word(at + 1).lower()
         if before in _ENDS or before in {"-", '"', "("}:
-            if given and (follows in SAYS or self._possessive(at)) or (surname and follows in (_DOES if self._lexicon.is_word(word.text) else SAYS)):
+            if (given and (follows in SAYS or self._possessive(at))) or (
+                surname and follows in (_DOES if self._lexicon.is_word(word.text) else SAYS)
+            ):
                 yield from self._found(at, at + 1, 0.7, Origin.LIST)
             return
         if given or (surname and len(word.text) > 3):
@@ -311,7 +429,12 @@ class PeopleFinder:
         follows = self._word(at + 1)
         if follows.lower() in (SAYS if before in _ENDS else _DOES):
             yield from self._found(at, at + 1, 0.55)
-        elif follows[:1].isupper() and self._lexicon.is_surname(follows) and not self._lexicon.is_word(follows) and not follows.isupper():
+        elif (
+            follows[:1].isupper()
+            and self._lexicon.is_surname(follows)
+            and not self._lexicon.is_word(follows)
+            and not follows.isupper()
+        ):
             yield from self._found(at, self._name_end(at), 0.6, Origin.LIST)
 
     def _by_initial(self, at: int) -> Iterator[Found]:
@@ -364,14 +487,10 @@ class PeopleFinder:
             if at > first and self._is_suffix(at):
                 end = at = at + 1
                 continue
-            if (
-                (lower in self._cues.particles
-                and self._word(at + 1)[:1].isupper())
-                or (
-                    lower in self._cues.particles
-                    and self._word(at + 1).lower() in self._cues.particles
-                    and self._word(at + 2)[:1].isupper()
-                )
+            if (lower in self._cues.particles and self._word(at + 1)[:1].isupper()) or (
+                lower in self._cues.particles
+                and self._word(at + 1).lower() in self._cues.particles
+                and self._word(at + 2)[:1].isupper()
             ):
                 at += 1
                 continue
@@ -480,8 +599,10 @@ class PeopleFinder:
             bool(word)
             and word[0].isupper()
             and (
-                (self._lexicon.is_given(word)
-                and not (self._lexicon.is_taken(word) and folded(word) in _NEVER))
+                (
+                    self._lexicon.is_given(word)
+                    and not (self._lexicon.is_taken(word) and folded(word) in _NEVER)
+                )
                 or (len(word) == 1 and self._mark(at + 1) == ".")
             )
         )
@@ -489,7 +610,12 @@ class PeopleFinder:
     def _is_inverted(self, comma: int) -> bool:
         """Whether `Smith, Anyone, MD` goes on: a credential follows the word after the comma."""
         end = self._name_end(comma + 1)
-        return end > comma + 1 and not self._credential(comma + 1) and self._mark(end) == "," and self._credential(end + 1)
+        return (
+            end > comma + 1
+            and not self._credential(comma + 1)
+            and self._mark(end) == ","
+            and self._credential(end + 1)
+        )
 
     def _is_enumeration(self, at: int) -> bool:
         """`Houston, Austin, Dallas`: surnames and given names that are the members of a list of places."""
@@ -554,7 +680,9 @@ class PeopleFinder:
         if folded(word) in _NEVER or word.lower() in self._cues.relatives or word.isupper():
             return False
         follows = self._word(at + 1).lower()
-        return follows in _DOES or (follows == "and" and self._word(at + 2) == "I" and self._word(at - 1) != "")
+        return follows in _DOES or (
+            follows == "and" and self._word(at + 2) == "I" and self._word(at - 1) != ""
+        )
 
     def _is_eponym(self, at: int) -> bool:
         """Whether what follows is called after the name: "McPherson forceps", "Kaplan's cardinal line"."""
@@ -564,7 +692,9 @@ class PeopleFinder:
         while self._mark(place) == "-":
             place += 2
         return self._word(place).lower() in self._lexicon.eponym_heads or (
-            self._word(place).islower() and self._word(place + 1).lower() in self._lexicon.eponym_heads and self._word(place).lower() not in SAYS
+            self._word(place).islower()
+            and self._word(place + 1).lower() in self._lexicon.eponym_heads
+            and self._word(place).lower() not in SAYS
         )
 
     def _possessive(self, at: int) -> bool:
@@ -595,6 +725,153 @@ class PeopleFinder:
 
 
 _NEVER = frozenset(
-    ["the", "this", "that", "these", "those", "he", "she", "they", "it", "we", "you", "i", "his", "her", "their", "our", "your", "my", "in", "on", "at", "of", "to", "from", "for", "with", "and", "or", "but", "if", "no", "not", "yes", "per", "as", "by", "an", "a", "is", "was", "were", "are", "has", "have", "had", "can", "should", "would", "none", "see", "day", "days", "week", "month", "year", "today", "tomorrow", "yesterday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday", "january", "february", "march", "june", "july", "august", "september", "october", "november", "december", "history", "physical", "exam", "examination", "plan", "assessment", "impression", "findings", "diagnosis", "diagnoses", "procedure", "operation", "indications", "medications", "allergies", "vital", "signs", "general", "skin", "head", "eyes", "ears", "nose", "throat", "neck", "chest", "heart", "lungs", "abdomen", "back", "extremities", "neurologic", "left", "right", "upper", "lower", "patient", "patients", "mother", "father", "please", "thank", "thanks", "sincerely", "dear", "re", "cc", "hospital", "clinic", "center", "medical", "department", "room", "emergency", "there", "then", "when", "while", "after", "before", "during", "since", "until", "because", "however", "therefore", "also", "both", "all", "any", "each"]
+    [
+        "the",
+        "this",
+        "that",
+        "these",
+        "those",
+        "he",
+        "she",
+        "they",
+        "it",
+        "we",
+        "you",
+        "i",
+        "his",
+        "her",
+        "their",
+        "our",
+        "your",
+        "my",
+        "in",
+        "on",
+        "at",
+        "of",
+        "to",
+        "from",
+        "for",
+        "with",
+        "and",
+        "or",
+        "but",
+        "if",
+        "no",
+        "not",
+        "yes",
+        "per",
+        "as",
+        "by",
+        "an",
+        "a",
+        "is",
+        "was",
+        "were",
+        "are",
+        "has",
+        "have",
+        "had",
+        "can",
+        "should",
+        "would",
+        "none",
+        "see",
+        "day",
+        "days",
+        "week",
+        "month",
+        "year",
+        "today",
+        "tomorrow",
+        "yesterday",
+        "monday",
+        "tuesday",
+        "wednesday",
+        "thursday",
+        "friday",
+        "saturday",
+        "sunday",
+        "january",
+        "february",
+        "march",
+        "june",
+        "july",
+        "august",
+        "september",
+        "october",
+        "november",
+        "december",
+        "history",
+        "physical",
+        "exam",
+        "examination",
+        "plan",
+        "assessment",
+        "impression",
+        "findings",
+        "diagnosis",
+        "diagnoses",
+        "procedure",
+        "operation",
+        "indications",
+        "medications",
+        "allergies",
+        "vital",
+        "signs",
+        "general",
+        "skin",
+        "head",
+        "eyes",
+        "ears",
+        "nose",
+        "throat",
+        "neck",
+        "chest",
+        "heart",
+        "lungs",
+        "abdomen",
+        "back",
+        "extremities",
+        "neurologic",
+        "left",
+        "right",
+        "upper",
+        "lower",
+        "patient",
+        "patients",
+        "mother",
+        "father",
+        "please",
+        "thank",
+        "thanks",
+        "sincerely",
+        "dear",
+        "re",
+        "cc",
+        "hospital",
+        "clinic",
+        "center",
+        "medical",
+        "department",
+        "room",
+        "emergency",
+        "there",
+        "then",
+        "when",
+        "while",
+        "after",
+        "before",
+        "during",
+        "since",
+        "until",
+        "because",
+        "however",
+        "therefore",
+        "also",
+        "both",
+        "all",
+        "any",
+        "each",
+    ]
 )
 """Words that are in the lists of names and are none at the place of one."""

@@ -18,10 +18,11 @@ import numpy.typing as npt
 from medmesh.common.v1.answer_pb2 import Provenance
 from services.chassis.errors import ModelFailed, ModelUnavailable, Overloaded
 from services.chassis.notices import Notice
-from services.language.agreement import StatementReader, Vocabulary, contradicts
+from services.language.agreement import Side, Statement, StatementReader, Vocabulary
 from services.language.literature.corpus import Snapshot
 from services.language.literature.library import Library
 from services.language.literature.publications import Kind, Passage, Publication
+from services.language.literature.stance import Stance, comparable, stance
 from services.language.literature.vectors import Filter
 from services.language.literature.words import Hit
 from services.language.tasks.text_embedding import TextEmbedder
@@ -33,6 +34,8 @@ _ONE_IN = 5
 """Places of an answer, one of which is kept for what contradicts the query: who looks for evidence of
 something is to see that there is evidence against it.
 """
+_READ_FOR_DENIALS = 60
+"""Passages that are read where the query denies something."""
 _RANK_CONSTANT = 60.0
 """Of reciprocal rank fusion, as its authors set it."""
 
@@ -66,7 +69,12 @@ class Found:
     score: float
     words_score: float | None
     similarity: float | None
-    contradicts_query: bool = False
+    stance: Stance = Stance.NOT_OTHERWISE
+
+    @property
+    def contradicts_query(self) -> bool:
+        """Whether it says otherwise of a concept of the query."""
+        return self.stance is Stance.CONTRADICTS
 
     @property
     def is_retracted(self) -> bool:
@@ -115,17 +123,27 @@ class LiteratureSearcher:
             in_words = corpus.nearest_in_words(search.query, _CANDIDATES, search.only)
         if point is not None:
             in_meaning = corpus.nearest_in_meaning(point, _CANDIDATES, search.only)
-        fused = _fused(in_words, in_meaning)
         reader = StatementReader(self._vocabulary)
-        asked = reader.of_query(search.query)
-        order = _Order(search.most, search.most_of_one)
-        for hit, score in fused:
+        asked = comparable(reader.of_query(search.query))
+        order = _Order(search.most, search.most_of_one, least=_least_read(asked))
+        for hit, score in _fused(in_words, in_meaning):
             publication = corpus.words.publication(hit.publication_id)
-            if publication is None or order.is_full():
+            if publication is None:  # removed by another process in between
                 continue
-            against = bool(asked) and contradicts(asked, reader.of(hit.passage.text, about=asked))
-            order.take(Found(publication, hit.passage, score.fused, score.words, score.cosine, against))
+            said = reader.of(hit.passage.text, about=asked) if asked else ()
+            found = Found(
+                publication, hit.passage, score.fused, score.words, score.cosine, stance(asked, said)
+            )
+            if order.is_full_with(found):
+                break
         return order.passages(), bool(asked)
+
+
+def _least_read(asked: Sequence[Statement]) -> int:
+    """How many passages are read at least: those that deny what the query denies stand first wherever they
+    are near.
+    """
+    return _READ_FOR_DENIALS if any(statement.side is Side.DENIED for statement in asked) else 0
 
 
 @dataclass
@@ -154,32 +172,29 @@ def _fused(
 class _Order:
     """Takes passages from the nearest on, until there are enough that do not contradict."""
 
-    def __init__(self, most: int, most_of_one: int | None) -> None:
-        self._most, self._most_of_one = most, most_of_one
-        self._agreeing: list[Found] = []
-        self._against: list[Found] = []
+    def __init__(self, most: int, most_of_one: int | None, *, least: int) -> None:
+        self._most, self._most_of_one, self._least = most, most_of_one, least
+        self._read = 0
+        self._taken: dict[Stance, list[Found]] = {one: [] for one in Stance}
         self._retracted: list[Found] = []
         self._of_one: Counter[str] = Counter()
 
-    def is_full(self) -> bool:
-        return len(self._agreeing) >= self._most
-
-    def take(self, found: Found) -> None:
+    def is_full_with(self, found: Found) -> bool:
+        """Takes a passage, and says whether there are enough."""
+        self._read += 1
         key = found.publication.id
-        if self._most_of_one is not None and self._of_one[key] >= self._most_of_one:
-            return
-        self._of_one[key] += 1
-        if found.is_retracted:
-            self._retracted.append(found)
-        elif found.contradicts_query:
-            self._against.append(found)
-        else:
-            self._agreeing.append(found)
+        if self._most_of_one is None or self._of_one[key] < self._most_of_one:
+            self._of_one[key] += 1
+            (self._retracted if found.is_retracted else self._taken[found.stance]).append(found)
+        return self._read >= self._least and len(self._agreeing()) >= self._most
 
     def passages(self) -> tuple[Found, ...]:
-        kept = min(len(self._against), self._most // _ONE_IN)
-        agreeing = self._agreeing[: self._most - kept]
-        return tuple([*agreeing, *self._against, *self._retracted][: self._most])
+        against = self._taken[Stance.CONTRADICTS]
+        kept = min(len(against), self._most // _ONE_IN)
+        return tuple([*self._agreeing()[: self._most - kept], *against, *self._retracted][: self._most])
+
+    def _agreeing(self) -> list[Found]:
+        return [*self._taken[Stance.DENIES_TOO], *self._taken[Stance.NOT_OTHERWISE]]
 
 
 async def _meaning(

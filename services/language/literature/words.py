@@ -19,8 +19,6 @@ from services.language.literature.vectors import Filter
 
 _ANALYZER = "literature"
 _WORD = re.compile(r"[^\W_]+")
-_TITLE_BOOST = 0.5
-"""A title stands with every passage of its publication, so its words count less than those of the passage."""
 NO_ROW = -1
 
 
@@ -88,7 +86,7 @@ class Words:
         """At most `count` passages with a word of the query that the filter lets through, with their BM25."""
         words = " ".join(dict.fromkeys(_WORD.findall(query.lower())))
         try:
-            wanted = self._index.parse_query(words, ["title", "body"], field_boosts={"title": _TITLE_BOOST})
+            wanted = self._index.parse_query(words, ["title", "body"])
         except ValueError:  # words that stand everywhere alone: "the of and"
             return []
         must = [(tantivy.Occur.Must, wanted), *self._filters(only)]
