@@ -70,7 +70,7 @@ def measured(detect: Detect, threshold: float, count: int) -> tuple[list[Line], 
     """Each line, and the mean share of an image that is covered beyond the text."""
     lines, beyond = [], []
     for source, image, written in tqdm(pictures(count), total=count, mininterval=10):
-        found = TextMap(*image.shape, threshold)
+        found = TextMap(image.shape[0], image.shape[1], threshold)
         cut = list(tiles(image, TILE_PX))
         for start in range(0, len(cut), 8):
             some = cut[start : start + 8]

@@ -60,10 +60,10 @@ def tile_model(model: onnx.ModelProto) -> onnx.ModelProto:
     nodes = [*before, *graph.node, *after]
     del graph.node[:], graph.input[:], graph.output[:], graph.value_info[:]
     graph.node.extend(nodes)
-    shape = ["batch", 1, TILE_PX, TILE_PX]
-    graph.input.append(helper.make_tensor_value_info("image", TensorProto.UINT8, shape))
-    shape = ["batch", CELLS, CELLS]
-    graph.output.append(helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, shape))
+    image: list[str | int | None] = ["batch", 1, TILE_PX, TILE_PX]
+    cells: list[str | int | None] = ["batch", CELLS, CELLS]
+    graph.input.append(helper.make_tensor_value_info("image", TensorProto.UINT8, image))
+    graph.output.append(helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, cells))
     store_weights_as_int8(model)
     onnx.checker.check_model(model)
     return model
