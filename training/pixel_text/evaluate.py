@@ -1,4 +1,4 @@
-"""Measures `burned_in_text` by the services' own code: `python -m training.burned_in_text.evaluate
+"""Measures `pixel_text` by the services' own code: `python -m training.pixel_text.evaluate
 [--model FILE]`.
 
 A line of text counts as found when at least 90 % of its box is covered; what is covered beyond the boxes
@@ -20,14 +20,14 @@ from tqdm import tqdm
 from medmesh.common.v1.model_card_pb2 import Metric
 from services.imaging.deidentification.burned_in import TextMap, tiles
 from services.imaging.grey import Grey
-from training.burned_in_text import grounds
-from training.burned_in_text.writing import Written, write
 from training.model_card import MODEL_REPOSITORY
 from training.onnx_runtime import session as onnx_session
+from training.pixel_text import grounds
+from training.pixel_text.writing import Written, write
 
 Detect = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.floating]]
 """Tiles `[n, side, side]` -> probabilities `[n, rows, columns]`."""
-NAME = "burned_in_text"
+NAME = "pixel_text"
 TILE_PX, CELLS = 512, 128
 COVERED = 0.9
 MEASURED_ON = (
@@ -70,7 +70,7 @@ def measured(detect: Detect, threshold: float, count: int) -> tuple[list[Line], 
     """Each line, and the mean share of an image that is covered beyond the text."""
     lines, beyond = [], []
     for source, image, written in tqdm(pictures(count), total=count, mininterval=10):
-        found = TextMap(*image.shape, threshold)
+        found = TextMap(image.shape[0], image.shape[1], threshold)
         cut = list(tiles(image, TILE_PX))
         for start in range(0, len(cut), 8):
             some = cut[start : start + 8]
