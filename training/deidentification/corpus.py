@@ -14,8 +14,9 @@ from services.language.deidentification.identifiers import Kind
 from services.language.deidentification.reading import Deidentifier
 from services.language.deidentification.replacing import Options
 from services.language.tokenization import TextTokenizer
+from training.deidentification.makers import Maker
 from training.deidentification.notes import notes
-from training.deidentification.synthetic import MARKED, Maker, Marked, filled, joined, templates, with_names
+from training.deidentification.synthetic import MARKED, Marked, filled, joined, templates, with_names
 
 TYPES = ("NAME", "LOCATION", "ORGANISATION", "DATE", "PHONE", "OTHER")
 LABELS = ("O", *(f"{prefix}-{kind}" for kind in TYPES for prefix in "BI"))
