@@ -80,6 +80,9 @@ class NameWords:
         while at < len(self._words) and at - first < 2 * LONGEST_NAME:
             word = self._words[at]
             lower = word.text.lower()
+            if word.text == "St" and self._mark(at + 1) == "." and self._word(at + 2)[:1].isupper():
+                end = at = at + 3
+                continue
             if word.is_initial:
                 at += 1
                 end = at
@@ -112,7 +115,7 @@ class NameWords:
             if (
                 word.text in "-'’"
                 and end == at
-                and self._word(at + 1)[:1].isupper()
+                and (self._word(at + 1)[:1].isupper() or self._word(at + 1) in self._cues.particles)
                 and self._touches(at)
                 and self._touches(at + 1)
             ):
@@ -137,6 +140,29 @@ class NameWords:
                 break
             end -= 1
         return end
+
+    def _whole(self, first: int, end: int) -> tuple[int, int]:
+        """The name with what belongs to it on either side: `van den`, `J. B.`, `, III`."""
+        while first > 0:
+            before = self._word(first - 1)
+            is_particle = (
+                before.islower()
+                and before in self._cues.particles
+                and before not in {"ten", "bin", "y", "al"}
+            )
+            if is_particle or (before == "St" and self._mark(first) == "."):
+                first -= 1
+            elif (
+                self._mark(first - 1) == "."
+                and first > 1
+                and (self._initial(first - 2) or self._word(first - 2) == "St")
+            ):
+                first -= 2
+            else:
+                break
+        if self._mark(end) == "," and self._is_suffix(end + 1) and self._word(end + 1).lower() != "ma":
+            end += 2
+        return first, end
 
     def _breaks(self, first: int, at: int) -> bool:
         """Whether a new thought begins with the token: a line, or words of other letters than the name's."""
@@ -202,9 +228,9 @@ class NameWords:
             return (
                 self._lexicon.is_given(head)
                 and self._lexicon.is_surname(rest[-1])
-                and folded(head) not in self._lexicon.medical
                 and folded(head) not in NEVER
-                and not words[0].isupper()
+                and not head.isupper()
+                and (folded(head) not in self._lexicon.medical or self._word(end).lower() in SAYS)
             )
         if self._lexicon.is_given(head) and (
             self._lexicon.is_surname(rest[-1]) or not self._lexicon.is_taken(rest[-1])
@@ -241,7 +267,10 @@ class NameWords:
 
     def _is_enumeration(self, at: int) -> bool:
         """`Houston, Austin, Dallas`: surnames and given names that are the members of a list of places."""
-        return self._words[at].text.lower() in self._lexicon.cities and not self._words[at].text.isupper()
+        first, second = self._words[at].text, self._word(at + 2)
+        if first.isupper() or self._word(at + 3).lower() in SAYS:
+            return False
+        return first.lower() in self._lexicon.cities and second.lower() in self._lexicon.cities
 
     def _is_unknown(self, at: int) -> bool:
         """Whether a capitalised word stands there that is known as nothing at all."""

@@ -307,6 +307,8 @@ class PeopleFinder(NameWords):
             return
         before = self._words[at - 1].text if at else "\n"
         follows = self._word(at + 1)
+        if self._mark(at + 1) == "," and self._given_follows(at + 2) and self._word(at + 3).lower() in SAYS:
+            yield from self._found(at, at + 3, 0.6)  # "O'Keller, Sean was"
         is_said = follows.lower() in (SAYS if before in SENTENCE_ENDS else DOES)
         is_second = (
             before == "and"
@@ -354,5 +356,6 @@ class PeopleFinder(NameWords):
     ) -> Iterator[Found]:
         if end <= first:
             return
+        first, end = self._whole(first, end)
         start, stop = self._words[first].start, self._words[end - 1].end
         yield Found(start, stop, Kind.NAME, confidence, origin)
