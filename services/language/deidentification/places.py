@@ -74,7 +74,7 @@ _LIVES = re.compile(
     rf"(?P<place>{_WORD}(?:[ -](?:{_WORD}|de|la|del|of|the|upon)){{0,3}})"
 )
 _PREPOSITION = re.compile(
-    rf"\b(?:in|from|to|at|near|outside|of|around|toward|for|between|and)\s+(?P<place>{_WORD}(?:[ -]{_WORD}){{0,2}})"
+    rf"\b(?:in|from|to|at|near|outside|of|around|toward|for|between|and|visit(?:s|ed|ing)?|leaving)\s+(?P<place>{_WORD}(?:[ -]{_WORD}){{0,2}})"
 )
 
 _TOWN = re.compile(
