@@ -19,6 +19,7 @@ from clients.cli import (
     doctor,
     importing,
     literature,
+    medications,
     models,
     records,
     report,
@@ -103,6 +104,7 @@ _add(audit.verify, to=receipts)
 _add(analyze.image)
 _add(analyze.note)
 _add(records.treatments)
+_add(medications.check_medications)
 _add(records.similar)
 _add(records.outcome)
 _add(search.search)

@@ -17,7 +17,7 @@ from medmesh.language.v1 import language_pb2
 from medmesh.language.v1.bundle_deidentification_pb2 import BundleDeidentification, DeidentifyBundleResponse
 from medmesh.language.v1.deidentification_pb2 import DeidentifyResponse
 from medmesh.orchestrator.v1 import orchestrator_pb2
-from medmesh.recommendation.v1 import recommendation_pb2
+from medmesh.recommendation.v1 import medication_check_pb2, recommendation_pb2
 from tests.clients.fake_mesh import SERVICES
 
 PNEUMONIA = Concept(system="http://snomed.info/sct", code="233604007", display="Pneumonia")
@@ -78,6 +78,13 @@ CALLS = [
         "RankTreatments",
         recommendation_pb2.RankTreatmentsResponse(ranking={"treatments": [{"score": 0.5}]}),
         "ranking",
+    ),
+    (
+        "check_medications",
+        {"patient": SIXTY, "orders": ["warfarin 5 mg", {"resourceType": "MedicationRequest"}]},
+        "CheckMedications",
+        medication_check_pb2.CheckMedicationsResponse(check={"knowledge_digest": "00"}),
+        "check",
     ),
     (
         "read_record",

@@ -80,6 +80,7 @@ REMOVE_LITERATURE = _rpc("language", language_pb2.DESCRIPTOR, "LanguageService",
 _RECOMMENDATION = recommendation_pb2.DESCRIPTOR
 READ_RECORD = _rpc("recommendation", _RECOMMENDATION, "RecommendationService", "ReadRecord")
 RANK_TREATMENTS = _rpc("recommendation", _RECOMMENDATION, "RecommendationService", "RankTreatments")
+CHECK_MEDICATIONS = _rpc("recommendation", _RECOMMENDATION, "RecommendationService", "CheckMedications")
 FIND_SIMILAR_PATIENTS = _rpc(
     "recommendation", _RECOMMENDATION, "RecommendationService", "FindSimilarPatients"
 )

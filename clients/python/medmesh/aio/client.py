@@ -59,14 +59,15 @@ from medmesh.language.v1.report_pb2 import (
 )
 from medmesh.orchestrator.v1 import orchestrator_pb2
 from medmesh.orchestrator.v1.orchestrator_pb2 import Branch, Diagnosis, DiagnosticCase
-from medmesh.recommendation.v1 import recommendation_pb2
+from medmesh.recommendation.v1 import medication_check_pb2, recommendation_pb2
+from medmesh.recommendation.v1.medication_check_pb2 import MedicationCheck
 from medmesh.recommendation.v1.recommendation_pb2 import (
     OutcomePrediction,
     RecordReading,
     SimilarPatients,
     TreatmentRanking,
 )
-from medmesh.requests import Note, Patient, Stay
+from medmesh.requests import DraftedOrder, Note, Patient, Stay
 from medmesh.waiting import in_thread
 
 
@@ -417,6 +418,7 @@ class AsyncClient:
         *,
         further_conditions: Iterable[Concept | CodedConcept] = (),
         further_allergies: Iterable[Concept | CodedConcept] = (),
+        further_medications: Iterable[Concept | CodedConcept] = (),
         max_results: int | None = None,
         model: str = "",
         timeout_s: float | None = None,
@@ -425,11 +427,35 @@ class AsyncClient:
         """Treatments for a record, each with what drives it and what argues against it; `max_results` None:
         10. What is further known is not in the record; it may have a display alone.
         """
-        request = requests.rank_treatments(patient, further_conditions, further_allergies, max_results, model)
+        request = requests.rank_treatments(
+            patient, further_conditions, further_allergies, further_medications, max_results, model
+        )
         answer: recommendation_pb2.RankTreatmentsResponse = await self._calls.unary(
             rpcs.RANK_TREATMENTS, request, timeout_s, request_id
         )
         return answer.ranking
+
+    async def check_medications(
+        self,
+        patient: Patient,
+        orders: Sequence[DraftedOrder],
+        *,
+        further_conditions: Iterable[Concept | CodedConcept] = (),
+        further_allergies: Iterable[Concept | CodedConcept] = (),
+        further_medications: Iterable[Concept | CodedConcept] = (),
+        timeout_s: float | None = None,
+        request_id: str | None = None,
+    ) -> MedicationCheck:
+        """Drafted orders held against a record: words such as `clarithromycin 500 mg BID`, FHIR
+        MedicationRequests as dicts or bytes, or typed `MedicationOrder`s; at most 50.
+        """
+        request = requests.check_medications(
+            patient, orders, further_conditions, further_allergies, further_medications
+        )
+        answer: medication_check_pb2.CheckMedicationsResponse = await self._calls.unary(
+            rpcs.CHECK_MEDICATIONS, request, timeout_s, request_id
+        )
+        return answer.check
 
     async def read_record(
         self, patient: Patient, *, timeout_s: float | None = None, request_id: str | None = None
