@@ -29,13 +29,18 @@ up:  ## Start Triton and the four services on this machine; Ctrl-C stops them
 	@$(BOOTSTRAP) local triton
 	@$(VENV)/medmesh up
 
-test: venv  ## Run the tests (ARGS="-k name -x" goes to pytest)
+test: venv  ## Run the tests (with ARGS="-k name -x" pytest alone, on what they choose)
+ifeq ($(strip $(ARGS)),)
+	@$(MAKE) --no-print-directory coverage
+	@$(VENV)/python -m pytest -m "live or slow"
+else
 	@$(VENV)/python -m pytest $(ARGS)
+endif
 
-test-fast: venv  ## Run the tests that need no Triton and are over in a moment each, a process a core
+test-fast: venv  ## Run those that need no Triton and are over in a moment each, a process a core
 	@$(VENV)/python -m pytest --quiet $(FAST) $(ARGS)
 
-coverage: venv  ## Measure the branches that the fast tests take, and hold them to the floor in pyproject.toml
+coverage: venv  ## The same, measuring the branches that they take, held to the floor in pyproject.toml
 	@$(VENV)/python -m pytest --quiet $(FAST) --cov --cov-report= $(ARGS)
 
 test-training:  ## Run the tests of training and of imports, which need torch (3 GB)

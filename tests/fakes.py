@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +26,15 @@ from services.chassis.models.inference import (
 )
 from services.chassis.rpc import request
 
-Function = Callable[[Arrays], Mapping[str, Any]]
+Function = Callable[[Arrays], Any]
 REAL_MODELS = Path(__file__).resolve().parents[1] / "triton_repo"
 
 
 class FakeInference:
     """Answers each model with a function of its inputs (`services.chassis.models.inference.Inference`).
 
-    Inputs and outputs are held to the card as Triton's are. `fail(model, error)` makes a model fail,
+    Inputs and outputs are held to the card as Triton's are; of a model that streams the function gives the
+    pieces, one after the other. `fail(model, error)` makes a model fail,
     `stop(model)` makes it unavailable, `hold(model)` makes its calls wait until `release(model)`. A key of
     `functions` is a model's name, or name and version (`reader/2`), which goes first.
     """
@@ -44,6 +45,8 @@ class FakeInference:
         self.cancelled: list[str] = []
         self.loaded: list[tuple[str, int]] = []
         self.unloaded: list[tuple[str, int]] = []
+        self.streams_ended: list[tuple[str, bool]] = []
+        """Model and whether its answer was read to the end, of each that was begun."""
         self.entered = asyncio.Event()
         self._errors: dict[str, MedmeshError] = {}
         self._gates: dict[str, asyncio.Event] = {}
@@ -72,21 +75,50 @@ class FakeInference:
         check_inputs(model, inputs)
         self.calls.append((name, inputs))
         self.entered.set()
-        gate = self._gates.get(name)
-        if gate is not None:
-            try:
-                async with asyncio.timeout(request.remaining_s(timeout_s)):
-                    await gate.wait()
-            except TimeoutError as error:
-                raise DeadlineExceeded(metadata={"model": name}) from error
-            except asyncio.CancelledError:
-                self.cancelled.append(name)
-                raise
+        await self._wait_at_gate(name, timeout_s)
         if name in self._errors:
             raise self._errors[name]
         outputs = {name: np.asarray(array) for name, array in function(inputs).items()}
         check_outputs(model, inputs, outputs)
         return Answer(outputs, str(model.number), Verification.STATED, "fake 1.0")
+
+    async def stream(
+        self, model: ModelVersion, inputs: Arrays, *, timeout_s: float | None = None
+    ) -> AsyncGenerator[Answer]:
+        function = self._function(model)
+        if function is None:
+            raise ModelUnavailable(metadata={"model": model.name})
+        check_inputs(model, inputs)
+        self.calls.append((model.name, inputs))
+        self.entered.set()
+        is_whole = False
+        try:
+            for piece in function(inputs):
+                await self._wait_at_gate(model.name, timeout_s)
+                if model.name in self._errors:
+                    raise self._errors[model.name]
+                outputs = {name: np.asarray(array) for name, array in piece.items()}
+                check_outputs(model, inputs, outputs)
+                yield Answer(outputs, str(model.number), Verification.STATED, "fake 1.0")
+            is_whole = True
+        except GeneratorExit:
+            self.cancelled.append(model.name)
+            raise
+        finally:
+            self.streams_ended.append((model.name, is_whole))
+
+    async def _wait_at_gate(self, name: str, timeout_s: float | None) -> None:
+        gate = self._gates.get(name)
+        if gate is None:
+            return
+        try:
+            async with asyncio.timeout(request.remaining_s(timeout_s)):
+                await gate.wait()
+        except TimeoutError as error:
+            raise DeadlineExceeded(metadata={"model": name}) from error
+        except asyncio.CancelledError:
+            self.cancelled.append(name)
+            raise
 
     async def is_ready(self, model: ModelVersion) -> bool:
         return self._function(model) is not None and model.name not in self._errors
@@ -97,18 +129,18 @@ class FakeInference:
                 raise ModelUnavailable("it does not load", metadata={"model": version.name})
             self.loaded.append((version.name, version.number))
 
-    async def unload(self, name: str, number: int, kept: Sequence[ModelVersion]) -> None:
-        self.unloaded.append((name, number))
+    async def unload(self, model: ModelVersion, kept: Sequence[ModelVersion]) -> None:
+        self.unloaded.append((model.name, model.number))
 
     def _function(self, model: ModelVersion) -> Function | None:
         return self.functions.get(f"{model.name}/{model.number}", self.functions.get(model.name))
 
 
 def model_version(
-    name: str, inputs: Sequence[Tensor], outputs: Sequence[Tensor], number: int = 1
+    name: str, inputs: Sequence[Tensor], outputs: Sequence[Tensor], number: int = 1, *, streams: bool = False
 ) -> ModelVersion:
     """What a test asks to run."""
-    return ModelVersion(name, number, tuple(inputs), tuple(outputs), "0" * 64)
+    return ModelVersion(name, number, tuple(inputs), tuple(outputs), "0" * 64, streams=streams)
 
 
 def model_card(

@@ -34,6 +34,7 @@ def diagnose(
     model: inputs.ImagingModels = None,
     body_part: inputs.BodyPart = None,
     max_treatments: inputs.MaxTreatments = None,
+    draft_report: inputs.DraftReport = False,
     as_json: inputs.Json = False,
     output: Annotated[
         Path | None,
@@ -55,10 +56,13 @@ def diagnose(
       echo "Fever and cough. No pleural effusion." | medmesh diagnose --note - --json | jq .assessments
 
       medmesh diagnose --image ct-series/ --body-part head --output answer/ --stream
+
+      medmesh diagnose --note samples/note.txt --draft-report
     """
     with explained(), inputs.client(url, timeout) as client:
         text = inputs.note_text(note)
         case = case_of(image, text, patient, body_part, model, max_treatments)
+        case["draft_report"] = draft_report
         answer = ask(client, case, overlay=output is not None, tell=stream)
         written = save(answer, output) if output else []
         if as_json:
@@ -83,6 +87,7 @@ def replay(
     model: inputs.ImagingModels = None,
     body_part: inputs.BodyPart = None,
     max_treatments: inputs.MaxTreatments = None,
+    draft_report: inputs.DraftReport = False,
     url: inputs.Url = None,
     timeout: inputs.Timeout = 30.0,
 ) -> None:
@@ -96,6 +101,7 @@ def replay(
     with explained(), inputs.client(url, timeout) as client:
         recorded = read_receipt(receipt_file)
         case = case_of(image, inputs.note_text(note), patient, body_part, model, max_treatments)
+        case["draft_report"] = draft_report
         made = receipt.statement(recorded)
         answer = ask(client, case, receipt_salt=made.predicate.salt)
         differences = receipt.compare(recorded, answer.receipt)
@@ -141,13 +147,16 @@ def ask(
     receipt_salt: str | None = None,
     tell: bool = False,
 ) -> pb.Diagnosis:
-    """Sends the case; with `tell` each branch is printed on stderr as it ends."""
+    """Sends the case; with `tell` each branch is printed on stderr as it ends, and each sentence of a draft
+    report as it is written.
+    """
     if not tell:
         return client.diagnose(**case, overlay=overlay, receipt_salt=receipt_salt)
     for event in client.diagnose_stream(**case, overlay=overlay, receipt_salt=receipt_salt):
         if isinstance(event, pb.Diagnosis):
             return event
-        marks.present([show.branch(event)], sys.stderr)
+        line = show.branch(event) if isinstance(event, pb.Branch) else Text(f"  {event.text}", style="dim")
+        marks.present([line], sys.stderr)
     return fail("the mesh ended the stream without an answer.", ExitCode.FAILED)
 
 

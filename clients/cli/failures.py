@@ -112,6 +112,8 @@ def fail(sentence: str, code: ExitCode) -> NoReturn:
 def _remedy(error: MedmeshError) -> tuple[ExitCode, str]:
     for kind, code, remedy in _REMEDIES:
         if isinstance(error, kind):
+            if error.reason == "CORPUS_UNKNOWN":
+                return code, "`medmesh literature status` lists the names."
             # What a service itself says is not there needs no advice on addresses.
             told = kind is Unavailable and error.reason
             return code, "`medmesh doctor` says what is wrong." if told else remedy

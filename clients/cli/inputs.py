@@ -83,6 +83,9 @@ MaxTreatments = Annotated[
         "--max-treatments", min=1, max=100, metavar="N", help="How many treatments to rank. Default: 10."
     ),
 ]
+DraftReport = Annotated[
+    bool, typer.Option("--draft-report", help="Draft a report too, each sentence with its evidence.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the answer as JSON, for machines.")]
 
 

@@ -13,15 +13,20 @@ import typer
 from clients.cli import (
     analyze,
     audit,
+    deidentify,
     demo,
     diagnose,
     doctor,
     importing,
+    literature,
     medications,
     models,
     records,
+    report,
     search,
+    terminology,
     up,
+    usage,
 )
 from clients.cli.failures import EXIT_CODES_HELP, warn
 from clients.loadtest import command
@@ -44,6 +49,17 @@ catalog = typer.Typer(
     "`medmesh models` lists and `medmesh models NAME` shows: `show` may be left out.",
 )
 
+
+tables = typer.Typer(
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    help="Check your own terminology, look a code or a name up, fetch from a FHIR terminology server.",
+)
+publications = typer.Typer(
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    help="Load publications of your own, and find passages in them with their citations.",
+)
 
 receipts = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Check evidence receipts.")
 
@@ -79,7 +95,10 @@ _add(up.up)
 _add(demo.demo)
 _add(diagnose.diagnose, exit_codes=True)
 _add(diagnose.replay)
+_add(report.report)
+_add(report.summarize)
 _add(audit.audit)
+_add(usage.usage)
 app.add_typer(receipts, name="receipts")
 _add(audit.verify, to=receipts)
 _add(analyze.image)
@@ -89,6 +108,12 @@ _add(medications.check_medications)
 _add(records.similar)
 _add(records.outcome)
 _add(search.search)
+_add(deidentify.deidentify, exit_codes=True)
+app.add_typer(publications, name="literature")
+_add(literature.load, to=publications)
+_add(literature.search, to=publications)
+_add(literature.status, to=publications)
+_add(literature.remove, to=publications)
 app.add_typer(catalog, name="models")
 _add(models.list_models, to=catalog, name="list")
 _add(models.models, to=catalog, name="show")
@@ -98,6 +123,10 @@ catalog.command(
     "import",
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
 )(importing.import_model)
+app.add_typer(tables, name="terminology")
+_add(terminology.check, to=tables, name="check")
+_add(terminology.lookup, to=tables, name="lookup")
+_add(terminology.fetch, to=tables, name="fetch")
 _add(doctor.doctor)
 _add(command.loadtest)
 

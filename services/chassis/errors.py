@@ -4,11 +4,14 @@
     ├── InvalidInput          the caller's input is at fault; names the field
     ├── ModelUnknown          no model has that name
     ├── UploadUnknown         no upload of the caller has that id
+    ├── CorpusUnknown         no corpus of literature has that name
+    ├── CorpusUnavailable     a corpus of literature cannot be read or written
     ├── ModelUnavailable      the model is not served now
     ├── ModelFailed           the model was asked and failed
     ├── UpstreamUnavailable   another service of the mesh does not answer
     ├── ReceiptNotWritten     the answer's receipt cannot be stored
     ├── Overloaded            too many requests wait
+    ├── QuotaExceeded         the tenant has used what it may
     ├── DeadlineExceeded      the time given was too short
     ├── Unauthenticated       no valid identity
     └── PermissionDenied      the identity may not do this
@@ -41,11 +44,14 @@ class Reason(StrEnum):
     INPUT_OUT_OF_RANGE = "INPUT_OUT_OF_RANGE"
     MODEL_UNKNOWN = "MODEL_UNKNOWN"
     UPLOAD_UNKNOWN = "UPLOAD_UNKNOWN"
+    CORPUS_UNKNOWN = "CORPUS_UNKNOWN"
+    CORPUS_UNAVAILABLE = "CORPUS_UNAVAILABLE"
     MODEL_UNAVAILABLE = "MODEL_UNAVAILABLE"
     MODEL_FAILED = "MODEL_FAILED"
     UPSTREAM_UNAVAILABLE = "UPSTREAM_UNAVAILABLE"
     RECEIPT_NOT_WRITTEN = "RECEIPT_NOT_WRITTEN"
     OVERLOADED = "OVERLOADED"
+    QUOTA_EXCEEDED = "QUOTA_EXCEEDED"
     DEADLINE_EXCEEDED = "DEADLINE_EXCEEDED"
     UNAUTHENTICATED = "UNAUTHENTICATED"
     PERMISSION_DENIED = "PERMISSION_DENIED"
@@ -80,6 +86,10 @@ PUBLIC: Mapping[Reason, PublicError] = MappingProxyType(
         Reason.UPLOAD_UNKNOWN: PublicError(
             "NOT_FOUND", "No upload of this caller has this id, or it has expired.", False
         ),
+        Reason.CORPUS_UNKNOWN: PublicError("NOT_FOUND", "No corpus of literature has this name.", False),
+        Reason.CORPUS_UNAVAILABLE: PublicError(
+            "UNAVAILABLE", "The corpus of literature cannot be read or written at present.", True
+        ),
         Reason.MODEL_UNAVAILABLE: PublicError("UNAVAILABLE", "The model is not served at present.", True),
         Reason.MODEL_FAILED: PublicError("INTERNAL", "The model failed on this request.", False),
         Reason.UPSTREAM_UNAVAILABLE: PublicError(
@@ -90,6 +100,9 @@ PUBLIC: Mapping[Reason, PublicError] = MappingProxyType(
         ),
         Reason.OVERLOADED: PublicError(
             "RESOURCE_EXHAUSTED", "Too many requests wait; try again later.", True
+        ),
+        Reason.QUOTA_EXCEEDED: PublicError(
+            "RESOURCE_EXHAUSTED", "The quota of this tenant is used up; try again later.", True
         ),
         Reason.DEADLINE_EXCEEDED: PublicError(
             "DEADLINE_EXCEEDED", "The answer was not ready within the deadline.", True
@@ -172,6 +185,21 @@ class UploadUnknown(MedmeshError):
     reason = Reason.UPLOAD_UNKNOWN
 
 
+class CorpusUnknown(MedmeshError):
+    """No corpus of literature has that name."""
+
+    reason = Reason.CORPUS_UNKNOWN
+
+
+class CorpusUnavailable(MedmeshError):
+    """A corpus of literature cannot be read or written: a full disk, a read-only folder, a damaged file.
+
+    The metadata have the `error` of the operating system by its name, e.g. `ENOSPC`.
+    """
+
+    reason = Reason.CORPUS_UNAVAILABLE
+
+
 class ModelUnavailable(MedmeshError):
     """The model is not loaded, or Triton does not answer."""
 
@@ -200,6 +228,18 @@ class Overloaded(MedmeshError):
     """Too many requests wait, here or in Triton's queue."""
 
     reason = Reason.OVERLOADED
+
+
+class QuotaExceeded(MedmeshError):
+    """The tenant has used what it may; `retry_after_s`: seconds until the next request will be taken."""
+
+    reason = Reason.QUOTA_EXCEEDED
+
+    def __init__(
+        self, detail: str = "", *, metadata: Mapping[str, str] | None = None, retry_after_s: float = 1.0
+    ) -> None:
+        super().__init__(detail, metadata=metadata)
+        self.retry_after_s = retry_after_s
 
 
 class DeadlineExceeded(MedmeshError):

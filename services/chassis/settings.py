@@ -116,6 +116,9 @@ class ServiceSettings(Settings):
     """Address and port to listen on. Port 0 takes a free one."""
     triton_url: str = "127.0.0.1:8001"
     """Address and port of Triton's gRPC endpoint, without a scheme."""
+    writer_triton_url: str = ""
+    """The same of the Triton that runs the models which generate text, e.g. one with vLLM. Empty: that of
+    all."""
     model_repository: tuple[Path, ...] = (MODEL_REPOSITORY,)
     """Folders with one folder a model, separated as those of PATH; of two models of one name the one of the
     first folder counts."""
@@ -158,7 +161,10 @@ class ServiceSettings(Settings):
     insecure: bool = False
     """Whether listening on an address beyond loopback without TLS is wanted."""
     auth_policy: Path | None = None
-    """TOML file of who may call what (`services.chassis.rpc.auth`). Unset: everybody may call everything."""
+    """TOML file of who may call what (`services.chassis.rpc.auth`), read again when it changes. Unset:
+    everybody may call everything."""
+    audit_folder: Path | None = None
+    """Folder of the audit log: one line a call, `calls-<service>.jsonl`. Unset: none is kept."""
     token: Secret | None = None
     """Bearer token that this service presents to its upstreams."""
     token_file: Path | None = None

@@ -11,13 +11,18 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Self
 
-from services.clinical.tables import rows
+from services.clinical.terminology import known_rows
 from services.clinical.words import Names
 
 FOLDER = Path(__file__).parent
 DRUGS_FILE = FOLDER / "drugs.tsv"
 PARTS = " / "
 """Between the ingredients of a combination."""
+
+_UNCHECKED = "unchecked"
+"""The source of a code that stands in no published list that was compared."""
+_NOT = "not "
+"""Before a further member of a class that is none, though one of the class's groups says so."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -29,51 +34,89 @@ class Ingredient:
     name: str
     terms: tuple[str, ...]
     """What it is called, its name first."""
+    source: str = ""
+    """Where the code and the name were found together; NOTICE explains it."""
+
+    @property
+    def is_checked(self) -> bool:
+        """Whether a source says that the code is this ingredient's."""
+        return self.source != _UNCHECKED
 
 
 def read_ingredients(path: Path = DRUGS_FILE) -> Iterator[Ingredient]:
     """The rows of `drugs.tsv`; ValueError names a line that is not one."""
-    for rxcui, name, _compared, terms in rows(path, 4):
-        yield Ingredient(rxcui, name, tuple(terms.split("; ")))
+    for rxcui, name, source, terms in known_rows(path):
+        yield Ingredient(rxcui, name, tuple(terms.split("; ")), source)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class DrugClass:
+    """A row of `drug_classes.tsv`."""
+
+    name: str
+    groups: tuple[str, ...]
+    """Keys of groups that its members' codes belong to: `atc|C09A` stands for every code that begins with
+    it, `epc|Loop Diuretic` for that class of the FDA.
+    """
+    further: tuple[str, ...]
+    """Members that no group names; "not X" takes X out."""
+    called: tuple[str, ...]
+    """What records call the class itself."""
+
+
+def read_classes(path: Path = FOLDER / "drug_classes.tsv") -> Iterator[DrugClass]:
+    """The rows of `drug_classes.tsv`; ValueError names a line that is not one."""
+    for name, groups, further, called, _source in known_rows(path):
+        yield DrugClass(name, _listed(groups), _listed(further), _listed(called))
 
 
 class Drugs:
     """Finds drugs by code and by name. A drug is the name of its ingredient, a class its name in
     `drug_classes.tsv`; immutable, safe to share between threads.
+
+    A code that no source confirms decides nothing: such a drug is known by its words and its other codes.
     """
 
     def __init__(
         self,
         ingredients: Iterable[Ingredient],
-        classes: Iterable[tuple[str, tuple[str, ...], tuple[str, ...]]],
+        classes: Iterable[DrugClass],
         codes: Iterable[tuple[str, str, str]],
         products: Iterable[tuple[str, str]],
+        pharmacologic_classes: Iterable[tuple[str, str]] = (),
     ) -> None:
-        """`classes` are name, members and what the class is called; `codes` drug or class, system's short
-        name and code; `products` RxNorm code and name.
+        """`codes` are drug or class, system's short name and code; `products` RxNorm code and name;
+        `pharmacologic_classes` drug and class of the FDA.
         """
         self._by_code: dict[str, frozenset[str]] = {}
         self._classes: dict[str, set[str]] = {}
-        self._class_by_atc: dict[str, str] = {}
         names: dict[str, list[str]] = {}
         for ingredient in ingredients:
             parts = ingredient.name.split(PARTS)
             for part in parts:
                 names.setdefault(part, []).extend(ingredient.terms)
                 self._classes.setdefault(part, set())
-            if ingredient.rxcui:
-                self._add(f"rxnorm|{ingredient.rxcui}", parts)
-        self.classes: frozenset[str] = frozenset()
-        for name, members, called in classes:
-            self.classes |= {name}
-            names[name] = list(called)
-            for member in members:
-                self._classes[member].add(name)
+            if ingredient.rxcui and ingredient.is_checked:
+                _add(self._by_code, f"rxnorm|{ingredient.rxcui}", parts)
+        self._members: dict[str, set[str]] = {}
+        """Key of a group of an ATC code or of a class of the FDA -> the drugs in it."""
         for name, system, code in codes:
-            if system == "atc" and name in self.classes:
-                self._class_by_atc[code] = name
-            else:
-                self._add(f"{system}|{code}", [name])
+            _add(self._by_code, f"{system}|{code}", [name])
+            for group in _groups(system, code):
+                self._members.setdefault(group, set()).add(name)
+        for name, pharmacologic_class in pharmacologic_classes:
+            self._members.setdefault(f"epc|{pharmacologic_class}", set()).add(name)
+        self._classes_by_group: dict[str, set[str]] = {}
+        self.classes: frozenset[str] = frozenset()
+        for drug_class in classes:
+            self.classes |= {drug_class.name}
+            names[drug_class.name] = list(drug_class.called)
+            for group in drug_class.groups:
+                self._classes_by_group.setdefault(group, set()).add(drug_class.name)
+            for member in self._members_of(drug_class):
+                self._classes[member].add(drug_class.name)
+        if unknown := frozenset().union(*self._by_code.values()) - self._classes.keys() - self.classes:
+            raise ValueError(f"a code belongs to what is neither a drug nor a class: {min(unknown)}")
         self._names = Names(names)
         for rxcui, name in products:
             if found := self._names.within(name):
@@ -84,12 +127,10 @@ class Drugs:
         """Read the tables."""
         return cls(
             read_ingredients(folder / "drugs.tsv"),
-            (
-                (name, _listed(members), _listed(called))
-                for name, members, called, _source in rows(folder / "drug_classes.tsv", 4)
-            ),
-            ((name, system, code) for name, system, code, *_ in rows(folder / "drug_codes.tsv", 5)),
-            ((rxcui, name) for rxcui, name, _source in rows(folder / "drug_products.tsv", 3)),
+            read_classes(folder / "drug_classes.tsv"),
+            ((name, system, code) for name, system, code, *_ in known_rows(folder / "drug_codes.tsv")),
+            ((rxcui, name) for rxcui, name, _source in known_rows(folder / "drug_products.tsv")),
+            ((drug, name) for drug, name, *_ in known_rows(folder / "pharmacologic_classes.tsv")),
         )
 
     @property
@@ -97,16 +138,19 @@ class Drugs:
         """Every ingredient."""
         return frozenset(self._classes)
 
+    def members(self, drug_class: str) -> frozenset[str]:
+        """The drugs of a class; empty where there is no such class."""
+        return frozenset(drug for drug, classes in self._classes.items() if drug_class in classes)
+
     def by_code(self, key: str) -> frozenset[str]:
-        """The drugs or the class of a code such as `rxnorm|855332` or `atc|B01AA03`; empty where unknown."""
+        """The drugs or the classes of a code such as `rxnorm|855332` or `atc|B01AA03`; empty where none is
+        known.
+        """
         if key in self._by_code:
             return self._by_code[key]
         system, _, code = key.partition("|")
-        if system == "atc":
-            for length in range(len(code), 2, -1):
-                if code[:length] in self._class_by_atc:
-                    return frozenset({self._class_by_atc[code[:length]]})
-        return frozenset()
+        found = (self._classes_by_group.get(group, ()) for group in _groups(system, code))
+        return frozenset[str]().union(*found)
 
     def by_name(self, text: str) -> frozenset[str]:
         """The drugs and classes that a text names."""
@@ -126,8 +170,28 @@ class Drugs:
         drugs = frozenset(drugs)
         return drugs.union(*(self._classes.get(drug, ()) for drug in drugs))
 
-    def _add(self, key: str, drugs: Iterable[str]) -> None:
-        self._by_code[key] = self._by_code.get(key, frozenset()) | frozenset(drugs)
+    def _members_of(self, drug_class: DrugClass) -> Iterator[str]:
+        members = {drug for group in drug_class.groups for drug in self._members.get(group, ())}
+        for name in drug_class.further:
+            drug = name.removeprefix(_NOT)
+            if drug not in self._classes:
+                raise ValueError(f"{drug_class.name} has a member that is no drug: {drug}")
+            if drug == name:
+                members.add(drug)
+            else:
+                members.discard(drug)
+        yield from members & self._classes.keys()
+
+
+def _add(codes: dict[str, frozenset[str]], key: str, drugs: Iterable[str]) -> None:
+    codes[key] = codes.get(key, frozenset()) | frozenset(drugs)
+
+
+def _groups(system: str, code: str) -> Iterator[str]:
+    """The keys of the groups that an ATC code belongs to, itself first; codes of other systems have none."""
+    if system == "atc":
+        for length in range(len(code), 2, -1):
+            yield f"atc|{code[:length]}"
 
 
 def _listed(column: str) -> tuple[str, ...]:

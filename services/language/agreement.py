@@ -211,13 +211,13 @@ def contradicts(query: Sequence[Statement], passage: Sequence[Statement]) -> boo
 
 
 def _contradicted(asked: Statement, passage: Sequence[Statement]) -> bool:
-    sides = {side for said in passage if (side := _bearing(asked, said)) is not None}
+    sides = {side for said in passage if (side := bearing(asked, said)) is not None}
     if asked.side is Side.DENIED:
         return Side.AFFIRMED in sides
     return bool(sides) and asked.side not in sides
 
 
-def _bearing(asked: Statement, said: Statement) -> Side | None:
+def bearing(asked: Statement, said: Statement) -> Side | None:
     """On which side a statement of a passage puts the concept that is asked for; None where it says nothing
     of it, or of the other side of the body. Who has a kind of it has it ("tension pneumothorax"), and who
     does not have it has no kind of it.

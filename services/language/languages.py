@@ -112,6 +112,10 @@ ENGLISH = Languages(frozenset({"English"}))
 """What the terminology and the rules of assertion read."""
 
 
+CHINESE = Languages(frozenset({"Chinese"}))
+"""What services/language/chinese reads; of no script, since Japanese shares its characters."""
+
+
 @dataclass(frozen=True, slots=True)
 class Passage:
     """A stretch `[start, end)` of the note in code points, and the language it seems to be in."""

@@ -4,27 +4,46 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from services.chassis.notices import Notice
-from services.language.languages import ENGLISH, Languages, foreign_passages, foreign_script
+from services.language.languages import (
+    CHINESE,
+    ENGLISH,
+    Languages,
+    Passage,
+    foreign_passages,
+    foreign_script,
+)
 
 _LINE_END = re.compile(r"\r\n?|\n")
 _OUTSIDE_ASCII = re.compile(r"[^\x00-\x7f]{2,8}")
 _UNDECODED = re.compile(r"[\ufffd\x80-\x9f]|[\u00c2\u00c3](?=[\s,.;:)]|$)")
 
 
-def language_notices(note: str, reads: Languages = ENGLISH) -> list[Notice]:
-    """At most one notice, with the lines that hold what no reader of these languages can read."""
-    foreign = foreign_passages(note, reads)
-    starts = sorted({*(passage.start for passage in foreign), *foreign_script(note, reads)})
+def language_notices(note: str, reads: Languages = ENGLISH, chinese: Sequence[Passage] = ()) -> list[Notice]:
+    """At most one notice, with the lines that hold what no reader of these languages can read, outside the
+    passages that were read as Chinese.
+    """
+    begins = [passage.start for passage in chinese]
+    foreign = [
+        passage for passage in foreign_passages(note, reads) if not _within(passage.start, begins, chinese)
+    ]
+    words = (start for start in foreign_script(note, reads) if not _within(start, begins, chinese))
+    starts = sorted({*(passage.start for passage in foreign), *words})
     if not starts:
         return []
     names = sorted({passage.language for passage in foreign} - {""})
     of = f" ({', '.join(names)}, it seems)" if names else ""
+    reads = reads.together(CHINESE) if chinese else reads
     are = "is" if reads.is_one else "are"
     message = f"Only {reads} {are} read; nothing was taken from what is in another language{of}."
     return [Notice("LANGUAGE_NOT_SUPPORTED", message, True, lines(note, starts))]
+
+
+def _within(start: int, begins: Sequence[int], passages: Sequence[Passage]) -> bool:
+    at = bisect_right(begins, start)
+    return at > 0 and start < passages[at - 1].end
 
 
 def damage_notices(note: str) -> list[Notice]:

@@ -10,8 +10,9 @@ from medmesh.common.v1.answer_pb2 import Provenance
 from services.chassis.errors import MedmeshError
 from services.chassis.notices import Notice
 from services.language.allergies import allergy_notices
+from services.language.chinese.reader import ChineseReader
 from services.language.entities import Entity, Origin
-from services.language.languages import ENGLISH, Languages
+from services.language.languages import CHINESE, ENGLISH, Languages
 from services.language.legibility import damage_notices, language_notices, lines
 from services.language.mentions import Mention, mentions
 from services.language.note_entities import EntityReader
@@ -45,14 +46,20 @@ class NoteReading:
 class NoteReader:
     """Reads notes; keeps nothing."""
 
-    def __init__(self, entities: EntityReader) -> None:
+    def __init__(self, entities: EntityReader, chinese: ChineseReader | None = None) -> None:
         self._entities = entities
+        self._chinese = chinese
 
     async def read(
-        self, note: str, models: Sequence[TokenClassifier | TextClassifier], refused: Sequence[str] = ()
+        self,
+        note: str,
+        models: Sequence[TokenClassifier | TextClassifier],
+        refused: Sequence[str] = (),
+        *,
+        with_rules: bool = True,
     ) -> NoteReading:
         """What each of `models` (at least one) reads in `note`; one that fails beside others is told of,
-        as those are that are `refused`.
+        as those are that are `refused`. Passages in Chinese are read `with_rules` too.
 
         Raises InvalidInput naming `note`, and what the first model raised where every one failed.
         """
@@ -71,7 +78,8 @@ class NoteReader:
         if not results:
             raise failures[0]
         # What could not be read is looked for in the whole note, which may be long: off the event loop.
-        return await asyncio.to_thread(_reading, note, results, missing)
+        chinese = self._chinese if with_rules else None
+        return await asyncio.to_thread(_reading, note, results, missing, chinese)
 
     async def _ask(self, model: TokenClassifier | TextClassifier, note: str) -> ModelReading:
         # Every offset of the plain text is one of the note.
@@ -92,19 +100,29 @@ class NoteReader:
         return ModelReading(tagged.provenance, model.reads, model.is_calibrated, entities)
 
 
-def _reading(note: str, results: Sequence[ModelReading], missing: Sequence[Notice]) -> NoteReading:
+def _reading(
+    note: str, results: Sequence[ModelReading], missing: Sequence[Notice], chinese: ChineseReader | None
+) -> NoteReading:
     together = results[0].reads
     for result in results[1:]:
         together = together.together(result.reads)
-    entities = [result.entities for result in results]
+    by_model = [_with_notices(note, result, together) for result in results]
+    by_rules = chinese.read(note) if chinese is not None else None
+    read = by_rules.passages if by_rules is not None else ()
+    if chinese is not None and by_rules is not None:
+        notices = tuple(
+            replace(notice, model_name=chinese.provenance.model_name) for notice in by_rules.notices
+        )
+        by_model.append(ModelReading(chinese.provenance, CHINESE, False, by_rules.entities, notices=notices))
+    entities = [result.entities for result in by_model]
     of_the_note = [
-        *language_notices(note, together),
+        *language_notices(note, together, read),
         *damage_notices(note),
         *allergy_notices(note, [entity for own in entities for entity in own]),
         *missing,
     ]
     return NoteReading(
-        results=tuple(_with_notices(note, result, together) for result in results),
+        results=tuple(by_model),
         mentions=tuple(mentions(entities)),
         notices=tuple(of_the_note),
     )

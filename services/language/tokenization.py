@@ -86,13 +86,7 @@ class TextTokenizer:
         cls, path: Path, *, has_word_shapes: bool = False, pad_token_id: int | None = None
     ) -> TextTokenizer:
         """Reads a `tokenizer.json`; FileNotFoundError, or ValueError where it is not one."""
-        if not path.is_file():  # tokenizers' own error has no type of its own
-            raise FileNotFoundError(errno.ENOENT, "no tokenizer", str(path))
-        try:
-            tokenizer = Tokenizer.from_file(str(path))
-        except Exception as error:  # noqa: BLE001 - the library raises nothing narrower
-            raise ValueError(f"{path.name} is not a tokenizer file: {error}") from None
-        return cls(tokenizer, has_word_shapes=has_word_shapes, pad_token_id=pad_token_id)
+        return cls(read_tokenizer(path), has_word_shapes=has_word_shapes, pad_token_id=pad_token_id)
 
     @classmethod
     def from_card(cls, folder: Path, preprocessing: TextPreprocessing) -> TextTokenizer:
@@ -161,6 +155,16 @@ class TextTokenizer:
         self._before, self._after = ids[:first], ids[last:]
         self._before_types, self._after_types = types[:first], types[last:]
         self._inner_type = int(types[first])
+
+
+def read_tokenizer(path: Path) -> Tokenizer:
+    """Reads a `tokenizer.json`; FileNotFoundError, or ValueError where it is not one."""
+    if not path.is_file():  # tokenizers' own error has no type of its own
+        raise FileNotFoundError(errno.ENOENT, "no tokenizer", str(path))
+    try:
+        return Tokenizer.from_file(str(path))
+    except Exception as error:  # noqa: BLE001 - the library raises nothing narrower
+        raise ValueError(f"{path.name} is not a tokenizer file: {error}") from None
 
 
 def _padding(tokenizer: Tokenizer) -> int:

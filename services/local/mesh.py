@@ -48,6 +48,10 @@ class MeshError(RuntimeError):
     """A part of the mesh did not become healthy, or has ended; the message is for the operator."""
 
 
+AUDIT_FOLDER = Path(".medmesh/audit")
+"""Where the services keep their audit logs, unless MEDMESH_AUDIT_FOLDER says otherwise."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class MeshSettings(Settings):
     """How the mesh is started."""
@@ -265,6 +269,7 @@ class Mesh:
         return {
             **os.environ,
             "PYTHONUNBUFFERED": "1",
+            "MEDMESH_AUDIT_FOLDER": os.environ.get("MEDMESH_AUDIT_FOLDER") or str(AUDIT_FOLDER),
             "MEDMESH_MODEL_REPOSITORY": join_folders(self._settings.triton.repository),
             **self._settings.variables,
             **upstreams,

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from services.chassis.errors import MedmeshError
 from services.chassis.models.card import Problem
-from services.chassis.models.inference import example_inputs
+from services.chassis.models.inference import ask_once
 from services.chassis.models.inspection import inspect
 from services.chassis.models.repository import CARD, CONFIG, ModelFolder, model_folders
 from services.chassis.models.triton import TritonInference
@@ -150,7 +150,7 @@ async def _ask_triton(address: str, folders: Mapping[str, Path]) -> dict[Path, P
         if version is None:
             continue  # it has changed under the check
         try:
-            await inference.infer(version.runs, example_inputs(version.runs), timeout_s=_TIMEOUT_S)
+            await ask_once(inference, version.runs, _TIMEOUT_S)
         except MedmeshError as error:
             what = f"does not run: {str(error).removeprefix(f'{name}: ')}"
             failed[folder] = Problem(f"{version.runs.number}/", what, "correct the model")

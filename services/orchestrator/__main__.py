@@ -12,10 +12,12 @@ import grpc
 from medmesh.common.v1 import catalog_pb2, catalog_pb2_grpc
 from medmesh.common.v1.model_card_pb2 import ModelCard
 from medmesh.imaging.v1.imaging_pb2 import AnalyzeImageResponse
+from medmesh.language.v1.deidentification_pb2 import Deidentification, DeidentifyRequest, DeidentifyResponse
 from medmesh.language.v1.language_pb2_grpc import LanguageServiceStub
+from medmesh.language.v1.report_pb2 import Draft, DraftSentence, GenerateReportRequest
 from medmesh.orchestrator.v1 import orchestrator_pb2, orchestrator_pb2_grpc
 from medmesh.recommendation.v1.recommendation_pb2_grpc import RecommendationServiceStub
-from services.chassis.errors import MedmeshError
+from services.chassis.errors import MedmeshError, UpstreamUnavailable
 from services.chassis.rpc.health import Check
 from services.chassis.rpc.server import Parts, Service, run
 from services.chassis.settings import SettingsError
@@ -30,6 +32,7 @@ from services.orchestrator.diagnosis import Diagnostician
 from services.orchestrator.fanout import Services, Split
 from services.orchestrator.fusion import Source
 from services.orchestrator.image_uploads import with_uploads
+from services.orchestrator.note_privacy import Deidentify
 from services.orchestrator.receipts.log import ReceiptLog
 from services.orchestrator.receipts.signing import Signer
 from services.orchestrator.repeats import Repeats
@@ -60,14 +63,18 @@ async def register(parts: Parts[OrchestratorSettings], server: grpc.aio.Server) 
         knowledge.load(),
         cards,
         log,
-        Split(settings.treatment_share, settings.fusion_reserve_s),
+        Split(settings.treatment_share, settings.fusion_reserve_s, settings.report_share),
         default_deadline_s=settings.default_deadline_s,
         card_timeout_s=settings.catalog_timeout_s,
         intended_use=settings.intended_use,
+        notes_deidentified=settings.deidentify_notes,
     )
     repeats = Repeats(settings.repeat_window_s, settings.repeat_maximum_bytes)
     orchestrator_pb2_grpc.add_DiagnosticServiceServicer_to_server(
-        DiagnosticServicer(diagnostician, repeats), server
+        DiagnosticServicer(
+            diagnostician, repeats, _deidentify(language) if settings.deidentify_notes else None
+        ),
+        server,
     )
     catalog_pb2_grpc.add_ModelCatalogServiceServicer_to_server(
         MeshCatalogServicer(catalogs, lambda: _refresh(cards)), server
@@ -140,12 +147,43 @@ def _services(
 
         return call
 
+    async def generate_report(
+        request: GenerateReportRequest, timeout_s: float, hear: Callable[[DraftSentence], None]
+    ) -> Draft:
+        async def read(message: GenerateReportRequest, **options: Any) -> Draft:
+            """The stream as one answer: its sentences are heard, its last event is returned."""
+            call = notes.GenerateReport(message, **options)
+            try:
+                async for event in call:
+                    if event.HasField("draft"):
+                        draft: Draft = event.draft
+                        return draft
+                    hear(event.sentence)
+            finally:
+                call.cancel()
+            raise UpstreamUnavailable("the draft broke off", metadata={"upstream": language.name})
+
+        # Not to be repeated: its first sentences have been heard.
+        answer: Draft = await language.call(read, request, timeout_s=timeout_s, safe=False)
+        return answer
+
     return Services(
         analyze_image=with_uploads(caller(imaging, analyze_image, "analysis"), forwarder),
         analyze_note=caller(language, notes.AnalyzeNote, "analysis"),
         read_record=caller(recommendation, records.ReadRecord, "reading"),
         rank_treatments=caller(recommendation, records.RankTreatments, "ranking"),
+        generate_report=generate_report,
     )
+
+
+def _deidentify(language: Upstream) -> Deidentify:
+    stub = LanguageServiceStub(language.channel)
+
+    async def call(request: DeidentifyRequest, timeout_s: float) -> Deidentification:
+        response: DeidentifyResponse = await language.call(stub.Deidentify, request, timeout_s=timeout_s)
+        return response.deidentification
+
+    return call
 
 
 def _catalog(upstream: Upstream, timeout_s: float) -> CatalogCalls:

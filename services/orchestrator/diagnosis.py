@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from medmesh.common.v1.answer_pb2 import Provenance
+from medmesh.language.v1.report_pb2 import Draft, ReportEvidence
 from medmesh.orchestrator.v1 import orchestrator_pb2 as pb
 from medmesh.orchestrator.v1.receipt_pb2 import EvidenceReceipt, InputDigest
 from medmesh.receipt import statement
@@ -19,9 +22,12 @@ from services.orchestrator.convert.branches import branch_message, duration
 from services.orchestrator.convert.case import case_from, missing_sources
 from services.orchestrator.convert.further import further
 from services.orchestrator.convert.notices import all_notices, notices
-from services.orchestrator.fanout import Answers, Further, Services, Split, ask
+from services.orchestrator.convert.report import report_evidence
+from services.orchestrator.drafting import SentenceListener, draft_report
+from services.orchestrator.fanout import Answers, BranchResult, Further, Services, Split, ask
 from services.orchestrator.fusion import Source
 from services.orchestrator.knowledge import Knowledge
+from services.orchestrator.note_privacy import NOTICE as NOTE_DEIDENTIFIED
 from services.orchestrator.receipts.log import ReceiptLog
 from services.orchestrator.receipts.statement import fusion_digest, statement_of
 
@@ -31,7 +37,16 @@ RESEARCH_USE = (
 )
 CARD_SHARE = 0.1
 """Part of the time that is left that the cards of models not met before may take."""
-BranchListener = Callable[[pb.Branch], None]
+
+
+@dataclass(frozen=True)
+class Listeners:
+    """Who hears of what, as it comes."""
+
+    branch: Callable[[pb.Branch], None] = lambda _: None
+    """Of each branch as it ends."""
+    sentence: SentenceListener = lambda _: None
+    """Of each sentence of the draft report as it is written."""
 
 
 class Diagnostician:
@@ -48,6 +63,7 @@ class Diagnostician:
         default_deadline_s: float,
         card_timeout_s: float,
         intended_use: str = "",
+        notes_deidentified: bool = False,
     ) -> None:
         self._services = services
         self._knowledge = knowledge
@@ -57,44 +73,62 @@ class Diagnostician:
         self._default_deadline_s = default_deadline_s
         self._card_timeout_s = card_timeout_s
         self._intended_use = intended_use or RESEARCH_USE
+        self._notes_deidentified = notes_deidentified
 
     async def diagnose(
         self,
         case: pb.DiagnosticCase,
         salt: str,
         inputs: Awaitable[Sequence[InputDigest]],
-        listen: BranchListener,
+        listeners: Listeners,
     ) -> pb.Diagnosis:
-        """Answers `case` within the current request's deadline; `listen` hears of each branch as it ends.
+        """Answers `case` within the current request's deadline; `listeners` hear of
+        branches as they end, and of sentences of the draft.
 
         `inputs` are the digests of the case under `salt`, hexadecimal. Raises InvalidInput when the input is
         bad, UpstreamUnavailable when every branch failed (ModelUnknown where no model has a name that the
         case gives), ReceiptNotWritten.
         """
         started = time.monotonic()
+        total_s = self.remaining_s()
+
+        def listen(result: BranchResult[Any]) -> None:
+            listeners.branch(branch_message(result))
+
         answers = await ask(
             case,
             self._services,
-            self._remaining_s(),
+            total_s,
             self._split,
             self._further,
-            lambda result: listen(branch_message(result)),
+            listen,
             bytes.fromhex(salt),
         )
         _refuse_if_nothing_answered(answers)
         await self._learn_cards(answers)
         diagnosis = self._fuse(answers)
+        drafted = None
+        if case.HasField("draft_report"):
+            evidence = report_evidence(diagnosis, answers, self._knowledge)
+            left_s = total_s - (time.monotonic() - started) - self._split.kept_back_s(total_s)
+            drafted = await draft_report(case, evidence, self._services, left_s, listen, listeners.sentence)
+            _add_report(diagnosis, drafted, evidence)
         receipt = await self._seal(diagnosis, await inputs, salt, answers)
         diagnosis.receipt.CopyFrom(receipt)
         diagnosis.elapsed.CopyFrom(duration(time.monotonic() - started))
+        for model in statement(receipt).predicate.models:
+            requests.used(model.model_name, model.model_version)
         requests.note(
             completeness=pb.Completeness.Name(diagnosis.completeness),
-            failed_branches=",".join(b.name for b in answers.branches() if b.failed),
+            failed_branches=",".join(
+                b.name for b in (*answers.branches(), *([drafted] if drafted else [])) if b.failed
+            ),
             receipt_id=statement(receipt).predicate.receipt_id,
         )
         return diagnosis
 
-    def _remaining_s(self) -> float:
+    def remaining_s(self) -> float:
+        """Of the current request's deadline, in seconds."""
         return requests.remaining_s() or self._default_deadline_s
 
     async def _further(self, answers: Answers) -> Further:
@@ -102,7 +136,7 @@ class Diagnostician:
         return further(answers, self._knowledge, self._cards)
 
     async def _learn_cards(self, answers: Answers) -> None:
-        timeout_s = min(self._card_timeout_s, CARD_SHARE * self._remaining_s())
+        timeout_s = min(self._card_timeout_s, CARD_SHARE * self.remaining_s())
         await self._cards.learn(Source.IMAGE, _image_provenances(answers), timeout_s)
         await self._cards.learn(Source.NOTE, _label_provenances(answers), timeout_s)
 
@@ -111,6 +145,8 @@ class Diagnostician:
         assessment = assess(case, missing_sources(answers), self._knowledge, self._cards.served())
         partial = any(branch.failed for branch in answers.branches())
         found = notices(answers, case, self._knowledge)
+        if self._notes_deidentified and answers.note.requested:
+            found.append(NOTE_DEIDENTIFIED)
         images = [
             pb.AnalyzedImage(index=index, analysis=branch.answer)
             for index, branch in enumerate(answers.images)
@@ -145,6 +181,18 @@ class Diagnostician:
             return self._log.append(statement_of(diagnosis, inputs, salt, fusion_sha256))
 
         return await asyncio.to_thread(seal)
+
+
+def _add_report(diagnosis: pb.Diagnosis, drafted: BranchResult[Draft], evidence: ReportEvidence) -> None:
+    """Adds how the draft went to a diagnosis that was fused without it."""
+    diagnosis.branches.append(branch_message(drafted))
+    if drafted.answer is None:
+        diagnosis.completeness = pb.COMPLETENESS_PARTIAL
+        diagnosis.review_required = True
+        return
+    diagnosis.report.draft.CopyFrom(drafted.answer)
+    diagnosis.report.evidence.CopyFrom(evidence)
+    diagnosis.review_required |= any(one.review_required for one in drafted.answer.notices)
 
 
 def _image_provenances(answers: Answers) -> list[Provenance]:

@@ -1,7 +1,8 @@
 """Asks the services about one case, at the same time, each with its share of the deadline.
 
 Stage 1: every image, the note and the reading of the record. Stage 2: the treatments, from the record
-together with the conditions that note and images gave. A branch that fails is a result, not an error; only
+together with the conditions that note and images gave. The draft of a report comes after both (`drafting`),
+from what is fused. A branch that fails is a result, not an error; only
 bad input ends the whole case. Whoever cancels `ask` cancels every call under way.
 """
 
@@ -19,6 +20,7 @@ from medmesh.common.v1.concept_pb2 import CodedConcept
 from medmesh.common.v1.patient_pb2 import PatientInput
 from medmesh.imaging.v1.imaging_pb2 import ImageAnalysis
 from medmesh.language.v1.language_pb2 import AnalyzeNoteRequest, NoteAnalysis
+from medmesh.language.v1.report_pb2 import Draft, DraftSentence, GenerateReportRequest
 from medmesh.orchestrator.v1.orchestrator_pb2 import CaseImage, DiagnosticCase
 from medmesh.recommendation.v1.recommendation_pb2 import (
     RankTreatmentsRequest,
@@ -45,6 +47,10 @@ class Services:
     analyze_note: Callable[[AnalyzeNoteRequest, float], Awaitable[NoteAnalysis]]
     read_record: Callable[[ReadRecordRequest, float], Awaitable[RecordReading]]
     rank_treatments: Callable[[RankTreatmentsRequest, float], Awaitable[TreatmentRanking]]
+    generate_report: Callable[
+        [GenerateReportRequest, float, Callable[[DraftSentence], None]], Awaitable[Draft]
+    ]
+    """Takes who hears of each sentence too."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,12 @@ class Split:
     """Part of the time that is kept back for the treatments, in (0, 1), when there is a record."""
     fusion_s: float
     """Time that is kept back for fusing and sealing the answer; at most a tenth of the whole."""
+    report_share: float = 0.4
+    """Part of the time that is kept back for the draft of a report, in (0, 1), when one is asked for."""
+
+    def kept_back_s(self, total_s: float) -> float:
+        """Of `total_s`, what no branch may eat."""
+        return min(self.fusion_s, total_s / 10)
 
 
 class BranchKind(Enum):
@@ -64,6 +76,7 @@ class BranchKind(Enum):
     NOTE = "note"
     RECORD = "record"
     TREATMENTS = "treatments"
+    REPORT = "report"
 
 
 @dataclass(frozen=True)
@@ -139,7 +152,9 @@ async def ask(
     in the combined request, when a service refuses the input.
     """
     started = time.monotonic()
-    usable_s = total_s - min(split.fusion_s, total_s / 10)
+    usable_s = total_s - split.kept_back_s(total_s)
+    if case.HasField("draft_report"):
+        usable_s *= 1 - split.report_share
     has_patient = case.HasField("patient")
     stage_s = usable_s * (1 - split.treatment_share) if has_patient else usable_s
     answers = await _stage_one(case, services, stage_s, listen, digest_key)
@@ -158,19 +173,19 @@ async def _stage_one(
         sent = case.images[index]
         sent.options.digest_key = digest_key
         call = _within(f"case.images[{index}]", services.analyze_image(sent, budget_s))
-        return await _branch(BranchKind.IMAGE, index, call, budget_s, listen)
+        return await run_branch(BranchKind.IMAGE, index, call, budget_s, listen)
 
     async def note() -> BranchResult[NoteAnalysis]:
         if not case.note:
             return BranchResult(BranchKind.NOTE, requested=False)
         call = _within("case", services.analyze_note(AnalyzeNoteRequest(note=case.note), budget_s))
-        return await _branch(BranchKind.NOTE, None, call, budget_s, listen)
+        return await run_branch(BranchKind.NOTE, None, call, budget_s, listen)
 
     async def record() -> BranchResult[RecordReading]:
         if not case.HasField("patient"):
             return BranchResult(BranchKind.RECORD, requested=False)
         call = _within("case", services.read_record(ReadRecordRequest(patient=case.patient), budget_s))
-        return await _branch(BranchKind.RECORD, None, call, budget_s, listen)
+        return await run_branch(BranchKind.RECORD, None, call, budget_s, listen)
 
     try:
         async with asyncio.TaskGroup() as group:
@@ -210,12 +225,13 @@ async def _rank(
                 raise MedmeshError("the orchestrator's own request was refused") from error
             raise error.within("case") from error
 
-    return await _branch(BranchKind.TREATMENTS, None, call(), budget_s, listen)
+    return await run_branch(BranchKind.TREATMENTS, None, call(), budget_s, listen)
 
 
-async def _branch(
+async def run_branch(
     kind: BranchKind, index: int | None, call: Awaitable[T], budget_s: float, listen: Listener
 ) -> BranchResult[T]:
+    """How `call` ends within its time. Raises InvalidInput; all else that it raises is a result."""
     started = time.monotonic()
     answer: T | None = None
     failure: MedmeshError | None = None

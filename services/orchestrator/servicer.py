@@ -12,7 +12,8 @@ from medmesh.orchestrator.v1 import orchestrator_pb2_grpc
 from medmesh.orchestrator.v1.receipt_pb2 import InputDigest
 from services.chassis.rpc import request as requests
 from services.orchestrator import intake
-from services.orchestrator.diagnosis import BranchListener, Diagnostician
+from services.orchestrator.diagnosis import Diagnostician, Listeners
+from services.orchestrator.note_privacy import Deidentify, protect
 from services.orchestrator.receipts.digests import input_digests
 from services.orchestrator.receipts.statement import new_salt
 from services.orchestrator.repeats import Repeats, Request
@@ -21,26 +22,34 @@ from services.orchestrator.repeats import Repeats, Request
 class DiagnosticServicer(orchestrator_pb2_grpc.DiagnosticServiceServicer):
     """Answers both rpcs from one diagnostician."""
 
-    def __init__(self, diagnostician: Diagnostician, repeats: Repeats) -> None:
+    def __init__(
+        self, diagnostician: Diagnostician, repeats: Repeats, deidentify: Deidentify | None = None
+    ) -> None:
+        """`deidentify`: None where notes are read as they come."""
         self._diagnostician = diagnostician
         self._repeats = repeats
+        self._deidentify = deidentify
 
     async def Diagnose(self, request: pb.DiagnoseRequest, context: Any) -> pb.DiagnoseResponse:
-        return pb.DiagnoseResponse(diagnosis=await self._answer(request, lambda _: None))
+        return pb.DiagnoseResponse(diagnosis=await self._answer(request, Listeners()))
 
     async def DiagnoseStream(
         self, request: pb.DiagnoseStreamRequest, context: Any
     ) -> AsyncIterator[pb.DiagnoseStreamResponse]:
-        ended: asyncio.Queue[pb.Branch | None] = asyncio.Queue()
-        told = []
-        work = asyncio.create_task(self._answer(request, ended.put_nowait))
-        work.add_done_callback(lambda _: ended.put_nowait(None))
+        told: asyncio.Queue[pb.DiagnoseStreamResponse | None] = asyncio.Queue()
+        listeners = Listeners(
+            lambda branch: told.put_nowait(pb.DiagnoseStreamResponse(branch=branch)),
+            lambda sentence: told.put_nowait(pb.DiagnoseStreamResponse(draft_sentence=sentence)),
+        )
+        work = asyncio.create_task(self._answer(request, listeners))
+        work.add_done_callback(lambda _: told.put_nowait(None))
+        is_known = True
         try:
-            while (branch := await ended.get()) is not None:
-                told.append(branch)
-                yield pb.DiagnoseStreamResponse(branch=branch)
+            while (event := await told.get()) is not None:
+                is_known = False
+                yield event
             diagnosis = await work
-            if not told:  # the answer to the same request before
+            if is_known:  # the answer to the same request before
                 for branch in diagnosis.branches:
                     if branch.state != pb.Branch.STATE_NOT_REQUESTED:
                         yield pb.DiagnoseStreamResponse(branch=branch)
@@ -52,18 +61,20 @@ class DiagnosticServicer(orchestrator_pb2_grpc.DiagnosticServiceServicer):
                 await asyncio.wait([work])
 
     async def _answer(
-        self, request: pb.DiagnoseRequest | pb.DiagnoseStreamRequest, listen: BranchListener
+        self, request: pb.DiagnoseRequest | pb.DiagnoseStreamRequest, listeners: Listeners
     ) -> pb.Diagnosis:
         case = request.case
         current = requests.current.get()
         intake.check(case, int(current.facts.get("request_bytes", 0)) if current is not None else 0)
+        if self._deidentify is not None:
+            await protect(case, self._deidentify, self._diagnostician.remaining_s())
         salt = request.receipt_salt or new_salt()
 
         async def digests(salt: str) -> Sequence[InputDigest]:
             return await asyncio.to_thread(input_digests, case, bytes.fromhex(salt))
 
         async def compute(inputs: asyncio.Task[Sequence[InputDigest]]) -> pb.Diagnosis:
-            return await self._diagnostician.diagnose(case, salt, inputs, listen)
+            return await self._diagnostician.diagnose(case, salt, inputs, listeners)
 
         if request.HasField("request_id"):
             key = (current.identity if current is not None else "", request.request_id.lower())

@@ -26,7 +26,7 @@ from grpc_status import rpc_status
 from medmesh import receipt
 from medmesh.common.v1 import catalog_pb2, upload_pb2
 from medmesh.imaging.v1 import imaging_pb2
-from medmesh.language.v1 import language_pb2
+from medmesh.language.v1 import language_pb2, report_pb2
 from medmesh.orchestrator.v1 import orchestrator_pb2
 from medmesh.orchestrator.v1.receipt_pb2 import EvidenceReceipt, ReceiptStatement
 from medmesh.recommendation.v1 import recommendation_pb2
@@ -128,12 +128,25 @@ def _handler(mesh: FakeMesh, method: MethodDescriptor) -> grpc.RpcMethodHandler:
         return mesh.serve(list(messages), context, method.name, response())
 
     def to_stream(message: Any, context: grpc.ServicerContext) -> Any:
+        if "draft" in response.DESCRIPTOR.fields_by_name:
+            draft = mesh.serve(message, context, method.name, report_pb2.Draft())
+            for sentence in draft.sentences:
+                yield response(sentence=sentence)
+            yield response(draft=draft)
+            return
         answer = mesh.serve(message, context, method.name, orchestrator_pb2.DiagnoseResponse())
+        for sentence in answer.diagnosis.report.draft.sentences:
+            yield response(draft_sentence=sentence)
         for branch in answer.diagnosis.branches:
             yield response(branch=branch)
         yield response(diagnosis=answer.diagnosis)
 
+    def exchange(messages: Any, context: grpc.ServicerContext) -> Any:
+        yield from mesh.serve(list(messages), context, method.name, response())
+
     codec = {"request_deserializer": request.FromString, "response_serializer": response.SerializeToString}
+    if method.client_streaming and method.server_streaming:
+        return grpc.stream_stream_rpc_method_handler(exchange, **codec)
     if method.client_streaming:
         return grpc.stream_unary_rpc_method_handler(from_stream, **codec)
     if method.server_streaming:

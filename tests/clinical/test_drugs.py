@@ -7,7 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from services.clinical.drugs import FOLDER, PARTS, Drugs, read_ingredients
+from services.clinical.drugs import (
+    FOLDER,
+    PARTS,
+    DrugClass,
+    Drugs,
+    Ingredient,
+    read_classes,
+    read_ingredients,
+)
 from services.clinical.tables import rows
 from services.clinical.words import Names, words
 
@@ -64,8 +72,13 @@ def test_every_row_is_well_formed_and_names_a_source_that_the_notice_explains(dr
         assert re.search(rf"\b{source}\b", notice), source
         found = drugs.by_code(f"{system}|{code}")
         assert name in found or (system == "atc" and found), (name, code)
-    for _name, _members, _called, source in rows(FOLDER / "drug_classes.tsv", 4):
-        assert len(source) > 10
+    for _name, _groups, _further, _called, source in rows(FOLDER / "drug_classes.tsv", 5):
+        assert re.search(r"WHO ATC|FDA EPC|label|Beers|ring", source), source
+    for _rxcui, name, source, _terms in rows(FOLDER / "drugs.tsv", 4):
+        assert source == "-" or re.search(rf"^  {source}\b", notice, re.MULTILINE), (name, source)
+    for name, _class, _substance, source in rows(FOLDER / "pharmacologic_classes.tsv", 4):
+        assert name in drugs.names, name
+        assert re.search(rf"\b{source}\b", notice), source
     for rxcui, name, source in rows(FOLDER / "drug_products.tsv", 3):
         assert re.fullmatch(SHAPES["rxnorm"], rxcui), name
         assert re.search(rf"\b{source}\b", notice), source
@@ -94,8 +107,48 @@ def test_every_term_of_an_ingredient_leads_to_it(drugs):
         assert parts <= drugs.names
         for term in ingredient.terms:
             assert parts <= drugs.by_name(term), term
-        if ingredient.rxcui:
+        if ingredient.rxcui and ingredient.is_checked:
             assert drugs.by_code(f"rxnorm|{ingredient.rxcui}") == parts, ingredient.name
+
+
+def test_a_code_without_a_source_decides_nothing():
+    for source, expected in (("medrt", {"gabapentin"}), ("unchecked", set())):
+        row = Ingredient("25480", "gabapentin", ("gabapentin", "Neurontin"), source)
+        found = Drugs([row], [], [("gabapentin", "atc", "N02BF01")], [])
+        assert found.by_code("rxnorm|25480") == expected
+        assert found.find(["rxnorm|25480"], ["Neurontin 300 mg"]) == {"gabapentin"}
+        assert found.by_code("atc|N02BF01") == {"gabapentin"}
+
+
+def test_few_codes_are_unchecked_and_none_of_them_is_found(drugs):
+    unchecked = [row for row in read_ingredients() if not row.is_checked]
+    assert all(drugs.by_code(f"rxnorm|{row.rxcui}") == frozenset() for row in unchecked)
+    assert len(unchecked) < 0.05 * sum(bool(row.rxcui) for row in read_ingredients())
+
+
+@pytest.mark.parametrize(
+    ("drug_class", "members", "others"),
+    [
+        ("penicillins", {"amoxicillin", "piperacillin"}, {"clavulanate", "tazobactam", "ceftriaxone"}),
+        ("z_drugs", {"zolpidem", "zaleplon", "eszopiclone", "zopiclone"}, {"diazepam"}),
+        ("sulfonylureas", {"glipizide", "gliclazide", "tolbutamide"}, {"metformin"}),
+        ("angiotensin_receptor_blockers", {"valsartan", "eprosartan"}, {"sacubitril", "amlodipine"}),
+        ("direct_oral_anticoagulants", {"dabigatran", "apixaban"}, {"warfarin", "heparin"}),
+        ("volatile_anesthetics", {"sevoflurane", "halothane"}, {"propofol"}),
+        ("nsaids", {"ibuprofen", "nabumetone", "salsalate"}, {"mesalamine", "acetaminophen"}),
+    ],
+)
+def test_a_class_is_made_of_its_groups(drugs, drug_class, members, others):
+    assert members <= drugs.members(drug_class)
+    assert not others & drugs.members(drug_class)
+    assert all(drug_class in drugs.groups({member}) for member in members)
+
+
+def test_every_class_has_members_and_its_further_ones_are_drugs(drugs):
+    for row in read_classes():
+        assert drugs.members(row.name) or row.name == "beta_lactams", row.name
+    with pytest.raises(ValueError, match="no drug: unobtainium"):
+        Drugs([], [DrugClass("metals", (), ("unobtainium",), ())], [], [])
 
 
 def test_codes_count_before_words(drugs):
@@ -107,6 +160,7 @@ def test_codes_count_before_words(drugs):
 def test_a_code_of_a_group_stands_for_what_begins_with_it(drugs):
     assert drugs.by_code("atc|J01CA08") == {"penicillins"}
     assert drugs.by_code("atc|J01CA04") == {"amoxicillin"}
+    assert drugs.by_code("atc|B01AA") == {"anticoagulants", "vitamin_k_antagonists"}
     assert drugs.by_code("atc|J01XX99") == frozenset()
     assert drugs.by_code("atc|") == frozenset()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -71,10 +72,14 @@ def test_the_policy_of_the_security_page_does_what_the_page_says(tmp_path):
     example = re.search(r"```toml\n(.*?)```", text_of(ROOT / "docs" / "security.md"), re.DOTALL)
     path = tmp_path / "policy.toml"
     path.write_text(example[1])
+    key = {"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}  # of RFC 8037
+    (tmp_path / "jwks.json").write_text(json.dumps({"keys": [key]}))
     policy = Policy.read(path)
     diagnose = "/medmesh.orchestrator.v1.DiagnosticService/Diagnose"
     ward = ["ward.hospital.example"]
     assert policy.authorize(diagnose, None, ward).name == "ward"
+    assert policy.authorize(diagnose, None, ward).tenant == "surgery"
+    assert policy.quotas["surgery"].in_flight == 8
     assert policy.authorize(OPERATOR_METHODS[0], "Bearer test", ()).name == "orchestrator"
     with pytest.raises(PermissionDenied):
         policy.authorize(OPERATOR_METHODS[0], None, ward)

@@ -14,6 +14,7 @@ from services.local.mesh import SERVICES, Mesh, MeshSettings
 from tests.docs import page
 
 TUTORIALS = page.ROOT / "docs" / "tutorials"
+LARGER_MODEL = "write-with-a-larger-model.md"
 WITH_A_MESH = [path.name for path in sorted(TUTORIALS.glob("*.md")) if " up &" not in path.read_text()]
 
 
@@ -47,8 +48,15 @@ def test_serve_my_model(tmp_path):
     page.run(TUTORIALS / "serve-my-model.md", work, variables)
 
 
+@pytest.mark.slow
+def test_write_with_a_larger_model(tmp_path):
+    """As far as it goes without a GPU."""
+    shutil.copytree(page.ROOT / "docs" / "examples", tmp_path / "docs" / "examples")
+    page.run(TUTORIALS / LARGER_MODEL, tmp_path, {})
+
+
 @pytest.mark.live
-@pytest.mark.parametrize("name", [name for name in WITH_A_MESH if name != "serve-my-model.md"])
+@pytest.mark.parametrize("name", [name for name in WITH_A_MESH if name != LARGER_MODEL])
 def test_those_that_need_a_mesh_that_runs(name, mesh, tmp_path):
     shutil.copytree(page.ROOT / "samples", tmp_path / "samples")
     page.run(TUTORIALS / name, tmp_path, addresses(mesh.addresses))
@@ -93,4 +101,9 @@ def test_a_page_that_says_something_else_is_found(tmp_path):
 
 def test_there_is_a_tutorial_for_each_reader():
     names = {Path(path).stem for path in TUTORIALS.glob("*.md")}
-    assert names == {"serve-my-model", "call-it-from-my-service", "read-my-hospitals-fhir"}
+    assert names == {
+        "serve-my-model",
+        "call-it-from-my-service",
+        "read-my-hospitals-fhir",
+        "write-with-a-larger-model",
+    }

@@ -98,6 +98,7 @@ def settings(tmp_path_factory, collector) -> MeshSettings:
     variables = {
         "MEDMESH_OTLP_ENDPOINT": collector.endpoint,
         "MEDMESH_RECEIPT_FOLDER": str(folder / "receipts"),
+        "MEDMESH_LITERATURE_FOLDER": str(folder / "literature"),
         "MEDMESH_LOG_LEVEL": "debug",
         "OTEL_BSP_SCHEDULE_DELAY": "200",
     }

@@ -9,7 +9,9 @@ import pytest
 
 from services.chassis.errors import InvalidInput, ModelFailed, ModelUnavailable
 from services.clinical.concepts import Concept
+from services.language.chinese.reader import ChineseReader
 from services.language.entities import Assertion, EntityType, Origin
+from services.language.linking import default_linker
 from services.language.note_entities import EntityReader
 from services.language.note_reading import NoteReader
 from services.language.recovery import CONFIDENCE
@@ -186,3 +188,19 @@ async def test_cancelling_a_request_cancels_its_calls(annotator, inference):
     with pytest.raises(asyncio.CancelledError):
         await task
     assert inference.cancelled
+
+
+async def test_chinese_is_read_by_rules_beside_the_models_and_counts_as_a_mention(tagger, terms):
+    reader = NoteReader(EntityReader(OneConcept(), terms), ChineseReader(default_linker()))
+    note = "The patient has asthma.\n\u65e0\u80ba\u708e\u3002\nKeine Pneumonie, kein Fieber."  # no pneumonia
+    reading = await reader.read(note, [tagger])
+    by_model, by_rules = reading.results
+    assert [entity.text for entity in by_model.entities] == ["asthma"]
+    assert [(e.text, e.assertion) for e in by_rules.entities] == [("\u80ba\u708e", Assertion.ABSENT)]
+    assert by_rules.provenance.weights_sha256
+    assert [mention.entities for mention in reading.mentions] == [((0, 0),), ((1, 0),)]
+    assert {n.reason: n.places for n in by_rules.notices} == {"CHINESE_READ_BY_RULES": ("line 2",)}
+    assert {n.reason: n.places for n in reading.notices} == {"LANGUAGE_NOT_SUPPORTED": ("line 3",)}
+    assert "Only Chinese and English are read" in reading.notices[0].message
+    [alone] = (await reader.read(note, [tagger], with_rules=False)).results
+    assert [entity.text for entity in alone.entities] == ["asthma"]

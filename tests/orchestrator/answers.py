@@ -7,7 +7,7 @@ from typing import Any
 
 from medmesh.common.v1 import answer_pb2, concept_pb2, patient_pb2, quantity_pb2
 from medmesh.imaging.v1 import imaging_pb2
-from medmesh.language.v1 import language_pb2
+from medmesh.language.v1 import language_pb2, report_pb2
 from medmesh.orchestrator.v1 import orchestrator_pb2 as pb
 from medmesh.recommendation.v1 import recommendation_pb2
 from services.clinical.code_systems import SNOMED
@@ -128,4 +128,24 @@ def full_case(image_count: int = 1) -> pb.DiagnosticCase:
         images=[image(b"image %d" % index) for index in range(image_count)],
         note="Pneumonia.",
         patient=patient_pb2.PatientInput(fhir_bundle=b"{}"),
+    )
+
+
+def drafted(*texts: str, **fields: Any) -> report_pb2.Draft:
+    """What the fake language service drafts: sentences that rest on the first item."""
+    mark = "AI draft, to be reviewed"
+    return report_pb2.Draft(
+        text="\n".join([mark, *texts]),
+        mark=mark,
+        sentences=[
+            report_pb2.DraftSentence(
+                section=report_pb2.REPORT_SECTION_FINDINGS,
+                text=text,
+                origin=report_pb2.SENTENCE_ORIGIN_WRITTEN,
+                support=[report_pb2.SentenceSupport(item_index=0)],
+            )
+            for text in texts
+        ],
+        provenance=provenance("report_writer"),
+        **fields,
     )

@@ -22,7 +22,8 @@ from medmesh.common.v1 import (
     model_card_pb2,
 )
 from medmesh.imaging.v1 import imaging_pb2, imaging_pb2_grpc
-from medmesh.language.v1 import language_pb2, language_pb2_grpc
+from medmesh.language.v1 import language_pb2, language_pb2_grpc, report_pb2
+from medmesh.language.v1.deidentification_pb2 import DeidentifyResponse
 from medmesh.orchestrator.v1 import orchestrator_pb2 as pb
 from medmesh.orchestrator.v1 import orchestrator_pb2_grpc
 from medmesh.recommendation.v1 import recommendation_pb2, recommendation_pb2_grpc
@@ -39,6 +40,7 @@ from tests.orchestrator.answers import (
     CARDS,
     analysis,
     answered,
+    drafted,
     entity,
     note,
     provenance,
@@ -64,6 +66,7 @@ class FakeServices:
             "AnalyzeNote": note(entity(PNEUMONIA)),
             "ReadRecord": record(ASTHMA),
             "RankTreatments": recommendation_pb2.TreatmentRanking(provenance=provenance("treatment_ranker")),
+            "GenerateReport": drafted("Bacterial pneumonia is present."),
         }
     )
     seen: list[tuple[str, Any]] = field(default_factory=list)
@@ -109,7 +112,12 @@ _RESPONSES = {
     "AnalyzeImage": lambda request, found: answered(found)(request),
     "AnalyzeNote": lambda request, found: read(found),
     "ReadRecord": lambda request, found: reading(found),
+    "Deidentify": lambda request, found: DeidentifyResponse(deidentification=found),
     "RankTreatments": lambda request, found: recommendation_pb2.RankTreatmentsResponse(ranking=found),
+    "GenerateReport": lambda request, found: [
+        *(report_pb2.GenerateReportResponse(sentence=one) for one in found.sentences),
+        report_pb2.GenerateReportResponse(draft=found),
+    ],
 }
 
 
@@ -118,7 +126,11 @@ def _servicer(base: type, fakes: FakeServices) -> Any:
         async def call(self: Any, request: Any, context: Any) -> Any:
             return await fakes.answer(name, request)
 
-        return call
+        async def stream(self: Any, request: Any, context: Any) -> Any:
+            for event in await fakes.answer(name, request):
+                yield event
+
+        return stream if name == "GenerateReport" else call
 
     names = [name for name in vars(base) if name[0].isupper()]
     return type(f"Fake{base.__name__}", (base,), {name: method(name) for name in names})()

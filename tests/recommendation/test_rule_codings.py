@@ -10,10 +10,10 @@ from collections import defaultdict
 
 import pytest
 
-from services.clinical.code_systems import ICD10, ICD10CM, LOINC, RXNORM, SYSTEM_BY_SHORT_NAME
+from services.clinical.code_systems import ATC, ICD10, ICD10CM, LOINC, RXNORM, SYSTEM_BY_SHORT_NAME
 from services.clinical.concepts import CodedConcept, Concept
 from services.clinical.dates import Age, AgeUnit
-from services.clinical.drugs import FOLDER, PARTS, read_ingredients
+from services.clinical.drugs import FOLDER, PARTS, read_classes, read_ingredients
 from services.clinical.measurements import MEASUREMENTS_FILE
 from services.clinical.record import Allergy, Condition, Medication, Observation, PatientRecord, Quantity
 from services.clinical.statuses import ClinicalStatus, MedicationStatus, Verification
@@ -46,15 +46,20 @@ def codings_of_drugs():
         codings[name].append(CodedConcept.of(SYSTEM_BY_SHORT_NAME[system], code))
     for ingredient in read_ingredients():
         if PARTS not in ingredient.name:
-            if ingredient.rxcui:
+            if ingredient.rxcui and ingredient.is_checked:
                 codings[ingredient.name].append(CodedConcept.of(RXNORM, ingredient.rxcui))
             codings[ingredient.name] += [CodedConcept(text=term) for term in ingredient.terms]
     for rxcui, name, _ in rows(FOLDER / "drug_products.tsv", 3):
         found = RULES.drugs.by_name(name)
         if len(found) == 1:
             codings[next(iter(found))].append(CodedConcept.of(RXNORM, rxcui))
-    for name, _members, called, _source in rows(FOLDER / "drug_classes.tsv", 4):
-        codings[name] += [CodedConcept(text=term) for term in called.split("; ") if term != "-"]
+    for drug_class in read_classes():
+        codings[drug_class.name] += [CodedConcept(text=term) for term in drug_class.called]
+        codings[drug_class.name] += [
+            CodedConcept.of(ATC, code)
+            for system, code in (group.split("|") for group in drug_class.groups)
+            if system == "atc"
+        ]
     return codings
 
 

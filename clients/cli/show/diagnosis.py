@@ -11,7 +11,7 @@ from rich.console import RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from clients.cli.show import evidence, marks
+from clients.cli.show import draft, evidence, marks
 from clients.cli.show.image import image
 from clients.cli.show.note import note
 from clients.cli.show.treatments import treatments
@@ -33,6 +33,7 @@ BRANCHES: dict[int, str] = {
     pb.Branch.KIND_NOTE: "note",
     pb.Branch.KIND_RECORD: "record",
     pb.Branch.KIND_TREATMENTS: "treatments",
+    pb.Branch.KIND_REPORT: "report",
 }
 STATES: dict[int, tuple[str, str]] = {
     pb.Branch.STATE_NOT_REQUESTED: ("not asked for", "dim"),
@@ -62,6 +63,8 @@ def diagnosis(answer: pb.Diagnosis, note_text: str = "", *, colour: bool) -> Ite
     if answer.HasField("treatments"):
         yield from treatments(answer.treatments)
     yield from assessments(answer)
+    if answer.HasField("report"):
+        yield from draft.draft(answer.report.draft, draft.items(answer.report.evidence))
     yield from _timings(answer)
     yield from _origin(answer)
     yield marks.heading("Intended use")

@@ -25,6 +25,7 @@ from medmesh.common.v1.concept_pb2 import CodedConcept, Concept
 from medmesh.common.v1.patient_pb2 import PatientInput, PatientRecord
 from medmesh.images import Image
 from medmesh.imaging.v1.imaging_pb2 import ImageOptions, ImageSource
+from medmesh.language.v1.report_pb2 import ReportOptions
 from medmesh.orchestrator.v1.orchestrator_pb2 import DiagnosticCase
 from medmesh.recommendation.v1.medication_check_pb2 import (
     CheckMedicationsRequest,
@@ -102,6 +103,7 @@ def diagnostic_case(
     patient: Patient | None = None,
     options: ImageOptions | None = None,
     max_treatments: int | None = None,
+    draft_report: ReportOptions | bool = False,
 ) -> DiagnosticCase:
     """The case of `Diagnose`, with its images in it; `options` go with each of them.
 
@@ -109,7 +111,15 @@ def diagnostic_case(
     """
     case = DiagnosticCase()
     files = [images.files(one) for one in several(image)]
-    fill_case(case, files, note=note, patient=patient, options=options, max_treatments=max_treatments)
+    fill_case(
+        case,
+        files,
+        note=note,
+        patient=patient,
+        options=options,
+        max_treatments=max_treatments,
+        draft_report=draft_report,
+    )
     return case
 
 
@@ -121,6 +131,7 @@ def fill_case(
     patient: Patient | None,
     options: ImageOptions | None,
     max_treatments: int | None,
+    draft_report: ReportOptions | bool = False,
 ) -> None:
     """The same into an empty case where it stands, so that images are not copied once more."""
     for files in image_files:
@@ -132,6 +143,10 @@ def fill_case(
         case.patient.CopyFrom(patient_input(patient))
     if max_treatments is not None:
         case.max_treatment_count = max_treatments
+    if isinstance(draft_report, ReportOptions):
+        case.draft_report.CopyFrom(draft_report)
+    elif draft_report:
+        case.draft_report.SetInParent()
 
 
 def several(image: Image | Sequence[Image] | None) -> Sequence[Image]:

@@ -92,6 +92,14 @@ def check_config(card: ModelCard, path: Path) -> tuple[Configuration | None, lis
         ("outputs", card.outputs, config.outputs),
     ):
         found += _compare_config(kind, declared, configured, config.max_batch_count)
+    if config.is_decoupled != tasks.streams(card.serving):
+        found.append(
+            Problem(
+                f"{CONFIG}: model_transaction_policy.decoupled",
+                "is true of models that generate text, and of them alone",
+                "correct it, or name the task that it is",
+            )
+        )
     number = card.model_version or 1
     if config.digests.get(number, card.weights_sha256) != card.weights_sha256:
         found.append(
@@ -100,10 +108,9 @@ def check_config(card: ModelCard, path: Path) -> tuple[Configuration | None, lis
     return config, found
 
 
-def check_weights(card: ModelCard, weights: Path, batches: bool) -> list[Problem]:
-    """The weights' digest, and the graph that they hold where they are an ONNX file.
-
-    `batches`: whether the shapes of the card lack the graph's first axis.
+def check_weights(card: ModelCard, weights: Path, config: Configuration | None) -> list[Problem]:
+    """The weights' digest, and the graph that they hold where they are an ONNX file whose tensors are the
+    model's.
     """
     found = []
     if sha256(weights) != card.weights_sha256:
@@ -112,8 +119,11 @@ def check_weights(card: ModelCard, weights: Path, batches: bool) -> list[Problem
                 "weights_sha256", f"is not the digest of {weights.parent.name}/{weights.name}", EXPORT_AGAIN
             )
         )
-    if weights.suffix != ".onnx":
+    if weights.suffix != ".onnx" or (config is not None and not config.runs_graph):
         return found
+    batches = (
+        config is None or config.max_batch_count > 0
+    )  # else the card's shapes have the graph's first axis
     try:
         graph = read_graph(weights)
     except NotAnOnnxFile as error:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType
@@ -46,6 +47,8 @@ class Tensor:
     """Element type."""
     shape: tuple[int, ...]
     """Dimensions without the batch axis; -1 is a variable length."""
+    example: bytes = b"1"
+    """What a probe sends in each place of a tensor of BYTES."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,8 @@ class ModelVersion:
     """Text of `config.pbtxt`; empty: it lies elsewhere, beside the server."""
     max_batch_count: int | None = None
     """Most rows of one call; None: not known here."""
+    streams: bool = False
+    """Whether it answers a request piece by piece (Triton's decoupled models): asked by `stream` alone."""
 
 
 class Verification(Enum):
@@ -100,6 +105,16 @@ class Inference(Protocol):
         """
         ...
 
+    def stream(
+        self, model: ModelVersion, inputs: Arrays, *, timeout_s: float | None = None
+    ) -> AsyncGenerator[Answer]:
+        """Runs a model that `streams` on one request, and yields its answer piece by piece as it comes.
+
+        `timeout_s` bounds the whole answer. Raises what `infer` raises, also between two pieces. Whoever
+        stops early closes the generator, which cancels the request, as a cancelled caller does.
+        """
+        ...
+
     async def is_ready(self, model: ModelVersion) -> bool:
         """Whether `model` answers inference requests now. Never raises."""
         ...
@@ -113,9 +128,20 @@ class Inference(Protocol):
         """
         ...
 
-    async def unload(self, name: str, number: int, kept: Sequence[ModelVersion]) -> None:
+    async def unload(self, model: ModelVersion, kept: Sequence[ModelVersion]) -> None:
         """Ends one version of a model, where the server can be told; those `kept` go on. Never raises."""
         ...
+
+
+async def ask_once(inference: Inference, model: ModelVersion, timeout_s: float) -> None:
+    """Makes `model` answer the smallest request; raises what `Inference.infer` raises."""
+    inputs = example_inputs(model)
+    if not model.streams:
+        await inference.infer(model, inputs, timeout_s=timeout_s)
+        return
+    async with contextlib.aclosing(inference.stream(model, inputs, timeout_s=timeout_s)) as answers:
+        async for _ in answers:
+            pass
 
 
 def check_inputs(model: ModelVersion, inputs: Arrays) -> None:
@@ -141,7 +167,7 @@ def example_inputs(model: ModelVersion) -> dict[str, NDArray[Any]]:
 
 
 def _one(tensor: Tensor) -> Any:
-    return b"1" if tensor.dtype is np.object_ else 1
+    return tensor.example if tensor.dtype is np.object_ else 1
 
 
 def _check(model: ModelVersion, tensors: tuple[Tensor, ...], arrays: Arrays, kind: str) -> None:

@@ -8,9 +8,10 @@ held against what Triton says when the model is asked.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 from medmesh.common.v1.model_card_pb2 import ModelCard, TensorContract
 from services.chassis.models import checks, tasks
@@ -115,7 +116,7 @@ def _version(
         problems += wrong
     weights = folder.path / str(number) / (config.weights_file if config else WEIGHTS)
     if weights.is_file():
-        problems += checks.check_weights(card, weights, batches=config is None or config.max_batch_count > 0)
+        problems += checks.check_weights(card, weights, config)
     if not path.is_file() and (complete or weights.is_file()):
         problems.append(Problem(CONFIG, "is missing", "add it: Triton needs it"))
     if not weights.is_file() and complete:
@@ -127,18 +128,24 @@ def _version(
     runs = ModelVersion(
         card.name,
         number,
-        _contract(card.inputs),
+        _contract(card.inputs, tasks.examples_of(card.serving)),
         _contract(card.outputs),
         card.weights_sha256,
         text,
         limit,
+        tasks.streams(card.serving),
     )
     there = weights if weights.is_file() else None
     return CheckedVersion(card, place, runs, _model_sha256(card, place), there), card, []
 
 
-def _contract(declared: Iterable[TensorContract]) -> tuple[Tensor, ...]:
-    return tuple(Tensor(t.name, DATATYPES[t.datatype], tuple(t.shape)) for t in declared)
+def _contract(
+    declared: Iterable[TensorContract], examples: Mapping[str, bytes] = MappingProxyType({})
+) -> tuple[Tensor, ...]:
+    return tuple(
+        Tensor(t.name, DATATYPES[t.datatype], tuple(t.shape), examples.get(t.name, Tensor.example))
+        for t in declared
+    )
 
 
 def _take_the_same(one: CheckedVersion, other: CheckedVersion) -> bool:

@@ -18,7 +18,7 @@ from services.chassis.errors import MedmeshError
 from services.chassis.models import checks
 from services.chassis.models.card import Problem
 from services.chassis.models.catalog import Catalog, Entry, log_problems
-from services.chassis.models.inference import ModelVersion, example_inputs
+from services.chassis.models.inference import ModelVersion, ask_once
 from services.chassis.models.inspection import CheckedModel, CheckedVersion
 from services.chassis.rpc import request
 
@@ -124,7 +124,7 @@ class Reloader:
         versions = [v.runs for v in (checked.stable, checked.candidate) if v is not None]
         try:
             await self._catalog.inference.load(versions)
-            await self._catalog.inference.infer(versions[0], example_inputs(versions[0]), timeout_s=_PROBE_S)
+            await ask_once(self._catalog.inference, versions[0], _PROBE_S)
         except MedmeshError as error:
             path = f"{versions[0].number}/"
             return [
@@ -167,7 +167,7 @@ class Reloader:
             entries = {entry.name: entry for entry in self._catalog.entries()}
             kept = _versions(entries.get(version.name))
             if version.number not in {v.number for v in kept}:
-                await self._catalog.inference.unload(version.name, version.number, kept)
+                await self._catalog.inference.unload(version, kept)
             self._retiring.pop(version, None)
 
     def _mark(self, entry: Entry, problems: list[Problem]) -> None:

@@ -14,10 +14,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 CARD = "metadata.json"
 CONFIG = "config.pbtxt"
 WEIGHTS = "model.onnx"
+WEIGHTS_OF_BACKENDS = MappingProxyType({"python": "model.py", "vllm": "model.json"})
+"""The file that these backends load where the configuration names none; the others load `WEIGHTS`. vLLM's
+says where the weights lie."""
 ALIASES = "aliases.json"
 DIGEST_PARAMETER = "medmesh.weights_sha256."
 """Key of a parameter of the configuration, before the number of a version: the digest of its weights."""

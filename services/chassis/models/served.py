@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -15,6 +16,7 @@ from medmesh.common.v1.serving_pb2 import ModelServing
 from services.chassis.models import tasks
 from services.chassis.models.inference import Answer, Arrays, Inference
 from services.chassis.models.inspection import CheckedVersion
+from services.chassis.rpc import request as requests
 
 T = TypeVar("T")
 
@@ -41,12 +43,14 @@ class ServedModel:
         inference: Inference,
         *,
         intended_use: str = "",
+        terminology_sha256: str = "",
         observer: Observer | None = None,
     ) -> None:
-        """`intended_use` overrides the card's."""
+        """`intended_use` overrides the card's; `terminology_sha256` is of the terminology in use."""
         self.version = version
         self._inference = inference
         self._intended_use = intended_use or version.card.intended_use
+        self._terminology_sha256 = terminology_sha256
         self._observer = observer
 
     @property
@@ -93,9 +97,17 @@ class ServedModel:
     async def infer(self, inputs: Arrays, *, timeout_s: float | None = None) -> Inferred:
         """Runs this version on one batch; all outputs of the card. Raises what `Inference.infer` raises."""
         answer = await self._inference.infer(self.version.runs, inputs, timeout_s=timeout_s)
+        requests.used(self.name, answer.version)
         if self._observer is not None:
             self._observer(inputs, answer)
         return Inferred(answer.outputs, self._provenance(answer))
+
+    async def stream(self, inputs: Arrays, *, timeout_s: float | None = None) -> AsyncGenerator[Inferred]:
+        """Runs this version on one request, piece by piece. Raises what `Inference.stream` raises."""
+        answers = self._inference.stream(self.version.runs, inputs, timeout_s=timeout_s)
+        async with contextlib.aclosing(answers):
+            async for answer in answers:
+                yield Inferred(answer.outputs, self._provenance(answer))
 
     async def is_ready(self) -> bool:
         """Whether it answers now. Never raises."""
@@ -113,6 +125,7 @@ class ServedModel:
             runtime=answer.runtime,
             weights_verification=answer.verification.value,
             intended_use=self._intended_use,
+            terminology_sha256=self._terminology_sha256,
         )
 
 

@@ -20,6 +20,7 @@ PREPROCESSING = MappingProxyType(
         "image_classification": "image/1",
         "image_segmentation": "image/1",
         "image_gate": "image/1",
+        "text_detection": "image/1",
         "token_classification": "text/1",
         "text_classification": "text/1",
         "text_embedding": "text/1",
@@ -31,6 +32,10 @@ PREPROCESSING = MappingProxyType(
 )
 """The version of the preprocessing vocabulary that this release implements for each task."""
 
+_ASKS = frozenset(
+    {"prompt_tensor", "stream_tensor", "sampling_parameters_tensor", "return_finish_reason_tensor"}
+)
+"""Fields that name an input though they are not part of a preprocessing."""
 _LABELS_FIRST = frozenset({"activation_map_tensor"})
 _LABELS_FIRST_TASKS = frozenset({"image_segmentation"})
 
@@ -65,6 +70,17 @@ def contract_of(serving: ModelServing) -> Message | None:
     return getattr(serving, task) if task else None
 
 
+def streams(serving: ModelServing) -> bool:
+    """Whether a model of this task answers piece by piece."""
+    return task_of(serving) == "text_generation"
+
+
+def examples_of(serving: ModelServing) -> dict[str, bytes]:
+    """What a probe sends in tensors of BYTES that do not hold just any text, by name."""
+    name = serving.text_generation.sampling_parameters_tensor
+    return {name: b'{"max_tokens": 1}'} if name else {}
+
+
 def tensors_of(serving: ModelServing) -> tuple[list[Named], list[Named]]:
     """The input and the output tensors that the task names. What is prepared goes in; the rest comes out."""
     inputs: list[Named] = []
@@ -72,7 +88,7 @@ def tensors_of(serving: ModelServing) -> tuple[list[Named], list[Named]]:
     for path, value in _texts(serving):
         name = path.rpartition(".")[2]
         if name == "tensor" or name.endswith("_tensor"):
-            goes_in = ".preprocessing." in path or name == "prompt_tensor"
+            goes_in = ".preprocessing." in path or name in _ASKS
             (inputs if goes_in else outputs).append(Named(path, value))
     return inputs, outputs
 

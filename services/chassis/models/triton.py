@@ -1,4 +1,5 @@
-"""The inference seam on a Triton server. Beside `triton_config`, the only module that knows tritonclient.
+"""The inference seam on a Triton server. Beside the other modules
+named `triton_…`, the only one that knows tritonclient.
 
 One gRPC channel for all models. A version is asked for by its number, and before the first call, and then
 twice a minute, Triton's own configuration of it is held against the card; a version that is not loaded is
@@ -9,37 +10,35 @@ gets into a message.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-from tritonclient.grpc import InferInput, InferRequestedOutput
 from tritonclient.grpc.aio import InferenceServerClient
-from tritonclient.utils import InferenceServerException, np_to_triton_dtype
+from tritonclient.utils import InferenceServerException
 
 from services.chassis.errors import (
     DeadlineExceeded,
     MedmeshError,
-    ModelFailed,
     ModelUnavailable,
     Overloaded,
 )
-from services.chassis.models import triton_errors
+from services.chassis.models import triton_calls, triton_errors
 from services.chassis.models.inference import (
     Answer,
     Arrays,
     ModelVersion,
     Verification,
+    ask_once,
     check_inputs,
     check_outputs,
-    example_inputs,
 )
 from services.chassis.models.repository import EMBEDDED_ID
+from services.chassis.models.triton_calls import Part
 from services.chassis.models.triton_config import configuration, override
+from services.chassis.models.triton_streams import Streams
 from services.chassis.observability import telemetry
 from services.chassis.rpc import request
 from services.chassis.rpc.transport import DIRECT
@@ -75,6 +74,7 @@ class _State:
     refused_at: float = _NEVER
     load_failed_at: float = _NEVER
     load_error: ModelUnavailable | None = None
+    takes_cancel_requests: bool = False
 
 
 class TritonInference:
@@ -97,6 +97,7 @@ class TritonInference:
                 *_KEEPALIVE_OPTIONS,
             ],
         )
+        self._streams = Streams(self._client)
         self._states: dict[ModelVersion, _State] = {}
         self._probes: dict[ModelVersion, asyncio.Task[bool]] = {}
         self._verifications: dict[ModelVersion, asyncio.Task[Verification]] = {}
@@ -109,28 +110,51 @@ class TritonInference:
         for task in under_way:
             task.cancel()
         await asyncio.gather(*under_way, return_exceptions=True)
+        await self._streams.close()
         await self._client.close()
 
     async def infer(self, model: ModelVersion, inputs: Arrays, *, timeout_s: float | None = None) -> Answer:
         """See `Inference.infer`."""
         check_inputs(model, inputs)
-        left_s = request.remaining_s(timeout_s)
-        left_s = self._default_timeout_s if left_s is None else left_s
-        if left_s <= 0:
-            raise DeadlineExceeded(metadata={"model": model.name})
-        until = time.monotonic() + left_s
-        verification = await self._verified(model, left_s)
+        until = self._until(model, timeout_s)
+        verification = await self._verified(model, _left_s(until))
         with telemetry.span(
             "triton.infer", model=model.name, batch_size=next(iter(inputs.values())).shape[0]
         ):
             try:
-                outputs, version = await self._ask(model, inputs, max(until - time.monotonic(), 0.001))
+                part = await self._ask(model, inputs, _left_s(until))
             except triton_errors.NotLoaded:  # Triton was started again, or another caller unloaded it
-                verification = await self._verified(model, max(until - time.monotonic(), 0.001))
-                outputs, version = await self._ask(model, inputs, max(until - time.monotonic(), 0.001))
-        check_outputs(model, inputs, outputs)
+                verification = await self._verified(model, _left_s(until))
+                part = await self._ask(model, inputs, _left_s(until))
+        check_outputs(model, inputs, part.outputs)
         self._state(model).answered_at = time.monotonic()
-        return Answer(outputs, version, verification, await self.runtime())
+        return Answer(part.outputs, part.version, verification, await self.runtime())
+
+    async def stream(
+        self, model: ModelVersion, inputs: Arrays, *, timeout_s: float | None = None
+    ) -> AsyncGenerator[Answer]:
+        """See `Inference.stream`."""
+        check_inputs(model, inputs)
+        until = self._until(model, timeout_s)
+        verification = await self._verified(model, _left_s(until))
+        runtime = await self.runtime()
+        pieces = self._pieces(model, inputs, until)
+        async with contextlib.AsyncExitStack() as open_streams:
+            await open_streams.enter_async_context(contextlib.aclosing(pieces))
+            # The span ends with the first piece: what is yielded from here runs in the caller's context.
+            with telemetry.span("triton.stream", model=model.name):
+                try:
+                    piece = await anext(pieces, None)
+                except triton_errors.NotLoaded:  # as in `infer`
+                    verification = await self._verified(model, _left_s(until))
+                    pieces = self._pieces(model, inputs, until)
+                    await open_streams.enter_async_context(contextlib.aclosing(pieces))
+                    piece = await anext(pieces, None)
+            while piece is not None:
+                check_outputs(model, inputs, piece.outputs)
+                self._state(model).answered_at = time.monotonic()
+                yield Answer(piece.outputs, piece.version, verification, runtime)
+                piece = await anext(pieces, None)
 
     async def is_ready(self, model: ModelVersion) -> bool:
         """Whether `model` answers now: Triton's own word is not enough, so a tiny inference is made.
@@ -157,8 +181,9 @@ class TritonInference:
             self._states.pop(version, None)
             await self._verify(version)
 
-    async def unload(self, name: str, number: int, kept: Sequence[ModelVersion]) -> None:
+    async def unload(self, model: ModelVersion, kept: Sequence[ModelVersion]) -> None:
         """See `Inference.unload`."""
+        name, number = model.name, model.number
         try:
             ready = await self._ready_numbers(name)
             rest = ready - {number}
@@ -173,6 +198,14 @@ class TritonInference:
         """`triton <version>`; `unknown` while the server does not answer. Asked again twice a minute."""
         _, version = await self._introduced()
         return f"triton {version}" if version else "unknown"
+
+    def _until(self, model: ModelVersion, timeout_s: float | None) -> float:
+        """When the answer is due, on `time.monotonic`'s clock."""
+        left_s = request.remaining_s(timeout_s)
+        left_s = self._default_timeout_s if left_s is None else left_s
+        if left_s <= 0:
+            raise DeadlineExceeded(metadata={"model": model.name})
+        return time.monotonic() + left_s
 
     def _state(self, model: ModelVersion) -> _State:
         return self._states.setdefault(model, _State())
@@ -261,7 +294,9 @@ class TritonInference:
             if triton_errors.is_not_loaded(error):
                 return None
             raise triton_errors.mapped(model.name, error) from error
-        return configuration(answer.config).digests.get(model.number, "")
+        found = configuration(answer.config)
+        self._state(model).takes_cancel_requests = found.takes_cancel_requests
+        return found.digests.get(model.number, "")
 
     async def _load(self, versions: Sequence[ModelVersion], wanted: set[int] | None) -> None:
         """Tells Triton to serve `versions` of one model; `wanted`: with just these others, else with all it
@@ -306,45 +341,38 @@ class TritonInference:
             raise triton_errors.mapped(name, error) from error
         return {int(entry.version) for entry in index.models if entry.name == name and entry.state == "READY"}
 
-    async def _ask(
-        self, model: ModelVersion, inputs: Arrays, left_s: float
-    ) -> tuple[dict[str, NDArray[Any]], str]:
-        current = request.current.get()
+    async def _ask(self, model: ModelVersion, inputs: Arrays, left_s: float) -> Part:
         try:
-            result = await self._client.infer(
-                model.name,
-                _tensors(inputs),
-                model_version=str(model.number),
-                outputs=[InferRequestedOutput(t.name) for t in model.outputs],
-                request_id=current.request_id if current else "",
-                timeout=max(1, int(left_s * 1e6)),
-                client_timeout=left_s,
-                headers=telemetry.outgoing_metadata(),
-            )
+            return await triton_calls.ask(self._client, model, inputs, left_s)
         except InferenceServerException as error:
-            mapped = triton_errors.mapped(model.name, error)
-            if isinstance(mapped, ModelUnavailable):
-                self._state(model).verified_at = _NEVER  # whatever comes back may be another server
-            raise mapped from error
-        version = result.get_response().model_version
-        if version != str(model.number):
-            raise ModelUnavailable(f"{model.name}: Triton ran another version than it was asked for")
-        outputs = {}
-        for tensor in model.outputs:
-            array = result.as_numpy(tensor.name)
-            if array is None:
-                raise ModelFailed(
-                    f"{model.name}: output {tensor.name} is missing", metadata={"model": model.name}
-                )
-            outputs[tensor.name] = array
-        return outputs, version
+            raise self._failed(model, error) from error
+
+    async def _pieces(self, model: ModelVersion, inputs: Arrays, until: float) -> AsyncGenerator[Part]:
+        by_request = self._state(model).takes_cancel_requests
+        stream = self._streams.cancelled_by_request if by_request else self._streams.cancelled_by_grpc
+        answer = stream(model, inputs, until)
+        async with contextlib.aclosing(answer) as pieces:
+            try:
+                async for piece in pieces:
+                    yield piece
+            except InferenceServerException as error:
+                if time.monotonic() >= until:  # whichever end noticed first, and whatever it calls that
+                    told = f"{model.name}: no whole answer within the time given"
+                    raise DeadlineExceeded(told, metadata={"model": model.name}) from error
+                raise self._failed(model, error) from error
+
+    def _failed(self, model: ModelVersion, error: InferenceServerException) -> MedmeshError:
+        found = triton_errors.mapped(model.name, error)
+        if isinstance(found, ModelUnavailable):
+            self._state(model).verified_at = _NEVER  # whatever comes back may be another server
+        return found
 
     async def _probe(self, model: ModelVersion) -> bool:
         # The task inherits the context of whoever asked first; its deadline is not the probe's.
         request.current.set(None)
         state = self._state(model)
         try:
-            await self.infer(model, example_inputs(model), timeout_s=_PROBE_TIMEOUT_S)
+            await ask_once(self, model, _PROBE_TIMEOUT_S)
         except Overloaded:
             return True  # A full queue is what a living model under load has.
         except DeadlineExceeded:
@@ -359,10 +387,5 @@ class TritonInference:
         return True
 
 
-def _tensors(inputs: Arrays) -> Sequence[InferInput]:
-    tensors = []
-    for name, array in inputs.items():
-        tensor = InferInput(name, list(array.shape), np_to_triton_dtype(array.dtype))
-        tensor.set_data_from_numpy(np.ascontiguousarray(array))
-        tensors.append(tensor)
-    return tensors
+def _left_s(until: float) -> float:
+    return max(until - time.monotonic(), 0.001)

@@ -12,7 +12,11 @@ from typing import Any
 from google.protobuf import json_format, text_format
 from tritonclient.grpc import model_config_pb2
 
-from services.chassis.models.repository import DIGEST_PARAMETER, WEIGHTS
+from services.chassis.models.repository import DIGEST_PARAMETER, WEIGHTS, WEIGHTS_OF_BACKENDS
+
+_RUNS_GRAPHS = frozenset({"", "onnxruntime"})
+"""Backends whose tensors are those of the ONNX graph; others put something between."""
+_TAKES_CANCEL_REQUESTS = frozenset({"causal_lm"})
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,12 @@ class Configuration:
     outputs: tuple[ConfiguredTensor, ...]
     weights_file: str
     """In a version's folder."""
+    runs_graph: bool
+    """Whether the tensors are those of the graph in that file."""
+    is_decoupled: bool
+    """Whether it answers a request piece by piece."""
+    takes_cancel_requests: bool
+    """Whether a request can cancel another one."""
     digests: Mapping[int, str]
     """Version -> the stated digest of its weights."""
 
@@ -54,7 +64,10 @@ def configuration(config: model_config_pb2.ModelConfig) -> Configuration:
         config.max_batch_size,
         _tensors(config.input),
         _tensors(config.output),
-        config.default_model_filename or WEIGHTS,
+        config.default_model_filename or WEIGHTS_OF_BACKENDS.get(config.backend, WEIGHTS),
+        config.backend in _RUNS_GRAPHS,
+        config.model_transaction_policy.decoupled,
+        config.backend in _TAKES_CANCEL_REQUESTS,
         _digests(config),
     )
 

@@ -1,34 +1,55 @@
-"""Who calls, and what he may call: bearer tokens and client certificates against a written policy.
+"""Who calls, and what he may call: tokens and client certificates against a written policy.
 
 The policy is a TOML file; nothing is secret in it, since it holds the SHA-256 of each token:
+
+    [roles.physician]
+    allow = ["/medmesh.orchestrator.v1.DiagnosticService/*"]
 
     [identities.orchestrator]
     token_sha256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
     certificate = "orchestrator.hospital.example"   # a subject alternative name, or the common name
     allow = ["/medmesh.imaging.v1.ImagingService/*"]
 
+    [identities.ward-3]
+    certificate = "ward-3.hospital.example"
+    roles = ["physician"]                           # what they allow, beside `allow`
+    tenant = "surgery"                              # whose quota it uses; the identity's name when absent
+
     [anonymous]                                     # what everybody may call
     allow = ["/grpc.health.v1.Health/*"]            # the default when the table is absent
+
+`[tokens]` takes an identity provider's tokens (`services.chassis.rpc.tokens`), `[tenants]` bounds what each
+may use (`services.chassis.rpc.quotas`). The file, and the keys that it names, are read again when they
+change; a file that cannot be used then is logged, and what was read before stays in force.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+import logging
+import os
+import time
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
 from services.chassis.errors import PermissionDenied, Unauthenticated
+from services.chassis.rpc.quotas import Quota
+from services.chassis.rpc.tokens import TokenVerifier
 from services.chassis.settings import SettingsError
+
+logger = logging.getLogger("medmesh.auth")
 
 ANONYMOUS_DEFAULT = ("/grpc.health.v1.Health/*",)
 OPERATOR_METHODS = ("/medmesh.common.v1.ModelCatalogService/ReloadModels",)
 """What only an identity of the policy may call that is allowed it, never an anonymous caller; where there
 is no policy, only a caller on this machine."""
 _KEY = "MEDMESH_AUTH_POLICY"
+_LOOK_AGAIN_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -37,9 +58,11 @@ class Identity:
 
     name: str
     kind: str
-    """How it was proven: `none`, `token` or `certificate`."""
+    """How it was proven: `none`, `token` (of the policy), `jwt` or `certificate`."""
     allow: tuple[str, ...]
     """Patterns of full method names."""
+    tenant: str = ""
+    """Whose quota it uses. Of an anonymous caller: empty."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +71,7 @@ class _Entry:
     token_sha256: str
     certificate: str
     allow: tuple[str, ...]
+    tenant: str
 
 
 class Policy:
@@ -58,10 +82,17 @@ class Policy:
         entries: Iterable[_Entry] = (),
         anonymous: tuple[str, ...] = ("*",),
         *,
+        roles: Mapping[str, tuple[str, ...]] | None = None,
+        tokens: TokenVerifier | None = None,
+        quotas: Mapping[str, Quota] | None = None,
         anonymous_operators: bool = False,
     ) -> None:
         self._entries = tuple(entries)
         self._anonymous = Identity("anonymous", "none", anonymous)
+        self._roles = roles or {}
+        self._tokens = tokens
+        self.quotas: Mapping[str, Quota] = quotas or {}
+        """By tenant."""
         self._anonymous_operators = anonymous_operators
 
     @classmethod
@@ -81,15 +112,31 @@ class Policy:
             raise SettingsError(_KEY, "the file cannot be read") from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise SettingsError(_KEY, "the file is not valid TOML") from error
-        unknown = set(document) - {"identities", "anonymous"}
-        if unknown:
-            raise SettingsError(_KEY, f"unknown tables: {', '.join(sorted(unknown))}")
-        identities = document.get("identities", {})
+        try:
+            return cls._of(document, path.parent)
+        except ValueError as error:
+            raise SettingsError(_KEY, str(error)) from error
+
+    @classmethod
+    def _of(cls, document: Mapping[str, Any], folder: Path) -> Policy:
+        tables = ("roles", "identities", "anonymous", "tokens", "tenants")
+        if unknown := set(document) - set(tables):
+            raise ValueError(f"unknown tables: {', '.join(sorted(unknown))}")
+        for name in tables:
+            if not isinstance(document.get(name, {}), dict):
+                raise ValueError(f"{name} must be a table")  # noqa: TRY004 - of the file, not of a call
+        roles = {name: _allow(f"roles.{name}", table) for name, table in document.get("roles", {}).items()}
+        tokens = TokenVerifier.read(document["tokens"], folder) if "tokens" in document else None
+        if tokens and (unheard := set(tokens.roles.values()) - set(roles)):
+            raise ValueError(f"tokens.roles names roles that are not there: {', '.join(sorted(unheard))}")
         anonymous = document.get("anonymous", {"allow": list(ANONYMOUS_DEFAULT)})
-        if not isinstance(identities, dict) or not isinstance(anonymous, dict):
-            raise SettingsError(_KEY, "identities and anonymous must be tables")
-        entries = [_entry(name, table) for name, table in identities.items()]
-        return cls(entries, _allow("anonymous", anonymous))
+        return cls(
+            [_entry(name, table, roles) for name, table in document.get("identities", {}).items()],
+            _allow("anonymous", anonymous),
+            roles=roles,
+            tokens=tokens,
+            quotas={name: Quota.read(name, table) for name, table in document.get("tenants", {}).items()},
+        )
 
     def authorize(self, method: str, authorization: str | None, certificate_names: Iterable[str]) -> Identity:
         """The caller's identity. Raises Unauthenticated or PermissionDenied.
@@ -112,21 +159,72 @@ class Policy:
         raise PermissionDenied
 
     def _identify(self, authorization: str | None, certificate_names: Iterable[str]) -> Identity:
-        if not self._entries:
+        if not self._entries and self._tokens is None:
             return self._anonymous
         if authorization is not None:
             scheme, _, token = authorization.partition(" ")
-            digest = hashlib.sha256(token.encode()).hexdigest()
-            if scheme.lower() == "bearer":
-                for entry in self._entries:
-                    if entry.token_sha256 and hmac.compare_digest(entry.token_sha256, digest):
-                        return Identity(entry.name, "token", entry.allow)
-            raise Unauthenticated
+            if scheme.lower() != "bearer":
+                raise Unauthenticated
+            return self._of_token(token)
         names = set(certificate_names)
         for entry in self._entries:
             if entry.certificate and entry.certificate in names:
-                return Identity(entry.name, "certificate", entry.allow)
+                return Identity(entry.name, "certificate", entry.allow, entry.tenant)
         return self._anonymous
+
+    def _of_token(self, token: str) -> Identity:
+        digest = hashlib.sha256(token.encode()).hexdigest()
+        for entry in self._entries:
+            if entry.token_sha256 and hmac.compare_digest(entry.token_sha256, digest):
+                return Identity(entry.name, "token", entry.allow, entry.tenant)
+        if self._tokens is None:
+            raise Unauthenticated
+        claims = self._tokens.verify(token)
+        allow = tuple(pattern for role in claims.roles for pattern in self._roles[role])
+        return Identity(claims.subject, "jwt", allow, claims.tenant or claims.subject)
+
+
+class PolicyFile:
+    """A policy that follows its file. Raises SettingsError where it cannot be used at the start."""
+
+    def __init__(self, path: Path, on_change: Callable[[Policy], None]) -> None:
+        self._path = path
+        self._on_change = on_change
+        self._policy = Policy.read(path)
+        self._seen = self._state()
+        self._looked_at = time.monotonic()
+        on_change(self._policy)
+
+    def authorize(self, method: str, authorization: str | None, certificate_names: Iterable[str]) -> Identity:
+        """As `Policy.authorize`, by what the file says now."""
+        if time.monotonic() - self._looked_at >= _LOOK_AGAIN_S:
+            self._look_again()
+        return self._policy.authorize(method, authorization, certificate_names)
+
+    def _look_again(self) -> None:
+        self._looked_at = time.monotonic()
+        state = self._state()
+        if state == self._seen:
+            return
+        self._seen = state
+        try:
+            self._policy = Policy.read(self._path)
+        except SettingsError as error:
+            logger.error("policy not taken", extra={"facts": {"problem": str(error)}})  # noqa: TRY400 - said whole
+            return
+        self._on_change(self._policy)
+        logger.info("policy taken")
+
+    def _state(self) -> tuple[tuple[str, int, int], ...]:
+        """Of the folder's files: keys lie beside the policy, and a mounted secret changes as a folder."""
+        found = []
+        try:
+            for entry in os.scandir(self._path.parent):
+                status = entry.stat()
+                found.append((entry.name, status.st_mtime_ns, status.st_size))
+        except OSError:
+            return ()
+        return tuple(sorted(found))
 
 
 def certificate_names(auth_context: Mapping[str, Iterable[bytes]]) -> list[str]:
@@ -135,22 +233,27 @@ def certificate_names(auth_context: Mapping[str, Iterable[bytes]]) -> list[str]:
     return [name.decode("utf-8", "replace") for key in keys for name in auth_context.get(key, ())]
 
 
-def _entry(name: str, table: object) -> _Entry:
+def _entry(name: str, table: object, roles: Mapping[str, tuple[str, ...]]) -> _Entry:
     if not isinstance(table, dict):
-        raise SettingsError(_KEY, f"identities.{name} must be a table")
-    unknown = set(table) - {"token_sha256", "certificate", "allow"}
+        raise ValueError(f"identities.{name} must be a table")  # noqa: TRY004 - of the file, not of a call
+    unknown = set(table) - {"token_sha256", "certificate", "allow", "roles", "tenant"}
     if unknown:
-        raise SettingsError(_KEY, f"identities.{name} has unknown keys: {', '.join(sorted(unknown))}")
+        raise ValueError(f"identities.{name} has unknown keys: {', '.join(sorted(unknown))}")
     token, certificate = table.get("token_sha256", ""), table.get("certificate", "")
     if not token and not certificate:
-        raise SettingsError(_KEY, f"identities.{name} needs token_sha256 or certificate")
+        raise ValueError(f"identities.{name} needs token_sha256 or certificate")
     if token and (len(token) != 64 or set(token) - set("0123456789abcdef")):
-        raise SettingsError(_KEY, f"identities.{name}.token_sha256 must be 64 lower-case hexadecimal digits")
-    return _Entry(name, token, certificate, _allow(f"identities.{name}", table))
+        raise ValueError(f"identities.{name}.token_sha256 must be 64 lower-case hexadecimal digits")
+    own = table.get("roles", [])
+    if not isinstance(own, list) or not all(role in roles for role in own):
+        raise ValueError(f"identities.{name}.roles must be a list of roles of the policy")
+    allow = _allow(f"identities.{name}", table) if "allow" in table or not own else ()
+    of_roles = tuple(pattern for role in own for pattern in roles[role])
+    return _Entry(name, token, certificate, (*allow, *of_roles), str(table.get("tenant") or name))
 
 
-def _allow(where: str, table: Mapping[str, object]) -> tuple[str, ...]:
-    allow = table.get("allow")
-    if not isinstance(allow, list) or not all(isinstance(p, str) for p in allow):
-        raise SettingsError(_KEY, f"{where}.allow must be a list of method patterns")
+def _allow(where: str, table: object) -> tuple[str, ...]:
+    allow = table.get("allow") if isinstance(table, dict) else None
+    if not isinstance(allow, list) or not all(isinstance(pattern, str) for pattern in allow):
+        raise ValueError(f"{where}.allow must be a list of method patterns")
     return tuple(allow)

@@ -20,11 +20,13 @@ import grpc
 
 from services.chassis.errors import DeadlineExceeded, InvalidInput, MedmeshError, Reason
 from services.chassis.observability import telemetry
+from services.chassis.observability.audit import AuditLog
 from services.chassis.rpc import request as requests
 from services.chassis.rpc import status
 from services.chassis.rpc.admission import Admission
-from services.chassis.rpc.auth import Policy, certificate_names
+from services.chassis.rpc.auth import Policy, PolicyFile, certificate_names
 from services.chassis.rpc.incoming import Incoming, is_infrastructure, let_go
+from services.chassis.rpc.quotas import Quotas
 from services.chassis.rpc.request import Request
 
 logger = logging.getLogger("medmesh.request")
@@ -43,16 +45,20 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # g
     def __init__(
         self,
         *,
-        policy: Policy,
+        policy: Policy | PolicyFile,
+        quotas: Quotas,
         admission: Admission,
         telemetry: telemetry.Telemetry,
+        audit: AuditLog | None = None,
         default_deadline_s: float,
         maximum_deadline_s: float,
         maximum_stall_s: float,
     ) -> None:
         self._policy = policy
+        self._quotas = quotas
         self._admission = admission
         self._telemetry = telemetry
+        self._audit = audit
         self._default_deadline_s = default_deadline_s
         self._maximum_deadline_s = maximum_deadline_s
         self._maximum_stall_s = maximum_stall_s
@@ -169,6 +175,7 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # g
             current.method, metadata.get("authorization"), certificate_names(context.auth_context())
         )
         current.identity, current.identity_kind = identity.name, identity.kind
+        current.tenant = identity.tenant
         principal = metadata.get(requests.PRINCIPAL_KEY, "")
         if identity.kind != "none" and requests.is_sane_name(principal):
             # Only a caller that has proven its own identity is believed about whom it calls for.
@@ -178,8 +185,9 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # g
             return
         limit = asyncio.timeout(current.remaining_s)
         try:
-            async with limit:
-                yield
+            with self._quotas.taking(identity.tenant):
+                async with limit:
+                    yield
         except TimeoutError as error:
             if limit.expired():
                 raise DeadlineExceeded from error
@@ -205,10 +213,38 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # g
             "elapsed_ms": round(elapsed_ms, 1),
             "identity": current.identity,
             "identity_kind": current.identity_kind,
+            "tenant": current.tenant,
             **current.facts,
         }
+        if self._audit is not None:
+            self._audit.write(_audited(facts, current))
         level = logging.ERROR if outcome.code == "INTERNAL" else logging.INFO
         logger.log(level, "request", extra={"facts": facts}, exc_info=outcome.error)
+
+
+_AUDITED = (
+    "method",
+    "status",
+    "reason",
+    "elapsed_ms",
+    "identity",
+    "identity_kind",
+    "tenant",
+    "on_behalf_of",
+    "request_bytes",
+    "response_bytes",
+    "completeness",
+    "receipt_id",
+)
+
+
+def _audited(facts: Mapping[str, str | float], current: Request) -> dict[str, object]:
+    record: dict[str, object] = {"request_id": current.request_id}
+    return (
+        record
+        | {name: facts[name] for name in _AUDITED if name in facts}
+        | {"models": sorted(current.models)}
+    )
 
 
 class _Outcome:

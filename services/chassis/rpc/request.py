@@ -29,9 +29,13 @@ class Request:
     identity: str = "anonymous"
     """Name of the caller's identity in the policy."""
     identity_kind: str = "none"
-    """How it was proven: `none`, `token` or `certificate`."""
+    """How it was proven: `none`, `token`, `jwt` or `certificate`."""
+    tenant: str = ""
+    """Whose quota it uses; empty: nobody's."""
     facts: dict[str, str | int | float | bool] = field(default_factory=dict)
     """Further facts for the log line: ids, sizes and names, never content."""
+    models: set[str] = field(default_factory=set)
+    """The models that computed something of the answer, as `name@version`."""
 
     def add(self, fact: str, amount: int) -> None:
         """Adds to a counted fact of the log line."""
@@ -59,6 +63,13 @@ def note(**facts: str | float | bool) -> None:
     request = current.get()
     if request is not None:
         request.facts.update(facts)
+
+
+def used(model: str, version: str) -> None:
+    """Notes that a model computed something of the current request's answer, if there is one."""
+    request = current.get()
+    if request is not None:
+        request.models.add(f"{model}@{version}")
 
 
 def is_sane_name(name: str) -> bool:

@@ -32,16 +32,19 @@ from services.chassis.models import check
 from services.chassis.models.catalog import Catalog
 from services.chassis.models.inference import Inference
 from services.chassis.models.reload import Reloader
+from services.chassis.models.routing import RoutedInference
 from services.chassis.models.served import Task
 from services.chassis.models.servicer import UNANSWERED, CatalogServicer
 from services.chassis.models.triton import TritonInference
 from services.chassis.observability import log
+from services.chassis.observability.audit import AuditLog
 from services.chassis.observability.telemetry import Telemetry
 from services.chassis.rpc import transport
 from services.chassis.rpc.admission import Admission
-from services.chassis.rpc.auth import Policy
+from services.chassis.rpc.auth import Policy, PolicyFile
 from services.chassis.rpc.health import Health, add_health
 from services.chassis.rpc.interceptors import RequestInterceptor
+from services.chassis.rpc.quotas import Quotas
 from services.chassis.rpc.reflection import add_reflection
 from services.chassis.settings import ServiceSettings, SettingsError, is_loopback
 
@@ -84,6 +87,9 @@ class Service(Generic[S]):
     """Its own gRPC services, for health and reflection."""
     register: Callable[[Parts[S], grpc.aio.Server], Awaitable[None]]
     """Adds its servicers to the server."""
+    read_terminology: Callable[[S], str] | None = None
+    """Reads what the service was told to read codes with, before anything is made of it, and gives its
+    digest; SettingsError where it cannot be used."""
     tasks: tuple[Task[Any], ...] = ()
     """The kinds of model that it serves. None: it has neither models nor a connection to Triton, and
     `register` may add a ModelCatalogService of its own."""
@@ -116,6 +122,7 @@ async def running_server(
     Without `settings` they are the defaults on a free port of loopback; without `inference` it is Triton.
     """
     settings = settings if settings is not None else service.settings(listen="127.0.0.1:0")
+    terminology_sha256 = service.read_terminology(settings) if service.read_terminology else ""
     async with AsyncExitStack() as stack:
         telemetry = Telemetry(service.name, settings.otlp_endpoint)
         stack.push_async_callback(asyncio.to_thread, telemetry.close)
@@ -123,18 +130,26 @@ async def running_server(
         health = Health(names, [_CATALOG.full_name], interval_s=settings.health_interval_s)
         catalog = None
         if service.tasks:
-            catalog = _catalog(service, settings, inference or _triton(settings, stack), telemetry)
+            catalog = _catalog(
+                service, settings, inference or _triton(settings, stack), telemetry, terminology_sha256
+            )
             health.require("models", _required_models(catalog))
         resources = await stack.enter_async_context(AsyncExitStack())
         parts = Parts(settings, telemetry, health, resources, catalog)
+        audit = _audit_log(service.name, settings, stack)
+        if audit is not None:
+            health.require("audit", audit.problem)
+        quotas = Quotas()
         interceptor = RequestInterceptor(
-            policy=Policy.read(settings.auth_policy)
+            policy=PolicyFile(settings.auth_policy, lambda policy: quotas.set(policy.quotas))
             if settings.auth_policy
             else Policy.open(operators=is_loopback(settings.listen.rpartition(":")[0])),
+            quotas=quotas,
             admission=Admission(
                 settings.maximum_in_flight_count, settings.maximum_queue_count, settings.maximum_held_bytes
             ),
             telemetry=telemetry,
+            audit=audit,
             default_deadline_s=settings.default_deadline_s,
             maximum_deadline_s=settings.maximum_deadline_s,
             maximum_stall_s=settings.maximum_stall_s,
@@ -201,13 +216,30 @@ async def _serve(service: Service[S], settings: S, handler: logging.Handler) -> 
         await stop.wait()
 
 
+def _audit_log(service: str, settings: ServiceSettings, stack: AsyncExitStack) -> AuditLog | None:
+    if settings.audit_folder is None:
+        return None
+    try:
+        audit = AuditLog(settings.audit_folder, service)
+    except OSError as error:
+        raise SettingsError("MEDMESH_AUDIT_FOLDER", f"cannot be written ({error.strerror})") from error
+    stack.callback(audit.close)
+    return audit
+
+
 def _triton(settings: ServiceSettings, stack: AsyncExitStack) -> Inference:
-    triton = TritonInference(settings.triton_url, default_timeout_s=settings.default_deadline_s)
-    stack.push_async_callback(triton.close)
-    return triton
+    servers = [
+        TritonInference(url, default_timeout_s=settings.default_deadline_s)
+        for url in dict.fromkeys(filter(None, (settings.triton_url, settings.writer_triton_url)))
+    ]
+    for triton in servers:
+        stack.push_async_callback(triton.close)
+    return RoutedInference(*servers) if len(servers) > 1 else servers[0]
 
 
-def _catalog(service: Service[S], settings: S, inference: Inference, telemetry: Telemetry) -> Catalog:
+def _catalog(
+    service: Service[S], settings: S, inference: Inference, telemetry: Telemetry, terminology_sha256: str
+) -> Catalog:
     return Catalog(
         service.name,
         settings.model_repository,
@@ -215,6 +247,7 @@ def _catalog(service: Service[S], settings: S, inference: Inference, telemetry: 
         inference,
         telemetry,
         intended_use=settings.intended_use,
+        terminology_sha256=terminology_sha256,
     )
 
 

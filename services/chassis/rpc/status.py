@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -22,6 +23,7 @@ from services.chassis.errors import (
     ModelUnknown,
     Overloaded,
     PermissionDenied,
+    QuotaExceeded,
     Reason,
     ReceiptNotWritten,
     Unauthenticated,
@@ -45,6 +47,7 @@ _CLASSES: Mapping[Reason, type[MedmeshError]] = MappingProxyType(
             UpstreamUnavailable,
             ReceiptNotWritten,
             Overloaded,
+            QuotaExceeded,
             DeadlineExceeded,
             Unauthenticated,
             PermissionDenied,
@@ -78,7 +81,10 @@ def to_status(error: MedmeshError, request_id: str) -> Status:
         ]
         status.details.add().Pack(BadRequest(field_violations=violations))
     if public.retryable:
-        status.details.add().Pack(RetryInfo(retry_delay=Duration(seconds=_RETRY_AFTER_S)))
+        after_s = error.retry_after_s if isinstance(error, QuotaExceeded) else _RETRY_AFTER_S
+        delay = Duration()
+        delay.FromMilliseconds(math.ceil(after_s * 1e3))
+        status.details.add().Pack(RetryInfo(retry_delay=delay))
     return status
 
 

@@ -42,6 +42,8 @@ class TokenClassifier:
         self.is_calibrated = task.HasField("calibration")
         self._text = TextModel(model, task.preprocessing)
         self._columns = Columns(task)
+        self.types = frozenset(declared.type for declared in task.entity_types)
+        """The types of entity that it finds, as its answers name them."""
         self._scores, self._activation = task.scores_tensor, task.activation
         self._of_first_piece = (
             task.piece_aggregation == TokenClassification.PieceAggregation.PIECE_AGGREGATION_FIRST

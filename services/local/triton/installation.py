@@ -108,7 +108,10 @@ class Installation:
             / PYTHON
             / "triton_python_backend_stub",
         }
-        sources |= {f"{model.parent.name}/model.py": model for model in sorted(_BACKENDS.glob("*/model.py"))}
+        for model in sorted(_BACKENDS.glob("*/model.py")):
+            parts = {str(path.relative_to(model.parent)): path for path in model.parent.rglob("*.py")}
+            parts |= {path.name: path for path in _BACKENDS.glob("*.py")}  # what the backends have in common
+            sources |= {f"{model.parent.name}/{name}": path for name, path in sorted(parts.items())}
         digest = hashlib.sha256()
         for target, source in sources.items():
             digest.update(target.encode())

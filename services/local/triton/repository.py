@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from services.chassis.models.repository import CONFIG, model_folders
+from services.chassis.models.repository import CONFIG, WEIGHTS, WEIGHTS_OF_BACKENDS, model_folders
 from tools.bootstrap import Missing
 
 
@@ -46,13 +46,15 @@ def weights_path(config: Path) -> Path | None:
     """The weights of the highest version, by default Triton's choice; None where there is no version
     folder.
     """
-    found = re.search(r'^\s*default_model_filename\s*:\s*"([^"]+)"', config.read_text(), re.MULTILINE)
+    text = config.read_text()
+    named = _value(text, "default_model_filename")
     versions = [
         int(folder.name) for folder in config.parent.iterdir() if folder.is_dir() and folder.name.isdecimal()
     ]
     if not versions:
         return None
-    return config.parent / str(max(versions)) / (found.group(1) if found else "model.onnx")
+    name = named or WEIGHTS_OF_BACKENDS.get(_value(text, "backend"), WEIGHTS)
+    return config.parent / str(max(versions)) / name
 
 
 class Links:
@@ -84,6 +86,12 @@ class Links:
                 fresh = self.folder.parent / f".{name}"  # beside it, or Triton might take it for a model
                 fresh.symlink_to(target)
                 fresh.replace(link)
+
+
+def _value(text: str, key: str) -> str:
+    """A text of the configuration's first level; empty: not given."""
+    found = re.search(rf'^\s*{key}\s*:\s*"([^"]+)"', text, re.MULTILINE)
+    return found.group(1) if found else ""
 
 
 def _problem(folder: Path) -> str:

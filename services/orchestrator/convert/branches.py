@@ -15,12 +15,14 @@ _KINDS = {
     BranchKind.NOTE: pb.Branch.KIND_NOTE,
     BranchKind.RECORD: pb.Branch.KIND_RECORD,
     BranchKind.TREATMENTS: pb.Branch.KIND_TREATMENTS,
+    BranchKind.REPORT: pb.Branch.KIND_REPORT,
 }
 _SERVICES = {
     BranchKind.IMAGE: "imaging",
     BranchKind.NOTE: "language",
     BranchKind.RECORD: "recommendation",
     BranchKind.TREATMENTS: "recommendation",
+    BranchKind.REPORT: "language",
 }
 _REMEDIES = {
     Reason.UPSTREAM_UNAVAILABLE: (
@@ -31,6 +33,7 @@ _REMEDIES = {
     ),
     Reason.MODEL_UNKNOWN: "The {service} service has no model of a requested name: see `medmesh models`.",
     Reason.OVERLOADED: "The {service} service has too many requests: ask again later.",
+    Reason.QUOTA_EXCEEDED: "The orchestrator's quota at the {service} service is used up: raise it.",
     Reason.DEADLINE_EXCEEDED: "It was not ready within its share of the deadline: ask again with more time.",
     Reason.UNAUTHENTICATED: (
         "The {service} service does not know the orchestrator: correct the orchestrator's token."
@@ -52,6 +55,7 @@ _EFFECTS = {
         "what only the record has is not assessed."
     ),
     BranchKind.TREATMENTS: "No treatments are ranked; the assessments do not depend on them.",
+    BranchKind.REPORT: "No report is drafted; the assessments do not depend on it.",
 }
 
 

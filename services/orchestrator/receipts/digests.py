@@ -52,13 +52,15 @@ def input_digests(case: pb.DiagnosticCase, salt: bytes) -> list[InputDigest]:
         found.append(_input(InputDigest.KIND_NOTE, keyed(case.note.encode(), salt)))
     if case.HasField("patient"):
         found.append(_input(InputDigest.KIND_RECORD, keyed(_record_bytes(case.patient), salt)))
-    options = {
+    options: dict[str, Any] = {
         "images": [
             {"body_part": image.options.body_part, "models": sorted(image.options.models)}
             for image in case.images
         ],
         "max_treatment_count": case.max_treatment_count or DEFAULT_TREATMENT_COUNT,
     }
+    if case.HasField("draft_report"):
+        options["draft_report"] = plain(case.draft_report)
     found.append(_input(InputDigest.KIND_OPTIONS, keyed(_canonical(options), salt)))
     return found
 
@@ -77,12 +79,17 @@ def read_digests(diagnosis: pb.Diagnosis, known: Iterable[InputDigest]) -> list[
 
 
 def output_digests(diagnosis: pb.Diagnosis, salt: bytes) -> list[StatementSubject]:
-    """Digests of the parts that the answer has: `images/0`, …, `note`, `treatments`, `assessment`."""
+    """Digests of the parts that the answer has: `images/0`, …, `note`, `treatments`, `report`, ….
+
+    The last is `assessment`.
+    """
     parts: dict[str, Any] = {f"images/{one.index}": plain(one.analysis) for one in diagnosis.images}
     if diagnosis.HasField("note"):
         parts["note"] = plain(diagnosis.note)
     if diagnosis.HasField("treatments"):
         parts["treatments"] = plain(diagnosis.treatments)
+    if diagnosis.HasField("report"):
+        parts["report"] = plain(diagnosis.report)
     parts["assessment"] = {
         "completeness": diagnosis.completeness,
         "assessments": [plain(one) for one in diagnosis.assessments],

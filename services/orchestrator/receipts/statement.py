@@ -84,6 +84,8 @@ def _provenances(diagnosis: pb.Diagnosis) -> Iterable[Provenance]:
         yield from (result.provenance for result in diagnosis.note.results)
     if diagnosis.HasField("treatments"):
         yield diagnosis.treatments.provenance
+    if diagnosis.report.draft.HasField("provenance"):
+        yield diagnosis.report.draft.provenance
 
 
 def _distinct(provenances: Iterable[Provenance]) -> list[Provenance]:

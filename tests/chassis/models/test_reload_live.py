@@ -28,6 +28,7 @@ from services.chassis.settings import ServiceSettings
 from services.local.triton import EmbeddedTriton, TritonSettings, launcher
 from tests.chassis.conftest import DOUBLING, PREFIX, Handlers, Text
 from tests.chassis.models.folders import add_version, edit, write_json, write_multiplier, write_weights
+from tests.fakes import model_version
 from training.model_card import with_digest
 
 pytestmark = pytest.mark.live
@@ -199,9 +200,8 @@ class TestStart:
     async def test_a_triton_that_comes_back_is_given_its_versions_again(self, triton, channel):
         assert (await call(channel)).note.startswith("1 1 ")
         inference = TritonInference(triton.grpc_address)
-        await inference.unload(
-            "multiplier", 1, []
-        )  # as after a restart, when it has loaded another one or none
+        # as after a restart, when it has loaded another one or none
+        await inference.unload(model_version("multiplier", [], []), [])
         await inference.close()
         assert (await call(channel)).note.startswith("1 1 ")
 

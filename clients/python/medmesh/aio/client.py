@@ -1,3 +1,4 @@
+# Long because: it has one method for each call of the mesh, and their docstrings are the reference.
 """The client for asyncio: one method for each call of the mesh."""
 
 from __future__ import annotations
@@ -12,21 +13,49 @@ from typing import Any, Self
 
 from medmesh import images, requests, rpcs
 from medmesh.aio.calls import AsyncCalls
+from medmesh.aio.literature import AsyncLiterature
 from medmesh.aio.uploads import AsyncUploads
 from medmesh.common.v1 import catalog_pb2
 from medmesh.common.v1.concept_pb2 import CodedConcept, Concept
 from medmesh.common.v1.model_card_pb2 import ModelCard
 from medmesh.connection import Connection, Tls, resolve
-from medmesh.images import Image
+from medmesh.images import Image, ImageFile
 from medmesh.imaging.v1 import imaging_pb2
+from medmesh.imaging.v1.deidentification_pb2 import (
+    BURNED_IN_TEXT_MASKED,
+    BurnedInText,
+    ImageDeidentification,
+    ImageDeidentificationOptions,
+    ProfileOption,
+)
 from medmesh.imaging.v1.imaging_pb2 import ImageAnalysis, ImageOptions, ImageSource
-from medmesh.language.v1 import language_pb2
+from medmesh.language.v1 import (
+    bundle_deidentification_pb2,
+    deidentification_pb2,
+    language_pb2,
+    report_pb2,
+)
+from medmesh.language.v1.bundle_deidentification_pb2 import BundleDeidentification
+from medmesh.language.v1.deidentification_pb2 import (
+    REPLACEMENT_STYLE_PLACEHOLDER,
+    Deidentification,
+    IdentifierKind,
+    KnownIdentifier,
+    ReplacementStyle,
+)
 from medmesh.language.v1.language_pb2 import (
     TEXT_USE_UNSPECIFIED,
     NoteAnalysis,
     PassageRanking,
     TextEmbeddings,
     TextUse,
+)
+from medmesh.language.v1.report_pb2 import (
+    Draft,
+    DraftSentence,
+    ReportEvidence,
+    ReportOptions,
+    SummarizeRequest,
 )
 from medmesh.orchestrator.v1 import orchestrator_pb2
 from medmesh.orchestrator.v1.orchestrator_pb2 import Branch, Diagnosis, DiagnosticCase
@@ -80,6 +109,7 @@ class AsyncClient:
         )
         self._calls = AsyncCalls(self.connection, attempts)
         self._uploads = AsyncUploads(self._calls)
+        self.literature = AsyncLiterature(self._calls)
 
     async def __aenter__(self) -> Self:
         return self
@@ -105,6 +135,7 @@ class AsyncClient:
         heat_map: bool = False,
         overlay: bool = False,
         max_treatments: int | None = None,
+        draft_report: ReportOptions | bool = False,
         receipt_salt: str | None = None,
         timeout_s: float | None = None,
         request_id: str | None = None,
@@ -114,7 +145,8 @@ class AsyncClient:
         `image` is one image or a list of them; a series in the list is a list of its own, or a folder, or a
         zip. Above 64 MiB together they are uploaded first. `body_part` (DICOM's term), `models` (of imaging),
         `heat_map` and `overlay` go with each image. A ready `case` replaces all of them. `max_treatments`: 10
-        unless given. With the `receipt_salt` of a receipt, the new one's digests can be compared with it.
+        unless given. `draft_report` asks for the draft of a report too: True, or its options. With the
+        `receipt_salt` of a receipt, the new one's digests can be compared with it.
 
         A branch that fails makes the diagnosis PARTIAL (`completeness`, `branches`) and raises nothing;
         Unavailable means that every branch failed. `request_id` names the request: the same one sent again
@@ -124,7 +156,12 @@ class AsyncClient:
             receipt_salt=receipt_salt, request_id=self._idempotency_key(request_id)
         )
         options = requests.image_options(body_part, models, heat_map=heat_map, overlay=overlay)
-        further = {"note": note, "patient": patient, "max_treatments": max_treatments}
+        further = {
+            "note": note,
+            "patient": patient,
+            "max_treatments": max_treatments,
+            "draft_report": draft_report,
+        }
         async with self._filled(request.case, case, image, options, timeout_s, **further):
             named = request.request_id or None
             answer: orchestrator_pb2.DiagnoseResponse = await self._calls.unary(
@@ -144,19 +181,27 @@ class AsyncClient:
         heat_map: bool = False,
         overlay: bool = False,
         max_treatments: int | None = None,
+        draft_report: ReportOptions | bool = False,
         receipt_salt: str | None = None,
         timeout_s: float | None = None,
         request_id: str | None = None,
-    ) -> AsyncIterator[Branch | Diagnosis]:
-        """As `diagnose`, with each branch as it ends, and the whole diagnosis as the last. Asked once."""
+    ) -> AsyncIterator[Branch | DraftSentence | Diagnosis]:
+        """As `diagnose`, with each branch as it ends, each sentence of the draft report as it is written, and
+        the whole diagnosis as the last. Asked once.
+        """
         request = orchestrator_pb2.DiagnoseStreamRequest(receipt_salt=receipt_salt, request_id=request_id)
         options = requests.image_options(body_part, models, heat_map=heat_map, overlay=overlay)
-        further = {"note": note, "patient": patient, "max_treatments": max_treatments}
+        further = {
+            "note": note,
+            "patient": patient,
+            "max_treatments": max_treatments,
+            "draft_report": draft_report,
+        }
         async with self._filled(request.case, case, image, options, timeout_s, **further):
             events = self._calls.stream(rpcs.DIAGNOSE_STREAM, request, timeout_s, request_id)
             async with aclosing(events):
                 async for event in events:
-                    yield event.branch if event.WhichOneof("event") == "branch" else event.diagnosis
+                    yield getattr(event, event.WhichOneof("event"))
 
     async def analyze_image(
         self,
@@ -192,22 +237,59 @@ class AsyncClient:
             )
         return answer.analysis
 
-    async def upload(
+    async def deidentify_image(
         self,
-        image: Image,
+        image: ImageFile,
         *,
-        service: str = "orchestrator",
+        key: bytes,
+        patient: str = "",
+        profile_options: Iterable[ProfileOption] = (),
+        burned_in_text: BurnedInText = BURNED_IN_TEXT_MASKED,
         timeout_s: float | None = None,
+        request_id: str | None = None,
+    ) -> tuple[bytes, ImageDeidentification]:
+        """One DICOM, PNG or JPEG file without what identifies a patient, and what was done. `key` (16 to 256
+        bytes) is the secret that pseudonyms hang on; `patient` left out is the file's own Patient ID.
+        """
+        options = ImageDeidentificationOptions(
+            key=key, patient=patient, profile_options=profile_options, burned_in_text=burned_in_text
+        )
+        done, data = ImageDeidentification(), bytearray()
+        with await in_thread(images.opened, images.files(image)) as content:
+            parts = images.deidentification_parts(content, options)
+            answers = self._calls.stream(rpcs.DEIDENTIFY_IMAGE, parts, timeout_s, request_id)
+            async with aclosing(answers):
+                async for answer in answers:
+                    data += answer.chunk
+                    done.MergeFrom(answer.deidentification)
+        return bytes(data), done
+
+    async def deidentify_bundle(
+        self,
+        bundle: Patient,
+        *,
+        key: bytes,
+        patient: str = "",
+        timeout_s: float | None = None,
+        request_id: str | None = None,
+    ) -> tuple[bytes, BundleDeidentification]:
+        """A FHIR bundle (path, bytes or dict) without what identifies a patient, and what was done."""
+        request = bundle_deidentification_pb2.DeidentifyBundleRequest(
+            fhir_bundle=requests.patient_input(bundle).fhir_bundle, key=key, patient=patient
+        )
+        answer: bundle_deidentification_pb2.DeidentifyBundleResponse = await self._calls.unary(
+            rpcs.DEIDENTIFY_BUNDLE, request, timeout_s, request_id
+        )
+        return answer.fhir_bundle, answer.deidentification
+
+    async def upload(
+        self, image: Image, *, service: str = "orchestrator", timeout_s: float | None = None
     ) -> ImageSource:
         """Sends an image ahead (to imaging for `analyze_image`); `timeout_s` is for each call of it."""
         return await self._uploads.upload(images.files(image), service, timeout_s)
 
     async def cancel_upload(
-        self,
-        upload: ImageSource,
-        *,
-        service: str = "orchestrator",
-        timeout_s: float | None = None,
+        self, upload: ImageSource, *, service: str = "orchestrator", timeout_s: float | None = None
     ) -> None:
         """Deletes what `upload` sent. It is no error if it is gone already."""
         await self._uploads.cancel(upload, service, timeout_s)
@@ -247,6 +329,39 @@ class AsyncClient:
         )
         return answer.embeddings
 
+    async def generate_report(
+        self,
+        evidence: ReportEvidence,
+        *,
+        options: ReportOptions | None = None,
+        timeout_s: float | None = None,
+        request_id: str | None = None,
+    ) -> AsyncIterator[DraftSentence | Draft]:
+        """A report drafted from evidence: each sentence that holds as it is written, and the whole draft as
+        the last. Asked once.
+        """
+        request = report_pb2.GenerateReportRequest(evidence=evidence, options=options)
+        events = self._calls.stream(rpcs.GENERATE_REPORT, request, timeout_s, request_id)
+        async with aclosing(events):
+            async for event in events:
+                yield getattr(event, event.WhichOneof("event"))
+
+    async def summarize(
+        self,
+        text: Note,
+        *,
+        kind: SummarizeRequest.Kind = SummarizeRequest.KIND_UNSPECIFIED,
+        model: str = "",
+        timeout_s: float | None = None,
+        request_id: str | None = None,
+    ) -> AsyncIterator[DraftSentence | Draft]:
+        """The impression of findings, or a note's summary (`kind`): sentences that hold, then the draft."""
+        request = report_pb2.SummarizeRequest(text=requests.note_text(text), kind=kind, model=model)
+        events = self._calls.stream(rpcs.SUMMARIZE, request, timeout_s, request_id)
+        async with aclosing(events):
+            async for event in events:
+                yield getattr(event, event.WhichOneof("event"))
+
     async def rank_passages(
         self,
         query: str,
@@ -265,6 +380,37 @@ class AsyncClient:
             rpcs.RANK_PASSAGES, request, timeout_s, request_id
         )
         return answer.ranking
+
+    async def deidentify(
+        self,
+        texts: str | Sequence[str],
+        *,
+        style: ReplacementStyle = REPLACEMENT_STYLE_PLACEHOLDER,
+        key: bytes = b"",
+        patient: str = "",
+        known: Iterable[KnownIdentifier] = (),
+        kept_kinds: Iterable[IdentifierKind] = (),
+        model: str = "",
+        timeout_s: float | None = None,
+        request_id: str | None = None,
+    ) -> Deidentification:
+        """Texts of one patient without what identifies a person, with the offsets before and after. `key`
+        (16 to 256 bytes) is the secret of surrogates; with `patient` it decides by how many days dates
+        are shifted. `known` is what the caller knows to identify the patient.
+        """
+        request = deidentification_pb2.DeidentifyRequest(
+            texts=[texts] if isinstance(texts, str) else texts,
+            style=style,
+            key=key,
+            patient=patient,
+            kept_kinds=kept_kinds,
+            known=known,
+            model=model,
+        )
+        answer: deidentification_pb2.DeidentifyResponse = await self._calls.unary(
+            rpcs.DEIDENTIFY, request, timeout_s, request_id
+        )
+        return answer.deidentification
 
     async def rank_treatments(
         self,

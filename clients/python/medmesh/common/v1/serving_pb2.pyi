@@ -52,7 +52,7 @@ TAGGING_SCHEME_BIOES: TaggingScheme
 TAGGING_SCHEME_IO: TaggingScheme
 
 class ModelServing(_message.Message):
-    __slots__ = ("default_answer", "required", "preprocessing_version", "image_classification", "image_segmentation", "image_gate", "token_classification", "text_classification", "text_embedding", "text_generation", "record_ranking", "record_embedding", "time_series_risk", "evidence", "files")
+    __slots__ = ("default_answer", "required", "preprocessing_version", "image_classification", "image_segmentation", "image_gate", "token_classification", "text_classification", "text_embedding", "text_generation", "record_ranking", "record_embedding", "time_series_risk", "text_detection", "evidence", "files")
     DEFAULT_ANSWER_FIELD_NUMBER: _ClassVar[int]
     REQUIRED_FIELD_NUMBER: _ClassVar[int]
     PREPROCESSING_VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -66,6 +66,7 @@ class ModelServing(_message.Message):
     RECORD_RANKING_FIELD_NUMBER: _ClassVar[int]
     RECORD_EMBEDDING_FIELD_NUMBER: _ClassVar[int]
     TIME_SERIES_RISK_FIELD_NUMBER: _ClassVar[int]
+    TEXT_DETECTION_FIELD_NUMBER: _ClassVar[int]
     EVIDENCE_FIELD_NUMBER: _ClassVar[int]
     FILES_FIELD_NUMBER: _ClassVar[int]
     default_answer: bool
@@ -81,9 +82,10 @@ class ModelServing(_message.Message):
     record_ranking: RecordRanking
     record_embedding: RecordEmbedding
     time_series_risk: TimeSeriesRisk
+    text_detection: TextDetection
     evidence: _containers.RepeatedCompositeFieldContainer[ConditionEvidence]
     files: _containers.RepeatedCompositeFieldContainer[FileDigest]
-    def __init__(self, default_answer: _Optional[bool] = ..., required: _Optional[bool] = ..., preprocessing_version: _Optional[str] = ..., image_classification: _Optional[_Union[ImageClassification, _Mapping]] = ..., image_segmentation: _Optional[_Union[ImageSegmentation, _Mapping]] = ..., image_gate: _Optional[_Union[ImageGate, _Mapping]] = ..., token_classification: _Optional[_Union[TokenClassification, _Mapping]] = ..., text_classification: _Optional[_Union[TextClassification, _Mapping]] = ..., text_embedding: _Optional[_Union[TextEmbedding, _Mapping]] = ..., text_generation: _Optional[_Union[TextGeneration, _Mapping]] = ..., record_ranking: _Optional[_Union[RecordRanking, _Mapping]] = ..., record_embedding: _Optional[_Union[RecordEmbedding, _Mapping]] = ..., time_series_risk: _Optional[_Union[TimeSeriesRisk, _Mapping]] = ..., evidence: _Optional[_Iterable[_Union[ConditionEvidence, _Mapping]]] = ..., files: _Optional[_Iterable[_Union[FileDigest, _Mapping]]] = ...) -> None: ...
+    def __init__(self, default_answer: _Optional[bool] = ..., required: _Optional[bool] = ..., preprocessing_version: _Optional[str] = ..., image_classification: _Optional[_Union[ImageClassification, _Mapping]] = ..., image_segmentation: _Optional[_Union[ImageSegmentation, _Mapping]] = ..., image_gate: _Optional[_Union[ImageGate, _Mapping]] = ..., token_classification: _Optional[_Union[TokenClassification, _Mapping]] = ..., text_classification: _Optional[_Union[TextClassification, _Mapping]] = ..., text_embedding: _Optional[_Union[TextEmbedding, _Mapping]] = ..., text_generation: _Optional[_Union[TextGeneration, _Mapping]] = ..., record_ranking: _Optional[_Union[RecordRanking, _Mapping]] = ..., record_embedding: _Optional[_Union[RecordEmbedding, _Mapping]] = ..., time_series_risk: _Optional[_Union[TimeSeriesRisk, _Mapping]] = ..., text_detection: _Optional[_Union[TextDetection, _Mapping]] = ..., evidence: _Optional[_Iterable[_Union[ConditionEvidence, _Mapping]]] = ..., files: _Optional[_Iterable[_Union[FileDigest, _Mapping]]] = ...) -> None: ...
 
 class FileDigest(_message.Message):
     __slots__ = ("path", "sha256")
@@ -463,6 +465,16 @@ class ImageGate(_message.Message):
     max_colorfulness: float
     def __init__(self, applies_to: _Optional[_Union[ImageApplicability, _Mapping]] = ..., preprocessing: _Optional[_Union[ImagePreprocessing, _Mapping]] = ..., scores_tensor: _Optional[str] = ..., columns: _Optional[_Iterable[_Union[ImageGate.Column, _Mapping]]] = ..., named_flaw_min_probability: _Optional[float] = ..., max_colorfulness: _Optional[float] = ...) -> None: ...
 
+class TextDetection(_message.Message):
+    __slots__ = ("preprocessing", "scores_tensor", "min_probability")
+    PREPROCESSING_FIELD_NUMBER: _ClassVar[int]
+    SCORES_TENSOR_FIELD_NUMBER: _ClassVar[int]
+    MIN_PROBABILITY_FIELD_NUMBER: _ClassVar[int]
+    preprocessing: ImagePreprocessing
+    scores_tensor: str
+    min_probability: float
+    def __init__(self, preprocessing: _Optional[_Union[ImagePreprocessing, _Mapping]] = ..., scores_tensor: _Optional[str] = ..., min_probability: _Optional[float] = ...) -> None: ...
+
 class TextPreprocessing(_message.Message):
     __slots__ = ("tokenizer_file", "max_token_count", "stride_token_count", "input_ids_tensor", "attention_mask_tensor", "token_type_ids_tensor", "passage_prefix", "query_prefix", "word_shape_version", "pad_token_id")
     TOKENIZER_FILE_FIELD_NUMBER: _ClassVar[int]
@@ -579,18 +591,34 @@ class TextEmbedding(_message.Message):
     def __init__(self, languages: _Optional[_Iterable[str]] = ..., preprocessing: _Optional[_Union[TextPreprocessing, _Mapping]] = ..., embedding_tensor: _Optional[str] = ..., pooling: _Optional[_Union[TextEmbedding.Pooling, str]] = ...) -> None: ...
 
 class TextGeneration(_message.Message):
-    __slots__ = ("prompt_tensor", "text_tensor", "chat_template_file", "max_token_count", "stop_texts")
+    __slots__ = ("prompt_tensor", "text_tensor", "chat_template_file", "max_token_count", "stop_texts", "stream_tensor", "sampling_parameters_tensor", "return_finish_reason_tensor", "finish_reason_tensor", "tokenizer_file", "max_new_token_count", "temperature", "external")
     PROMPT_TENSOR_FIELD_NUMBER: _ClassVar[int]
     TEXT_TENSOR_FIELD_NUMBER: _ClassVar[int]
     CHAT_TEMPLATE_FILE_FIELD_NUMBER: _ClassVar[int]
     MAX_TOKEN_COUNT_FIELD_NUMBER: _ClassVar[int]
     STOP_TEXTS_FIELD_NUMBER: _ClassVar[int]
+    STREAM_TENSOR_FIELD_NUMBER: _ClassVar[int]
+    SAMPLING_PARAMETERS_TENSOR_FIELD_NUMBER: _ClassVar[int]
+    RETURN_FINISH_REASON_TENSOR_FIELD_NUMBER: _ClassVar[int]
+    FINISH_REASON_TENSOR_FIELD_NUMBER: _ClassVar[int]
+    TOKENIZER_FILE_FIELD_NUMBER: _ClassVar[int]
+    MAX_NEW_TOKEN_COUNT_FIELD_NUMBER: _ClassVar[int]
+    TEMPERATURE_FIELD_NUMBER: _ClassVar[int]
+    EXTERNAL_FIELD_NUMBER: _ClassVar[int]
     prompt_tensor: str
     text_tensor: str
     chat_template_file: str
     max_token_count: int
     stop_texts: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, prompt_tensor: _Optional[str] = ..., text_tensor: _Optional[str] = ..., chat_template_file: _Optional[str] = ..., max_token_count: _Optional[int] = ..., stop_texts: _Optional[_Iterable[str]] = ...) -> None: ...
+    stream_tensor: str
+    sampling_parameters_tensor: str
+    return_finish_reason_tensor: str
+    finish_reason_tensor: str
+    tokenizer_file: str
+    max_new_token_count: int
+    temperature: float
+    external: bool
+    def __init__(self, prompt_tensor: _Optional[str] = ..., text_tensor: _Optional[str] = ..., chat_template_file: _Optional[str] = ..., max_token_count: _Optional[int] = ..., stop_texts: _Optional[_Iterable[str]] = ..., stream_tensor: _Optional[str] = ..., sampling_parameters_tensor: _Optional[str] = ..., return_finish_reason_tensor: _Optional[str] = ..., finish_reason_tensor: _Optional[str] = ..., tokenizer_file: _Optional[str] = ..., max_new_token_count: _Optional[int] = ..., temperature: _Optional[float] = ..., external: _Optional[bool] = ...) -> None: ...
 
 class RecordPreprocessing(_message.Message):
     __slots__ = ("tensor", "vocabulary_file", "missing_value")

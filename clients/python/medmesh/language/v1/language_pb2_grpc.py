@@ -3,7 +3,11 @@
 import grpc
 import warnings
 
+from medmesh.language.v1 import bundle_deidentification_pb2 as medmesh_dot_language_dot_v1_dot_bundle__deidentification__pb2
+from medmesh.language.v1 import deidentification_pb2 as medmesh_dot_language_dot_v1_dot_deidentification__pb2
 from medmesh.language.v1 import language_pb2 as medmesh_dot_language_dot_v1_dot_language__pb2
+from medmesh.language.v1 import literature_pb2 as medmesh_dot_language_dot_v1_dot_literature__pb2
+from medmesh.language.v1 import report_pb2 as medmesh_dot_language_dot_v1_dot_report__pb2
 
 GRPC_GENERATED_VERSION = '1.81.1'
 GRPC_VERSION = grpc.__version__
@@ -26,7 +30,7 @@ if _version_not_supported:
 
 
 class LanguageServiceStub:
-    """Reads notes and embeds texts. It stores nothing. Which models it serves is said by their cards (ModelCatalogService).
+    """Reads notes and embeds texts, and keeps nothing of them; it keeps the literature that it is given to search. Which models it serves is said by their cards (ModelCatalogService).
     """
 
     def __init__(self, channel):
@@ -50,10 +54,50 @@ class LanguageServiceStub:
                 request_serializer=medmesh_dot_language_dot_v1_dot_language__pb2.RankPassagesRequest.SerializeToString,
                 response_deserializer=medmesh_dot_language_dot_v1_dot_language__pb2.RankPassagesResponse.FromString,
                 _registered_method=True)
+        self.GenerateReport = channel.unary_stream(
+                '/medmesh.language.v1.LanguageService/GenerateReport',
+                request_serializer=medmesh_dot_language_dot_v1_dot_report__pb2.GenerateReportRequest.SerializeToString,
+                response_deserializer=medmesh_dot_language_dot_v1_dot_report__pb2.GenerateReportResponse.FromString,
+                _registered_method=True)
+        self.Summarize = channel.unary_stream(
+                '/medmesh.language.v1.LanguageService/Summarize',
+                request_serializer=medmesh_dot_language_dot_v1_dot_report__pb2.SummarizeRequest.SerializeToString,
+                response_deserializer=medmesh_dot_language_dot_v1_dot_report__pb2.SummarizeResponse.FromString,
+                _registered_method=True)
+        self.Deidentify = channel.unary_unary(
+                '/medmesh.language.v1.LanguageService/Deidentify',
+                request_serializer=medmesh_dot_language_dot_v1_dot_deidentification__pb2.DeidentifyRequest.SerializeToString,
+                response_deserializer=medmesh_dot_language_dot_v1_dot_deidentification__pb2.DeidentifyResponse.FromString,
+                _registered_method=True)
+        self.DeidentifyBundle = channel.unary_unary(
+                '/medmesh.language.v1.LanguageService/DeidentifyBundle',
+                request_serializer=medmesh_dot_language_dot_v1_dot_bundle__deidentification__pb2.DeidentifyBundleRequest.SerializeToString,
+                response_deserializer=medmesh_dot_language_dot_v1_dot_bundle__deidentification__pb2.DeidentifyBundleResponse.FromString,
+                _registered_method=True)
+        self.SearchLiterature = channel.unary_unary(
+                '/medmesh.language.v1.LanguageService/SearchLiterature',
+                request_serializer=medmesh_dot_language_dot_v1_dot_literature__pb2.SearchLiteratureRequest.SerializeToString,
+                response_deserializer=medmesh_dot_language_dot_v1_dot_literature__pb2.SearchLiteratureResponse.FromString,
+                _registered_method=True)
+        self.AddLiterature = channel.unary_unary(
+                '/medmesh.language.v1.LanguageService/AddLiterature',
+                request_serializer=medmesh_dot_language_dot_v1_dot_literature__pb2.AddLiteratureRequest.SerializeToString,
+                response_deserializer=medmesh_dot_language_dot_v1_dot_literature__pb2.AddLiteratureResponse.FromString,
+                _registered_method=True)
+        self.ListLiterature = channel.unary_unary(
+                '/medmesh.language.v1.LanguageService/ListLiterature',
+                request_serializer=medmesh_dot_language_dot_v1_dot_literature__pb2.ListLiteratureRequest.SerializeToString,
+                response_deserializer=medmesh_dot_language_dot_v1_dot_literature__pb2.ListLiteratureResponse.FromString,
+                _registered_method=True)
+        self.RemoveLiterature = channel.unary_unary(
+                '/medmesh.language.v1.LanguageService/RemoveLiterature',
+                request_serializer=medmesh_dot_language_dot_v1_dot_literature__pb2.RemoveLiteratureRequest.SerializeToString,
+                response_deserializer=medmesh_dot_language_dot_v1_dot_literature__pb2.RemoveLiteratureResponse.FromString,
+                _registered_method=True)
 
 
 class LanguageServiceServicer:
-    """Reads notes and embeds texts. It stores nothing. Which models it serves is said by their cards (ModelCatalogService).
+    """Reads notes and embeds texts, and keeps nothing of them; it keeps the literature that it is given to search. Which models it serves is said by their cards (ModelCatalogService).
     """
 
     def AnalyzeNote(self, request, context):
@@ -82,6 +126,72 @@ class LanguageServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GenerateReport(self, request, context):
+        """Drafts a report from evidence: an event for each sentence that holds, as it is written, then the whole draft. Each sentence is
+        read back and compared with the evidence; one that says more, less or the opposite does not stand. Fails as AnalyzeNote does.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Summarize(self, request, context):
+        """Drafts the impression of findings, or the summary of a note, as GenerateReport does; the evidence is the text itself.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Deidentify(self, request, context):
+        """Replaces what identifies a person in texts of one patient. Without a model that reads beside the rules it answers by the rules alone, and a
+        notice says so. INVALID_ARGUMENT: a text is blank, not text, or they are too long together; surrogates without a key; a key that is too short.
+        NOT_FOUND: no model that finds identifiers has the name of `model`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeidentifyBundle(self, request, context):
+        """Takes what identifies a patient out of a FHIR bundle: names, addresses, numbers and pictures go, ids and references are mapped, dates
+        are shifted, and texts are read as by Deidentify. INVALID_ARGUMENT: not JSON, no FHIR resource, too large, or a key that is too
+        short.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SearchLiterature(self, request, context):
+        """Finds passages of loaded literature by their words and their meaning; those that contradict the query stand last.
+        NOT_FOUND: there is no such corpus. Otherwise it fails as AnalyzeNote does. Where no model embeds the query, the corpus is
+        searched by words alone, which a notice says.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AddLiterature(self, request, context):
+        """Adds publications to a corpus; asked twice, the second time finds them unchanged. When it answers they are on disk.
+        UNAVAILABLE: the corpus cannot be written (the disk is full, the folder read-only), or no model embeds texts.
+        RESOURCE_EXHAUSTED: others have been writing to the corpus for too long. DEADLINE_EXCEEDED: a part may have been added; asked
+        again, the call goes on from there.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListLiterature(self, request, context):
+        """Lists the corpora.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RemoveLiterature(self, request, context):
+        """Removes publications, or a corpus. Fails as AddLiterature does; NOT_FOUND: there is no such corpus.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_LanguageServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -100,6 +210,46 @@ def add_LanguageServiceServicer_to_server(servicer, server):
                     request_deserializer=medmesh_dot_language_dot_v1_dot_language__pb2.RankPassagesRequest.FromString,
                     response_serializer=medmesh_dot_language_dot_v1_dot_language__pb2.RankPassagesResponse.SerializeToString,
             ),
+            'GenerateReport': grpc.unary_stream_rpc_method_handler(
+                    servicer.GenerateReport,
+                    request_deserializer=medmesh_dot_language_dot_v1_dot_report__pb2.GenerateReportRequest.FromString,
+                    response_serializer=medmesh_dot_language_dot_v1_dot_report__pb2.GenerateReportResponse.SerializeToString,
+            ),
+            'Summarize': grpc.unary_stream_rpc_method_handler(
+                    servicer.Summarize,
+                    request_deserializer=medmesh_dot_language_dot_v1_dot_report__pb2.SummarizeRequest.FromString,
+                    response_serializer=medmesh_dot_language_dot_v1_dot_report__pb2.SummarizeResponse.SerializeToString,
+            ),
+            'Deidentify': grpc.unary_unary_rpc_method_handler(
+                    servicer.Deidentify,
+                    request_deserializer=medmesh_dot_language_dot_v1_dot_deidentification__pb2.DeidentifyRequest.FromString,
+                    response_serializer=medmesh_dot_language_dot_v1_dot_deidentification__pb2.DeidentifyResponse.SerializeToString,
+            ),
+            'DeidentifyBundle': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeidentifyBundle,
+                    request_deserializer=medmesh_dot_language_dot_v1_dot_bundle__deidentification__pb2.DeidentifyBundleRequest.FromString,
+                    response_serializer=medmesh_dot_language_dot_v1_dot_bundle__deidentification__pb2.DeidentifyBundleResponse.SerializeToString,
+            ),
+            'SearchLiterature': grpc.unary_unary_rpc_method_handler(
+                    servicer.SearchLiterature,
+                    request_deserializer=medmesh_dot_language_dot_v1_dot_literature__pb2.SearchLiteratureRequest.FromString,
+                    response_serializer=medmesh_dot_language_dot_v1_dot_literature__pb2.SearchLiteratureResponse.SerializeToString,
+            ),
+            'AddLiterature': grpc.unary_unary_rpc_method_handler(
+                    servicer.AddLiterature,
+                    request_deserializer=medmesh_dot_language_dot_v1_dot_literature__pb2.AddLiteratureRequest.FromString,
+                    response_serializer=medmesh_dot_language_dot_v1_dot_literature__pb2.AddLiteratureResponse.SerializeToString,
+            ),
+            'ListLiterature': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListLiterature,
+                    request_deserializer=medmesh_dot_language_dot_v1_dot_literature__pb2.ListLiteratureRequest.FromString,
+                    response_serializer=medmesh_dot_language_dot_v1_dot_literature__pb2.ListLiteratureResponse.SerializeToString,
+            ),
+            'RemoveLiterature': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemoveLiterature,
+                    request_deserializer=medmesh_dot_language_dot_v1_dot_literature__pb2.RemoveLiteratureRequest.FromString,
+                    response_serializer=medmesh_dot_language_dot_v1_dot_literature__pb2.RemoveLiteratureResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'medmesh.language.v1.LanguageService', rpc_method_handlers)
@@ -109,7 +259,7 @@ def add_LanguageServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class LanguageService:
-    """Reads notes and embeds texts. It stores nothing. Which models it serves is said by their cards (ModelCatalogService).
+    """Reads notes and embeds texts, and keeps nothing of them; it keeps the literature that it is given to search. Which models it serves is said by their cards (ModelCatalogService).
     """
 
     @staticmethod
@@ -183,6 +333,222 @@ class LanguageService:
             '/medmesh.language.v1.LanguageService/RankPassages',
             medmesh_dot_language_dot_v1_dot_language__pb2.RankPassagesRequest.SerializeToString,
             medmesh_dot_language_dot_v1_dot_language__pb2.RankPassagesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GenerateReport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/medmesh.language.v1.LanguageService/GenerateReport',
+            medmesh_dot_language_dot_v1_dot_report__pb2.GenerateReportRequest.SerializeToString,
+            medmesh_dot_language_dot_v1_dot_report__pb2.GenerateReportResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Summarize(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/medmesh.language.v1.LanguageService/Summarize',
+            medmesh_dot_language_dot_v1_dot_report__pb2.SummarizeRequest.SerializeToString,
+            medmesh_dot_language_dot_v1_dot_report__pb2.SummarizeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Deidentify(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/medmesh.language.v1.LanguageService/Deidentify',
+            medmesh_dot_language_dot_v1_dot_deidentification__pb2.DeidentifyRequest.SerializeToString,
+            medmesh_dot_language_dot_v1_dot_deidentification__pb2.DeidentifyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeidentifyBundle(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/medmesh.language.v1.LanguageService/DeidentifyBundle',
+            medmesh_dot_language_dot_v1_dot_bundle__deidentification__pb2.DeidentifyBundleRequest.SerializeToString,
+            medmesh_dot_language_dot_v1_dot_bundle__deidentification__pb2.DeidentifyBundleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SearchLiterature(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/medmesh.language.v1.LanguageService/SearchLiterature',
+            medmesh_dot_language_dot_v1_dot_literature__pb2.SearchLiteratureRequest.SerializeToString,
+            medmesh_dot_language_dot_v1_dot_literature__pb2.SearchLiteratureResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddLiterature(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/medmesh.language.v1.LanguageService/AddLiterature',
+            medmesh_dot_language_dot_v1_dot_literature__pb2.AddLiteratureRequest.SerializeToString,
+            medmesh_dot_language_dot_v1_dot_literature__pb2.AddLiteratureResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListLiterature(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/medmesh.language.v1.LanguageService/ListLiterature',
+            medmesh_dot_language_dot_v1_dot_literature__pb2.ListLiteratureRequest.SerializeToString,
+            medmesh_dot_language_dot_v1_dot_literature__pb2.ListLiteratureResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemoveLiterature(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/medmesh.language.v1.LanguageService/RemoveLiterature',
+            medmesh_dot_language_dot_v1_dot_literature__pb2.RemoveLiteratureRequest.SerializeToString,
+            medmesh_dot_language_dot_v1_dot_literature__pb2.RemoveLiteratureResponse.FromString,
             options,
             channel_credentials,
             insecure,

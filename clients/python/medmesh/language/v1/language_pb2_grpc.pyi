@@ -5,7 +5,11 @@ Language models over clinical notes and literature."""
 
 from collections import abc as _abc
 from grpc import aio as _aio
+from medmesh.language.v1 import bundle_deidentification_pb2 as _bundle_deidentification_pb2
+from medmesh.language.v1 import deidentification_pb2 as _deidentification_pb2
 from medmesh.language.v1 import language_pb2 as _language_pb2
+from medmesh.language.v1 import literature_pb2 as _literature_pb2
+from medmesh.language.v1 import report_pb2 as _report_pb2
 import abc as _abc_1
 import grpc as _grpc
 import sys
@@ -27,7 +31,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class LanguageServiceStub:
-    """Reads notes and embeds texts. It stores nothing. Which models it serves is said by their cards (ModelCatalogService)."""
+    """Reads notes and embeds texts, and keeps nothing of them; it keeps the literature that it is given to search. Which models it serves is said by their cards (ModelCatalogService)."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -46,10 +50,41 @@ class LanguageServiceStub:
     """Ranks a caller's own passages by their nearness in meaning to a query; those that contradict it stand last.
     Fails as AnalyzeNote does.
     """
+    GenerateReport: _grpc.UnaryStreamMultiCallable[_report_pb2.GenerateReportRequest, _report_pb2.GenerateReportResponse]
+    """Drafts a report from evidence: an event for each sentence that holds, as it is written, then the whole draft. Each sentence is
+    read back and compared with the evidence; one that says more, less or the opposite does not stand. Fails as AnalyzeNote does.
+    """
+    Summarize: _grpc.UnaryStreamMultiCallable[_report_pb2.SummarizeRequest, _report_pb2.SummarizeResponse]
+    """Drafts the impression of findings, or the summary of a note, as GenerateReport does; the evidence is the text itself."""
+    Deidentify: _grpc.UnaryUnaryMultiCallable[_deidentification_pb2.DeidentifyRequest, _deidentification_pb2.DeidentifyResponse]
+    """Replaces what identifies a person in texts of one patient. Without a model that reads beside the rules it answers by the rules alone, and a
+    notice says so. INVALID_ARGUMENT: a text is blank, not text, or they are too long together; surrogates without a key; a key that is too short.
+    NOT_FOUND: no model that finds identifiers has the name of `model`.
+    """
+    DeidentifyBundle: _grpc.UnaryUnaryMultiCallable[_bundle_deidentification_pb2.DeidentifyBundleRequest, _bundle_deidentification_pb2.DeidentifyBundleResponse]
+    """Takes what identifies a patient out of a FHIR bundle: names, addresses, numbers and pictures go, ids and references are mapped, dates
+    are shifted, and texts are read as by Deidentify. INVALID_ARGUMENT: not JSON, no FHIR resource, too large, or a key that is too
+    short.
+    """
+    SearchLiterature: _grpc.UnaryUnaryMultiCallable[_literature_pb2.SearchLiteratureRequest, _literature_pb2.SearchLiteratureResponse]
+    """Finds passages of loaded literature by their words and their meaning; those that contradict the query stand last.
+    NOT_FOUND: there is no such corpus. Otherwise it fails as AnalyzeNote does. Where no model embeds the query, the corpus is
+    searched by words alone, which a notice says.
+    """
+    AddLiterature: _grpc.UnaryUnaryMultiCallable[_literature_pb2.AddLiteratureRequest, _literature_pb2.AddLiteratureResponse]
+    """Adds publications to a corpus; asked twice, the second time finds them unchanged. When it answers they are on disk.
+    UNAVAILABLE: the corpus cannot be written (the disk is full, the folder read-only), or no model embeds texts.
+    RESOURCE_EXHAUSTED: others have been writing to the corpus for too long. DEADLINE_EXCEEDED: a part may have been added; asked
+    again, the call goes on from there.
+    """
+    ListLiterature: _grpc.UnaryUnaryMultiCallable[_literature_pb2.ListLiteratureRequest, _literature_pb2.ListLiteratureResponse]
+    """Lists the corpora."""
+    RemoveLiterature: _grpc.UnaryUnaryMultiCallable[_literature_pb2.RemoveLiteratureRequest, _literature_pb2.RemoveLiteratureResponse]
+    """Removes publications, or a corpus. Fails as AddLiterature does; NOT_FOUND: there is no such corpus."""
 
 @_typing.type_check_only
 class LanguageServiceAsyncStub(LanguageServiceStub):
-    """Reads notes and embeds texts. It stores nothing. Which models it serves is said by their cards (ModelCatalogService)."""
+    """Reads notes and embeds texts, and keeps nothing of them; it keeps the literature that it is given to search. Which models it serves is said by their cards (ModelCatalogService)."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     AnalyzeNote: _aio.UnaryUnaryMultiCallable[_language_pb2.AnalyzeNoteRequest, _language_pb2.AnalyzeNoteResponse]  # type: ignore[assignment]
@@ -65,9 +100,40 @@ class LanguageServiceAsyncStub(LanguageServiceStub):
     """Ranks a caller's own passages by their nearness in meaning to a query; those that contradict it stand last.
     Fails as AnalyzeNote does.
     """
+    GenerateReport: _aio.UnaryStreamMultiCallable[_report_pb2.GenerateReportRequest, _report_pb2.GenerateReportResponse]  # type: ignore[assignment]
+    """Drafts a report from evidence: an event for each sentence that holds, as it is written, then the whole draft. Each sentence is
+    read back and compared with the evidence; one that says more, less or the opposite does not stand. Fails as AnalyzeNote does.
+    """
+    Summarize: _aio.UnaryStreamMultiCallable[_report_pb2.SummarizeRequest, _report_pb2.SummarizeResponse]  # type: ignore[assignment]
+    """Drafts the impression of findings, or the summary of a note, as GenerateReport does; the evidence is the text itself."""
+    Deidentify: _aio.UnaryUnaryMultiCallable[_deidentification_pb2.DeidentifyRequest, _deidentification_pb2.DeidentifyResponse]  # type: ignore[assignment]
+    """Replaces what identifies a person in texts of one patient. Without a model that reads beside the rules it answers by the rules alone, and a
+    notice says so. INVALID_ARGUMENT: a text is blank, not text, or they are too long together; surrogates without a key; a key that is too short.
+    NOT_FOUND: no model that finds identifiers has the name of `model`.
+    """
+    DeidentifyBundle: _aio.UnaryUnaryMultiCallable[_bundle_deidentification_pb2.DeidentifyBundleRequest, _bundle_deidentification_pb2.DeidentifyBundleResponse]  # type: ignore[assignment]
+    """Takes what identifies a patient out of a FHIR bundle: names, addresses, numbers and pictures go, ids and references are mapped, dates
+    are shifted, and texts are read as by Deidentify. INVALID_ARGUMENT: not JSON, no FHIR resource, too large, or a key that is too
+    short.
+    """
+    SearchLiterature: _aio.UnaryUnaryMultiCallable[_literature_pb2.SearchLiteratureRequest, _literature_pb2.SearchLiteratureResponse]  # type: ignore[assignment]
+    """Finds passages of loaded literature by their words and their meaning; those that contradict the query stand last.
+    NOT_FOUND: there is no such corpus. Otherwise it fails as AnalyzeNote does. Where no model embeds the query, the corpus is
+    searched by words alone, which a notice says.
+    """
+    AddLiterature: _aio.UnaryUnaryMultiCallable[_literature_pb2.AddLiteratureRequest, _literature_pb2.AddLiteratureResponse]  # type: ignore[assignment]
+    """Adds publications to a corpus; asked twice, the second time finds them unchanged. When it answers they are on disk.
+    UNAVAILABLE: the corpus cannot be written (the disk is full, the folder read-only), or no model embeds texts.
+    RESOURCE_EXHAUSTED: others have been writing to the corpus for too long. DEADLINE_EXCEEDED: a part may have been added; asked
+    again, the call goes on from there.
+    """
+    ListLiterature: _aio.UnaryUnaryMultiCallable[_literature_pb2.ListLiteratureRequest, _literature_pb2.ListLiteratureResponse]  # type: ignore[assignment]
+    """Lists the corpora."""
+    RemoveLiterature: _aio.UnaryUnaryMultiCallable[_literature_pb2.RemoveLiteratureRequest, _literature_pb2.RemoveLiteratureResponse]  # type: ignore[assignment]
+    """Removes publications, or a corpus. Fails as AddLiterature does; NOT_FOUND: there is no such corpus."""
 
 class LanguageServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Reads notes and embeds texts. It stores nothing. Which models it serves is said by their cards (ModelCatalogService)."""
+    """Reads notes and embeds texts, and keeps nothing of them; it keeps the literature that it is given to search. Which models it serves is said by their cards (ModelCatalogService)."""
 
     @_abc_1.abstractmethod
     def AnalyzeNote(
@@ -99,5 +165,84 @@ class LanguageServiceServicer(metaclass=_abc_1.ABCMeta):
         """Ranks a caller's own passages by their nearness in meaning to a query; those that contradict it stand last.
         Fails as AnalyzeNote does.
         """
+
+    @_abc_1.abstractmethod
+    def GenerateReport(
+        self,
+        request: _report_pb2.GenerateReportRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_report_pb2.GenerateReportResponse], _abc.AsyncIterator[_report_pb2.GenerateReportResponse]]:
+        """Drafts a report from evidence: an event for each sentence that holds, as it is written, then the whole draft. Each sentence is
+        read back and compared with the evidence; one that says more, less or the opposite does not stand. Fails as AnalyzeNote does.
+        """
+
+    @_abc_1.abstractmethod
+    def Summarize(
+        self,
+        request: _report_pb2.SummarizeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_report_pb2.SummarizeResponse], _abc.AsyncIterator[_report_pb2.SummarizeResponse]]:
+        """Drafts the impression of findings, or the summary of a note, as GenerateReport does; the evidence is the text itself."""
+
+    @_abc_1.abstractmethod
+    def Deidentify(
+        self,
+        request: _deidentification_pb2.DeidentifyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_deidentification_pb2.DeidentifyResponse, _abc.Awaitable[_deidentification_pb2.DeidentifyResponse]]:
+        """Replaces what identifies a person in texts of one patient. Without a model that reads beside the rules it answers by the rules alone, and a
+        notice says so. INVALID_ARGUMENT: a text is blank, not text, or they are too long together; surrogates without a key; a key that is too short.
+        NOT_FOUND: no model that finds identifiers has the name of `model`.
+        """
+
+    @_abc_1.abstractmethod
+    def DeidentifyBundle(
+        self,
+        request: _bundle_deidentification_pb2.DeidentifyBundleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_bundle_deidentification_pb2.DeidentifyBundleResponse, _abc.Awaitable[_bundle_deidentification_pb2.DeidentifyBundleResponse]]:
+        """Takes what identifies a patient out of a FHIR bundle: names, addresses, numbers and pictures go, ids and references are mapped, dates
+        are shifted, and texts are read as by Deidentify. INVALID_ARGUMENT: not JSON, no FHIR resource, too large, or a key that is too
+        short.
+        """
+
+    @_abc_1.abstractmethod
+    def SearchLiterature(
+        self,
+        request: _literature_pb2.SearchLiteratureRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_literature_pb2.SearchLiteratureResponse, _abc.Awaitable[_literature_pb2.SearchLiteratureResponse]]:
+        """Finds passages of loaded literature by their words and their meaning; those that contradict the query stand last.
+        NOT_FOUND: there is no such corpus. Otherwise it fails as AnalyzeNote does. Where no model embeds the query, the corpus is
+        searched by words alone, which a notice says.
+        """
+
+    @_abc_1.abstractmethod
+    def AddLiterature(
+        self,
+        request: _literature_pb2.AddLiteratureRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_literature_pb2.AddLiteratureResponse, _abc.Awaitable[_literature_pb2.AddLiteratureResponse]]:
+        """Adds publications to a corpus; asked twice, the second time finds them unchanged. When it answers they are on disk.
+        UNAVAILABLE: the corpus cannot be written (the disk is full, the folder read-only), or no model embeds texts.
+        RESOURCE_EXHAUSTED: others have been writing to the corpus for too long. DEADLINE_EXCEEDED: a part may have been added; asked
+        again, the call goes on from there.
+        """
+
+    @_abc_1.abstractmethod
+    def ListLiterature(
+        self,
+        request: _literature_pb2.ListLiteratureRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_literature_pb2.ListLiteratureResponse, _abc.Awaitable[_literature_pb2.ListLiteratureResponse]]:
+        """Lists the corpora."""
+
+    @_abc_1.abstractmethod
+    def RemoveLiterature(
+        self,
+        request: _literature_pb2.RemoveLiteratureRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_literature_pb2.RemoveLiteratureResponse, _abc.Awaitable[_literature_pb2.RemoveLiteratureResponse]]:
+        """Removes publications, or a corpus. Fails as AddLiterature does; NOT_FOUND: there is no such corpus."""
 
 def add_LanguageServiceServicer_to_server(servicer: LanguageServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

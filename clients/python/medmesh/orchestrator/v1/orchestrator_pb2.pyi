@@ -7,6 +7,7 @@ from medmesh.common.v1 import options_pb2 as _options_pb2
 from medmesh.common.v1 import patient_pb2 as _patient_pb2
 from medmesh.imaging.v1 import imaging_pb2 as _imaging_pb2
 from medmesh.language.v1 import language_pb2 as _language_pb2
+from medmesh.language.v1 import report_pb2 as _report_pb2
 from medmesh.orchestrator.v1 import receipt_pb2 as _receipt_pb2
 from medmesh.recommendation.v1 import recommendation_pb2 as _recommendation_pb2
 from google.protobuf.internal import containers as _containers
@@ -49,16 +50,18 @@ class CaseImage(_message.Message):
     def __init__(self, sources: _Optional[_Iterable[_Union[_imaging_pb2.ImageSource, _Mapping]]] = ..., options: _Optional[_Union[_imaging_pb2.ImageOptions, _Mapping]] = ...) -> None: ...
 
 class DiagnosticCase(_message.Message):
-    __slots__ = ("images", "note", "patient", "max_treatment_count")
+    __slots__ = ("images", "note", "patient", "max_treatment_count", "draft_report")
     IMAGES_FIELD_NUMBER: _ClassVar[int]
     NOTE_FIELD_NUMBER: _ClassVar[int]
     PATIENT_FIELD_NUMBER: _ClassVar[int]
     MAX_TREATMENT_COUNT_FIELD_NUMBER: _ClassVar[int]
+    DRAFT_REPORT_FIELD_NUMBER: _ClassVar[int]
     images: _containers.RepeatedCompositeFieldContainer[CaseImage]
     note: str
     patient: _patient_pb2.PatientInput
     max_treatment_count: int
-    def __init__(self, images: _Optional[_Iterable[_Union[CaseImage, _Mapping]]] = ..., note: _Optional[str] = ..., patient: _Optional[_Union[_patient_pb2.PatientInput, _Mapping]] = ..., max_treatment_count: _Optional[int] = ...) -> None: ...
+    draft_report: _report_pb2.ReportOptions
+    def __init__(self, images: _Optional[_Iterable[_Union[CaseImage, _Mapping]]] = ..., note: _Optional[str] = ..., patient: _Optional[_Union[_patient_pb2.PatientInput, _Mapping]] = ..., max_treatment_count: _Optional[int] = ..., draft_report: _Optional[_Union[_report_pb2.ReportOptions, _Mapping]] = ...) -> None: ...
 
 class DiagnoseRequest(_message.Message):
     __slots__ = ("case", "request_id", "receipt_salt")
@@ -87,15 +90,17 @@ class DiagnoseResponse(_message.Message):
     def __init__(self, diagnosis: _Optional[_Union[Diagnosis, _Mapping]] = ...) -> None: ...
 
 class DiagnoseStreamResponse(_message.Message):
-    __slots__ = ("branch", "diagnosis")
+    __slots__ = ("branch", "diagnosis", "draft_sentence")
     BRANCH_FIELD_NUMBER: _ClassVar[int]
     DIAGNOSIS_FIELD_NUMBER: _ClassVar[int]
+    DRAFT_SENTENCE_FIELD_NUMBER: _ClassVar[int]
     branch: Branch
     diagnosis: Diagnosis
-    def __init__(self, branch: _Optional[_Union[Branch, _Mapping]] = ..., diagnosis: _Optional[_Union[Diagnosis, _Mapping]] = ...) -> None: ...
+    draft_sentence: _report_pb2.DraftSentence
+    def __init__(self, branch: _Optional[_Union[Branch, _Mapping]] = ..., diagnosis: _Optional[_Union[Diagnosis, _Mapping]] = ..., draft_sentence: _Optional[_Union[_report_pb2.DraftSentence, _Mapping]] = ...) -> None: ...
 
 class Diagnosis(_message.Message):
-    __slots__ = ("completeness", "intended_use", "assessments", "disagreements", "review_required", "branches", "images", "note", "treatments", "receipt", "correlation_id", "elapsed", "notices")
+    __slots__ = ("completeness", "intended_use", "assessments", "disagreements", "review_required", "branches", "images", "note", "treatments", "receipt", "correlation_id", "elapsed", "notices", "report")
     COMPLETENESS_FIELD_NUMBER: _ClassVar[int]
     INTENDED_USE_FIELD_NUMBER: _ClassVar[int]
     ASSESSMENTS_FIELD_NUMBER: _ClassVar[int]
@@ -109,6 +114,7 @@ class Diagnosis(_message.Message):
     CORRELATION_ID_FIELD_NUMBER: _ClassVar[int]
     ELAPSED_FIELD_NUMBER: _ClassVar[int]
     NOTICES_FIELD_NUMBER: _ClassVar[int]
+    REPORT_FIELD_NUMBER: _ClassVar[int]
     completeness: Completeness
     intended_use: str
     assessments: _containers.RepeatedCompositeFieldContainer[ConditionAssessment]
@@ -122,7 +128,16 @@ class Diagnosis(_message.Message):
     correlation_id: str
     elapsed: _duration_pb2.Duration
     notices: _containers.RepeatedCompositeFieldContainer[_answer_pb2.Notice]
-    def __init__(self, completeness: _Optional[_Union[Completeness, str]] = ..., intended_use: _Optional[str] = ..., assessments: _Optional[_Iterable[_Union[ConditionAssessment, _Mapping]]] = ..., disagreements: _Optional[_Iterable[_Union[Disagreement, _Mapping]]] = ..., review_required: _Optional[bool] = ..., branches: _Optional[_Iterable[_Union[Branch, _Mapping]]] = ..., images: _Optional[_Iterable[_Union[AnalyzedImage, _Mapping]]] = ..., note: _Optional[_Union[_language_pb2.NoteAnalysis, _Mapping]] = ..., treatments: _Optional[_Union[_recommendation_pb2.TreatmentRanking, _Mapping]] = ..., receipt: _Optional[_Union[_receipt_pb2.EvidenceReceipt, _Mapping]] = ..., correlation_id: _Optional[str] = ..., elapsed: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., notices: _Optional[_Iterable[_Union[_answer_pb2.Notice, _Mapping]]] = ...) -> None: ...
+    report: ReportDraft
+    def __init__(self, completeness: _Optional[_Union[Completeness, str]] = ..., intended_use: _Optional[str] = ..., assessments: _Optional[_Iterable[_Union[ConditionAssessment, _Mapping]]] = ..., disagreements: _Optional[_Iterable[_Union[Disagreement, _Mapping]]] = ..., review_required: _Optional[bool] = ..., branches: _Optional[_Iterable[_Union[Branch, _Mapping]]] = ..., images: _Optional[_Iterable[_Union[AnalyzedImage, _Mapping]]] = ..., note: _Optional[_Union[_language_pb2.NoteAnalysis, _Mapping]] = ..., treatments: _Optional[_Union[_recommendation_pb2.TreatmentRanking, _Mapping]] = ..., receipt: _Optional[_Union[_receipt_pb2.EvidenceReceipt, _Mapping]] = ..., correlation_id: _Optional[str] = ..., elapsed: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., notices: _Optional[_Iterable[_Union[_answer_pb2.Notice, _Mapping]]] = ..., report: _Optional[_Union[ReportDraft, _Mapping]] = ...) -> None: ...
+
+class ReportDraft(_message.Message):
+    __slots__ = ("draft", "evidence")
+    DRAFT_FIELD_NUMBER: _ClassVar[int]
+    EVIDENCE_FIELD_NUMBER: _ClassVar[int]
+    draft: _report_pb2.Draft
+    evidence: _report_pb2.ReportEvidence
+    def __init__(self, draft: _Optional[_Union[_report_pb2.Draft, _Mapping]] = ..., evidence: _Optional[_Union[_report_pb2.ReportEvidence, _Mapping]] = ...) -> None: ...
 
 class AnalyzedImage(_message.Message):
     __slots__ = ("index", "analysis")
@@ -141,11 +156,13 @@ class Branch(_message.Message):
         KIND_NOTE: _ClassVar[Branch.Kind]
         KIND_RECORD: _ClassVar[Branch.Kind]
         KIND_TREATMENTS: _ClassVar[Branch.Kind]
+        KIND_REPORT: _ClassVar[Branch.Kind]
     KIND_UNSPECIFIED: Branch.Kind
     KIND_IMAGE: Branch.Kind
     KIND_NOTE: Branch.Kind
     KIND_RECORD: Branch.Kind
     KIND_TREATMENTS: Branch.Kind
+    KIND_REPORT: Branch.Kind
     class State(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         STATE_UNSPECIFIED: _ClassVar[Branch.State]

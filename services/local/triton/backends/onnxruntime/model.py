@@ -8,16 +8,15 @@ never a value of a request.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import defaultdict
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnxruntime
 import triton_python_backend_utils as pb_utils
+from onnx_session import session_options, weights_of
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 
@@ -32,21 +31,6 @@ _TYPES: dict[str, tuple[str, type]] = {
     "TYPE_FP32": ("tensor(float)", np.float32),
     "TYPE_FP64": ("tensor(double)", np.float64),
 }
-
-# config.pbtxt: optimization { graph { level: ... } }, as NVIDIA's backend reads it.
-_GRAPH_LEVELS = {
-    -1: onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC,
-    0: onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL,
-    1: onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED,
-    2: onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL,
-}
-
-_DIGEST = "medmesh.weights_sha256."
-"""Key of the parameter, before a version's number, that states the digest of its weights."""
-_FATAL = 4
-"""ONNX Runtime's log level. It logs errors with values of the request in them (an index out of bounds), which
-may be a patient's."""
-onnxruntime.set_default_logger_severity(_FATAL)
 
 
 @dataclass(frozen=True)
@@ -81,32 +65,13 @@ class TritonPythonModel:
         """Opens the session and checks it against config.pbtxt; what does not agree stops the model from
         loading.
         """
-        if int(np.__version__.split(".")[0]) >= 2:
-            # Triton 24.10's stub reads numpy 1 arrays: with numpy 2 every output would come back empty,
-            # without an error.
-            raise pb_utils.TritonModelException(
-                f"numpy {np.__version__} is installed beside the embedded Triton, which needs numpy < 2"
-            )
         config = json.loads(args["model_config"])
         self._batches = int(config["max_batch_size"]) > 0
         self._inputs = [TensorSpec.from_config(spec, batches=self._batches) for spec in config["input"]]
         self._outputs = {
             spec["name"]: TensorSpec.from_config(spec, batches=self._batches) for spec in config["output"]
         }
-        if args["model_instance_kind"] != "CPU":
-            raise pb_utils.TritonModelException(
-                "the embedded Triton computes on CPUs: say KIND_CPU in instance_group, or use NVIDIA's server"
-            )
-        path = Path(
-            args["model_repository"],
-            args["model_version"],
-            config.get("default_model_filename") or "model.onnx",
-        )
-        if not path.is_file():
-            raise pb_utils.TritonModelException(
-                f"model weights are missing: {args['model_name']}/{path.parent.name}/{path.name}"
-            )
-        check_digest(path, config, args["model_version"])
+        path = weights_of(args, config)
         self._session = onnxruntime.InferenceSession(
             str(path), sess_options=session_options(config), providers=["CPUExecutionProvider"]
         )
@@ -187,50 +152,6 @@ class TritonPythonModel:
         return answers
 
 
-def check_digest(path: Path, config: dict[str, Any], version: str) -> None:
-    """Raises where the configuration states a digest of this version's weights that is not the file's."""
-    stated = config.get("parameters", {}).get(f"{_DIGEST}{version}", {}).get("string_value")
-    if stated is None:
-        return
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != stated:
-        raise pb_utils.TritonModelException(
-            f"the weights of version {version} are not those whose digest the configuration states"
-        )
-
-
-def session_options(config: dict[str, Any]) -> onnxruntime.SessionOptions:
-    """ONNX Runtime's options from a model's configuration, by the keys of NVIDIA's backend.
-
-    Beyond those, any `session.…` parameter is handed to ONNX Runtime as it is (NVIDIA's backend passes over
-    the ones it does not know), for example `session.intra_op.allow_spinning`.
-    """
-    parameters = {key: value["string_value"] for key, value in config.get("parameters", {}).items()}
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = _FATAL
-    if int(parameters.get("intra_op_thread_count", 0)) > 0:
-        options.intra_op_num_threads = int(parameters["intra_op_thread_count"])
-    if int(parameters.get("inter_op_thread_count", 0)) > 0:
-        options.inter_op_num_threads = int(parameters["inter_op_thread_count"])
-    mode = parameters.get("execution_mode", "0")
-    if mode not in {"0", "1"}:
-        raise pb_utils.TritonModelException("parameter execution_mode must be 0 (sequential) or 1 (parallel)")
-    options.execution_mode = (
-        onnxruntime.ExecutionMode.ORT_PARALLEL if mode == "1" else onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-    )
-    level = int(config.get("optimization", {}).get("graph", {}).get("level", 0))
-    options.graph_optimization_level = _GRAPH_LEVELS.get(level, _GRAPH_LEVELS[0])
-    if "enable_mem_arena" in parameters:
-        options.enable_cpu_mem_arena = _is_true(parameters["enable_mem_arena"])
-    if "enable_mem_pattern" in parameters:
-        options.enable_mem_pattern = _is_true(parameters["enable_mem_pattern"])
-    for key, value in parameters.items():
-        if key.startswith("session."):
-            options.add_session_config_entry(key, value)
-    return options
-
-
 def check_graph(declared: list[TensorSpec], found: list[Any], kind: str) -> None:
     """Raises where the graph lacks a declared tensor, types it otherwise, or its fixed dimensions contradict
     the config.
@@ -264,10 +185,6 @@ def check_graph(declared: list[TensorSpec], found: list[Any], kind: str) -> None
             raise pb_utils.TritonModelException(
                 f"{kind} '{spec.name}' has shape {shape} in the graph and {list(spec.shape)} in config.pbtxt"
             )
-
-
-def _is_true(value: str) -> bool:
-    return value.strip().lower() in {"1", "true"}
 
 
 def _failure(message: str, code: Any = None) -> Any:

@@ -1,0 +1,94 @@
+"""How much of a service each tenant may use, as the part `[tenants]` of the policy says.
+
+    [tenants.radiology]
+    requests_per_minute = 600       # in bursts of at most a tenth of it, and of at least one
+    in_flight = 8                   # requests at the same time
+
+What is not given is unbounded. A request beyond it is refused as QUOTA_EXCEEDED with the time after which
+the next one will be taken. Each process counts for itself.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from services.chassis.errors import QuotaExceeded
+
+_BURST_SHARE = 0.1
+_IN_FLIGHT_RETRY_S = 1.0
+
+
+@dataclass(frozen=True)
+class Quota:
+    """Of one tenant; None: unbounded."""
+
+    requests_per_minute: float | None = None
+    in_flight: int | None = None
+
+    @classmethod
+    def read(cls, name: str, table: Any) -> Quota:
+        """From a table of the policy. Raises ValueError in a sentence that names its key."""
+        if not isinstance(table, dict):
+            raise ValueError(f"tenants.{name} must be a table")  # noqa: TRY004 - of the file, not of a call
+        if unknown := set(table) - {"requests_per_minute", "in_flight"}:
+            raise ValueError(f"tenants.{name} has unknown keys: {', '.join(sorted(unknown))}")
+        rate, places = table.get("requests_per_minute"), table.get("in_flight")
+        for key, value in (("requests_per_minute", rate), ("in_flight", places)):
+            if value is not None and (not isinstance(value, int) or value < 1):
+                raise ValueError(f"tenants.{name}.{key} must be a whole number of at least 1")
+        return cls(rate, places)
+
+
+class _Use:
+    """What one tenant uses now: a bucket of requests that fills with time, and those under way."""
+
+    def __init__(self, now: float) -> None:
+        self.in_flight = 0
+        self.tokens: float | None = None
+        self.filled_at = now
+
+
+class Quotas:
+    """Counts; of one process and one event loop. What runs keeps counting when the quotas change."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._quotas: Mapping[str, Quota] = {}
+        self._uses: dict[str, _Use] = {}
+
+    def set(self, quotas: Mapping[str, Quota]) -> None:
+        """Takes other quotas from here on."""
+        self._quotas = quotas
+
+    @contextmanager
+    def taking(self, tenant: str) -> Iterator[None]:
+        """Counts one request of `tenant` within the block. Raises QuotaExceeded."""
+        quota = self._quotas.get(tenant)
+        if quota is None:
+            yield
+            return
+        now = self._clock()
+        use = self._uses.setdefault(tenant, _Use(now))
+        if quota.in_flight is not None and use.in_flight >= quota.in_flight:
+            raise QuotaExceeded(retry_after_s=_IN_FLIGHT_RETRY_S)
+        if quota.requests_per_minute is not None:
+            _take(use, quota.requests_per_minute, now)
+        use.in_flight += 1
+        try:
+            yield
+        finally:
+            use.in_flight -= 1
+
+
+def _take(use: _Use, per_minute: float, now: float) -> None:
+    most = max(1.0, per_minute * _BURST_SHARE)
+    per_s = per_minute / 60.0
+    held = most if use.tokens is None else min(most, use.tokens + (now - use.filled_at) * per_s)
+    use.filled_at, use.tokens = now, held
+    if held < 1.0:
+        raise QuotaExceeded(retry_after_s=(1.0 - held) / per_s)
+    use.tokens = held - 1.0

@@ -1,0 +1,1 @@
+"""Chinese notes, read by a lexicon and rules."""

@@ -1,0 +1,148 @@
+"""Every call is audited, what is counted is what was audited, and what was changed is found."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import resource
+
+import pytest
+from typer.testing import CliRunner
+
+from clients.cli.main import app
+from services.chassis.observability.audit import AuditLog, faults, records
+from tests.chassis.conftest import Handlers, Text, refusal_of
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def log(tmp_path):
+    found = AuditLog(tmp_path / "audit", "orchestrator")
+    yield found
+    found.close()
+
+
+def lines(log):
+    return log.path.read_bytes().splitlines()
+
+
+def write_many(folder, name):
+    own = AuditLog(folder, "orchestrator")
+    for number in range(100):
+        own.write({"identity": name, "request_id": str(number)})
+    own.close()
+
+
+def test_several_processes_and_runs_make_one_chain(log):
+    log.write({"identity": "before"})
+    spawn = multiprocessing.get_context("spawn")
+    workers = [spawn.Process(target=write_many, args=(log.path.parent, name)) for name in "ab"]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    log.write({"identity": "after"})
+    assert faults(lines(log)) == []
+    assert len(list(records(log.path))) == 202
+    assert log.path.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize(
+    ("harm", "found"),
+    [
+        (lambda rows: rows[:1] + rows[2:], [2]),
+        (lambda rows: [rows[0], rows[2], rows[1], rows[3]], [2, 3, 4]),
+        (lambda rows: [rows[0], rows[1].replace(b"ward", b"bard"), *rows[2:]], [3]),
+        (lambda rows: [*rows[:2], rows[1], *rows[2:]], [3]),
+        (lambda rows: [rows[0], rows[1][:20], *rows[2:]], [2, 3]),
+    ],
+)
+def test_what_was_changed_is_found(log, harm, found):
+    for _ in range(4):
+        log.write({"identity": "ward"})
+    assert [fault.line for fault in faults(harm(lines(log)))] == found
+
+
+def test_a_torn_line_stays_and_the_chain_goes_on(log):
+    log.write({"identity": "ward"})
+    with log.path.open("ab") as file:
+        file.write(b'{"time":"2026')
+    log.write({"identity": "ward"})
+    assert [fault.line for fault in faults(lines(log))] == [2]
+    assert len(list(records(log.path))) == 2
+
+
+async def test_a_full_disk_is_said_and_nothing_torn_is_left(log):
+    log.write({"identity": "ward"})
+    before = log.path.read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 20, hard))
+    try:
+        log.write({"identity": "ward"})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert log.path.read_bytes() == before
+    assert "cannot be audited" in await log.problem()
+    log.write({"identity": "ward"})
+    assert await log.problem() == ""
+    assert faults(lines(log)) == []
+
+
+async def test_each_call_is_audited_once_without_its_content_and_counted(serve, tmp_path):
+    async def echo(parts, message, context):
+        return message
+
+    folder = tmp_path / "audit"
+    policy = tmp_path / "policy.toml"
+    policy.write_text(
+        f"[identities.ward]\ntoken_sha256 = '{hashlib.sha256(b'secret').hexdigest()}'\n"
+        "tenant = 'surgery'\nallow = ['/*']\n"
+    )
+    async with serve(Handlers(unary=echo), audit_folder=folder, auth_policy=policy) as sample:
+        call = sample.call("Unary")
+        for _ in range(3):
+            await call(Text(note="Jane Canary"), metadata=(("authorization", "Bearer secret"),))
+        await refusal_of(call(Text(note="Jane Canary")))
+    [path] = folder.glob("calls-*.jsonl")
+    told = list(records(path))
+    assert [(r["tenant"], r["identity"], r["status"]) for r in told] == [
+        *[("surgery", "ward", "OK")] * 3,
+        ("", "anonymous", "UNAUTHENTICATED"),
+    ]
+    assert "Canary" not in path.read_text()
+    assert "secret" not in path.read_text()
+    service = path.stem.removeprefix("calls-")
+    result = run("usage", folder, "--service", service, "--csv")
+    assert result.exit_code == 0, result.output
+    rows = [line.split(",") for line in result.stdout.splitlines()[1:]]
+    assert [(row[0], row[3], row[4]) for row in rows] == [("-", "1", "1"), ("surgery", "3", "0")]
+
+
+def test_usage_counts_a_span_of_time_and_models_and_tells_of_a_broken_chain(log):
+    for day, models in (("01", ["chest@1"]), ("02", ["chest@1", "ner@2"]), ("03", [])):
+        log.write({"tenant": "t", "identity": "i", "method": "/s/Diagnose", "status": "OK", "models": models})
+        raw = lines(log)
+        changed = json.loads(raw[-1]) | {"time": f"2026-11-{day}T10:00:00.000+00:00"}
+        raw[-1] = json.dumps(changed, separators=(",", ":")).encode()
+        log.path.write_bytes(b"\n".join(raw) + b"\n")
+        log._end = -1  # as a new process would find it
+    whole = run("usage", log.path.parent, "--from", "2026-11-02", "--to", "2026-11-03", "--csv")
+    assert whole.exit_code == 0, whole.output
+    assert [line.split(",")[3] for line in whole.stdout.splitlines()[1:] if line.split(",")[3]] == ["1"]
+    assert "chest@1,1" in whole.stdout
+    assert "ner@2,1" in whole.stdout
+    log.path.write_bytes(b"\n".join(lines(log)[1:]) + b"\n")
+    broken = run("usage", log.path.parent)
+    assert broken.exit_code == 1
+    assert "line 1" in broken.output
+    assert "2 calls" in broken.output
+
+
+def test_usage_says_where_no_log_is(tmp_path):
+    result = run("usage", tmp_path)
+    assert result.exit_code != 0
+    assert "calls-orchestrator.jsonl" in result.output

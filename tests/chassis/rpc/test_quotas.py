@@ -1,0 +1,87 @@
+"""What a tenant may use is counted, refused beyond it with the time to wait, and nobody else's concern."""
+
+from __future__ import annotations
+
+import hashlib
+
+import grpc
+import pytest
+
+from services.chassis.errors import QuotaExceeded
+from services.chassis.rpc.quotas import Quota, Quotas
+from tests.chassis.conftest import PREFIX, Handlers, Text, refusal_of
+
+
+@pytest.fixture
+def clock():
+    return [0.0]
+
+
+@pytest.fixture
+def quotas(clock):
+    found = Quotas(lambda: clock[0])
+    found.set({"radiology": Quota(requests_per_minute=60), "surgery": Quota(in_flight=2)})
+    return found
+
+
+def ask(quotas, tenant):
+    with quotas.taking(tenant):
+        pass
+
+
+def test_requests_come_in_bursts_and_then_at_their_rate(quotas, clock):
+    for _ in range(6):
+        ask(quotas, "radiology")
+    with pytest.raises(QuotaExceeded) as caught:
+        ask(quotas, "radiology")
+    assert caught.value.retry_after_s == pytest.approx(1.0)
+    clock[0] += caught.value.retry_after_s
+    ask(quotas, "radiology")
+    with pytest.raises(QuotaExceeded):
+        ask(quotas, "radiology")
+    clock[0] += 3600
+    for _ in range(6):
+        ask(quotas, "radiology")
+    with pytest.raises(QuotaExceeded):
+        ask(quotas, "radiology")
+
+
+def test_places_are_given_back_also_after_a_failure(quotas):
+    with quotas.taking("surgery"), quotas.taking("surgery"):
+        with pytest.raises(QuotaExceeded):
+            ask(quotas, "surgery")
+        ask(quotas, "other")
+    with pytest.raises(ZeroDivisionError), quotas.taking("surgery"):
+        raise ZeroDivisionError
+    with quotas.taking("surgery"), quotas.taking("surgery"):
+        pass
+
+
+@pytest.mark.parametrize(
+    "table", [3, {"colour": 1}, {"in_flight": 0}, {"in_flight": "2"}, {"requests_per_minute": 1.5}]
+)
+def test_a_quota_that_cannot_be_used_is_named(table):
+    with pytest.raises(ValueError, match=r"tenants\.x"):
+        Quota.read("x", table)
+
+
+async def test_a_refused_request_says_when_to_come_again_and_others_are_served(serve, tmp_path):
+    async def echo(parts, message, context):
+        return message
+
+    policy = tmp_path / "policy.toml"
+    policy.write_text(
+        "".join(
+            f"[identities.{name}]\ntoken_sha256 = '{hashlib.sha256(name.encode()).hexdigest()}'\n"
+            f"allow = ['{PREFIX}*']\n"
+            for name in ("ward", "other")
+        )
+        + "[tenants.ward]\nrequests_per_minute = 1\n"
+    )
+    async with serve(Handlers(unary=echo), auth_policy=policy) as sample:
+        call = sample.call("Unary")
+        await call(Text(note="x"), metadata=(("authorization", "Bearer ward"),))
+        refused = await refusal_of(call(Text(note="x"), metadata=(("authorization", "Bearer ward"),)))
+        assert (refused.code, refused.info.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "QUOTA_EXCEEDED")
+        assert 50 < refused.retry.retry_delay.seconds <= 60
+        await call(Text(note="x"), metadata=(("authorization", "Bearer other"),))

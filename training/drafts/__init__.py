@@ -1,0 +1,1 @@
+"""How well drafts keep to their evidence: measured, not trained."""
