@@ -49,8 +49,8 @@ def store_weights_as_half(model: onnx.ModelProto) -> None:
 
 
 def store_weights_as_int8(model: onnx.ModelProto, but: Sequence[str] = ()) -> None:
-    """Store the large matrices of products and of GRUs as int8 with one scale an output (QDQ on the weights);
-    the arithmetic stays float32.
+    """Store the large weights of products, convolutions and GRUs as int8 with one scale an output (QDQ on the
+    weights); the arithmetic stays float32.
 
     Nodes whose name holds one of `but` stay as they are. Activations are left alone on purpose: quantized at
     each call, they would make an answer depend on whatever else is in its batch.
@@ -72,10 +72,12 @@ def store_weights_as_int8(model: onnx.ModelProto, but: Sequence[str] = ()) -> No
 
 
 def _output_axes(node: onnx.NodeProto) -> dict[int, int]:
-    """Which inputs of a node are matrices, and the axis of each that counts outputs."""
+    """Which inputs of a node are weights, and the axis of each that counts outputs."""
     flags = {attribute.name: attribute for attribute in node.attribute}
     if node.op_type == "MatMul":  # [in, out]
         return {1: 1}
+    if node.op_type == "Conv":  # [out, in / groups, height, width]
+        return {1: 0}
     if node.op_type == "Gemm":  # [in, out], or [out, in] when it is transposed
         return {1: 0 if "transB" in flags and flags["transB"].i else 1}
     if node.op_type == "GRU" and "direction" not in flags:  # [1, 3 x hidden, in], input's and state's

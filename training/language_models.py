@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,13 +38,19 @@ class OnnxInference:
         runtime = f"onnxruntime {onnxruntime.__version__}"
         return Answer(found, str(model.number), Verification.DIGESTED, runtime)
 
+    async def stream(
+        self, model: ModelVersion, inputs: Arrays, *, timeout_s: float | None = None
+    ) -> AsyncGenerator[Answer]:
+        """The one answer there is."""
+        yield await self.infer(model, inputs, timeout_s=timeout_s)
+
     async def is_ready(self, model: ModelVersion) -> bool:  # noqa: ARG002 - there is one
         return True
 
     async def load(self, versions: Sequence[ModelVersion]) -> None:
         """There is nothing to load."""
 
-    async def unload(self, name: str, number: int, kept: Sequence[ModelVersion]) -> None:
+    async def unload(self, model: ModelVersion, kept: Sequence[ModelVersion]) -> None:
         """There is nothing to unload."""
 
 

@@ -20,6 +20,8 @@ from medmesh.orchestrator.v1 import orchestrator_pb2 as pb
 
 SAMPLES = ("chest_xray.dcm", "note.txt", "patient.json")
 TIMEOUT_S = 60.0
+WRITES = "text_generation"
+"""The task of a model that can draft a report."""
 WHAT_IT_PROVES = (
     "The samples are synthetic: a drawn X-ray, an invented note and record. This run shows that the mesh "
     "works from end to end. It says nothing of how well the models read real patients: `medmesh models NAME` "
@@ -50,7 +52,8 @@ def demo(
             marks.present([marks.indented(Text(WHAT_IT_PROVES, style="bold yellow"))])
             marks.present([Text("asking for one combined diagnosis of the samples", style="dim")])
             text = note.read_text(encoding="utf-8")
-            case = diagnose.case_of([image], text, patient, None, None, None) | {"draft_report": True}
+            case = diagnose.case_of([image], text, patient, None, None, None)
+            case["draft_report"] = any(m.ready and m.task == WRITES for m in client.models().models)
             answer = diagnose.ask(client, case, overlay=True)
         diagnose.present(answer, text)
         written = diagnose.save(answer, output)

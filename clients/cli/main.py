@@ -13,15 +13,18 @@ import typer
 from clients.cli import (
     analyze,
     audit,
+    deidentify,
     demo,
     diagnose,
     doctor,
     importing,
     literature,
+    medications,
     models,
     records,
     report,
     search,
+    terminology,
     up,
     usage,
 )
@@ -47,6 +50,11 @@ catalog = typer.Typer(
 )
 
 
+tables = typer.Typer(
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    help="Check your own terminology, look a code or a name up, fetch from a FHIR terminology server.",
+)
 publications = typer.Typer(
     rich_markup_mode=None,
     no_args_is_help=True,
@@ -96,9 +104,11 @@ _add(audit.verify, to=receipts)
 _add(analyze.image)
 _add(analyze.note)
 _add(records.treatments)
+_add(medications.check_medications)
 _add(records.similar)
 _add(records.outcome)
 _add(search.search)
+_add(deidentify.deidentify, exit_codes=True)
 app.add_typer(publications, name="literature")
 _add(literature.load, to=publications)
 _add(literature.search, to=publications)
@@ -113,6 +123,10 @@ catalog.command(
     "import",
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
 )(importing.import_model)
+app.add_typer(tables, name="terminology")
+_add(terminology.check, to=tables, name="check")
+_add(terminology.lookup, to=tables, name="lookup")
+_add(terminology.fetch, to=tables, name="fetch")
 _add(doctor.doctor)
 _add(command.loadtest)
 

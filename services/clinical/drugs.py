@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Self
 
-from services.clinical.tables import rows
+from services.clinical.terminology import known_rows
 from services.clinical.words import Names
 
 FOLDER = Path(__file__).parent
@@ -45,7 +45,7 @@ class Ingredient:
 
 def read_ingredients(path: Path = DRUGS_FILE) -> Iterator[Ingredient]:
     """The rows of `drugs.tsv`; ValueError names a line that is not one."""
-    for rxcui, name, source, terms in rows(path, 4):
+    for rxcui, name, source, terms in known_rows(path):
         yield Ingredient(rxcui, name, tuple(terms.split("; ")), source)
 
 
@@ -66,7 +66,7 @@ class DrugClass:
 
 def read_classes(path: Path = FOLDER / "drug_classes.tsv") -> Iterator[DrugClass]:
     """The rows of `drug_classes.tsv`; ValueError names a line that is not one."""
-    for name, groups, further, called, _source in rows(path, 5):
+    for name, groups, further, called, _source in known_rows(path):
         yield DrugClass(name, _listed(groups), _listed(further), _listed(called))
 
 
@@ -115,6 +115,8 @@ class Drugs:
                 self._classes_by_group.setdefault(group, set()).add(drug_class.name)
             for member in self._members_of(drug_class):
                 self._classes[member].add(drug_class.name)
+        if unknown := frozenset().union(*self._by_code.values()) - self._classes.keys() - self.classes:
+            raise ValueError(f"a code belongs to what is neither a drug nor a class: {min(unknown)}")
         self._names = Names(names)
         for rxcui, name in products:
             if found := self._names.within(name):
@@ -126,9 +128,9 @@ class Drugs:
         return cls(
             read_ingredients(folder / "drugs.tsv"),
             read_classes(folder / "drug_classes.tsv"),
-            ((name, system, code) for name, system, code, *_ in rows(folder / "drug_codes.tsv", 5)),
-            ((rxcui, name) for rxcui, name, _source in rows(folder / "drug_products.tsv", 3)),
-            ((drug, name) for drug, name, *_ in rows(folder / "pharmacologic_classes.tsv", 4)),
+            ((name, system, code) for name, system, code, *_ in known_rows(folder / "drug_codes.tsv")),
+            ((rxcui, name) for rxcui, name, _source in known_rows(folder / "drug_products.tsv")),
+            ((drug, name) for drug, name, *_ in known_rows(folder / "pharmacologic_classes.tsv")),
         )
 
     @property

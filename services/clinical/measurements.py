@@ -52,17 +52,22 @@ class UsedQuantity:
 
 
 def measurement_of(concept: CodedConcept) -> UsedQuantity | None:
-    """The measurement that one of the concept's codings stands for; None where it is not used."""
-    by_code, _ = _measurements()
-    for coding in concept.codings:
-        if coding.system == LOINC and coding.code in by_code:
-            return by_code[coding.code]
-    return None
+    """The measurement that one of the concept's codings stands for or, where it has no LOINC code, one of its
+    names; None where it is not used.
+    """
+    by_code, by_name, _ = _measurements()
+    coded = [coding.code for coding in concept.codings if coding.system == LOINC]
+    for code in coded:
+        if code in by_code:
+            return by_code[code]
+    if coded:
+        return None
+    return next((by_name[name.lower()] for name in concept.names if name.lower() in by_name), None)
 
 
 def seems_used(concept: CodedConcept) -> bool:
     """Whether the concept's words name a measurement that is used, whatever its codes."""
-    return any(_measurements()[1].search(name) for name in concept.names)
+    return any(_measurements()[2].search(name) for name in concept.names)
 
 
 def in_used_units(record: PatientRecord) -> tuple[PatientRecord, tuple[Notice, ...]]:
@@ -117,9 +122,10 @@ def _places(observations: list[Observation]) -> tuple[str, ...]:
 
 
 @functools.cache
-def _measurements() -> tuple[dict[str, UsedQuantity], re.Pattern[str]]:
+def _measurements() -> tuple[dict[str, UsedQuantity], dict[str, UsedQuantity], re.Pattern[str]]:
     content: dict[str, dict[str, Any]] = tomllib.loads(MEASUREMENTS_FILE.read_text(encoding="utf-8"))
     by_code: dict[str, UsedQuantity] = {}
+    by_name: dict[str, UsedQuantity] = {}
     names: list[str] = []
     for name, entry in content.items():
         scales = {
@@ -131,4 +137,5 @@ def _measurements() -> tuple[dict[str, UsedQuantity], re.Pattern[str]]:
         measurement = UsedQuantity(name, entry["unit"], (low, high), scales, substance)
         names += entry.get("names", ())
         by_code |= dict.fromkeys(entry["loinc"], measurement)
-    return by_code, re.compile("|".join(names), re.IGNORECASE)
+        by_name |= dict.fromkeys((called.lower() for called in entry.get("called", ())), measurement)
+    return by_code, by_name, re.compile("|".join(names), re.IGNORECASE)

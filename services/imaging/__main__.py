@@ -11,12 +11,13 @@ from services.chassis.rpc.server import Parts, Service, run
 from services.chassis.uploads.servicer import DESCRIPTOR as UPLOADS
 from services.chassis.uploads.servicer import serve_uploads
 from services.imaging.analysis import ImageAnalyzer
+from services.imaging.deidentification.deidentifier import ImageDeidentifier
 from services.imaging.images import DecodingLimits
 from services.imaging.served import ServedImageModels
 from services.imaging.servicer import ImagingServicer
 from services.imaging.settings import ImagingSettings
 from services.imaging.sources import AddressReader
-from services.imaging.tasks import GATE, READERS
+from services.imaging.tasks import GATE, READERS, TEXT_DETECTION
 
 
 async def register(parts: Parts[ImagingSettings], server: grpc.aio.Server) -> None:
@@ -26,8 +27,10 @@ async def register(parts: Parts[ImagingSettings], server: grpc.aio.Server) -> No
         ThreadPoolExecutor(settings.decoding_thread_count, thread_name_prefix="decode")
     )
     limits = DecodingLimits(settings.maximum_image_bytes, settings.maximum_pixel_count)
+    served = ServedImageModels(parts.catalog)
     servicer = ImagingServicer(
-        ImageAnalyzer(ServedImageModels(parts.catalog), pool, limits),
+        ImageAnalyzer(served, pool, limits),
+        ImageDeidentifier(served, pool, limits),
         AddressReader(settings.image_uri_prefixes, max_bytes=settings.maximum_image_bytes),
         await serve_uploads(settings, server, parts.resources),
         max_image_bytes=settings.maximum_image_bytes,
@@ -40,7 +43,7 @@ SERVICE = Service(
     settings=ImagingSettings,
     descriptors=(imaging_pb2.DESCRIPTOR.services_by_name["ImagingService"], UPLOADS),
     register=register,
-    tasks=(*READERS, GATE),
+    tasks=(*READERS, GATE, TEXT_DETECTION),
 )
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -25,21 +27,30 @@ from services.imaging.images import (
 
 def decode_picture(data: bytes, limits: DecodingLimits) -> DecodedImage:
     """Decodes a PNG or JPEG file. Raises InvalidInput as `decode_image` does."""
+    with opened_picture(data, limits) as image:
+        upright = ImageOps.exif_transpose(image)
+        return DecodedImage(
+            FileFormat(image.format or ""),
+            _grey(upright),
+            colourfulness=colourfulness(upright),
+            rgb=None if _is_grey(upright) else np.asarray(_on_black(upright).convert("RGB")),
+            notices=(GREY_SCALE_MEASURED,) if _is_deep(upright) else (),
+        )
+
+
+@contextmanager
+def opened_picture(data: bytes, limits: DecodingLimits) -> Iterator[Image.Image]:
+    """The picture of a PNG or JPEG file as it is stored, its size checked before it is unpacked.
+
+    Raises InvalidInput as `decode_image` does, also for what Pillow raises within the block.
+    """
     try:
         with Image.open(io.BytesIO(data), formats=(FileFormat.PNG, FileFormat.JPEG)) as image:
             check_size(image.height, image.width, limits)
             if getattr(image, "n_frames", 1) > 1:
                 raise unsupported("holds more than one frame")
             image.load()
-            file_format = FileFormat(image.format or "")
-            upright = ImageOps.exif_transpose(image)
-            return DecodedImage(
-                file_format,
-                _grey(upright),
-                colourfulness=colourfulness(upright),
-                rgb=None if _is_grey(upright) else np.asarray(_on_black(upright).convert("RGB")),
-                notices=(GREY_SCALE_MEASURED,) if _is_deep(upright) else (),
-            )
+            yield image
     except InvalidInput:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:

@@ -11,8 +11,9 @@ from services.chassis.errors import ModelUnknown
 from services.chassis.models.catalog import Catalog
 from services.chassis.models.tasks import contract_of
 from services.imaging.applicability import Applicability
-from services.imaging.tasks import GATE, READERS, Reader
+from services.imaging.tasks import GATE, READERS, TEXT_DETECTION, Reader
 from services.imaging.tasks.gate import ImageGate
+from services.imaging.tasks.text_detection import TextDetector
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,10 @@ class ServedImageModels:
     def gates(self) -> Sequence[ImageGate]:
         """Those that say what an image is, by name."""
         return self._catalog.models(GATE)
+
+    def text_detectors(self) -> Sequence[TextDetector]:
+        """Those that find text that is burned into images, by name."""
+        return self._catalog.models(TEXT_DETECTION)
 
     def reader(self, name: str) -> Reader:
         """The one of that name. Raises ModelUnknown, or ModelUnavailable with the reason."""

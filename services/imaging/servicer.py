@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
 
+from medmesh.imaging.v1 import deidentification_pb2 as deid_pb
 from medmesh.imaging.v1 import imaging_pb2 as pb
 from medmesh.imaging.v1 import imaging_pb2_grpc
 from services.chassis.errors import InvalidInput, Reason, UploadUnknown
@@ -14,18 +15,29 @@ from services.chassis.uploads.servicer import caller
 from services.chassis.uploads.store import Uploads
 from services.imaging.analysis import ImageAnalyzer
 from services.imaging.convert import fill_analysis, options_from
-from services.imaging.images import FIELD, too_large
-from services.imaging.results import ImageOptions
+from services.imaging.deidentification.convert import deidentification_message, deidentification_options
+from services.imaging.deidentification.deidentifier import ImageDeidentifier
+from services.imaging.images import FIELD
 from services.imaging.sources import AddressReader
+
+CHUNK_BYTES = 1024 * 1024
+"""Of a file that is sent back; the contract allows 3 MiB."""
 
 
 class ImagingServicer(imaging_pb2_grpc.ImagingServiceServicer):
-    """Answers both rpcs from one analyzer."""
+    """Answers the rpcs from one analyzer and one de-identifier."""
 
     def __init__(
-        self, analyzer: ImageAnalyzer, addresses: AddressReader, uploads: Uploads, *, max_image_bytes: int
+        self,
+        analyzer: ImageAnalyzer,
+        deidentifier: ImageDeidentifier,
+        addresses: AddressReader,
+        uploads: Uploads,
+        *,
+        max_image_bytes: int,
     ) -> None:
         self._analyzer = analyzer
+        self._deidentifier = deidentifier
         self._uploads = uploads
         self._addresses = addresses
         self._max_image_bytes = max_image_bytes
@@ -43,8 +55,18 @@ class ImagingServicer(imaging_pb2_grpc.ImagingServiceServicer):
     ) -> pb.AnalyzeImageStreamResponse:
         options, data = await self._collect(request_iterator)
         response = pb.AnalyzeImageStreamResponse()
-        fill_analysis(response.analysis, await self._analyzer.analyze([data], options))
+        analysis = await self._analyzer.analyze([data], options_from(options))
+        fill_analysis(response.analysis, analysis)
         return response
+
+    async def DeidentifyImage(
+        self, request_iterator: AsyncIterator[deid_pb.DeidentifyImageRequest], context: Any
+    ) -> AsyncIterator[deid_pb.DeidentifyImageResponse]:
+        options, data = await self._collect(request_iterator, "chunk")
+        done = await self._deidentifier.deidentify(data, deidentification_options(options))
+        yield deid_pb.DeidentifyImageResponse(deidentification=deidentification_message(done))
+        for start in range(0, len(done.data), CHUNK_BYTES):
+            yield deid_pb.DeidentifyImageResponse(chunk=done.data[start : start + CHUNK_BYTES])
 
     async def _files(self, sources: Sequence[pb.ImageSource], held: AsyncExitStack) -> Sequence[bytes]:
         """The bytes of each source; those of uploads count as in memory until `held` is closed."""
@@ -79,10 +101,9 @@ class ImagingServicer(imaging_pb2_grpc.ImagingServiceServicer):
         except InvalidInput as error:
             raise error.within(field) from error
 
-    async def _collect(
-        self, messages: AsyncIterator[pb.AnalyzeImageStreamRequest]
-    ) -> tuple[ImageOptions, bytes]:
-        options: ImageOptions | None = None
+    async def _collect(self, messages: AsyncIterator[Any], field: str = FIELD) -> tuple[Any, bytes]:
+        """The options of the first message, and the file in the others, which `field` names in errors."""
+        options: Any = None
         data = bytearray()
         async for message in messages:
             part = message.WhichOneof("part")
@@ -93,15 +114,17 @@ class ImagingServicer(imaging_pb2_grpc.ImagingServiceServicer):
                     "stand in the first message of the stream and in no other",
                 )
             if options is None:
-                options = options_from(message.options)
+                options = message.options
                 continue
-            self._bound(len(data) + len(message.chunk))
+            self._bound(len(data) + len(message.chunk), field)
             data += message.chunk
         if options is None:
             raise InvalidInput(Reason.INPUT_MISSING, "options", "are missing: the stream is empty")
         return options, bytes(data)
 
-    def _bound(self, size: int) -> None:
+    def _bound(self, size: int, field: str = FIELD) -> None:
         """What the operator allows, which may be less than the contract's limit."""
         if size > self._max_image_bytes:
-            raise too_large(f"is larger than {self._max_image_bytes / 2**20:g} MiB")
+            raise InvalidInput(
+                Reason.INPUT_TOO_LARGE, field, f"is larger than {self._max_image_bytes / 2**20:g} MiB"
+            )

@@ -6,13 +6,19 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, suppress
 from typing import Any
 
-from medmesh.language.v1 import deidentification_pb2, language_pb2_grpc, report_pb2
+from medmesh.language.v1 import (
+    bundle_deidentification_pb2,
+    deidentification_pb2,
+    language_pb2_grpc,
+    report_pb2,
+)
 from medmesh.language.v1 import language_pb2 as pb
 from medmesh.language.v1 import literature_pb2 as literature_pb
 from services.chassis.errors import ModelUnknown
 from services.chassis.models.catalog import Catalog
 from services.language.convert import embeddings_message, note_message, ranking_message
-from services.language.deidentification.convert import deidentification_message, options
+from services.language.deidentification.bundles import deidentify_bundle
+from services.language.deidentification.convert import bundle_message, deidentification_message, options
 from services.language.deidentification.reading import Deidentifier, is_deidentifier
 from services.language.draft_writing import DraftWriting
 from services.language.literature.desk import LiteratureDesk
@@ -95,8 +101,17 @@ class LanguageServicer(language_pb2_grpc.LanguageServiceServicer):
         )
         return deidentification_pb2.DeidentifyResponse(deidentification=deidentification_message(done))
 
+    async def DeidentifyBundle(
+        self, request: bundle_deidentification_pb2.DeidentifyBundleRequest, context: Any
+    ) -> bundle_deidentification_pb2.DeidentifyBundleResponse:
+        model = self._identifying("")
+        done = await deidentify_bundle(
+            request.fhir_bundle, request.key, request.patient, self._deidentifier, model
+        )
+        return bundle_message(done)
+
     def _identifying(self, name: str) -> TokenClassifier | None:
-        """The token classifier that finds identifiers: the one named, else the first; None where none is served."""
+        """The token classifier that finds identifiers: the one named, else the first; else None."""
         if name:
             named = self._catalog.named(TOKEN_CLASSIFICATION, name)
             if not is_deidentifier(named):

@@ -17,6 +17,7 @@ from services.clinical.code_systems import ICD10CM, RXNORM, SNOMED
 from services.clinical.concepts import Concept
 from services.clinical.drugs import read_ingredients
 from services.clinical.tables import rows
+from services.clinical.terminology import known_rows
 from services.language.entities import EntityType
 
 TERMINOLOGY = Path(__file__).parent / "terminology"
@@ -78,13 +79,18 @@ def term_words(kind: str) -> dict[str, str]:
 
 
 def read_diseases() -> Iterator[tuple[str, Codes]]:
-    """The terms of diseases, signs and symptoms with their codes, ICD-10-CM first."""
-    for icd, title, snomed, name, terms in rows(TERMINOLOGY / "diseases.tsv", 5):
+    """The terms of diseases, signs and symptoms with their codes, ICD-10-CM first. A term counts in the first
+    row that has it.
+    """
+    said: set[str] = set()
+    for icd, title, snomed, name, terms in known_rows(TERMINOLOGY / "diseases.tsv"):
         codes = [Concept(ICD10CM, icd, title)] if icd else []
         if snomed:
             codes.append(Concept(SNOMED, snomed, name))
         for term in terms.split("; "):
-            yield term, tuple(codes)
+            if term.lower() not in said:
+                said.add(term.lower())
+                yield term, tuple(codes)
 
 
 def read_images() -> Iterator[tuple[str, Codes]]:

@@ -12,6 +12,7 @@ import grpc
 from medmesh.common.v1 import catalog_pb2, catalog_pb2_grpc
 from medmesh.common.v1.model_card_pb2 import ModelCard
 from medmesh.imaging.v1.imaging_pb2 import AnalyzeImageResponse
+from medmesh.language.v1.deidentification_pb2 import Deidentification, DeidentifyRequest, DeidentifyResponse
 from medmesh.language.v1.language_pb2_grpc import LanguageServiceStub
 from medmesh.language.v1.report_pb2 import Draft, DraftSentence, GenerateReportRequest
 from medmesh.orchestrator.v1 import orchestrator_pb2, orchestrator_pb2_grpc
@@ -31,6 +32,7 @@ from services.orchestrator.diagnosis import Diagnostician
 from services.orchestrator.fanout import Services, Split
 from services.orchestrator.fusion import Source
 from services.orchestrator.image_uploads import with_uploads
+from services.orchestrator.note_privacy import Deidentify
 from services.orchestrator.receipts.log import ReceiptLog
 from services.orchestrator.receipts.signing import Signer
 from services.orchestrator.repeats import Repeats
@@ -65,10 +67,14 @@ async def register(parts: Parts[OrchestratorSettings], server: grpc.aio.Server) 
         default_deadline_s=settings.default_deadline_s,
         card_timeout_s=settings.catalog_timeout_s,
         intended_use=settings.intended_use,
+        notes_deidentified=settings.deidentify_notes,
     )
     repeats = Repeats(settings.repeat_window_s, settings.repeat_maximum_bytes)
     orchestrator_pb2_grpc.add_DiagnosticServiceServicer_to_server(
-        DiagnosticServicer(diagnostician, repeats), server
+        DiagnosticServicer(
+            diagnostician, repeats, _deidentify(language) if settings.deidentify_notes else None
+        ),
+        server,
     )
     catalog_pb2_grpc.add_ModelCatalogServiceServicer_to_server(
         MeshCatalogServicer(catalogs, lambda: _refresh(cards)), server
@@ -168,6 +174,16 @@ def _services(
         rank_treatments=caller(recommendation, records.RankTreatments, "ranking"),
         generate_report=generate_report,
     )
+
+
+def _deidentify(language: Upstream) -> Deidentify:
+    stub = LanguageServiceStub(language.channel)
+
+    async def call(request: DeidentifyRequest, timeout_s: float) -> Deidentification:
+        response: DeidentifyResponse = await language.call(stub.Deidentify, request, timeout_s=timeout_s)
+        return response.deidentification
+
+    return call
 
 
 def _catalog(upstream: Upstream, timeout_s: float) -> CatalogCalls:

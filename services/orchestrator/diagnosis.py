@@ -27,6 +27,7 @@ from services.orchestrator.drafting import SentenceListener, draft_report
 from services.orchestrator.fanout import Answers, BranchResult, Further, Services, Split, ask
 from services.orchestrator.fusion import Source
 from services.orchestrator.knowledge import Knowledge
+from services.orchestrator.note_privacy import NOTICE as NOTE_DEIDENTIFIED
 from services.orchestrator.receipts.log import ReceiptLog
 from services.orchestrator.receipts.statement import fusion_digest, statement_of
 
@@ -62,6 +63,7 @@ class Diagnostician:
         default_deadline_s: float,
         card_timeout_s: float,
         intended_use: str = "",
+        notes_deidentified: bool = False,
     ) -> None:
         self._services = services
         self._knowledge = knowledge
@@ -71,6 +73,7 @@ class Diagnostician:
         self._default_deadline_s = default_deadline_s
         self._card_timeout_s = card_timeout_s
         self._intended_use = intended_use or RESEARCH_USE
+        self._notes_deidentified = notes_deidentified
 
     async def diagnose(
         self,
@@ -87,7 +90,7 @@ class Diagnostician:
         case gives), ReceiptNotWritten.
         """
         started = time.monotonic()
-        total_s = self._remaining_s()
+        total_s = self.remaining_s()
 
         def listen(result: BranchResult[Any]) -> None:
             listeners.branch(branch_message(result))
@@ -124,7 +127,8 @@ class Diagnostician:
         )
         return diagnosis
 
-    def _remaining_s(self) -> float:
+    def remaining_s(self) -> float:
+        """Of the current request's deadline, in seconds."""
         return requests.remaining_s() or self._default_deadline_s
 
     async def _further(self, answers: Answers) -> Further:
@@ -132,7 +136,7 @@ class Diagnostician:
         return further(answers, self._knowledge, self._cards)
 
     async def _learn_cards(self, answers: Answers) -> None:
-        timeout_s = min(self._card_timeout_s, CARD_SHARE * self._remaining_s())
+        timeout_s = min(self._card_timeout_s, CARD_SHARE * self.remaining_s())
         await self._cards.learn(Source.IMAGE, _image_provenances(answers), timeout_s)
         await self._cards.learn(Source.NOTE, _label_provenances(answers), timeout_s)
 
@@ -141,6 +145,8 @@ class Diagnostician:
         assessment = assess(case, missing_sources(answers), self._knowledge, self._cards.served())
         partial = any(branch.failed for branch in answers.branches())
         found = notices(answers, case, self._knowledge)
+        if self._notes_deidentified and answers.note.requested:
+            found.append(NOTE_DEIDENTIFIED)
         images = [
             pb.AnalyzedImage(index=index, analysis=branch.answer)
             for index, branch in enumerate(answers.images)

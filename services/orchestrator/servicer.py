@@ -13,6 +13,7 @@ from medmesh.orchestrator.v1.receipt_pb2 import InputDigest
 from services.chassis.rpc import request as requests
 from services.orchestrator import intake
 from services.orchestrator.diagnosis import Diagnostician, Listeners
+from services.orchestrator.note_privacy import Deidentify, protect
 from services.orchestrator.receipts.digests import input_digests
 from services.orchestrator.receipts.statement import new_salt
 from services.orchestrator.repeats import Repeats, Request
@@ -21,9 +22,13 @@ from services.orchestrator.repeats import Repeats, Request
 class DiagnosticServicer(orchestrator_pb2_grpc.DiagnosticServiceServicer):
     """Answers both rpcs from one diagnostician."""
 
-    def __init__(self, diagnostician: Diagnostician, repeats: Repeats) -> None:
+    def __init__(
+        self, diagnostician: Diagnostician, repeats: Repeats, deidentify: Deidentify | None = None
+    ) -> None:
+        """`deidentify`: None where notes are read as they come."""
         self._diagnostician = diagnostician
         self._repeats = repeats
+        self._deidentify = deidentify
 
     async def Diagnose(self, request: pb.DiagnoseRequest, context: Any) -> pb.DiagnoseResponse:
         return pb.DiagnoseResponse(diagnosis=await self._answer(request, Listeners()))
@@ -61,6 +66,8 @@ class DiagnosticServicer(orchestrator_pb2_grpc.DiagnosticServiceServicer):
         case = request.case
         current = requests.current.get()
         intake.check(case, int(current.facts.get("request_bytes", 0)) if current is not None else 0)
+        if self._deidentify is not None:
+            await protect(case, self._deidentify, self._diagnostician.remaining_s())
         salt = request.receipt_salt or new_salt()
 
         async def digests(salt: str) -> Sequence[InputDigest]:

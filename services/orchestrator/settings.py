@@ -34,6 +34,10 @@ class OrchestratorSettings(UploadSettings):
     """How long the answer to a request with a `request_id` is remembered for its repetition, in seconds."""
     repeat_maximum_bytes: int = bounded(64 * 1024 * 1024, 0, 1 << 34)
     """Bytes of answers that are remembered for that; beyond it the oldest are forgotten first."""
+    deidentify_notes: bool = False
+    """Take what identifies the patient out of each note before anything is done with it: before it is read,
+    handed to a writer or bound into a receipt. Texts and offsets in the answer are then those of the note
+    without it."""
     treatment_share: float = bounded(0.3, 0.05, 0.9)
     """Part of a request's time kept back for the treatments, which need what the other branches found."""
     report_share: float = bounded(0.4, 0.05, 0.9)

@@ -10,8 +10,10 @@ import grpc
 from medmesh.recommendation.v1 import recommendation_pb2, recommendation_pb2_grpc
 from services.chassis.models.served import ServedModel, Task
 from services.chassis.rpc.server import Parts, Service, run
+from services.clinical import own_terminology
 from services.recommendation.equivalents import Equivalents
-from services.recommendation.safety_rules import SafetyRules
+from services.recommendation.medication_checker import MedicationChecker
+from services.recommendation.safety.rules import SafetyRules
 from services.recommendation.servicer import RecommendationServicer
 from services.recommendation.settings import RecommendationSettings
 from services.recommendation.tasks.record_embedding import RecordEmbedder
@@ -28,6 +30,7 @@ async def register(parts: Parts[RecommendationSettings], server: grpc.aio.Server
         functools.partial(parts.catalog.only, RANKING),
         functools.partial(parts.catalog.only, EMBEDDING),
         functools.partial(parts.catalog.only, RISK),
+        MedicationChecker(_rules(), _equivalents()),
         readers,
     )
     recommendation_pb2_grpc.add_RecommendationServiceServicer_to_server(servicer, server)
@@ -54,6 +57,7 @@ SERVICE = Service(
     settings=RecommendationSettings,
     descriptors=(recommendation_pb2.DESCRIPTOR.services_by_name["RecommendationService"],),
     register=register,
+    take_terminology=lambda settings: own_terminology.take(settings.terminology),
     tasks=(RANKING, EMBEDDING, RISK),
 )
 

@@ -6,7 +6,8 @@ code of their category. Where no code is known, the words count.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Self
 
@@ -22,7 +23,9 @@ GUARD = "*"
 _EDITIONS = {"icd10": ICD10_EDITIONS, "icd10cm": frozenset({ICD10CM}), "icd10who": frozenset({ICD10})}
 _EXACT = {"snomed": SNOMED, "loinc": LOINC}
 _SHORT = 6
-"""Names of one word with fewer letters count only as the whole of a text: "MI", "AF", "CVA tenderness"."""
+"""Names of one word with fewer letters count only as the whole of a text ("MI", "AF"), but see below."""
+_ABBREVIATION = re.compile(r"\b[A-Z]{3,5}\b")
+"""What counts within a longer text too, written so: "DVT left leg". Not where a text is all in capitals."""
 
 
 class ConditionGroups:
@@ -51,6 +54,11 @@ class ConditionGroups:
                 for group, called in names.items()
             }
         )
+        self._abbreviated: dict[str, set[str]] = {}
+        for group, called in names.items():
+            for name in called:
+                if _ABBREVIATION.fullmatch(name):
+                    self._abbreviated.setdefault(name, set()).add(group)
         self._guards = frozenset(guards)
 
     @classmethod
@@ -91,4 +99,10 @@ class ConditionGroups:
     def _by_words(self, text: str) -> frozenset[str]:
         if found := self._whole.whole(text):
             return found
-        return frozenset() if self._guards.intersection(words(text)) else self._within.within(text)
+        if self._guards.intersection(words(text)):
+            return frozenset()
+        found = self._within.within(text)
+        return found if text.isupper() else found.union(*self._by_abbreviations(text))
+
+    def _by_abbreviations(self, text: str) -> Iterator[set[str]]:
+        return (self._abbreviated.get(short, set()) for short in _ABBREVIATION.findall(text))

@@ -10,9 +10,10 @@ from medmesh.common.v1.patient_pb2 import RecordReference
 from medmesh.recommendation.v1 import recommendation_pb2 as pb
 from services.chassis.rpc.notices import notice_messages
 from services.clinical.fhir import ReadBundle
-from services.clinical.record import Allergy, Condition, Reference
+from services.clinical.record import Allergy, Condition, Medication, Reference
+from services.clinical.statuses import MedicationStatus
 from services.recommendation.convert_values import coded_from, concept_message
-from services.recommendation.safety_rules import Alert, Kind, Severity
+from services.recommendation.safety.alerts import Alert, Kind, Severity
 from services.recommendation.tasks.record_embedding import SimilarPatient
 from services.recommendation.tasks.record_ranking import Ranking, Recommendation
 
@@ -27,9 +28,9 @@ _ALERT_KINDS = {
     Kind.ALLERGY: pb.SafetyAlert.KIND_ALLERGY,
     Kind.INTERACTION: pb.SafetyAlert.KIND_INTERACTION,
     Kind.DUPLICATE: pb.SafetyAlert.KIND_DUPLICATE,
-    Kind.CONDITION: pb.SafetyAlert.KIND_CONDITION,
     Kind.AGE: pb.SafetyAlert.KIND_AGE,
 }
+"""What else the rules know of a patient is a condition here: `MedicationAlert` tells more kinds apart."""
 _SEVERITIES = {
     Severity.INFORMATION: pb.SafetyAlert.SEVERITY_INFORMATION,
     Severity.CAUTION: pb.SafetyAlert.SEVERITY_CAUTION,
@@ -53,12 +54,21 @@ def further_allergies_from(messages: Sequence[CodedConcept]) -> tuple[Allergy, .
     )
 
 
+def further_medications_from(messages: Sequence[CodedConcept]) -> tuple[Medication, ...]:
+    """The further medications of a request; InvalidInput by field."""
+    paths = (f"further_medications[{index}]" for index in range(len(messages)))
+    return tuple(
+        Medication(coded_from(item, path), status=MedicationStatus.ACTIVE, place=path)
+        for item, path in zip(messages, paths, strict=True)
+    )
+
+
 def ranking_message(ranking: Ranking, read: ReadBundle, provenance: Provenance) -> pb.TreatmentRanking:
     """The answer of RankTreatments."""
     return pb.TreatmentRanking(
         treatments=map(_treatment, ranking.recommendations),
-        known_conditions=map(_reference, ranking.known_conditions),
-        unknown_conditions=map(_reference, ranking.unknown_conditions),
+        known_conditions=map(reference_message, ranking.known_conditions),
+        unknown_conditions=map(reference_message, ranking.unknown_conditions),
         notices=notice_messages([*read.notices, *ranking.notices]),
         provenance=provenance,
     )
@@ -73,7 +83,7 @@ def similar_message(
             pb.SimilarPatient(
                 reference_id=item.reference_id,
                 similarity=item.similarity,
-                shared_conditions=map(_reference, item.shared_conditions),
+                shared_conditions=map(reference_message, item.shared_conditions),
             )
             for item in patients
         ),
@@ -89,7 +99,7 @@ def _treatment(item: Recommendation) -> pb.RankedTreatment:
         score=item.score,
         drivers=(
             pb.TreatmentDriver(
-                entry=_reference(driver.entry),
+                entry=reference_message(driver.entry),
                 score_without=driver.score_without,
                 contribution=driver.contribution,
             )
@@ -102,14 +112,21 @@ def _treatment(item: Recommendation) -> pb.RankedTreatment:
 
 def _alert(alert: Alert) -> pb.SafetyAlert:
     return pb.SafetyAlert(
-        kind=_ALERT_KINDS[alert.kind],
+        kind=_alert_kind(alert),
         severity=_SEVERITIES[alert.severity],
         rule_id=alert.rule_id,
-        trigger=None if alert.trigger is None else _reference(alert.trigger),
+        trigger=None if alert.trigger is None else reference_message(alert.trigger),
         explanation=alert.explanation,
         source=alert.source,
     )
 
 
-def _reference(entry: Reference) -> RecordReference:
+def _alert_kind(alert: Alert) -> pb.SafetyAlert.Kind:
+    if alert.kind is Kind.QT and alert.is_between_drugs:
+        return pb.SafetyAlert.KIND_INTERACTION
+    return _ALERT_KINDS.get(alert.kind, pb.SafetyAlert.KIND_CONDITION)
+
+
+def reference_message(entry: Reference) -> RecordReference:
+    """An entry of the record, or of the request."""
     return RecordReference(place=entry.place, concept=concept_message(entry.concept))

@@ -19,6 +19,7 @@ from services.clinical.concepts import CodedConcept, Concept, canonical_concept
 from services.clinical.dates import Age, AgeUnit, PartialDate
 from services.clinical.record import Quantity
 from services.clinical.statuses import Comparator
+from services.clinical.terminology import translated
 
 E = TypeVar("E", bound=enum.Enum)
 
@@ -69,7 +70,8 @@ def coded_from(message: concept_pb2.CodedConcept, path: str) -> CodedConcept:
     """A concept in its codings and words; InvalidInput where it has neither."""
     if not message.codings and not message.text.strip():
         raise InvalidInput(Reason.INPUT_MISSING, path, "needs a coding or a text")
-    return CodedConcept(tuple(map(concept_from, message.codings)), message.text)
+    codings = [meant for coding in message.codings for meant in translated(concept_from(coding))]
+    return CodedConcept(tuple(dict.fromkeys(codings)), message.text)
 
 
 def coded_message(concept: CodedConcept) -> concept_pb2.CodedConcept:

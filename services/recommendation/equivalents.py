@@ -54,6 +54,10 @@ class Equivalents:
         )
         return dataclasses.replace(record, conditions=conditions)
 
+    def knows(self, condition: Condition) -> bool:
+        """Whether the condition stands for one of the vocabulary."""
+        return any(concept != condition.concept for concept in self._concepts(condition))
+
     def _concepts(self, condition: Condition) -> Iterable[CodedConcept]:
         """What the condition stands for, by its codes and, where they say nothing, by its words; itself where
         it stands for nothing else.

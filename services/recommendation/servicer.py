@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from medmesh.common.v1.patient_pb2 import PatientInput
+from medmesh.recommendation.v1 import medication_check_pb2, recommendation_pb2_grpc
 from medmesh.recommendation.v1 import recommendation_pb2 as pb
-from medmesh.recommendation.v1 import recommendation_pb2_grpc
 from services.clinical.fhir import ReadBundle
-from services.recommendation import convert, convert_record, convert_stay
+from services.recommendation import convert, convert_orders, convert_record, convert_stay
+from services.recommendation.medication_checker import MedicationChecker
 from services.recommendation.tasks.record_embedding import RecordEmbedder
 from services.recommendation.tasks.record_ranking import RecordRanker
 from services.recommendation.tasks.time_series_risk import TimeSeriesRisk
@@ -26,18 +27,20 @@ ModelUnavailable.
 
 
 class RecommendationServicer(recommendation_pb2_grpc.RecommendationServiceServicer):
-    """Answers the four rpcs; bundles are read in `readers`, so that a long one does not hold up the loop."""
+    """Answers the rpcs; bundles are read in `readers`, so that a long one does not hold up the loop."""
 
     def __init__(
         self,
         ranker: Lookup[RecordRanker],
         embedder: Lookup[RecordEmbedder],
         risk: Lookup[TimeSeriesRisk],
+        checker: MedicationChecker,
         readers: Executor,
     ) -> None:
         self._ranker = ranker
         self._embedder = embedder
         self._risk = risk
+        self._checker = checker
         self._readers = readers
 
     async def ReadRecord(self, request: pb.ReadRecordRequest, context: Any) -> pb.ReadRecordResponse:
@@ -50,10 +53,25 @@ class RecommendationServicer(recommendation_pb2_grpc.RecommendationServiceServic
         ranker = self._ranker(request.model)
         further = convert.further_conditions_from(request.further_conditions)
         allergies = convert.further_allergies_from(request.further_allergies)
+        medications = convert.further_medications_from(request.further_medications)
         count = request.max_treatment_count or convert.DEFAULT_RESULTS
         read = await self._read(request.patient)
-        ranking, provenance = await ranker.rank(read.record, further, count, allergies)
+        ranking, provenance = await ranker.rank(read.record, further, count, allergies, medications)
         return pb.RankTreatmentsResponse(ranking=convert.ranking_message(ranking, read, provenance))
+
+    async def CheckMedications(
+        self, request: medication_check_pb2.CheckMedicationsRequest, context: Any
+    ) -> medication_check_pb2.CheckMedicationsResponse:
+        further = convert.further_conditions_from(request.further_conditions)
+        allergies = convert.further_allergies_from(request.further_allergies)
+        medications = convert.further_medications_from(request.further_medications)
+        orders, notices = convert_orders.orders_from(request.orders)
+        read = await self._read(request.patient)
+        check = await self._in_pool(
+            lambda: self._checker.check(read.record, orders, further, allergies, medications)
+        )
+        message = convert_orders.check_message(check, (*read.notices, *notices), self._checker.digest)
+        return medication_check_pb2.CheckMedicationsResponse(check=message)
 
     async def FindSimilarPatients(
         self, request: pb.FindSimilarPatientsRequest, context: Any

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from services.chassis.settings import ServiceSettings, bounded
+from services.chassis.settings import TerminologySettings, bounded
 
 
 @dataclass(frozen=True, kw_only=True)
-class RecommendationSettings(ServiceSettings):
+class RecommendationSettings(TerminologySettings):
     """What the recommendation service is told, next to what every service is told."""
 
     listen: str = "127.0.0.1:50063"

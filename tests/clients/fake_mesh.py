@@ -141,7 +141,12 @@ def _handler(mesh: FakeMesh, method: MethodDescriptor) -> grpc.RpcMethodHandler:
             yield response(branch=branch)
         yield response(diagnosis=answer.diagnosis)
 
+    def exchange(messages: Any, context: grpc.ServicerContext) -> Any:
+        yield from mesh.serve(list(messages), context, method.name, response())
+
     codec = {"request_deserializer": request.FromString, "response_serializer": response.SerializeToString}
+    if method.client_streaming and method.server_streaming:
+        return grpc.stream_stream_rpc_method_handler(exchange, **codec)
     if method.client_streaming:
         return grpc.stream_unary_rpc_method_handler(from_stream, **codec)
     if method.server_streaming:

@@ -12,9 +12,12 @@ from medmesh.common.v1.catalog_pb2 import GetModelCardResponse, ListModelsRespon
 from medmesh.common.v1.concept_pb2 import CodedConcept, Concept
 from medmesh.common.v1.patient_pb2 import PatientInput, PatientRecord
 from medmesh.imaging.v1 import imaging_pb2
+from medmesh.imaging.v1.deidentification_pb2 import DeidentifyImageResponse, ImageDeidentification
 from medmesh.language.v1 import language_pb2
+from medmesh.language.v1.bundle_deidentification_pb2 import BundleDeidentification, DeidentifyBundleResponse
+from medmesh.language.v1.deidentification_pb2 import DeidentifyResponse
 from medmesh.orchestrator.v1 import orchestrator_pb2
-from medmesh.recommendation.v1 import recommendation_pb2
+from medmesh.recommendation.v1 import medication_check_pb2, recommendation_pb2
 from tests.clients.fake_mesh import SERVICES
 
 PNEUMONIA = Concept(system="http://snomed.info/sct", code="233604007", display="Pneumonia")
@@ -63,11 +66,25 @@ CALLS = [
         "ranking",
     ),
     (
+        "deidentify",
+        {"texts": ["Mr. Smith"], "key": bytes(16)},
+        "Deidentify",
+        DeidentifyResponse(deidentification={"texts": [{"text": "Mr. [NAME-1]"}]}),
+        "deidentification",
+    ),
+    (
         "rank_treatments",
         {"patient": {"resourceType": "Bundle"}, "further_conditions": [PNEUMONIA], "max_results": 3},
         "RankTreatments",
         recommendation_pb2.RankTreatmentsResponse(ranking={"treatments": [{"score": 0.5}]}),
         "ranking",
+    ),
+    (
+        "check_medications",
+        {"patient": SIXTY, "orders": ["warfarin 5 mg", {"resourceType": "MedicationRequest"}]},
+        "CheckMedications",
+        medication_check_pb2.CheckMedicationsResponse(check={"knowledge_digest": "00"}),
+        "check",
     ),
     (
         "read_record",
@@ -133,7 +150,8 @@ def test_every_rpc_of_the_mesh_has_a_call():
     rpcs = {method.name for service in SERVICES for method in service.methods}
     uploads = {"StartUpload", "WriteUpload", "QueryUpload", "CancelUpload"}
     drafts = {"GenerateReport", "Summarize"}  # streams: test_drafts.py
-    assert rpcs == {call[2] for call in CALLS} | {"DiagnoseStream", "AnalyzeImageStream"} | drafts | uploads
+    streams = {"DiagnoseStream", "AnalyzeImageStream", "DeidentifyImage"}
+    assert rpcs == {call[2] for call in CALLS} | streams | {"DeidentifyBundle"} | drafts | uploads
 
 
 def test_both_clients_have_the_same_calls_with_the_same_parameters():
@@ -141,8 +159,27 @@ def test_both_clients_have_the_same_calls_with_the_same_parameters():
     assert {name: list(s.parameters.values()) for name, s in blocking.items()} == {
         name: list(s.parameters.values()) for name, s in asynchronous.items()
     }
-    others = {"diagnose_stream", "generate_report", "summarize", "upload", "cancel_upload", "close"}
+    files = {"deidentify_image", "deidentify_bundle"}
+    others = {"diagnose_stream", "generate_report", "summarize", "upload", "cancel_upload", "close"} | files
     assert set(blocking) == {call[0] for call in CALLS} | others
+
+
+def test_a_file_without_what_identifies_comes_back_with_what_was_done(mesh, client):
+    done = ImageDeidentification(format="PNG", frame_count=1)
+    mesh.answers["DeidentifyImage"] = [
+        DeidentifyImageResponse(deidentification=done),
+        DeidentifyImageResponse(chunk=b"cle"),
+        DeidentifyImageResponse(chunk=b"an"),
+    ]
+    assert client.deidentify_image(b"\x89PNG", key=bytes(16)) == (b"clean", done)
+    options, chunk = mesh.last.request
+    assert options.options.key == bytes(16)
+    assert chunk.chunk == b"\x89PNG"
+
+    bundle = BundleDeidentification(changes=[{"element": "Patient.name", "count": 1}])
+    mesh.answers["DeidentifyBundle"] = DeidentifyBundleResponse(fhir_bundle=b"{}", deidentification=bundle)
+    assert client.deidentify_bundle({"resourceType": "Patient"}, key=bytes(16)) == (b"{}", bundle)
+    assert json.loads(mesh.last.request.fhir_bundle) == {"resourceType": "Patient"}
 
 
 def diagnosis_with_branches() -> orchestrator_pb2.DiagnoseResponse:

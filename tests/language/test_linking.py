@@ -48,7 +48,7 @@ def test_a_known_term_gets_its_code(surface, kind, system, code):
         ("type 3 diabetes", DISEASE),
         ("cancer of the ampulla", DISEASE),
         ("MS", DISEASE),
-        ("flurazepam", CHEMICAL),  # two letters from lorazepam
+        ("fludiazepam", CHEMICAL),  # two letters from flurazepam
         ("aspirin", DISEASE),
         ("pneumonia", CHEMICAL),
         ("", DISEASE),

@@ -23,6 +23,7 @@ from medmesh.common.v1 import (
 )
 from medmesh.imaging.v1 import imaging_pb2, imaging_pb2_grpc
 from medmesh.language.v1 import language_pb2, language_pb2_grpc, report_pb2
+from medmesh.language.v1.deidentification_pb2 import DeidentifyResponse
 from medmesh.orchestrator.v1 import orchestrator_pb2 as pb
 from medmesh.orchestrator.v1 import orchestrator_pb2_grpc
 from medmesh.recommendation.v1 import recommendation_pb2, recommendation_pb2_grpc
@@ -111,6 +112,7 @@ _RESPONSES = {
     "AnalyzeImage": lambda request, found: answered(found)(request),
     "AnalyzeNote": lambda request, found: read(found),
     "ReadRecord": lambda request, found: reading(found),
+    "Deidentify": lambda request, found: DeidentifyResponse(deidentification=found),
     "RankTreatments": lambda request, found: recommendation_pb2.RankTreatmentsResponse(ranking=found),
     "GenerateReport": lambda request, found: [
         *(report_pb2.GenerateReportResponse(sentence=one) for one in found.sentences),

@@ -26,7 +26,7 @@ from services.clinical.record import Condition, PatientRecord
 from services.clinical.statuses import ClinicalStatus, Gender
 from services.recommendation.__main__ import RANKING, SERVICE
 from services.recommendation.features import FeatureEncoder, Vocabulary
-from services.recommendation.safety_rules import SafetyRules
+from services.recommendation.safety.rules import SafetyRules
 from services.recommendation.settings import RecommendationSettings
 from tests.fakes import REAL_MODELS as MODELS
 from tests.fakes import FakeInference, write_model_repository

@@ -24,8 +24,10 @@ from services.clinical.record import (
 from services.clinical.statuses import ClinicalStatus, Gender, MedicationStatus
 from services.clinical.tables import rows
 from services.recommendation.condition_groups import GROUPS_FILE, GUARD
-from services.recommendation.safety import SafetyCheck
-from services.recommendation.safety_rules import RULES_FILE, Kind, Severity
+from services.recommendation.safety.alerts import Kind, Severity
+from services.recommendation.safety.check import SafetyCheck
+from services.recommendation.safety.genes import GENES_FILE
+from services.recommendation.safety.rules import SETTINGS_FILE
 
 MEASUREMENTS = tomllib.loads(MEASUREMENTS_FILE.read_text(encoding="utf-8"))
 NOBODY = PatientRecord()
@@ -102,7 +104,7 @@ def found(rules, treatment, record):
         ("Clonazepam [Klonopin]", taking("Oxycodone 5 MG"), [(Kind.INTERACTION, CARE)]),
         ("Yaz 28 Day Pack", taking("Carbamazepine[Tegretol]"), [(Kind.INTERACTION, CARE)]),
         ("Sertraline 100MG", taking("Phenelzine 15 MG"), [(Kind.INTERACTION, STOP)]),
-        ("Levothyroxine 0.075 MG", taking("ferrous sulfate 325 MG"), [(Kind.INTERACTION, INFO)]),
+        ("Levothyroxine 0.075 MG", taking("ferrous sulfate 325 MG"), [(Kind.INTERACTION, CARE)]),
         ("Simvastatin 20 MG", taking("Simvistatin 10 MG"), [(Kind.DUPLICATE, CARE)]),
         ("Atorvastatin 80 MG", taking("Simvastatin 20 MG"), [(Kind.DUPLICATE, CARE)]),
         ("Acetaminophen / oxyCODONE", taking("Acetaminophen 325 MG"), [(Kind.DUPLICATE, CARE)]),
@@ -110,13 +112,13 @@ def found(rules, treatment, record):
         # Both at once: ibuprofen is a second NSAID beside aspirin, and blocks it.
         ("Ibuprofen 200 MG", taking("Aspirin 81 MG"), [(Kind.DUPLICATE, CARE), (Kind.INTERACTION, CARE)]),
         # Conditions, measurements and age.
-        ("Captopril 25 MG", having("72892002"), [(Kind.CONDITION, STOP)]),
+        ("Captopril 25 MG", having("72892002"), [(Kind.PREGNANCY, STOP)]),
         ("Captopril 25 MG", having("72892002", active=False), []),
         ("Trinessa 28 Day Pack", having("230690007", active=False), [(Kind.CONDITION, STOP)]),
         ("Camila 28 Day Pack", having("230690007"), []),
         ("Naproxen 500 MG", having("88805009"), [(Kind.CONDITION, CARE)]),
-        ("Metformin 500 MG", measured("33914-3", 90.0, 25.0), [(Kind.CONDITION, STOP)]),
-        ("Metformin 500 MG", measured("33914-3", 25.0, 40.0), [(Kind.CONDITION, CARE)]),
+        ("Metformin 500 MG", measured("33914-3", 90.0, 25.0), [(Kind.KIDNEY, STOP)]),
+        ("Metformin 500 MG", measured("33914-3", 25.0, 40.0), [(Kind.KIDNEY, CARE)]),
         ("Metformin 500 MG", measured("33914-3", 25.0, 45.0), []),
         ("Dextromethorphan 1 MG/ML", aged(1), [(Kind.AGE, STOP)]),
         ("Dextromethorphan 1 MG/ML", aged(23, AgeUnit.MONTHS), [(Kind.AGE, STOP)]),
@@ -188,36 +190,49 @@ def test_drugs_off_the_market_are_known(rules):
     assert rules.may_be_offered(drug("Fexofenadine hydrochloride 60 MG Oral Tablet"), Gender.OTHER)
 
 
-def test_the_rules_file_is_sound(rules):
-    """Every name in a rule is one of the tables', every rule has its words and its source."""
-    content = tomllib.loads(RULES_FILE.read_text(encoding="utf-8"))
-    drugs = rules.drugs.names | rules.drugs.classes | content["forms"].keys()
+def test_the_rules_are_sound(rules):
+    """Every name in a rule is one of the tables', every rule has its words, its remedy and its source."""
+    settings = tomllib.loads(SETTINGS_FILE.read_text(encoding="utf-8"))
+    drugs = rules.drugs.names | rules.drugs.classes | settings["forms"].keys()
     groups = {group for group, *_ in rows(GROUPS_FILE, 5)}
-    assert set(content["duplicate_classes"]) <= rules.drugs.classes
-    assert set(content["without_rules"]) <= rules.drugs.names
-    named = {
-        "allergies": lambda rule: set(rule["to"]) <= drugs | rules.allergens.others,
-        "interactions": lambda rule: {*rule["of"], *rule["with"]} <= drugs,
-        "conditions": lambda rule: set(rule["given"]) <= groups,
-        "measurements": lambda rule: rule["measurement"] in MEASUREMENTS,
-        "ages": lambda rule: {"from", "below"} & rule.keys(),
-    }
-    ids = [rule["id"] for table in named for rule in content[table]]
-    assert len(set(ids)) == len(ids)
-    assert all(re.fullmatch(r"[a-z0-9_]+", one) for one in ids)
-    for table, is_known in named.items():
-        for rule in content[table]:
-            assert is_known(rule), rule
-            assert set(rule.get("drugs", ())) <= drugs, rule
-            assert rule["severity"].upper() in Severity.__members__
-            assert rule["explanation"].endswith(".")
-            assert len(rule["source"]) > 10
-    for item in content["withdrawn"]:
+    phenotypes = tomllib.loads(GENES_FILE.read_text(encoding="utf-8"))["genes"]
+    assert set(settings["duplicate_classes"]) <= rules.drugs.classes
+    assert set(settings["without_rules"]) <= rules.drugs.names
+    assert set(settings["lasting_measurements"]) <= MEASUREMENTS.keys()
+    known = [
+        (rules.allergies, drugs | rules.allergens.others),
+        (rules.interactions, drugs),
+        (rules.conditions, groups),
+        (rules.measurements, MEASUREMENTS.keys()),
+        (rules.ages, set()),
+    ]
+    for table, names in known:
+        assert table
+        for rule in table:
+            assert rule.drugs <= drugs, rule
+            assert rule.against <= names, rule
+            assert rule.unless <= groups, rule
+    for rule in rules.phenotypes:
+        assert rule.drugs <= drugs
+        assert {one.rpartition(":")[0] for one in rule.against} <= phenotypes.keys(), rule
+    every = [*rules.all()]
+    ids = [rule.id for rule in every if rule not in rules.interactions] + [
+        rule.id for rule in rules.interactions[::2]
+    ]
+    assert len(set(ids)) == len(ids) > 600
+    for rule in every:
+        assert re.fullmatch(r"[a-z0-9_]+", rule.id)
+        assert rule.drugs, rule
+        assert rule.explanation.endswith("."), rule
+        assert rule.remedy.endswith("."), rule
+        assert len(rule.source) > 10, rule
+    for item in settings["withdrawn"]:
         assert item["drug"] in rules.drugs.names
         assert item["source"]
 
 
 def test_every_group_of_conditions_is_used_or_guards(rules):
     used = {group for rule in rules.conditions for group in rule.against} | {GUARD}
+    used |= {group for rule in rules.conditions for group in rule.unless}
     known = {group.lstrip("!") for group, *_ in rows(GROUPS_FILE, 5)}
     assert known - used == {"chronic_kidney_disease_1"}, "stage 1 is read, and no rule speaks of it"

@@ -18,7 +18,7 @@ from medmesh.common.v1.patient_pb2 import PatientInput
 from services.clinical.code_systems import SYSTEM_BY_SHORT_NAME
 from services.clinical.concepts import Concept
 from services.recommendation.convert_record import record_from, record_message
-from services.recommendation.safety_rules import Kind
+from services.recommendation.safety.alerts import Kind
 
 CASES = Path(__file__).parent / "data" / "cases"
 SYSTEMS = SYSTEM_BY_SHORT_NAME | {
@@ -30,6 +30,8 @@ KINDS = {
     "condition": ("Condition", "subject", "code"),
     "medication": ("MedicationRequest", "subject", "medicationCodeableConcept"),
 }
+KINDS_OF_ALERT = {kind: kind.value for kind in (Kind.ALLERGY, Kind.INTERACTION, Kind.DUPLICATE)}
+"""As a ranking tells kinds apart: all else is a condition."""
 STATES = {"ended", "inactive", "resolved", "provisional", "differential"}
 QUANTITY = re.compile(r"(<=|>=|<|>)?([\d.]+) (.+)")
 
@@ -115,7 +117,9 @@ def test_a_case_is_judged_as_is_right(ranker, encoder, content, treatment, right
 def judged(ranker, record, read_notices, treatment) -> str:
     check = ranker.check(record)
     alerts = [alert for alert in check.alerts(treatment) if alert.kind is not Kind.AGE]
-    lines = {f"{alert.kind.value} {alert.severity.name.lower()}" for alert in alerts}
+    lines = {
+        f"{KINDS_OF_ALERT.get(alert.kind, 'condition')} {alert.severity.name.lower()}" for alert in alerts
+    }
     # A "!" behind a notice: it asks for review.
     notices = [item for item in read_notices if item.review_required] + list(check.notices)
     assert all(item.places for item in notices)

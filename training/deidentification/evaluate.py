@@ -48,14 +48,22 @@ def measure(texts: Sequence[Marked], find: Find, show: bool = False) -> dict[str
             hits[kind] += share == 1
             partly += 0 < share < 1
             if share < 1 and show:
-                print(f"MISSED {kind} {share:.2f} | {text.text[max(0, start - 40) : start]}[[{text.text[start:end]}]]{text.text[end : end + 30]}".replace("\n", "\\n"))
+                print(
+                    f"MISSED {kind} {share:.2f} | {text.text[max(0, start - 40) : start]}[[{text.text[start:end]}]]{text.text[end : end + 30]}".replace(
+                        "\n", "\\n"
+                    )
+                )
         for f in found:
             if any(f.start < end and start < f.end for start, end, _ in text.identifiers):
                 right += 1
             else:
                 wrong += 1
                 if show:
-                    print(f"FALSE {f.kind} {f.origin} {f.confidence:.2f} | {text.text[max(0, f.start - 40) : f.start]}[[{text.text[f.start : f.end]}]]{text.text[f.end : f.end + 30]}".replace("\n", "\\n"))
+                    print(
+                        f"FALSE {f.kind} {f.origin} {f.confidence:.2f} | {text.text[max(0, f.start - 40) : f.start]}[[{text.text[f.start : f.end]}]]{text.text[f.end : f.end + 30]}".replace(
+                            "\n", "\\n"
+                        )
+                    )
     figures = {f"recall {kind}": wilson(hits[kind], counts[kind]) for kind in Kind if counts[kind]}
     figures["recall"] = wilson(sum(hits.values()), sum(counts.values()))
     figures["precision"] = wilson(right, right + wrong)

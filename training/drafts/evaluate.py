@@ -1,7 +1,8 @@
 """Measures drafts against their evidence: `python -m training.drafts.evaluate`.
 
 A stand-in writes true sentences and, in every fifth place, a lie: how many of the lies stand, how many of the
-true sentences do not, and what an oracle that shares nothing with the check finds in the drafts.
+true sentences do not, and what an oracle that shares nothing with the check finds in the drafts. Once for
+reports from evidence, once for summaries of a text that says the same in other sentences.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from collections.abc import AsyncGenerator, Sequence
 
 from services.language.writing.drafting import Origin, ReportDrafter, Written
 from services.language.writing.prompts import Task
+from services.language.writing.summarizing import Summarizer, Wanted
 from services.language.writing.templates import Section, SectionKind, Template
-from training.drafts.made_cases import LIES, Case, case, sentences_of
+from training.drafts.made_cases import LIES, Case, case, sentences_of, true_sentence
 from training.drafts.oracle import unsupported
 
 FINDINGS_ALONE = Template((Section(SectionKind.FINDINGS, "FINDINGS"),))
@@ -45,10 +47,14 @@ class Count:
         self.oracle: list[str] = []
 
 
-async def tell(own: Case, rng: random.Random, count: Count) -> None:
-    """Drafts one report of a stand-in that lies, and counts."""
+async def tell(own: Case, rng: random.Random, count: Count, *, of_text: bool) -> None:
+    """Drafts one report, or the summary of a text, of a stand-in that lies, and counts."""
     told = sentences_of(own, rng)
-    drafter = ReportDrafter(own.items, FINDINGS_ALONE, StandIn([sentence for _, sentence in told]))
+    writer = StandIn([sentence for _, sentence in told])
+    drafter: ReportDrafter | Summarizer = ReportDrafter(own.items, FINDINGS_ALONE, writer)
+    if of_text:
+        text = "\n".join(true_sentence(item, rng) for item in own.items)
+        drafter = Summarizer(text, Wanted.IMPRESSION, writer)
     async for _ in drafter.sentences():
         pass
     draft = drafter.draft()
@@ -90,10 +96,16 @@ async def main() -> None:
     parser.add_argument("--seed", type=int, default=20261127)
     parser.add_argument("--show", type=int, default=10, help="sentences of each kind of error that are shown")
     given = parser.parse_args()
-    rng, count = random.Random(given.seed), Count()
-    for _ in range(given.drafts):
-        await tell(case(rng), rng, count)
-    print(f"drafts {count.drafts}")
+    for of_text in (False, True):
+        rng, count = random.Random(given.seed), Count()
+        for _ in range(given.drafts):
+            await tell(case(rng), rng, count, of_text=of_text)
+        print(f"{'summaries of texts' if of_text else 'reports from evidence'}: {count.drafts}")
+        present(count, given.show)
+
+
+def present(count: Count, most: int) -> None:
+    """Prints the figures of one kind."""
     print(f"lies caught {interval(sum(count.caught.values()), sum(count.lies.values()))}")
     for kind in LIES:
         print(f"  {kind:<16}{interval(count.caught[kind], count.lies[kind])}")
@@ -102,7 +114,7 @@ async def main() -> None:
     print(f"written sentences that the oracle finds unsupported {count.unsupported}")
     for title, shown in (("stood", count.stood), ("missed", count.missed), ("oracle", count.oracle)):
         print(title)
-        for line in list(dict.fromkeys(shown))[: given.show]:
+        for line in list(dict.fromkeys(shown))[:most]:
             print("   ", line)
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import IO, Any, Self, TypeAlias
 
 from medmesh.common.v1.upload_pb2 import WriteUploadRequest
+from medmesh.imaging.v1.deidentification_pb2 import DeidentifyImageRequest, ImageDeidentificationOptions
 from medmesh.imaging.v1.imaging_pb2 import AnalyzeImageStreamRequest, ImageOptions, ImageSource
 
 ImageFile: TypeAlias = "str | Path | bytes | ImageSource"
@@ -157,6 +158,15 @@ def stream_parts(content: Content, options: ImageOptions) -> Iterator[AnalyzeIma
     yield AnalyzeImageStreamRequest(options=options)
     for offset in range(0, content.size_bytes, CHUNK_BYTES):
         yield AnalyzeImageStreamRequest(chunk=content.part(offset, CHUNK_BYTES))
+
+
+def deidentification_parts(
+    content: Content, options: ImageDeidentificationOptions
+) -> Iterator[DeidentifyImageRequest]:
+    """One file as DeidentifyImage takes it: the options, then the chunks."""
+    yield DeidentifyImageRequest(options=options)
+    for offset in range(0, content.size_bytes, CHUNK_BYTES):
+        yield DeidentifyImageRequest(chunk=content.part(offset, CHUNK_BYTES))
 
 
 def upload_parts(content: Content, upload_id: str, start: int, end: int) -> Iterator[WriteUploadRequest]:

@@ -3,6 +3,8 @@
 - image: see `medmesh.images`
 - note: the text (str), or a Path to a UTF-8 file
 - patient: a path (str or Path), the bytes or the dict of a FHIR R4 bundle, or a typed `PatientRecord`
+- order: words (`clarithromycin 500 mg BID`), the bytes or the dict of a FHIR MedicationRequest, or a typed
+  `MedicationOrder`
 - stay: a `HospitalStay`, or a dict in its JSON form; `medmesh.stays` reads files
 
 A file that cannot be read raises OSError, an argument of a wrong kind TypeError or ValueError. The content is
@@ -25,11 +27,17 @@ from medmesh.images import Image
 from medmesh.imaging.v1.imaging_pb2 import ImageOptions, ImageSource
 from medmesh.language.v1.report_pb2 import ReportOptions
 from medmesh.orchestrator.v1.orchestrator_pb2 import DiagnosticCase
+from medmesh.recommendation.v1.medication_check_pb2 import (
+    CheckMedicationsRequest,
+    DraftOrder,
+    MedicationOrder,
+)
 from medmesh.recommendation.v1.recommendation_pb2 import HospitalStay, RankTreatmentsRequest
 
 Note: TypeAlias = "str | Path"
 Patient: TypeAlias = "str | Path | bytes | Mapping[str, Any] | PatientRecord | PatientInput"
 Stay: TypeAlias = "HospitalStay | Mapping[str, Any]"
+DraftedOrder: TypeAlias = "str | bytes | Mapping[str, Any] | MedicationOrder"
 
 
 def note_text(note: Note) -> str:
@@ -152,6 +160,7 @@ def rank_treatments(
     patient: Patient,
     further_conditions: Iterable[Concept | CodedConcept],
     further_allergies: Iterable[Concept | CodedConcept],
+    further_medications: Iterable[Concept | CodedConcept],
     max_results: int | None,
     model: str,
 ) -> RankTreatmentsRequest:
@@ -160,9 +169,40 @@ def rank_treatments(
         patient=patient_input(patient),
         further_conditions=map(_coded, further_conditions),
         further_allergies=map(_coded, further_allergies),
+        further_medications=map(_coded, further_medications),
         max_treatment_count=max_results,
         model=model,
     )
+
+
+def check_medications(
+    patient: Patient,
+    orders: Sequence[DraftedOrder],
+    further_conditions: Iterable[Concept | CodedConcept],
+    further_allergies: Iterable[Concept | CodedConcept],
+    further_medications: Iterable[Concept | CodedConcept],
+) -> CheckMedicationsRequest:
+    """The record, the orders, and what is known beyond the record."""
+    return CheckMedicationsRequest(
+        patient=patient_input(patient),
+        orders=map(draft_order, orders),
+        further_conditions=map(_coded, further_conditions),
+        further_allergies=map(_coded, further_allergies),
+        further_medications=map(_coded, further_medications),
+    )
+
+
+def draft_order(order: DraftedOrder) -> DraftOrder:
+    """The order in the form that the contract takes."""
+    if isinstance(order, MedicationOrder):
+        return DraftOrder(order=order)
+    if isinstance(order, str):
+        return DraftOrder(order=MedicationOrder(code=CodedConcept(text=order)))
+    if isinstance(order, bytes):
+        return DraftOrder(fhir_medication_request=order)
+    if isinstance(order, Mapping):
+        return DraftOrder(fhir_medication_request=json.dumps(order, ensure_ascii=False).encode())
+    raise TypeError(f"an order is words, a dict, bytes or a MedicationOrder, not {type(order).__name__}")
 
 
 def _coded(concept: Concept | CodedConcept) -> CodedConcept:

@@ -63,11 +63,14 @@ RELOAD_MODELS = _rpc("orchestrator", catalog_pb2.DESCRIPTOR, "ModelCatalogServic
 ANALYZE_IMAGE = _rpc("imaging", imaging_pb2.DESCRIPTOR, "ImagingService", "AnalyzeImage")
 ANALYZE_IMAGE_STREAM = _rpc("imaging", imaging_pb2.DESCRIPTOR, "ImagingService", "AnalyzeImageStream")
 
+DEIDENTIFY_IMAGE = _rpc("imaging", imaging_pb2.DESCRIPTOR, "ImagingService", "DeidentifyImage")
+
 ANALYZE_NOTE = _rpc("language", language_pb2.DESCRIPTOR, "LanguageService", "AnalyzeNote")
 EMBED_TEXTS = _rpc("language", language_pb2.DESCRIPTOR, "LanguageService", "EmbedTexts")
 GENERATE_REPORT = _rpc("language", language_pb2.DESCRIPTOR, "LanguageService", "GenerateReport")
 SUMMARIZE = _rpc("language", language_pb2.DESCRIPTOR, "LanguageService", "Summarize")
 RANK_PASSAGES = _rpc("language", language_pb2.DESCRIPTOR, "LanguageService", "RankPassages")
+DEIDENTIFY_BUNDLE = _rpc("language", language_pb2.DESCRIPTOR, "LanguageService", "DeidentifyBundle")
 DEIDENTIFY = _rpc("language", language_pb2.DESCRIPTOR, "LanguageService", "Deidentify")
 SEARCH_LITERATURE = _rpc("language", language_pb2.DESCRIPTOR, "LanguageService", "SearchLiterature")
 ADD_LITERATURE = _rpc("language", language_pb2.DESCRIPTOR, "LanguageService", "AddLiterature")
@@ -77,6 +80,7 @@ REMOVE_LITERATURE = _rpc("language", language_pb2.DESCRIPTOR, "LanguageService",
 _RECOMMENDATION = recommendation_pb2.DESCRIPTOR
 READ_RECORD = _rpc("recommendation", _RECOMMENDATION, "RecommendationService", "ReadRecord")
 RANK_TREATMENTS = _rpc("recommendation", _RECOMMENDATION, "RecommendationService", "RankTreatments")
+CHECK_MEDICATIONS = _rpc("recommendation", _RECOMMENDATION, "RecommendationService", "CheckMedications")
 FIND_SIMILAR_PATIENTS = _rpc(
     "recommendation", _RECOMMENDATION, "RecommendationService", "FindSimilarPatients"
 )

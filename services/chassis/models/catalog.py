@@ -71,6 +71,7 @@ class Catalog:
         telemetry: Telemetry,
         *,
         intended_use: str = "",
+        terminology_sha256: str = "",
     ) -> None:
         """Reads the repository once. A model that does not hold is refused by name; the others are served."""
         self.service = service
@@ -79,6 +80,7 @@ class Catalog:
         self._tasks = {task.name: task for task in tasks}
         self._telemetry = telemetry
         self._intended_use = intended_use
+        self._terminology_sha256 = terminology_sha256
         self._entries: dict[str, Entry] = {}
         for checked in self.read().values():
             entry = self.build(checked)
@@ -165,6 +167,7 @@ class Catalog:
             checked.stable,
             self.inference,
             intended_use=self._intended_use,
+            terminology_sha256=self._terminology_sha256,
             observer=shadow.observe if shadow else None,
         )
         try:

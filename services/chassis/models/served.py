@@ -43,12 +43,14 @@ class ServedModel:
         inference: Inference,
         *,
         intended_use: str = "",
+        terminology_sha256: str = "",
         observer: Observer | None = None,
     ) -> None:
-        """`intended_use` overrides the card's."""
+        """`intended_use` overrides the card's; `terminology_sha256` is of the terminology in use."""
         self.version = version
         self._inference = inference
         self._intended_use = intended_use or version.card.intended_use
+        self._terminology_sha256 = terminology_sha256
         self._observer = observer
 
     @property
@@ -123,6 +125,7 @@ class ServedModel:
             runtime=answer.runtime,
             weights_verification=answer.verification.value,
             intended_use=self._intended_use,
+            terminology_sha256=self._terminology_sha256,
         )
 
 

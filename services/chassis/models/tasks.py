@@ -20,6 +20,7 @@ PREPROCESSING = MappingProxyType(
         "image_classification": "image/1",
         "image_segmentation": "image/1",
         "image_gate": "image/1",
+        "text_detection": "image/1",
         "token_classification": "text/1",
         "text_classification": "text/1",
         "text_embedding": "text/1",

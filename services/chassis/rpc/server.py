@@ -87,6 +87,9 @@ class Service(Generic[S]):
     """Its own gRPC services, for health and reflection."""
     register: Callable[[Parts[S], grpc.aio.Server], Awaitable[None]]
     """Adds its servicers to the server."""
+    take_terminology: Callable[[S], str] | None = None
+    """Takes what the setting `terminology` names into use, before anything is made of it, and gives its
+    digest; ValueError where it cannot be used."""
     tasks: tuple[Task[Any], ...] = ()
     """The kinds of model that it serves. None: it has neither models nor a connection to Triton, and
     `register` may add a ModelCatalogService of its own."""
@@ -119,6 +122,7 @@ async def running_server(
     Without `settings` they are the defaults on a free port of loopback; without `inference` it is Triton.
     """
     settings = settings if settings is not None else service.settings(listen="127.0.0.1:0")
+    terminology_sha256 = _take_terminology(service, settings)
     async with AsyncExitStack() as stack:
         telemetry = Telemetry(service.name, settings.otlp_endpoint)
         stack.push_async_callback(asyncio.to_thread, telemetry.close)
@@ -126,7 +130,9 @@ async def running_server(
         health = Health(names, [_CATALOG.full_name], interval_s=settings.health_interval_s)
         catalog = None
         if service.tasks:
-            catalog = _catalog(service, settings, inference or _triton(settings, stack), telemetry)
+            catalog = _catalog(
+                service, settings, inference or _triton(settings, stack), telemetry, terminology_sha256
+            )
             health.require("models", _required_models(catalog))
         resources = await stack.enter_async_context(AsyncExitStack())
         parts = Parts(settings, telemetry, health, resources, catalog)
@@ -231,7 +237,18 @@ def _triton(settings: ServiceSettings, stack: AsyncExitStack) -> Inference:
     return RoutedInference(*servers) if len(servers) > 1 else servers[0]
 
 
-def _catalog(service: Service[S], settings: S, inference: Inference, telemetry: Telemetry) -> Catalog:
+def _take_terminology(service: Service[S], settings: S) -> str:
+    if service.take_terminology is None:
+        return ""
+    try:
+        return service.take_terminology(settings)
+    except ValueError as error:
+        raise SettingsError(settings.key("terminology"), str(error)) from None
+
+
+def _catalog(
+    service: Service[S], settings: S, inference: Inference, telemetry: Telemetry, terminology_sha256: str
+) -> Catalog:
     return Catalog(
         service.name,
         settings.model_repository,
@@ -239,6 +256,7 @@ def _catalog(service: Service[S], settings: S, inference: Inference, telemetry: 
         inference,
         telemetry,
         intended_use=settings.intended_use,
+        terminology_sha256=terminology_sha256,
     )
 
 

@@ -12,6 +12,7 @@ from services.clinical.fhir.remarks import Remark, Remarks
 from services.clinical.limits import MAX_CODE, MAX_CODINGS, MAX_DISPLAY, MAX_SYSTEM
 from services.clinical.statuses import ClinicalStatus, Verification
 from services.clinical.tables import rows
+from services.clinical.terminology import translated
 
 STATUSES_FILE: Final = Path(__file__).with_name("statuses.tsv")
 
@@ -33,7 +34,7 @@ def concept_of(node: Node, remarks: Remarks, *systems: str) -> CodedConcept | No
         if len(system) > MAX_SYSTEM or len(code.strip()) > MAX_CODE:
             remarks.add(Remark.CODING_TOO_LONG, coding)
         elif system.strip() and code.strip():
-            codings.append(canonical_concept(system, code, display))
+            codings += translated(canonical_concept(system, code, display))
             continue
         spare = spare or display
     if len(codings) > 1:

@@ -60,7 +60,7 @@ class MedicationReader:
             if not intent.is_taken(reported=reported):
                 self._remarks.add(planned(status, intent), node)
                 return
-        concepts = self._concepts(entry)
+        concepts = self.drugs(entry)
         if not concepts:
             self._remarks.add(Remark.MEDICATION_NOT_UNDERSTOOD, node)
         if adherence in _STOPPED:
@@ -84,7 +84,8 @@ class MedicationReader:
         self._remarks.add(Remark.FHIR_R5, node)
         return next((coding.text("code") for coding in code.items("coding")), "")
 
-    def _concepts(self, entry: Entry) -> list[CodedConcept]:
+    def drugs(self, entry: Entry) -> list[CodedConcept]:
+        """The drug of one of `KINDS`, or its ingredients; empty where it names none."""
         node = entry.resource
         concept, reference = node.get("medicationCodeableConcept"), node.get("medicationReference")
         either = node.get("medication")

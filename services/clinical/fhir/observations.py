@@ -13,7 +13,7 @@ from services.clinical.fhir import dates
 from services.clinical.fhir.bounded_json import Node
 from services.clinical.fhir.codings import concept_of
 from services.clinical.fhir.remarks import Remark, Remarks, place_of
-from services.clinical.limits import MAX_CODE
+from services.clinical.limits import MAX_CODE, MAX_DISPLAY
 from services.clinical.measurements import measurement_of, seems_used
 from services.clinical.record import Observation, Quantity
 from services.clinical.statuses import Comparator
@@ -66,6 +66,8 @@ def _results(
         yield Observation(concept, value, when, place)
     elif _has_value(part) and (measurement_of(concept) or seems_used(concept)):
         remarks.add(Remark.OBSERVATION_NOT_UNDERSTOOD, part)
+    elif words := part.words("valueString", MAX_DISPLAY):
+        yield Observation(concept, CodedConcept(text=words), when, place)
 
 
 def _quantity(part: Node) -> Quantity | None:

@@ -1,7 +1,8 @@
 """File bytes -> a data set that holds only the attributes that are read, of a transfer syntax that is read.
 
 Nothing else is kept, so that nothing that identifies a patient is held beyond the date of birth that an age
-needs and, of a series, the identifiers that tell its slices apart.
+needs and, of a series, the identifiers that tell its slices apart; `read_whole` alone, for de-identification,
+reads everything.
 """
 
 from __future__ import annotations
@@ -122,6 +123,21 @@ def read_header(data: bytes, limits: DecodingLimits) -> Header:
             data_element_generator(opened.source, is_implicit, opened.is_little_endian, defer_size=0), None
         )
         return _located(_with_syntax(dataset, opened), opened.data, pixels)
+    except (InvalidInput, MemoryError):
+        raise
+    except Exception as error:
+        raise malformed("is truncated or damaged") from error
+
+
+def read_whole(data: bytes, limits: DecodingLimits) -> Dataset:
+    """Every attribute, the pixel data as it stands, and the file's meta information: for what goes
+    through all of them. Raises InvalidInput as `read` does.
+    """
+    try:
+        opened = _opened(data, limits)
+        dataset = read_dataset(opened.source, opened.is_implicit, opened.is_little_endian)
+        dataset.file_meta = FileMetaDataset(_meta(io.BytesIO(data)))
+        return dataset
     except (InvalidInput, MemoryError):
         raise
     except Exception as error:

@@ -6,6 +6,7 @@
     segmentation     a mask for each label
     volumes          both of volumes
     gate             what an image is, and whether it is fit to be read
+    text_detection   where text is burned in
     probabilities    a graph's numbers -> calibrated probabilities
     occlusion        where evidence lies, where the graph does not say it
 
@@ -20,6 +21,7 @@ from services.imaging.tasks.classification import ImageClassifier
 from services.imaging.tasks.gate import ImageGate
 from services.imaging.tasks.reading import ImageReader, VolumeReader
 from services.imaging.tasks.segmentation import ImageSegmenter
+from services.imaging.tasks.text_detection import TextDetector
 from services.imaging.tasks.volumes import VolumeClassifier, VolumeSegmenter
 
 Reader = ImageReader | VolumeReader
@@ -41,3 +43,4 @@ READERS: tuple[Task[Reader], ...] = (
 )
 """Those that read images or volumes (`reading`)."""
 GATE = Task("image_gate", ImageGate)
+TEXT_DETECTION = Task("text_detection", TextDetector)

@@ -1,9 +1,11 @@
-"""The messages of `Deidentify` to and from the domain's dataclasses."""
+"""The messages of `Deidentify` and `DeidentifyBundle` to and from the domain's dataclasses."""
 
 from __future__ import annotations
 
+from medmesh.language.v1 import bundle_deidentification_pb2 as bundle_pb
 from medmesh.language.v1 import deidentification_pb2 as pb
 from services.chassis.rpc.notices import notice_messages
+from services.language.deidentification.bundles import DeidentifiedBundle
 from services.language.deidentification.identifiers import Kind
 from services.language.deidentification.reading import Deidentification
 from services.language.deidentification.replacing import Known, Options, Replaced, Replacement, Style
@@ -53,4 +55,18 @@ def _replacement(one: Replacement) -> pb.Replacement:
         number=one.number,
         confidence=one.found.confidence,
         origin=f"{_ORIGIN}{one.found.origin}",
+    )
+
+
+def bundle_message(done: DeidentifiedBundle) -> bundle_pb.DeidentifyBundleResponse:
+    """A bundle and what was done to it."""
+    changes = [
+        bundle_pb.ElementChange(element=element, action=f"ACTION_{change.name}", count=count)
+        for element, change, count in done.changes
+    ]
+    return bundle_pb.DeidentifyBundleResponse(
+        fhir_bundle=done.content,
+        deidentification=bundle_pb.BundleDeidentification(
+            changes=changes, notices=notice_messages(done.notices)
+        ),
     )

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from services.language.deidentification.identifiers import Found, Kind, Origin
-from services.language.deidentification.lexicon import Lexicon, folded
+from services.language.deidentification.lexicon import Lexicon, folded, words_of
 
 _WORD = r"(?:[A-ZÀ-Þ][a-zß-ÿ]+(?:[-'’][A-Za-zß-ÿ]+)*|[A-Z]{2,}|(?:St|Mt|Ft|Pt)\.)"
 _STREET = (
@@ -38,11 +38,12 @@ _HIGHWAY = re.compile(
     r"\b(?:Interstate|I-|Route|Rt\.?|Rte\.?|Highway|Hwy\.?|US-|State\s+Road|County\s+Road|FM)\s?\d{1,4}[A-Z]?\b"
 )
 _APARTMENT = re.compile(
-    r"\b(?:Apt|Apartment|Ste|Suite|Bldg|Building|Trailer|Lot)\.?\s*(?:No\.?\s*|#\s*)?(?=[A-Z\d-]{0,4}\d|[A-Z]\b)[A-Z]?-?\d{0,5}[A-Z]?\b",
+    r"(?<!operative )(?<!operating )(?<!surgical )(?<!endoscopy )(?<!procedure )\b(?:Apt|Apartment|Ste|Suite|Bldg|Building|Trailer|Lot)\b\.?\s*(?:No\.?\s*|#\s*)?"
+    r"(?:[A-Z]?-?\d{1,5}[A-Z]?|(?-i:[A-Z]))\b",
     re.IGNORECASE,
 )
 _ROOM = re.compile(
-    r"\b(?:(?:hospital\s+|exam(?:ination)?\s+|patient\s+)?room|rm|bed|ward|bay|cubicle|pod)\.?\s*(?:number\s*|no\.?\s*|#\s*)?:?\s*(?=[\w-]{0,6}\d)[A-Z]{0,3}-?\d{1,5}-?[A-Z]?\d?\b(?!\s*(?:%|L\b|liters?|days?|weeks?|hours?|x\b|times))|\b(?i:ward|unit|bed|bay)\s+(?:[A-Z]?\d{1,4}[A-Z]|[A-Z]{1,2}-?\d{1,4})\b",
+    r"(?<!operating )(?<!procedure )\b(?:(?:hospital\s+|exam(?:ination)?\s+|patient\s+)?room|rm|bed|ward|bay|cubicle|pod)\.?\s*(?:number\s*|no\.?\s*|#\s*)?:?\s*(?=[\w-]{0,6}\d)[A-Z]{0,3}-?\d{1,5}-?[A-Z]?\d?\b(?!\s*(?:%|L\b|liters?|days?|weeks?|hours?|x\b|times))|\b(?i:ward|unit|bed|bay)\s+(?:[A-Z]?\d{1,4}[A-Z]|[A-Z]{1,2}-?\d{1,4})\b",
     re.IGNORECASE,
 )
 _STATES = (
@@ -99,10 +100,8 @@ _FAMOUS = re.compile(
 )
 _CREDENTIALS_TOO = frozenset({"MD", "PA", "MA", "MS", "ME", "OR", "IN", "LA", "ID", "AL", "DE", "OK", "HI"})
 """Codes of states that follow a name or a word as often."""
-_GENERIC = frozenset(
-    ["the", "a", "an", "our", "this", "that", "his", "her", "their", "my", "general", "memorial", "medical", "health", "care", "center", "centre", "clinic", "hospital", "department", "emergency", "outpatient", "inpatient", "surgery", "surgical", "urgent", "community", "regional", "university", "school", "high", "middle", "elementary", "college", "children's", "childrens", "children", "pediatric", "women's", "womens", "women", "veterans", "va", "day", "night", "skilled", "nursing", "home", "rehab", "rehabilitation", "physical", "occupational", "speech", "therapy", "primary", "family", "internal", "medicine", "cardiac", "cardiology", "pulmonary", "pain", "wound", "sleep", "breast", "cancer", "heart", "eye", "dental", "dialysis", "imaging", "radiology", "diagnostic", "laboratory", "pathology", "trauma", "burn", "stroke", "spine", "orthopedic", "orthopaedic", "orthopedics", "neurology", "oncology", "urology", "dermatology", "gastroenterology", "nephrology", "psychiatry", "psychiatric", "mental", "behavioral", "weight", "loss", "fertility", "infertility", "anticoagulation", "coumadin", "diabetes", "diabetic", "endocrine", "hearing", "allergy", "asthma", "infusion", "vascular", "vein", "foot", "glaucoma", "cornea", "counseling", "homeless", "local", "hospice", "assisted", "living", "adult", "senior", "special", "public", "private", "state", "county", "city", "federal", "national", "american", "poison", "control", "transplant", "birth", "prenatal", "high-risk", "ob", "gyn", "obstetrics", "gynecology", "comprehensive", "service", "services", "sample", "abcd", "abc", "xyz", "abcd's", "x", "y", "z", "xxxx", "same", "another", "other", "new", "old", "outside", "current", "patient", "pt", "group", "and", "of", "for", "at", "to", "in", "with", "from", "or", "by", "see", "admitted", "transferred", "free", "tumor", "motor", "sports", "hand", "joint", "back", "hip", "knee", "bone", "tertiary", "teaching", "referring", "walk-in", "after", "intensive", "unit", "review", "history", "physical", "health", "system", "systems", "social", "family", "past", "please", "dr", "mr", "mrs", "ms", "operation", "procedure", "diagnosis", "food", "market", "physicians", "physician", "insurance", "company", "bank", "pharmacy", "red", "mass", "support", "study", "research", "control", "age", "focus", "growth", "motor", "learning", "data", "disease", "infectious", "follow", "work", "working", "head", "neck", "chest"]
-)
-"""Words that name no one organisation: "the Pain Management Clinic" is anybody's."""
+_GENERIC = frozenset(words_of("common_places.txt"))
+"""Words that name no one organisation."""
 
 
 class PlaceFinder:
@@ -143,6 +142,8 @@ class PlaceFinder:
             is_place = (
                 has_zip or self._is_city(match["city"]) or not self._is_taken(match["city"].split()[-1])
             )
+            if match["city"].isupper() and len(match["city"]) < 4:
+                continue  # "NT, ND": not tender, not distended
             if is_place and (has_zip or self._is_city(match["city"]) or state not in _CREDENTIALS_TOO):
                 yield Found(*match.span(), Kind.LOCATION, 0.92)
         for match in _LIVES.finditer(text):

@@ -25,9 +25,6 @@ from services.language.writing.tokens import Token, segment, tokens_of
 from services.language.writing.words import BILATERAL, TOKEN, Kind, Words, default_words
 
 _MOST_WORDS = 8
-_PREPOSITIONS = frozenset(
-    {"in", "on", "at", "of", "within", "to", "measuring", "measures", "measured", "is", "are"}
-)
 _OTHER = "Other "
 """How the title of a code begins that several unlike things share."""
 
@@ -378,7 +375,7 @@ def _owner(tokens: Sequence[Token], mentions: Sequence[_Mention], at: int) -> in
     same_after = [n for n in after if tokens[mentions[n].first].segment == segment]
     if same_after:
         between = tokens[at + 1 : mentions[same_after[0]].first]
-        crossed = any(token.text in _PREPOSITIONS for token in between)
+        crossed = any(token.kind in {Kind.FRAME, Kind.CONTENT} for token in between)
         if not same_before or not crossed:
             return same_after[0]
     if same_before:

@@ -36,8 +36,9 @@ from services.clinical.record import (
 from services.clinical.statuses import ClinicalStatus, Gender
 from services.recommendation.equivalents import Equivalents
 from services.recommendation.features import FeatureEncoder, Treatment
-from services.recommendation.safety import SafetyCheck
-from services.recommendation.safety_rules import Alert, SafetyRules
+from services.recommendation.safety.alerts import Alert
+from services.recommendation.safety.check import SafetyCheck
+from services.recommendation.safety.rules import SafetyRules
 from services.recommendation.tasks.model import is_outside, range_words, require_shape, run
 from services.recommendation.tasks.records import encoder_of
 
@@ -119,9 +120,11 @@ class RecordRanker:
         further: tuple[Condition, ...],
         count: int,
         further_allergies: tuple[Allergy, ...] = (),
+        further_medications: tuple[Medication, ...] = (),
     ) -> tuple[Ranking, Provenance]:
         """The `count` best treatments for `given` with `further` active conditions that began today, held
-        against the record's allergies and `further_allergies`; and which model scored them.
+        against the record and against `further_allergies` and `further_medications`, which the model does not
+        see; and which model scored them.
 
         Treatments that the record has already, that are off the market or not for this gender are not ranked.
         Raises what `ServedModel.infer` raises, and ModelFailed when the model answers with what is no score.
@@ -135,12 +138,20 @@ class RecordRanker:
         )
         if not np.isfinite(scores).all() or scores.min() < 0 or scores.max() > 1:
             raise ModelFailed(f"{self._model.name} did not answer with scores")
-        ranking = await asyncio.to_thread(self._explain, prepared, scores, count, further_allergies)
+        ranking = await asyncio.to_thread(
+            self._explain, prepared, scores, count, further_allergies, further_medications
+        )
         return ranking, inferred.provenance
 
-    def check(self, record: PatientRecord, further_allergies: tuple[Allergy, ...] = ()) -> SafetyCheck:
+    def check(
+        self,
+        record: PatientRecord,
+        further_allergies: tuple[Allergy, ...] = (),
+        further_medications: tuple[Medication, ...] = (),
+    ) -> SafetyCheck:
         """The safety rules on a record."""
-        return SafetyCheck(self._rules, record, further_allergies, self._counts)
+        whole = dataclasses.replace(record, medications=(*record.medications, *further_medications))
+        return SafetyCheck(self._rules, whole, further_allergies, self._counts)
 
     def _prepare(self, given: PatientRecord, further: tuple[Condition, ...]) -> _Prepared:
         """Translates the record and takes it apart."""
@@ -160,12 +171,13 @@ class RecordRanker:
         scores: NDArray[np.float64],
         count: int,
         further_allergies: tuple[Allergy, ...],
+        further_medications: tuple[Medication, ...],
     ) -> Ranking:
         """From scores [1 + parts, T] to the answer."""
         record = prepared.record
         entries = self._entries(prepared.given)
         parts = [entries[key] for key in prepared.parts]
-        check = self.check(prepared.given, further_allergies)
+        check = self.check(prepared.given, further_allergies, further_medications)
         had = {key for concept in _treatments_of(record) for key in concept.keys}
         recommendations = [
             Recommendation(

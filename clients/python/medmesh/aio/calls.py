@@ -79,7 +79,7 @@ class AsyncCalls:
     async def stream(
         self, rpc: Rpc, request: Any, timeout_s: float | None, request_id: str | None
     ) -> AsyncGenerator[Any, None]:
-        """The stream of answers to a request; asked once."""
+        """The stream of answers to a request, or to a stream of requests; asked once."""
         call = self._connection.call(rpc.server, timeout_s, request_id)
         with client_span(rpc, call.target) as trace:
             answers = self._method(rpc)(request, timeout=call.timeout_s, metadata=call.metadata + trace)

@@ -20,10 +20,23 @@ from medmesh.common.v1 import catalog_pb2
 from medmesh.common.v1.concept_pb2 import CodedConcept, Concept
 from medmesh.common.v1.model_card_pb2 import ModelCard
 from medmesh.connection import Connection, Tls, resolve
-from medmesh.images import Image
+from medmesh.images import Image, ImageFile
 from medmesh.imaging.v1 import imaging_pb2
+from medmesh.imaging.v1.deidentification_pb2 import (
+    BURNED_IN_TEXT_MASKED,
+    BurnedInText,
+    ImageDeidentification,
+    ImageDeidentificationOptions,
+    ProfileOption,
+)
 from medmesh.imaging.v1.imaging_pb2 import ImageAnalysis, ImageOptions, ImageSource
-from medmesh.language.v1 import deidentification_pb2, language_pb2, report_pb2
+from medmesh.language.v1 import (
+    bundle_deidentification_pb2,
+    deidentification_pb2,
+    language_pb2,
+    report_pb2,
+)
+from medmesh.language.v1.bundle_deidentification_pb2 import BundleDeidentification
 from medmesh.language.v1.deidentification_pb2 import (
     REPLACEMENT_STYLE_PLACEHOLDER,
     Deidentification,
@@ -47,14 +60,15 @@ from medmesh.language.v1.report_pb2 import (
 )
 from medmesh.orchestrator.v1 import orchestrator_pb2
 from medmesh.orchestrator.v1.orchestrator_pb2 import Branch, Diagnosis, DiagnosticCase
-from medmesh.recommendation.v1 import recommendation_pb2
+from medmesh.recommendation.v1 import medication_check_pb2, recommendation_pb2
+from medmesh.recommendation.v1.medication_check_pb2 import MedicationCheck
 from medmesh.recommendation.v1.recommendation_pb2 import (
     OutcomePrediction,
     RecordReading,
     SimilarPatients,
     TreatmentRanking,
 )
-from medmesh.requests import Note, Patient, Stay
+from medmesh.requests import DraftedOrder, Note, Patient, Stay
 from medmesh.waiting import in_place
 
 
@@ -224,6 +238,51 @@ class Client:
             )
         return answer.analysis
 
+    def deidentify_image(
+        self,
+        image: ImageFile,
+        *,
+        key: bytes,
+        patient: str = "",
+        profile_options: Iterable[ProfileOption] = (),
+        burned_in_text: BurnedInText = BURNED_IN_TEXT_MASKED,
+        timeout_s: float | None = None,
+        request_id: str | None = None,
+    ) -> tuple[bytes, ImageDeidentification]:
+        """One DICOM, PNG or JPEG file without what identifies a patient, and what was done. `key` (16 to 256
+        bytes) is the secret that pseudonyms hang on; `patient` left out is the file's own Patient ID.
+        """
+        options = ImageDeidentificationOptions(
+            key=key, patient=patient, profile_options=profile_options, burned_in_text=burned_in_text
+        )
+        done, data = ImageDeidentification(), bytearray()
+        with in_place(images.opened, images.files(image)) as content:
+            parts = images.deidentification_parts(content, options)
+            answers = self._calls.stream(rpcs.DEIDENTIFY_IMAGE, parts, timeout_s, request_id)
+            with closing(answers):
+                for answer in answers:
+                    data += answer.chunk
+                    done.MergeFrom(answer.deidentification)
+        return bytes(data), done
+
+    def deidentify_bundle(
+        self,
+        bundle: Patient,
+        *,
+        key: bytes,
+        patient: str = "",
+        timeout_s: float | None = None,
+        request_id: str | None = None,
+    ) -> tuple[bytes, BundleDeidentification]:
+        """A FHIR bundle (path, bytes or dict) without what identifies a patient, and what was done."""
+        request = bundle_deidentification_pb2.DeidentifyBundleRequest(
+            fhir_bundle=requests.patient_input(bundle).fhir_bundle, key=key, patient=patient
+        )
+        answer: bundle_deidentification_pb2.DeidentifyBundleResponse = self._calls.unary(
+            rpcs.DEIDENTIFY_BUNDLE, request, timeout_s, request_id
+        )
+        return answer.fhir_bundle, answer.deidentification
+
     def upload(
         self, image: Image, *, service: str = "orchestrator", timeout_s: float | None = None
     ) -> ImageSource:
@@ -336,9 +395,9 @@ class Client:
         timeout_s: float | None = None,
         request_id: str | None = None,
     ) -> Deidentification:
-        """Texts of one patient without what identifies a person, with the offsets before and after. `key` (16 to
-        256 bytes) is the secret of surrogates; with `patient` it decides by how many days dates are shifted.
-        `known` is what the caller knows to identify the patient.
+        """Texts of one patient without what identifies a person, with the offsets before and after. `key`
+        (16 to 256 bytes) is the secret of surrogates; with `patient` it decides by how many days dates
+        are shifted. `known` is what the caller knows to identify the patient.
         """
         request = deidentification_pb2.DeidentifyRequest(
             texts=[texts] if isinstance(texts, str) else texts,
@@ -360,6 +419,7 @@ class Client:
         *,
         further_conditions: Iterable[Concept | CodedConcept] = (),
         further_allergies: Iterable[Concept | CodedConcept] = (),
+        further_medications: Iterable[Concept | CodedConcept] = (),
         max_results: int | None = None,
         model: str = "",
         timeout_s: float | None = None,
@@ -368,11 +428,35 @@ class Client:
         """Treatments for a record, each with what drives it and what argues against it; `max_results` None:
         10. What is further known is not in the record; it may have a display alone.
         """
-        request = requests.rank_treatments(patient, further_conditions, further_allergies, max_results, model)
+        request = requests.rank_treatments(
+            patient, further_conditions, further_allergies, further_medications, max_results, model
+        )
         answer: recommendation_pb2.RankTreatmentsResponse = self._calls.unary(
             rpcs.RANK_TREATMENTS, request, timeout_s, request_id
         )
         return answer.ranking
+
+    def check_medications(
+        self,
+        patient: Patient,
+        orders: Sequence[DraftedOrder],
+        *,
+        further_conditions: Iterable[Concept | CodedConcept] = (),
+        further_allergies: Iterable[Concept | CodedConcept] = (),
+        further_medications: Iterable[Concept | CodedConcept] = (),
+        timeout_s: float | None = None,
+        request_id: str | None = None,
+    ) -> MedicationCheck:
+        """Drafted orders held against a record: words such as `clarithromycin 500 mg BID`, FHIR
+        MedicationRequests as dicts or bytes, or typed `MedicationOrder`s; at most 50.
+        """
+        request = requests.check_medications(
+            patient, orders, further_conditions, further_allergies, further_medications
+        )
+        answer: medication_check_pb2.CheckMedicationsResponse = self._calls.unary(
+            rpcs.CHECK_MEDICATIONS, request, timeout_s, request_id
+        )
+        return answer.check
 
     def read_record(
         self, patient: Patient, *, timeout_s: float | None = None, request_id: str | None = None

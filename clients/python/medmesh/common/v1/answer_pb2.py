@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from medmesh.common.v1 import options_pb2 as medmesh_dot_common_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1emedmesh/common/v1/answer.proto\x12\x11medmesh.common.v1\x1a\x1fmedmesh/common/v1/options.proto\"\xe6\x02\n\nProvenance\x12\x18\n\nmodel_name\x18\x01 \x01(\tB\x04\x88\xb3\x19\x00\x12\x1b\n\rmodel_version\x18\x02 \x01(\tB\x04\x88\xb3\x19\x00\x12\x1c\n\x0eweights_sha256\x18\x03 \x01(\tB\x04\x88\xb3\x19\x00\x12\x1a\n\x0c\x63\x61rd_version\x18\x04 \x01(\tB\x04\x88\xb3\x19\x00\x12\x1a\n\x0cmodel_sha256\x18\x05 \x01(\tB\x04\x88\xb3\x19\x00\x12#\n\x15preprocessing_version\x18\x06 \x01(\tB\x04\x88\xb3\x19\x00\x12\x15\n\x07runtime\x18\x07 \x01(\tB\x04\x88\xb3\x19\x00\x12\x44\n\x14weights_verification\x18\x08 \x01(\x0e\x32&.medmesh.common.v1.WeightsVerification\x12\x1a\n\x0cintended_use\x18\t \x01(\tB\x04\x88\xb3\x19\x00\x12-\n\x08\x64\x65\x63oding\x18\n \x01(\x0b\x32\x1b.medmesh.common.v1.Decoding\"n\n\x08\x44\x65\x63oding\x12\x17\n\x0fmax_token_count\x18\x01 \x01(\x05\x12\x13\n\x0btemperature\x18\x02 \x01(\x01\x12\x11\n\x04seed\x18\x03 \x01(\x03H\x00\x88\x01\x01\x12\x18\n\nstop_texts\x18\x04 \x03(\tB\x04\x88\xb3\x19\x00\x42\x07\n\x05_seed\"\xa8\x01\n\x06Notice\x12\x14\n\x06reason\x18\x01 \x01(\tB\x04\x88\xb3\x19\x00\x12\x15\n\x07message\x18\x02 \x01(\tB\x04\x88\xb3\x19\x00\x12\x17\n\x0freview_required\x18\x03 \x01(\x08\x12\x14\n\x06places\x18\x04 \x03(\tB\x04\x88\xb3\x19\x00\x12\x18\n\x0bplace_count\x18\x05 \x01(\x05H\x00\x88\x01\x01\x12\x18\n\nmodel_name\x18\x06 \x01(\tB\x04\x88\xb3\x19\x00\x42\x0e\n\x0c_place_count\"7\n\rPredictionSet\x12\x14\n\x06labels\x18\x01 \x03(\tB\x04\x88\xb3\x19\x01\x12\x10\n\x08\x63overage\x18\x02 \x01(\x01*\xa4\x01\n\x13WeightsVerification\x12$\n WEIGHTS_VERIFICATION_UNSPECIFIED\x10\x00\x12\x1f\n\x1bWEIGHTS_VERIFICATION_STATED\x10\x01\x12#\n\x1fWEIGHTS_VERIFICATION_CONFIGURED\x10\x02\x12!\n\x1dWEIGHTS_VERIFICATION_DIGESTED\x10\x03\x42V\n\x15\x63om.medmesh.common.v1B\x0b\x41nswerProtoP\x01Z\x1amedmesh/common/v1;commonv1\xaa\x02\x11Medmesh.Common.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1emedmesh/common/v1/answer.proto\x12\x11medmesh.common.v1\x1a\x1fmedmesh/common/v1/options.proto\"\x88\x03\n\nProvenance\x12\x18\n\nmodel_name\x18\x01 \x01(\tB\x04\x88\xb3\x19\x00\x12\x1b\n\rmodel_version\x18\x02 \x01(\tB\x04\x88\xb3\x19\x00\x12\x1c\n\x0eweights_sha256\x18\x03 \x01(\tB\x04\x88\xb3\x19\x00\x12\x1a\n\x0c\x63\x61rd_version\x18\x04 \x01(\tB\x04\x88\xb3\x19\x00\x12\x1a\n\x0cmodel_sha256\x18\x05 \x01(\tB\x04\x88\xb3\x19\x00\x12#\n\x15preprocessing_version\x18\x06 \x01(\tB\x04\x88\xb3\x19\x00\x12\x15\n\x07runtime\x18\x07 \x01(\tB\x04\x88\xb3\x19\x00\x12\x44\n\x14weights_verification\x18\x08 \x01(\x0e\x32&.medmesh.common.v1.WeightsVerification\x12\x1a\n\x0cintended_use\x18\t \x01(\tB\x04\x88\xb3\x19\x00\x12-\n\x08\x64\x65\x63oding\x18\n \x01(\x0b\x32\x1b.medmesh.common.v1.Decoding\x12 \n\x12terminology_sha256\x18\x0b \x01(\tB\x04\x88\xb3\x19\x00\"n\n\x08\x44\x65\x63oding\x12\x17\n\x0fmax_token_count\x18\x01 \x01(\x05\x12\x13\n\x0btemperature\x18\x02 \x01(\x01\x12\x11\n\x04seed\x18\x03 \x01(\x03H\x00\x88\x01\x01\x12\x18\n\nstop_texts\x18\x04 \x03(\tB\x04\x88\xb3\x19\x00\x42\x07\n\x05_seed\"\xa8\x01\n\x06Notice\x12\x14\n\x06reason\x18\x01 \x01(\tB\x04\x88\xb3\x19\x00\x12\x15\n\x07message\x18\x02 \x01(\tB\x04\x88\xb3\x19\x00\x12\x17\n\x0freview_required\x18\x03 \x01(\x08\x12\x14\n\x06places\x18\x04 \x03(\tB\x04\x88\xb3\x19\x00\x12\x18\n\x0bplace_count\x18\x05 \x01(\x05H\x00\x88\x01\x01\x12\x18\n\nmodel_name\x18\x06 \x01(\tB\x04\x88\xb3\x19\x00\x42\x0e\n\x0c_place_count\"7\n\rPredictionSet\x12\x14\n\x06labels\x18\x01 \x03(\tB\x04\x88\xb3\x19\x01\x12\x10\n\x08\x63overage\x18\x02 \x01(\x01*\xa4\x01\n\x13WeightsVerification\x12$\n WEIGHTS_VERIFICATION_UNSPECIFIED\x10\x00\x12\x1f\n\x1bWEIGHTS_VERIFICATION_STATED\x10\x01\x12#\n\x1fWEIGHTS_VERIFICATION_CONFIGURED\x10\x02\x12!\n\x1dWEIGHTS_VERIFICATION_DIGESTED\x10\x03\x42V\n\x15\x63om.medmesh.common.v1B\x0b\x41nswerProtoP\x01Z\x1amedmesh/common/v1;commonv1\xaa\x02\x11Medmesh.Common.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -49,6 +49,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PROVENANCE'].fields_by_name['runtime']._serialized_options = b'\210\263\031\000'
   _globals['_PROVENANCE'].fields_by_name['intended_use']._loaded_options = None
   _globals['_PROVENANCE'].fields_by_name['intended_use']._serialized_options = b'\210\263\031\000'
+  _globals['_PROVENANCE'].fields_by_name['terminology_sha256']._loaded_options = None
+  _globals['_PROVENANCE'].fields_by_name['terminology_sha256']._serialized_options = b'\210\263\031\000'
   _globals['_DECODING'].fields_by_name['stop_texts']._loaded_options = None
   _globals['_DECODING'].fields_by_name['stop_texts']._serialized_options = b'\210\263\031\000'
   _globals['_NOTICE'].fields_by_name['reason']._loaded_options = None
@@ -61,14 +63,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_NOTICE'].fields_by_name['model_name']._serialized_options = b'\210\263\031\000'
   _globals['_PREDICTIONSET'].fields_by_name['labels']._loaded_options = None
   _globals['_PREDICTIONSET'].fields_by_name['labels']._serialized_options = b'\210\263\031\001'
-  _globals['_WEIGHTSVERIFICATION']._serialized_start=788
-  _globals['_WEIGHTSVERIFICATION']._serialized_end=952
+  _globals['_WEIGHTSVERIFICATION']._serialized_start=822
+  _globals['_WEIGHTSVERIFICATION']._serialized_end=986
   _globals['_PROVENANCE']._serialized_start=87
-  _globals['_PROVENANCE']._serialized_end=445
-  _globals['_DECODING']._serialized_start=447
-  _globals['_DECODING']._serialized_end=557
-  _globals['_NOTICE']._serialized_start=560
-  _globals['_NOTICE']._serialized_end=728
-  _globals['_PREDICTIONSET']._serialized_start=730
-  _globals['_PREDICTIONSET']._serialized_end=785
+  _globals['_PROVENANCE']._serialized_end=479
+  _globals['_DECODING']._serialized_start=481
+  _globals['_DECODING']._serialized_end=591
+  _globals['_NOTICE']._serialized_start=594
+  _globals['_NOTICE']._serialized_end=762
+  _globals['_PREDICTIONSET']._serialized_start=764
+  _globals['_PREDICTIONSET']._serialized_end=819
 # @@protoc_insertion_point(module_scope)

@@ -20,7 +20,7 @@ WEIGHTS_VERIFICATION_CONFIGURED: WeightsVerification
 WEIGHTS_VERIFICATION_DIGESTED: WeightsVerification
 
 class Provenance(_message.Message):
-    __slots__ = ("model_name", "model_version", "weights_sha256", "card_version", "model_sha256", "preprocessing_version", "runtime", "weights_verification", "intended_use", "decoding")
+    __slots__ = ("model_name", "model_version", "weights_sha256", "card_version", "model_sha256", "preprocessing_version", "runtime", "weights_verification", "intended_use", "decoding", "terminology_sha256")
     MODEL_NAME_FIELD_NUMBER: _ClassVar[int]
     MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
     WEIGHTS_SHA256_FIELD_NUMBER: _ClassVar[int]
@@ -31,6 +31,7 @@ class Provenance(_message.Message):
     WEIGHTS_VERIFICATION_FIELD_NUMBER: _ClassVar[int]
     INTENDED_USE_FIELD_NUMBER: _ClassVar[int]
     DECODING_FIELD_NUMBER: _ClassVar[int]
+    TERMINOLOGY_SHA256_FIELD_NUMBER: _ClassVar[int]
     model_name: str
     model_version: str
     weights_sha256: str
@@ -41,7 +42,8 @@ class Provenance(_message.Message):
     weights_verification: WeightsVerification
     intended_use: str
     decoding: Decoding
-    def __init__(self, model_name: _Optional[str] = ..., model_version: _Optional[str] = ..., weights_sha256: _Optional[str] = ..., card_version: _Optional[str] = ..., model_sha256: _Optional[str] = ..., preprocessing_version: _Optional[str] = ..., runtime: _Optional[str] = ..., weights_verification: _Optional[_Union[WeightsVerification, str]] = ..., intended_use: _Optional[str] = ..., decoding: _Optional[_Union[Decoding, _Mapping]] = ...) -> None: ...
+    terminology_sha256: str
+    def __init__(self, model_name: _Optional[str] = ..., model_version: _Optional[str] = ..., weights_sha256: _Optional[str] = ..., card_version: _Optional[str] = ..., model_sha256: _Optional[str] = ..., preprocessing_version: _Optional[str] = ..., runtime: _Optional[str] = ..., weights_verification: _Optional[_Union[WeightsVerification, str]] = ..., intended_use: _Optional[str] = ..., decoding: _Optional[_Union[Decoding, _Mapping]] = ..., terminology_sha256: _Optional[str] = ...) -> None: ...
 
 class Decoding(_message.Message):
     __slots__ = ("max_token_count", "temperature", "seed", "stop_texts")

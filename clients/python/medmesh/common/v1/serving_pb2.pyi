@@ -52,7 +52,7 @@ TAGGING_SCHEME_BIOES: TaggingScheme
 TAGGING_SCHEME_IO: TaggingScheme
 
 class ModelServing(_message.Message):
-    __slots__ = ("default_answer", "required", "preprocessing_version", "image_classification", "image_segmentation", "image_gate", "token_classification", "text_classification", "text_embedding", "text_generation", "record_ranking", "record_embedding", "time_series_risk", "evidence", "files")
+    __slots__ = ("default_answer", "required", "preprocessing_version", "image_classification", "image_segmentation", "image_gate", "token_classification", "text_classification", "text_embedding", "text_generation", "record_ranking", "record_embedding", "time_series_risk", "text_detection", "evidence", "files")
     DEFAULT_ANSWER_FIELD_NUMBER: _ClassVar[int]
     REQUIRED_FIELD_NUMBER: _ClassVar[int]
     PREPROCESSING_VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -66,6 +66,7 @@ class ModelServing(_message.Message):
     RECORD_RANKING_FIELD_NUMBER: _ClassVar[int]
     RECORD_EMBEDDING_FIELD_NUMBER: _ClassVar[int]
     TIME_SERIES_RISK_FIELD_NUMBER: _ClassVar[int]
+    TEXT_DETECTION_FIELD_NUMBER: _ClassVar[int]
     EVIDENCE_FIELD_NUMBER: _ClassVar[int]
     FILES_FIELD_NUMBER: _ClassVar[int]
     default_answer: bool
@@ -81,9 +82,10 @@ class ModelServing(_message.Message):
     record_ranking: RecordRanking
     record_embedding: RecordEmbedding
     time_series_risk: TimeSeriesRisk
+    text_detection: TextDetection
     evidence: _containers.RepeatedCompositeFieldContainer[ConditionEvidence]
     files: _containers.RepeatedCompositeFieldContainer[FileDigest]
-    def __init__(self, default_answer: _Optional[bool] = ..., required: _Optional[bool] = ..., preprocessing_version: _Optional[str] = ..., image_classification: _Optional[_Union[ImageClassification, _Mapping]] = ..., image_segmentation: _Optional[_Union[ImageSegmentation, _Mapping]] = ..., image_gate: _Optional[_Union[ImageGate, _Mapping]] = ..., token_classification: _Optional[_Union[TokenClassification, _Mapping]] = ..., text_classification: _Optional[_Union[TextClassification, _Mapping]] = ..., text_embedding: _Optional[_Union[TextEmbedding, _Mapping]] = ..., text_generation: _Optional[_Union[TextGeneration, _Mapping]] = ..., record_ranking: _Optional[_Union[RecordRanking, _Mapping]] = ..., record_embedding: _Optional[_Union[RecordEmbedding, _Mapping]] = ..., time_series_risk: _Optional[_Union[TimeSeriesRisk, _Mapping]] = ..., evidence: _Optional[_Iterable[_Union[ConditionEvidence, _Mapping]]] = ..., files: _Optional[_Iterable[_Union[FileDigest, _Mapping]]] = ...) -> None: ...
+    def __init__(self, default_answer: _Optional[bool] = ..., required: _Optional[bool] = ..., preprocessing_version: _Optional[str] = ..., image_classification: _Optional[_Union[ImageClassification, _Mapping]] = ..., image_segmentation: _Optional[_Union[ImageSegmentation, _Mapping]] = ..., image_gate: _Optional[_Union[ImageGate, _Mapping]] = ..., token_classification: _Optional[_Union[TokenClassification, _Mapping]] = ..., text_classification: _Optional[_Union[TextClassification, _Mapping]] = ..., text_embedding: _Optional[_Union[TextEmbedding, _Mapping]] = ..., text_generation: _Optional[_Union[TextGeneration, _Mapping]] = ..., record_ranking: _Optional[_Union[RecordRanking, _Mapping]] = ..., record_embedding: _Optional[_Union[RecordEmbedding, _Mapping]] = ..., time_series_risk: _Optional[_Union[TimeSeriesRisk, _Mapping]] = ..., text_detection: _Optional[_Union[TextDetection, _Mapping]] = ..., evidence: _Optional[_Iterable[_Union[ConditionEvidence, _Mapping]]] = ..., files: _Optional[_Iterable[_Union[FileDigest, _Mapping]]] = ...) -> None: ...
 
 class FileDigest(_message.Message):
     __slots__ = ("path", "sha256")
@@ -462,6 +464,16 @@ class ImageGate(_message.Message):
     named_flaw_min_probability: float
     max_colorfulness: float
     def __init__(self, applies_to: _Optional[_Union[ImageApplicability, _Mapping]] = ..., preprocessing: _Optional[_Union[ImagePreprocessing, _Mapping]] = ..., scores_tensor: _Optional[str] = ..., columns: _Optional[_Iterable[_Union[ImageGate.Column, _Mapping]]] = ..., named_flaw_min_probability: _Optional[float] = ..., max_colorfulness: _Optional[float] = ...) -> None: ...
+
+class TextDetection(_message.Message):
+    __slots__ = ("preprocessing", "scores_tensor", "min_probability")
+    PREPROCESSING_FIELD_NUMBER: _ClassVar[int]
+    SCORES_TENSOR_FIELD_NUMBER: _ClassVar[int]
+    MIN_PROBABILITY_FIELD_NUMBER: _ClassVar[int]
+    preprocessing: ImagePreprocessing
+    scores_tensor: str
+    min_probability: float
+    def __init__(self, preprocessing: _Optional[_Union[ImagePreprocessing, _Mapping]] = ..., scores_tensor: _Optional[str] = ..., min_probability: _Optional[float] = ...) -> None: ...
 
 class TextPreprocessing(_message.Message):
     __slots__ = ("tokenizer_file", "max_token_count", "stride_token_count", "input_ids_tensor", "attention_mask_tensor", "token_type_ids_tensor", "passage_prefix", "query_prefix", "word_shape_version", "pad_token_id")

@@ -2,6 +2,7 @@ from medmesh.common.v1 import answer_pb2 as _answer_pb2
 from medmesh.common.v1 import concept_pb2 as _concept_pb2
 from medmesh.common.v1 import options_pb2 as _options_pb2
 from medmesh.common.v1 import serving_pb2 as _serving_pb2
+from medmesh.imaging.v1 import deidentification_pb2 as _deidentification_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor

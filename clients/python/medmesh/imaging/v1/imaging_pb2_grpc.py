@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from medmesh.imaging.v1 import deidentification_pb2 as medmesh_dot_imaging_dot_v1_dot_deidentification__pb2
 from medmesh.imaging.v1 import imaging_pb2 as medmesh_dot_imaging_dot_v1_dot_imaging__pb2
 
 GRPC_GENERATED_VERSION = '1.81.1'
@@ -45,6 +46,11 @@ class ImagingServiceStub:
                 request_serializer=medmesh_dot_imaging_dot_v1_dot_imaging__pb2.AnalyzeImageStreamRequest.SerializeToString,
                 response_deserializer=medmesh_dot_imaging_dot_v1_dot_imaging__pb2.AnalyzeImageStreamResponse.FromString,
                 _registered_method=True)
+        self.DeidentifyImage = channel.stream_stream(
+                '/medmesh.imaging.v1.ImagingService/DeidentifyImage',
+                request_serializer=medmesh_dot_imaging_dot_v1_dot_deidentification__pb2.DeidentifyImageRequest.SerializeToString,
+                response_deserializer=medmesh_dot_imaging_dot_v1_dot_deidentification__pb2.DeidentifyImageResponse.FromString,
+                _registered_method=True)
 
 
 class ImagingServiceServicer:
@@ -70,6 +76,17 @@ class ImagingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DeidentifyImage(self, request_iterator, context):
+        """Takes what identifies a patient out of one file: of DICOM by the basic profile of PS3.15, of pictures whatever they hold beside
+        their pixels, of both the text that is burned in. The first message holds `options`, the others `chunk`s in order; the answer
+        begins with what was done, and goes on with the file in chunks.
+        INVALID_ARGUMENT: empty, truncated, too large, not DICOM, PNG or JPEG; a DICOM object that is a document (a report, a PDF), or
+        whose pixels cannot be read. UNAVAILABLE: no model that finds text is served, and pixels were not to be kept as they are.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ImagingServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -82,6 +99,11 @@ def add_ImagingServiceServicer_to_server(servicer, server):
                     servicer.AnalyzeImageStream,
                     request_deserializer=medmesh_dot_imaging_dot_v1_dot_imaging__pb2.AnalyzeImageStreamRequest.FromString,
                     response_serializer=medmesh_dot_imaging_dot_v1_dot_imaging__pb2.AnalyzeImageStreamResponse.SerializeToString,
+            ),
+            'DeidentifyImage': grpc.stream_stream_rpc_method_handler(
+                    servicer.DeidentifyImage,
+                    request_deserializer=medmesh_dot_imaging_dot_v1_dot_deidentification__pb2.DeidentifyImageRequest.FromString,
+                    response_serializer=medmesh_dot_imaging_dot_v1_dot_deidentification__pb2.DeidentifyImageResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -139,6 +161,33 @@ class ImagingService:
             '/medmesh.imaging.v1.ImagingService/AnalyzeImageStream',
             medmesh_dot_imaging_dot_v1_dot_imaging__pb2.AnalyzeImageStreamRequest.SerializeToString,
             medmesh_dot_imaging_dot_v1_dot_imaging__pb2.AnalyzeImageStreamResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeidentifyImage(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/medmesh.imaging.v1.ImagingService/DeidentifyImage',
+            medmesh_dot_imaging_dot_v1_dot_deidentification__pb2.DeidentifyImageRequest.SerializeToString,
+            medmesh_dot_imaging_dot_v1_dot_deidentification__pb2.DeidentifyImageResponse.FromString,
             options,
             channel_credentials,
             insecure,

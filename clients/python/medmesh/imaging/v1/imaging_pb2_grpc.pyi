@@ -5,6 +5,7 @@ Reading of medical images by whatever models are served: classification, segment
 
 from collections import abc as _abc
 from grpc import aio as _aio
+from medmesh.imaging.v1 import deidentification_pb2 as _deidentification_pb2
 from medmesh.imaging.v1 import imaging_pb2 as _imaging_pb2
 import abc as _abc_1
 import grpc as _grpc
@@ -44,6 +45,13 @@ class ImagingServiceStub:
     """The same for one file that comes in parts: the first message holds `options`, the others `chunk`s in order.
     Fails as AnalyzeImage does.
     """
+    DeidentifyImage: _grpc.StreamStreamMultiCallable[_deidentification_pb2.DeidentifyImageRequest, _deidentification_pb2.DeidentifyImageResponse]
+    """Takes what identifies a patient out of one file: of DICOM by the basic profile of PS3.15, of pictures whatever they hold beside
+    their pixels, of both the text that is burned in. The first message holds `options`, the others `chunk`s in order; the answer
+    begins with what was done, and goes on with the file in chunks.
+    INVALID_ARGUMENT: empty, truncated, too large, not DICOM, PNG or JPEG; a DICOM object that is a document (a report, a PDF), or
+    whose pixels cannot be read. UNAVAILABLE: no model that finds text is served, and pixels were not to be kept as they are.
+    """
 
 @_typing.type_check_only
 class ImagingServiceAsyncStub(ImagingServiceStub):
@@ -60,6 +68,13 @@ class ImagingServiceAsyncStub(ImagingServiceStub):
     AnalyzeImageStream: _aio.StreamUnaryMultiCallable[_imaging_pb2.AnalyzeImageStreamRequest, _imaging_pb2.AnalyzeImageStreamResponse]  # type: ignore[assignment]
     """The same for one file that comes in parts: the first message holds `options`, the others `chunk`s in order.
     Fails as AnalyzeImage does.
+    """
+    DeidentifyImage: _aio.StreamStreamMultiCallable[_deidentification_pb2.DeidentifyImageRequest, _deidentification_pb2.DeidentifyImageResponse]  # type: ignore[assignment]
+    """Takes what identifies a patient out of one file: of DICOM by the basic profile of PS3.15, of pictures whatever they hold beside
+    their pixels, of both the text that is burned in. The first message holds `options`, the others `chunk`s in order; the answer
+    begins with what was done, and goes on with the file in chunks.
+    INVALID_ARGUMENT: empty, truncated, too large, not DICOM, PNG or JPEG; a DICOM object that is a document (a report, a PDF), or
+    whose pixels cannot be read. UNAVAILABLE: no model that finds text is served, and pixels were not to be kept as they are.
     """
 
 class ImagingServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -86,6 +101,19 @@ class ImagingServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_imaging_pb2.AnalyzeImageStreamResponse, _abc.Awaitable[_imaging_pb2.AnalyzeImageStreamResponse]]:
         """The same for one file that comes in parts: the first message holds `options`, the others `chunk`s in order.
         Fails as AnalyzeImage does.
+        """
+
+    @_abc_1.abstractmethod
+    def DeidentifyImage(
+        self,
+        request_iterator: _MaybeAsyncIterator[_deidentification_pb2.DeidentifyImageRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_deidentification_pb2.DeidentifyImageResponse], _abc.AsyncIterator[_deidentification_pb2.DeidentifyImageResponse]]:
+        """Takes what identifies a patient out of one file: of DICOM by the basic profile of PS3.15, of pictures whatever they hold beside
+        their pixels, of both the text that is burned in. The first message holds `options`, the others `chunk`s in order; the answer
+        begins with what was done, and goes on with the file in chunks.
+        INVALID_ARGUMENT: empty, truncated, too large, not DICOM, PNG or JPEG; a DICOM object that is a document (a report, a PDF), or
+        whose pixels cannot be read. UNAVAILABLE: no model that finds text is served, and pixels were not to be kept as they are.
         """
 
 def add_ImagingServiceServicer_to_server(servicer: ImagingServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

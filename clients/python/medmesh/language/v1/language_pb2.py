@@ -26,12 +26,13 @@ from medmesh.common.v1 import answer_pb2 as medmesh_dot_common_dot_v1_dot_answer
 from medmesh.common.v1 import concept_pb2 as medmesh_dot_common_dot_v1_dot_concept__pb2
 from medmesh.common.v1 import options_pb2 as medmesh_dot_common_dot_v1_dot_options__pb2
 from medmesh.common.v1 import serving_pb2 as medmesh_dot_common_dot_v1_dot_serving__pb2
+from medmesh.language.v1 import bundle_deidentification_pb2 as medmesh_dot_language_dot_v1_dot_bundle__deidentification__pb2
 from medmesh.language.v1 import deidentification_pb2 as medmesh_dot_language_dot_v1_dot_deidentification__pb2
 from medmesh.language.v1 import literature_pb2 as medmesh_dot_language_dot_v1_dot_literature__pb2
 from medmesh.language.v1 import report_pb2 as medmesh_dot_language_dot_v1_dot_report__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"medmesh/language/v1/language.proto\x12\x13medmesh.language.v1\x1a\x1emedmesh/common/v1/answer.proto\x1a\x1fmedmesh/common/v1/concept.proto\x1a\x1fmedmesh/common/v1/options.proto\x1a\x1fmedmesh/common/v1/serving.proto\x1a*medmesh/language/v1/deidentification.proto\x1a$medmesh/language/v1/literature.proto\x1a medmesh/language/v1/report.proto\"Q\n\x12\x41nalyzeNoteRequest\x12\x1c\n\x04note\x18\x01 \x01(\tB\x0e\x88\xb3\x19\x01\x92\xb3\x19\x06\x08\x01\x18\xc0\x9a\x0c\x12\x1d\n\x06models\x18\x02 \x03(\tB\r\x88\xb3\x19\x00\x92\xb3\x19\x05\x10\x10\x18\x80\x01\"J\n\x13\x41nalyzeNoteResponse\x12\x33\n\x08\x61nalysis\x18\x01 \x01(\x0b\x32!.medmesh.language.v1.NoteAnalysis\"\xa1\x01\n\x0cNoteAnalysis\x12\x35\n\x07results\x18\x01 \x03(\x0b\x32$.medmesh.language.v1.NoteModelResult\x12.\n\x08mentions\x18\x02 \x03(\x0b\x32\x1c.medmesh.language.v1.Mention\x12*\n\x07notices\x18\x03 \x03(\x0b\x32\x19.medmesh.common.v1.Notice\"\x9d\x02\n\x0fNoteModelResult\x12\x31\n\nprovenance\x18\x01 \x01(\x0b\x32\x1d.medmesh.common.v1.Provenance\x12-\n\x08\x65ntities\x18\x02 \x03(\x0b\x32\x1b.medmesh.language.v1.Entity\x12.\n\x06labels\x18\x03 \x03(\x0b\x32\x1e.medmesh.language.v1.TextLabel\x12\x12\n\ncalibrated\x18\x04 \x01(\x08\x12\x38\n\x0eprediction_set\x18\x05 \x01(\x0b\x32 .medmesh.common.v1.PredictionSet\x12*\n\x07notices\x18\x06 \x03(\x0b\x32\x19.medmesh.common.v1.Notice\"\x7f\n\x07Mention\x12\x12\n\x04type\x18\x01 \x01(\tB\x04\x88\xb3\x19\x00\x12\x14\n\x0cstart_offset\x18\x02 \x01(\x05\x12\x12\n\nend_offset\x18\x03 \x01(\x05\x12\x36\n\x08\x65ntities\x18\x04 \x03(\x0b\x32$.medmesh.language.v1.EntityReference\"=\n\x0f\x45ntityReference\x12\x14\n\x0cresult_index\x18\x01 \x01(\x05\x12\x14\n\x0c\x65ntity_index\x18\x02 \x01(\x05\"\xea\x02\n\x06\x45ntity\x12\x12\n\x04text\x18\x01 \x01(\tB\x04\x88\xb3\x19\x01\x12\x14\n\x0cstart_offset\x18\x02 \x01(\x05\x12\x12\n\nend_offset\x18\x03 \x01(\x05\x12\x12\n\x04type\x18\x04 \x01(\tB\x04\x88\xb3\x19\x00\x12\x12\n\nconfidence\x18\x05 \x01(\x01\x12\x31\n\tassertion\x18\x06 \x01(\x0e\x32\x1e.medmesh.language.v1.Assertion\x12.\n\x08triggers\x18\x07 \x03(\x0b\x32\x1c.medmesh.language.v1.Trigger\x12+\n\x07\x63oncept\x18\x08 \x01(\x0b\x32\x1a.medmesh.common.v1.Concept\x12\x37\n\x13\x65quivalent_concepts\x18\t \x03(\x0b\x32\x1a.medmesh.common.v1.Concept\x12\x31\n\x06origin\x18\n \x01(\x0e\x32!.medmesh.language.v1.EntityOrigin\"z\n\x07Trigger\x12\x12\n\x04text\x18\x01 \x01(\tB\x04\x88\xb3\x19\x01\x12\x14\n\x0cstart_offset\x18\x02 \x01(\x05\x12\x12\n\nend_offset\x18\x03 \x01(\x05\x12\x31\n\tassertion\x18\x04 \x01(\x0e\x32\x1e.medmesh.language.v1.Assertion\"\xaf\x01\n\tTextLabel\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\x88\xb3\x19\x01\x12\x30\n\x07meaning\x18\x02 \x01(\x0e\x32\x1f.medmesh.common.v1.LabelMeaning\x12\x19\n\x0bprobability\x18\x03 \x01(\x01\x42\x04\x88\xb3\x19\x01\x12\x13\n\x05\x66ound\x18\x04 \x01(\x08\x42\x04\x88\xb3\x19\x01\x12,\n\x08\x63oncepts\x18\x05 \x03(\x0b\x32\x1a.medmesh.common.v1.Concept\"|\n\x11\x45mbedTextsRequest\x12 \n\x05texts\x18\x01 \x03(\tB\x11\x88\xb3\x19\x01\x92\xb3\x19\t\x08\x01\x10\x80\x02\x18\xa0\x9c\x01\x12\x1a\n\x05model\x18\x02 \x01(\tB\x0b\x88\xb3\x19\x00\x92\xb3\x19\x03\x18\x80\x01\x12)\n\x03use\x18\x03 \x01(\x0e\x32\x1c.medmesh.language.v1.TextUse\"M\n\x12\x45mbedTextsResponse\x12\x37\n\nembeddings\x18\x01 \x01(\x0b\x32#.medmesh.language.v1.TextEmbeddings\"\xbe\x01\n\x0eTextEmbeddings\x12\x32\n\nembeddings\x18\x01 \x03(\x0b\x32\x1e.medmesh.language.v1.Embedding\x12\x19\n\x11truncated_indices\x18\x02 \x03(\x05\x12*\n\x07notices\x18\x03 \x03(\x0b\x32\x19.medmesh.common.v1.Notice\x12\x31\n\nprovenance\x18\x04 \x01(\x0b\x32\x1d.medmesh.common.v1.Provenance\"!\n\tEmbedding\x12\x14\n\x06values\x18\x01 \x03(\x02\x42\x04\x88\xb3\x19\x01\"\xc3\x01\n\x13RankPassagesRequest\x12\x1d\n\x05query\x18\x01 \x01(\tB\x0e\x88\xb3\x19\x01\x92\xb3\x19\x06\x08\x01\x18\xa0\x9c\x01\x12#\n\x08passages\x18\x02 \x03(\tB\x11\x88\xb3\x19\x01\x92\xb3\x19\t\x08\x01\x10\x80\x02\x18\xa0\x9c\x01\x12\x36\n\x11max_passage_count\x18\x03 \x01(\x05\x42\x16\x92\xb3\x19\x12)\x00\x00\x00\x00\x00\x00\xf0?1\x00\x00\x00\x00\x00\x00p@H\x00\x88\x01\x01\x12\x1a\n\x05model\x18\x04 \x01(\tB\x0b\x88\xb3\x19\x00\x92\xb3\x19\x03\x18\x80\x01\x42\x14\n\x12_max_passage_count\"L\n\x14RankPassagesResponse\x12\x34\n\x07ranking\x18\x01 \x01(\x0b\x32#.medmesh.language.v1.PassageRanking\"\xe3\x01\n\x0ePassageRanking\x12\x34\n\x08passages\x18\x01 \x03(\x0b\x32\".medmesh.language.v1.RankedPassage\x12#\n\x15\x63ontradictions_sought\x18\x02 \x01(\x08\x42\x04\x88\xb3\x19\x00\x12\x17\n\x0fquery_truncated\x18\x03 \x01(\x08\x12*\n\x07notices\x18\x04 \x03(\x0b\x32\x19.medmesh.common.v1.Notice\x12\x31\n\nprovenance\x18\x05 \x01(\x0b\x32\x1d.medmesh.common.v1.Provenance\"f\n\rRankedPassage\x12\r\n\x05index\x18\x01 \x01(\x05\x12\x18\n\nsimilarity\x18\x02 \x01(\x01\x42\x04\x88\xb3\x19\x01\x12\x19\n\x11\x63ontradicts_query\x18\x03 \x01(\x08\x12\x11\n\ttruncated\x18\x04 \x01(\x08*\xce\x01\n\tAssertion\x12\x19\n\x15\x41SSERTION_UNSPECIFIED\x10\x00\x12\x15\n\x11\x41SSERTION_PRESENT\x10\x01\x12\x14\n\x10\x41SSERTION_ABSENT\x10\x02\x12\x16\n\x12\x41SSERTION_POSSIBLE\x10\x03\x12\x18\n\x14\x41SSERTION_HISTORICAL\x10\x04\x12\x14\n\x10\x41SSERTION_FAMILY\x10\x05\x12\x1a\n\x16\x41SSERTION_HYPOTHETICAL\x10\x06\x12\x15\n\x11\x41SSERTION_ALLERGY\x10\x07*\x86\x01\n\x0c\x45ntityOrigin\x12\x1d\n\x19\x45NTITY_ORIGIN_UNSPECIFIED\x10\x00\x12\x17\n\x13\x45NTITY_ORIGIN_MODEL\x10\x01\x12\x1f\n\x1b\x45NTITY_ORIGIN_MODEL_RETYPED\x10\x02\x12\x1d\n\x19\x45NTITY_ORIGIN_TERMINOLOGY\x10\x03*M\n\x07TextUse\x12\x18\n\x14TEXT_USE_UNSPECIFIED\x10\x00\x12\x14\n\x10TEXT_USE_PASSAGE\x10\x01\x12\x12\n\x0eTEXT_USE_QUERY\x10\x02\x32\xc8\x08\n\x0fLanguageService\x12\x65\n\x0b\x41nalyzeNote\x12\'.medmesh.language.v1.AnalyzeNoteRequest\x1a(.medmesh.language.v1.AnalyzeNoteResponse\"\x03\x90\x02\x02\x12\x62\n\nEmbedTexts\x12&.medmesh.language.v1.EmbedTextsRequest\x1a\'.medmesh.language.v1.EmbedTextsResponse\"\x03\x90\x02\x02\x12h\n\x0cRankPassages\x12(.medmesh.language.v1.RankPassagesRequest\x1a).medmesh.language.v1.RankPassagesResponse\"\x03\x90\x02\x02\x12p\n\x0eGenerateReport\x12*.medmesh.language.v1.GenerateReportRequest\x1a+.medmesh.language.v1.GenerateReportResponse\"\x03\x90\x02\x02\x30\x01\x12\x61\n\tSummarize\x12%.medmesh.language.v1.SummarizeRequest\x1a&.medmesh.language.v1.SummarizeResponse\"\x03\x90\x02\x02\x30\x01\x12\x62\n\nDeidentify\x12&.medmesh.language.v1.DeidentifyRequest\x1a\'.medmesh.language.v1.DeidentifyResponse\"\x03\x90\x02\x02\x12t\n\x10SearchLiterature\x12,.medmesh.language.v1.SearchLiteratureRequest\x1a-.medmesh.language.v1.SearchLiteratureResponse\"\x03\x90\x02\x02\x12k\n\rAddLiterature\x12).medmesh.language.v1.AddLiteratureRequest\x1a*.medmesh.language.v1.AddLiteratureResponse\"\x03\x90\x02\x02\x12n\n\x0eListLiterature\x12*.medmesh.language.v1.ListLiteratureRequest\x1a+.medmesh.language.v1.ListLiteratureResponse\"\x03\x90\x02\x01\x12t\n\x10RemoveLiterature\x12,.medmesh.language.v1.RemoveLiteratureRequest\x1a-.medmesh.language.v1.RemoveLiteratureResponse\"\x03\x90\x02\x02\x42`\n\x17\x63om.medmesh.language.v1B\rLanguageProtoP\x01Z\x1emedmesh/language/v1;languagev1\xaa\x02\x13Medmesh.Language.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"medmesh/language/v1/language.proto\x12\x13medmesh.language.v1\x1a\x1emedmesh/common/v1/answer.proto\x1a\x1fmedmesh/common/v1/concept.proto\x1a\x1fmedmesh/common/v1/options.proto\x1a\x1fmedmesh/common/v1/serving.proto\x1a\x31medmesh/language/v1/bundle_deidentification.proto\x1a*medmesh/language/v1/deidentification.proto\x1a$medmesh/language/v1/literature.proto\x1a medmesh/language/v1/report.proto\"Q\n\x12\x41nalyzeNoteRequest\x12\x1c\n\x04note\x18\x01 \x01(\tB\x0e\x88\xb3\x19\x01\x92\xb3\x19\x06\x08\x01\x18\xc0\x9a\x0c\x12\x1d\n\x06models\x18\x02 \x03(\tB\r\x88\xb3\x19\x00\x92\xb3\x19\x05\x10\x10\x18\x80\x01\"J\n\x13\x41nalyzeNoteResponse\x12\x33\n\x08\x61nalysis\x18\x01 \x01(\x0b\x32!.medmesh.language.v1.NoteAnalysis\"\xa1\x01\n\x0cNoteAnalysis\x12\x35\n\x07results\x18\x01 \x03(\x0b\x32$.medmesh.language.v1.NoteModelResult\x12.\n\x08mentions\x18\x02 \x03(\x0b\x32\x1c.medmesh.language.v1.Mention\x12*\n\x07notices\x18\x03 \x03(\x0b\x32\x19.medmesh.common.v1.Notice\"\x9d\x02\n\x0fNoteModelResult\x12\x31\n\nprovenance\x18\x01 \x01(\x0b\x32\x1d.medmesh.common.v1.Provenance\x12-\n\x08\x65ntities\x18\x02 \x03(\x0b\x32\x1b.medmesh.language.v1.Entity\x12.\n\x06labels\x18\x03 \x03(\x0b\x32\x1e.medmesh.language.v1.TextLabel\x12\x12\n\ncalibrated\x18\x04 \x01(\x08\x12\x38\n\x0eprediction_set\x18\x05 \x01(\x0b\x32 .medmesh.common.v1.PredictionSet\x12*\n\x07notices\x18\x06 \x03(\x0b\x32\x19.medmesh.common.v1.Notice\"\x7f\n\x07Mention\x12\x12\n\x04type\x18\x01 \x01(\tB\x04\x88\xb3\x19\x00\x12\x14\n\x0cstart_offset\x18\x02 \x01(\x05\x12\x12\n\nend_offset\x18\x03 \x01(\x05\x12\x36\n\x08\x65ntities\x18\x04 \x03(\x0b\x32$.medmesh.language.v1.EntityReference\"=\n\x0f\x45ntityReference\x12\x14\n\x0cresult_index\x18\x01 \x01(\x05\x12\x14\n\x0c\x65ntity_index\x18\x02 \x01(\x05\"\xea\x02\n\x06\x45ntity\x12\x12\n\x04text\x18\x01 \x01(\tB\x04\x88\xb3\x19\x01\x12\x14\n\x0cstart_offset\x18\x02 \x01(\x05\x12\x12\n\nend_offset\x18\x03 \x01(\x05\x12\x12\n\x04type\x18\x04 \x01(\tB\x04\x88\xb3\x19\x00\x12\x12\n\nconfidence\x18\x05 \x01(\x01\x12\x31\n\tassertion\x18\x06 \x01(\x0e\x32\x1e.medmesh.language.v1.Assertion\x12.\n\x08triggers\x18\x07 \x03(\x0b\x32\x1c.medmesh.language.v1.Trigger\x12+\n\x07\x63oncept\x18\x08 \x01(\x0b\x32\x1a.medmesh.common.v1.Concept\x12\x37\n\x13\x65quivalent_concepts\x18\t \x03(\x0b\x32\x1a.medmesh.common.v1.Concept\x12\x31\n\x06origin\x18\n \x01(\x0e\x32!.medmesh.language.v1.EntityOrigin\"z\n\x07Trigger\x12\x12\n\x04text\x18\x01 \x01(\tB\x04\x88\xb3\x19\x01\x12\x14\n\x0cstart_offset\x18\x02 \x01(\x05\x12\x12\n\nend_offset\x18\x03 \x01(\x05\x12\x31\n\tassertion\x18\x04 \x01(\x0e\x32\x1e.medmesh.language.v1.Assertion\"\xaf\x01\n\tTextLabel\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\x88\xb3\x19\x01\x12\x30\n\x07meaning\x18\x02 \x01(\x0e\x32\x1f.medmesh.common.v1.LabelMeaning\x12\x19\n\x0bprobability\x18\x03 \x01(\x01\x42\x04\x88\xb3\x19\x01\x12\x13\n\x05\x66ound\x18\x04 \x01(\x08\x42\x04\x88\xb3\x19\x01\x12,\n\x08\x63oncepts\x18\x05 \x03(\x0b\x32\x1a.medmesh.common.v1.Concept\"|\n\x11\x45mbedTextsRequest\x12 \n\x05texts\x18\x01 \x03(\tB\x11\x88\xb3\x19\x01\x92\xb3\x19\t\x08\x01\x10\x80\x02\x18\xa0\x9c\x01\x12\x1a\n\x05model\x18\x02 \x01(\tB\x0b\x88\xb3\x19\x00\x92\xb3\x19\x03\x18\x80\x01\x12)\n\x03use\x18\x03 \x01(\x0e\x32\x1c.medmesh.language.v1.TextUse\"M\n\x12\x45mbedTextsResponse\x12\x37\n\nembeddings\x18\x01 \x01(\x0b\x32#.medmesh.language.v1.TextEmbeddings\"\xbe\x01\n\x0eTextEmbeddings\x12\x32\n\nembeddings\x18\x01 \x03(\x0b\x32\x1e.medmesh.language.v1.Embedding\x12\x19\n\x11truncated_indices\x18\x02 \x03(\x05\x12*\n\x07notices\x18\x03 \x03(\x0b\x32\x19.medmesh.common.v1.Notice\x12\x31\n\nprovenance\x18\x04 \x01(\x0b\x32\x1d.medmesh.common.v1.Provenance\"!\n\tEmbedding\x12\x14\n\x06values\x18\x01 \x03(\x02\x42\x04\x88\xb3\x19\x01\"\xc3\x01\n\x13RankPassagesRequest\x12\x1d\n\x05query\x18\x01 \x01(\tB\x0e\x88\xb3\x19\x01\x92\xb3\x19\x06\x08\x01\x18\xa0\x9c\x01\x12#\n\x08passages\x18\x02 \x03(\tB\x11\x88\xb3\x19\x01\x92\xb3\x19\t\x08\x01\x10\x80\x02\x18\xa0\x9c\x01\x12\x36\n\x11max_passage_count\x18\x03 \x01(\x05\x42\x16\x92\xb3\x19\x12)\x00\x00\x00\x00\x00\x00\xf0?1\x00\x00\x00\x00\x00\x00p@H\x00\x88\x01\x01\x12\x1a\n\x05model\x18\x04 \x01(\tB\x0b\x88\xb3\x19\x00\x92\xb3\x19\x03\x18\x80\x01\x42\x14\n\x12_max_passage_count\"L\n\x14RankPassagesResponse\x12\x34\n\x07ranking\x18\x01 \x01(\x0b\x32#.medmesh.language.v1.PassageRanking\"\xe3\x01\n\x0ePassageRanking\x12\x34\n\x08passages\x18\x01 \x03(\x0b\x32\".medmesh.language.v1.RankedPassage\x12#\n\x15\x63ontradictions_sought\x18\x02 \x01(\x08\x42\x04\x88\xb3\x19\x00\x12\x17\n\x0fquery_truncated\x18\x03 \x01(\x08\x12*\n\x07notices\x18\x04 \x03(\x0b\x32\x19.medmesh.common.v1.Notice\x12\x31\n\nprovenance\x18\x05 \x01(\x0b\x32\x1d.medmesh.common.v1.Provenance\"f\n\rRankedPassage\x12\r\n\x05index\x18\x01 \x01(\x05\x12\x18\n\nsimilarity\x18\x02 \x01(\x01\x42\x04\x88\xb3\x19\x01\x12\x19\n\x11\x63ontradicts_query\x18\x03 \x01(\x08\x12\x11\n\ttruncated\x18\x04 \x01(\x08*\xce\x01\n\tAssertion\x12\x19\n\x15\x41SSERTION_UNSPECIFIED\x10\x00\x12\x15\n\x11\x41SSERTION_PRESENT\x10\x01\x12\x14\n\x10\x41SSERTION_ABSENT\x10\x02\x12\x16\n\x12\x41SSERTION_POSSIBLE\x10\x03\x12\x18\n\x14\x41SSERTION_HISTORICAL\x10\x04\x12\x14\n\x10\x41SSERTION_FAMILY\x10\x05\x12\x1a\n\x16\x41SSERTION_HYPOTHETICAL\x10\x06\x12\x15\n\x11\x41SSERTION_ALLERGY\x10\x07*\x86\x01\n\x0c\x45ntityOrigin\x12\x1d\n\x19\x45NTITY_ORIGIN_UNSPECIFIED\x10\x00\x12\x17\n\x13\x45NTITY_ORIGIN_MODEL\x10\x01\x12\x1f\n\x1b\x45NTITY_ORIGIN_MODEL_RETYPED\x10\x02\x12\x1d\n\x19\x45NTITY_ORIGIN_TERMINOLOGY\x10\x03*M\n\x07TextUse\x12\x18\n\x14TEXT_USE_UNSPECIFIED\x10\x00\x12\x14\n\x10TEXT_USE_PASSAGE\x10\x01\x12\x12\n\x0eTEXT_USE_QUERY\x10\x02\x32\xbe\t\n\x0fLanguageService\x12\x65\n\x0b\x41nalyzeNote\x12\'.medmesh.language.v1.AnalyzeNoteRequest\x1a(.medmesh.language.v1.AnalyzeNoteResponse\"\x03\x90\x02\x02\x12\x62\n\nEmbedTexts\x12&.medmesh.language.v1.EmbedTextsRequest\x1a\'.medmesh.language.v1.EmbedTextsResponse\"\x03\x90\x02\x02\x12h\n\x0cRankPassages\x12(.medmesh.language.v1.RankPassagesRequest\x1a).medmesh.language.v1.RankPassagesResponse\"\x03\x90\x02\x02\x12p\n\x0eGenerateReport\x12*.medmesh.language.v1.GenerateReportRequest\x1a+.medmesh.language.v1.GenerateReportResponse\"\x03\x90\x02\x02\x30\x01\x12\x61\n\tSummarize\x12%.medmesh.language.v1.SummarizeRequest\x1a&.medmesh.language.v1.SummarizeResponse\"\x03\x90\x02\x02\x30\x01\x12\x62\n\nDeidentify\x12&.medmesh.language.v1.DeidentifyRequest\x1a\'.medmesh.language.v1.DeidentifyResponse\"\x03\x90\x02\x02\x12t\n\x10\x44\x65identifyBundle\x12,.medmesh.language.v1.DeidentifyBundleRequest\x1a-.medmesh.language.v1.DeidentifyBundleResponse\"\x03\x90\x02\x02\x12t\n\x10SearchLiterature\x12,.medmesh.language.v1.SearchLiteratureRequest\x1a-.medmesh.language.v1.SearchLiteratureResponse\"\x03\x90\x02\x02\x12k\n\rAddLiterature\x12).medmesh.language.v1.AddLiteratureRequest\x1a*.medmesh.language.v1.AddLiteratureResponse\"\x03\x90\x02\x02\x12n\n\x0eListLiterature\x12*.medmesh.language.v1.ListLiteratureRequest\x1a+.medmesh.language.v1.ListLiteratureResponse\"\x03\x90\x02\x01\x12t\n\x10RemoveLiterature\x12,.medmesh.language.v1.RemoveLiteratureRequest\x1a-.medmesh.language.v1.RemoveLiteratureResponse\"\x03\x90\x02\x02\x42`\n\x17\x63om.medmesh.language.v1B\rLanguageProtoP\x01Z\x1emedmesh/language/v1;languagev1\xaa\x02\x13Medmesh.Language.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -87,6 +88,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LANGUAGESERVICE'].methods_by_name['Summarize']._serialized_options = b'\220\002\002'
   _globals['_LANGUAGESERVICE'].methods_by_name['Deidentify']._loaded_options = None
   _globals['_LANGUAGESERVICE'].methods_by_name['Deidentify']._serialized_options = b'\220\002\002'
+  _globals['_LANGUAGESERVICE'].methods_by_name['DeidentifyBundle']._loaded_options = None
+  _globals['_LANGUAGESERVICE'].methods_by_name['DeidentifyBundle']._serialized_options = b'\220\002\002'
   _globals['_LANGUAGESERVICE'].methods_by_name['SearchLiterature']._loaded_options = None
   _globals['_LANGUAGESERVICE'].methods_by_name['SearchLiterature']._serialized_options = b'\220\002\002'
   _globals['_LANGUAGESERVICE'].methods_by_name['AddLiterature']._loaded_options = None
@@ -95,46 +98,46 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LANGUAGESERVICE'].methods_by_name['ListLiterature']._serialized_options = b'\220\002\001'
   _globals['_LANGUAGESERVICE'].methods_by_name['RemoveLiterature']._loaded_options = None
   _globals['_LANGUAGESERVICE'].methods_by_name['RemoveLiterature']._serialized_options = b'\220\002\002'
-  _globals['_ASSERTION']._serialized_start=2820
-  _globals['_ASSERTION']._serialized_end=3026
-  _globals['_ENTITYORIGIN']._serialized_start=3029
-  _globals['_ENTITYORIGIN']._serialized_end=3163
-  _globals['_TEXTUSE']._serialized_start=3165
-  _globals['_TEXTUSE']._serialized_end=3242
-  _globals['_ANALYZENOTEREQUEST']._serialized_start=306
-  _globals['_ANALYZENOTEREQUEST']._serialized_end=387
-  _globals['_ANALYZENOTERESPONSE']._serialized_start=389
-  _globals['_ANALYZENOTERESPONSE']._serialized_end=463
-  _globals['_NOTEANALYSIS']._serialized_start=466
-  _globals['_NOTEANALYSIS']._serialized_end=627
-  _globals['_NOTEMODELRESULT']._serialized_start=630
-  _globals['_NOTEMODELRESULT']._serialized_end=915
-  _globals['_MENTION']._serialized_start=917
-  _globals['_MENTION']._serialized_end=1044
-  _globals['_ENTITYREFERENCE']._serialized_start=1046
-  _globals['_ENTITYREFERENCE']._serialized_end=1107
-  _globals['_ENTITY']._serialized_start=1110
-  _globals['_ENTITY']._serialized_end=1472
-  _globals['_TRIGGER']._serialized_start=1474
-  _globals['_TRIGGER']._serialized_end=1596
-  _globals['_TEXTLABEL']._serialized_start=1599
-  _globals['_TEXTLABEL']._serialized_end=1774
-  _globals['_EMBEDTEXTSREQUEST']._serialized_start=1776
-  _globals['_EMBEDTEXTSREQUEST']._serialized_end=1900
-  _globals['_EMBEDTEXTSRESPONSE']._serialized_start=1902
-  _globals['_EMBEDTEXTSRESPONSE']._serialized_end=1979
-  _globals['_TEXTEMBEDDINGS']._serialized_start=1982
-  _globals['_TEXTEMBEDDINGS']._serialized_end=2172
-  _globals['_EMBEDDING']._serialized_start=2174
-  _globals['_EMBEDDING']._serialized_end=2207
-  _globals['_RANKPASSAGESREQUEST']._serialized_start=2210
-  _globals['_RANKPASSAGESREQUEST']._serialized_end=2405
-  _globals['_RANKPASSAGESRESPONSE']._serialized_start=2407
-  _globals['_RANKPASSAGESRESPONSE']._serialized_end=2483
-  _globals['_PASSAGERANKING']._serialized_start=2486
-  _globals['_PASSAGERANKING']._serialized_end=2713
-  _globals['_RANKEDPASSAGE']._serialized_start=2715
-  _globals['_RANKEDPASSAGE']._serialized_end=2817
-  _globals['_LANGUAGESERVICE']._serialized_start=3245
-  _globals['_LANGUAGESERVICE']._serialized_end=4341
+  _globals['_ASSERTION']._serialized_start=2871
+  _globals['_ASSERTION']._serialized_end=3077
+  _globals['_ENTITYORIGIN']._serialized_start=3080
+  _globals['_ENTITYORIGIN']._serialized_end=3214
+  _globals['_TEXTUSE']._serialized_start=3216
+  _globals['_TEXTUSE']._serialized_end=3293
+  _globals['_ANALYZENOTEREQUEST']._serialized_start=357
+  _globals['_ANALYZENOTEREQUEST']._serialized_end=438
+  _globals['_ANALYZENOTERESPONSE']._serialized_start=440
+  _globals['_ANALYZENOTERESPONSE']._serialized_end=514
+  _globals['_NOTEANALYSIS']._serialized_start=517
+  _globals['_NOTEANALYSIS']._serialized_end=678
+  _globals['_NOTEMODELRESULT']._serialized_start=681
+  _globals['_NOTEMODELRESULT']._serialized_end=966
+  _globals['_MENTION']._serialized_start=968
+  _globals['_MENTION']._serialized_end=1095
+  _globals['_ENTITYREFERENCE']._serialized_start=1097
+  _globals['_ENTITYREFERENCE']._serialized_end=1158
+  _globals['_ENTITY']._serialized_start=1161
+  _globals['_ENTITY']._serialized_end=1523
+  _globals['_TRIGGER']._serialized_start=1525
+  _globals['_TRIGGER']._serialized_end=1647
+  _globals['_TEXTLABEL']._serialized_start=1650
+  _globals['_TEXTLABEL']._serialized_end=1825
+  _globals['_EMBEDTEXTSREQUEST']._serialized_start=1827
+  _globals['_EMBEDTEXTSREQUEST']._serialized_end=1951
+  _globals['_EMBEDTEXTSRESPONSE']._serialized_start=1953
+  _globals['_EMBEDTEXTSRESPONSE']._serialized_end=2030
+  _globals['_TEXTEMBEDDINGS']._serialized_start=2033
+  _globals['_TEXTEMBEDDINGS']._serialized_end=2223
+  _globals['_EMBEDDING']._serialized_start=2225
+  _globals['_EMBEDDING']._serialized_end=2258
+  _globals['_RANKPASSAGESREQUEST']._serialized_start=2261
+  _globals['_RANKPASSAGESREQUEST']._serialized_end=2456
+  _globals['_RANKPASSAGESRESPONSE']._serialized_start=2458
+  _globals['_RANKPASSAGESRESPONSE']._serialized_end=2534
+  _globals['_PASSAGERANKING']._serialized_start=2537
+  _globals['_PASSAGERANKING']._serialized_end=2764
+  _globals['_RANKEDPASSAGE']._serialized_start=2766
+  _globals['_RANKEDPASSAGE']._serialized_end=2868
+  _globals['_LANGUAGESERVICE']._serialized_start=3296
+  _globals['_LANGUAGESERVICE']._serialized_end=4510
 # @@protoc_insertion_point(module_scope)

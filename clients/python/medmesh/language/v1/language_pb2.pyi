@@ -2,6 +2,7 @@ from medmesh.common.v1 import answer_pb2 as _answer_pb2
 from medmesh.common.v1 import concept_pb2 as _concept_pb2
 from medmesh.common.v1 import options_pb2 as _options_pb2
 from medmesh.common.v1 import serving_pb2 as _serving_pb2
+from medmesh.language.v1 import bundle_deidentification_pb2 as _bundle_deidentification_pb2
 from medmesh.language.v1 import deidentification_pb2 as _deidentification_pb2
 from medmesh.language.v1 import literature_pb2 as _literature_pb2
 from medmesh.language.v1 import report_pb2 as _report_pb2

@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from medmesh.language.v1 import bundle_deidentification_pb2 as medmesh_dot_language_dot_v1_dot_bundle__deidentification__pb2
 from medmesh.language.v1 import deidentification_pb2 as medmesh_dot_language_dot_v1_dot_deidentification__pb2
 from medmesh.language.v1 import language_pb2 as medmesh_dot_language_dot_v1_dot_language__pb2
 from medmesh.language.v1 import literature_pb2 as medmesh_dot_language_dot_v1_dot_literature__pb2
@@ -67,6 +68,11 @@ class LanguageServiceStub:
                 '/medmesh.language.v1.LanguageService/Deidentify',
                 request_serializer=medmesh_dot_language_dot_v1_dot_deidentification__pb2.DeidentifyRequest.SerializeToString,
                 response_deserializer=medmesh_dot_language_dot_v1_dot_deidentification__pb2.DeidentifyResponse.FromString,
+                _registered_method=True)
+        self.DeidentifyBundle = channel.unary_unary(
+                '/medmesh.language.v1.LanguageService/DeidentifyBundle',
+                request_serializer=medmesh_dot_language_dot_v1_dot_bundle__deidentification__pb2.DeidentifyBundleRequest.SerializeToString,
+                response_deserializer=medmesh_dot_language_dot_v1_dot_bundle__deidentification__pb2.DeidentifyBundleResponse.FromString,
                 _registered_method=True)
         self.SearchLiterature = channel.unary_unary(
                 '/medmesh.language.v1.LanguageService/SearchLiterature',
@@ -144,6 +150,15 @@ class LanguageServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DeidentifyBundle(self, request, context):
+        """Takes what identifies a patient out of a FHIR bundle: names, addresses, numbers and pictures go, ids and references are mapped, dates
+        are shifted, and texts are read as by Deidentify. INVALID_ARGUMENT: not JSON, no FHIR resource, too large, or a key that is too
+        short.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def SearchLiterature(self, request, context):
         """Finds passages of loaded literature by their words and their meaning; those that contradict the query stand last.
         NOT_FOUND: there is no such corpus. Otherwise it fails as AnalyzeNote does. Where no model embeds the query, the corpus is
@@ -209,6 +224,11 @@ def add_LanguageServiceServicer_to_server(servicer, server):
                     servicer.Deidentify,
                     request_deserializer=medmesh_dot_language_dot_v1_dot_deidentification__pb2.DeidentifyRequest.FromString,
                     response_serializer=medmesh_dot_language_dot_v1_dot_deidentification__pb2.DeidentifyResponse.SerializeToString,
+            ),
+            'DeidentifyBundle': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeidentifyBundle,
+                    request_deserializer=medmesh_dot_language_dot_v1_dot_bundle__deidentification__pb2.DeidentifyBundleRequest.FromString,
+                    response_serializer=medmesh_dot_language_dot_v1_dot_bundle__deidentification__pb2.DeidentifyBundleResponse.SerializeToString,
             ),
             'SearchLiterature': grpc.unary_unary_rpc_method_handler(
                     servicer.SearchLiterature,
@@ -394,6 +414,33 @@ class LanguageService:
             '/medmesh.language.v1.LanguageService/Deidentify',
             medmesh_dot_language_dot_v1_dot_deidentification__pb2.DeidentifyRequest.SerializeToString,
             medmesh_dot_language_dot_v1_dot_deidentification__pb2.DeidentifyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeidentifyBundle(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/medmesh.language.v1.LanguageService/DeidentifyBundle',
+            medmesh_dot_language_dot_v1_dot_bundle__deidentification__pb2.DeidentifyBundleRequest.SerializeToString,
+            medmesh_dot_language_dot_v1_dot_bundle__deidentification__pb2.DeidentifyBundleResponse.FromString,
             options,
             channel_credentials,
             insecure,

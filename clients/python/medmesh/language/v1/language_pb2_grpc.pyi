@@ -5,6 +5,7 @@ Language models over clinical notes and literature."""
 
 from collections import abc as _abc
 from grpc import aio as _aio
+from medmesh.language.v1 import bundle_deidentification_pb2 as _bundle_deidentification_pb2
 from medmesh.language.v1 import deidentification_pb2 as _deidentification_pb2
 from medmesh.language.v1 import language_pb2 as _language_pb2
 from medmesh.language.v1 import literature_pb2 as _literature_pb2
@@ -60,6 +61,11 @@ class LanguageServiceStub:
     notice says so. INVALID_ARGUMENT: a text is blank, not text, or they are too long together; surrogates without a key; a key that is too short.
     NOT_FOUND: no model that finds identifiers has the name of `model`.
     """
+    DeidentifyBundle: _grpc.UnaryUnaryMultiCallable[_bundle_deidentification_pb2.DeidentifyBundleRequest, _bundle_deidentification_pb2.DeidentifyBundleResponse]
+    """Takes what identifies a patient out of a FHIR bundle: names, addresses, numbers and pictures go, ids and references are mapped, dates
+    are shifted, and texts are read as by Deidentify. INVALID_ARGUMENT: not JSON, no FHIR resource, too large, or a key that is too
+    short.
+    """
     SearchLiterature: _grpc.UnaryUnaryMultiCallable[_literature_pb2.SearchLiteratureRequest, _literature_pb2.SearchLiteratureResponse]
     """Finds passages of loaded literature by their words and their meaning; those that contradict the query stand last.
     NOT_FOUND: there is no such corpus. Otherwise it fails as AnalyzeNote does. Where no model embeds the query, the corpus is
@@ -104,6 +110,11 @@ class LanguageServiceAsyncStub(LanguageServiceStub):
     """Replaces what identifies a person in texts of one patient. Without a model that reads beside the rules it answers by the rules alone, and a
     notice says so. INVALID_ARGUMENT: a text is blank, not text, or they are too long together; surrogates without a key; a key that is too short.
     NOT_FOUND: no model that finds identifiers has the name of `model`.
+    """
+    DeidentifyBundle: _aio.UnaryUnaryMultiCallable[_bundle_deidentification_pb2.DeidentifyBundleRequest, _bundle_deidentification_pb2.DeidentifyBundleResponse]  # type: ignore[assignment]
+    """Takes what identifies a patient out of a FHIR bundle: names, addresses, numbers and pictures go, ids and references are mapped, dates
+    are shifted, and texts are read as by Deidentify. INVALID_ARGUMENT: not JSON, no FHIR resource, too large, or a key that is too
+    short.
     """
     SearchLiterature: _aio.UnaryUnaryMultiCallable[_literature_pb2.SearchLiteratureRequest, _literature_pb2.SearchLiteratureResponse]  # type: ignore[assignment]
     """Finds passages of loaded literature by their words and their meaning; those that contradict the query stand last.
@@ -182,6 +193,17 @@ class LanguageServiceServicer(metaclass=_abc_1.ABCMeta):
         """Replaces what identifies a person in texts of one patient. Without a model that reads beside the rules it answers by the rules alone, and a
         notice says so. INVALID_ARGUMENT: a text is blank, not text, or they are too long together; surrogates without a key; a key that is too short.
         NOT_FOUND: no model that finds identifiers has the name of `model`.
+        """
+
+    @_abc_1.abstractmethod
+    def DeidentifyBundle(
+        self,
+        request: _bundle_deidentification_pb2.DeidentifyBundleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_bundle_deidentification_pb2.DeidentifyBundleResponse, _abc.Awaitable[_bundle_deidentification_pb2.DeidentifyBundleResponse]]:
+        """Takes what identifies a patient out of a FHIR bundle: names, addresses, numbers and pictures go, ids and references are mapped, dates
+        are shifted, and texts are read as by Deidentify. INVALID_ARGUMENT: not JSON, no FHIR resource, too large, or a key that is too
+        short.
         """
 
     @_abc_1.abstractmethod

@@ -28,9 +28,10 @@ from medmesh.common.v1 import concept_pb2 as medmesh_dot_common_dot_v1_dot_conce
 from medmesh.common.v1 import options_pb2 as medmesh_dot_common_dot_v1_dot_options__pb2
 from medmesh.common.v1 import patient_pb2 as medmesh_dot_common_dot_v1_dot_patient__pb2
 from medmesh.common.v1 import quantity_pb2 as medmesh_dot_common_dot_v1_dot_quantity__pb2
+from medmesh.recommendation.v1 import medication_check_pb2 as medmesh_dot_recommendation_dot_v1_dot_medication__check__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.medmesh/recommendation/v1/recommendation.proto\x12\x19medmesh.recommendation.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1emedmesh/common/v1/answer.proto\x1a\x1fmedmesh/common/v1/concept.proto\x1a\x1fmedmesh/common/v1/options.proto\x1a\x1fmedmesh/common/v1/patient.proto\x1a medmesh/common/v1/quantity.proto\"M\n\x11ReadRecordRequest\x12\x38\n\x07patient\x18\x01 \x01(\x0b\x32\x1f.medmesh.common.v1.PatientInputB\x06\x92\xb3\x19\x02\x08\x01\"O\n\x12ReadRecordResponse\x12\x39\n\x07reading\x18\x01 \x01(\x0b\x32(.medmesh.recommendation.v1.RecordReading\"m\n\rRecordReading\x12\x30\n\x06record\x18\x01 \x01(\x0b\x32 .medmesh.common.v1.PatientRecord\x12*\n\x07notices\x18\x02 \x03(\x0b\x32\x19.medmesh.common.v1.Notice\"\xc8\x02\n\x15RankTreatmentsRequest\x12\x38\n\x07patient\x18\x01 \x01(\x0b\x32\x1f.medmesh.common.v1.PatientInputB\x06\x92\xb3\x19\x02\x08\x01\x12\x43\n\x12\x66urther_conditions\x18\x02 \x03(\x0b\x32\x1f.medmesh.common.v1.CodedConceptB\x06\x92\xb3\x19\x02\x10\x64\x12\x42\n\x11\x66urther_allergies\x18\x03 \x03(\x0b\x32\x1f.medmesh.common.v1.CodedConceptB\x06\x92\xb3\x19\x02\x10\x64\x12\x38\n\x13max_treatment_count\x18\x04 \x01(\x05\x42\x16\x92\xb3\x19\x12)\x00\x00\x00\x00\x00\x00\xf0?1\x00\x00\x00\x00\x00\x00Y@H\x00\x88\x01\x01\x12\x1a\n\x05model\x18\x05 \x01(\tB\x0b\x88\xb3\x19\x00\x92\xb3\x19\x03\x18\x80\x01\x42\x16\n\x14_max_treatment_count\"V\n\x16RankTreatmentsResponse\x12<\n\x07ranking\x18\x01 \x01(\x0b\x32+.medmesh.recommendation.v1.TreatmentRanking\"\xaf\x02\n\x10TreatmentRanking\x12>\n\ntreatments\x18\x01 \x03(\x0b\x32*.medmesh.recommendation.v1.RankedTreatment\x12<\n\x10known_conditions\x18\x02 \x03(\x0b\x32\".medmesh.common.v1.RecordReference\x12>\n\x12unknown_conditions\x18\x03 \x03(\x0b\x32\".medmesh.common.v1.RecordReference\x12*\n\x07notices\x18\x04 \x03(\x0b\x32\x19.medmesh.common.v1.Notice\x12\x31\n\nprovenance\x18\x05 \x01(\x0b\x32\x1d.medmesh.common.v1.Provenance\"\xa1\x02\n\x0fRankedTreatment\x12-\n\ttreatment\x18\x01 \x01(\x0b\x32\x1a.medmesh.common.v1.Concept\x12\x36\n\x04kind\x18\x02 \x01(\x0e\x32(.medmesh.recommendation.v1.TreatmentKind\x12\x13\n\x05score\x18\x03 \x01(\x01\x42\x04\x88\xb3\x19\x01\x12;\n\x07\x64rivers\x18\x04 \x03(\x0b\x32*.medmesh.recommendation.v1.TreatmentDriver\x12\x36\n\x06\x61lerts\x18\x05 \x03(\x0b\x32&.medmesh.recommendation.v1.SafetyAlert\x12\x1d\n\x0f\x63ontraindicated\x18\x06 \x01(\x08\x42\x04\x88\xb3\x19\x01\"}\n\x0fTreatmentDriver\x12\x31\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\".medmesh.common.v1.RecordReference\x12\x1b\n\rscore_without\x18\x02 \x01(\x01\x42\x04\x88\xb3\x19\x01\x12\x1a\n\x0c\x63ontribution\x18\x03 \x01(\x01\x42\x04\x88\xb3\x19\x01\"\xf8\x03\n\x0bSafetyAlert\x12\x39\n\x04kind\x18\x01 \x01(\x0e\x32+.medmesh.recommendation.v1.SafetyAlert.Kind\x12\x41\n\x08severity\x18\x02 \x01(\x0e\x32/.medmesh.recommendation.v1.SafetyAlert.Severity\x12\x15\n\x07rule_id\x18\x03 \x01(\tB\x04\x88\xb3\x19\x01\x12\x33\n\x07trigger\x18\x04 \x01(\x0b\x32\".medmesh.common.v1.RecordReference\x12\x19\n\x0b\x65xplanation\x18\x05 \x01(\tB\x04\x88\xb3\x19\x01\x12\x14\n\x06source\x18\x06 \x01(\tB\x04\x88\xb3\x19\x00\"z\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x10\n\x0cKIND_ALLERGY\x10\x01\x12\x14\n\x10KIND_INTERACTION\x10\x02\x12\x12\n\x0eKIND_DUPLICATE\x10\x03\x12\x12\n\x0eKIND_CONDITION\x10\x04\x12\x0c\n\x08KIND_AGE\x10\x05\"r\n\x08Severity\x12\x18\n\x14SEVERITY_UNSPECIFIED\x10\x00\x12\x18\n\x14SEVERITY_INFORMATION\x10\x01\x12\x14\n\x10SEVERITY_CAUTION\x10\x02\x12\x1c\n\x18SEVERITY_CONTRAINDICATED\x10\x03\"\xc0\x01\n\x1a\x46indSimilarPatientsRequest\x12\x38\n\x07patient\x18\x01 \x01(\x0b\x32\x1f.medmesh.common.v1.PatientInputB\x06\x92\xb3\x19\x02\x08\x01\x12\x36\n\x11max_patient_count\x18\x02 \x01(\x05\x42\x16\x92\xb3\x19\x12)\x00\x00\x00\x00\x00\x00\xf0?1\x00\x00\x00\x00\x00\x00Y@H\x00\x88\x01\x01\x12\x1a\n\x05model\x18\x03 \x01(\tB\x0b\x88\xb3\x19\x00\x92\xb3\x19\x03\x18\x80\x01\x42\x14\n\x12_max_patient_count\"c\n\x1b\x46indSimilarPatientsResponse\x12\x44\n\x10similar_patients\x18\x01 \x01(\x0b\x32*.medmesh.recommendation.v1.SimilarPatients\"\xad\x01\n\x0fSimilarPatients\x12;\n\x08patients\x18\x01 \x03(\x0b\x32).medmesh.recommendation.v1.SimilarPatient\x12*\n\x07notices\x18\x02 \x03(\x0b\x32\x19.medmesh.common.v1.Notice\x12\x31\n\nprovenance\x18\x03 \x01(\x0b\x32\x1d.medmesh.common.v1.Provenance\"\x85\x01\n\x0eSimilarPatient\x12\x1a\n\x0creference_id\x18\x01 \x01(\tB\x04\x88\xb3\x19\x01\x12\x18\n\nsimilarity\x18\x02 \x01(\x01\x42\x04\x88\xb3\x19\x01\x12=\n\x11shared_conditions\x18\x03 \x03(\x0b\x32\".medmesh.common.v1.RecordReference\"\xb3\x01\n\x0fStayMeasurement\x12\x30\n\x04\x63ode\x18\x01 \x01(\x0b\x32\x1a.medmesh.common.v1.ConceptB\x06\x92\xb3\x19\x02\x08\x01\x12\x32\n\x05value\x18\x02 \x01(\x0b\x32\x1b.medmesh.common.v1.QuantityB\x06\x92\xb3\x19\x02\x08\x01\x12:\n\x0bsince_start\x18\x03 \x01(\x0b\x32\x19.google.protobuf.DurationB\n\x88\xb3\x19\x01\x92\xb3\x19\x02\x08\x01\"\xa8\x02\n\x0cHospitalStay\x12*\n\x03\x61ge\x18\x01 \x01(\x0b\x32\x1d.medmesh.common.v1.PatientAge\x12=\n\x06gender\x18\x02 \x01(\x0e\x32\'.medmesh.common.v1.AdministrativeGenderB\x04\x88\xb3\x19\x01\x12\x32\n\theight_cm\x18\x03 \x01(\x01\x42\x1a\x88\xb3\x19\x01\x92\xb3\x19\x12)\x00\x00\x00\x00\x00\x00\x00\x00\x31\x00\x00\x00\x00\x00\xc0r@H\x00\x88\x01\x01\x12\x1d\n\tcare_unit\x18\x04 \x01(\tB\n\x88\xb3\x19\x01\x92\xb3\x19\x02\x18@\x12L\n\x0cmeasurements\x18\x05 \x03(\x0b\x32*.medmesh.recommendation.v1.StayMeasurementB\n\x92\xb3\x19\x06\x08\x01\x10\xa0\x9c\x01\x42\x0c\n\n_height_cm\"r\n\x15PredictOutcomeRequest\x12=\n\x04stay\x18\x01 \x01(\x0b\x32\'.medmesh.recommendation.v1.HospitalStayB\x06\x92\xb3\x19\x02\x08\x01\x12\x1a\n\x05model\x18\x02 \x01(\tB\x0b\x88\xb3\x19\x00\x92\xb3\x19\x03\x18\x80\x01\"Z\n\x16PredictOutcomeResponse\x12@\n\nprediction\x18\x01 \x01(\x0b\x32,.medmesh.recommendation.v1.OutcomePrediction\"\xf1\x03\n\x11OutcomePrediction\x12\x15\n\x07outcome\x18\x01 \x01(\tB\x04\x88\xb3\x19\x00\x12\x34\n\x10outcome_concepts\x18\x02 \x03(\x0b\x32\x1a.medmesh.common.v1.Concept\x12\x19\n\x0bprobability\x18\x03 \x01(\x01\x42\x04\x88\xb3\x19\x01\x12\x12\n\ncalibrated\x18\x04 \x01(\x08\x12\x38\n\x0eprediction_set\x18\x05 \x01(\x0b\x32 .medmesh.common.v1.PredictionSet\x12\x11\n\tabstained\x18\x06 \x01(\x08\x12\x1f\n\x12\x64\x65\x63ision_threshold\x18\x07 \x01(\x01H\x00\x88\x01\x01\x12?\n\tvariables\x18\x08 \x03(\x0b\x32,.medmesh.recommendation.v1.VariableInfluence\x12;\n\x07periods\x18\t \x03(\x0b\x32*.medmesh.recommendation.v1.PeriodInfluence\x12*\n\x07notices\x18\n \x03(\x0b\x32\x19.medmesh.common.v1.Notice\x12\x31\n\nprovenance\x18\x0b \x01(\x0b\x32\x1d.medmesh.common.v1.ProvenanceB\x15\n\x13_decision_threshold\"\xaa\x01\n\x11VariableInfluence\x12\x16\n\x08variable\x18\x01 \x01(\tB\x04\x88\xb3\x19\x00\x12\x15\n\x07\x64isplay\x18\x02 \x01(\tB\x04\x88\xb3\x19\x01\x12+\n\x07\x63oncept\x18\x03 \x01(\x0b\x32\x1a.medmesh.common.v1.Concept\x12!\n\x13probability_without\x18\x04 \x01(\x01\x42\x04\x88\xb3\x19\x01\x12\x16\n\x08log_odds\x18\x05 \x01(\x01\x42\x04\x88\xb3\x19\x01\"\xaa\x01\n\x0fPeriodInfluence\x12.\n\x05start\x18\x01 \x01(\x0b\x32\x19.google.protobuf.DurationB\x04\x88\xb3\x19\x00\x12,\n\x03\x65nd\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationB\x04\x88\xb3\x19\x00\x12!\n\x13probability_without\x18\x03 \x01(\x01\x42\x04\x88\xb3\x19\x01\x12\x16\n\x08log_odds\x18\x04 \x01(\x01\x42\x04\x88\xb3\x19\x01*\x8a\x01\n\rTreatmentKind\x12\x1e\n\x1aTREATMENT_KIND_UNSPECIFIED\x10\x00\x12\x1d\n\x19TREATMENT_KIND_MEDICATION\x10\x01\x12\x1c\n\x18TREATMENT_KIND_PROCEDURE\x10\x02\x12\x1c\n\x18TREATMENT_KIND_CARE_PLAN\x10\x03\x32\x8b\x04\n\x15RecommendationService\x12n\n\nReadRecord\x12,.medmesh.recommendation.v1.ReadRecordRequest\x1a-.medmesh.recommendation.v1.ReadRecordResponse\"\x03\x90\x02\x02\x12z\n\x0eRankTreatments\x12\x30.medmesh.recommendation.v1.RankTreatmentsRequest\x1a\x31.medmesh.recommendation.v1.RankTreatmentsResponse\"\x03\x90\x02\x02\x12\x89\x01\n\x13\x46indSimilarPatients\x12\x35.medmesh.recommendation.v1.FindSimilarPatientsRequest\x1a\x36.medmesh.recommendation.v1.FindSimilarPatientsResponse\"\x03\x90\x02\x02\x12z\n\x0ePredictOutcome\x12\x30.medmesh.recommendation.v1.PredictOutcomeRequest\x1a\x31.medmesh.recommendation.v1.PredictOutcomeResponse\"\x03\x90\x02\x02\x42~\n\x1d\x63om.medmesh.recommendation.v1B\x13RecommendationProtoP\x01Z*medmesh/recommendation/v1;recommendationv1\xaa\x02\x19Medmesh.Recommendation.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.medmesh/recommendation/v1/recommendation.proto\x12\x19medmesh.recommendation.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1emedmesh/common/v1/answer.proto\x1a\x1fmedmesh/common/v1/concept.proto\x1a\x1fmedmesh/common/v1/options.proto\x1a\x1fmedmesh/common/v1/patient.proto\x1a medmesh/common/v1/quantity.proto\x1a\x30medmesh/recommendation/v1/medication_check.proto\"M\n\x11ReadRecordRequest\x12\x38\n\x07patient\x18\x01 \x01(\x0b\x32\x1f.medmesh.common.v1.PatientInputB\x06\x92\xb3\x19\x02\x08\x01\"O\n\x12ReadRecordResponse\x12\x39\n\x07reading\x18\x01 \x01(\x0b\x32(.medmesh.recommendation.v1.RecordReading\"m\n\rRecordReading\x12\x30\n\x06record\x18\x01 \x01(\x0b\x32 .medmesh.common.v1.PatientRecord\x12*\n\x07notices\x18\x02 \x03(\x0b\x32\x19.medmesh.common.v1.Notice\"\x8e\x03\n\x15RankTreatmentsRequest\x12\x38\n\x07patient\x18\x01 \x01(\x0b\x32\x1f.medmesh.common.v1.PatientInputB\x06\x92\xb3\x19\x02\x08\x01\x12\x43\n\x12\x66urther_conditions\x18\x02 \x03(\x0b\x32\x1f.medmesh.common.v1.CodedConceptB\x06\x92\xb3\x19\x02\x10\x64\x12\x42\n\x11\x66urther_allergies\x18\x03 \x03(\x0b\x32\x1f.medmesh.common.v1.CodedConceptB\x06\x92\xb3\x19\x02\x10\x64\x12\x38\n\x13max_treatment_count\x18\x04 \x01(\x05\x42\x16\x92\xb3\x19\x12)\x00\x00\x00\x00\x00\x00\xf0?1\x00\x00\x00\x00\x00\x00Y@H\x00\x88\x01\x01\x12\x1a\n\x05model\x18\x05 \x01(\tB\x0b\x88\xb3\x19\x00\x92\xb3\x19\x03\x18\x80\x01\x12\x44\n\x13\x66urther_medications\x18\x06 \x03(\x0b\x32\x1f.medmesh.common.v1.CodedConceptB\x06\x92\xb3\x19\x02\x10\x64\x42\x16\n\x14_max_treatment_count\"V\n\x16RankTreatmentsResponse\x12<\n\x07ranking\x18\x01 \x01(\x0b\x32+.medmesh.recommendation.v1.TreatmentRanking\"\xaf\x02\n\x10TreatmentRanking\x12>\n\ntreatments\x18\x01 \x03(\x0b\x32*.medmesh.recommendation.v1.RankedTreatment\x12<\n\x10known_conditions\x18\x02 \x03(\x0b\x32\".medmesh.common.v1.RecordReference\x12>\n\x12unknown_conditions\x18\x03 \x03(\x0b\x32\".medmesh.common.v1.RecordReference\x12*\n\x07notices\x18\x04 \x03(\x0b\x32\x19.medmesh.common.v1.Notice\x12\x31\n\nprovenance\x18\x05 \x01(\x0b\x32\x1d.medmesh.common.v1.Provenance\"\xa1\x02\n\x0fRankedTreatment\x12-\n\ttreatment\x18\x01 \x01(\x0b\x32\x1a.medmesh.common.v1.Concept\x12\x36\n\x04kind\x18\x02 \x01(\x0e\x32(.medmesh.recommendation.v1.TreatmentKind\x12\x13\n\x05score\x18\x03 \x01(\x01\x42\x04\x88\xb3\x19\x01\x12;\n\x07\x64rivers\x18\x04 \x03(\x0b\x32*.medmesh.recommendation.v1.TreatmentDriver\x12\x36\n\x06\x61lerts\x18\x05 \x03(\x0b\x32&.medmesh.recommendation.v1.SafetyAlert\x12\x1d\n\x0f\x63ontraindicated\x18\x06 \x01(\x08\x42\x04\x88\xb3\x19\x01\"}\n\x0fTreatmentDriver\x12\x31\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\".medmesh.common.v1.RecordReference\x12\x1b\n\rscore_without\x18\x02 \x01(\x01\x42\x04\x88\xb3\x19\x01\x12\x1a\n\x0c\x63ontribution\x18\x03 \x01(\x01\x42\x04\x88\xb3\x19\x01\"\xf8\x03\n\x0bSafetyAlert\x12\x39\n\x04kind\x18\x01 \x01(\x0e\x32+.medmesh.recommendation.v1.SafetyAlert.Kind\x12\x41\n\x08severity\x18\x02 \x01(\x0e\x32/.medmesh.recommendation.v1.SafetyAlert.Severity\x12\x15\n\x07rule_id\x18\x03 \x01(\tB\x04\x88\xb3\x19\x01\x12\x33\n\x07trigger\x18\x04 \x01(\x0b\x32\".medmesh.common.v1.RecordReference\x12\x19\n\x0b\x65xplanation\x18\x05 \x01(\tB\x04\x88\xb3\x19\x01\x12\x14\n\x06source\x18\x06 \x01(\tB\x04\x88\xb3\x19\x00\"z\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x10\n\x0cKIND_ALLERGY\x10\x01\x12\x14\n\x10KIND_INTERACTION\x10\x02\x12\x12\n\x0eKIND_DUPLICATE\x10\x03\x12\x12\n\x0eKIND_CONDITION\x10\x04\x12\x0c\n\x08KIND_AGE\x10\x05\"r\n\x08Severity\x12\x18\n\x14SEVERITY_UNSPECIFIED\x10\x00\x12\x18\n\x14SEVERITY_INFORMATION\x10\x01\x12\x14\n\x10SEVERITY_CAUTION\x10\x02\x12\x1c\n\x18SEVERITY_CONTRAINDICATED\x10\x03\"\xc0\x01\n\x1a\x46indSimilarPatientsRequest\x12\x38\n\x07patient\x18\x01 \x01(\x0b\x32\x1f.medmesh.common.v1.PatientInputB\x06\x92\xb3\x19\x02\x08\x01\x12\x36\n\x11max_patient_count\x18\x02 \x01(\x05\x42\x16\x92\xb3\x19\x12)\x00\x00\x00\x00\x00\x00\xf0?1\x00\x00\x00\x00\x00\x00Y@H\x00\x88\x01\x01\x12\x1a\n\x05model\x18\x03 \x01(\tB\x0b\x88\xb3\x19\x00\x92\xb3\x19\x03\x18\x80\x01\x42\x14\n\x12_max_patient_count\"c\n\x1b\x46indSimilarPatientsResponse\x12\x44\n\x10similar_patients\x18\x01 \x01(\x0b\x32*.medmesh.recommendation.v1.SimilarPatients\"\xad\x01\n\x0fSimilarPatients\x12;\n\x08patients\x18\x01 \x03(\x0b\x32).medmesh.recommendation.v1.SimilarPatient\x12*\n\x07notices\x18\x02 \x03(\x0b\x32\x19.medmesh.common.v1.Notice\x12\x31\n\nprovenance\x18\x03 \x01(\x0b\x32\x1d.medmesh.common.v1.Provenance\"\x85\x01\n\x0eSimilarPatient\x12\x1a\n\x0creference_id\x18\x01 \x01(\tB\x04\x88\xb3\x19\x01\x12\x18\n\nsimilarity\x18\x02 \x01(\x01\x42\x04\x88\xb3\x19\x01\x12=\n\x11shared_conditions\x18\x03 \x03(\x0b\x32\".medmesh.common.v1.RecordReference\"\xb3\x01\n\x0fStayMeasurement\x12\x30\n\x04\x63ode\x18\x01 \x01(\x0b\x32\x1a.medmesh.common.v1.ConceptB\x06\x92\xb3\x19\x02\x08\x01\x12\x32\n\x05value\x18\x02 \x01(\x0b\x32\x1b.medmesh.common.v1.QuantityB\x06\x92\xb3\x19\x02\x08\x01\x12:\n\x0bsince_start\x18\x03 \x01(\x0b\x32\x19.google.protobuf.DurationB\n\x88\xb3\x19\x01\x92\xb3\x19\x02\x08\x01\"\xa8\x02\n\x0cHospitalStay\x12*\n\x03\x61ge\x18\x01 \x01(\x0b\x32\x1d.medmesh.common.v1.PatientAge\x12=\n\x06gender\x18\x02 \x01(\x0e\x32\'.medmesh.common.v1.AdministrativeGenderB\x04\x88\xb3\x19\x01\x12\x32\n\theight_cm\x18\x03 \x01(\x01\x42\x1a\x88\xb3\x19\x01\x92\xb3\x19\x12)\x00\x00\x00\x00\x00\x00\x00\x00\x31\x00\x00\x00\x00\x00\xc0r@H\x00\x88\x01\x01\x12\x1d\n\tcare_unit\x18\x04 \x01(\tB\n\x88\xb3\x19\x01\x92\xb3\x19\x02\x18@\x12L\n\x0cmeasurements\x18\x05 \x03(\x0b\x32*.medmesh.recommendation.v1.StayMeasurementB\n\x92\xb3\x19\x06\x08\x01\x10\xa0\x9c\x01\x42\x0c\n\n_height_cm\"r\n\x15PredictOutcomeRequest\x12=\n\x04stay\x18\x01 \x01(\x0b\x32\'.medmesh.recommendation.v1.HospitalStayB\x06\x92\xb3\x19\x02\x08\x01\x12\x1a\n\x05model\x18\x02 \x01(\tB\x0b\x88\xb3\x19\x00\x92\xb3\x19\x03\x18\x80\x01\"Z\n\x16PredictOutcomeResponse\x12@\n\nprediction\x18\x01 \x01(\x0b\x32,.medmesh.recommendation.v1.OutcomePrediction\"\xf1\x03\n\x11OutcomePrediction\x12\x15\n\x07outcome\x18\x01 \x01(\tB\x04\x88\xb3\x19\x00\x12\x34\n\x10outcome_concepts\x18\x02 \x03(\x0b\x32\x1a.medmesh.common.v1.Concept\x12\x19\n\x0bprobability\x18\x03 \x01(\x01\x42\x04\x88\xb3\x19\x01\x12\x12\n\ncalibrated\x18\x04 \x01(\x08\x12\x38\n\x0eprediction_set\x18\x05 \x01(\x0b\x32 .medmesh.common.v1.PredictionSet\x12\x11\n\tabstained\x18\x06 \x01(\x08\x12\x1f\n\x12\x64\x65\x63ision_threshold\x18\x07 \x01(\x01H\x00\x88\x01\x01\x12?\n\tvariables\x18\x08 \x03(\x0b\x32,.medmesh.recommendation.v1.VariableInfluence\x12;\n\x07periods\x18\t \x03(\x0b\x32*.medmesh.recommendation.v1.PeriodInfluence\x12*\n\x07notices\x18\n \x03(\x0b\x32\x19.medmesh.common.v1.Notice\x12\x31\n\nprovenance\x18\x0b \x01(\x0b\x32\x1d.medmesh.common.v1.ProvenanceB\x15\n\x13_decision_threshold\"\xaa\x01\n\x11VariableInfluence\x12\x16\n\x08variable\x18\x01 \x01(\tB\x04\x88\xb3\x19\x00\x12\x15\n\x07\x64isplay\x18\x02 \x01(\tB\x04\x88\xb3\x19\x01\x12+\n\x07\x63oncept\x18\x03 \x01(\x0b\x32\x1a.medmesh.common.v1.Concept\x12!\n\x13probability_without\x18\x04 \x01(\x01\x42\x04\x88\xb3\x19\x01\x12\x16\n\x08log_odds\x18\x05 \x01(\x01\x42\x04\x88\xb3\x19\x01\"\xaa\x01\n\x0fPeriodInfluence\x12.\n\x05start\x18\x01 \x01(\x0b\x32\x19.google.protobuf.DurationB\x04\x88\xb3\x19\x00\x12,\n\x03\x65nd\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationB\x04\x88\xb3\x19\x00\x12!\n\x13probability_without\x18\x03 \x01(\x01\x42\x04\x88\xb3\x19\x01\x12\x16\n\x08log_odds\x18\x04 \x01(\x01\x42\x04\x88\xb3\x19\x01*\x8a\x01\n\rTreatmentKind\x12\x1e\n\x1aTREATMENT_KIND_UNSPECIFIED\x10\x00\x12\x1d\n\x19TREATMENT_KIND_MEDICATION\x10\x01\x12\x1c\n\x18TREATMENT_KIND_PROCEDURE\x10\x02\x12\x1c\n\x18TREATMENT_KIND_CARE_PLAN\x10\x03\x32\x8e\x05\n\x15RecommendationService\x12n\n\nReadRecord\x12,.medmesh.recommendation.v1.ReadRecordRequest\x1a-.medmesh.recommendation.v1.ReadRecordResponse\"\x03\x90\x02\x02\x12z\n\x0eRankTreatments\x12\x30.medmesh.recommendation.v1.RankTreatmentsRequest\x1a\x31.medmesh.recommendation.v1.RankTreatmentsResponse\"\x03\x90\x02\x02\x12\x80\x01\n\x10\x43heckMedications\x12\x32.medmesh.recommendation.v1.CheckMedicationsRequest\x1a\x33.medmesh.recommendation.v1.CheckMedicationsResponse\"\x03\x90\x02\x02\x12\x89\x01\n\x13\x46indSimilarPatients\x12\x35.medmesh.recommendation.v1.FindSimilarPatientsRequest\x1a\x36.medmesh.recommendation.v1.FindSimilarPatientsResponse\"\x03\x90\x02\x02\x12z\n\x0ePredictOutcome\x12\x30.medmesh.recommendation.v1.PredictOutcomeRequest\x1a\x31.medmesh.recommendation.v1.PredictOutcomeResponse\"\x03\x90\x02\x02\x42~\n\x1d\x63om.medmesh.recommendation.v1B\x13RecommendationProtoP\x01Z*medmesh/recommendation/v1;recommendationv1\xaa\x02\x19Medmesh.Recommendation.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -50,6 +51,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RANKTREATMENTSREQUEST'].fields_by_name['max_treatment_count']._serialized_options = b'\222\263\031\022)\000\000\000\000\000\000\360?1\000\000\000\000\000\000Y@'
   _globals['_RANKTREATMENTSREQUEST'].fields_by_name['model']._loaded_options = None
   _globals['_RANKTREATMENTSREQUEST'].fields_by_name['model']._serialized_options = b'\210\263\031\000\222\263\031\003\030\200\001'
+  _globals['_RANKTREATMENTSREQUEST'].fields_by_name['further_medications']._loaded_options = None
+  _globals['_RANKTREATMENTSREQUEST'].fields_by_name['further_medications']._serialized_options = b'\222\263\031\002\020d'
   _globals['_RANKEDTREATMENT'].fields_by_name['score']._loaded_options = None
   _globals['_RANKEDTREATMENT'].fields_by_name['score']._serialized_options = b'\210\263\031\001'
   _globals['_RANKEDTREATMENT'].fields_by_name['contraindicated']._loaded_options = None
@@ -116,56 +119,58 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RECOMMENDATIONSERVICE'].methods_by_name['ReadRecord']._serialized_options = b'\220\002\002'
   _globals['_RECOMMENDATIONSERVICE'].methods_by_name['RankTreatments']._loaded_options = None
   _globals['_RECOMMENDATIONSERVICE'].methods_by_name['RankTreatments']._serialized_options = b'\220\002\002'
+  _globals['_RECOMMENDATIONSERVICE'].methods_by_name['CheckMedications']._loaded_options = None
+  _globals['_RECOMMENDATIONSERVICE'].methods_by_name['CheckMedications']._serialized_options = b'\220\002\002'
   _globals['_RECOMMENDATIONSERVICE'].methods_by_name['FindSimilarPatients']._loaded_options = None
   _globals['_RECOMMENDATIONSERVICE'].methods_by_name['FindSimilarPatients']._serialized_options = b'\220\002\002'
   _globals['_RECOMMENDATIONSERVICE'].methods_by_name['PredictOutcome']._loaded_options = None
   _globals['_RECOMMENDATIONSERVICE'].methods_by_name['PredictOutcome']._serialized_options = b'\220\002\002'
-  _globals['_TREATMENTKIND']._serialized_start=4340
-  _globals['_TREATMENTKIND']._serialized_end=4478
-  _globals['_READRECORDREQUEST']._serialized_start=274
-  _globals['_READRECORDREQUEST']._serialized_end=351
-  _globals['_READRECORDRESPONSE']._serialized_start=353
-  _globals['_READRECORDRESPONSE']._serialized_end=432
-  _globals['_RECORDREADING']._serialized_start=434
-  _globals['_RECORDREADING']._serialized_end=543
-  _globals['_RANKTREATMENTSREQUEST']._serialized_start=546
-  _globals['_RANKTREATMENTSREQUEST']._serialized_end=874
-  _globals['_RANKTREATMENTSRESPONSE']._serialized_start=876
-  _globals['_RANKTREATMENTSRESPONSE']._serialized_end=962
-  _globals['_TREATMENTRANKING']._serialized_start=965
-  _globals['_TREATMENTRANKING']._serialized_end=1268
-  _globals['_RANKEDTREATMENT']._serialized_start=1271
-  _globals['_RANKEDTREATMENT']._serialized_end=1560
-  _globals['_TREATMENTDRIVER']._serialized_start=1562
-  _globals['_TREATMENTDRIVER']._serialized_end=1687
-  _globals['_SAFETYALERT']._serialized_start=1690
-  _globals['_SAFETYALERT']._serialized_end=2194
-  _globals['_SAFETYALERT_KIND']._serialized_start=1956
-  _globals['_SAFETYALERT_KIND']._serialized_end=2078
-  _globals['_SAFETYALERT_SEVERITY']._serialized_start=2080
-  _globals['_SAFETYALERT_SEVERITY']._serialized_end=2194
-  _globals['_FINDSIMILARPATIENTSREQUEST']._serialized_start=2197
-  _globals['_FINDSIMILARPATIENTSREQUEST']._serialized_end=2389
-  _globals['_FINDSIMILARPATIENTSRESPONSE']._serialized_start=2391
-  _globals['_FINDSIMILARPATIENTSRESPONSE']._serialized_end=2490
-  _globals['_SIMILARPATIENTS']._serialized_start=2493
-  _globals['_SIMILARPATIENTS']._serialized_end=2666
-  _globals['_SIMILARPATIENT']._serialized_start=2669
-  _globals['_SIMILARPATIENT']._serialized_end=2802
-  _globals['_STAYMEASUREMENT']._serialized_start=2805
-  _globals['_STAYMEASUREMENT']._serialized_end=2984
-  _globals['_HOSPITALSTAY']._serialized_start=2987
-  _globals['_HOSPITALSTAY']._serialized_end=3283
-  _globals['_PREDICTOUTCOMEREQUEST']._serialized_start=3285
-  _globals['_PREDICTOUTCOMEREQUEST']._serialized_end=3399
-  _globals['_PREDICTOUTCOMERESPONSE']._serialized_start=3401
-  _globals['_PREDICTOUTCOMERESPONSE']._serialized_end=3491
-  _globals['_OUTCOMEPREDICTION']._serialized_start=3494
-  _globals['_OUTCOMEPREDICTION']._serialized_end=3991
-  _globals['_VARIABLEINFLUENCE']._serialized_start=3994
-  _globals['_VARIABLEINFLUENCE']._serialized_end=4164
-  _globals['_PERIODINFLUENCE']._serialized_start=4167
-  _globals['_PERIODINFLUENCE']._serialized_end=4337
-  _globals['_RECOMMENDATIONSERVICE']._serialized_start=4481
-  _globals['_RECOMMENDATIONSERVICE']._serialized_end=5004
+  _globals['_TREATMENTKIND']._serialized_start=4460
+  _globals['_TREATMENTKIND']._serialized_end=4598
+  _globals['_READRECORDREQUEST']._serialized_start=324
+  _globals['_READRECORDREQUEST']._serialized_end=401
+  _globals['_READRECORDRESPONSE']._serialized_start=403
+  _globals['_READRECORDRESPONSE']._serialized_end=482
+  _globals['_RECORDREADING']._serialized_start=484
+  _globals['_RECORDREADING']._serialized_end=593
+  _globals['_RANKTREATMENTSREQUEST']._serialized_start=596
+  _globals['_RANKTREATMENTSREQUEST']._serialized_end=994
+  _globals['_RANKTREATMENTSRESPONSE']._serialized_start=996
+  _globals['_RANKTREATMENTSRESPONSE']._serialized_end=1082
+  _globals['_TREATMENTRANKING']._serialized_start=1085
+  _globals['_TREATMENTRANKING']._serialized_end=1388
+  _globals['_RANKEDTREATMENT']._serialized_start=1391
+  _globals['_RANKEDTREATMENT']._serialized_end=1680
+  _globals['_TREATMENTDRIVER']._serialized_start=1682
+  _globals['_TREATMENTDRIVER']._serialized_end=1807
+  _globals['_SAFETYALERT']._serialized_start=1810
+  _globals['_SAFETYALERT']._serialized_end=2314
+  _globals['_SAFETYALERT_KIND']._serialized_start=2076
+  _globals['_SAFETYALERT_KIND']._serialized_end=2198
+  _globals['_SAFETYALERT_SEVERITY']._serialized_start=2200
+  _globals['_SAFETYALERT_SEVERITY']._serialized_end=2314
+  _globals['_FINDSIMILARPATIENTSREQUEST']._serialized_start=2317
+  _globals['_FINDSIMILARPATIENTSREQUEST']._serialized_end=2509
+  _globals['_FINDSIMILARPATIENTSRESPONSE']._serialized_start=2511
+  _globals['_FINDSIMILARPATIENTSRESPONSE']._serialized_end=2610
+  _globals['_SIMILARPATIENTS']._serialized_start=2613
+  _globals['_SIMILARPATIENTS']._serialized_end=2786
+  _globals['_SIMILARPATIENT']._serialized_start=2789
+  _globals['_SIMILARPATIENT']._serialized_end=2922
+  _globals['_STAYMEASUREMENT']._serialized_start=2925
+  _globals['_STAYMEASUREMENT']._serialized_end=3104
+  _globals['_HOSPITALSTAY']._serialized_start=3107
+  _globals['_HOSPITALSTAY']._serialized_end=3403
+  _globals['_PREDICTOUTCOMEREQUEST']._serialized_start=3405
+  _globals['_PREDICTOUTCOMEREQUEST']._serialized_end=3519
+  _globals['_PREDICTOUTCOMERESPONSE']._serialized_start=3521
+  _globals['_PREDICTOUTCOMERESPONSE']._serialized_end=3611
+  _globals['_OUTCOMEPREDICTION']._serialized_start=3614
+  _globals['_OUTCOMEPREDICTION']._serialized_end=4111
+  _globals['_VARIABLEINFLUENCE']._serialized_start=4114
+  _globals['_VARIABLEINFLUENCE']._serialized_end=4284
+  _globals['_PERIODINFLUENCE']._serialized_start=4287
+  _globals['_PERIODINFLUENCE']._serialized_end=4457
+  _globals['_RECOMMENDATIONSERVICE']._serialized_start=4601
+  _globals['_RECOMMENDATIONSERVICE']._serialized_end=5255
 # @@protoc_insertion_point(module_scope)

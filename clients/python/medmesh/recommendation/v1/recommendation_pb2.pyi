@@ -6,6 +6,7 @@ from medmesh.common.v1 import concept_pb2 as _concept_pb2
 from medmesh.common.v1 import options_pb2 as _options_pb2
 from medmesh.common.v1 import patient_pb2 as _patient_pb2
 from medmesh.common.v1 import quantity_pb2 as _quantity_pb2
+from medmesh.recommendation.v1 import medication_check_pb2 as _medication_check_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -47,18 +48,20 @@ class RecordReading(_message.Message):
     def __init__(self, record: _Optional[_Union[_patient_pb2.PatientRecord, _Mapping]] = ..., notices: _Optional[_Iterable[_Union[_answer_pb2.Notice, _Mapping]]] = ...) -> None: ...
 
 class RankTreatmentsRequest(_message.Message):
-    __slots__ = ("patient", "further_conditions", "further_allergies", "max_treatment_count", "model")
+    __slots__ = ("patient", "further_conditions", "further_allergies", "max_treatment_count", "model", "further_medications")
     PATIENT_FIELD_NUMBER: _ClassVar[int]
     FURTHER_CONDITIONS_FIELD_NUMBER: _ClassVar[int]
     FURTHER_ALLERGIES_FIELD_NUMBER: _ClassVar[int]
     MAX_TREATMENT_COUNT_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
+    FURTHER_MEDICATIONS_FIELD_NUMBER: _ClassVar[int]
     patient: _patient_pb2.PatientInput
     further_conditions: _containers.RepeatedCompositeFieldContainer[_concept_pb2.CodedConcept]
     further_allergies: _containers.RepeatedCompositeFieldContainer[_concept_pb2.CodedConcept]
     max_treatment_count: int
     model: str
-    def __init__(self, patient: _Optional[_Union[_patient_pb2.PatientInput, _Mapping]] = ..., further_conditions: _Optional[_Iterable[_Union[_concept_pb2.CodedConcept, _Mapping]]] = ..., further_allergies: _Optional[_Iterable[_Union[_concept_pb2.CodedConcept, _Mapping]]] = ..., max_treatment_count: _Optional[int] = ..., model: _Optional[str] = ...) -> None: ...
+    further_medications: _containers.RepeatedCompositeFieldContainer[_concept_pb2.CodedConcept]
+    def __init__(self, patient: _Optional[_Union[_patient_pb2.PatientInput, _Mapping]] = ..., further_conditions: _Optional[_Iterable[_Union[_concept_pb2.CodedConcept, _Mapping]]] = ..., further_allergies: _Optional[_Iterable[_Union[_concept_pb2.CodedConcept, _Mapping]]] = ..., max_treatment_count: _Optional[int] = ..., model: _Optional[str] = ..., further_medications: _Optional[_Iterable[_Union[_concept_pb2.CodedConcept, _Mapping]]] = ...) -> None: ...
 
 class RankTreatmentsResponse(_message.Message):
     __slots__ = ("ranking",)

@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from medmesh.recommendation.v1 import medication_check_pb2 as medmesh_dot_recommendation_dot_v1_dot_medication__check__pb2
 from medmesh.recommendation.v1 import recommendation_pb2 as medmesh_dot_recommendation_dot_v1_dot_recommendation__pb2
 
 GRPC_GENERATED_VERSION = '1.81.1'
@@ -26,7 +27,7 @@ if _version_not_supported:
 
 
 class RecommendationServiceStub:
-    """Reads records, ranks treatments, finds similar patients and predicts outcomes. It stores nothing.
+    """Reads records, ranks treatments, checks drafted orders, finds similar patients and predicts outcomes. It stores nothing.
     """
 
     def __init__(self, channel):
@@ -45,6 +46,11 @@ class RecommendationServiceStub:
                 request_serializer=medmesh_dot_recommendation_dot_v1_dot_recommendation__pb2.RankTreatmentsRequest.SerializeToString,
                 response_deserializer=medmesh_dot_recommendation_dot_v1_dot_recommendation__pb2.RankTreatmentsResponse.FromString,
                 _registered_method=True)
+        self.CheckMedications = channel.unary_unary(
+                '/medmesh.recommendation.v1.RecommendationService/CheckMedications',
+                request_serializer=medmesh_dot_recommendation_dot_v1_dot_medication__check__pb2.CheckMedicationsRequest.SerializeToString,
+                response_deserializer=medmesh_dot_recommendation_dot_v1_dot_medication__check__pb2.CheckMedicationsResponse.FromString,
+                _registered_method=True)
         self.FindSimilarPatients = channel.unary_unary(
                 '/medmesh.recommendation.v1.RecommendationService/FindSimilarPatients',
                 request_serializer=medmesh_dot_recommendation_dot_v1_dot_recommendation__pb2.FindSimilarPatientsRequest.SerializeToString,
@@ -58,7 +64,7 @@ class RecommendationServiceStub:
 
 
 class RecommendationServiceServicer:
-    """Reads records, ranks treatments, finds similar patients and predicts outcomes. It stores nothing.
+    """Reads records, ranks treatments, checks drafted orders, finds similar patients and predicts outcomes. It stores nothing.
     """
 
     def ReadRecord(self, request, context):
@@ -74,6 +80,15 @@ class RecommendationServiceServicer:
         """Ranks treatments for a patient, each with what drives it and what argues against it. Fails as ReadRecord does.
         NOT_FOUND: no such model. UNAVAILABLE: the model is not served now. RESOURCE_EXHAUSTED: too many requests wait.
         DEADLINE_EXCEEDED: too slow.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CheckMedications(self, request, context):
+        """Holds drafted medication orders against a record: allergies, interactions, duplicates, conditions, age, kidney and liver, doses,
+        genes and habits. No model is asked. Fails as ReadRecord does.
+        INVALID_ARGUMENT: also an order that is no FHIR MedicationRequest, or that names no drug; the field is named.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -110,6 +125,11 @@ def add_RecommendationServiceServicer_to_server(servicer, server):
                     request_deserializer=medmesh_dot_recommendation_dot_v1_dot_recommendation__pb2.RankTreatmentsRequest.FromString,
                     response_serializer=medmesh_dot_recommendation_dot_v1_dot_recommendation__pb2.RankTreatmentsResponse.SerializeToString,
             ),
+            'CheckMedications': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckMedications,
+                    request_deserializer=medmesh_dot_recommendation_dot_v1_dot_medication__check__pb2.CheckMedicationsRequest.FromString,
+                    response_serializer=medmesh_dot_recommendation_dot_v1_dot_medication__check__pb2.CheckMedicationsResponse.SerializeToString,
+            ),
             'FindSimilarPatients': grpc.unary_unary_rpc_method_handler(
                     servicer.FindSimilarPatients,
                     request_deserializer=medmesh_dot_recommendation_dot_v1_dot_recommendation__pb2.FindSimilarPatientsRequest.FromString,
@@ -129,7 +149,7 @@ def add_RecommendationServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class RecommendationService:
-    """Reads records, ranks treatments, finds similar patients and predicts outcomes. It stores nothing.
+    """Reads records, ranks treatments, checks drafted orders, finds similar patients and predicts outcomes. It stores nothing.
     """
 
     @staticmethod
@@ -176,6 +196,33 @@ class RecommendationService:
             '/medmesh.recommendation.v1.RecommendationService/RankTreatments',
             medmesh_dot_recommendation_dot_v1_dot_recommendation__pb2.RankTreatmentsRequest.SerializeToString,
             medmesh_dot_recommendation_dot_v1_dot_recommendation__pb2.RankTreatmentsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckMedications(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/medmesh.recommendation.v1.RecommendationService/CheckMedications',
+            medmesh_dot_recommendation_dot_v1_dot_medication__check__pb2.CheckMedicationsRequest.SerializeToString,
+            medmesh_dot_recommendation_dot_v1_dot_medication__check__pb2.CheckMedicationsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -5,6 +5,7 @@ Treatment recommendation, similar patients and prognosis from a patient's record
 
 from collections import abc as _abc
 from grpc import aio as _aio
+from medmesh.recommendation.v1 import medication_check_pb2 as _medication_check_pb2
 from medmesh.recommendation.v1 import recommendation_pb2 as _recommendation_pb2
 import abc as _abc_1
 import grpc as _grpc
@@ -27,7 +28,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class RecommendationServiceStub:
-    """Reads records, ranks treatments, finds similar patients and predicts outcomes. It stores nothing."""
+    """Reads records, ranks treatments, checks drafted orders, finds similar patients and predicts outcomes. It stores nothing."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -43,6 +44,11 @@ class RecommendationServiceStub:
     NOT_FOUND: no such model. UNAVAILABLE: the model is not served now. RESOURCE_EXHAUSTED: too many requests wait.
     DEADLINE_EXCEEDED: too slow.
     """
+    CheckMedications: _grpc.UnaryUnaryMultiCallable[_medication_check_pb2.CheckMedicationsRequest, _medication_check_pb2.CheckMedicationsResponse]
+    """Holds drafted medication orders against a record: allergies, interactions, duplicates, conditions, age, kidney and liver, doses,
+    genes and habits. No model is asked. Fails as ReadRecord does.
+    INVALID_ARGUMENT: also an order that is no FHIR MedicationRequest, or that names no drug; the field is named.
+    """
     FindSimilarPatients: _grpc.UnaryUnaryMultiCallable[_recommendation_pb2.FindSimilarPatientsRequest, _recommendation_pb2.FindSimilarPatientsResponse]
     """Finds the patients of the reference population whose records are most alike. Fails as RankTreatments does."""
     PredictOutcome: _grpc.UnaryUnaryMultiCallable[_recommendation_pb2.PredictOutcomeRequest, _recommendation_pb2.PredictOutcomeResponse]
@@ -55,7 +61,7 @@ class RecommendationServiceStub:
 
 @_typing.type_check_only
 class RecommendationServiceAsyncStub(RecommendationServiceStub):
-    """Reads records, ranks treatments, finds similar patients and predicts outcomes. It stores nothing."""
+    """Reads records, ranks treatments, checks drafted orders, finds similar patients and predicts outcomes. It stores nothing."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ReadRecord: _aio.UnaryUnaryMultiCallable[_recommendation_pb2.ReadRecordRequest, _recommendation_pb2.ReadRecordResponse]  # type: ignore[assignment]
@@ -68,6 +74,11 @@ class RecommendationServiceAsyncStub(RecommendationServiceStub):
     NOT_FOUND: no such model. UNAVAILABLE: the model is not served now. RESOURCE_EXHAUSTED: too many requests wait.
     DEADLINE_EXCEEDED: too slow.
     """
+    CheckMedications: _aio.UnaryUnaryMultiCallable[_medication_check_pb2.CheckMedicationsRequest, _medication_check_pb2.CheckMedicationsResponse]  # type: ignore[assignment]
+    """Holds drafted medication orders against a record: allergies, interactions, duplicates, conditions, age, kidney and liver, doses,
+    genes and habits. No model is asked. Fails as ReadRecord does.
+    INVALID_ARGUMENT: also an order that is no FHIR MedicationRequest, or that names no drug; the field is named.
+    """
     FindSimilarPatients: _aio.UnaryUnaryMultiCallable[_recommendation_pb2.FindSimilarPatientsRequest, _recommendation_pb2.FindSimilarPatientsResponse]  # type: ignore[assignment]
     """Finds the patients of the reference population whose records are most alike. Fails as RankTreatments does."""
     PredictOutcome: _aio.UnaryUnaryMultiCallable[_recommendation_pb2.PredictOutcomeRequest, _recommendation_pb2.PredictOutcomeResponse]  # type: ignore[assignment]
@@ -79,7 +90,7 @@ class RecommendationServiceAsyncStub(RecommendationServiceStub):
     """
 
 class RecommendationServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Reads records, ranks treatments, finds similar patients and predicts outcomes. It stores nothing."""
+    """Reads records, ranks treatments, checks drafted orders, finds similar patients and predicts outcomes. It stores nothing."""
 
     @_abc_1.abstractmethod
     def ReadRecord(
@@ -101,6 +112,17 @@ class RecommendationServiceServicer(metaclass=_abc_1.ABCMeta):
         """Ranks treatments for a patient, each with what drives it and what argues against it. Fails as ReadRecord does.
         NOT_FOUND: no such model. UNAVAILABLE: the model is not served now. RESOURCE_EXHAUSTED: too many requests wait.
         DEADLINE_EXCEEDED: too slow.
+        """
+
+    @_abc_1.abstractmethod
+    def CheckMedications(
+        self,
+        request: _medication_check_pb2.CheckMedicationsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_medication_check_pb2.CheckMedicationsResponse, _abc.Awaitable[_medication_check_pb2.CheckMedicationsResponse]]:
+        """Holds drafted medication orders against a record: allergies, interactions, duplicates, conditions, age, kidney and liver, doses,
+        genes and habits. No model is asked. Fails as ReadRecord does.
+        INVALID_ARGUMENT: also an order that is no FHIR MedicationRequest, or that names no drug; the field is named.
         """
 
     @_abc_1.abstractmethod
