@@ -90,7 +90,7 @@ def passages(part: str, count: int, seed: int) -> list[Marked]:
     sources = [(note.id, clean_sentences(note.text)) for note in notes(part)]
     sources = [(id_, sentences) for id_, sentences in sources if len(sentences) > 5]
     todo: list[str] = []
-    result = []
+    result: list[Marked] = []
     while len(result) < count:
         if not todo:
             todo = templates(part).copy()
