@@ -20,6 +20,43 @@ SAYS = DOES | frozenset(words_of("name_verbs.txt"))
 """Verbs that follow the name of somebody who has been spoken of."""
 NEVER = frozenset(words_of("not_names.txt"))
 """Words that are in the lists of names and are none at the place of one."""
+_OF_PEOPLE = frozenset(
+    [
+        "blood",
+        "wife",
+        "husband",
+        "mother",
+        "father",
+        "daughter",
+        "son",
+        "family",
+        "symptoms",
+        "pain",
+        "condition",
+        "care",
+        "chart",
+        "room",
+        "surgery",
+        "wound",
+        "knee",
+        "hip",
+        "vital",
+        "history",
+        "heart",
+        "weight",
+        "temperature",
+        "fever",
+        "cough",
+        "labs",
+        "medications",
+        "record",
+        "records",
+        "insurance",
+        "home",
+        "doctor",
+    ]
+)
+"""What somebody has, and no disease that is called after somebody does."""
 _OF_MEDICINE = re.compile(
     r"(?:log|path|graph|scop|tom|plast|metr|therap|ectom|stom)(?:y|ies|ic|ical|s)$|(?:itis|osis|emia|uria|algia|oma|omas|gram|ase|ine|ide|ate|cillin|mycin|azole"
     r"|pril|sartan|statin|olol|ation|ition|ction|sion|ity|ness|ment|ous|ular|ical|able|ible|ally|ing|ives?|ents?|ants?|less|phil|cyte|cytes|pnea|rrhea|plegia|phasia)s?$"
@@ -338,6 +375,8 @@ class NameWords:
         if folded(word) in NEVER or word.lower() in self._cues.relatives or word.isupper():
             return False
         follows = self._word(at + 1).lower()
+        if self._possessive(at) and folded(word) not in self._lexicon.plain:
+            return self._word(at + 3).lower() in _OF_PEOPLE and not self._is_eponym(at)
         return follows in DOES or (
             follows == "and" and self._word(at + 2) == "I" and self._word(at - 1) != ""
         )
