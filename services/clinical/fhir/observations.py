@@ -30,6 +30,13 @@ _NUMBER_IN_WORDS = re.compile(
 )
 """A value that a laboratory wrote as text: a comparator, a number with a point, a unit."""
 
+_TELLS_OF_PATIENT = re.compile(
+    r"metaboli[sz]er|\*\s?\d|\b(?:geno|pheno|haplo)type|\ballele|\bgene\b|\bHLA|\brs\d{3}|transporter function"
+    r"|smok|tobacco|alcohol|pregnan|breast.?feed|lactat(?:ing|ion)",
+    re.IGNORECASE,
+)
+"""Findings that are read although their answer is in words alone: genes and habits that bear on drugs."""
+
 
 def read_observation(node: Node, remarks: Remarks) -> Iterator[Observation]:
     """The values of an Observation and of its components, if it has results."""
@@ -67,7 +74,8 @@ def _results(
     elif _has_value(part) and (measurement_of(concept) or seems_used(concept)):
         remarks.add(Remark.OBSERVATION_NOT_UNDERSTOOD, part)
     elif words := part.words("valueString", MAX_DISPLAY):
-        yield Observation(concept, CodedConcept(text=words), when, place)
+        if any(map(_TELLS_OF_PATIENT.search, (*concept.names, words))):
+            yield Observation(concept, CodedConcept(text=words), when, place)
 
 
 def _quantity(part: Node) -> Quantity | None:
