@@ -1,6 +1,6 @@
 """What `medmesh terminology` asks a FHIR terminology server: concept maps, value sets, single codes.
 
-It is asked when a terminology is made, never while a request waits (docs/adr/0023). FHIR R4 and R5; answers
+It is asked when a terminology is made, never while a request waits (docs/adr/0026). FHIR R4 and R5; answers
 are bounded in size, pages and time. Only standard-library HTTP: three reads need no more.
 """
 

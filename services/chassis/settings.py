@@ -199,6 +199,15 @@ class ServiceSettings(Settings):
             )
 
 
+@dataclass(frozen=True, kw_only=True)
+class TerminologySettings(ServiceSettings):
+    """What a service is told that reads codes and words."""
+
+    terminology: Path | None = None
+    """Folder of tables with the codes and names that this place uses; their rows take the place of the mesh's
+    own (docs/terminology.md). `medmesh terminology check` says whether it can be used."""
+
+
 def split_words(text: str) -> tuple[str, ...]:
     """Words with commas or spaces between."""
     return tuple(text.replace(",", " ").split())

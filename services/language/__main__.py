@@ -10,7 +10,7 @@ from medmesh.language.v1 import language_pb2, language_pb2_grpc
 from services.chassis.models.catalog import Catalog
 from services.chassis.rpc.server import Parts, Service, run
 from services.chassis.settings import SettingsError
-from services.clinical.terminology_setting import read_terminology
+from services.clinical import own_terminology
 from services.language.agreement import Vocabulary
 from services.language.chinese.reader import ChineseReader
 from services.language.deidentification.reading import SHORTEST_KEY, Deidentifier, is_deidentifier
@@ -88,7 +88,7 @@ SERVICE = Service(
     settings=LanguageSettings,
     descriptors=(language_pb2.DESCRIPTOR.services_by_name["LanguageService"],),
     register=register,
-    read_terminology=read_terminology,
+    take_terminology=lambda settings: own_terminology.take(settings.terminology),
     tasks=TASKS,
 )
 

@@ -111,7 +111,7 @@ class LanguageServicer(language_pb2_grpc.LanguageServiceServicer):
         return bundle_message(done)
 
     def _identifying(self, name: str) -> TokenClassifier | None:
-        """The token classifier that finds identifiers: the one named, else the first; None where none is served."""
+        """The token classifier that finds identifiers: the one named, else the first; else None."""
         if name:
             named = self._catalog.named(TOKEN_CLASSIFICATION, name)
             if not is_deidentifier(named):

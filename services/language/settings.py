@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.clinical.terminology_setting import TerminologySettings
+from services.chassis.settings import TerminologySettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,8 +19,8 @@ class LanguageSettings(TerminologySettings):
     of a shipped one takes its place."""
 
     deidentification_key_file: Path | None = None
-    """File with the secret of surrogates, 16 to 256 bytes, for requests of `Deidentify` that bring none. Empty: such
-    requests get placeholders only."""
+    """File with the secret of surrogates, 16 to 256 bytes, for requests of `Deidentify` that bring none.
+    Empty: such requests get placeholders only."""
     literature_folder: Path = Path(".medmesh/literature")
     """Folder of the corpora of literature, a folder each; made when the first is loaded. It outlives the
     process: in a container a volume."""

@@ -10,7 +10,7 @@ import grpc
 from medmesh.recommendation.v1 import recommendation_pb2, recommendation_pb2_grpc
 from services.chassis.models.served import ServedModel, Task
 from services.chassis.rpc.server import Parts, Service, run
-from services.clinical.terminology_setting import read_terminology
+from services.clinical import own_terminology
 from services.recommendation.equivalents import Equivalents
 from services.recommendation.medication_checker import MedicationChecker
 from services.recommendation.safety.rules import SafetyRules
@@ -57,7 +57,7 @@ SERVICE = Service(
     settings=RecommendationSettings,
     descriptors=(recommendation_pb2.DESCRIPTOR.services_by_name["RecommendationService"],),
     register=register,
-    read_terminology=read_terminology,
+    take_terminology=lambda settings: own_terminology.take(settings.terminology),
     tasks=(RANKING, EMBEDDING, RISK),
 )
 

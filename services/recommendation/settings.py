@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from services.chassis.settings import bounded
-from services.clinical.terminology_setting import TerminologySettings
+from services.chassis.settings import TerminologySettings, bounded
 
 
 @dataclass(frozen=True, kw_only=True)

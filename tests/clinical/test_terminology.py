@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from services.chassis.rpc.server import running_server
 from services.chassis.settings import SettingsError
 from services.clinical import terminology
 from services.clinical.code_systems import ICD10CM
@@ -12,9 +13,11 @@ from services.clinical.drugs import PARTS, Drugs, read_ingredients
 from services.clinical.fhir.bounded_json import Node
 from services.clinical.fhir.codings import concept_of
 from services.clinical.fhir.remarks import Remarks
+from services.clinical.own_terminology import take
 from services.clinical.terminology import Terminology, TerminologyError
-from services.clinical.terminology_setting import TerminologySettings, read_terminology
 from services.language.vocabulary import read_diseases
+from services.recommendation.__main__ import SERVICE
+from services.recommendation.settings import RecommendationSettings
 
 PZN = "http://fhir.de/CodeSystem/ifa/pzn"
 
@@ -128,13 +131,15 @@ def test_what_cannot_be_used_is_named_by_file_and_line(tmp_path, name, content, 
         Terminology.read(tmp_path)
 
 
-def test_a_service_does_not_start_with_a_terminology_that_it_cannot_use(folder, tmp_path):
-    assert read_terminology(TerminologySettings()) == ""
+async def test_a_service_does_not_start_with_a_terminology_that_it_cannot_use(folder, tmp_path):
+    settings = RecommendationSettings(listen="127.0.0.1:0", terminology=tmp_path / "none")
     with pytest.raises(SettingsError, match="MEDMESH_TERMINOLOGY: is no folder"):
-        read_terminology(TerminologySettings(terminology=tmp_path / "none"))
+        async with running_server(SERVICE, settings):
+            pass
     orphan = folder(drug_codes=[("acemetacin", "atc", "M01AB11", "Acemetacin", "house formulary")])
-    with pytest.raises(SettingsError, match="neither a drug nor a class: acemetacin"):
-        read_terminology(TerminologySettings(terminology=orphan))
+    with pytest.raises(ValueError, match="neither a drug nor a class: acemetacin"):
+        take(orphan)
     (orphan / "drug_codes.tsv").unlink()
     whole = folder(drugs=[("", "acemetacin", "house formulary", "acemetacin")])
-    assert read_terminology(TerminologySettings(terminology=whole)) == Terminology.read(whole).sha256
+    assert take(whole) == Terminology.read(whole).sha256
+    assert take(None) == ""

@@ -172,3 +172,10 @@ def test_nothing_acute_is_said_only_of_a_text_without_anything_acute(text, holds
     facts = facts_of_text(reading for _, _, reading in reader.read_text(text))
     said = reader.read("No acute cardiopulmonary abnormality.")
     assert check_against_text(said, facts).holds is holds
+
+
+def test_a_text_without_full_stops_is_read_in_pieces_of_bounded_length():
+    text = "cough and fever " * 400
+    spans = [(start, end) for start, end, _ in SentenceReader().read_text(text)]
+    assert max(end - start for start, end in spans) <= 800
+    assert "".join(text[start:end].replace(" ", "") for start, end in spans) == text.replace(" ", "")

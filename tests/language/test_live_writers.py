@@ -21,6 +21,7 @@ from services.chassis.observability.telemetry import Telemetry
 from services.language.chat import USER, Message
 from services.language.tasks import TASKS, TEXT_GENERATION
 from services.language.tasks.text_generation import Ending
+from services.local import models
 from services.local.triton import EmbeddedTriton, TritonSettings
 from tests.language import writer_made
 from tests.local.triton import tiny_writer
@@ -117,6 +118,12 @@ async def test_what_speaks_as_vllm_does_is_served_by_the_examples_card(catalog):
     assert await text_of(writing) == "no effusion"
     assert writing.ending is Ending.CUT_OFF
     assert writing.provenance.model_name == "vllm_writer"
+
+
+@pytest.mark.live
+def test_the_check_of_a_folder_asks_a_writer_too(repository):
+    (one,) = models.check([repository / LETTERS], run=True)
+    assert (one.task, one.service, one.problems) == ("text_generation", "language", ())
 
 
 @pytest.mark.live

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import re
 import shutil
@@ -9,7 +10,7 @@ import shutil
 import onnx
 import pytest
 
-from services.local import models
+from services.local import models, topology
 from tests.chassis.models.folders import edit, write_multiplier
 from tests.fakes import REAL_MODELS
 from tools.bootstrap import Missing
@@ -49,15 +50,24 @@ def test_a_folder_may_be_a_repository_or_one_models_own_and_both_are_checked_apa
 
 
 @pytest.mark.slow
-def test_a_task_that_no_service_serves_is_reported(tmp_path):
+def test_a_task_that_no_service_serves_is_reported(tmp_path, monkeypatch):
+    folder = write_multiplier(tmp_path, "doubler")
+    known = topology.load()
+    without = {name: service for name, service in known.services.items() if name != "recommendation"}
+    monkeypatch.setattr(topology, "load", lambda: dataclasses.replace(known, services=without))
+    (one,) = models.check([folder])
+    assert "which no service implements yet" in one.problems[0].what
+
+
+def test_a_model_that_generates_text_has_to_stream_it(tmp_path):
     folder = write_multiplier(tmp_path, "writer")
     serving = {
         "preprocessing_version": "text/1",
         "text_generation": {"prompt_tensor": "x", "text_tensor": "y"},
     }
     edit(folder / "metadata.json", lambda card: card.update(serving=serving))
-    (one,) = models.check([folder])
-    assert "which no service implements yet" in one.problems[0].what
+    (one,) = models.inspect_all([folder])
+    assert "config.pbtxt: model_transaction_policy.decoupled" in {p.field for p in one.problems}
 
 
 def test_a_folder_without_models_is_reported(tmp_path):

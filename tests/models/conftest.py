@@ -17,7 +17,11 @@ from tests.fakes import FakeInference
 
 REPOSITORY = Path(__file__).resolve().parents[2] / "triton_repo"
 MODELS = {name: inspect(folder, complete=True) for name, folder in model_folders([REPOSITORY]).items()}
+WRITERS = {name: model for name, model in MODELS.items() if model.task == "text_generation"}
+"""They stream text and take requests one by one; the others answer a batch of tensors with tensors."""
+ANSWERERS = {name: model for name, model in MODELS.items() if name not in WRITERS}
 each_model = pytest.mark.parametrize("model", MODELS.values(), ids=list(MODELS))
+each_answerer = pytest.mark.parametrize("model", ANSWERERS.values(), ids=list(ANSWERERS))
 
 
 def contract(model: CheckedModel) -> Any:
@@ -81,7 +85,7 @@ def triton(tmp_path_factory):
 async def inference(request):
     """What runs the models: a fake, and the real thing."""
     if request.param == "fake":
-        yield FakeInference({name: fake(model) for name, model in MODELS.items()})
+        yield FakeInference({name: fake(model) for name, model in ANSWERERS.items()})
         return
     real = TritonInference(request.getfixturevalue("triton").grpc_address)
     yield real

@@ -14,7 +14,7 @@ from services.imaging.__main__ import SERVICE as IMAGING
 from services.language.__main__ import SERVICE as LANGUAGE
 from services.local.triton.tensorrt import tensorrt_config
 from services.recommendation.__main__ import SERVICE as RECOMMENDATION
-from tests.models.conftest import MODELS, REPOSITORY, each_model
+from tests.models.conftest import ANSWERERS, MODELS, REPOSITORY, WRITERS, each_model
 
 SCHEMA = json.loads((REPOSITORY.parent / "docs" / "model-card.schema.json").read_text())
 SERVICES = (IMAGING, LANGUAGE, RECOMMENDATION)
@@ -55,7 +55,7 @@ def test_the_labels_are_the_cards(name):
         assert path.read_text(encoding="utf-8").splitlines() == labels
 
 
-@each_folder
+@pytest.mark.parametrize("name", sorted(ANSWERERS))
 def test_the_queue_is_bounded_in_length_and_in_time(name):
     config = (REPOSITORY / name / "config.pbtxt").read_text()
     assert int(re.search(r"max_queue_size: (\d+)", config).group(1)) > 0
@@ -64,7 +64,17 @@ def test_the_queue_is_bounded_in_length_and_in_time(name):
     assert "allow_timeout_override: true" in config
 
 
-@each_folder
+@pytest.mark.parametrize("name", sorted(WRITERS))
+def test_a_writer_is_bounded_in_tokens_in_requests_and_in_time(name):
+    """Its backend takes requests out of Triton's queue at once, and keeps them in one of its own."""
+    config = (REPOSITORY / name / "config.pbtxt").read_text()
+    for bound in ("max_token_count", "max_active_count", "max_waiting_count", "max_seconds"):
+        assert int(re.search(rf'"{bound}" value: {{ string_value: "(\d+)" }}', config).group(1)) > 0
+    card = MODELS[name].card.serving.text_generation
+    assert f'"max_token_count" value: {{ string_value: "{card.max_token_count}" }}' in config
+
+
+@pytest.mark.parametrize("name", sorted(ANSWERERS))
 def test_the_configuration_for_tensorrt_is_fresh(name):
     """Run `python -m services.local.triton.tensorrt` when this fails."""
     folder = REPOSITORY / name

@@ -6,10 +6,10 @@ import numpy as np
 import onnx
 
 from medmesh.common.v1.serving_pb2 import ACTIVATION_NONE, ACTIVATION_UNSPECIFIED
-from tests.models.conftest import MODELS, contract, each_model, example, exclusive
+from tests.models.conftest import MODELS, contract, each_answerer, each_model, example, exclusive
 
 
-@each_model
+@each_answerer
 async def test_it_is_ready(inference, model):
     assert await inference.is_ready(model.stable.runs)
 
@@ -24,7 +24,7 @@ def test_int8_activations_are_summed_without_clipping_on_every_processor(model):
     assert (key in config) == quantized
 
 
-@each_model
+@each_answerer
 async def test_it_answers_finite_numbers_of_its_contract(inference, model):
     outputs = (await inference.infer(model.stable.runs, example(model, rows=2), timeout_s=60)).outputs
     assert set(outputs) == {tensor.name for tensor in model.stable.runs.outputs}
@@ -34,7 +34,7 @@ async def test_it_answers_finite_numbers_of_its_contract(inference, model):
         assert np.isfinite(outputs[tensor.name]).all()
 
 
-@each_model
+@each_answerer
 async def test_a_row_is_answered_alike_alone_and_in_company(inference, model):
     batch = example(model, rows=4)
     row = {name: array[1:2] for name, array in batch.items()}
@@ -44,7 +44,7 @@ async def test_a_row_is_answered_alike_alone_and_in_company(inference, model):
         np.testing.assert_allclose(answer[0], together[name][1], rtol=1e-3, atol=2e-3)
 
 
-@each_model
+@each_answerer
 async def test_scores_are_probabilities_where_the_card_says_so(inference, model):
     task = contract(model)
     activation = getattr(task, "activation", ACTIVATION_NONE)

@@ -70,7 +70,9 @@ def network(llama, bits):
 
 
 def test_texts_written_together_are_transformers_own(llama):
-    scheduler = Scheduler(network(llama, 32), Bounds(max_token_count=64, prefill_chunk=4), [-1])
+    scheduler = Scheduler(
+        network(llama, 32), Bounds(max_token_count=64, max_batch_count=8, prefill_chunk=4), [-1]
+    )
     callers = [Caller() for _ in PROMPTS]
     for prompt, caller in zip(PROMPTS, callers, strict=True):
         scheduler.add(caller, prompt, SamplingParameters(max_tokens=COUNT, temperature=0), Tokens(caller))

@@ -87,9 +87,9 @@ class Service(Generic[S]):
     """Its own gRPC services, for health and reflection."""
     register: Callable[[Parts[S], grpc.aio.Server], Awaitable[None]]
     """Adds its servicers to the server."""
-    read_terminology: Callable[[S], str] | None = None
-    """Reads what the service was told to read codes with, before anything is made of it, and gives its
-    digest; SettingsError where it cannot be used."""
+    take_terminology: Callable[[S], str] | None = None
+    """Takes what the setting `terminology` names into use, before anything is made of it, and gives its
+    digest; ValueError where it cannot be used."""
     tasks: tuple[Task[Any], ...] = ()
     """The kinds of model that it serves. None: it has neither models nor a connection to Triton, and
     `register` may add a ModelCatalogService of its own."""
@@ -122,7 +122,7 @@ async def running_server(
     Without `settings` they are the defaults on a free port of loopback; without `inference` it is Triton.
     """
     settings = settings if settings is not None else service.settings(listen="127.0.0.1:0")
-    terminology_sha256 = service.read_terminology(settings) if service.read_terminology else ""
+    terminology_sha256 = _take_terminology(service, settings)
     async with AsyncExitStack() as stack:
         telemetry = Telemetry(service.name, settings.otlp_endpoint)
         stack.push_async_callback(asyncio.to_thread, telemetry.close)
@@ -235,6 +235,15 @@ def _triton(settings: ServiceSettings, stack: AsyncExitStack) -> Inference:
     for triton in servers:
         stack.push_async_callback(triton.close)
     return RoutedInference(*servers) if len(servers) > 1 else servers[0]
+
+
+def _take_terminology(service: Service[S], settings: S) -> str:
+    if service.take_terminology is None:
+        return ""
+    try:
+        return service.take_terminology(settings)
+    except ValueError as error:
+        raise SettingsError(settings.key("terminology"), str(error)) from None
 
 
 def _catalog(

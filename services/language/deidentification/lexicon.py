@@ -66,20 +66,25 @@ def _rows(name: str) -> list[str]:
     return [line for line in lines if line and not line.startswith("#")]
 
 
+def words_of(name: str) -> list[str]:
+    """The words of a file of this folder's lists."""
+    return [folded(word) for row in _rows(name) for word in row.split()]
+
+
 @cache
 def default_lexicon() -> Lexicon:
     """The lists of this folder, read once."""
-    medical = {folded(word) for row in _rows("medical_names.txt") for word in row.split()}
+    medical = set(words_of("medical_names.txt"))
     for drug in read_ingredients():
         medical |= {folded(word) for term in drug.terms for word in re.findall(r"[^\W\d_]{3,}", term)}
     return Lexicon(
-        given={name: gender for name, gender in (row.split("\t") for row in _rows("given_names.tsv"))},
+        given=dict(row.split("\t") for row in _rows("given_names.tsv")),
         surnames=frozenset(_rows("surnames.txt")),
         cities=frozenset(_rows("cities.txt")),
         plain=frozenset(_rows("plain_words.txt")),
         too=frozenset(_rows("words_too.txt")),
         medical=frozenset(medical),
-        eponym_heads=frozenset(word for row in _rows("eponym_heads.txt") for word in row.split()),
+        eponym_heads=frozenset(words_of("eponym_heads.txt")),
         states=frozenset(
             word for row in _rows("states.txt") for word in (row, *row.split()) if len(word) > 2
         ),

@@ -36,7 +36,7 @@ _FORMS: tuple[tuple[Kind, float, str, int], ...] = (
     (Kind.PHONE, 0.95, rf"(?<!\w){_INTERNATIONAL}{_EXTENSION}?(?![\w])", re.IGNORECASE),
     (Kind.PHONE, 0.9, rf"(?<![\w.,/-])(?:[2-9]\d\d[-.\u2013]\d{{4}}){_EXTENSION}?(?![\w-])(?!\s?(?:mg|ml|mcg|units?|cells|cc|cm|mm))", re.IGNORECASE),
     (Kind.PHONE, 0.9, r"(?<![\w.-])0\d{2,4}[ -]\d{3,4}[ -]?\d{3,4}(?![\w-])", 0),
-    (Kind.PHONE, 0.9, r"\b(?:(?:ext\.?|extension)\s*[:#]?\s*|x(?=\d{3}))(?P<value>\d{2,6})\b(?!\s?(?:mg|days?|weeks?|hours?|doses?|months?))", re.IGNORECASE),
+    (Kind.PHONE, 0.9, r"\b(?:(?:ext\.?|extension)\s*[:#]?\s*|x(?=\d{3}))(?P<value>\d{2,6})\b(?!/|\s?degrees)(?!\s?(?:mg|days?|weeks?|hours?|doses?|months?))", re.IGNORECASE),
     (Kind.PHONE, 0.93, r"\b(?:phone|telephone|tel|cell|cellular|mobile|home|work|office|pager|pgr|beeper|paged?|call(?:ed|back)?|contact|voicemail|hotline)(?:\s*(?:number|no\.?|#|phone))?(?:\s*(?:is|at|on|him|her|me|us|back))*\s*[:#.]{0,2}\s*#?(?P<value>\+?\(?\d[\d() .\u2013-]{2,17}\d)\b(?!\s?(?:mg|days?|weeks?|hours?|years?|months?|units?|times))", re.IGNORECASE),
     (Kind.VEHICLE, 0.95, r"(?<![\w-])(?=[A-HJ-NPR-Z0-9]*\d[A-HJ-NPR-Z0-9]*\d)(?=[A-HJ-NPR-Z0-9]*[A-HJ-NPR-Z])[A-HJ-NPR-Z0-9]{17}(?![\w-])", 0),
     (Kind.VEHICLE, 0.98, r"\b(?:plates?|tags?)(?:\s*(?:number|no\.?|#|is|was|of|reading|:))*\s*(?P<value>[A-Z]{2,3}[- ]?\d{3,4}|\d[A-Z]{3}[- ]?\d{3}|\d{3}[- ][A-Z]{3}|[A-Z]\d{2}[- ]?[A-Z]{3})(?![\w-])", 0),
@@ -65,7 +65,7 @@ _AGE = re.compile(
     r"|(?<![\w/.-])(?P<age7>9\d|10\d)(?=[- ](?:year|yr)[- ]old)",
     re.IGNORECASE,
 )
-_VALUE = r"(?P<value>(?:[A-Z]{1,5}[- ]?)?(?=[A-Z0-9*./-]{0,24}\d)[A-Z0-9*]+(?:[-./][A-Z0-9*]+)*(?: (?:(?=[A-Z0-9-]{0,12}\d)[A-Z0-9-]{2,8}\b(?!\s*(?:mg|ml|cm|mm|hours|days|weeks|year))))*)"
+_VALUE = r"(?P<value>(?:[A-Z]{1,5}[- ]?)?(?=[A-Z0-9*./-]{0,24}\d)[A-Z0-9*]+(?:[-/][A-Z0-9*]+|\.\d[A-Z0-9*]*)*(?: (?:(?=[A-Z0-9-]{0,12}\d)[A-Z0-9-]{2,8}\b(?!\s*(?:mg|ml|cm|mm|hours|days|weeks|year))))*)"
 _SAID = r"(?:\s*(?:number|numbers|num|no\b\.?|nr\.?|nbr\.?|#|id\b|card|code|was|is|of|are|as|reads|reading|:|=|\(|-(?=\s)))*\s*"
 _MARKED = r"(?:(?:\s*(?:number|numbers|num|no\b\.?|nr\.?|#|id\b|identifier|identification|card|code|is|of|as))*\s*(?:#|:|=|number|no\b\.?|\bid\b|identifier|code|card|\bis\b)\s*(?:is\b|was\b|:|#|\(|of\b)?\s*)"
 _NUMBERED = (

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from services.language.deidentification.identifiers import Found, Kind, Origin
 from services.language.deidentification.lexicon import Lexicon, folded
-from services.language.deidentification.people import SAYS
+from services.language.deidentification.name_words import NEVER, SAYS
 from services.language.deidentification.replacing import Known
 
 _WORD = re.compile(r"[^\W\d_]+(?:['’](?!s\b)[^\W\d_]+)*")
@@ -45,7 +45,7 @@ def repeated(texts: Sequence[str], found: Sequence[Sequence[Found]], lexicon: Le
                     wholes[written] = Kind.NAME
                     continue
                 for word in _WORD.findall(written):
-                    if len(word) >= _SHORTEST:
+                    if len(word) >= _SHORTEST and folded(word) not in NEVER:
                         words[folded(word)] = lexicon.is_taken(word)
             elif item.kind in _ONE_ALONE and len(written) >= 5 and item.confidence >= _LEAST_CONFIDENCE:
                 wholes[written] = item.kind

@@ -9,7 +9,7 @@ from enum import Enum
 
 from services.language.deidentification.identifiers import Found, Kind
 from services.language.deidentification.lexicon import Lexicon, folded
-from services.language.deidentification.people import gender_of_title
+from services.language.deidentification.name_words import gender_of_title
 from services.language.deidentification.persons import Person, Register
 from services.language.deidentification.surrogates import Surrogates
 

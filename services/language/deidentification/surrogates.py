@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -181,7 +182,7 @@ class Surrogates:
         return int.from_bytes(hmac.digest(self.key, f"{use}|{of}".encode(), hashlib.sha256)[:8], "big")
 
 
-def _stream(key: bytes, of: str):  # type: ignore[no-untyped-def]
+def _stream(key: bytes, of: str) -> Iterator[int]:
     block = 0
     while True:
         yield from hmac.digest(key, f"{of}|{block}".encode(), hashlib.sha256)

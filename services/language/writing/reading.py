@@ -25,6 +25,8 @@ from services.language.writing.tokens import Token, segment, tokens_of
 from services.language.writing.words import BILATERAL, TOKEN, Kind, Words, default_words
 
 _MOST_WORDS = 8
+_LONGEST_SENTENCE = 800
+"""Code points; keeps the time linear in the text."""
 _OTHER = "Other "
 """How the title of a code begins that several unlike things share."""
 
@@ -132,13 +134,11 @@ class SentenceReader:
         """Each sentence of a note or report, and what it says there: under its header, in its list."""
         known = plain(text)
         bounds = [
-            (
-                start + len(known[start:end]) - len(known[start:end].lstrip()),
-                start + len(known[start:end].rstrip()),
-            )
+            _stripped(known, first, last)
             for section in split_sections(known, (), default_lexicon())
             for start, end in split_sentences(known, (), section.body, section.end)
-            if known[start:end].strip()
+            for first, last in _pieces(known, start, end)
+            if known[first:last].strip()
         ]
         readings = self._read(known, bounds)
         return [(start, end, reading) for (start, end), reading in zip(bounds, readings, strict=True)]
@@ -338,6 +338,16 @@ def _forms(name: str) -> tuple[str, ...]:
         for match in TOKEN.finditer(plain(name))
         if match.group()[0].isalnum()
     )
+
+
+def _pieces(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """A sentence in pieces of bounded length: what goes on for longer has no full stops."""
+    while end - start > _LONGEST_SENTENCE:
+        blank = text.rfind(" ", start + _LONGEST_SENTENCE // 2, start + _LONGEST_SENTENCE)
+        cut = blank if blank > 0 else start + _LONGEST_SENTENCE
+        yield start, cut
+        start = cut
+    yield start, end
 
 
 def _stripped(text: str, start: int, end: int) -> tuple[int, int]:

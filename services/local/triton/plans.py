@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.local.triton.repository import model_names
+from services.local.triton.repository import onnxruntime_models
 from services.local.triton.tensorrt import tensorrt_config
 from tools.bootstrap import ROOT
 
@@ -97,7 +97,7 @@ def main(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("--print", action="store_true", help="show the commands, run nothing")
     parsed = parser.parse_args(arguments)
-    for name in parsed.models or model_names(parsed.repository):
+    for name in parsed.models or onnxruntime_models(parsed.repository):
         folder = parsed.repository / name
         words = command(folder, parsed.release)
         print(shlex.join(words), flush=True)  # noqa: T201 - it is a command

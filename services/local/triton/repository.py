@@ -20,6 +20,16 @@ def model_names(repository: Path) -> list[str]:
     return sorted(model_folders([repository]))
 
 
+def onnxruntime_models(repository: Path) -> list[str]:
+    """Those of them that ONNX Runtime's own backend runs, which alone have a configuration for TensorRT."""
+    backend = re.compile(r'^\s*backend\s*:\s*"onnxruntime"', re.MULTILINE)
+    return [
+        name
+        for name in model_names(repository)
+        if backend.search((repository / name / CONFIG).read_text(encoding="utf-8"))
+    ]
+
+
 def check(repository: Sequence[Path], models: Iterable[str] = ()) -> dict[str, str]:
     """Why each model cannot be loaded, for those that cannot. Raises Missing where that leaves none.
 

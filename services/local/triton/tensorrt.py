@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from services.local.triton.repository import model_names
+from services.local.triton.repository import onnxruntime_models
 from tools.bootstrap import ROOT
 
 ENGINE_CACHE = "/var/cache/tensorrt"
@@ -46,7 +46,7 @@ def tensorrt_config(text: str) -> str:
 def write_all(repository: Path) -> list[Path]:
     """Writes the file of every model in `repository` and returns their paths."""
     written = []
-    for name in model_names(repository):
+    for name in onnxruntime_models(repository):
         config = repository / name / "config.pbtxt"
         target = config.parent / "configs" / "tensorrt.pbtxt"
         target.parent.mkdir(exist_ok=True)

@@ -20,7 +20,7 @@ from tests.conftest import REPOSITORY
 from tests.imaging import samples
 
 pytestmark = pytest.mark.live
-NAME = "burned_in_text"
+NAME = "pixel_text"
 KEY = b"a key of sixteen bytes or more"
 
 

@@ -20,7 +20,7 @@ from tests.fakes import FakeInference, real_card, write_model_repository
 from tests.imaging import samples
 from tests.imaging.test_servicer import reasons, refused
 
-NAME = "burned_in_text"
+NAME = "pixel_text"
 KEY = b"a key of sixteen bytes or more"
 GREY = samples.chest(300, 400)
 TEXT = (slice(40, 60), slice(100, 220))

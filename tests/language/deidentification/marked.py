@@ -12,10 +12,10 @@ _DATA = Path(__file__).parent / "data"
 def sentences(name: str = "sentences.txt") -> list[tuple[str, list[tuple[int, int, str]]]]:
     """Each text with (first character, one past the last, kind) of its identifiers."""
     result = []
-    for line in (_DATA / name).read_text(encoding="utf-8").splitlines():
-        if not line or line.startswith("#"):
+    for row in (_DATA / name).read_text(encoding="utf-8").splitlines():
+        if not row or row.startswith("#"):
             continue
-        line = line.replace("\\n", "\n")
+        line = row.replace("\\n", "\n")
         parts, spans, before, length = [], [], 0, 0
         for mark in _MARK.finditer(line):
             parts += [line[before : mark.start()], mark[2]]

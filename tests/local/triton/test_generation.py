@@ -12,6 +12,7 @@ from services.local.triton.backends.causal_lm.generation.scheduler import (
     Ending,
     Refusal,
     Scheduler,
+    goes_round,
 )
 from services.local.triton.backends.causal_lm.generation.text import TextOfTokens
 from tests.language.writer_made import byte_tokenizer
@@ -56,7 +57,7 @@ class TinyNetwork:
         if self.fails:
             raise RuntimeError("it holds a patient's name")
         self.shapes.append(ids.shape)
-        new = ids * (positions + 1.0)
+        new = ids * (positions + 1.0) + 7
         products = np.concatenate([past.products, new], axis=1) if past else new
         assert mask.shape == products.shape
         following = np.where(mask == 1, products, 0).sum(axis=1) % len(LETTERS)
@@ -119,8 +120,9 @@ def test_a_text_is_what_the_model_writes():
     assert caller.ending is Ending.LENGTH
 
 
-def test_texts_of_all_lengths_that_come_and_go_are_those_written_alone():
-    made = scheduler(max_active_count=3, prefill_chunk=7)
+@pytest.mark.parametrize("together", [1, 2, 3])
+def test_texts_of_all_lengths_that_come_and_go_are_those_written_alone(together):
+    made = scheduler(max_active_count=3, max_batch_count=together, prefill_chunk=7)
     asked = [("abcdefghij" * (at % 5) + "no effusion"[: 1 + at], 1 + 13 * at % 60) for at in range(11)]
     callers = []
     for prompt, count in asked:
@@ -132,7 +134,7 @@ def test_texts_of_all_lengths_that_come_and_go_are_those_written_alone():
 
 
 def test_texts_are_written_together_and_a_prompt_is_read_in_chunks_between_them():
-    made = scheduler(prefill_chunk=10)
+    made = scheduler(max_batch_count=8, prefill_chunk=10)
     ask(made, "ab", 100)
     made.round()
     ask(made, "c" * 25, 100)
@@ -142,7 +144,7 @@ def test_texts_are_written_together_and_a_prompt_is_read_in_chunks_between_them(
 
 
 def test_no_more_texts_at_a_time_than_allowed():
-    made = scheduler(max_active_count=2, max_waiting_count=3)
+    made = scheduler(max_active_count=2, max_batch_count=2, max_waiting_count=3)
     for at in range(5):
         assert not made.is_full
         ask(made, "abc"[: 1 + at % 3], 20)
@@ -151,8 +153,9 @@ def test_no_more_texts_at_a_time_than_allowed():
     assert max(rows for rows, _ in made._network.shapes) == 2
 
 
-def test_whoever_has_gone_costs_no_further_token():
-    made = scheduler()
+@pytest.mark.parametrize("together", [1, 8])
+def test_whoever_has_gone_costs_no_further_token(together):
+    made = scheduler(max_batch_count=together)
     gone, other = ask(made, "abc", 300), ask(made, "hello", 60)
     for _ in range(5):
         made.round()
@@ -163,6 +166,14 @@ def test_whoever_has_gone_costs_no_further_token():
     assert made._network.shapes[-1] == (1, 1)
     finish(made)
     assert other.text == written("hello", 60)
+
+
+def test_by_default_no_text_is_computed_with_another():
+    made = scheduler()
+    for prompt in ("abc", "hello"):
+        ask(made, prompt, 10)
+    finish(made)
+    assert {rows for rows, _ in made._network.shapes} == {1}
 
 
 @pytest.mark.parametrize("rounds", [0, 1])
@@ -224,6 +235,31 @@ def test_what_might_have_become_a_stop_text_is_sent_when_it_does_not():
     caller = ask(made, "hello", 30, stop=(whole[-3:] + "?",))
     finish(made)
     assert caller.text == whole
+
+
+@pytest.mark.parametrize(
+    ("tokens", "expected"),
+    [
+        ([1] * 24, True),
+        ([1] * 23, False),
+        ([9, 9, *[1, 2, 3] * 8], True),
+        (list(range(24)) * 4, True),
+        (list(range(24)) * 3, False),
+        (list(range(25)) * 4, False),
+        ([*[1, 2] * 12, 3], False),
+        ([], False),
+    ],
+)
+def test_what_is_said_again_and_again_is_known(tokens, expected):
+    assert goes_round(tokens) is expected
+
+
+def test_a_text_that_goes_round_is_cut_off():
+    made = scheduler()
+    made._network.run = lambda ids, *_: (np.eye(len(VOCABULARY))[[3]], Cache(np.zeros(ids.shape)))
+    caller = ask(made, "a", 300)
+    finish(made)
+    assert (caller.text, caller.ending) == ("d" * 24, Ending.LENGTH)
 
 
 def test_a_failing_network_fails_everyone_and_the_next_one_is_served():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from services.local.triton import plans
-from services.local.triton.repository import model_names
+from services.local.triton.repository import onnxruntime_models
 from services.local.triton.tensorrt import tensorrt_config
 from tools.bootstrap import ROOT
 
@@ -35,7 +35,7 @@ def test_a_configuration_without_inputs_is_reported():
         plans.shapes('name: "x"\nmax_batch_size: 8\n')
 
 
-@pytest.mark.parametrize("name", model_names(REPOSITORY))
+@pytest.mark.parametrize("name", onnxruntime_models(REPOSITORY))
 def test_every_model_has_a_command_with_all_its_inputs_and_fixed_sizes(name):
     text = (REPOSITORY / name / "config.pbtxt").read_text()
     inputs = text[text.index("\ninput [") : text.index("\noutput [")].count("name:")

@@ -8,6 +8,7 @@ the configuration, beside ONNX Runtime's:
     max_token_count     most tokens of prompt and answer together; needed
     stop_tokens         tokens that end an answer, by their text, separated by blanks; needed
     max_active_count    texts written at the same time (8)
+    max_batch_count     of those, the ones that are computed together (1: a text never depends on the others)
     max_waiting_count   requests that wait beyond those; the next one is refused (32)
     max_seconds         longest time of one request, waiting included (60)
     prefill_chunk       most tokens of a prompt read between two tokens of the others (128)
@@ -233,7 +234,7 @@ def bounds_of(parameters: dict[str, str]) -> Bounds:
 
 
 def _defaults() -> dict[str, Any]:
-    names = ("max_active_count", "max_waiting_count", "max_seconds", "prefill_chunk")
+    names = ("max_active_count", "max_batch_count", "max_waiting_count", "max_seconds", "prefill_chunk")
     return {name: getattr(Bounds, name) for name in names}
 
 

@@ -2,9 +2,12 @@
 rounds.
 
 A prompt is read in chunks of its own, one a round, so that a long one does not stop the others for longer
-than a chunk takes. Then its row joins the batch: rows are as long as the longest, padded on the left. Each
-round first asks every request whether its caller has gone, so that a cancelled one costs at most the token
-under way.
+than a chunk takes. Then its row joins a batch. Each round first asks every request whether its caller has
+gone, so that a cancelled one costs at most the token under way.
+
+How many rows a batch has is a choice. Rows that are computed together are as long as the longest, padded on
+the left, and their sums are added up in another order than those of a row alone: where two tokens are equally
+probable to the last digits, a text then depends on who else is being served. In a batch of one it does not.
 """
 
 from __future__ import annotations
@@ -21,6 +24,9 @@ import numpy as np
 from .network import Cache, Floats, Ints, Network
 from .parameters import SamplingParameters
 from .sampling import Sampler
+
+_ROUNDS, _LONGEST_ROUND, _FEWEST_TOKENS = 4, 24, 24
+"""A text goes round when it says up to 24 tokens four times in a row; fewer than 6, until they make 24."""
 
 
 class Ending(Enum):
@@ -77,6 +83,8 @@ class Bounds:
     """Of prompt and answer together."""
     max_active_count: int = 8
     """Texts that are written at the same time."""
+    max_batch_count: int = 1
+    """Of those, the ones that are computed together."""
     max_waiting_count: int = 32
     """Requests that wait beyond those."""
     max_seconds: float = 60.0
@@ -106,6 +114,43 @@ class Job:
         return len(self.prompt) + len(self.written)
 
 
+class Batch:
+    """Texts that are computed together, and their cache."""
+
+    def __init__(self, job: Job, cache: Cache) -> None:
+        self.jobs = [job]
+        self._cache = cache
+
+    def join(self, job: Job, cache: Cache) -> None:
+        """Takes in a further text."""
+        self.jobs.append(job)
+        self._cache = self._cache.beside(cache)
+
+    def write(self, network: Network) -> Floats:
+        """Logits FP32 [texts, vocabulary] of what follows the last token of each."""
+        ids = np.array([[job.written[-1]] for job in self.jobs], dtype=np.int64)
+        positions = np.array([[job.token_count - 1] for job in self.jobs], dtype=np.int64)
+        logits, self._cache = network.run(ids, self._mask(), positions, self._cache)
+        return logits
+
+    def keep(self, jobs: list[Job]) -> None:
+        """Goes on with these of its texts."""
+        if len(jobs) == len(self.jobs):
+            return
+        rows = [at for at, job in enumerate(self.jobs) if job in jobs]
+        self.jobs = jobs
+        if jobs:
+            longest = max(job.token_count - 1 for job in jobs)
+            self._cache = self._cache.select(rows, self._cache.length - longest)
+
+    def _mask(self) -> Ints:
+        longest = max(job.token_count for job in self.jobs)
+        mask = np.zeros((len(self.jobs), longest), dtype=np.int64)
+        for row, job in enumerate(self.jobs):
+            mask[row, longest - job.token_count :] = 1
+        return mask
+
+
 class Scheduler:
     """Runs the texts of one network. Not thread-safe: one thread calls `round`, and hands jobs to `add`."""
 
@@ -123,13 +168,12 @@ class Scheduler:
         self._waiting: deque[Job] = deque()
         self._reading: Job | None = None
         self._read: Cache | None = None
-        self._active: list[Job] = []
-        self._cache: Cache | None = None
+        self._batches: list[Batch] = []
 
     @property
     def count(self) -> int:
         """Requests that it has."""
-        return len(self._waiting) + len(self._active) + (self._reading is not None)
+        return len(self._jobs())
 
     @property
     def is_full(self) -> bool:
@@ -158,11 +202,14 @@ class Scheduler:
         Raises what the network raises, when everyone has been told.
         """
         self.let_go()
-        if self._reading is None and self._waiting and len(self._active) < self._bounds.max_active_count:
+        writing = sum(len(batch.jobs) for batch in self._batches)
+        if self._reading is None and self._waiting and writing < self._bounds.max_active_count:
             self._reading, self._read = self._waiting.popleft(), None
         try:
-            if self._active:
-                self._write()
+            for batch in self._batches:
+                rows = zip(batch.jobs, batch.write(self._network), strict=True)
+                batch.keep([job for job, logits in rows if self._give(job, logits)])
+            self._batches = [batch for batch in self._batches if batch.jobs]
             if self._reading is not None:
                 self._read_chunk(self._reading)
         except Exception:
@@ -174,11 +221,12 @@ class Scheduler:
         for job in self._jobs():
             job.caller.refuse(why)
         self._waiting.clear()
-        self._reading = self._read = self._cache = None
-        self._active = []
+        self._reading = self._read = None
+        self._batches = []
 
     def _jobs(self) -> list[Job]:
-        return [*self._active, *([self._reading] if self._reading else []), *self._waiting]
+        writing = [job for batch in self._batches for job in batch.jobs]
+        return [*writing, *([self._reading] if self._reading else []), *self._waiting]
 
     def let_go(self) -> None:
         """Refuses those who have gone, or whose time is over."""
@@ -195,7 +243,9 @@ class Scheduler:
             self._waiting = deque(job for job in self._waiting if job not in gone)
             if self._reading in gone:
                 self._reading = self._read = None
-            self._keep([job for job in self._active if job not in gone])
+            for batch in self._batches:
+                batch.keep([job for job in batch.jobs if job not in gone])
+            self._batches = [batch for batch in self._batches if batch.jobs]
 
     def _read_chunk(self, job: Job) -> None:
         start = job.read_count
@@ -207,35 +257,13 @@ class Scheduler:
         if stop < len(job.prompt):
             return
         cache, self._reading, self._read = self._read, None, None
-        if self._give(job, logits[0]):
-            self._cache = cache if self._cache is None else self._cache.beside(cache)
-            self._active.append(job)
-
-    def _write(self) -> None:
-        ids = np.array([[job.written[-1]] for job in self._active], dtype=np.int64)
-        positions = np.array([[job.token_count - 1] for job in self._active], dtype=np.int64)
-        logits, self._cache = self._network.run(ids, self._mask(), positions, self._cache)
-        going_on = [job for job, row in zip(self._active, logits, strict=True) if self._give(job, row)]
-        self._keep(going_on)
-
-    def _mask(self) -> Ints:
-        longest = max(job.token_count for job in self._active)
-        mask = np.zeros((len(self._active), longest), dtype=np.int64)
-        for row, job in enumerate(self._active):
-            mask[row, longest - job.token_count :] = 1
-        return mask
-
-    def _keep(self, jobs: list[Job]) -> None:
-        """Goes on with these of the active ones."""
-        if len(jobs) == len(self._active):
+        if not self._give(job, logits[0]):
             return
-        rows = [at for at, job in enumerate(self._active) if job in jobs]
-        self._active = jobs
-        if not jobs:
-            self._cache = None
-        elif self._cache is not None:
-            longest = max(job.token_count - 1 for job in jobs)
-            self._cache = self._cache.select(rows, self._cache.length - longest)
+        for batch in self._batches:
+            if len(batch.jobs) < self._bounds.max_batch_count:
+                batch.join(job, cache)
+                return
+        self._batches.append(Batch(job, cache))
 
     def _give(self, job: Job, logits: Floats) -> bool:
         """Chooses and sends a token; whether the text goes on."""
@@ -249,10 +277,20 @@ class Scheduler:
         if job.text.is_stopped:
             job.caller.send(piece, Ending.STOP)
             return False
-        is_last = len(job.written) >= job.parameters.max_tokens
+        is_last = len(job.written) >= job.parameters.max_tokens or goes_round(job.written)
         if is_last or job.token_count >= self._bounds.max_token_count:
             job.caller.send(piece + job.text.end(), Ending.LENGTH)
             return False
         if piece:
             job.caller.send(piece, None)
         return True
+
+
+def goes_round(tokens: Sequence[int]) -> bool:
+    """Whether a text has begun to say the same again and again, as small models do until they are stopped."""
+    for period in range(1, _LONGEST_ROUND + 1):
+        length = max(_ROUNDS * period, _FEWEST_TOKENS)
+        last = tokens[-length:]
+        if len(last) == length and last[period:] == last[:-period]:
+            return True
+    return False

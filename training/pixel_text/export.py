@@ -1,4 +1,4 @@
-"""Writes `triton_repo/burned_in_text`: `python -m training.burned_in_text.export`. Nothing is trained.
+"""Writes `triton_repo/pixel_text`: `python -m training.pixel_text.export`. Nothing is trained.
 
 The network is the text detector of PP-OCRv4 (mobile), as the package `rapidocr_onnxruntime` brings it.
 Around it the graph takes grey tiles and gives one probability for each cell; its weights are stored in
@@ -16,9 +16,9 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper, version_converter
 
 from medmesh.common.v1.model_card_pb2 import Change, Dataset, Metric, ModelCard, TensorContract
-from training.burned_in_text.evaluate import CELLS, NAME, TILE_PX, metrics, onnx_detect
 from training.compression import store_weights_as_int8
 from training.model_card import INTENDED_USE, MODEL_REPOSITORY, decided_serving, write_card
+from training.pixel_text.evaluate import CELLS, NAME, TILE_PX, metrics, onnx_detect
 
 OPSET = 17
 PACKAGE, FILE = "rapidocr_onnxruntime", "models/ch_PP-OCRv4_det_infer.onnx"
@@ -143,8 +143,8 @@ def card(figures: list[Metric]) -> ModelCard:
         precision="int8 weights, computed in fp32",
         licence="Apache-2.0",
         reproduce=(
-            "python -m training.burned_in_text.export --images 32 (seed 7; figures alone: python -m "
-            "training.burned_in_text.evaluate --images 32)"
+            "python -m training.pixel_text.export --images 32 (seed 7; figures alone: python -m "
+            "training.pixel_text.evaluate --images 32)"
         ),
         changelog=[Change(version="1.0.0", description="First release.")],
         serving=decided_serving(NAME),

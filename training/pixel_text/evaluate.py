@@ -1,4 +1,4 @@
-"""Measures `burned_in_text` by the services' own code: `python -m training.burned_in_text.evaluate
+"""Measures `pixel_text` by the services' own code: `python -m training.pixel_text.evaluate
 [--model FILE]`.
 
 A line of text counts as found when at least 90 % of its box is covered; what is covered beyond the boxes
@@ -20,14 +20,14 @@ from tqdm import tqdm
 from medmesh.common.v1.model_card_pb2 import Metric
 from services.imaging.deidentification.burned_in import TextMap, tiles
 from services.imaging.grey import Grey
-from training.burned_in_text import grounds
-from training.burned_in_text.writing import Written, write
 from training.model_card import MODEL_REPOSITORY
 from training.onnx_runtime import session as onnx_session
+from training.pixel_text import grounds
+from training.pixel_text.writing import Written, write
 
 Detect = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.floating]]
 """Tiles `[n, side, side]` -> probabilities `[n, rows, columns]`."""
-NAME = "burned_in_text"
+NAME = "pixel_text"
 TILE_PX, CELLS = 512, 128
 COVERED = 0.9
 MEASURED_ON = (
