@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from clients.cli.publications import Fault, Files, Withdrawn
 from medmesh.blocking.literature import Literature
-from medmesh.errors import InvalidInput, Overloaded
+from medmesh.errors import DeadlineExceeded, InvalidInput, Overloaded
 from medmesh.language.v1 import literature_pb2 as pb
 
 _BATCH = {False: 32, True: 256}
@@ -88,7 +88,14 @@ class Loading:
                 self._fault(publication.id, f"{field}: {why}")
 
     def _add(self, batch: list[pb.Publication]) -> None:
-        answer = self._answer(batch)
+        try:
+            answer = self._answer(batch)
+        except DeadlineExceeded:
+            if len(batch) == 1:
+                raise
+            for part in (batch[: len(batch) // 2], batch[len(batch) // 2 :]):
+                self._add(part)
+            return
         for publication, added in zip(batch, answer.publications, strict=True):
             self.outcomes[added.outcome] += 1
             self.passage_count += added.passage_count

@@ -132,6 +132,7 @@ class Further:
 
     conditions: Sequence[CodedConcept] = ()
     allergies: Sequence[CodedConcept] = ()
+    medications: Sequence[CodedConcept] = ()
 
 
 FindFurther = Callable[[Answers], Awaitable[Further]]
@@ -213,6 +214,7 @@ async def _rank(
         patient=PatientInput(record=read.record) if read is not None else case.patient,
         further_conditions=further.conditions,
         further_allergies=further.allergies,
+        further_medications=further.medications,
     )
     if case.HasField("max_treatment_count"):
         request.max_treatment_count = case.max_treatment_count

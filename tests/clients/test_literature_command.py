@@ -70,6 +70,20 @@ def test_one_publication_beyond_a_limit_costs_no_other(run, mesh, adds, lines):
     assert "not loaded: 5: year: must lie between 1500 and 2200" in result.stdout
 
 
+def test_a_batch_that_takes_too_long_is_sent_in_halves(run, mesh, adds, lines):
+    def serve(request, *further, serve=mesh.serve):
+        mesh.failures.clear()
+        if len(request.publications) > 10:
+            mesh.fail("AddLiterature", "DEADLINE_EXCEEDED", "Too slow.", error_info("DEADLINE_EXCEEDED"))
+        return serve(request, *further)
+
+    mesh.serve = serve
+    result = run("literature", "load", lines)
+    assert result.exit_code == 0, result.output
+    assert "70 added" in result.stdout
+    assert max(len(seen.request.publications) for seen in mesh.seen[-3:]) <= 10
+
+
 def test_a_mesh_that_ends_ends_the_load_with_what_was_done(run, mesh, adds, lines):
     mesh.fail("AddLiterature", "UNAVAILABLE", "Cannot be written.", error_info("CORPUS_UNAVAILABLE"))
     result = run("literature", "load", lines)

@@ -33,7 +33,8 @@ ARTICLE = """<PubmedArticle><MedlineCitation><PMID Version="1">8701013</PMID><Ar
 </PublicationTypeList></Article></MedlineCitation></PubmedArticle>
 """
 SHORT = """<PubmedArticle><MedlineCitation><PMID>2</PMID><Article><Journal><JournalIssue><PubDate>
-<MedlineDate>1998 Dec-1999 Jan</MedlineDate></PubDate></JournalIssue></Journal><ArticleTitle>Title.</ArticleTitle>
+<MedlineDate>1998 Dec-1999 Jan</MedlineDate></PubDate></JournalIssue></Journal>
+<ArticleTitle>Title.</ArticleTitle>
 </Article></MedlineCitation></PubmedArticle>
 """
 END = "<DeleteCitation><PMID>77</PMID></DeleteCitation></PubmedArticleSet>"

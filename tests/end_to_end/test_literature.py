@@ -44,7 +44,7 @@ def corpus(mesh, tmp_path_factory):
 @pytest.mark.parametrize(
     ("query", "nearest"),
     [
-        ("heart attack after a tablet that melts in the mouth", "pmid:1"),
+        ("acute coronary event from a nitrate", "pmid:1"),
         ("hearing loss from drugs that bind metal", "pmid:4"),
         ("suturing a laceration", "pmid:5"),
     ],

@@ -81,6 +81,26 @@ async def test_the_treatments_get_other_problems_of_the_note_too_in_snomed_where
     assert [c.codings[0].code for c in request.further_conditions] == [BACTERIAL, PNEUMONIA, "40055000"]
 
 
+async def test_the_treatments_are_held_against_the_drugs_that_the_note_says_the_patient_takes(mesh):
+    drugs = []
+    for code, assertion, confidence in (
+        ("11289", language_pb2.ASSERTION_PRESENT, 0.95),
+        ("11289", language_pb2.ASSERTION_PRESENT, 0.95),
+        ("161", language_pb2.ASSERTION_ABSENT, 0.95),
+        ("1191", language_pb2.ASSERTION_HISTORICAL, 0.95),
+        ("5640", language_pb2.ASSERTION_PRESENT, 0.3),
+        ("", language_pb2.ASSERTION_PRESENT, 0.95),
+    ):
+        drug = entity(code, assertion)
+        drug.type, drug.confidence = "CHEMICAL", confidence
+        drug.concept.system = "http://www.nlm.nih.gov/research/umls/rxnorm" if code else ""
+        drugs.append(drug)
+    mesh.fakes.answers["AnalyzeNote"] = note(*drugs)
+    await mesh.diagnose(full_case())
+    (request,) = mesh.fakes.requests("RankTreatments")
+    assert [c.codings[0].code for c in request.further_medications] == ["11289"]
+
+
 @pytest.mark.parametrize(
     ("case", "expected"),
     [

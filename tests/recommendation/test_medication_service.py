@@ -105,6 +105,29 @@ async def test_a_bad_order_is_refused_by_its_field_without_its_content(served, o
     assert CANARY not in everything
 
 
+async def test_a_phenotype_in_words_of_a_bundle_counts(served):
+    entries = [
+        {"resourceType": "Patient", "id": "p", "gender": "male", "birthDate": "1970-01-01"},
+        {
+            "resourceType": "Observation",
+            "status": "final",
+            "subject": {"reference": "Patient/p"},
+            "code": {"coding": [{"system": "http://loinc.org", "code": "79714-2"}]},
+            "valueString": "Poor metabolizer (*2/*2)",
+        },
+    ]
+    bundle = {
+        "resourceType": "Bundle",
+        "type": "collection",
+        "entry": [{"resource": one} for one in entries],
+    }
+    form = patient.PatientInput(fhir_bundle=json.dumps(bundle).encode())
+    answer = await check(served, form, words("clopidogrel 75 mg"))
+    [alert] = answer.orders[0].alerts
+    assert alert.kind == pb.MedicationAlert.KIND_GENE
+    assert alert.triggers[0].place == "Bundle.entry[1].resource"
+
+
 async def test_a_bundle_and_its_notices_are_read_as_everywhere(served):
     form = patient.PatientInput(fhir_bundle=GOLDEN.read_bytes())
     answer = await check(served, form, words("ibuprofen 400 mg"))

@@ -1,4 +1,4 @@
-"""Synthetic identifiers set into real notes: what the network learns from, and what both it and the rules are measured on.
+"""Synthetic identifiers set into real notes: what de-identification is written and measured on.
 
 Of the parts `train` and `test` neither names, nor forms of numbers and dates, nor sentences, nor notes are shared. `tune` has
 the notes of its own, and the rest of `train`.
@@ -6,7 +6,6 @@ the notes of its own, and the rest of `train`.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,11 +18,7 @@ from training.deidentification.notes import notes
 
 _HERE = Path(__file__).parent
 _FIELD = re.compile(r"\{(\w+)\}")
-_PLACEHOLDER = re.compile(
-    r"(?<=Dr\. )(?:X|Y|Z|XYZ|ABC|Abc|ABCD|A|B|S|W|P)\b(?!\.?[A-Z])|(?<=M[rs]\. )(?:ABC|Abc|Abcd|XYZ|T|A|X|XXXX)\b|(?<=Mrs\. )(?:ABC|XYZ|X)\b"
-    r"|\b(?:ABCD?|XYZ) (?:General |Memorial )?(?:Hospital|Medical Center|Clinic)\b|\bMM/DD/YY(?:YY)?\b"
-)
-MARKED = re.compile(
+_MARKED = re.compile(
     r"\b(?:Dr|Mr|Ms|Mrs|Drs|Doctor|Miss|Professor)\b\.?|\d{1,4}[/-]\d{1,2}[/-]\d{2,4}|\b(?:XX+|XYZ|ABCD?|xxx+|DD|MM|YYYY|X|Y|Z)\b"
     r"|\b(?:January|February|March|April|June|July|August|September|October|November|December)\b|day\b|Christmas|Hospital|Clinic|University|Center"
     r"|\d{5,}|\d{3}[-.]\d{4}|County|Street|Avenue|Texas|Houston|California|\b9\d[- ]year|[Nn]amed|Sincerely|Serial|SURGEON|ANESTHESIOLOGIST|cc:"
@@ -71,7 +66,7 @@ def filled(template: str, maker: Maker) -> Marked:
 
 def clean_sentences(text: str) -> list[str]:
     """The sentences of a note in which nothing looks like an identifier or the publisher's mark for one."""
-    return [s for s in re.split(r"(?<=[.:])\s+|\n+", text) if 15 < len(s) < 400 and not MARKED.search(s)]
+    return [s for s in re.split(r"(?<=[.:])\s+|\n+", text) if 15 < len(s) < 400 and not _MARKED.search(s)]
 
 
 def joined(parts: Sequence[Marked], between: Sequence[str]) -> Marked:
@@ -90,7 +85,7 @@ def passages(part: str, count: int, seed: int) -> list[Marked]:
     sources = [(note.id, clean_sentences(note.text)) for note in notes(part)]
     sources = [(id_, sentences) for id_, sentences in sources if len(sentences) > 5]
     todo: list[str] = []
-    result = []
+    result: list[Marked] = []
     while len(result) < count:
         if not todo:
             todo = templates(part).copy()
@@ -106,25 +101,3 @@ def passages(part: str, count: int, seed: int) -> list[Marked]:
         whole = joined(parts, blanks)
         result.append(Marked(whole.text, whole.identifiers, id_))
     return result + [filled(text, maker) for text in templates(part, "chinese_templates.tsv") * 6]
-
-
-def with_names(text: str, maker: Maker) -> Marked:
-    """A real note whose publisher's marks ("Dr. X", "ABC Hospital") are identifiers again."""
-    parts: list[str] = []
-    spans = []
-    length = before = 0
-    for match in _PLACEHOLDER.finditer(text):
-        mark = match.group()
-        field = "date" if "DD" in mark else "hospital" if " " in mark else "last"
-        value = getattr(maker, field if maker.rng.random() < 0.7 or field != "last" else "name")()
-        parts += [text[before : match.start()], value]
-        length += match.start() - before
-        spans.append((length, length + len(value), KINDS[field]))
-        length += len(value)
-        before = match.end()
-    return Marked("".join([*parts, text[before:]]), tuple(spans))
-
-
-def write_jsonl(path: Path, texts: Sequence[Marked]) -> None:
-    rows = [{"text": t.text, "identifiers": [[s, e, str(k)] for s, e, k in t.identifiers]} for t in texts]
-    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")

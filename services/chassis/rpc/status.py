@@ -15,6 +15,8 @@ from google.rpc.status_pb2 import Status
 from services.chassis.errors import (
     DOMAIN,
     PUBLIC,
+    CorpusUnavailable,
+    CorpusUnknown,
     DeadlineExceeded,
     InvalidInput,
     MedmeshError,
@@ -44,6 +46,8 @@ _CLASSES: Mapping[Reason, type[MedmeshError]] = MappingProxyType(
             ModelUnavailable,
             ModelFailed,
             UploadUnknown,
+            CorpusUnknown,
+            CorpusUnavailable,
             UpstreamUnavailable,
             ReceiptNotWritten,
             Overloaded,

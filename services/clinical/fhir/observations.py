@@ -30,6 +30,13 @@ _NUMBER_IN_WORDS = re.compile(
 )
 """A value that a laboratory wrote as text: a comparator, a number with a point, a unit."""
 
+_TELLS_OF_PATIENT = re.compile(
+    r"metaboli[sz]er|\*\s?\d|\b(?:geno|pheno|haplo)type|\ballele|\bgene\b|\bHLA|\brs\d{3}"
+    r"|transporter function|smok|tobacco|alcohol|pregnan|breast.?feed|lactat(?:ing|ion)",
+    re.IGNORECASE,
+)
+"""Findings that are read although their answer is in words alone: genes and habits that bear on drugs."""
+
 
 def read_observation(node: Node, remarks: Remarks) -> Iterator[Observation]:
     """The values of an Observation and of its components, if it has results."""
@@ -66,7 +73,9 @@ def _results(
         yield Observation(concept, value, when, place)
     elif _has_value(part) and (measurement_of(concept) or seems_used(concept)):
         remarks.add(Remark.OBSERVATION_NOT_UNDERSTOOD, part)
-    elif words := part.words("valueString", MAX_DISPLAY):
+    elif (words := part.words("valueString", MAX_DISPLAY)) and any(
+        map(_TELLS_OF_PATIENT.search, (*concept.names, words))
+    ):
         yield Observation(concept, CodedConcept(text=words), when, place)
 
 

@@ -20,6 +20,8 @@ SAYS = DOES | frozenset(words_of("name_verbs.txt"))
 """Verbs that follow the name of somebody who has been spoken of."""
 NEVER = frozenset(words_of("not_names.txt"))
 """Words that are in the lists of names and are none at the place of one."""
+_OF_PEOPLE = frozenset(words_of("of_people.txt"))
+"""What somebody has, and no disease that is called after somebody does."""
 _OF_MEDICINE = re.compile(
     r"(?:log|path|graph|scop|tom|plast|metr|therap|ectom|stom)(?:y|ies|ic|ical|s)$|(?:itis|osis|emia|uria|algia|oma|omas|gram|ase|ine|ide|ate|cillin|mycin|azole"
     r"|pril|sartan|statin|olol|ation|ition|ction|sion|ity|ness|ment|ous|ular|ical|able|ible|ally|ing|ives?|ents?|ants?|less|phil|cyte|cytes|pnea|rrhea|plegia|phasia)s?$"
@@ -330,7 +332,7 @@ class NameWords:
     def _is_said_of(self, at: int) -> bool:
         """Whether somebody is spoken of: the word stands within a sentence, or a verb of people follows."""
         before = self._words[at - 1].text if at else "\n"
-        return before not in SENTENCE_ENDS or self._word(at + 1).lower() in DOES
+        return before not in SENTENCE_ENDS or self._word(at + 1).lower() in DOES or self._possessive(at)
 
     def _is_somebody(self, at: int) -> bool:
         """Whether a word that is also another word can only be a person here: "Brown denies", "as Woods and I"."""
@@ -338,6 +340,8 @@ class NameWords:
         if folded(word) in NEVER or word.lower() in self._cues.relatives or word.isupper():
             return False
         follows = self._word(at + 1).lower()
+        if self._possessive(at) and folded(word) not in self._lexicon.plain:
+            return self._word(at + 3).lower() in _OF_PEOPLE and not self._is_eponym(at)
         return follows in DOES or (
             follows == "and" and self._word(at + 2) == "I" and self._word(at - 1) != ""
         )

@@ -294,8 +294,10 @@ class PeopleFinder(NameWords):
         before = self._words[at - 1].text if at else "\n"
         follows = self._word(at + 1).lower()
         if before in SENTENCE_ENDS or before in {"-", '"', "("}:
-            if (given and (follows in SAYS or self._possessive(at))) or (
-                surname and follows in (DOES if is_word else SAYS)
+            if (
+                (given and follows in SAYS)
+                or self._possessive(at)
+                or (surname and follows in (DOES if is_word else SAYS))
             ):
                 yield from self._found(at, at + 1, 0.7, Origin.LIST)
         elif given or (surname and len(word) > 3):

@@ -27,6 +27,12 @@ _ADDRESS = re.compile(
 _ADDRESS_LOWER = re.compile(
     r"(?<![\w-])(?<!\d\.)\d{1,6}\s+(?:[a-z]+\s+){1,3}(?:street|avenue|ave|road|boulevard|blvd|lane|drive|court|terrace|parkway|highway)\b(?:\s*,?\s*(?:apt|apartment|unit|suite)\.?\s*#?\s*\w{1,5})?"
 )
+_ADDRESS_RARE = re.compile(
+    rf"(?<![\w-])(?<!\d\.)\d{{2,6}}[A-Z]?\s+(?:{_WORD}\s+){{1,3}}(?:Annex|Bend|Bluffs?|Branch|Bridge|Brooks?|Bypass|Camp|Canyon|Cape|Causeway|Cliffs?|Common|Corners?|Course|Coves?|Creek|Crest|Curve|Dale|Estates?|Expressway|Extension|Falls|Ferry|Fields?|Flats?|Forest|Forges?|Forks?|Fort|Freeway|Garden|Gateway|Glens?|Greens?|Groves|Harbors?|Haven|Hills?|Hollow|Inlet|Islands?|Isle|Junctions?|Keys?|Knolls?|Lakes?|Landing|Locks?|Lodge|Mall|Manors?|Meadows?|Mills?|Mission|Motorway|Mount|Mountains?|Oval|Park|Parks|Parkways|Pass|Passage|Pine|Pines|Plains?|Plazas|Points?|Ports?|Prairie|Ranch|Rapids?|Rest|Ridges?|River|Roads|Shoals?|Shores?|Springs?|Spurs?|Squares|Station|Stream|Summit|Trace|Track|Unions?|Valleys?|Via|Viaduct|Views?|Villages?|Vista|Walks?|Wall|Wells?)\b{_UNIT}?"
+)
+_ADDRESSED = re.compile(
+    r"\b(?:(?i:lives?|lived|living|resid(?:es?|ed|ing)|stay(?:s|ing))\s+at\s+|(?i:address)(?:\s+is)?\s*:?\s+)(?P<place>(?=[^\n;]{0,60}\d)[A-Z0-9#][^\n;.]{3,110})"
+)
 _BOX = re.compile(
     r"\b(?:P\.?\s?O\.?\s*|Post\s+Office\s+)Box\s*#?\s*\d{1,7}\b|\bR\.?R\.?\s*#?\s*\d+\s*,?\s*Box\s*\d+",
     re.IGNORECASE,
@@ -70,13 +76,16 @@ _COUNTY = re.compile(
 )
 _LIVES = re.compile(
     r"\b(?:[Ll]iv(?:es|ed|ing)\s+(?:alone\s+)?(?:in|at|near|outside(?:\s+of)?|on)|[Rr]esid(?:es|ed|ing|ent)\s+(?:in|at|of|near)|(?:[Mm]oved|[Rr]elocated|[Tt]ravel(?:s|l?ed|l?ing)?|[Dd]riv(?:es|en|ing)|[Dd]rove|[Ff]lew|[Cc]omes|[Cc]ame|[Tt]rip|[Vv]acation(?:ing)?|[Tt]ransferred)\s+(?:here\s+|up\s+|back\s+)?(?:to|from|in|out\s+of)"
-    r"|[Bb]orn(?:\s+and\s+raised)?\s+in|[Rr]aised\s+in|[Gg]rew\s+up\s+in|[Nn]ative\s+of|[Vv]isit(?:s|ed|ing)\s+(?:family\s+in|relatives\s+in)|[Hh]ome\s+in|[Hh]ometown(?:\s+is|:)|[Ww]orks?\s+in|[Ff]amily\s+in|[Ff]riends\s+in|[Ss]ister\s+in|[Ss]on\s+in|[Dd]aughter\s+in|[Bb]rother\s+in|[Bb]irthplace:|[Cc]ity:|[Tt]own:|[Rr]esidence:|[Aa]ddress:)\s+(?:the\s+(?:city|town|village)\s+of\s+)?"
+    r"|[Bb]orn(?:\s+and\s+raised)?\s+in|[Rr]aised\s+in|[Gg]rew\s+up\s+in|[Nn]ative\s+of|[Vv]isit(?:s|ed|ing)\s+(?:family\s+in|relatives\s+in)|[Hh]ome\s+in|[Hh]ometown(?:\s+is|:)|[Ww]orks?\s+in|[Ff]amily\s+in|[Ff]riends\s+in|[Ss]ister\s+in|[Ss]on\s+in|[Dd]aughter\s+in|[Bb]rother\s+in|[Oo]riginally\s+from|[Bb]irthplace:|[Cc]ity:|[Tt]own:|[Rr]esidence:|[Aa]ddress:)\s+(?:the\s+(?:city|town|village)\s+of\s+)?"
     rf"(?P<place>{_WORD}(?:[ -](?:{_WORD}|de|la|del|of|the|upon)){{0,3}})"
 )
 _PREPOSITION = re.compile(
     rf"\b(?:in|from|to|at|near|outside|of|around|toward|for|between|and|visit(?:s|ed|ing)?|leaving)\s+(?P<place>{_WORD}(?:[ -]{_WORD}){{0,2}})"
 )
 
+_COMPOUND_TOWN = re.compile(
+    r"\b(?:in|from|to|at|near|of|visit(?:s|ed|ing)?)\s+(?P<place>(?:New|West|East|North|South|Port|Lake|San|Santa|Los|Las|El|Fort|Mount|Saint|St\.)\s+(?P<own>[A-Z][a-zß-ÿ]+)(?:\s(?:de|los|la|del|el|las)(?:\s(?:la|los|las))?\s\w+){0,1})"
+)
 _TOWN = re.compile(
     r"[a-z](?:ville|ton|burg|burgh|ford|field|wood|port|dale|mont|shire|bury|boro|borough|haven|stead|ham|stad|grad|polis|city)$"
 )
@@ -118,6 +127,10 @@ class PlaceFinder:
         ):  # fmt: skip
             for match in pattern.finditer(text):
                 yield Found(*match.span(), Kind.LOCATION, confidence)
+        for match in _ADDRESS_RARE.finditer(text):
+            yield Found(*match.span(), Kind.LOCATION, 0.8)
+        for match in _ADDRESSED.finditer(text):
+            yield Found(*match.span("place"), Kind.LOCATION, 0.85)
         for match in _ZIP_CODE.finditer(text):
             yield Found(*match.span(1), Kind.LOCATION, 0.95)
         yield from self._streets(text)
@@ -170,6 +183,10 @@ class PlaceFinder:
                     start = match.start("place")
                     yield Found(start, start + len(place), Kind.LOCATION, 0.7, Origin.LIST)
                     break
+
+        for match in _COMPOUND_TOWN.finditer(text):
+            if not self._is_taken(match["own"]) and folded(match["place"]) not in self._lexicon.states:
+                yield Found(*match.span("place"), Kind.LOCATION, 0.7)
 
     def _organisations(self, text: str) -> Iterator[Found]:
         for match in _ORGANISATION.finditer(text):

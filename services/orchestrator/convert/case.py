@@ -25,6 +25,7 @@ from services.orchestrator.knowledge import Code
 from services.orchestrator.references import NoteEntity, RecordEntry
 
 DISEASE = "DISEASE"
+CHEMICAL = "CHEMICAL"
 """The type of entity that names conditions, signs and symptoms, whichever model found it."""
 _ASSERTIONS = {
     language_pb2.ASSERTION_PRESENT: Assertion.PRESENT,

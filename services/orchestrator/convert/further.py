@@ -7,21 +7,22 @@ from collections.abc import Sequence
 from medmesh.common.v1.concept_pb2 import CodedConcept
 from medmesh.common.v1.concept_pb2 import Concept as ConceptMessage
 from medmesh.language.v1 import language_pb2
-from services.clinical.code_systems import SNOMED
+from services.clinical.code_systems import RXNORM, SNOMED
 from services.orchestrator import evidence
 from services.orchestrator.cards import ModelCards
-from services.orchestrator.convert.case import case_from, concepts, entities, mention_of
+from services.orchestrator.case import CONFIDENT_MENTION
+from services.orchestrator.convert.case import CHEMICAL, case_from, concepts, entities, mention_of
 from services.orchestrator.fanout import Answers, Further
 from services.orchestrator.knowledge import Knowledge
 
 MAXIMUM_COUNT = 100
-"""RankTreatments takes no more further conditions, and no more further allergies."""
+"""RankTreatments takes no more further conditions, allergies or medications."""
 MAXIMUM_TEXT_LENGTH = 512
 
 
 def further(answers: Answers, knowledge: Knowledge, cards: ModelCards) -> Further:
-    """The conditions that note and models give with confidence, and the allergies that the note names."""
-    return Further(_conditions(answers, knowledge, cards), _allergies(answers))
+    """The conditions that note and models give with confidence, and the allergies and drugs of the note."""
+    return Further(_conditions(answers, knowledge, cards), _allergies(answers), _medications(answers))
 
 
 def _conditions(answers: Answers, knowledge: Knowledge, cards: ModelCards) -> Sequence[CodedConcept]:
@@ -46,5 +47,18 @@ def _allergies(answers: Answers) -> Sequence[CodedConcept]:
         else CodedConcept(text=entity.text[:MAXIMUM_TEXT_LENGTH])
         for entity, _ in entities(answers)
         if entity.assertion == language_pb2.ASSERTION_ALLERGY
+    }
+    return list(found.values())[:MAXIMUM_COUNT]
+
+
+def _medications(answers: Answers) -> Sequence[CodedConcept]:
+    # By code alone: a chemical without one may be no drug at all.
+    found = {
+        entity.concept.code: CodedConcept(codings=[entity.concept])
+        for entity, _ in entities(answers)
+        if entity.type == CHEMICAL
+        and entity.assertion == language_pb2.ASSERTION_PRESENT
+        and entity.concept.system == RXNORM
+        and entity.confidence >= CONFIDENT_MENTION
     }
     return list(found.values())[:MAXIMUM_COUNT]

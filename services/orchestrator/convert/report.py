@@ -15,7 +15,7 @@ from medmesh.language.v1 import language_pb2
 from medmesh.language.v1 import report_pb2 as report
 from medmesh.orchestrator.v1 import orchestrator_pb2 as pb
 from services.orchestrator.case import CONFIDENT_MENTION
-from services.orchestrator.convert.case import DISEASE, concepts, entities
+from services.orchestrator.convert.case import CHEMICAL, DISEASE, concepts, entities
 from services.orchestrator.fanout import Answers
 from services.orchestrator.knowledge import Knowledge
 
@@ -130,7 +130,7 @@ def _note(
             item.finding.name = name
             item.finding.status = _STATUSES[entity.assertion]
             item.finding.concepts.extend(concepts(entity)[:8])
-        elif entity.type == "CHEMICAL" and entity.assertion == language_pb2.ASSERTION_PRESENT:
+        elif entity.type == CHEMICAL and entity.assertion == language_pb2.ASSERTION_PRESENT:
             item.medication.name = name
         else:
             continue

@@ -167,9 +167,12 @@ class SafetyCheck:
         return bool(self._rules.drugs_of(concept)) and whole
 
     def _has_rules(self, drugs: frozenset[str]) -> bool:
-        """Whether some rule speaks of every drug in a product."""
+        """Whether some rule speaks of every drug in a product; of a group's code, of a class that it is."""
         known = self._rules.drugs
-        return all(map(self._rules.speak_of, drugs & known.names | drugs & known.classes))
+        classes = drugs & known.classes
+        return all(map(self._rules.speak_of, drugs & known.names)) and (
+            not classes or any(map(self._rules.speak_of, classes))
+        )
 
     def _of_allergens(self, groups: frozenset[str], what: str, rule_id: str) -> Iterator[Alert]:
         for entry, allergens in self._allergens:
