@@ -5,17 +5,16 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from clients.cli.failures import ExitCode, fail
 from clients.cli.terminology_server import Coding, ServerError, TerminologyServer
-from services.clinical import terminology
-from services.clinical.code_systems import SYSTEM_BY_SHORT_NAME, canonical_system
-from services.clinical.concepts import canonical_concept
-from services.clinical.drugs import Drugs
-from services.clinical.terminology import Terminology, TerminologyError
+
+if TYPE_CHECKING:
+    from services.clinical.drugs import Drugs
+    from services.clinical.terminology import Terminology
 
 Server = Annotated[
     str | None,
@@ -97,6 +96,10 @@ def lookup(
 
       medmesh terminology lookup 'atc|B01AA03'
     """
+    from services.clinical import terminology
+    from services.clinical.code_systems import SYSTEM_BY_SHORT_NAME, canonical_system
+    from services.clinical.concepts import canonical_concept
+
     read = _read(own) if own else None
     drugs = _load(read)
     text = " ".join(words)
@@ -149,6 +152,9 @@ def fetch(
       medmesh terminology fetch own --server https://tx.example.org/r4 \
         --drug warfarin=http://example.org/ValueSet/warfarin-products
     """
+    from services.clinical import terminology
+    from services.clinical.drugs import Drugs
+
     named = [item.partition("=") for item in drug or []]
     if not (concept_map or named) or not all(name and url for name, _, url in named):
         fail("give --concept-map URL or --drug NAME=URL.", ExitCode.USAGE)
@@ -179,6 +185,8 @@ def fetch(
 
 
 def _read(folder: Path) -> Terminology:
+    from services.clinical.terminology import Terminology, TerminologyError
+
     try:
         return Terminology.read(folder)
     except TerminologyError as error:
@@ -187,6 +195,9 @@ def _read(folder: Path) -> Terminology:
 
 def _load(read: Terminology | None) -> Drugs:
     """The drugs with the terminology, as a service would read them at its start."""
+    from services.clinical import terminology
+    from services.clinical.drugs import Drugs
+
     terminology.use(read)
     try:
         return Drugs.load()
@@ -204,6 +215,8 @@ def _server(url: str, token_file: Path | None, timeout_s: float) -> TerminologyS
 
 def _codes(read: Terminology) -> Iterable[tuple[str, str]]:
     """The codes that the folder's tables name, by the address of their system."""
+    from services.clinical.code_systems import SYSTEM_BY_SHORT_NAME, canonical_system
+
     for _name, system, code, *_ in read.tables.get("drug_codes.tsv", ()):
         yield SYSTEM_BY_SHORT_NAME.get(system, system), code
     for _system, _code, system, code, *_ in read.tables.get("concept_map.tsv", ()):
@@ -221,6 +234,8 @@ def _cells(coding: Coding) -> tuple[str, str, str]:
 
 
 def _write(path: Path, rows: Iterable[Sequence[str]], server: str) -> None:
+    from services.clinical import terminology
+
     today = dt.datetime.now(tz=dt.UTC).date().isoformat()
     columns = ", ".join(terminology.TABLES[path.name].columns)
     lines = ["\t".join(row) for row in dict.fromkeys(map(tuple, rows))]

@@ -151,7 +151,9 @@ def test_every_rpc_of_the_mesh_has_a_call():
     uploads = {"StartUpload", "WriteUpload", "QueryUpload", "CancelUpload"}
     drafts = {"GenerateReport", "Summarize"}  # streams: test_drafts.py
     streams = {"DiagnoseStream", "AnalyzeImageStream", "DeidentifyImage"}
-    assert rpcs == {call[2] for call in CALLS} | streams | {"DeidentifyBundle"} | drafts | uploads
+    literature = {"SearchLiterature", "AddLiterature", "ListLiterature", "RemoveLiterature"}
+    others = streams | {"DeidentifyBundle"} | drafts | literature | uploads  # test_literature_command.py
+    assert rpcs == {call[2] for call in CALLS} | others
 
 
 def test_both_clients_have_the_same_calls_with_the_same_parameters():

@@ -331,7 +331,7 @@ def test_a_terminal_without_unicode_breaks_nothing(mesh, answer):
 
 def test_every_command_teaches_with_an_example():
     others = {"doctor"}
-    commands = {one.name or one.callback.__name__ for one in app.registered_commands}
+    commands = {one.name or one.callback.__name__.replace("_", "-") for one in app.registered_commands}
     for command in sorted(commands - others):
         assert f"  medmesh {command}" in CliRunner().invoke(app, [command, "--help"]).stdout, command
     assert "list of processes" in " ".join(CliRunner().invoke(app, ["diagnose", "--help"]).stdout.split())

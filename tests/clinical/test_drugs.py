@@ -73,7 +73,7 @@ def test_every_row_is_well_formed_and_names_a_source_that_the_notice_explains(dr
         found = drugs.by_code(f"{system}|{code}")
         assert name in found or (system == "atc" and found), (name, code)
     for _name, _groups, _further, _called, source in rows(FOLDER / "drug_classes.tsv", 5):
-        assert re.search(r"WHO ATC|FDA EPC|label|Beers|ring", source), source
+        assert re.search(r"WHO ATC|FDA EPC|FDA, Table|[Ll]abel|Beers|ring", source), source
     for _rxcui, name, source, _terms in rows(FOLDER / "drugs.tsv", 4):
         assert source == "-" or re.search(rf"^  {source}\b", notice, re.MULTILINE), (name, source)
     for name, _class, _substance, source in rows(FOLDER / "pharmacologic_classes.tsv", 4):
