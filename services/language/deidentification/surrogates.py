@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from services.clinical.date_shift import shift_days
 from services.language.deidentification.dates import shifted
 from services.language.deidentification.identifiers import Kind
 from services.language.deidentification.lexicon import folded
 from services.language.deidentification.persons import Person
 
 _POOLS = Path(__file__).parent / "lists" / "surrogates.tsv"
-_LEAST_SHIFT_DAYS, _MOST_SHIFT_DAYS = 30, 364
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 _HAN = re.compile(r"[\u4e00-\u9fff]")
 _SUFFIX = re.compile(r"(?:Jr|Sr|II|III|IV)", re.IGNORECASE)
@@ -46,9 +46,7 @@ class Surrogates:
     @property
     def shift_days(self) -> int:
         """By how many days the patient's dates are shifted: 30 to 364, forward or back."""
-        number = self._number("shift", self.patient)
-        days = _LEAST_SHIFT_DAYS + number // 2 % (_MOST_SHIFT_DAYS - _LEAST_SHIFT_DAYS + 1)
-        return days if number % 2 else -days
+        return shift_days(self.key, self.patient)
 
     def of(self, kind: Kind, written: str) -> str | None:
         """The surrogate of what is no name; None where there is none, as of "Easter"."""
