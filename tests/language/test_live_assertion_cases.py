@@ -52,7 +52,7 @@ async def test_what_is_found_is_asserted_as_the_note_says(triton_url, change):
         cases = [retyped(case, change) for case in read_cases() if case.name not in CUT_OTHERWISE]
         for case in cases:
             answer = await stub.AnalyzeNote(pb.AnalyzeNoteRequest(note=case.text), timeout=60)
-            [result] = answer.analysis.results
+            result = answer.analysis.results[0]  # the tagger's; Chinese passages have one of their own
             for span, right in zip(case.spans, case.right, strict=True):
                 labelled += 1
                 hits = [e for e in result.entities if e.start_offset < span.end and e.end_offset > span.start]
