@@ -18,10 +18,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from services.chassis.append_only import append_line, last_record
+
 PATTERN = "calls-*.jsonl"
 """Of the files of a folder, one a service."""
 _PREVIOUS = "previous_sha256"
-_TAIL_BYTES = 16_384
 _MINIMUM_FREE_BYTES = 1 << 20
 
 
@@ -73,17 +74,12 @@ class AuditLog:
         os.close(self._file)
 
     def _append(self, record: Mapping[str, Any]) -> None:
-        end = os.fstat(self._file).st_size
-        if end != self._end:  # another process, or the run before, has written
-            self._last = _last_line_sha256(self._file, end)
+        if os.fstat(self._file).st_size != self._end:  # another process, or the run before, has written
+            self._last = last_record(self._file, _sha256_of_record) or ""
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         line = json.dumps({"time": now, **record, _PREVIOUS: self._last}, separators=(",", ":")).encode()
-        torn = end > 0 and os.pread(self._file, 1, end - 1) != b"\n"
-        written = (b"\n" if torn else b"") + line + b"\n"
-        if os.write(self._file, written) != len(written):
-            os.ftruncate(self._file, end)
-            raise OSError(28, "No space left on device")
-        self._end, self._last = end + len(written), hashlib.sha256(line).hexdigest()
+        append_line(self._file, line, durable=False)
+        self._end, self._last = os.fstat(self._file).st_size, hashlib.sha256(line).hexdigest()
 
 
 def records(path: Path) -> Iterator[dict[str, Any]]:
@@ -116,15 +112,7 @@ def _record(line: bytes) -> dict[str, Any] | None:
     return record if isinstance(record, dict) and _PREVIOUS in record else None
 
 
-def _last_line_sha256(file: int, end: int) -> str:
-    """Of the last line that is a record; empty: there is none."""
-    tail = b""
-    while end > 0:
-        start = max(0, end - _TAIL_BYTES)
-        tail = os.pread(file, end - start, start) + tail
-        end = start
-        lines = tail.split(b"\n")
-        for line in reversed(lines[1:] if end > 0 else lines):  # the first one may be cut
-            if _record(line) is not None:
-                return hashlib.sha256(line).hexdigest()
-    return ""
+def _sha256_of_record(line: bytes) -> str:
+    if _record(line) is None:
+        raise ValueError("no record")
+    return hashlib.sha256(line).hexdigest()

@@ -13,14 +13,13 @@ from pathlib import Path
 
 from medmesh import receipt as receipts
 from medmesh.orchestrator.v1.receipt_pb2 import EvidenceReceipt, ReceiptStatement
+from services.chassis.append_only import append_line, last_record
 from services.chassis.errors import ReceiptNotWritten
 from services.orchestrator.receipts.signing import Signer
 
 FILE = "receipts.jsonl"
 MINIMUM_FREE_BYTES = 1 << 20
 """Below it the log says that it cannot take receipts, before a write fails."""
-_TAIL_BYTES = 65_536
-"""So much of the log's end is read at a time; a receipt has some 6 KiB."""
 
 
 class ReceiptLog:
@@ -61,11 +60,9 @@ class ReceiptLog:
         file = self._open()
         try:
             fcntl.flock(file, fcntl.LOCK_EX)
-            previous, torn = _last_record(file)
-            chained.predicate.previous_payload_sha256 = previous
+            chained.predicate.previous_payload_sha256 = last_record(file, _payload_sha256) or ""
             sealed = self._signer.seal(chained)
-            # A torn line stays as it is, for `verify_chain` to show; the record begins on a line of its own.
-            _write_whole(file, ("\n" if torn else "") + receipts.to_line(sealed) + "\n")
+            append_line(file, receipts.to_line(sealed).encode(), durable=True)
         finally:
             os.close(file)  # releases the lock
         return sealed
@@ -74,34 +71,5 @@ class ReceiptLog:
         return os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
-def _last_record(file: int) -> tuple[str, bool]:
-    """Digest of the last record's payload (empty: none), and whether the file ends in a torn line."""
-    end = os.fstat(file).st_size
-    tail = b""
-    while end > 0:
-        start = max(0, end - _TAIL_BYTES)
-        tail = os.pread(file, end - start, start) + tail
-        end = start
-        lines = tail.split(b"\n")
-        if end > 0:
-            lines = lines[1:]  # the first one may be cut
-        for line in reversed(lines):
-            try:
-                found = receipts.payload_sha256(receipts.from_line(line.decode()))
-            except ValueError:  # torn, or empty
-                continue
-            return found, not tail.endswith(b"\n")
-    return "", bool(tail) and not tail.endswith(b"\n")
-
-
-def _write_whole(file: int, text: str) -> None:
-    """Appends all of `text` and has it on disk, or leaves the file as it was and raises OSError."""
-    size = os.fstat(file).st_size
-    left = memoryview(text.encode())
-    try:
-        while left:
-            left = left[os.write(file, left) :]
-        os.fsync(file)
-    except OSError:
-        os.ftruncate(file, size)  # the lock is held: nobody has written behind it
-        raise
+def _payload_sha256(line: bytes) -> str:
+    return receipts.payload_sha256(receipts.from_line(line.decode()))

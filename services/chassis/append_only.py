@@ -1,0 +1,51 @@
+"""Files of one record a line that are only appended to: their last record, and writes that are whole or not
+there. Whoever writes holds the file's lock.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+_TAIL_BYTES = 65_536
+"""So much of a file's end is read at a time; a record has some hundred bytes to some KiB."""
+
+
+def last_record(file: int, read: Callable[[bytes], T]) -> T | None:
+    """What `read` makes of the last line that is a record; None: there is none.
+
+    `read` raises ValueError for a line that is none: torn, or empty.
+    """
+    end, tail = os.fstat(file).st_size, b""
+    while end > 0:
+        start = max(0, end - _TAIL_BYTES)
+        tail = os.pread(file, end - start, start) + tail
+        end = start
+        lines = tail.split(b"\n")
+        for line in reversed(lines[1:] if end > 0 else lines):  # the first one may be cut
+            try:
+                return read(line)
+            except ValueError:
+                continue
+    return None
+
+
+def append_line(file: int, line: bytes, *, durable: bool) -> None:
+    """Appends a line, `durable`: on disk; or leaves the file as it was and raises OSError.
+
+    A torn line stays as it is, for whoever verifies the file to show; this one begins behind it.
+    """
+    size = os.fstat(file).st_size
+    torn = size > 0 and os.pread(file, 1, size - 1) != b"\n"
+    left = memoryview((b"\n" if torn else b"") + line + b"\n")
+    try:
+        while left:
+            left = left[os.write(file, left) :]
+        if durable:
+            os.fsync(file)
+    except OSError:
+        os.ftruncate(file, size)  # the lock is held: nobody has written behind it
+        raise
