@@ -7,6 +7,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 
+MIN_KEY_BYTES = 16
+"""Of the secret that shifts and pseudonyms hang on."""
 LEAST_DAYS, MOST_DAYS = 30, 364
 
 

@@ -11,9 +11,10 @@ from services.chassis.models.catalog import Catalog
 from services.chassis.rpc.server import Parts, Service, run
 from services.chassis.settings import SettingsError
 from services.clinical import own_terminology
+from services.clinical.date_shift import MIN_KEY_BYTES
 from services.language.agreement import Vocabulary
 from services.language.chinese.reader import ChineseReader
-from services.language.deidentification.reading import SHORTEST_KEY, Deidentifier, is_deidentifier
+from services.language.deidentification.reading import Deidentifier, is_deidentifier
 from services.language.deidentification.replacing import Options
 from services.language.draft_writing import DraftWriting
 from services.language.linking import default_linker
@@ -78,8 +79,8 @@ def deidentification_key(settings: LanguageSettings) -> bytes:
         key = settings.deidentification_key_file.read_bytes()
     except OSError as error:
         raise SettingsError(name, f"cannot be read ({type(error).__name__})") from None
-    if not SHORTEST_KEY <= len(key) <= 256:
-        raise SettingsError(name, f"holds {len(key)} bytes, and a key has {SHORTEST_KEY} to 256")
+    if not MIN_KEY_BYTES <= len(key) <= 256:
+        raise SettingsError(name, f"holds {len(key)} bytes, and a key has {MIN_KEY_BYTES} to 256")
     return key
 
 

@@ -12,12 +12,12 @@ from typing import TypeVar
 from medmesh.common.v1.answer_pb2 import Provenance
 from services.chassis.errors import InvalidInput, ModelUnavailable, Reason
 from services.chassis.notices import Notice
+from services.clinical.date_shift import MIN_KEY_BYTES
 from services.imaging.deidentification import dicom, pictures
 from services.imaging.deidentification.boxes import Box
 from services.imaging.deidentification.burned_in import TextMap, Tile, tiles, without_markers
 from services.imaging.deidentification.changes import Change
 from services.imaging.deidentification.profile import Option
-from services.imaging.deidentification.pseudonyms import MIN_KEY_BYTES
 from services.imaging.grey import Grey
 from services.imaging.images import DecodingLimits, FileFormat, is_dicom, too_large, unsupported
 from services.imaging.served import ServedImageModels

@@ -11,7 +11,6 @@ from datetime import date, timedelta
 
 from services.clinical.date_shift import shift_days
 
-MIN_KEY_BYTES = 16
 _ROOT = "2.25."
 """Identifiers made of UUIDs (PS3.5 B.2)."""
 

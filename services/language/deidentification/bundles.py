@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 from services.chassis.errors import InvalidInput, Reason
 from services.chassis.notices import Notice
+from services.clinical.date_shift import MIN_KEY_BYTES
 from services.clinical.fhir.bounded_json import parse
 from services.clinical.fhir.deidentification import Change, Cleaned, Text, cleaned
 from services.language.deidentification.identifiers import Kind
-from services.language.deidentification.reading import MOST_CHARACTERS, SHORTEST_KEY, Deidentifier
+from services.language.deidentification.reading import MOST_CHARACTERS, Deidentifier
 from services.language.deidentification.replacing import Known, Options
 from services.language.tasks.token_classification import TokenClassifier
 
@@ -39,8 +40,8 @@ async def deidentify_bundle(
     """Raises InvalidInput (fields `fhir_bundle`, `key`): no JSON, no resource, too large, a key that is
     too short.
     """
-    if len(key) < SHORTEST_KEY:
-        raise InvalidInput(Reason.INPUT_OUT_OF_RANGE, "key", f"is shorter than {SHORTEST_KEY} bytes")
+    if len(key) < MIN_KEY_BYTES:
+        raise InvalidInput(Reason.INPUT_OUT_OF_RANGE, "key", f"is shorter than {MIN_KEY_BYTES} bytes")
     try:
         done = await asyncio.to_thread(_structured, content, key, patient)
     except InvalidInput as error:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from medmesh.common.v1.answer_pb2 import Provenance
 from services.chassis.errors import InvalidInput, MedmeshError, Reason
 from services.chassis.notices import Notice
+from services.clinical.date_shift import MIN_KEY_BYTES
 from services.language.decoding import decode
 from services.language.deidentification.chinese import find_chinese
 from services.language.deidentification.dates import find_dates
@@ -28,8 +29,6 @@ from services.language.typography import plain
 
 MOST_CHARACTERS = 200_000
 """Of all texts of a request together, in code points."""
-SHORTEST_KEY = 16
-"""In bytes."""
 _DONE_ALREADY = re.compile(r"\[(?:\*\*[^\]\n]{0,80}\*\*|[A-Z_]{2,20}-\d{1,6})\]")
 
 
@@ -116,8 +115,8 @@ def check_options(texts: Sequence[str], options: Options) -> None:
     """Raises InvalidInput where texts are too long together, or surrogates lack a key of some length."""
     if sum(map(len, texts)) > MOST_CHARACTERS:
         raise InvalidInput(Reason.INPUT_TOO_LARGE, "texts", f"more than {MOST_CHARACTERS} characters in all")
-    if options.key and len(options.key) < SHORTEST_KEY:
-        raise InvalidInput(Reason.INPUT_OUT_OF_RANGE, "key", f"shorter than {SHORTEST_KEY} bytes")
+    if options.key and len(options.key) < MIN_KEY_BYTES:
+        raise InvalidInput(Reason.INPUT_OUT_OF_RANGE, "key", f"shorter than {MIN_KEY_BYTES} bytes")
     if options.style is Style.SURROGATE and not options.key:
         raise InvalidInput(
             Reason.INPUT_MISSING, "key", "surrogates need one, and the service has none of its own"
