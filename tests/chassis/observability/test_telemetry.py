@@ -1,4 +1,4 @@
-"""Spans join the caller's trace, hold registered names alone, and travel on; metrics and logs go with them."""
+"""Spans join the caller's trace and hold registered names alone; metrics and logs go with them."""
 
 from __future__ import annotations
 
