@@ -12,7 +12,7 @@ import { healthPage } from "./view/health";
 import { imagePanel } from "./view/image";
 import { modelsPage } from "./view/models";
 import { notePanel } from "./view/note";
-import { failureBox, progress } from "./view/progress";
+import { failureBox, progress, waiting } from "./view/progress";
 import { receiptPanel } from "./view/receipt";
 import { reportPanel } from "./view/report";
 import { tracePanel } from "./view/trace";
@@ -27,16 +27,20 @@ function diagnosePage(): TemplateResult {
           <h1>${t("intro.title")}</h1>
           <p>${t("intro.words")}</p>
         </div>`}
-    ${casePanel()} ${run ? progress(run) : nothing} ${run ? failureBox(run) : nothing}
-    ${run?.diagnosis ? verdict(run.diagnosis) : nothing} ${run && !run.failure ? answer(run) : nothing}
+    ${casePanel()} ${run ? standing(run) : nothing} ${run && !run.failure ? answer(run) : nothing}
   </div>`;
+}
+
+function standing(run: Run): TemplateResult {
+  const outcome = run.failure ? failureBox(run) : run.diagnosis ? verdict(run.diagnosis) : waiting(run);
+  return html`<div class="answer standing-row">${progress(run)} ${outcome}</div>`;
 }
 
 function answer(run: Run): TemplateResult {
   return html`<div class="answer">
-    <div class="column">${imagePanel(run)} ${notePanel(run)} ${receiptPanel(run)}</div>
+    <div class="column">${imagePanel(run)} ${notePanel(run)} ${reportPanel(run)}</div>
     <div class="column">
-      ${run.diagnosis ? assessments(run.diagnosis) : nothing} ${treatmentsPanel(run)} ${reportPanel(run)} ${tracePanel(run)}
+      ${run.diagnosis ? assessments(run.diagnosis) : nothing} ${treatmentsPanel(run)} ${tracePanel(run)} ${receiptPanel(run)}
     </div>
   </div>`;
 }

@@ -14,7 +14,7 @@ import { t, valueOf } from "../words";
 import { evidenceWords, wayTo } from "./evidence";
 import { notices } from "./notices";
 
-const WIDEST = 7; // log-odds at either end of the track: 0.1 % and 99.9 %
+const WIDEST = 5.5; // log-odds at either end of the track: 0.4 % and 99.6 %
 const TICKS = [0.01, 0.1, 0.5, 0.9, 0.99];
 
 export function verdict(diagnosis: Diagnosis): TemplateResult {

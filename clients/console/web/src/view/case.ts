@@ -8,14 +8,13 @@ import { state, update } from "../state";
 import { t } from "../words";
 
 export function casePanel(): TemplateResult {
-  const { run } = state;
   const summary = html`<summary>
     <span class="summary-title">${t("case.title")}</span>
     <span class="summary-parts">${parts(state.case).join(" · ") || t("case.empty")}</span>
   </summary>`;
   return html`<details
     class="case panel"
-    .open=${live(run === undefined || state.caseOpen)}
+    .open=${live(state.caseOpen)}
     @toggle=${(event: Event) => update({ caseOpen: (event.target as HTMLDetailsElement).open })}
     @dragover=${(event: DragEvent) => event.preventDefault()}
     @drop=${dropped}
@@ -32,7 +31,8 @@ export function casePanel(): TemplateResult {
 function parts({ images, note, record }: CaseInput): string[] {
   const files = images.reduce((sum, image) => sum + image.files.length, 0);
   return [
-    images.length > 0 ? t("case.images", { images: images.length, files }) : "",
+    images.length > 0 ? t(images.length === 1 ? "case.one_image" : "case.images", { count: images.length }) : "",
+    files > images.length ? t("case.files", { count: files }) : "",
     note.trim() ? t("case.note_length", { count: Array.from(note).length }) : "",
     record ? t("case.record") : "",
   ].filter(Boolean);
@@ -160,6 +160,7 @@ function actions(): TemplateResult {
 function begin(): void {
   state.caseOpen = false;
   void diagnose();
+  requestAnimationFrame(() => document.getElementById("progress-title")?.focus());
 }
 
 async function takeSample(): Promise<void> {

@@ -16,7 +16,7 @@ export function progress(run: Run): TemplateResult {
   const lanes = lanesOf(run);
   const scale = Math.max(run.elapsedMs, 1);
   return html`<section class="progress panel" aria-labelledby="progress-title">
-    <h2 id="progress-title" class="visually-hidden">${t("progress.title")}</h2>
+    <h2 id="progress-title" class="visually-hidden" tabindex="-1">${t("progress.title")}</h2>
     <ol class="lanes">
       ${lanes.map((lane) => laneRow(lane, run, scale, lanes))}
     </ol>
@@ -64,6 +64,16 @@ function laneName(lane: Lane, lanes: Lane[]): string {
   const several = lanes.filter(({ kind }) => kind === lane.kind).length > 1;
   const name = valueOf("branch", Branch_Kind[lane.kind] ?? "");
   return several ? `${name} ${(lane.index ?? 0) + 1}` : name;
+}
+
+/** Stands where the verdict will. */
+export function waiting(run: Run): TemplateResult {
+  const lanes = lanesOf(run);
+  const ended = lanes.filter((lane) => lane.ended).length;
+  return html`<section class="verdict panel waiting-panel" aria-hidden="true">
+    <p class="verdict-words">${t("progress.count", { ended, asked: lanes.length })}</p>
+    <p class="sub">${t("progress.waiting")}</p>
+  </section>`;
 }
 
 function spokenState(run: Run): string {
