@@ -22,23 +22,21 @@ TYPES = {
     ".json": "application/json",
     ".dcm": "application/dicom",
 }
-POLICY = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "connect-src 'self'",
-        "img-src 'self' blob:",
-        "base-uri 'none'",
-        "form-action 'none'",
-        "frame-ancestors 'none'",
-        "require-trusted-types-for 'script'",
-        "trusted-types lit-html",
-    )
+DIRECTIVES = (
+    "default-src 'none'",
+    "script-src 'self'",
+    "style-src 'self'",
+    "connect-src 'self'",
+    "img-src 'self' blob:",
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+    "require-trusted-types-for 'script'",
+    "trusted-types lit-html",
 )
 """Content-Security-Policy: the page's own files, the door that served it, and pictures made in the page."""
 HEADERS = (
-    (b"content-security-policy", POLICY.encode()),
+    (b"content-security-policy", "; ".join(DIRECTIVES).encode()),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-opener-policy", b"same-origin"),
@@ -67,7 +65,8 @@ class Console:
     def __init__(self, door: ASGIApp) -> None:
         self._door = door
         files = {f"/{path.name}": _File.of(path) for path in sorted(PAGE.iterdir())}
-        files |= {f"/samples/{name}": _File.of(ROOT / "samples" / name) for name in SAMPLES}
+        samples = [ROOT / "samples" / name for name in SAMPLES]
+        files |= {f"/samples/{path.name}": _File.of(path) for path in samples}
         files["/"] = files["/index.html"]
         self._files = files
 

@@ -42,6 +42,7 @@ ARROWS = {
     "clients.cli": (
         "clients.loadtest",
         "clients.gateway",
+        "clients.console",
         "services.local",
         *CHASSIS_OF_CLI,
         "services.clinical",
@@ -50,6 +51,7 @@ ARROWS = {
     ),
     "clients.loadtest": ("clients.cli", "medmesh"),
     "clients.gateway": ("services.chassis", "medmesh"),
+    "clients.console": ("clients.gateway", "tools.bootstrap"),
     "samples": (),
     "protos": (),
     "training": ("services", "tools", "medmesh", "samples"),
