@@ -40,7 +40,7 @@ function parts({ images, note, record }: CaseInput): string[] {
 
 function part(word: "study" | "note" | "record", filled: boolean, content: TemplateResult): TemplateResult {
   return html`<section class=${`part ${word} ${filled ? "filled" : ""}`} aria-labelledby=${`part-${word}`}>
-    <h3 id=${`part-${word}`}>${t(`case.${word}`)}</h3>
+    <h2 id=${`part-${word}`}>${t(`case.${word}`)}</h2>
     ${content}
   </section>`;
 }
