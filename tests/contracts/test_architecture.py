@@ -134,6 +134,7 @@ def test_what_the_services_log_is_told_from_what_libraries_do():
     assert {name for name in named if not name.startswith("'medmesh.")} == {
         "'pydicom'",
         "ROOT",
+        "log.ROOT",
         "f'{ROOT}.loop'",
     }
 

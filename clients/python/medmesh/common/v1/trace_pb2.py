@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from medmesh.common.v1 import options_pb2 as medmesh_dot_common_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dmedmesh/common/v1/trace.proto\x12\x11medmesh.common.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fmedmesh/common/v1/options.proto\"=\n\x0fGetTraceRequest\x12*\n\x08trace_id\x18\x01 \x01(\tB\x18\x88\xb3\x19\x00\x92\xb3\x19\x10\x08\x01:\x0c[0-9a-f]{32}\"z\n\x10GetTraceResponse\x12&\n\x05spans\x18\x01 \x03(\x0b\x32\x17.medmesh.common.v1.Span\x12\"\n\x14unreachable_services\x18\x02 \x03(\tB\x04\x88\xb3\x19\x00\x12\x1a\n\x12\x64ropped_span_count\x18\x03 \x01(\x05\"\xd2\x03\n\x04Span\x12\x15\n\x07span_id\x18\x01 \x01(\tB\x04\x88\xb3\x19\x00\x12\x1c\n\x0eparent_span_id\x18\x02 \x01(\tB\x04\x88\xb3\x19\x00\x12\x15\n\x07service\x18\x03 \x01(\tB\x04\x88\xb3\x19\x00\x12\x12\n\x04name\x18\x04 \x01(\tB\x04\x88\xb3\x19\x00\x12*\n\x04kind\x18\x05 \x01(\x0e\x32\x1c.medmesh.common.v1.Span.Kind\x12.\n\nstart_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x08\x64uration\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x18\n\nerror_type\x18\x08 \x01(\tB\x04\x88\xb3\x19\x00\x12\x41\n\nattributes\x18\t \x03(\x0b\x32\'.medmesh.common.v1.Span.AttributesEntryB\x04\x88\xb3\x19\x00\x1a\x31\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"Q\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x11\n\rKIND_INTERNAL\x10\x01\x12\x0f\n\x0bKIND_SERVER\x10\x02\x12\x0f\n\x0bKIND_CLIENT\x10\x03\x32h\n\x0cTraceService\x12X\n\x08GetTrace\x12\".medmesh.common.v1.GetTraceRequest\x1a#.medmesh.common.v1.GetTraceResponse\"\x03\x90\x02\x01\x42U\n\x15\x63om.medmesh.common.v1B\nTraceProtoP\x01Z\x1amedmesh/common/v1;commonv1\xaa\x02\x11Medmesh.Common.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dmedmesh/common/v1/trace.proto\x12\x11medmesh.common.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fmedmesh/common/v1/options.proto\"=\n\x0fGetTraceRequest\x12*\n\x08trace_id\x18\x01 \x01(\tB\x18\x88\xb3\x19\x00\x92\xb3\x19\x10\x08\x01:\x0c[0-9a-f]{32}\"z\n\x10GetTraceResponse\x12&\n\x05spans\x18\x01 \x03(\x0b\x32\x17.medmesh.common.v1.Span\x12\"\n\x14unreachable_services\x18\x02 \x03(\tB\x04\x88\xb3\x19\x00\x12\x1a\n\x12\x64ropped_span_count\x18\x03 \x01(\x05\"\xd8\x03\n\x04Span\x12\x15\n\x07span_id\x18\x01 \x01(\tB\x04\x88\xb3\x19\x00\x12\x1c\n\x0eparent_span_id\x18\x02 \x01(\tB\x04\x88\xb3\x19\x00\x12\x15\n\x07service\x18\x03 \x01(\tB\x04\x88\xb3\x19\x00\x12\x12\n\x04name\x18\x04 \x01(\tB\x04\x88\xb3\x19\x00\x12*\n\x04kind\x18\x05 \x01(\x0e\x32\x1c.medmesh.common.v1.Span.Kind\x12\x34\n\nstart_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\x88\xb3\x19\x00\x12+\n\x08\x64uration\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x18\n\nerror_type\x18\x08 \x01(\tB\x04\x88\xb3\x19\x00\x12\x41\n\nattributes\x18\t \x03(\x0b\x32\'.medmesh.common.v1.Span.AttributesEntryB\x04\x88\xb3\x19\x00\x1a\x31\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"Q\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x11\n\rKIND_INTERNAL\x10\x01\x12\x0f\n\x0bKIND_SERVER\x10\x02\x12\x0f\n\x0bKIND_CLIENT\x10\x03\x32h\n\x0cTraceService\x12X\n\x08GetTrace\x12\".medmesh.common.v1.GetTraceRequest\x1a#.medmesh.common.v1.GetTraceResponse\"\x03\x90\x02\x01\x42U\n\x15\x63om.medmesh.common.v1B\nTraceProtoP\x01Z\x1amedmesh/common/v1;commonv1\xaa\x02\x11Medmesh.Common.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -49,6 +49,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SPAN'].fields_by_name['service']._serialized_options = b'\210\263\031\000'
   _globals['_SPAN'].fields_by_name['name']._loaded_options = None
   _globals['_SPAN'].fields_by_name['name']._serialized_options = b'\210\263\031\000'
+  _globals['_SPAN'].fields_by_name['start_time']._loaded_options = None
+  _globals['_SPAN'].fields_by_name['start_time']._serialized_options = b'\210\263\031\000'
   _globals['_SPAN'].fields_by_name['error_type']._loaded_options = None
   _globals['_SPAN'].fields_by_name['error_type']._serialized_options = b'\210\263\031\000'
   _globals['_SPAN'].fields_by_name['attributes']._loaded_options = None
@@ -60,11 +62,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETTRACERESPONSE']._serialized_start=213
   _globals['_GETTRACERESPONSE']._serialized_end=335
   _globals['_SPAN']._serialized_start=338
-  _globals['_SPAN']._serialized_end=804
-  _globals['_SPAN_ATTRIBUTESENTRY']._serialized_start=672
-  _globals['_SPAN_ATTRIBUTESENTRY']._serialized_end=721
-  _globals['_SPAN_KIND']._serialized_start=723
-  _globals['_SPAN_KIND']._serialized_end=804
-  _globals['_TRACESERVICE']._serialized_start=806
-  _globals['_TRACESERVICE']._serialized_end=910
+  _globals['_SPAN']._serialized_end=810
+  _globals['_SPAN_ATTRIBUTESENTRY']._serialized_start=678
+  _globals['_SPAN_ATTRIBUTESENTRY']._serialized_end=727
+  _globals['_SPAN_KIND']._serialized_start=729
+  _globals['_SPAN_KIND']._serialized_end=810
+  _globals['_TRACESERVICE']._serialized_start=812
+  _globals['_TRACESERVICE']._serialized_end=916
 # @@protoc_insertion_point(module_scope)
