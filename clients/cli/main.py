@@ -13,6 +13,7 @@ import typer
 from clients.cli import (
     analyze,
     audit,
+    console,
     deidentify,
     demo,
     diagnose,
@@ -94,6 +95,7 @@ def _add(
 
 _add(up.up)
 _add(demo.demo)
+_add(console.console)
 _add(gateway.gateway)
 _add(diagnose.diagnose, exit_codes=True)
 _add(diagnose.replay)

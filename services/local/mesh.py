@@ -97,6 +97,10 @@ class MeshSettings(Settings):
         """The same mesh with these doors."""
         return dataclasses.replace(self, doors=tuple(names))
 
+    def with_port(self, name: str, port: int) -> MeshSettings:
+        """The same mesh with another port of a service or a door."""
+        return dataclasses.replace(self, ports={**self.ports, name: port})
+
     def on_free_ports(self, run_folder: Path) -> MeshSettings:
         """The same mesh beside another one: every port a free one, and a run folder of its own."""
         triton = dataclasses.replace(

@@ -43,6 +43,7 @@ ARROWS = {
     "clients.cli": (
         "clients.loadtest",
         "clients.gateway",
+        "clients.console",
         "services.local",
         *CHASSIS_OF_CLI,
         "services.clinical",
@@ -53,6 +54,7 @@ ARROWS = {
     "clients.gateway": ("services.chassis", "medmesh"),
     # What medmesh is measured against does the same work by the same code.
     "clients.loadtest.peers": ("services.chassis.models", "services.imaging", "services.language", "medmesh"),
+    "clients.console": ("clients.gateway", "tools.bootstrap"),
     "samples": (),
     "protos": (),
     "training": ("services", "tools", "medmesh", "samples"),
