@@ -30,6 +30,7 @@ ARROWS = {
     **{f"services.{name}": ("services.chassis", "services.clinical", "medmesh") for name in SERVICES},
     "services.chassis": ("medmesh",),
     "services.clinical": PURE,
+    "services.queue": (),
     "services.local": ("services.chassis", "tools"),
     "tools.bootstrap": (),
     "tools.blocking_client": (),
