@@ -13,11 +13,12 @@ from services.queue.items import Claimed, New, State
 from services.queue.pressure import Pressure
 from services.queue.queue import LEASE_S, Queue
 
-_IDLE_S = 0.5
+_IDLE_S = 0.2
 """How often a queue in which nothing waits is looked at."""
 _RENEWALS_PER_LEASE = 4
 _FIRST_LOOK_S = 0.5
 _LONGEST_LOOK_S = 15.0
+_FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 60.0
 
 
@@ -133,11 +134,10 @@ class Worker:
         finally:
             if stopping is not None:
                 stopping.cancel()
-        for task in done:
-            if task is not stopping:
-                self._at_work.pop(task, None)
-                if not task.cancelled():
-                    task.result()
+        for task in done - {stopping}:
+            if not task.cancelled():
+                task.result()  # what raised stays at work, to be given back at the end
+            self._at_work.pop(task, None)
 
     async def _one(self, claim: Claimed) -> None:
         begun = time.monotonic()
@@ -151,7 +151,7 @@ class Worker:
         if isinstance(outcome, Failed):
             self._look_first = self._look_first or outcome.nobody_answers
             if self._queue.may_try_again(claim):
-                pause_s = min(2.0 ** (claim.attempt - 1), _LONGEST_PAUSE_S)
+                pause_s = min(_FIRST_PAUSE_S * 2 ** (claim.attempt - 1), _LONGEST_PAUSE_S)
                 await asyncio.to_thread(
                     self._queue.give_back, claim, after_s=pause_s, reason=outcome.reason, counts=True
                 )

@@ -38,8 +38,11 @@ ARROWS = {
     "tools.terminology": ("services.clinical",),
     "tools.reference": ("services", "tools", "medmesh"),
     "medmesh": (),
+    "clients.archive": ("services.queue", "medmesh"),
     "clients.cli": (
+        "clients.archive",
         "clients.loadtest",
+        "services.queue",
         "services.local",
         *CHASSIS_OF_CLI,
         "services.clinical",
