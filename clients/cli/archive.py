@@ -74,8 +74,9 @@ def run(
 ) -> None:
     """Read a whole archive through the mesh: each image, series or case once, with one result.
 
-    What came of an entry is kept: stop the run, kill it or lose the power, and `--resume` goes on. An entry that cannot be read is set aside with its reason. When the mesh
-    refuses a request, fewer are sent; when it does not answer, the run waits. Sources are never changed.
+    What came of an entry is kept: stop the run, kill it or lose the power, and `--resume` goes on. An entry
+    that cannot be read is set aside with its reason. When the mesh refuses a request, fewer are sent; when it
+    does not answer, the run waits. Sources are never changed.
 
     In a folder each file is an entry; slices of one CT, MR, PET or NM series in one folder are one together.
 
