@@ -33,6 +33,7 @@ ARROWS = {
     "services.local": ("services.chassis", "tools"),
     "tools.bootstrap": (),
     "tools.blocking_client": (),
+    "tools.bench_gpu": (),
     "tools.distribution": (),
     "tools.terminology": ("services.clinical",),
     "tools.reference": ("services", "tools", "medmesh"),
