@@ -13,7 +13,7 @@ CHECKED := services tools clients/archive clients/cli clients/loadtest clients/g
 BASELINE := protos/baseline/medmesh.binpb
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo up test test-fast coverage test-training test-consumers bench lint format protos blocking-client docs baseline models train requirements clean distclean
+.PHONY: help venv demo up test test-fast coverage test-training test-consumers bench lint format protos blocking-client docs baseline models train requirements clean bench-gpu distclean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ coverage: venv  ## The same, measuring the branches that they take, held to the 
 test-training:  ## Run the tests of training and of imports, which need torch (3 GB)
 	@$(BOOTSTRAP) training triton
 	@.venv-training/bin/python -m pytest $(TORCH_TESTS) $(ARGS)
+
+bench-gpu:  ## Measure the models on this machine's NVIDIA GPU (needs onnxruntime-gpu in PYTHON)
+	@$(PYTHON) tools/bench_gpu.py $(ARGS)
 
 test-consumers: venv  ## Build and run the clients in other languages (needs npm and clients/debian-packages.txt)
 	@TEST_CONSUMERS=1 $(VENV)/python -m pytest tests/clients/test_installation.py tests/end_to_end/test_other_languages.py $(ARGS)
