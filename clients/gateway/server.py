@@ -42,9 +42,9 @@ async def running_gateway(settings: GatewaySettings, to: Connection | None = Non
     `to` is where the mesh is; by default what the environment says. Raises SettingsError, BindError.
     """
     async with Mesh(to or connection(settings), settings) as mesh:
+        server = _Server(_config(settings, mesh))
         listener = _listener(settings.listen)
         host, port = listener.getsockname()[:2]
-        server = _Server(_config(settings, mesh))
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         try:
             await server.listening.wait()
