@@ -13,13 +13,14 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from clients.gateway import api_page, calls, forms, routes
+from clients.gateway.cds_hooks import pages as cds_hooks
 from clients.gateway.connect import Connect
 from clients.gateway.door import ROUTE, Door, refuse, refuse_plainly
 from clients.gateway.failures import Failure
 from clients.gateway.fhir import pages as fhir
 from clients.gateway.forms import media_type
 from clients.gateway.mesh import Caller, Mesh
-from clients.gateway.pages import Page, constant
+from clients.gateway.pages import Page, Refused, constant
 from clients.gateway.settings import GatewaySettings
 from medmesh import rpcs
 from medmesh.orchestrator.v1.orchestrator_pb2 import DiagnoseRequest, DiagnoseStreamRequest
@@ -44,6 +45,7 @@ def application(mesh: Mesh, settings: GatewaySettings) -> ASGIApp:
         "/": Page("GET", constant(api_page.text(), HTML, {"content-security-policy": api_page.POLICY})),
         "/openapi.json": Page("GET", constant(api_page.DOCUMENT.read_text(encoding="utf-8"), calls.JSON)),
         **fhir.pages(mesh),
+        **cds_hooks.pages(mesh, settings),
         "/healthz": Page("GET", _alive),
         "/readyz": Page("GET", partial(_ready, mesh)),
         "/diagnose": Page("POST", partial(_diagnose, mesh, settings)),
@@ -95,6 +97,8 @@ class Application:
                 await response(scope, receive, send)
         except Failure as failure:
             await refuse(send, path, failure)
+        except Refused as refused:
+            await refuse_plainly(send, path, refused.status, refused.detail, caller.request_id)
         except MedmeshError as error:
             await refuse(send, path, Failure.of(error, caller.request_id))
 

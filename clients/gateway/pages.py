@@ -21,6 +21,15 @@ class Page:
     endpoint: Endpoint
 
 
+class Refused(Exception):  # noqa: N818 - named for what it is to the caller
+    """A request that HTTP's own status answers, such as a precondition that failed."""
+
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+
+
 def constant(body: str, kind: str, headers: Mapping[str, str] | None = None) -> Endpoint:
     """Answers the same to everybody."""
 

@@ -32,9 +32,9 @@ def bundle(
 ) -> Resource:
     """The Bundle of an answer.
 
-    `base` is the address below which its resources stand, `subject` refers to the patient, `studies` are the ImagingStudies of images by their index, `cards` the
-    model cards as JSON by the model's name, `place` the reference to an entry of the caller's record,
-    `as_sent` its place as he knows it.
+    `base` is the address below which its resources stand, `subject` refers to the patient, `studies` are the
+    ImagingStudies of images by their index, `cards` the model cards as JSON by the model's name, `place` the
+    reference to an entry of the caller's record, `as_sent` its place as he knows it.
     """
     time = datetime.now(UTC).isoformat(timespec="seconds")
     made = Collection(base, subject, time)
