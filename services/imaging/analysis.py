@@ -13,6 +13,7 @@ from typing import TypeVar, cast
 
 from services.chassis.errors import InvalidInput
 from services.chassis.notices import Notice
+from services.chassis.observability import telemetry
 from services.imaging.choosing import answered, candidates, chosen, of_images
 from services.imaging.decoding import decode_image
 from services.imaging.digests import ImageDigests, digests
@@ -61,7 +62,8 @@ class ImageAnalyzer:
         what the inference seam raises where no model answers.
         """
         readers, gates = candidates(self._served, options), self._served.gates()
-        opened = await self.blocking(partial(self._open, files, options, readers, gates))
+        with telemetry.span("open image"):
+            opened = await self.blocking(partial(self._open, files, options, readers, gates))
         if opened is None:
             return await self._series.analyze(files, options)
         verdicts = await judged(opened.image, opened.asked)
@@ -72,7 +74,8 @@ class ImageAnalyzer:
             raise not_recognised(readers)
         notices += [*choice.notices, *contradicted(choice, verdicts)]
         models = of_images(cast("Sequence[Reader]", choice.models), named=bool(options.models))
-        tensors = await self.blocking(partial(_prepared, models, image))
+        with telemetry.span("prepare tensors"):
+            tensors = await self.blocking(partial(_prepared, models, image))
         results = await asyncio.gather(
             *(self._read(m, image, tensors[m.name], verdicts, options.wanted) for m in models),
             return_exceptions=True,

@@ -307,10 +307,10 @@ class Mesh:
             "PYTHONUNBUFFERED": "1",
             "MEDMESH_AUDIT_FOLDER": os.environ.get("MEDMESH_AUDIT_FOLDER") or str(AUDIT_FOLDER),
             "MEDMESH_MODEL_REPOSITORY": join_folders(self._settings.triton.repository),
+            "MEDMESH_METRICS_LISTEN": self.metrics_addresses.get(name, ""),
             **self._settings.variables,
             **upstreams,
             "MEDMESH_LISTEN": self.addresses[name],
-            "MEDMESH_METRICS_LISTEN": self.metrics_addresses.get(name, ""),
             "MEDMESH_TRITON_URL": self.addresses["triton"],
         }
 
