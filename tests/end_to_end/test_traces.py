@@ -1,4 +1,4 @@
-"""One diagnosis is one tree of spans, from the client's call to Triton's computing; all of it is registered."""
+"""One diagnosis is one tree of spans, from the client's call to Triton's computing, all of it registered."""
 
 from __future__ import annotations
 
