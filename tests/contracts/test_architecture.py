@@ -26,6 +26,7 @@ CHASSIS_OF_CLI = (
     "services.chassis.settings",
     "services.chassis.environment",
     "services.chassis.observability.audit",
+    "services.chassis.observability.otlp",
 )
 """The command line tells bad and unknown settings too, and counts from the audit log."""
 ARROWS = {

@@ -61,6 +61,7 @@ def settings(tmp_path_factory, collector) -> MeshSettings:
         "MEDMESH_LITERATURE_FOLDER": str(folder / "literature"),
         "MEDMESH_LOG_LEVEL": "debug",
         "OTEL_BSP_SCHEDULE_DELAY": "200",
+        "OTEL_METRIC_EXPORT_INTERVAL": "2000",
     }
     whole = MeshSettings.from_environment().on_free_ports(folder).with_doors(["gateway"])
     return dataclasses.replace(whole, variables=variables)
