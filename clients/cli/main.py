@@ -16,6 +16,7 @@ from clients.cli import (
     deidentify,
     demo,
     diagnose,
+    dicom_node,
     doctor,
     gateway,
     importing,
@@ -60,6 +61,12 @@ publications = typer.Typer(
     rich_markup_mode=None,
     no_args_is_help=True,
     help="Load publications of your own, and find passages in them with their citations.",
+)
+
+node = typer.Typer(
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    help="Take images by DICOM, have the mesh read them, send the results back as DICOM objects.",
 )
 
 receipts = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Check evidence receipts.")
@@ -129,6 +136,12 @@ app.add_typer(tables, name="terminology")
 _add(terminology.check, to=tables, name="check")
 _add(terminology.lookup, to=tables, name="lookup")
 _add(terminology.fetch, to=tables, name="fetch")
+app.add_typer(node, name="dicom-node")
+_add(dicom_node.serve, to=node)
+_add(dicom_node.check, to=node)
+_add(dicom_node.status, to=node)
+_add(dicom_node.retry, to=node)
+_add(dicom_node.fetch, to=node)
 _add(doctor.doctor)
 _add(command.loadtest)
 
