@@ -7,7 +7,7 @@ VENV := .venv/bin
 BOOTSTRAP := $(PYTHON) tools/bootstrap.py
 TORCH_TESTS := tests/training tests/importing tests/imaging/test_training.py tests/language/test_calibration.py tests/language/test_tagger_training.py tests/recommendation/test_outcome_calibration.py tests/recommendation/test_series.py
 FAST := --numprocesses=auto -m "not live and not slow"
-CHECKED := services tools clients/archive clients/cli clients/loadtest clients/gateway clients/console clients/python/medmesh protos/generate.py
+CHECKED := services tools clients/archive clients/cli clients/loadtest clients/gateway clients/console clients/python/medmesh clients/dicom_node protos/generate.py
 
 # The contracts that those of today must stay compatible with: a buf image, so that no history is needed.
 BASELINE := protos/baseline/medmesh.binpb
@@ -99,7 +99,7 @@ models:  ## Train, evaluate and export every model; with PRECISION=fp32|fp16|int
 
 requirements:  ## Pin requirements/*.in again, with hashes, into requirements/*.txt (needs uv)
 	@command -v uv >/dev/null || { echo "medmesh: uv is missing; it resolves the pins (https://docs.astral.sh/uv)" >&2; exit 1; }
-	@cd requirements && for name in services gateway local dev triton peers; do \
+	@cd requirements && for name in services gateway local dev triton peers dicom-node; do \
 	  case $$name in triton) extra="--no-deps --python-platform x86_64-manylinux_2_35";; \
 	  peers) extra="--override overrides.txt --constraint services.txt --python-platform x86_64-manylinux_2_28";; \
 	  *) extra="--override overrides.txt --python-platform x86_64-manylinux_2_28";; esac; \

@@ -18,6 +18,7 @@ from clients.cli import (
     deidentify,
     demo,
     diagnose,
+    dicom_node,
     doctor,
     gateway,
     importing,
@@ -69,6 +70,12 @@ archives = typer.Typer(
     no_args_is_help=True,
     help="Read a whole archive through the mesh, each study once, whatever happens meanwhile.",
 )
+node = typer.Typer(
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    help="Take images by DICOM, have the mesh read them, send the results back as DICOM objects.",
+)
+
 receipts = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Check evidence receipts.")
 
 
@@ -143,6 +150,12 @@ app.add_typer(tables, name="terminology")
 _add(terminology.check, to=tables, name="check")
 _add(terminology.lookup, to=tables, name="lookup")
 _add(terminology.fetch, to=tables, name="fetch")
+app.add_typer(node, name="dicom-node")
+_add(dicom_node.serve, to=node)
+_add(dicom_node.check, to=node)
+_add(dicom_node.status, to=node)
+_add(dicom_node.retry, to=node)
+_add(dicom_node.fetch, to=node)
 _add(doctor.doctor)
 _add(command.loadtest)
 

@@ -8,4 +8,4 @@ from pathlib import Path
 from clients.dicom_node.running import run
 
 if __name__ == "__main__":
-    sys.exit(run(Path(sys.argv[1]) if len(sys.argv) > 1 else None))
+    run(Path(sys.argv[1]) if len(sys.argv) > 1 else None)

@@ -117,12 +117,15 @@ class Configuration:
 
 
 def load(path: Path) -> Configuration:
-    """Reads the file; paths in it are relative to it. Raises ConfigurationError, OSError."""
+    """Reads the file; paths in it are relative to it. Whether its parts fit each other, `check` says.
+
+    Raises ConfigurationError, OSError.
+    """
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path.name} is not TOML: {error}") from None
-    return check(_table(Configuration, content, "", path.parent))
+    return _table(Configuration, content, "", path.parent)
 
 
 def check(configuration: Configuration) -> Configuration:

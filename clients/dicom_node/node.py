@@ -37,9 +37,9 @@ class Node:
         self._configuration = configuration
         self._spool = Spool(configuration.node.spool)
         self._lock = _only_here(self._spool.folder)
-        self._database = Database(self._spool.folder / LEDGER)
-        ledger, outbox = Ledger(self._database), Outbox(self._database)
-        left = self._spool.sweep(overview.files(self._database))
+        self.database = Database(self._spool.folder / LEDGER)
+        ledger, outbox = Ledger(self.database), Outbox(self.database)
+        left = self._spool.sweep(overview.files(self.database))
         if left:
             log.info("deleted what had not been taken when the node ended", extra={"facts": {"files": left}})
         self.arrivals = Arrivals(configuration, self._spool, ledger)
@@ -53,7 +53,7 @@ class Node:
         self._sender.start()
         self._tidier.start()
         ports = {"dimse_port": self.port, "web_port": self.web_port}
-        log.info("listening", extra={"facts": ports | overview.counts(self._database)})
+        log.info("listening", extra={"facts": ports | overview.counts(self.database)})
 
     @property
     def port(self) -> int:
@@ -74,14 +74,14 @@ class Node:
         self._analyzer.stop(_GRACE_S)
         self._sender.stop(_GRACE_S)
         self._tidier.join(1)
-        self._database.close()
+        self.database.close()
         self._lock.close()
 
     def _tidy(self) -> None:
         while not self._ended.wait(_TIDY_S):
             try:
                 for file in overview.outdated(
-                    self._database, time.time() - self._configuration.node.keep_hours * 3600
+                    self.database, time.time() - self._configuration.node.keep_hours * 3600
                 ):
                     for folder in (self._spool.objects, self._spool.results):
                         (folder / file).unlink(missing_ok=True)

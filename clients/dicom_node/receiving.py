@@ -9,6 +9,7 @@ import sys
 import tempfile
 import threading
 from pathlib import Path
+from socketserver import BaseServer
 from typing import Any
 
 import pynetdicom
@@ -59,6 +60,8 @@ with data are agreed on.
 """
 _PDU_BYTES = 65536
 _IDLE_S = 60
+_POLL_S = 0.05
+"""How soon it notices that it is to end."""
 _REJECTED_PERMANENT, _BY_SERVICE_USER = 0x01, 0x01
 _CALLING_TITLE_UNKNOWN = 0x03
 
@@ -98,6 +101,10 @@ class _Server(ThreadedAssociationServer):
         if self.ssl_context:
             request = self.ssl_context.wrap_socket(request, server_side=True, do_handshake_on_connect=False)
         return request, address
+
+    def shutdown(self) -> None:
+        """Without the library's bookkeeping of servers that it started itself."""
+        BaseServer.shutdown(self)
 
     def handle_error(self, *_: Any) -> None:
         """Says where, not what: the library prints all of it."""
@@ -158,7 +165,7 @@ class Receiver:
             server_class=_Server,
             request_handler=_Handler,
         )
-        threading.Thread(target=server.serve_forever, name="dimse", daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(_POLL_S,), name="dimse", daemon=True).start()
         return server
 
     def _check_caller(self, event: Any) -> None:

@@ -1,57 +1,67 @@
-"""Runs a node as a process: log, signals, the sentence where it cannot start."""
+"""Runs a node as a process: settings, log, signals, the sentence where it cannot start."""
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import os
 import signal
 import sys
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 
-from clients.dicom_node.configuration import Configuration, ConfigurationError, load
+from clients.dicom_node.configuration import Configuration, ConfigurationError, check, load
 from clients.dicom_node.database import LedgerError
 from clients.dicom_node.node import Node
+from clients.dicom_node.settings import DicomNodeSettings
 from medmesh import Client
-from services.chassis.observability import log as mesh_log
+from services.chassis import environment as variables
+from services.chassis.observability import log
+from services.chassis.settings import SettingsError
 
-FILE_VARIABLE = "MEDMESH_DICOM_NODE"
-"""Names the configuration file where the command line does not."""
-_WRONG, _FAILED = 2, 1
+logger = logging.getLogger("medmesh.dicom_node")
 
 
-def configured(path: Path | None) -> Configuration:
-    """The configuration of the file, of the environment's, or the defaults. Raises ConfigurationError,
-    OSError.
+def configured(path: Path | None, environment: Mapping[str, str] | None = None) -> Configuration:
+    """The configuration of the file (else of the environment's, else the defaults), with what the
+    environment says in its place.
+
+    Raises ConfigurationError, SettingsError, OSError.
     """
-    named = path or (Path(os.environ[FILE_VARIABLE]) if os.environ.get(FILE_VARIABLE) else None)
-    return load(named) if named else Configuration()
+    given = os.environ if environment is None else environment
+    settings = DicomNodeSettings.from_environment(given)
+    file = path or settings.dicom_configuration
+    configuration = Configuration() if file is None else load(file)
+    node = dataclasses.replace(
+        configuration.node,
+        listen=settings.listen if given.get("MEDMESH_LISTEN") else configuration.node.listen,
+        spool=settings.dicom_spool or configuration.node.spool,
+        insecure=settings.insecure or configuration.node.insecure,
+    )
+    return check(dataclasses.replace(configuration, node=node))
 
 
-def run(path: Path | None) -> int:
-    """Runs until a signal ends it; the exit code."""
+def run(path: Path | None) -> None:
+    """Runs until a signal ends it; ends the process with a sentence where it cannot start."""
     os.umask(0o077)  # whatever it writes is patient data
-    handler = mesh_log.configure("dicom_node", os.environ.get("MEDMESH_LOG_LEVEL") or "info")
-    logging.getLogger().addHandler(
-        handler
-    )  # what libraries say, without their text: it may quote patient data
-    logging.captureWarnings(capture=True)
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
     try:
+        configuration = configured(path)
+        handler = log.configure("dicom_node", DicomNodeSettings.from_environment().log_level)
+        logging.getLogger().addHandler(handler)  # of libraries without the text: it may quote patient data
+        logging.captureWarnings(capture=True)
+        for sentence in variables.unknown(os.environ):
+            logger.warning(sentence)
         with Client() as client:
-            node = Node(configured(path), client)
+            node = Node(configuration, client)
             ended.wait()
             node.stop()
-    except (ConfigurationError, LedgerError) as error:
-        return _say(str(error), _WRONG)
+        logger.info("stopped")
+    except (ConfigurationError, LedgerError, SettingsError) as error:
+        sys.exit(f"dicom-node does not start: {error}")
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        return _say(f"{where}{error.strerror or type(error).__name__}", _FAILED)
-    return 0
-
-
-def _say(sentence: str, code: int) -> int:
-    sys.stderr.write(f"medmesh: {sentence}.\n")
-    return code
+        sys.exit(f"dicom-node does not start: {where}{error.strerror or type(error).__name__}")

@@ -21,6 +21,7 @@ log = logging.getLogger("medmesh.dicom_node")
 SENDER = "STOW-RS"
 """Whom rules see as the sender."""
 _IDLE_S = 60
+_POLL_S = 0.05
 _REMEDY_LENGTH = 300
 
 
@@ -48,7 +49,7 @@ class WebServer:
         self._server.daemon_threads = True
         self._server.server_bind()
         self._server.server_activate()
-        threading.Thread(target=self._server.serve_forever, name="stow", daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(_POLL_S,), name="stow", daemon=True).start()
 
     @property
     def port(self) -> int:
