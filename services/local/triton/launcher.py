@@ -124,9 +124,10 @@ class EmbeddedTriton:
         settings = settings or TritonSettings()
         installation = Installation.find(say)
         unloadable = repository.check(settings.repository, settings.models)
-        names = [
-            name for name in settings.models or model_folders(settings.repository) if name not in unloadable
-        ]
+        found = model_folders(settings.repository)
+        names = [name for name in settings.models or found if name not in unloadable]
+        later = {name for name in names if _may_wait(settings, found[name].path)}
+        names = [name for name in names if name not in later]
         for name, problem in unloadable.items():
             say(f"not loaded: {name}: {problem}")
         bootstrap.check_disk(Path(tempfile.gettempdir()), _NEEDED_DISK_MB)
@@ -150,6 +151,8 @@ class EmbeddedTriton:
             )
             started = cls(child, settings, claimed, scratch, links)
             started._wait_until_ready(names, say)
+            if later:
+                say(f"  to be loaded on first use: {', '.join(sorted(later))}")
             started._processes.look()
         except BaseException:
             if started is not None:
@@ -287,6 +290,11 @@ def is_ready(http_address: str) -> bool:
             return bool(answer.status == 200)
     except (urllib.error.URLError, TimeoutError, ConnectionError):
         return False
+
+
+def _may_wait(settings: TritonSettings, folder: Path) -> bool:
+    """Whether a model is loaded when it is first asked for: not where it was named, or could not be then."""
+    return settings.is_controlled and not settings.models and repository.loads_on_first_use(folder)
 
 
 def _ports(settings: TritonSettings) -> tuple[int, int, int]:
