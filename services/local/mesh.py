@@ -166,7 +166,10 @@ class Mesh:
                 said.append(self._report_end(name, child.describe_exit(), child.tail()))
         for name in self._restarts.take_due():
             try:
-                self._start_triton() if name == "triton" else self._start_service(name)
+                if name == "triton" and self._triton is not None:
+                    self._restart_triton(self._triton)
+                else:
+                    self._start_service(name)
                 said.append(f"{name} was restarted")
             except (TritonError, Missing) as error:
                 said.append(self._report_end(name, str(error)))
@@ -230,25 +233,24 @@ class Mesh:
             self.addresses["triton"] = settings.triton_url
             say(f"using the Triton at {settings.triton_url}")
         else:
-            self._start_triton(say)
+            self._triton = EmbeddedTriton.launch(settings.triton, say)
+            self.addresses["triton"] = self._triton.grpc_address
         claimed = ports.claim(_HOST, settings.ports, "MEDMESH_{}_PORT")
         self.addresses |= {name: f"{_HOST}:{port}" for name, port in claimed.items()}
-        # A caller looks at its upstreams when it starts and then only every few seconds.
-        for wave in TOPOLOGY.start_order():
-            for name in wave:
-                self._start_service(name)
-            asyncio.run(self._wait_until_healthy(wave, say))
+        # All at once: each looks again and again for what it depends on until it is there for the first time.
+        for name in SERVICES:
+            self._start_service(name)
+        if self._triton is not None:
+            self._triton.wait(say)
+        asyncio.run(self._wait_until_healthy(SERVICES, say))
         state = {"addresses": self.addresses, "pids": self.pids()}
         self._state_file.touch(mode=0o600)
         self._state_file.write_text(json.dumps(state, indent=2) + "\n")
         self._announced = True
 
-    def _start_triton(self, say: Callable[[str], object] = lambda _: None) -> None:
-        """Starts the embedded Triton, on the ports that it had before where it is restarted."""
-        settings = self._settings.triton
-        if self._triton is not None:
-            settings = self._triton.settings_on_its_ports()
-        self._triton = EmbeddedTriton.start(settings, say)
+    def _restart_triton(self, triton: EmbeddedTriton) -> None:
+        """Starts the embedded Triton again, on the ports that it had before."""
+        self._triton = EmbeddedTriton.start(triton.settings_on_its_ports(), lambda _: None)
         self.addresses["triton"] = self._triton.grpc_address
 
     def _start_service(self, name: str) -> None:

@@ -45,7 +45,7 @@ from services.chassis.rpc.transport import DIRECT
 
 logger = logging.getLogger("medmesh.models")
 
-_READY_FOR_S = 1.0
+_READY_FOR_S, _STARTING_FOR_S = 1.0, 0.05
 _PROBE_TIMEOUT_S = 5.0
 _BUSY_FOR_S = 30.0
 _VERIFIED_FOR_S = 30.0
@@ -165,7 +165,7 @@ class TritonInference:
         now, state = time.monotonic(), self._state(model)
         if now - state.answered_at < _READY_FOR_S:
             return True
-        if now - state.refused_at < _READY_FOR_S:
+        if now - state.refused_at < (_READY_FOR_S if state.answered_at > _NEVER else _STARTING_FOR_S):
             return False
         if model.loads_on_first_use and await self._awaits_its_first_use(model):
             return True
