@@ -189,7 +189,10 @@ class Mesh:
                 said.append(self._report_end(name, child.describe_exit(), child.tail()))
         for name in self._restarts.take_due():
             try:
-                self._start_triton() if name == "triton" else self._start_child(name)
+                if name == "triton" and self._triton is not None:
+                    self._restart_triton(self._triton)
+                else:
+                    self._start_child(name)
                 said.append(f"{name} was restarted")
             except (TritonError, Missing) as error:
                 said.append(self._report_end(name, str(error)))
@@ -256,14 +259,17 @@ class Mesh:
             self.addresses["triton"] = settings.triton_url
             say(f"using the Triton at {settings.triton_url}")
         else:
-            self._start_triton(say)
+            self._triton = EmbeddedTriton.launch(self._triton_settings(), say)
+            self.addresses["triton"] = self._triton.grpc_address
+            self.metrics_addresses["triton"] = self._triton.metrics_address
         claimed = ports.claim(_HOST, wanted, "MEDMESH_{}_PORT")
         self.addresses |= {name: f"{_HOST}:{port}" for name, port in claimed.items()}
-        # A caller looks at its upstreams when it starts and then only every few seconds.
-        for wave in TOPOLOGY.start_order():
-            for name in wave:
-                self._start_child(name)
-            asyncio.run(self._wait_until_healthy(wave, say))
+        # All at once: each looks again and again for what it depends on until it is there for the first time.
+        for name in SERVICES:
+            self._start_child(name)
+        if self._triton is not None:
+            self._triton.wait(say)
+        asyncio.run(self._wait_until_healthy(SERVICES, say))
         for name in settings.doors:
             self._start_child(name)
         asyncio.run(self._wait_until_healthy(settings.doors, say))
@@ -272,16 +278,18 @@ class Mesh:
         self._state_file.write_text(json.dumps(state, indent=2) + "\n")
         self._announced = True
 
-    def _start_triton(self, say: Callable[[str], object] = lambda _: None) -> None:
-        """Starts the embedded Triton, on the ports that it had before where it is restarted."""
+    def _triton_settings(self) -> TritonSettings:
+        """Those of the embedded Triton, with where its spans go."""
         settings = self._settings.triton
-        if not settings.traces_url:
-            # The orchestrator keeps Triton's spans beside its own, and passes them on where spans are sent.
-            url = f"http://{self.metrics_addresses['orchestrator']}/v1/traces"
-            settings = dataclasses.replace(settings, traces_url=url)
-        if self._triton is not None:
-            settings = self._triton.settings_on_its_ports()
-        self._triton = EmbeddedTriton.start(settings, say)
+        if settings.traces_url:
+            return settings
+        # The orchestrator keeps Triton's spans beside its own, and passes them on where spans are sent.
+        url = f"http://{self.metrics_addresses['orchestrator']}/v1/traces"
+        return dataclasses.replace(settings, traces_url=url)
+
+    def _restart_triton(self, triton: EmbeddedTriton) -> None:
+        """Starts the embedded Triton again, on the ports that it had before."""
+        self._triton = EmbeddedTriton.start(triton.settings_on_its_ports(), lambda _: None)
         self.addresses["triton"] = self._triton.grpc_address
         self.metrics_addresses["triton"] = self._triton.metrics_address
 

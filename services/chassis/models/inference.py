@@ -69,6 +69,8 @@ class ModelVersion:
     """Most rows of one call; None: not known here."""
     streams: bool = False
     """Whether it answers a request piece by piece (Triton's decoupled models): asked by `stream` alone."""
+    loads_on_first_use: bool = False
+    """Whether a server that starts with the services need not have it loaded before it is asked for."""
 
 
 class Verification(Enum):

@@ -46,7 +46,7 @@ from services.chassis.rpc.transport import DIRECT
 
 logger = logging.getLogger("medmesh.models")
 
-_READY_FOR_S = 1.0
+_READY_FOR_S, _STARTING_FOR_S = 1.0, 0.05
 _PROBE_TIMEOUT_S = 5.0
 _BUSY_FOR_S = 30.0
 _VERIFIED_FOR_S = 30.0
@@ -167,14 +167,23 @@ class TritonInference:
         now, state = time.monotonic(), self._state(model)
         if now - state.answered_at < _READY_FOR_S:
             return True
-        if now - state.refused_at < _READY_FOR_S:
+        if now - state.refused_at < (_READY_FOR_S if state.answered_at > _NEVER else _STARTING_FOR_S):
             return False
+        if model.loads_on_first_use and await self._awaits_its_first_use(model):
+            return True
         probe = self._probes.get(model)
         if probe is None:
             probe = asyncio.create_task(self._probe(model))
             self._probes[model] = probe
             probe.add_done_callback(lambda _: self._probes.pop(model, None))
         return await asyncio.shield(probe)
+
+    async def _awaits_its_first_use(self, model: ModelVersion) -> bool:
+        """Whether it is not loaded, and would be: a question after its readiness is no use of it."""
+        with contextlib.suppress(MedmeshError):
+            if self._state(model).load_error is None and await self._is_embedded():
+                return await self._configured_digest(model) is None
+        return False
 
     async def load(self, versions: Sequence[ModelVersion]) -> None:
         """See `Inference.load`."""
