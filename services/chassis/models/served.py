@@ -94,9 +94,11 @@ class ServedModel:
         """Most rows of one call; None: not known here."""
         return self.version.runs.max_batch_count
 
-    async def infer(self, inputs: Arrays, *, timeout_s: float | None = None) -> Inferred:
-        """Runs this version on one batch; all outputs of the card. Raises what `Inference.infer` raises."""
-        answer = await self._inference.infer(self.version.runs, inputs, timeout_s=timeout_s)
+    async def infer(self, inputs: Arrays, *, timeout_s: float | None = None, priority: int = 0) -> Inferred:
+        """Runs this version on one batch; all outputs of the card. As `Inference.infer`."""
+        answer = await self._inference.infer(
+            self.version.runs, inputs, timeout_s=timeout_s, priority=priority
+        )
         requests.used(self.name, answer.version)
         if self._observer is not None:
             self._observer(inputs, answer)
