@@ -117,17 +117,19 @@ class TritonInference:
         await self._streams.close()
         await self._client.close()
 
-    async def infer(self, model: ModelVersion, inputs: Arrays, *, timeout_s: float | None = None) -> Answer:
+    async def infer(
+        self, model: ModelVersion, inputs: Arrays, *, timeout_s: float | None = None, priority: int = 0
+    ) -> Answer:
         """See `Inference.infer`."""
         check_inputs(model, inputs)
         until = self._until(model, timeout_s)
         verification = await self._verified(model, _left_s(until))
         with self._call(_INFER, model, {Name.BATCH_SIZE: next(iter(inputs.values())).shape[0]}):
             try:
-                part = await self._ask(model, inputs, _left_s(until))
+                part = await self._ask(model, inputs, _left_s(until), priority)
             except triton_errors.NotLoaded:  # Triton was started again, or another caller unloaded it
                 verification = await self._verified(model, _left_s(until))
-                part = await self._ask(model, inputs, _left_s(until))
+                part = await self._ask(model, inputs, _left_s(until), priority)
         check_outputs(model, inputs, part.outputs)
         self._state(model).answered_at = time.monotonic()
         return Answer(part.outputs, part.version, verification, await self.runtime())
@@ -356,9 +358,9 @@ class TritonInference:
             raise triton_errors.mapped(name, error) from error
         return {int(entry.version) for entry in index.models if entry.name == name and entry.state == "READY"}
 
-    async def _ask(self, model: ModelVersion, inputs: Arrays, left_s: float) -> Part:
+    async def _ask(self, model: ModelVersion, inputs: Arrays, left_s: float, priority: int) -> Part:
         try:
-            return await triton_calls.ask(self._client, model, inputs, left_s)
+            return await triton_calls.ask(self._client, model, inputs, left_s, priority)
         except InferenceServerException as error:
             raise self._failed(model, error) from error
 
