@@ -13,7 +13,7 @@ CHECKED := services tools clients/cli clients/loadtest clients/python/medmesh pr
 BASELINE := protos/baseline/medmesh.binpb
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo up test test-fast coverage test-training test-consumers lint format protos blocking-client docs baseline models train requirements clean distclean
+.PHONY: help venv demo up test test-fast coverage test-training test-consumers test-load-tools lint format protos blocking-client docs baseline models train requirements clean distclean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ test-training:  ## Run the tests of training and of imports, which need torch (3
 
 test-consumers: venv  ## Build and run the clients in other languages (needs npm and clients/debian-packages.txt)
 	@TEST_CONSUMERS=1 $(VENV)/python -m pytest tests/clients/test_installation.py tests/end_to_end/test_other_languages.py $(ARGS)
+
+test-load-tools: venv  ## Run the Locust user class and the k6 script against a mesh (installs both beside, 150 MB)
+	@TEST_LOAD_TOOLS=1 $(VENV)/python -m pytest tests/end_to_end/test_load_tools.py $(ARGS)
 
 lint: venv  ## Check style, types and contracts
 	@echo "medmesh: ruff" && $(VENV)/ruff check && $(VENV)/ruff format --check
