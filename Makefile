@@ -13,7 +13,7 @@ CHECKED := services tools clients/archive clients/cli clients/loadtest clients/g
 BASELINE := protos/baseline/medmesh.binpb
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo up test test-fast coverage test-training test-consumers bench lint format protos blocking-client docs baseline models train requirements clean bench-gpu distclean
+.PHONY: help venv demo up test test-fast coverage test-training test-consumers bench lint format protos blocking-client docs baseline models train requirements clean bench-gpu test-load-tools distclean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +56,8 @@ test-consumers: venv  ## Build and run the clients in other languages (needs npm
 bench:  ## Measure medmesh against what it stands on and against other servers (ARGS="--only imaging", CHECK=1): docs/performance.md
 	@$(BOOTSTRAP) dev triton peers
 	@$(VENV)/python -m tools.bench $(if $(CHECK),--check) $(ARGS)
+test-load-tools: venv  ## Run the Locust user class and the k6 script against a mesh (installs both beside, 150 MB)
+	@TEST_LOAD_TOOLS=1 $(VENV)/python -m pytest tests/end_to_end/test_load_tools.py $(ARGS)
 
 lint: venv  ## Check style, types and contracts
 	@echo "medmesh: ruff" && $(VENV)/ruff check && $(VENV)/ruff format --check

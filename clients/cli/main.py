@@ -33,7 +33,7 @@ from clients.cli import (
     usage,
 )
 from clients.cli.failures import EXIT_CODES_HELP, warn
-from clients.loadtest import command
+from clients.loadtest import command as loadtest
 
 app = typer.Typer(
     name="medmesh",
@@ -74,6 +74,14 @@ node = typer.Typer(
     rich_markup_mode=None,
     no_args_is_help=True,
     help="Take images by DICOM, have the mesh read them, send the results back as DICOM objects.",
+load = typer.Typer(
+    cls=loadtest.LoadtestGroup,
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    epilog="\b\n" + loadtest.GROUP_EXAMPLES,
+    help="Load a mesh and measure it, list the profiles that come with medmesh, compare two reports.\n\n"
+    "`medmesh loadtest --profile NAME` runs: `run` may be left out. `medmesh loadtest run --help` says with "
+    "which options.",
 )
 
 receipts = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Check evidence receipts.")
@@ -157,7 +165,10 @@ _add(dicom_node.status, to=node)
 _add(dicom_node.retry, to=node)
 _add(dicom_node.fetch, to=node)
 _add(doctor.doctor)
-_add(command.loadtest)
+app.add_typer(load, name="loadtest")
+_add(loadtest.run, to=load)
+_add(loadtest.profiles, to=load)
+_add(loadtest.compare, to=load)
 
 if __name__ == "__main__":
     app()
