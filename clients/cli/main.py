@@ -74,6 +74,7 @@ node = typer.Typer(
     rich_markup_mode=None,
     no_args_is_help=True,
     help="Take images by DICOM, have the mesh read them, send the results back as DICOM objects.",
+)
 load = typer.Typer(
     cls=loadtest.LoadtestGroup,
     rich_markup_mode=None,
