@@ -13,7 +13,7 @@ CHECKED := services tools clients/cli clients/loadtest clients/gateway clients/c
 BASELINE := protos/baseline/medmesh.binpb
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo up test test-fast coverage test-training test-consumers lint format protos blocking-client docs baseline models train requirements clean distclean
+.PHONY: help venv demo up test test-fast coverage test-training test-consumers lint format protos blocking-client docs console baseline models train requirements clean distclean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,7 +48,7 @@ test-training:  ## Run the tests of training and of imports, which need torch (3
 	@.venv-training/bin/python -m pytest $(TORCH_TESTS) $(ARGS)
 
 test-consumers: venv  ## Build and run the clients in other languages (needs npm and clients/debian-packages.txt)
-	@TEST_CONSUMERS=1 $(VENV)/python -m pytest tests/clients/test_installation.py tests/end_to_end/test_other_languages.py $(ARGS)
+	@TEST_CONSUMERS=1 $(VENV)/python -m pytest tests/clients/test_installation.py tests/end_to_end/test_other_languages.py tests/end_to_end/test_console.py $(ARGS)
 
 lint: venv  ## Check style, types and contracts
 	@echo "medmesh: ruff" && $(VENV)/ruff check && $(VENV)/ruff format --check
@@ -67,6 +67,9 @@ protos:  ## Generate the client stubs from protos/
 blocking-client:  ## Generate the Python client's blocking half from its asyncio one
 	@$(BOOTSTRAP) dev
 	@$(VENV)/python tools/blocking_client.py
+
+console:  ## Build the page of the console, which is committed (needs npm)
+	@cd clients/console/web && npm ci --no-audit --no-fund --silent && npm run --silent generate && npm run --silent check && npm run --silent build
 
 docs:  ## Write the generated parts of docs/: the API reference and the configuration
 	@$(BOOTSTRAP) dev

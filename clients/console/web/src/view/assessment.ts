@@ -2,8 +2,11 @@
 import { html, nothing, type TemplateResult } from "lit";
 
 import {
+  Branch_Kind,
+  Branch_State,
   Completeness,
   Source,
+  type Branch,
   type ConditionAssessment,
   type Contribution,
   type Diagnosis,
@@ -26,8 +29,20 @@ export function verdict(diagnosis: Diagnosis): TemplateResult {
       ${diagnosis.reviewRequired ? html`<span class="badge warn">${t("verdict.review")}</span>` : nothing}
       <span class="verdict-words">${diagnosis.reviewRequired ? t("verdict.review_words") : t("verdict.every_answer")}</span>
     </h2>
-    ${diagnosis.disagreements.map((one) => disagreement(one, diagnosis))} ${notices(diagnosis.notices)}
+    ${missing(diagnosis.branches)} ${diagnosis.disagreements.map((one) => disagreement(one, diagnosis))} ${notices(diagnosis.notices)}
   </section>`;
+}
+
+/** Each branch that failed: why, and what that does to the answer. */
+function missing(branches: Branch[]): TemplateResult | typeof nothing {
+  const failed = branches.filter(({ state }) => state === Branch_State.FAILED);
+  if (failed.length === 0) return nothing;
+  return html`<dl class="missing">
+    ${failed.map(
+      (one) => html`<dt>${t("verdict.missing", { branch: valueOf("branch", Branch_Kind[one.kind] ?? "") })}</dt>
+        <dd lang="en">${one.message || one.reason} ${one.effect}</dd>`,
+    )}
+  </dl>`;
 }
 
 function disagreement(one: Disagreement, diagnosis: Diagnosis): TemplateResult {
