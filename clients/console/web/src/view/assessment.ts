@@ -18,6 +18,7 @@ import { evidenceWords, wayTo } from "./evidence";
 import { notices } from "./notices";
 
 const WIDEST = 5.5; // log-odds at either end of the track: 0.4 % and 99.6 %
+const MAX_HEADLINE = 4;
 const TICKS = [0.01, 0.1, 0.5, 0.9, 0.99];
 
 export function verdict(diagnosis: Diagnosis): TemplateResult {
@@ -29,8 +30,22 @@ export function verdict(diagnosis: Diagnosis): TemplateResult {
       ${diagnosis.reviewRequired ? html`<span class="badge warn">${t("verdict.review")}</span>` : nothing}
       <span class="verdict-words">${diagnosis.reviewRequired ? t("verdict.review_words") : t("verdict.every_answer")}</span>
     </h2>
-    ${missing(diagnosis.branches)} ${diagnosis.disagreements.map((one) => disagreement(one, diagnosis))} ${notices(diagnosis.notices)}
+    ${headline(diagnosis)} ${missing(diagnosis.branches)} ${diagnosis.disagreements.map((one) => disagreement(one, diagnosis))} ${notices(diagnosis.notices)}
   </section>`;
+}
+
+/** The most probable conditions, to be read first. */
+function headline(diagnosis: Diagnosis): TemplateResult | typeof nothing {
+  const first = diagnosis.assessments.slice(0, MAX_HEADLINE);
+  if (first.length === 0) return nothing;
+  return html`<ul class="headline">
+    ${first.map(
+      (one) => html`<li>
+        <strong>${percent(one.probability)}</strong>
+        <span>${nameOf(one.condition)}</span>
+      </li>`,
+    )}
+  </ul>`;
 }
 
 /** Each branch that failed: why, and what that does to the answer. */
