@@ -7,11 +7,12 @@
 
 `AsyncClient` has the same calls for asyncio. Answers are the messages of the contracts (`medmesh.*.v1`);
 failures are the typed errors of `medmesh.errors`. Research software: every answer says what it may be used
-for (`intended_use`).
+for (`intended_use`). In a notebook answers show themselves; `medmesh.tables` has them as rows.
 """
 
 from __future__ import annotations
 
+from medmesh import notebook
 from medmesh.aio.client import AsyncClient
 from medmesh.blocking.client import Client
 from medmesh.connection import Tls
@@ -45,3 +46,5 @@ __all__ = [
     "Unavailable",
     "Violation",
 ]
+
+notebook.attach()

@@ -109,13 +109,13 @@ try {
   await flow("another case, dropped: a series, and a note that names somebody", async () => {
     await page.locator(".case > summary").click();
     await page.getByRole("button", { name: "Remove image 1" }).click();
-    await page.getByRole("button", { name: "Remove the record" }).click();
     const series = (await readdir(join(folder, "series"))).map((name) => join(folder, "series", name));
     await page.locator(".part.study input[type=file]").setInputFiles(series);
-    await page.locator(".part.note textarea").fill(`${CANARY} has no fever.`);
+    await page.locator(".part.note textarea").fill(`${CANARY} has no fever. He does not have asthma.`);
     await page.getByLabel("Draft a report").uncheck();
     await page.keyboard.press("Control+Enter");
     await page.waitForSelector(".verdict:not(.waiting-panel)", { timeout: 60_000 });
+    await says(page, ".disagreement", /disagree on Asthma[\s\S]*For it[\s\S]*Record: [\s\S]*Against it[\s\S]*Note: “asthma” absent/);
     await page.locator("image-viewport").focus();
     const before = await text(page, ".viewer-state");
     assert.match(before, new RegExp(`of ${series.length}`));
@@ -127,6 +127,7 @@ try {
   await flow("a file that is no image is refused by name, and the page goes on", async () => {
     await page.locator(".case > summary").click();
     await page.getByRole("button", { name: "Remove image 1" }).click();
+    await page.getByRole("button", { name: "Remove the record" }).click();
     await page.locator(".part.study input[type=file]").setInputFiles(join(folder, "broken.png"));
     await page.locator(".part.note textarea").fill("");
     await page.locator("#run").click();
