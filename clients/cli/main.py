@@ -12,6 +12,7 @@ import typer
 
 from clients.cli import (
     analyze,
+    archive,
     audit,
     console,
     deidentify,
@@ -63,6 +64,11 @@ publications = typer.Typer(
     help="Load publications of your own, and find passages in them with their citations.",
 )
 
+archives = typer.Typer(
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    help="Read a whole archive through the mesh, each study once, whatever happens meanwhile.",
+)
 receipts = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Check evidence receipts.")
 
 
@@ -113,6 +119,12 @@ _add(records.similar)
 _add(records.outcome)
 _add(search.search)
 _add(deidentify.deidentify, exit_codes=True)
+app.add_typer(archives, name="archive")
+_add(archive.run, to=archives)
+_add(archive.status, to=archives)
+_add(archive.set_aside, to=archives, name="set-aside")
+_add(archive.retry, to=archives)
+_add(archive.export, to=archives)
 app.add_typer(publications, name="literature")
 _add(literature.load, to=publications)
 _add(literature.search, to=publications)

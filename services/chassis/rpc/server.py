@@ -204,7 +204,7 @@ def run(service: Service[S]) -> None:
     if sys.argv[1:2] == [check.COMMAND]:
         check.report(service.name, sys.argv[2:], service.tasks)
         return
-    memory.return_large_blocks()
+    memory.reuse_large_blocks()
     try:
         settings = service.settings.from_environment()
         handler = log.configure(service.name, settings.log_level)
@@ -222,7 +222,9 @@ async def _serve(service: Service[S], settings: S, handler: logging.Handler) -> 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with running_server(service, settings):
+        giving_back = asyncio.create_task(memory.give_back_regularly())
         await stop.wait()
+        giving_back.cancel()
 
 
 def _audit_log(service: str, settings: ServiceSettings, stack: AsyncExitStack) -> AuditLog | None:
