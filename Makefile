@@ -13,7 +13,11 @@ CHECKED := services tools clients/archive clients/cli clients/loadtest clients/g
 BASELINE := protos/baseline/medmesh.binpb
 
 .DEFAULT_GOAL := help
+<<<<<<< HEAD
 .PHONY: help venv demo up test test-fast coverage test-training test-consumers bench lint format protos blocking-client docs console baseline models train requirements clean distclean
+=======
+.PHONY: help venv demo up test test-fast coverage test-training test-consumers bench lint format protos blocking-client docs baseline models train requirements clean bench-gpu distclean
+>>>>>>> next
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +50,9 @@ coverage: venv  ## The same, measuring the branches that they take, held to the 
 test-training:  ## Run the tests of training and of imports, which need torch (3 GB)
 	@$(BOOTSTRAP) training triton
 	@.venv-training/bin/python -m pytest $(TORCH_TESTS) $(ARGS)
+
+bench-gpu:  ## Measure the models on this machine's NVIDIA GPU (needs onnxruntime-gpu in PYTHON)
+	@$(PYTHON) tools/bench_gpu.py $(ARGS)
 
 test-consumers: venv  ## Build and run the clients in other languages (needs npm and clients/debian-packages.txt)
 	@TEST_CONSUMERS=1 $(VENV)/python -m pytest tests/clients/test_installation.py tests/end_to_end/test_other_languages.py tests/end_to_end/test_console.py $(ARGS)

@@ -108,14 +108,16 @@ class Diagnostician:
         )
         _refuse_if_nothing_answered(answers)
         await self._learn_cards(answers)
-        diagnosis = self._fuse(answers)
+        with telemetry.span("fuse"):
+            diagnosis = self._fuse(answers)
         drafted = None
         if case.HasField("draft_report"):
             evidence = report_evidence(diagnosis, answers, self._knowledge)
             left_s = total_s - (time.monotonic() - started) - self._split.kept_back_s(total_s)
             drafted = await draft_report(case, evidence, self._services, left_s, listen, listeners.sentence)
             _add_report(diagnosis, drafted, evidence)
-        receipt = await self._seal(diagnosis, await inputs, salt, answers)
+        with telemetry.span("seal receipt"):
+            receipt = await self._seal(diagnosis, await inputs, salt, answers)
         diagnosis.receipt.CopyFrom(receipt)
         diagnosis.elapsed.CopyFrom(duration(time.monotonic() - started))
         for model in statement(receipt).predicate.models:
