@@ -13,7 +13,11 @@ CHECKED := services tools clients/archive clients/cli clients/loadtest clients/g
 BASELINE := protos/baseline/medmesh.binpb
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo up test test-fast coverage test-training test-consumers bench lint format protos blocking-client docs baseline models train requirements clean bench-gpu test-load-tools distclean
+.PHONY: help venv demo up test test-fast coverage test-training test-consumers bench lint format protos blocking-client docs baseline models train requirements clean bench-gpu test-load-tools <<<<<<< HEAD
+.PHONY: console distclean
+=======
+.PHONY: distclean
+>>>>>>> console
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,7 +55,7 @@ bench-gpu:  ## Measure the models on this machine's NVIDIA GPU (needs onnxruntim
 	@$(PYTHON) tools/bench_gpu.py $(ARGS)
 
 test-consumers: venv  ## Build and run the clients in other languages (needs npm and clients/debian-packages.txt)
-	@TEST_CONSUMERS=1 $(VENV)/python -m pytest tests/clients/test_installation.py tests/end_to_end/test_other_languages.py $(ARGS)
+	@TEST_CONSUMERS=1 $(VENV)/python -m pytest tests/clients/test_installation.py tests/end_to_end/test_other_languages.py tests/end_to_end/test_console.py $(ARGS)
 
 bench:  ## Measure medmesh against what it stands on and against other servers (ARGS="--only imaging", CHECK=1): docs/performance.md
 	@$(BOOTSTRAP) dev triton peers
@@ -76,6 +80,9 @@ protos:  ## Generate the client stubs from protos/
 blocking-client:  ## Generate the Python client's blocking half from its asyncio one
 	@$(BOOTSTRAP) dev
 	@$(VENV)/python tools/blocking_client.py
+
+console:  ## Build the page of the console, which is committed (needs npm)
+	@cd clients/console/web && npm ci --no-audit --no-fund --silent && npm run --silent generate && npm run --silent check && npm run --silent build
 
 docs:  ## Write the generated parts of docs/: the API reference and the configuration
 	@$(BOOTSTRAP) dev

@@ -7,7 +7,7 @@
 
 `AsyncClient` has the same calls for asyncio. Answers are the messages of the contracts (`medmesh.*.v1`);
 failures are the typed errors of `medmesh.errors`. Research software: every answer says what it may be used
-for (`intended_use`).
+for (`intended_use`). In a notebook answers show themselves; `medmesh.tables` has them as rows.
 """
 
 from __future__ import annotations
@@ -62,6 +62,8 @@ def __getattr__(name: str) -> Any:
     """Whoever wants the messages of the contracts alone, as the services do, does not load the clients."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name in {"AsyncClient", "Client"}:  # whoever asks the mesh may look at the answers in a notebook
+        import_module("medmesh.notebook").attach()
     return getattr(import_module(_PLACES.get(name, "medmesh.errors")), name)
 
 
