@@ -7,7 +7,7 @@ VENV := .venv/bin
 BOOTSTRAP := $(PYTHON) tools/bootstrap.py
 TORCH_TESTS := tests/training tests/importing tests/imaging/test_training.py tests/language/test_calibration.py tests/language/test_tagger_training.py tests/recommendation/test_outcome_calibration.py tests/recommendation/test_series.py
 FAST := --numprocesses=auto -m "not live and not slow"
-CHECKED := services tools clients/archive clients/cli clients/loadtest clients/python/medmesh protos/generate.py
+CHECKED := services tools clients/archive clients/cli clients/loadtest clients/gateway clients/python/medmesh protos/generate.py
 
 # The contracts that those of today must stay compatible with: a buf image, so that no history is needed.
 BASELINE := protos/baseline/medmesh.binpb
@@ -92,7 +92,7 @@ models:  ## Train, evaluate and export every model; with PRECISION=fp32|fp16|int
 
 requirements:  ## Pin requirements/*.in again, with hashes, into requirements/*.txt (needs uv)
 	@command -v uv >/dev/null || { echo "medmesh: uv is missing; it resolves the pins (https://docs.astral.sh/uv)" >&2; exit 1; }
-	@cd requirements && for name in services local dev triton; do \
+	@cd requirements && for name in services gateway local dev triton; do \
 	  case $$name in triton) extra="--no-deps --python-platform x86_64-manylinux_2_35";; \
 	  *) extra="--override overrides.txt --python-platform x86_64-manylinux_2_28";; esac; \
 	  echo "medmesh: pinning $$name" && \

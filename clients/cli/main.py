@@ -18,6 +18,7 @@ from clients.cli import (
     demo,
     diagnose,
     doctor,
+    gateway,
     importing,
     literature,
     medications,
@@ -99,6 +100,7 @@ def _add(
 
 _add(up.up)
 _add(demo.demo)
+_add(gateway.gateway)
 _add(diagnose.diagnose, exit_codes=True)
 _add(diagnose.replay)
 _add(report.report)

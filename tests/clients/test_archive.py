@@ -31,7 +31,7 @@ from tests.contracts.source import ROOT
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch):
-    monkeypatch.setattr("services.queue.worker._FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr("clients.archive.run.PAUSES_S", (0.01, 0.01))
     monkeypatch.setattr("services.queue.worker._IDLE_S", 0.02)
 
 

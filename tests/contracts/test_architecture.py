@@ -15,7 +15,9 @@ import pytest
 from services.chassis.models.tasks import PREPROCESSING
 from tests.contracts.source import FOLDERS, ROOT, import_graph, imports, modules
 
-SERVICES = tuple(tomllib.loads((ROOT / "topology.toml").read_text()))
+TOPOLOGY = tomllib.loads((ROOT / "topology.toml").read_text())
+DOORS = tuple(TOPOLOGY.pop("doors"))
+SERVICES = tuple(TOPOLOGY)
 OWN = ("services", "tools", "clients", "medmesh", "training", "samples", "tests")
 """Packages of this project."""
 PURE = ("services.chassis.errors", "services.chassis.notices")
@@ -42,6 +44,7 @@ ARROWS = {
     "clients.cli": (
         "clients.archive",
         "clients.loadtest",
+        "clients.gateway",
         "services.queue",
         "services.local",
         *CHASSIS_OF_CLI,
@@ -50,6 +53,7 @@ ARROWS = {
         "medmesh",
     ),
     "clients.loadtest": ("clients.cli", "medmesh"),
+    "clients.gateway": ("services.chassis", "medmesh"),
     "samples": (),
     "protos": (),
     "training": ("services", "tools", "medmesh", "samples"),
