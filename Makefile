@@ -7,7 +7,7 @@ VENV := .venv/bin
 BOOTSTRAP := $(PYTHON) tools/bootstrap.py
 TORCH_TESTS := tests/training tests/importing tests/imaging/test_training.py tests/language/test_calibration.py tests/language/test_tagger_training.py tests/recommendation/test_outcome_calibration.py tests/recommendation/test_series.py
 FAST := --numprocesses=auto -m "not live and not slow"
-CHECKED := services tools clients/archive clients/cli clients/loadtest clients/gateway clients/python/medmesh protos/generate.py
+CHECKED := services tools clients/archive clients/cli clients/loadtest clients/gateway clients/jobs clients/python/medmesh protos/generate.py
 
 # The contracts that those of today must stay compatible with: a buf image, so that no history is needed.
 BASELINE := protos/baseline/medmesh.binpb

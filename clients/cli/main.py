@@ -20,6 +20,7 @@ from clients.cli import (
     doctor,
     gateway,
     importing,
+    jobs,
     literature,
     medications,
     models,
@@ -67,6 +68,11 @@ archives = typer.Typer(
     rich_markup_mode=None,
     no_args_is_help=True,
     help="Read a whole archive through the mesh, each study once, whatever happens meanwhile.",
+)
+waiting = typer.Typer(
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    help="Hand cases in that may wait, and fetch their diagnoses (`medmesh up --door jobs`).",
 )
 receipts = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Check evidence receipts.")
 
@@ -123,6 +129,12 @@ _add(archive.status, to=archives)
 _add(archive.set_aside, to=archives, name="set-aside")
 _add(archive.retry, to=archives)
 _add(archive.export, to=archives)
+app.add_typer(waiting, name="jobs")
+_add(jobs.submit, to=waiting)
+_add(jobs.status, to=waiting)
+_add(jobs.list_jobs, to=waiting, name="list")
+_add(jobs.result, to=waiting)
+_add(jobs.cancel, to=waiting)
 app.add_typer(publications, name="literature")
 _add(literature.load, to=publications)
 _add(literature.search, to=publications)
