@@ -13,7 +13,7 @@ CHECKED := services tools clients/archive clients/cli clients/loadtest clients/g
 BASELINE := protos/baseline/medmesh.binpb
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo up test test-fast coverage test-training test-consumers lint format protos blocking-client docs baseline models train requirements clean distclean
+.PHONY: help venv demo up test test-fast coverage test-training test-consumers archive-proof lint format protos blocking-client docs baseline models train requirements clean distclean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ test-training:  ## Run the tests of training and of imports, which need torch (3
 
 test-consumers: venv  ## Build and run the clients in other languages (needs npm and clients/debian-packages.txt)
 	@TEST_CONSUMERS=1 $(VENV)/python -m pytest tests/clients/test_installation.py tests/end_to_end/test_other_languages.py $(ARGS)
+
+archive-proof: venv  ## Read 10,000 small files with kill -9 in the midst of it, and count (ARGS="--stand-in", "--count N")
+	@$(VENV)/python -m tests.clients.archive_proof $(ARGS)
 
 lint: venv  ## Check style, types and contracts
 	@echo "medmesh: ruff" && $(VENV)/ruff check && $(VENV)/ruff format --check
