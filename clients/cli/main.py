@@ -22,6 +22,7 @@ from clients.cli import (
     doctor,
     gateway,
     importing,
+    jobs,
     literature,
     medications,
     models,
@@ -85,6 +86,11 @@ load = typer.Typer(
     "which options.",
 )
 
+waiting = typer.Typer(
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    help="Hand cases in that may wait, and fetch their diagnoses (`medmesh up --door jobs`).",
+)
 receipts = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Check evidence receipts.")
 
 
@@ -141,6 +147,12 @@ _add(archive.status, to=archives)
 _add(archive.set_aside, to=archives, name="set-aside")
 _add(archive.retry, to=archives)
 _add(archive.export, to=archives)
+app.add_typer(waiting, name="jobs")
+_add(jobs.submit, to=waiting)
+_add(jobs.status, to=waiting)
+_add(jobs.list_jobs, to=waiting, name="list")
+_add(jobs.result, to=waiting)
+_add(jobs.cancel, to=waiting)
 app.add_typer(publications, name="literature")
 _add(literature.load, to=publications)
 _add(literature.search, to=publications)

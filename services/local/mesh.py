@@ -38,6 +38,7 @@ from tools.bootstrap import ROOT, Missing
 TOPOLOGY = topology.load()
 SERVICES = tuple(TOPOLOGY.services)
 DOORS = tuple(TOPOLOGY.doors)
+_GRPC_DOORS = tuple(door.name for door in TOPOLOGY.doors.values() if door.grpc)
 _HOST = "127.0.0.1"
 _GRACE_S = 25.0
 """Longer than a service takes to drain (MEDMESH_DRAIN_S, 20 s by default)."""
@@ -304,7 +305,7 @@ class Mesh:
         )
 
     def _variables(self, name: str) -> dict[str, str]:
-        calls = SERVICES if name in DOORS else TOPOLOGY.services[name].calls
+        calls = (*SERVICES, *_GRPC_DOORS) if name in DOORS else TOPOLOGY.services[name].calls
         upstreams = {  # to a client the orchestrator's address is the mesh's; no service calls it
             "MEDMESH_URL" if callee == "orchestrator" else f"MEDMESH_{callee.upper()}_URL": address
             for callee, address in self.addresses.items()

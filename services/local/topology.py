@@ -38,6 +38,8 @@ class Door:
     """Its package is `clients.<name>`; its variable is `MEDMESH_<NAME>_PORT`."""
     port: int
     """Where it listens by default."""
+    grpc: bool
+    """Whether it speaks gRPC: clients find it by `MEDMESH_<NAME>_URL` then, as a service."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,10 @@ class Topology:
 def load(path: Path = PATH) -> Topology:
     """Reads the file. Raises ValueError where it names a callee that it does not have, or a circle."""
     entries = tomllib.loads(path.read_text(encoding="utf-8"))
-    doors = {name: Door(name, entry["port"]) for name, entry in entries.pop("doors", {}).items()}
+    doors = {
+        name: Door(name, entry["port"], entry.get("grpc", False))
+        for name, entry in entries.pop("doors", {}).items()
+    }
     services = {
         name: Service(
             name, entry["port"], entry.get("metrics_port", 0), entry["triton"], tuple(entry["calls"])

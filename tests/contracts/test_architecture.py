@@ -43,6 +43,7 @@ ARROWS = {
     "tools.terminology": ("services.clinical",),
     "tools.reference": ("services", "tools", "medmesh"),
     "medmesh": (),
+    "clients.jobs": ("services.chassis", "services.queue", "medmesh"),
     "clients.archive": ("services.queue", "medmesh"),
     "clients.cli": (
         "clients.archive",

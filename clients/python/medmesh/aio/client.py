@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from medmesh import images, requests, rpcs
 from medmesh.aio.calls import AsyncCalls
+from medmesh.aio.jobs import AsyncJobs
 from medmesh.aio.literature import AsyncLiterature
 from medmesh.aio.uploads import AsyncUploads
 from medmesh.common.v1 import catalog_pb2, trace_pb2
@@ -75,10 +76,11 @@ class AsyncClient:
     """A connection to the mesh. Make it where the event loop runs; it belongs to that loop.
 
     `url` is the orchestrator's `host:port`. What is left out comes from the environment (`MEDMESH_URL`,
-    `MEDMESH_IMAGING_URL`, `MEDMESH_LANGUAGE_URL`, `MEDMESH_RECOMMENDATION_URL`, `MEDMESH_TOKEN`,
-    `MEDMESH_TIMEOUT_S`, `MEDMESH_CLIENT_CA`, `MEDMESH_CLIENT_CERTIFICATE`, `MEDMESH_CLIENT_KEY`), else from
-    the defaults: this machine, ports 50060 to 50063. `tls=True` trusts the system's authorities. `attempts`
-    is how often a call is made where the connection fails it; what a service refuses is not asked again.
+    `MEDMESH_IMAGING_URL`, `MEDMESH_LANGUAGE_URL`, `MEDMESH_RECOMMENDATION_URL`, `MEDMESH_JOBS_URL`,
+    `MEDMESH_TOKEN`, `MEDMESH_TIMEOUT_S`, `MEDMESH_CLIENT_CA`, `MEDMESH_CLIENT_CERTIFICATE`,
+    `MEDMESH_CLIENT_KEY`), else from the defaults: this machine, ports 50060 to 50064. `tls=True` trusts the
+    system's authorities. `attempts` is how often a call is made where the connection fails it; what a service
+    refuses is not asked again.
 
     Every call takes `timeout_s`, its deadline in seconds over all attempts, and `request_id` (a UUID), which
     is in every log line and span of it; left out, a new one is made. Every call raises the errors of
@@ -92,6 +94,7 @@ class AsyncClient:
         imaging: str | None = None,
         language: str | None = None,
         recommendation: str | None = None,
+        jobs: str | None = None,
         token: str | None = None,
         tls: Tls | bool | None = None,
         timeout_s: float | None = None,
@@ -102,6 +105,7 @@ class AsyncClient:
             imaging=imaging,
             language=language,
             recommendation=recommendation,
+            jobs=jobs,
             token=token,
             tls=tls,
             timeout_s=timeout_s,
@@ -110,6 +114,7 @@ class AsyncClient:
         self._calls = AsyncCalls(self.connection, attempts)
         self._uploads = AsyncUploads(self._calls)
         self.literature = AsyncLiterature(self._calls)
+        self.jobs = AsyncJobs(self._calls)
 
     async def __aenter__(self) -> Self:
         return self
