@@ -70,7 +70,7 @@ def run(folder: Path, archive: Orthanc, target: str, objects: int, seed: int) ->
     sender.start()
     kills = 0
     while sender.is_alive() or kills < 6:
-        if chance.random() < 0.8:  # noqa: PLR2004 - else it may be killed while it starts
+        if chance.random() < 0.8:
             until(lambda: listens(port))
         time.sleep(chance.uniform(0.0, 8.0))
         node.kill()
@@ -115,7 +115,13 @@ def main():
                 wanted = ("acknowledged", "analysed", "reports", "distinct reports", "computed")
                 good = all(figures[name] == arguments.objects for name in wanted)
                 failed += not good
-                print(number + 1, *(f"{name} {value}" for name, value in figures.items()), "good" if good else "BAD", sep=", ", flush=True)
+                print(
+                    number + 1,
+                    *(f"{name} {value}" for name, value in figures.items()),
+                    "good" if good else "BAD",
+                    sep=", ",
+                    flush=True,
+                )
         finally:
             archive.close()
             if server is not None:

@@ -83,7 +83,9 @@ class Archive:
 
     def _take(self, event):
         if self.status == 0:
-            self.objects.append(dcmread(io.BytesIO(event.dataset_path.read_bytes())))  # as the node sets the library up
+            self.objects.append(
+                dcmread(io.BytesIO(event.dataset_path.read_bytes()))
+            )  # as the node sets the library up
         return self.status
 
     def kinds(self) -> Counter:
