@@ -48,7 +48,7 @@ test-training:  ## Run the tests of training and of imports, which need torch (3
 	@.venv-training/bin/python -m pytest $(TORCH_TESTS) $(ARGS)
 
 bench-gpu:  ## Measure the models on this machine's NVIDIA GPU (needs onnxruntime-gpu in PYTHON)
-	@$(PYTHON) tools/bench_gpu.py $(ARGS)
+	@$(PYTHON) training/bench_gpu.py $(ARGS)
 
 test-consumers: venv  ## Build and run the clients in other languages (needs npm and clients/debian-packages.txt)
 	@TEST_CONSUMERS=1 $(VENV)/python -m pytest tests/clients/test_installation.py tests/end_to_end/test_other_languages.py tests/end_to_end/test_console.py $(ARGS)

@@ -37,7 +37,6 @@ ARROWS = {
     "services.local": ("services.chassis", "tools"),
     "tools.bootstrap": (),
     "tools.blocking_client": (),
-    "tools.bench_gpu": (),
     "tools.distribution": (),
     "tools.bench": ("services", "clients", "tools", "medmesh", "samples"),
     "tools.terminology": ("services.clinical",),

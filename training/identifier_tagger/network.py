@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from services.language.word_shapes import Shape
-from training.deidentification.corpus import LABELS
+from training.identifier_tagger.corpus import LABELS
 from training.minilm import HIDDEN, Encoder
 
 

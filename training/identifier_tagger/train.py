@@ -1,4 +1,4 @@
-"""Trains the tagger of identifiers: `python -m training.deidentification.train`; on a GPU a few minutes.
+"""Trains the tagger of identifiers: `python -m training.identifier_tagger.train`; on a GPU a few minutes.
 
 Its word pieces are those of MiniLM that the notes of `train` and the names use most. Each epoch sets other identifiers into
 the notes, made by all cores while the network learns from the one before.
@@ -22,13 +22,13 @@ from torch.nn import functional
 
 from services.language.tokenization import TextTokenizer
 from training import checkpoint
-from training.deidentification.corpus import IGNORED, Sentence, epoch, frequent_pieces, labelled, real_notes
-from training.deidentification.network import IdentifierTagger
+from training.identifier_tagger.corpus import IGNORED, Sentence, epoch, frequent_pieces, labelled, real_notes
+from training.identifier_tagger.network import IdentifierTagger
 from training.minilm import base_folder
 
 ROOM = 126
 """Tokens of a window between [CLS] and [SEP]."""
-FOLDER = Path("training/runs/deidentification")
+FOLDER = Path("training/runs/identifier_tagger")
 Windows = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 

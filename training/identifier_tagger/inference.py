@@ -14,8 +14,8 @@ from services.language.note_entities import Tagged
 from services.language.tokenization import Int64Array, TextTokenizer
 from services.language.typography import plain
 from services.language.windows import windows
-from training.deidentification.corpus import LABELS
 from training.deidentification.evaluate import Find
+from training.identifier_tagger.corpus import LABELS
 from training.onnx_runtime import session
 
 ROOM, STRIDE = 126, 48

@@ -6,8 +6,8 @@ import pytest
 
 from services.language.deidentification.identifiers import Kind
 from training.deidentification.makers import OWN_OF_TEST, Maker
-from training.deidentification.people import with_people
 from training.deidentification.synthetic import Marked
+from training.identifier_tagger.people import with_people
 
 
 @pytest.mark.parametrize("seed", range(40))

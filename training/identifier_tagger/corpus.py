@@ -16,8 +16,8 @@ from services.language.deidentification.replacing import Options
 from services.language.tokenization import TextTokenizer
 from training.deidentification.makers import Maker
 from training.deidentification.notes import notes
-from training.deidentification.people import with_names, with_people
 from training.deidentification.synthetic import MARKED, Marked, filled, joined, templates
+from training.identifier_tagger.people import with_names, with_people
 
 TYPES = ("NAME", "LOCATION", "ORGANISATION", "DATE", "PHONE", "OTHER")
 LABELS = ("O", *(f"{prefix}-{kind}" for kind in TYPES for prefix in "BI"))

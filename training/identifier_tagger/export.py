@@ -1,4 +1,4 @@
-"""Writes `triton_repo/identifier_tagger` from the trained weights: `python -m training.deidentification.export`.
+"""Writes `triton_repo/identifier_tagger` from the trained weights: `python -m training.identifier_tagger.export`.
 
 Recall goes first: the logit of "no identifier" is lowered as far as the precision on `tune` allows, and that stands in the
 graph. The weights are stored as int8; the figures are those of the stored form beside the rules, on `test`.
@@ -18,11 +18,12 @@ from medmesh.common.v1.model_card_pb2 import Change, Dataset, Metric, ModelCard,
 from services.language.tokenization import TextTokenizer
 from training import onnx_export
 from training.compression import quantize_embedding, store_weights_as_int8
-from training.deidentification import evaluate, inference
-from training.deidentification.corpus import LABELS
-from training.deidentification.network import IdentifierTagger
+from training.deidentification import evaluate
 from training.deidentification.synthetic import passages
-from training.deidentification.train import FOLDER
+from training.identifier_tagger import inference
+from training.identifier_tagger.corpus import LABELS
+from training.identifier_tagger.network import IdentifierTagger
+from training.identifier_tagger.train import FOLDER
 from training.model_card import INTENDED_USE, MODEL_REPOSITORY, decided_serving, write_card
 
 NAME = "identifier_tagger"
@@ -165,9 +166,9 @@ def model_card(figures: list[Metric], penalty: float, network: IdentifierTagger)
             )
         ],
         precision="int8 weights and word table, computed in fp32, so that no answer depends on its batch",
-        serving=decided_serving("deidentification"),
+        serving=decided_serving(NAME),
         licence="Apache-2.0",
-        reproduce="make train MODEL=deidentification (seed 11; 40 epochs took 97 s on an NVIDIA H200 with 7 processes that make the epochs)",
+        reproduce="make train MODEL=identifier_tagger (seed 11; 40 epochs took 97 s on an NVIDIA H200 with 7 processes that make the epochs)",
         changelog=[Change(version="1.0.0", description="First release.")],
     )
 
