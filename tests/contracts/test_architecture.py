@@ -40,6 +40,7 @@ ARROWS = {
     "tools.distribution": (),
     "tools.bench": ("services", "clients", "tools", "medmesh", "samples"),
     "tools.terminology": ("services.clinical",),
+    "tools.trace_picture": ("clients.cli", "medmesh", "tools.bootstrap"),
     "tools.reference": ("services", "tools", "medmesh"),
     "medmesh": (),
     "clients.jobs": ("services.chassis", "services.queue", "medmesh"),

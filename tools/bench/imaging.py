@@ -7,7 +7,7 @@ from functools import partial
 
 from medmesh.imaging.v1 import imaging_pb2
 from tools.bench import pictures
-from tools.bench.meshes import PLAIN, TLS
+from tools.bench.meshes import PLAIN, SEEN, TLS, UNSEEN
 from tools.bench.rows import MESH, REFERENCE, Row, Samples, added_p50_ms, at_least, at_most, throughput
 from tools.bench.sides import Rpc, Side, Worker
 from tools.bootstrap import ROOT
@@ -75,6 +75,15 @@ ROWS: Sequence[Row] = (
             "not measured",
         )
         for kind, told in _DICOM.items()
+    ),
+    Row(
+        "imaging.telemetry",
+        "imaging, small JPEG, 16 callers, telemetry on (1 % sampled) ÷ off",
+        {MESH: mesh("small", on=SEEN), REFERENCE: mesh("small", on=UNSEEN)},
+        throughput,
+        at_least(0.98),
+        16,
+        before="not measured",
     ),
     Row(
         "imaging.tls",

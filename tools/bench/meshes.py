@@ -15,10 +15,13 @@ from medmesh.connection import CHANNEL_OPTIONS
 from services.local.mesh import Mesh, MeshSettings
 from services.local.triton.processes import model_instances
 from tools.bench.certificates import Authority
+from tools.bench.otlp_sink import otlp_sink
 from tools.bench.sampling import Processes
 
 PLAIN = "plain"
 TLS = "tls"
+SEEN, UNSEEN = "seen", "unseen"
+"""With all telemetry on, 1 % of the calls traced, and with none."""
 
 
 @dataclass(frozen=True)
@@ -67,9 +70,12 @@ class Meshes:
 @contextlib.contextmanager
 def started(name: str) -> Iterator[RunningMesh]:
     """A mesh within the block."""
-    with tempfile.TemporaryDirectory(prefix="medmesh-bench-") as folder:
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="medmesh-bench-"))
         authority = Authority(Path(folder)) if name == TLS else None
         variables = {**_VARIABLES[name], **(authority.variables() if authority else {})}
+        if name == SEEN:
+            variables["OTEL_EXPORTER_OTLP_ENDPOINT"] = stack.enter_context(otlp_sink())
         own = {"MEDMESH_RECEIPT_FOLDER": f"{folder}/receipts", "MEDMESH_AUDIT_FOLDER": f"{folder}/audit"}
         settings = replace(
             MeshSettings.from_environment().on_free_ports(Path(folder) / "run"), variables=own | variables
@@ -78,5 +84,12 @@ def started(name: str) -> Iterator[RunningMesh]:
             yield RunningMesh(mesh, mesh.pids(), authority.credentials() if authority else None)
 
 
-_VARIABLES: Mapping[str, Mapping[str, str]] = MappingProxyType({PLAIN: {}, TLS: {}})
+_VARIABLES: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {
+        PLAIN: {},
+        TLS: {},
+        SEEN: {"OTEL_TRACES_SAMPLER": "parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0.01"},
+        UNSEEN: {"MEDMESH_METRICS_LISTEN": "", "MEDMESH_KEPT_TRACE_COUNT": "0"},
+    }
+)
 """What each is told beside the defaults. A row that compares two settings names a mesh for each here."""

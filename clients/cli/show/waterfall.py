@@ -66,19 +66,18 @@ def _model(attributes: Mapping[str, str]) -> str:
 
 
 def _row(span: pb.Span, depth: int, start: float, whole_ns: int, style: str) -> Text:
-    name = Text("  " * depth + label(span))
+    failed = f": {span.error_type}" if span.error_type else ""
+    name = Text("  " * depth + label(span) + failed)
     name.truncate(NAME_CELLS, overflow="ellipsis", pad=True)
     if span.error_type:
         name.stylize("bold red")
     ms = span.duration.ToNanoseconds() / 1e6
-    failed = f"  {span.error_type}" if span.error_type else ""
     return Text.assemble(
         "  ",
         name,
         " ",
         (_bar(start, span.duration.ToNanoseconds() / whole_ns), "red" if span.error_type else style),
         f"{ms:9.1f} ms",
-        (failed, "red"),
     )
 
 
