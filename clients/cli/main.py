@@ -12,7 +12,9 @@ import typer
 
 from clients.cli import (
     analyze,
+    archive,
     audit,
+    console,
     deidentify,
     demo,
     diagnose,
@@ -69,6 +71,11 @@ node = typer.Typer(
     help="Take images by DICOM, have the mesh read them, send the results back as DICOM objects.",
 )
 
+archives = typer.Typer(
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    help="Read a whole archive through the mesh, each study once, whatever happens meanwhile.",
+)
 receipts = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Check evidence receipts.")
 
 
@@ -101,6 +108,7 @@ def _add(
 
 _add(up.up)
 _add(demo.demo)
+_add(console.console)
 _add(gateway.gateway)
 _add(diagnose.diagnose, exit_codes=True)
 _add(diagnose.replay)
@@ -118,6 +126,12 @@ _add(records.similar)
 _add(records.outcome)
 _add(search.search)
 _add(deidentify.deidentify, exit_codes=True)
+app.add_typer(archives, name="archive")
+_add(archive.run, to=archives)
+_add(archive.status, to=archives)
+_add(archive.set_aside, to=archives, name="set-aside")
+_add(archive.retry, to=archives)
+_add(archive.export, to=archives)
 app.add_typer(publications, name="literature")
 _add(literature.load, to=publications)
 _add(literature.search, to=publications)

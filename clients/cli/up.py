@@ -70,7 +70,7 @@ def up(
         settings = MeshSettings.from_environment().with_models(models or ())
     settings = settings.with_doors(DOORS if doors else dict.fromkeys(door or ()))
     ended = threading.Event()
-    with running(settings) as mesh, _until_signalled(ended):
+    with running(settings) as mesh, until_signalled(ended):
         _present(mesh.addresses)
         while not ended.wait(CHECK_INTERVAL_S):
             for line in mesh.tend():
@@ -108,7 +108,7 @@ def running(settings: MeshSettings) -> Iterator[Mesh]:
 
 
 @contextmanager
-def _until_signalled(ended: threading.Event) -> Iterator[None]:
+def until_signalled(ended: threading.Event) -> Iterator[None]:
     """Sets `ended` on Ctrl-C and on SIGTERM, so that the block ends in order."""
     previous = {
         number: signal.signal(number, lambda *_: ended.set()) for number in (signal.SIGINT, signal.SIGTERM)

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from clients.gateway import calls, forms, routes
+from clients.gateway import api_page, calls, forms, routes
 from clients.gateway.connect import Connect
 from clients.gateway.door import ROUTE, Door, refuse, refuse_plainly
 from clients.gateway.failures import Failure
@@ -24,6 +24,7 @@ from medmesh import rpcs
 from medmesh.orchestrator.v1.orchestrator_pb2 import DiagnoseRequest, DiagnoseStreamRequest
 from services.chassis.errors import MedmeshError, PermissionDenied
 
+HTML = "text/html"
 Endpoint = Callable[[Request, Caller], Awaitable[Response]]
 
 _CONNECT_TYPES = ("application/proto", "application/connect+", "application/grpc-web")
@@ -48,6 +49,8 @@ class Page:
 def application(mesh: Mesh, settings: GatewaySettings) -> ASGIApp:
     """The whole door."""
     pages = {
+        "/": Page("GET", _constant(api_page.text(), HTML, {"content-security-policy": api_page.POLICY})),
+        "/openapi.json": Page("GET", _constant(api_page.DOCUMENT.read_text(encoding="utf-8"), calls.JSON)),
         "/healthz": Page("GET", _alive),
         "/readyz": Page("GET", partial(_ready, mesh)),
         "/diagnose": Page("POST", partial(_diagnose, mesh, settings)),
@@ -115,6 +118,15 @@ class Application:
             detail = "The body must be application/json, or that of a Connect or gRPC-Web client; /diagnose, "
             detail += "/image and /note take files and forms."
             await refuse_plainly(send, HTTPStatus.UNSUPPORTED_MEDIA_TYPE, detail, caller.request_id)
+
+
+def _constant(body: str, kind: str, headers: Mapping[str, str] | None = None) -> Endpoint:
+    """Answers the same to everybody."""
+
+    async def endpoint(_request: Request, _caller: Caller) -> Response:
+        return Response(body, media_type=kind, headers=headers)
+
+    return endpoint
 
 
 async def _alive(_request: Request, _caller: Caller) -> Response:

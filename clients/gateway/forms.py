@@ -80,6 +80,11 @@ class _InMemory(MultiPartParser):
     """Keeps files in memory, where `Door` bounds them; patient data is not spooled to a disk."""
 
     spool_max_size = 0  # SpooledTemporaryFile's word for: never
+    ended = False
+    """Whether the last boundary has come: what breaks off before it is a part of a file."""
+
+    def on_end(self) -> None:
+        self.ended = True
 
 
 async def parts(request: Request, settings: GatewaySettings) -> Parts:
@@ -121,6 +126,8 @@ async def _form(request: Request, settings: GatewaySettings) -> Parts:
         raise InvalidInput(
             Reason.INPUT_MALFORMED, "request", "is no multipart form, or has too many parts"
         ) from None
+    if not parser.ended:
+        raise InvalidInput(Reason.INPUT_MALFORMED, "request", "is a form that breaks off")
     found = Parts()
     for name, value in form.multi_items():
         content = await value.read() if isinstance(value, UploadFile) else value.encode()

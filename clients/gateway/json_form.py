@@ -46,6 +46,8 @@ def parsed(item: Any, kind: type[Message], where: str = "request") -> Message:
     """
     message = kind()
     try:
+        if not isinstance(item, dict):
+            raise TypeError  # noqa: TRY301 - ParseDict takes an empty list for an empty message
         ParseDict(item, message)
     except (ParseError, ValueError, TypeError, AttributeError, RecursionError):
         # Their texts may quote values.

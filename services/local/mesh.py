@@ -97,6 +97,10 @@ class MeshSettings(Settings):
         """The same mesh with these doors."""
         return dataclasses.replace(self, doors=tuple(names))
 
+    def with_port(self, name: str, port: int) -> MeshSettings:
+        """The same mesh with another port of a service or a door."""
+        return dataclasses.replace(self, ports={**self.ports, name: port})
+
     def on_free_ports(self, run_folder: Path) -> MeshSettings:
         """The same mesh beside another one: every port a free one, and a run folder of its own."""
         triton = dataclasses.replace(
@@ -253,7 +257,7 @@ class Mesh:
         for name in settings.doors:
             self._start_child(name)
         asyncio.run(self._wait_until_healthy(settings.doors, say))
-        state = {"addresses": self.addresses, "pids": self._pids()}
+        state = {"addresses": self.addresses, "pids": self.pids()}
         self._state_file.touch(mode=0o600)
         self._state_file.write_text(json.dumps(state, indent=2) + "\n")
         self._announced = True
@@ -294,7 +298,8 @@ class Mesh:
             "MEDMESH_TRITON_URL": self.addresses["triton"],
         }
 
-    def _pids(self) -> dict[str, int]:
+    def pids(self) -> dict[str, int]:
+        """Process id of each service, and of Triton where it is the embedded one."""
         found = {name: child.process.pid for name, child in self._children.items()}
         return found | ({"triton": self._triton.pid} if self._triton else {})
 
@@ -313,7 +318,7 @@ class Mesh:
 
     async def _wait_until_healthy(self, names: Sequence[str], say: Callable[[str], object]) -> None:
         deadline = time.monotonic() + self._settings.ready_timeout_s
-        settings = ServiceSettings.from_environment()
+        settings = ServiceSettings.from_environment({**os.environ, **self._settings.variables})
         waiting = dict.fromkeys(names, "")
         while True:
             self.check()

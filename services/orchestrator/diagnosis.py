@@ -14,6 +14,8 @@ from medmesh.orchestrator.v1 import orchestrator_pb2 as pb
 from medmesh.orchestrator.v1.receipt_pb2 import EvidenceReceipt, InputDigest
 from medmesh.receipt import statement
 from services.chassis.errors import ModelUnknown, Reason, UpstreamUnavailable
+from services.chassis.observability import telemetry
+from services.chassis.observability.attributes import Name
 from services.chassis.rpc import request as requests
 from services.orchestrator.assessment import assess
 from services.orchestrator.cards import ModelCards
@@ -118,11 +120,12 @@ class Diagnostician:
         diagnosis.elapsed.CopyFrom(duration(time.monotonic() - started))
         for model in statement(receipt).predicate.models:
             requests.used(model.model_name, model.model_version)
+        branches = [*answers.branches(), *([drafted] if drafted else [])]
+        completeness = pb.Completeness.Name(diagnosis.completeness)
+        _count(completeness, branches)
         requests.note(
-            completeness=pb.Completeness.Name(diagnosis.completeness),
-            failed_branches=",".join(
-                b.name for b in (*answers.branches(), *([drafted] if drafted else [])) if b.failed
-            ),
+            completeness=completeness,
+            failed_branches=",".join(b.name for b in branches if b.failed),
             receipt_id=statement(receipt).predicate.receipt_id,
         )
         return diagnosis
@@ -181,6 +184,15 @@ class Diagnostician:
             return self._log.append(statement_of(diagnosis, inputs, salt, fusion_sha256))
 
         return await asyncio.to_thread(seal)
+
+
+def _count(completeness: str, branches: Iterable[BranchResult[Any]]) -> None:
+    """Counts an answer, and what became of its parts."""
+    instruments = telemetry.instruments()
+    instruments.diagnoses.add(1, {Name.COMPLETENESS: completeness})
+    for branch in branches:
+        if branch.requested:
+            instruments.branches.add(1, {Name.BRANCH: branch.kind.value, Name.BRANCH_FAILED: branch.failed})
 
 
 def _add_report(diagnosis: pb.Diagnosis, drafted: BranchResult[Draft], evidence: ReportEvidence) -> None:

@@ -48,7 +48,9 @@ def start_node(mesh, archive, tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", None)  # the node sets it for its process
 
     def begin(node=None, **parts):
-        parts.setdefault("destinations", (Destination(name="pacs", ae_title="PACS", address=f"127.0.0.1:{archive.port}"),))
+        parts.setdefault(
+            "destinations", (Destination(name="pacs", ae_title="PACS", address=f"127.0.0.1:{archive.port}"),)
+        )
         fields = {"listen": "127.0.0.1:0", "spool": tmp_path / "spool", "quiet_s": 0.2, "min_free_mb": 1}
         configuration = check(Configuration(node=Node(**(fields | (node or {}))), **parts))
         client = Client(mesh.mesh.target, attempts=1)
@@ -65,5 +67,3 @@ def start_node(mesh, archive, tmp_path, monkeypatch):
 @pytest.fixture
 def node(start_node):
     return start_node()
-
-

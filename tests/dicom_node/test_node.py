@@ -93,7 +93,9 @@ def test_slices_of_a_series_are_one_image_once_their_study_is_quiet(node, mesh):
 def test_a_report_after_late_slices_names_the_one_before(start_node, archive):
     node = start_node(node={"quiet_s": 0.05})
     for number in (1, 2):
-        assert store(node.port, [image(Modality="CT", StudyInstanceUID="1.2.3", SeriesInstanceUID="1.2.3.4")]) == [0]
+        assert store(
+            node.port, [image(Modality="CT", StudyInstanceUID="1.2.3", SeriesInstanceUID="1.2.3.4")]
+        ) == [0]
         until(lambda: settled(node) and archive.kinds()["SR"] == number)  # noqa: B023
     first, second = (one for one in archive.objects if one.Modality == "SR")
     (previous,) = second.PredecessorDocumentsSequence
@@ -170,7 +172,13 @@ def test_an_archive_that_is_away_gets_the_results_when_it_is_back(start_node, ar
 
 def test_what_an_archive_does_not_take_is_parked_and_the_rest_arrives(start_node, archive):
     archive.status = 0x0122
-    node = start_node(destinations=(Destination(name="pacs", ae_title="PACS", address=f"127.0.0.1:{archive.port}", results=("report",)),))
+    node = start_node(
+        destinations=(
+            Destination(
+                name="pacs", ae_title="PACS", address=f"127.0.0.1:{archive.port}", results=("report",)
+            ),
+        )
+    )
     assert store(node.port, [image()]) == [0]
     until(lambda: any("0122" in reason for reason in _reasons(node)))
     archive.status = 0
@@ -218,7 +226,10 @@ def echo(port, *, title="MEDMESH", calling="DEVICE") -> bool:
 
 
 def test_only_those_who_may_call_are_answered(start_node):
-    peers = (Peer(ae_title="CT01", addresses=("127.0.0.0/8",)), Peer(ae_title="MR01", addresses=("10.0.0.0/8",)))
+    peers = (
+        Peer(ae_title="CT01", addresses=("127.0.0.0/8",)),
+        Peer(ae_title="MR01", addresses=("10.0.0.0/8",)),
+    )
     node = start_node(peers=peers)
     assert echo(node.port, calling="CT01")
     assert not echo(node.port, calling="CT02")
