@@ -84,7 +84,7 @@ def run(
     sender.start()
     killed = 0
     while sender.is_alive() or killed < kills:
-        if chance.random() < 0.8: - else it may be killed while it starts
+        if chance.random() < 0.8:  # else it may be killed while it starts
             until(lambda: listens(port), timeout_s=300)
         time.sleep(chance.uniform(0.0, longest_life_s))
         node.kill()
@@ -141,7 +141,8 @@ def main():
             if server is not None:
                 server.stop(None)
     print(  # noqa: T201
-        f"{arguments.runs - failed} of {arguments.runs} runs: stored = analysed, none twice")
+        f"{arguments.runs - failed} of {arguments.runs} runs: stored = analysed, none twice"
+    )
     raise SystemExit(failed > 0)
 
 
