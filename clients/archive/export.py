@@ -14,7 +14,7 @@ from google.protobuf.json_format import MessageToDict
 
 from clients.archive.entries import Entry
 from clients.archive.reading import unpack
-from clients.archive.run import QUEUE, Run, RunError
+from clients.archive.run import Run, RunError
 from medmesh.common.v1.concept_pb2 import Concept
 from medmesh.imaging.v1.imaging_pb2 import ImageAnalysis, ImageModelResult
 from medmesh.orchestrator.v1.orchestrator_pb2 import Completeness, Diagnosis
@@ -31,7 +31,7 @@ Row = dict[str, Any]
 
 def rows(run: Run, *, with_answers: bool = False) -> Iterator[Row]:
     """A row for each entry that is done or set aside, in the order of the archive."""
-    for item, payload, result in run.queue.ended(QUEUE):
+    for item, payload, result in run.queue.ended():
         yield _row(item, Entry.unpacked(item.key, payload), result, with_answers=with_answers)
 
 

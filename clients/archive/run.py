@@ -22,9 +22,8 @@ from services.queue.database import open_database
 from services.queue.items import Claimed, New, State
 from services.queue.pressure import Pressure
 from services.queue.queue import WORKER_LOST, Queue
-from services.queue.worker import Ended, Problem, Worker
+from services.queue.worker import PAUSES_S, Ended, Problem, Worker
 
-QUEUE = "archive"
 _QUEUE_FILE = "queue.sqlite"
 _PLAN_FILE = "run.json"
 _HEALTH_TIMEOUT_S = 5.0
@@ -58,7 +57,8 @@ class Run:
             raise RunError(f"{folder} holds no run: begin one with `medmesh archive run`") from None
         self._is_indexed = bool(said.pop("indexed"))
         self.plan = Plan(**said | {name: tuple(said[name]) for name in ("sources", "models")})
-        self.queue = Queue(open_database(folder / _QUEUE_FILE, read_only=looking, repeatable=True))
+        database = open_database(folder / _QUEUE_FILE, read_only=looking, repeatable=True)
+        self.queue = Queue(database, "archive")
         if not looking:
             self.queue.prepare()
 
@@ -99,7 +99,7 @@ class Run:
                         found(count)
                     yield New(entry.key, entry.packed())
 
-        self.queue.add(QUEUE, counted())
+        self.queue.add(counted())
         found(count)
         _write_plan(self.folder, self.plan, indexed=True)
         self._is_indexed = True
@@ -121,10 +121,10 @@ class Run:
         async with _health(client.connection, reader.silent) as problem:
             worker = Worker(
                 self.queue,
-                QUEUE,
                 reader.read,
                 pressure,
                 problem=problem,
+                pauses_s=PAUSES_S,
                 patience_s=patience_s,
                 on_end=on_end,
             )
@@ -132,17 +132,17 @@ class Run:
 
     def counts(self) -> dict[State, int]:
         """How many entries are in each state."""
-        return self.queue.counts(QUEUE)
+        return self.queue.counts()
 
     def set_aside(self) -> Iterable[tuple[Entry, str, str]]:
         """Every entry that was set aside, with its reason and what was said of it."""
-        for item, payload, result in self.queue.ended(QUEUE):
+        for item, payload, result in self.queue.ended():
             if item.state is State.FAILED:
                 yield Entry.unpacked(item.key, payload), item.reason, result.decode()
 
     def retry(self) -> int:
         """Lets wait again what may fare better now, and returns how many."""
-        return self.queue.retry(QUEUE, RETRYABLE)
+        return self.queue.retry(RETRYABLE)
 
 
 def _write_plan(folder: Path, plan: Plan, *, indexed: bool) -> None:

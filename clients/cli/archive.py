@@ -294,7 +294,7 @@ def _summary(run: Run) -> dict[str, object]:
         "set_aside": counts[State.FAILED],
         "waiting": counts[State.WAITING],
         "under_way": counts[State.RUNNING],
-        "reasons": run.queue.reasons("archive"),
+        "reasons": run.queue.reasons(),
     }
 
 
@@ -318,7 +318,7 @@ def _table(run: Run, pace: str = "") -> list[RenderableType]:
     total = "entries" if run.is_indexed else "entries so far; not all were looked for"
     grid.add_row(f"  {total}", str(sum(counts.values())), style="bold")
     parts: list[RenderableType] = [marks.heading("Archive", pace, "dim"), grid]
-    if reasons := run.queue.reasons("archive"):
+    if reasons := run.queue.reasons():
         parts.append(marks.heading("Set aside", "by reason", "dim"))
         parts += [Text(f"  {count:8d}  {reason}") for reason, count in reasons.items()]
         parts.append(Text(f"  `medmesh archive set-aside {run.folder}` lists them.", style="dim"))

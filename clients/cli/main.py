@@ -22,6 +22,7 @@ from clients.cli import (
     doctor,
     gateway,
     importing,
+    jobs,
     literature,
     medications,
     models,
@@ -33,7 +34,7 @@ from clients.cli import (
     usage,
 )
 from clients.cli.failures import EXIT_CODES_HELP, warn
-from clients.loadtest import command
+from clients.loadtest import command as loadtest
 
 app = typer.Typer(
     name="medmesh",
@@ -65,16 +66,30 @@ publications = typer.Typer(
     help="Load publications of your own, and find passages in them with their citations.",
 )
 
+archives = typer.Typer(
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    help="Read a whole archive through the mesh, each study once, whatever happens meanwhile.",
+)
 node = typer.Typer(
     rich_markup_mode=None,
     no_args_is_help=True,
     help="Take images by DICOM, have the mesh read them, send the results back as DICOM objects.",
 )
-
-archives = typer.Typer(
+load = typer.Typer(
+    cls=loadtest.LoadtestGroup,
     rich_markup_mode=None,
     no_args_is_help=True,
-    help="Read a whole archive through the mesh, each study once, whatever happens meanwhile.",
+    epilog="\b\n" + loadtest.GROUP_EXAMPLES,
+    help="Load a mesh and measure it, list the profiles that come with medmesh, compare two reports.\n\n"
+    "`medmesh loadtest --profile NAME` runs: `run` may be left out. `medmesh loadtest run --help` says with "
+    "which options.",
+)
+
+waiting = typer.Typer(
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    help="Hand cases in that may wait, and fetch their diagnoses (`medmesh up --door jobs`).",
 )
 receipts = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Check evidence receipts.")
 
@@ -132,6 +147,12 @@ _add(archive.status, to=archives)
 _add(archive.set_aside, to=archives, name="set-aside")
 _add(archive.retry, to=archives)
 _add(archive.export, to=archives)
+app.add_typer(waiting, name="jobs")
+_add(jobs.submit, to=waiting)
+_add(jobs.status, to=waiting)
+_add(jobs.list_jobs, to=waiting, name="list")
+_add(jobs.result, to=waiting)
+_add(jobs.cancel, to=waiting)
 app.add_typer(publications, name="literature")
 _add(literature.load, to=publications)
 _add(literature.search, to=publications)
@@ -157,7 +178,10 @@ _add(dicom_node.status, to=node)
 _add(dicom_node.retry, to=node)
 _add(dicom_node.fetch, to=node)
 _add(doctor.doctor)
-_add(command.loadtest)
+app.add_typer(load, name="loadtest")
+_add(loadtest.run, to=load)
+_add(loadtest.profiles, to=load)
+_add(loadtest.compare, to=load)
 
 if __name__ == "__main__":
     app()

@@ -30,7 +30,7 @@ def main(
 
     A door that stands on this one gives its name, its settings, and what makes the application in front.
     """
-    memory.return_large_blocks()
+    memory.reuse_large_blocks()
     try:
         from clients.gateway.server import running_gateway
     except ModuleNotFoundError as error:

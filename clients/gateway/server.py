@@ -50,9 +50,9 @@ async def running_gateway(
     the door's own. Raises SettingsError, BindError.
     """
     async with Mesh(to or connection(settings), settings) as mesh:
+        server = _Server(_config(settings, around(application(mesh, settings))))
         listener = _listener(settings.listen)
         host, port = listener.getsockname()[:2]
-        server = _Server(_config(settings, around(application(mesh, settings))))
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         try:
             await server.listening.wait()

@@ -13,6 +13,7 @@ from typing import TypeVar, cast
 
 from services.chassis.errors import InvalidInput
 from services.chassis.notices import Notice
+from services.chassis.observability import telemetry
 from services.imaging.choosing import answered, candidates, chosen, of_images
 from services.imaging.decoding import decode_image
 from services.imaging.digests import ImageDigests, digests
@@ -77,7 +78,8 @@ class ImageAnalyzer:
 
     async def _analyzed(self, files: Sequence[bytes], options: ImageOptions) -> ImageAnalysis:
         readers, gates = candidates(self._served, options), self._served.gates()
-        opened = await self.blocking(partial(self._open, files, options, readers, gates))
+        with telemetry.span("open image"):
+            opened = await self.blocking(partial(self._open, files, options, readers, gates))
         if opened is None:
             return await self._series.analyze(files, options)
         with self._early(opened, options.wanted) as early:
@@ -96,7 +98,8 @@ class ImageAnalyzer:
             if opened.choice is None:
                 self._expected = frozenset(model.name for model in models)
             if missing := [model for model in models if model.name not in tensors]:
-                tensors = {**tensors, **await self.blocking(partial(_prepared, missing, image))}
+                with telemetry.span("prepare tensors"):
+                    tensors = {**tensors, **await self.blocking(partial(_prepared, missing, image))}
             readings = [
                 early.take(m) or _read(m, image, tensors[m.name], options.wanted, self.blocking)
                 for m in models

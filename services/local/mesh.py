@@ -38,6 +38,7 @@ from tools.bootstrap import ROOT, Missing
 TOPOLOGY = topology.load()
 SERVICES = tuple(TOPOLOGY.services)
 DOORS = tuple(TOPOLOGY.doors)
+_GRPC_DOORS = tuple(door.name for door in TOPOLOGY.doors.values() if door.grpc)
 _HOST = "127.0.0.1"
 _GRACE_S = 25.0
 """Longer than a service takes to drain (MEDMESH_DRAIN_S, 20 s by default)."""
@@ -58,7 +59,9 @@ class MeshSettings(Settings):
     """How the mesh is started."""
 
     ports: Mapping[str, int] = told_in_code(default_factory=lambda: dict.fromkeys((*SERVICES, *DOORS), 0))
-    """Port of each service and door; 0: a free one. From the environment: see `port_variable`."""
+    """Port of each service and door; 0: a free one. From the environment: `topology.port_variable`."""
+    metrics_ports: Mapping[str, int] = told_in_code(default_factory=lambda: dict.fromkeys(SERVICES, 0))
+    """Port of each service's `/metrics`; 0: a free one. From the environment: `topology.metrics_variable`."""
     doors: tuple[str, ...] = told_in_code(default=())
     """Names of the doors that are started too."""
     triton: TritonSettings = told_in_code(default_factory=TritonSettings)  # noqa: RUF009 - a field
@@ -81,9 +84,13 @@ class MeshSettings(Settings):
         return dataclasses.replace(
             settings,
             ports={
-                name: _port(name, part.port, known)
+                name: _port(topology.port_variable(name), part.port, known)
                 for parts in (TOPOLOGY.services, TOPOLOGY.doors)
                 for name, part in parts.items()
+            },
+            metrics_ports={
+                service.name: _port(topology.metrics_variable(service.name), service.metrics_port, known)
+                for service in TOPOLOGY.services.values()
             },
             triton=TritonSettings.from_environment({TritonSettings.key("log"): log} | known),
         )
@@ -107,16 +114,16 @@ class MeshSettings(Settings):
             self.triton, grpc_port=0, http_port=0, metrics_port=0, log=run_folder / "triton.log"
         )
         free = dict.fromkeys(self.ports, 0)
-        return dataclasses.replace(self, ports=free, triton=triton, run_folder=run_folder)
+        return dataclasses.replace(
+            self,
+            ports=free,
+            metrics_ports=dict.fromkeys(SERVICES, 0),
+            triton=triton,
+            run_folder=run_folder,
+        )
 
 
-def port_variable(part: str) -> str:
-    """The variable with the port that `medmesh up` gives a service or a door."""
-    return f"{MeshSettings.PREFIX}{part.upper()}_PORT"
-
-
-def _port(part: str, default: int, known: Mapping[str, str]) -> int:
-    key = port_variable(part)
+def _port(key: str, default: int, known: Mapping[str, str]) -> int:
     low, high = PORTS
     value: int = read(key, known.get(key) or str(default), int, {"low": low, "high": high})
     return value
@@ -134,6 +141,8 @@ class Mesh:
         self._restarts = Restarts()
         self.addresses: dict[str, str] = {}
         """HOST:PORT of each service, of each door that was asked for, and of Triton's gRPC endpoint."""
+        self.metrics_addresses: dict[str, str] = {}
+        """HOST:PORT of each service's `/metrics`, and of Triton's."""
 
     @classmethod
     def start(cls, settings: MeshSettings | None = None, say: Callable[[str], object] = print) -> Self:
@@ -181,7 +190,10 @@ class Mesh:
                 said.append(self._report_end(name, child.describe_exit(), child.tail()))
         for name in self._restarts.take_due():
             try:
-                self._start_triton() if name == "triton" else self._start_child(name)
+                if name == "triton" and self._triton is not None:
+                    self._restart_triton(self._triton)
+                else:
+                    self._start_child(name)
                 said.append(f"{name} was restarted")
             except (TritonError, Missing) as error:
                 said.append(self._report_end(name, str(error)))
@@ -242,33 +254,45 @@ class Mesh:
         ports.claim(_HOST, wanted, "MEDMESH_{}_PORT")  # a taken one is told before anything starts
         _make_run_folder(settings.run_folder)
         self._lock = _only_here(settings.run_folder)
+        scraped = ports.claim(_HOST, settings.metrics_ports, "MEDMESH_{}_METRICS_PORT")
+        self.metrics_addresses = {name: f"{_HOST}:{port}" for name, port in scraped.items()}
         if settings.triton_url:
             self.addresses["triton"] = settings.triton_url
             say(f"using the Triton at {settings.triton_url}")
         else:
-            self._start_triton(say)
+            self._triton = EmbeddedTriton.launch(self._triton_settings(), say)
+            self.addresses["triton"] = self._triton.grpc_address
+            self.metrics_addresses["triton"] = self._triton.metrics_address
         claimed = ports.claim(_HOST, wanted, "MEDMESH_{}_PORT")
         self.addresses |= {name: f"{_HOST}:{port}" for name, port in claimed.items()}
-        # A caller looks at its upstreams when it starts and then only every few seconds.
-        for wave in TOPOLOGY.start_order():
-            for name in wave:
-                self._start_child(name)
-            asyncio.run(self._wait_until_healthy(wave, say))
+        # All at once: each looks again and again for what it depends on until it is there for the first time.
+        for name in SERVICES:
+            self._start_child(name)
+        if self._triton is not None:
+            self._triton.wait(say)
+        asyncio.run(self._wait_until_healthy(SERVICES, say))
         for name in settings.doors:
             self._start_child(name)
         asyncio.run(self._wait_until_healthy(settings.doors, say))
-        state = {"addresses": self.addresses, "pids": self.pids()}
+        state = {"addresses": self.addresses, "metrics": self.metrics_addresses, "pids": self.pids()}
         self._state_file.touch(mode=0o600)
         self._state_file.write_text(json.dumps(state, indent=2) + "\n")
         self._announced = True
 
-    def _start_triton(self, say: Callable[[str], object] = lambda _: None) -> None:
-        """Starts the embedded Triton, on the ports that it had before where it is restarted."""
+    def _triton_settings(self) -> TritonSettings:
+        """Those of the embedded Triton, with where its spans go."""
         settings = self._settings.triton
-        if self._triton is not None:
-            settings = self._triton.settings_on_its_ports()
-        self._triton = EmbeddedTriton.start(settings, say)
+        if settings.traces_url:
+            return settings
+        # The orchestrator keeps Triton's spans beside its own, and passes them on where spans are sent.
+        url = f"http://{self.metrics_addresses['orchestrator']}/v1/traces"
+        return dataclasses.replace(settings, traces_url=url)
+
+    def _restart_triton(self, triton: EmbeddedTriton) -> None:
+        """Starts the embedded Triton again, on the ports that it had before."""
+        self._triton = EmbeddedTriton.start(triton.settings_on_its_ports(), lambda _: None)
         self.addresses["triton"] = self._triton.grpc_address
+        self.metrics_addresses["triton"] = self._triton.metrics_address
 
     def _start_child(self, name: str) -> None:
         self._children[name] = Child.start(
@@ -281,7 +305,7 @@ class Mesh:
         )
 
     def _variables(self, name: str) -> dict[str, str]:
-        calls = SERVICES if name in DOORS else TOPOLOGY.services[name].calls
+        calls = (*SERVICES, *_GRPC_DOORS) if name in DOORS else TOPOLOGY.services[name].calls
         upstreams = {  # to a client the orchestrator's address is the mesh's; no service calls it
             "MEDMESH_URL" if callee == "orchestrator" else f"MEDMESH_{callee.upper()}_URL": address
             for callee, address in self.addresses.items()
@@ -292,6 +316,7 @@ class Mesh:
             "PYTHONUNBUFFERED": "1",
             "MEDMESH_AUDIT_FOLDER": os.environ.get("MEDMESH_AUDIT_FOLDER") or str(AUDIT_FOLDER),
             "MEDMESH_MODEL_REPOSITORY": join_folders(self._settings.triton.repository),
+            "MEDMESH_METRICS_LISTEN": self.metrics_addresses.get(name, ""),
             **self._settings.variables,
             **upstreams,
             "MEDMESH_LISTEN": self.addresses[name],

@@ -11,8 +11,7 @@ from typing import Any
 from medmesh.common.v1.answer_pb2 import Provenance
 from medmesh.language.v1.report_pb2 import Draft, ReportEvidence
 from medmesh.orchestrator.v1 import orchestrator_pb2 as pb
-from medmesh.orchestrator.v1.receipt_pb2 import EvidenceReceipt, InputDigest
-from medmesh.receipt import statement
+from medmesh.orchestrator.v1.receipt_pb2 import DiagnosisReceipt, EvidenceReceipt, InputDigest
 from services.chassis.errors import ModelUnknown, Reason, UpstreamUnavailable
 from services.chassis.observability import telemetry
 from services.chassis.observability.attributes import Name
@@ -108,17 +107,19 @@ class Diagnostician:
         )
         _refuse_if_nothing_answered(answers)
         await self._learn_cards(answers)
-        diagnosis = self._fuse(answers)
+        with telemetry.span("fuse"):
+            diagnosis = self._fuse(answers)
         drafted = None
         if case.HasField("draft_report"):
             evidence = report_evidence(diagnosis, answers, self._knowledge)
             left_s = total_s - (time.monotonic() - started) - self._split.kept_back_s(total_s)
             drafted = await draft_report(case, evidence, self._services, left_s, listen, listeners.sentence)
             _add_report(diagnosis, drafted, evidence)
-        receipt = await self._seal(diagnosis, await inputs, salt, answers)
+        with telemetry.span("seal receipt"):
+            receipt, stated = await self._seal(diagnosis, await inputs, salt, answers)
         diagnosis.receipt.CopyFrom(receipt)
         diagnosis.elapsed.CopyFrom(duration(time.monotonic() - started))
-        for model in statement(receipt).predicate.models:
+        for model in stated.models:
             requests.used(model.model_name, model.model_version)
         branches = [*answers.branches(), *([drafted] if drafted else [])]
         completeness = pb.Completeness.Name(diagnosis.completeness)
@@ -126,7 +127,7 @@ class Diagnostician:
         requests.note(
             completeness=completeness,
             failed_branches=",".join(b.name for b in branches if b.failed),
-            receipt_id=statement(receipt).predicate.receipt_id,
+            receipt_id=stated.receipt_id,
         )
         return diagnosis
 
@@ -175,13 +176,15 @@ class Diagnostician:
 
     async def _seal(
         self, diagnosis: pb.Diagnosis, inputs: Sequence[InputDigest], salt: str, answers: Answers
-    ) -> EvidenceReceipt:
+    ) -> tuple[EvidenceReceipt, DiagnosisReceipt]:
+        """The receipt, written, and what it states."""
         provenances = (*_image_provenances(answers), *_label_provenances(answers))
         known = [one for one in map(self._cards.of_answer, provenances) if one is not None]
 
-        def seal() -> EvidenceReceipt:
+        def seal() -> tuple[EvidenceReceipt, DiagnosisReceipt]:
             fusion_sha256 = fusion_digest(self._knowledge, known)
-            return self._log.append(statement_of(diagnosis, inputs, salt, fusion_sha256))
+            stated = statement_of(diagnosis, inputs, salt, fusion_sha256)
+            return self._log.append(stated), stated.predicate
 
         return await asyncio.to_thread(seal)
 

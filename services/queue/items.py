@@ -39,7 +39,6 @@ class Claimed:
     """An item at work."""
 
     id: int
-    queue: str
     tenant: str
     key: str
     token: str

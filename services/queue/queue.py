@@ -29,11 +29,17 @@ _ITEM = "id, tenant, key, note, state, priority, attempts, reason, created, star
 
 
 class Queue:
-    """The queues of one database."""
+    """One queue of a database."""
 
     def __init__(
-        self, database: Database, *, maximum_attempts: int = 5, clock: Callable[[], float] = time.time
+        self,
+        database: Database,
+        name: str,
+        *,
+        maximum_attempts: int = 5,
+        clock: Callable[[], float] = time.time,
     ) -> None:
+        self.name = name
         self._database = database
         self._maximum_attempts = maximum_attempts
         self._clock = clock
@@ -50,21 +56,21 @@ class Queue:
         """Closes the database."""
         self._database.close()
 
-    def add(self, queue: str, items: Iterable[New]) -> int:
+    def add(self, items: Iterable[New]) -> int:
         """Adds items and returns how many were not there yet. Each few thousand are durable together."""
         added, batch = 0, []
         for item in items:
             batch.append(item)
             if len(batch) == _BATCH:
-                added += self._add(queue, batch)
+                added += self._add(batch)
                 batch = []
-        return added + self._add(queue, batch)
+        return added + self._add(batch)
 
-    def _add(self, queue: str, items: Sequence[New]) -> int:
+    def _add(self, items: Sequence[New]) -> int:
         if not items:
             return 0
         with self._database.transaction() as session:
-            return self._add_within(session, queue, items)
+            return self._add_within(session, self.name, items)
 
     def _add_within(self, session: Session, queue: str, items: Sequence[New]) -> int:
         now = self._clock()
@@ -94,17 +100,17 @@ class Queue:
                 _put(session, row[0][0], "payload", item.payload)
         return added
 
-    def claim(self, queue: str, count: int = 1, lease_s: float = LEASE_S) -> list[Claimed]:
+    def claim(self, count: int = 1, lease_s: float = LEASE_S) -> list[Claimed]:
         """Up to `count` items whose turn it is."""
         claimed: list[Claimed] = []
         with self._database.transaction() as session:
-            while len(claimed) < count and (one := self._claim_one(session, queue, lease_s)):
+            while len(claimed) < count and (one := self._claim_one(session, lease_s)):
                 claimed.append(one)
         return claimed
 
-    def _claim_one(self, session: Session, queue: str, lease_s: float) -> Claimed | None:
+    def _claim_one(self, session: Session, lease_s: float) -> Claimed | None:
         now = self._clock()
-        values: dict[str, Any] = {"queue": queue, "now": now}
+        values: dict[str, Any] = {"queue": self.name, "now": now}
         turn = session.rows(WHOSE_TURN, values)
         if not turn:
             return None
@@ -117,7 +123,7 @@ class Queue:
         )
         identifier, key, attempt, note = rows[0]
         payload = _get(session, identifier, "payload") or b""
-        return Claimed(identifier, queue, values["tenant"], key, values["token"], attempt, payload, note)
+        return Claimed(identifier, values["tenant"], key, values["token"], attempt, payload, note)
 
     def renew(self, claims: Sequence[Claimed], lease_s: float = LEASE_S) -> list[Claimed]:
         """Keeps claims for another lease, and returns those that are lost: cancelled, or taken over."""
@@ -205,8 +211,13 @@ class Queue:
 
         One that has had all its attempts fails with WORKER_LOST: it may be what ends the workers.
         """
-        values = {"now": self._clock(), "most": self._maximum_attempts, "reason": WORKER_LOST}
-        which = "state = 'running'" + ("" if everything else " AND lease_until < :now")
+        values = {
+            "queue": self.name,
+            "now": self._clock(),
+            "most": self._maximum_attempts,
+            "reason": WORKER_LOST,
+        }
+        which = "queue = :queue AND state = 'running'" + ("" if everything else " AND lease_until < :now")
         with self._database.transaction() as session:
             session.change(
                 "UPDATE queue_item SET state = 'failed', reason = :reason, ended = :now, token = NULL, "
@@ -219,9 +230,9 @@ class Queue:
                 values,
             )
 
-    def cancel(self, queue: str, tenant: str, key: str) -> bool:
+    def cancel(self, tenant: str, key: str) -> bool:
         """Cancels an item that has not ended, and deletes its payload; its worker learns it by `renew`."""
-        values = {"queue": queue, "tenant": tenant, "key": key, "now": self._clock()}
+        values = {"queue": self.name, "tenant": tenant, "key": key, "now": self._clock()}
         with self._database.transaction() as session:
             rows = session.rows(
                 "UPDATE queue_item SET state = 'cancelled', ended = :now, token = NULL, lease_until = NULL "
@@ -233,7 +244,7 @@ class Queue:
                 session.change("DELETE FROM queue_content WHERE item = :id", {"id": rows[0][0]})
             return bool(rows)
 
-    def retry(self, queue: str, reasons: Iterable[str] | None = None) -> int:
+    def retry(self, reasons: Iterable[str] | None = None) -> int:
         """Lets failed items wait again with all their attempts before them; None: whatever the reason."""
         changed = 0
         with self._database.transaction() as session:
@@ -242,13 +253,13 @@ class Queue:
                     "UPDATE queue_item SET state = 'waiting', attempts = 0, due = 0, ended = NULL "
                     "WHERE queue = :queue AND state = 'failed'"
                     + ("" if reason is None else " AND reason = :reason"),
-                    {"queue": queue, "reason": reason},
+                    {"queue": self.name, "reason": reason},
                 )
         return changed
 
-    def forget(self, queue: str, ended_before: float) -> int:
+    def forget(self, ended_before: float) -> int:
         """Deletes items that ended before a time, with all that is kept of them."""
-        values = {"queue": queue, "before": ended_before}
+        values = {"queue": self.name, "before": ended_before}
         which = "queue = :queue AND ended < :before"
         with self._database.transaction() as session:
             session.change(
@@ -257,18 +268,17 @@ class Queue:
             )
             return session.change(f"DELETE FROM queue_item WHERE {which}", values)
 
-    def item(self, queue: str, tenant: str, key: str) -> Item | None:
+    def item(self, tenant: str, key: str) -> Item | None:
         """The item of that name."""
         with self._database.transaction() as session:
             rows = session.rows(
                 f"SELECT {_ITEM} FROM queue_item WHERE queue = :queue AND tenant = :tenant AND key = :key",
-                {"queue": queue, "tenant": tenant, "key": key},
+                {"queue": self.name, "tenant": tenant, "key": key},
             )
         return _item(rows[0]) if rows else None
 
     def items(
         self,
-        queue: str,
         *,
         tenant: str | None = None,
         state: State | None = None,
@@ -277,7 +287,7 @@ class Queue:
         count: int = 100,
     ) -> list[Item]:
         """Items in the order in which they were added, those after an id; newest first, those before one."""
-        values = {"queue": queue, "tenant": tenant, "state": state, "count": count}
+        values = {"queue": self.name, "tenant": tenant, "state": state, "count": count}
         where = ["queue = :queue"]
         where += ["tenant = :tenant"] if tenant is not None else []
         where += ["state = :state"] if state is not None else []
@@ -295,23 +305,23 @@ class Queue:
             )
         return [_item(row) for row in rows]
 
-    def counts(self, queue: str, tenant: str | None = None) -> dict[State, int]:
+    def counts(self, tenant: str | None = None) -> dict[State, int]:
         """How many items are in each state."""
         mine = "" if tenant is None else "AND tenant = :tenant "
         with self._database.transaction() as session:
             rows = session.rows(
                 f"SELECT state, count(*) FROM queue_item WHERE queue = :queue {mine}GROUP BY state",
-                {"queue": queue, "tenant": tenant},
+                {"queue": self.name, "tenant": tenant},
             )
         return dict.fromkeys(State, 0) | {State(state): number for state, number in rows}
 
-    def reasons(self, queue: str) -> dict[str, int]:
+    def reasons(self) -> dict[str, int]:
         """How many items failed for each reason, the most frequent first."""
         with self._database.transaction() as session:
             rows = session.rows(
                 "SELECT reason, count(*) FROM queue_item WHERE queue = :queue AND state = 'failed' "
                 "GROUP BY reason ORDER BY count(*) DESC, reason",
-                {"queue": queue},
+                {"queue": self.name},
             )
         return dict(rows)
 
@@ -325,12 +335,12 @@ class Queue:
         with self._database.transaction() as session:
             return _get(session, identifier, "result")
 
-    def ended(self, queue: str, page: int = 1_000) -> Iterator[tuple[Item, bytes, bytes]]:
+    def ended(self, page: int = 1_000) -> Iterator[tuple[Item, bytes, bytes]]:
         """Every item that is done or failed, with its payload and result, a page in memory at a time."""
         after = 0
         while True:
             with self._database.transaction() as session:
-                rows = session.rows(ENDED, {"queue": queue, "after": after, "count": page})
+                rows = session.rows(ENDED, {"queue": self.name, "after": after, "count": page})
             for *row, payload, result in rows:
                 yield _item(tuple(row)), bytes(payload or b""), bytes(result or b"")
             if len(rows) < page:

@@ -18,8 +18,8 @@ _IDLE_S = 0.2
 _RENEWALS_PER_LEASE = 4
 _FIRST_LOOK_S = 0.5
 _LONGEST_LOOK_S = 15.0
-_FIRST_PAUSE_S = 1.0
-_LONGEST_PAUSE_S = 60.0
+PAUSES_S = (1.0, 60.0)
+"""Before the second attempt, and the longest."""
 
 
 @dataclass(frozen=True)
@@ -66,25 +66,26 @@ class Worker:
     def __init__(
         self,
         queue: Queue,
-        name: str,
         work: Work,
         pressure: Pressure,
         *,
         problem: Problem | None = None,
         patience_s: float = float("inf"),
         lease_s: float = LEASE_S,
+        pauses_s: tuple[float, float] = PAUSES_S,
         on_end: Callable[[Claimed, Ended], None] = lambda _claim, _ended: None,
     ) -> None:
         """`work` raises nothing but what is to end the worker. `problem`: why nobody would answer; empty
-        where somebody does.
+        where somebody does. `pauses_s`: after the first failure, doubled with each further
+        one, and the longest.
         """
         self._queue = queue
-        self._name = name
         self._work = work
         self._pressure = pressure
         self._problem = problem
         self._patience_s = patience_s
         self._lease_s = lease_s
+        self._pauses_s = pauses_s
         self._on_end = on_end
         self._at_work: dict[asyncio.Task[None], Claimed] = {}
         self._look_first = False
@@ -113,13 +114,13 @@ class Worker:
         free = self._pressure.free(len(self._at_work))
         if not free:
             return 0
-        claims = await asyncio.to_thread(self._queue.claim, self._name, free, self._lease_s)
+        claims = await asyncio.to_thread(self._queue.claim, free, self._lease_s)
         for claim in claims:
             self._at_work[asyncio.create_task(self._one(claim))] = claim
         return len(claims)
 
     async def _is_empty(self) -> bool:
-        counts = await asyncio.to_thread(self._queue.counts, self._name)
+        counts = await asyncio.to_thread(self._queue.counts)
         return counts[State.WAITING] == counts[State.RUNNING] == 0
 
     async def _pause(self, stop: asyncio.Event | None, *, full: bool) -> None:
@@ -151,7 +152,8 @@ class Worker:
         if isinstance(outcome, Failed):
             self._look_first = self._look_first or outcome.nobody_answers
             if self._queue.may_try_again(claim):
-                pause_s = min(_FIRST_PAUSE_S * 2 ** (claim.attempt - 1), _LONGEST_PAUSE_S)
+                first_s, longest_s = self._pauses_s
+                pause_s = min(first_s * 2 ** (claim.attempt - 1), longest_s)
                 await asyncio.to_thread(
                     self._queue.give_back, claim, after_s=pause_s, reason=outcome.reason, counts=True
                 )

@@ -31,7 +31,7 @@ from tests.contracts.source import ROOT
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch):
-    monkeypatch.setattr("services.queue.worker._FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr("clients.archive.run.PAUSES_S", (0.01, 0.01))
     monkeypatch.setattr("services.queue.worker._IDLE_S", 0.02)
 
 
@@ -99,6 +99,7 @@ def test_each_file_has_one_row_and_a_bad_one_is_set_aside_with_its_reason(mesh, 
     assert [line.split("\t")[0] for line in listed] == ["INPUT_MALFORMED"] * 2
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_where_it_was_and_counts_nothing_twice(mesh, run, tmp_path):
     seen = threading.Semaphore(0)
 

@@ -26,6 +26,7 @@ CHASSIS_OF_CLI = (
     "services.chassis.settings",
     "services.chassis.environment",
     "services.chassis.observability.audit",
+    "services.chassis.observability.otlp",
 )
 """The command line tells bad and unknown settings too, and counts from the audit log."""
 ARROWS = {
@@ -36,11 +37,13 @@ ARROWS = {
     "services.local": ("services.chassis", "tools"),
     "tools.bootstrap": (),
     "tools.blocking_client": (),
+    "tools.bench_gpu": (),
     "tools.distribution": (),
     "tools.bench": ("services", "clients", "tools", "medmesh", "samples"),
     "tools.terminology": ("services.clinical",),
     "tools.reference": ("services", "tools", "medmesh"),
     "medmesh": (),
+    "clients.jobs": ("services.chassis", "services.queue", "medmesh"),
     "clients.archive": ("services.queue", "medmesh"),
     "clients.cli": (
         "clients.archive",

@@ -61,8 +61,10 @@ def settings(tmp_path_factory, collector) -> MeshSettings:
         "MEDMESH_LITERATURE_FOLDER": str(folder / "literature"),
         "MEDMESH_LOG_LEVEL": "debug",
         "OTEL_BSP_SCHEDULE_DELAY": "200",
+        "OTEL_METRIC_EXPORT_INTERVAL": "2000",
     }
-    return dataclasses.replace(MeshSettings.from_environment().on_free_ports(folder), variables=variables)
+    whole = MeshSettings.from_environment().on_free_ports(folder).with_doors(["gateway"])
+    return dataclasses.replace(whole, variables=variables)
 
 
 @pytest.fixture(scope="session")
@@ -86,7 +88,7 @@ def shipped(settings) -> set[str]:
 @pytest.fixture
 def spare_mesh(mesh, settings, tmp_path):
     """Four services of its own on the same Triton, for a test that stops some of them."""
-    own = dataclasses.replace(settings, triton_url=mesh.addresses["triton"], run_folder=tmp_path)
+    own = dataclasses.replace(settings, triton_url=mesh.addresses["triton"], run_folder=tmp_path, doors=())
     with Mesh.start(own, say=lambda _: None) as spare:
         yield spare
 

@@ -21,7 +21,7 @@ from medmesh.connection import Connection
 from services.chassis.observability import log
 from tests.clients.fake_mesh import FakeMesh, start
 
-SERVERS = ("orchestrator", "imaging", "language", "recommendation")
+SERVERS = ("orchestrator", "imaging", "language", "recommendation", "jobs")
 JSON = {"content-type": "application/json"}
 BOUNDARY = "--------------------------5d3c0b1f"
 FORM = {"content-type": f"multipart/form-data; boundary={BOUNDARY}"}

@@ -13,7 +13,7 @@ from textwrap import dedent
 
 import pytest
 
-from medmesh.connection import DEFAULT_PORTS
+from medmesh.connection import DEFAULT_PORTS, DOOR_PORTS
 from services.chassis.settings import ServiceSettings
 from services.local import topology
 from services.local.mesh import read_env_file
@@ -43,6 +43,7 @@ def test_the_ports_are_the_same_wherever_they_stand() -> None:
     env = read_env_file(ROOT / ".env")
     assert {name: int(env[f"MEDMESH_{name.upper()}_PORT"]) for name in ports} == ports
     assert dict(DEFAULT_PORTS) == ports
+    assert dict(DOOR_PORTS) == {door.name: door.port for door in TOPOLOGY.doors.values() if door.grpc}
 
 
 @pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)

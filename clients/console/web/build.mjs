@@ -13,6 +13,7 @@ await build({
   minify: true,
   format: "esm",
   target: ["es2022", "chrome120", "firefox121", "safari17"],
+  charset: "utf8",
   legalComments: "linked",
   logLevel: "warning",
 });

@@ -97,10 +97,12 @@ class ServedModel:
         """Most rows of one call; None: not known here."""
         return self.version.runs.max_batch_count
 
-    async def infer(self, inputs: Arrays, *, timeout_s: float | None = None) -> Inferred:
-        """Runs this version on one batch; all outputs of the card. Raises what `Inference.infer` raises."""
+    async def infer(self, inputs: Arrays, *, timeout_s: float | None = None, priority: int = 0) -> Inferred:
+        """Runs this version on one batch; all outputs of the card. As `Inference.infer`."""
         started = time.perf_counter()
-        answer = await self._inference.infer(self.version.runs, inputs, timeout_s=timeout_s)
+        answer = await self._inference.infer(
+            self.version.runs, inputs, timeout_s=timeout_s, priority=priority
+        )
         instruments = telemetry.instruments()
         model = {Name.MODEL: self.name, Name.MODEL_VERSION: answer.version}
         instruments.inference_duration.record(time.perf_counter() - started, model)

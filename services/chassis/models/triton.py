@@ -46,7 +46,7 @@ from services.chassis.rpc.transport import DIRECT
 
 logger = logging.getLogger("medmesh.models")
 
-_READY_FOR_S = 1.0
+_READY_FOR_S, _STARTING_FOR_S = 1.0, 0.05
 _PROBE_TIMEOUT_S = 5.0
 _BUSY_FOR_S = 30.0
 _VERIFIED_FOR_S = 30.0
@@ -117,17 +117,19 @@ class TritonInference:
         await self._streams.close()
         await self._client.close()
 
-    async def infer(self, model: ModelVersion, inputs: Arrays, *, timeout_s: float | None = None) -> Answer:
+    async def infer(
+        self, model: ModelVersion, inputs: Arrays, *, timeout_s: float | None = None, priority: int = 0
+    ) -> Answer:
         """See `Inference.infer`."""
         check_inputs(model, inputs)
         until = self._until(model, timeout_s)
         verification = await self._verified(model, _left_s(until))
         with self._call(_INFER, model, {Name.BATCH_SIZE: next(iter(inputs.values())).shape[0]}):
             try:
-                part = await self._ask(model, inputs, _left_s(until))
+                part = await self._ask(model, inputs, _left_s(until), priority)
             except triton_errors.NotLoaded:  # Triton was started again, or another caller unloaded it
                 verification = await self._verified(model, _left_s(until))
-                part = await self._ask(model, inputs, _left_s(until))
+                part = await self._ask(model, inputs, _left_s(until), priority)
         check_outputs(model, inputs, part.outputs)
         self._state(model).answered_at = time.monotonic()
         return Answer(part.outputs, part.version, verification, await self.runtime())
@@ -167,14 +169,23 @@ class TritonInference:
         now, state = time.monotonic(), self._state(model)
         if now - state.answered_at < _READY_FOR_S:
             return True
-        if now - state.refused_at < _READY_FOR_S:
+        if now - state.refused_at < (_READY_FOR_S if state.answered_at > _NEVER else _STARTING_FOR_S):
             return False
+        if model.loads_on_first_use and await self._awaits_its_first_use(model):
+            return True
         probe = self._probes.get(model)
         if probe is None:
             probe = asyncio.create_task(self._probe(model))
             self._probes[model] = probe
             probe.add_done_callback(lambda _: self._probes.pop(model, None))
         return await asyncio.shield(probe)
+
+    async def _awaits_its_first_use(self, model: ModelVersion) -> bool:
+        """Whether it is not loaded, and would be: a question after its readiness is no use of it."""
+        with contextlib.suppress(MedmeshError):
+            if self._state(model).load_error is None and await self._is_embedded():
+                return await self._configured_digest(model) is None
+        return False
 
     async def load(self, versions: Sequence[ModelVersion]) -> None:
         """See `Inference.load`."""
@@ -347,9 +358,9 @@ class TritonInference:
             raise triton_errors.mapped(name, error) from error
         return {int(entry.version) for entry in index.models if entry.name == name and entry.state == "READY"}
 
-    async def _ask(self, model: ModelVersion, inputs: Arrays, left_s: float) -> Part:
+    async def _ask(self, model: ModelVersion, inputs: Arrays, left_s: float, priority: int) -> Part:
         try:
-            return await triton_calls.ask(self._client, model, inputs, left_s)
+            return await triton_calls.ask(self._client, model, inputs, left_s, priority)
         except InferenceServerException as error:
             raise self._failed(model, error) from error
 

@@ -18,7 +18,7 @@ from opentelemetry.semconv._incubating.attributes import rpc_attributes as rpc
 from opentelemetry.semconv.attributes import error_attributes as error
 from opentelemetry.semconv.attributes import server_attributes as server
 
-Value = str | bool | int | float
+Value = str | bool | int | float | tuple[str, ...]
 
 
 class Name(StrEnum):
@@ -113,6 +113,8 @@ def problem(name: str, value: object) -> str:
     if name not in KINDS:
         return f"{name} is not a registered attribute"
     kind = KINDS[Name(name)]
+    if isinstance(value, list | tuple):
+        return next(filter(None, (problem(name, one) for one in value)), "")
     if kind is Kind.NUMBER and not isinstance(value, bool | int | float):
         return f"{name} is no number"
     return "" if re.fullmatch(kind.value, str(value), re.ASCII) else f"{name} is no {kind.name.lower()}"

@@ -43,10 +43,15 @@ class ClientCall(telemetry.span):
         status = _status(error)
         self._labels[Name.RPC_STATUS] = status
         if error is not None:
-            self._labels[Name.ERROR_TYPE] = telemetry.error_type(error)
+            self._labels[Name.ERROR_TYPE] = self._error_type(error)
         telemetry.instruments().client_duration.record(time.perf_counter() - self._started, self._labels)
         self.set(Name.RPC_STATUS, status)
         super().__exit__(kind, error, trace)
+
+    def _error_type(self, error: BaseException) -> str:
+        return (
+            str(error.code().name) if isinstance(error, grpc.aio.AioRpcError) else telemetry.error_type(error)
+        )
 
 
 def _status(error: BaseException | None) -> str:

@@ -10,7 +10,6 @@ from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING, Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
-from google.protobuf.message import DecodeError
 from prometheus_client import make_wsgi_app
 
 from services.chassis.observability.triton_spans import spans_of
@@ -91,6 +90,6 @@ def _taken(environ: WSGIEnvironment, take_spans: TakeSpans) -> str:
         return "413 Content Too Large"
     try:
         take_spans(spans_of(environ["wsgi.input"].read(int(length))))
-    except DecodeError:
+    except ValueError:
         return "400 Bad Request"
     return "200 OK"

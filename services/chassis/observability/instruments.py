@@ -8,7 +8,7 @@ from typing import Final
 from opentelemetry import metrics
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
-from services.chassis.observability.attributes import Attributes
+from services.chassis.observability.attributes import Attributes, Value
 
 SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 30, 60, 120)
 """Bounds of durations: those that the conventions advise, and on to the longest deadline."""
@@ -104,5 +104,5 @@ class Instruments:
         return Counter(self._meter.create_counter(name, unit=unit, description=description))
 
 
-def _plain(attributes: Attributes) -> dict[str, str | bool | int | float]:
+def _plain(attributes: Attributes) -> dict[str, Value]:
     return {str(name): value for name, value in attributes.items()}

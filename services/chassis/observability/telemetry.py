@@ -14,7 +14,6 @@ from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import Self
 
-import grpc
 from opentelemetry import context as contexts
 from opentelemetry import trace
 from opentelemetry.context import Context
@@ -145,9 +144,8 @@ class span:  # noqa: N801 - used as a function: `with span("image.decode"):`
         self._token: Token[Context] | None = None
 
     def __enter__(self) -> Self:
-        if trace.get_current_span().is_recording():
-            tracer = _current.get()._tracer  # noqa: SLF001 - of this module
-            self._span = tracer.start_span(self._name, kind=self._kind, attributes=self._attributes)  # type: ignore[arg-type]
+        self._span = begin_step(self._name, self._attributes, self._kind)
+        if self._span.is_recording():
             self._token = contexts.attach(trace.set_span_in_context(self._span))
         return self
 
@@ -157,7 +155,8 @@ class span:  # noqa: N801 - used as a function: `with span("image.decode"):`
         if self._token is None:
             return
         if error is not None and not isinstance(error, GeneratorExit):
-            self.fail(error_type(error))
+            self._span.set_attribute(Name.ERROR_TYPE, self._error_type(error))
+            self._span.set_status(trace.StatusCode.ERROR)
         self._span.end()
         contexts.detach(self._token)
 
@@ -165,20 +164,24 @@ class span:  # noqa: N801 - used as a function: `with span("image.decode"):`
         """Sets an attribute."""
         self._span.set_attribute(name, value)
 
-    def fail(self, error: str) -> None:
-        """Marks it as failed; `error` is the reason, never a text."""
-        self._span.set_attribute(Name.ERROR_TYPE, error)
-        self._span.set_status(trace.StatusCode.ERROR)
+    def _error_type(self, error: BaseException) -> str:
+        return error_type(error)
+
+
+def begin_step(name: str, attributes: Attributes | None, kind: SpanKind) -> Span:
+    """Begins a span of the current request without making it the current one; whoever begins it ends it."""
+    if not trace.get_current_span().is_recording():
+        return trace.INVALID_SPAN
+    tracer = _current.get()._tracer  # noqa: SLF001 - of this module
+    return tracer.start_span(name, kind=kind, attributes=attributes)  # type: ignore[arg-type]  # a Name is a str
 
 
 def error_type(error: BaseException) -> str:
-    """`error.type` of an exception: its reason, its status, else its class. Its text may quote patient
+    """`error.type` of an exception: its reason, else its class. Its text may quote patient
     data.
     """
     if isinstance(error, MedmeshError):
         return str(error.reason)
-    if isinstance(error, grpc.aio.AioRpcError):
-        return str(error.code().name)
     return type(error).__name__
 
 

@@ -1,67 +1,76 @@
-"""Triton's own spans, from OTLP: its queue, its reading of the inputs, its computing, as parts of the call
-that asked it.
+"""Triton's own spans, as it posts them (OTLP in JSON): the request, the model's turn with its time in the
+queue, the computing. They become parts of the call that asked for them.
 
-Of their attributes the registered ones are taken alone; their events are left out.
+Of what stands in them the registered attributes are taken alone; of the events the one from which the queue's
+time follows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.trace.v1 import trace_pb2
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, SpanKind, TraceFlags
 
-from services.chassis.observability.attributes import Name
+from services.chassis.observability.attributes import Name, Value, problem
 
 SERVICE = "triton"
 _RESOURCE = Resource({"service.name": SERVICE, "service.namespace": "medmesh"})
-_SCOPE = InstrumentationScope("triton")
+_SCOPE = InstrumentationScope(SERVICE)
 _NAMES = {"triton.model_name": Name.MODEL, "triton.model_version": Name.MODEL_VERSION}
+_REQUEST, _COMPUTE, _QUEUE_START = "InferRequest", "compute", "QUEUE_START"
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 
 
 def spans_of(body: bytes) -> list[ReadableSpan]:
-    """The spans of an export. Raises DecodeError."""
-    request = ExportTraceServiceRequest.FromString(body)
-    return [
-        span
-        for resource in request.resource_spans
-        for scope in resource.scope_spans
-        for one in scope.spans
-        for span in _read(one)
-    ]
+    """The spans of an export. Raises ValueError where it is none."""
+    try:
+        found = list(_spans(json.loads(body)))
+        computing = {
+            one["parentSpanId"]: int(one["startTimeUnixNano"]) for one in found if one["name"] == _COMPUTE
+        }
+        return [_read(one, computing.get(one["spanId"])) for one in found]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError("no spans in OTLP's JSON") from error
 
 
-def _read(span: trace_pb2.Span) -> Iterator[ReadableSpan]:
-    if len(span.trace_id) != 16 or len(span.span_id) != 8:
-        return
-    trace_id = int.from_bytes(span.trace_id)
+def _spans(export: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    for resource in export["resourceSpans"]:
+        for scope in resource["scopeSpans"]:
+            yield from scope["spans"]
+
+
+def _read(span: Mapping[str, Any], computing_from: int | None) -> ReadableSpan:
+    trace_id, parent_id = int(span["traceId"], 16), span.get("parentSpanId")
     parent = None
-    if len(span.parent_span_id) == 8:
-        parent = SpanContext(
-            trace_id, int.from_bytes(span.parent_span_id), is_remote=True, trace_flags=_SAMPLED
-        )
-    attributes: dict[str, str | int] = {}
-    for one in span.attributes:
-        if one.key in _NAMES:
-            value = one.value
-            attributes[_NAMES[one.key]] = value.string_value or str(value.int_value)
-    yield ReadableSpan(
-        name=_name(span.name),
-        context=SpanContext(trace_id, int.from_bytes(span.span_id), is_remote=False, trace_flags=_SAMPLED),
+    if parent_id:
+        parent = SpanContext(trace_id, int(parent_id, 16), is_remote=True, trace_flags=_SAMPLED)
+    name = span["name"] if not problem(Name.MODEL, span["name"]) else SERVICE
+    return ReadableSpan(
+        name=name,
+        context=SpanContext(trace_id, int(span["spanId"], 16), is_remote=False, trace_flags=_SAMPLED),
         parent=parent,
         resource=_RESOURCE,
-        attributes=attributes,
-        kind=SpanKind.INTERNAL if span.kind != trace_pb2.Span.SPAN_KIND_SERVER else SpanKind.SERVER,
-        start_time=span.start_time_unix_nano,
-        end_time=span.end_time_unix_nano,
+        attributes=_attributes(span, computing_from),  # type: ignore[arg-type]  # a Name is a str
+        kind=SpanKind.SERVER if name == _REQUEST else SpanKind.INTERNAL,
+        start_time=int(span["startTimeUnixNano"]),
+        end_time=int(span["endTimeUnixNano"]),
         instrumentation_scope=_SCOPE,
     )
 
 
-def _name(name: str) -> str:
-    return name if name.isascii() and len(name) <= 128 else "span"
+def _attributes(span: Mapping[str, Any], computing_from: int | None) -> dict[Name, Value]:
+    found: dict[Name, Value] = {}
+    for one in span.get("attributes", ()):
+        if one["key"] in _NAMES:
+            name, value = _NAMES[one["key"]], str(next(iter(one["value"].values())))
+            if not problem(name, value):
+                found[name] = value
+    for event in span.get("events", ()):
+        if event["name"] == _QUEUE_START and computing_from is not None:
+            found[Name.QUEUE_TIME] = max(computing_from - int(event["timeUnixNano"]), 0) / 1e9
+    return found

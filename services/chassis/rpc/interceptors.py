@@ -178,7 +178,7 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # g
             current.method, metadata.get("authorization"), certificate_names(context.auth_context())
         )
         current.identity, current.identity_kind = identity.name, identity.kind
-        current.tenant = identity.tenant
+        current.tenant, current.allow = identity.tenant, identity.allow
         principal = metadata.get(requests.PRINCIPAL_KEY, "")
         if identity.kind != "none" and requests.is_sane_name(principal):
             # Only a caller that has proven its own identity is believed about whom it calls for.

@@ -154,9 +154,11 @@ class Upstream:
         """Waits while the channel connects. A channel that has failed is left to the call, which then fails
         at once.
         """
+        state = self.channel.get_state(try_to_connect=True)
+        if state is grpc.ChannelConnectivity.READY:
+            return
         try:
             async with asyncio.timeout(timeout_s):
-                state = self.channel.get_state(try_to_connect=True)
                 while state in {grpc.ChannelConnectivity.IDLE, grpc.ChannelConnectivity.CONNECTING}:
                     await self.channel.wait_for_state_change(state)
                     state = self.channel.get_state(try_to_connect=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import urllib.error
 import urllib.request
@@ -9,7 +10,6 @@ import urllib.request
 import numpy as np
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from medmesh.common.v1 import trace_pb2, trace_pb2_grpc
@@ -223,21 +223,21 @@ async def test_spans_of_triton_are_taken_over_the_door(serve, log_lines):
         address = log_lines("metrics can be scraped")[0]["address"]
         await sample.call("Unary")(Text(note="x"), metadata=SAMPLED)
         rpc, _ = await kept(sample)
-        export = ExportTraceServiceRequest()
-        span = (
-            export.resource_spans.add()
-            .scope_spans.add()
-            .spans.add(name="compute", trace_id=bytes.fromhex(TRACE), span_id=b"12345678")
-        )
-        span.parent_span_id = bytes.fromhex(rpc.span_id)
-        for key, value in (("triton.model_name", "doubler"), ("triton.request_id", "Mrs Example")):
-            span.attributes.add(key=key).value.string_value = value
-        _post(f"http://{address}/v1/traces", export.SerializeToString())
-        with pytest.raises(urllib.error.HTTPError, match="400"):
-            _post(f"http://{address}/v1/traces", b"no OTLP at all")
-        [taken] = [one for one in await kept(sample) if one.service == "triton"]
+        model = _span("doubler", "b" * 16, rpc.span_id, 1_000_000_000)
+        model["attributes"] = [
+            {"key": "triton.model_name", "value": {"stringValue": "doubler"}},
+            {"key": "triton.request_id", "value": {"stringValue": "Mrs Example"}},
+        ]
+        model["events"] = [{"name": "QUEUE_START", "timeUnixNano": "1000000000"}]
+        spans = [_span("compute", "a" * 16, "b" * 16, 1_250_000_000), model]
+        export = {"resourceSpans": [{"scopeSpans": [{"spans": spans}]}]}
+        _post(f"http://{address}/v1/traces", json.dumps(export).encode())
+        for wrong in (b"no OTLP at all", b"[1]", b'{"resourceSpans": [{"scopeSpans": [{"spans": [{}]}]}]}'):
+            with pytest.raises(urllib.error.HTTPError, match="400"):
+                _post(f"http://{address}/v1/traces", wrong)
+        taken, _ = [one for one in await kept(sample) if one.service == "triton"]
         assert taken.parent_span_id == rpc.span_id
-        assert dict(taken.attributes) == {"medmesh.model.name": "doubler"}
+        assert dict(taken.attributes) == {"medmesh.model.name": "doubler", "medmesh.queue.duration": "0.25"}
 
 
 def test_spans_beyond_the_request_in_progress_belong_to_nobody():
@@ -271,6 +271,11 @@ async def test_the_standard_sampler_decides_what_begins_here(serve, receiver, mo
     async with serve(Handlers(upload=fail), otlp_endpoint=receiver.endpoint) as sample:
         await refusal_of(sample.call("Upload")(_nothing()))
     assert len(list(receiver.spans())) == count
+
+
+def _span(name, span_id, parent, start_ns):
+    times = {"startTimeUnixNano": str(start_ns), "endTimeUnixNano": str(2_000_000_000)}
+    return {"name": name, "traceId": TRACE, "spanId": span_id, "parentSpanId": parent, "kind": 2, **times}
 
 
 def _get(url: str, accept: str = "*/*") -> str:

@@ -2,8 +2,11 @@
 import { html, nothing, type TemplateResult } from "lit";
 
 import {
+  Branch_Kind,
+  Branch_State,
   Completeness,
   Source,
+  type Branch,
   type ConditionAssessment,
   type Contribution,
   type Diagnosis,
@@ -15,6 +18,7 @@ import { evidenceWords, wayTo } from "./evidence";
 import { notices } from "./notices";
 
 const WIDEST = 5.5; // log-odds at either end of the track: 0.4 % and 99.6 %
+const MAX_HEADLINE = 4;
 const TICKS = [0.01, 0.1, 0.5, 0.9, 0.99];
 
 export function verdict(diagnosis: Diagnosis): TemplateResult {
@@ -26,8 +30,34 @@ export function verdict(diagnosis: Diagnosis): TemplateResult {
       ${diagnosis.reviewRequired ? html`<span class="badge warn">${t("verdict.review")}</span>` : nothing}
       <span class="verdict-words">${diagnosis.reviewRequired ? t("verdict.review_words") : t("verdict.every_answer")}</span>
     </h2>
-    ${diagnosis.disagreements.map((one) => disagreement(one, diagnosis))} ${notices(diagnosis.notices)}
+    ${headline(diagnosis)} ${missing(diagnosis.branches)} ${diagnosis.disagreements.map((one) => disagreement(one, diagnosis))} ${notices(diagnosis.notices)}
   </section>`;
+}
+
+/** The most probable conditions, to be read first. */
+function headline(diagnosis: Diagnosis): TemplateResult | typeof nothing {
+  const first = diagnosis.assessments.slice(0, MAX_HEADLINE);
+  if (first.length === 0) return nothing;
+  return html`<ul class="headline">
+    ${first.map(
+      (one) => html`<li>
+        <strong>${percent(one.probability)}</strong>
+        <span>${nameOf(one.condition)}</span>
+      </li>`,
+    )}
+  </ul>`;
+}
+
+/** Each branch that failed: why, and what that does to the answer. */
+function missing(branches: Branch[]): TemplateResult | typeof nothing {
+  const failed = branches.filter(({ state }) => state === Branch_State.FAILED);
+  if (failed.length === 0) return nothing;
+  return html`<dl class="missing">
+    ${failed.map(
+      (one) => html`<dt>${t("verdict.missing", { branch: valueOf("branch", Branch_Kind[one.kind] ?? "") })}</dt>
+        <dd lang="en">${one.message || one.reason} ${one.effect}</dd>`,
+    )}
+  </dl>`;
 }
 
 function disagreement(one: Disagreement, diagnosis: Diagnosis): TemplateResult {

@@ -15,7 +15,7 @@ import { viewable, type StudyFile, type StudyImage } from "../case";
 import { codeOf, labelName, percent } from "../format";
 import { state, update, type OverlayChoice, type Run } from "../state";
 import { t, valueOf } from "../words";
-import { hasHeatMap, overlayLabels, overlayOf } from "../viewer/overlay";
+import { overlayLabels, overlayOf, overlaySlices } from "../viewer/overlay";
 import { ImageViewport, type ViewChanged } from "../viewer/viewport";
 import { notices, provenance } from "./notices";
 
@@ -185,7 +185,8 @@ function choiceOf(analysis: ImageAnalysis | undefined): OverlayChoice | undefine
   if (state.overlays.has(state.imageIndex)) return state.overlays.get(state.imageIndex);
   for (const result of analysis?.results ?? []) {
     const mask = result.masks[0];
-    const finding = result.findings.find((one) => hasHeatMap(one) && one.meaning !== LabelMeaning.NORMAL);
+    const mapped = new Set(overlayLabels(result));
+    const finding = result.findings.find((one) => mapped.has(one.label) && one.meaning !== LabelMeaning.NORMAL);
     const label = mask?.label ?? finding?.label;
     if (label) return { model: result.provenance?.modelName ?? "", label };
   }
@@ -197,14 +198,16 @@ function pictureOf(analysis: ImageAnalysis | undefined, choice: OverlayChoice | 
   if (!choice || !result) return undefined;
   const known = pictures.get(result) ?? new Map<string, CanvasImageSource | undefined>();
   pictures.set(result, known);
-  if (!known.has(choice.label)) {
-    known.set(choice.label, undefined); // on its way
-    void overlayOf(result, choice.label).then((picture) => {
-      known.set(choice.label, picture);
+  const slice = viewer?.view.slice ?? 0;
+  const place = `${choice.label}\n${slice}`;
+  if (!known.has(place)) {
+    known.set(place, undefined); // on its way
+    void overlayOf(result, choice.label, slice).then((picture) => {
+      known.set(place, picture);
       update();
     });
   }
-  return known.get(choice.label);
+  return known.get(place);
 }
 
 const urls = new WeakMap<ImageModelResult, string>();
@@ -280,7 +283,9 @@ function modelResult(result: ImageModelResult): TemplateResult {
 
 function findingRow(one: Finding, result: ImageModelResult): TemplateResult {
   return html`<li class="finding">
-    ${hasHeatMap(one) ? overlayButton(one.label, result) : html`<span class="finding-name">${labelName(one.label)}</span>`}
+    ${overlayLabels(result).includes(one.label)
+      ? overlayButton(one.label, result)
+      : html`<span class="finding-name">${labelName(one.label)}</span>`}
     <span class="meter" aria-hidden="true"><span .style=${`width:${100 * one.probability}%`}></span></span>
     <span class="number">${percent(one.probability)}</span>
     <span class="code">${codeOf(one.concepts[0])}</span>
@@ -295,6 +300,8 @@ function overlayButton(label: string, result: ImageModelResult): TemplateResult 
     aria-pressed=${chosen?.label === label && chosen.model === model}
     @click=${() => {
       state.overlays.set(state.imageIndex, { model, label });
+      const slices = overlaySlices(result, label);
+      if (slices[0] !== undefined && !slices.includes(viewer?.view.slice ?? -1)) void view()?.go(slices[0]);
       update();
     }}
   >

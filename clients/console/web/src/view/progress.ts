@@ -54,7 +54,7 @@ function laneRow(lane: Lane, run: Run, scale: number, lanes: Lane[]): TemplateRe
     <span class="lane-track" aria-hidden="true"><span class="lane-bar" .style=${bar}></span></span>
     <span class="lane-state">${valueOf("branch_state", status ?? "")}</span>
     <span class="lane-time">${branch ? time(took) : ""}</span>
-    ${failed
+    ${failed && !run.diagnosis
       ? html`<span class="lane-why" lang="en">${branch?.message || branch?.reason} ${branch?.effect}</span>`
       : nothing}
   </li>`;

@@ -87,16 +87,19 @@ function itemWords({ content }: EvidenceItem): string {
   }
 }
 
-/** The places that `reference` names, such as `assessments[2]` or `note.results[0].entities[3]`. */
+/** The places that `reference` names: `assessments[2]`, `disagreements[0]`, `note clinical_ner entities[3]`. */
 function wayToItem({ reference }: EvidenceItem, diagnosis: Diagnosis): (() => void) | undefined {
-  const entity = /^note\.results\[(\d+)\]\.entities\[(\d+)\]/.exec(reference);
-  if (entity) return () => showEntity(Number(entity[1]), Number(entity[2]));
+  const entity = /^note (\S+) entities\[(\d+)\]$/.exec(reference);
+  if (entity) {
+    const resultIndex = diagnosis.note?.results.findIndex((one) => one.provenance?.modelName === entity[1]) ?? -1;
+    return resultIndex < 0 ? undefined : () => showEntity(resultIndex, Number(entity[2]));
+  }
   const assessment = /^assessments\[(\d+)\]/.exec(reference);
   if (assessment) {
     const strongest = diagnosis.assessments[Number(assessment[1])]?.contributions.find((one) => wayTo(one.evidence, diagnosis));
     return wayTo(strongest?.evidence, diagnosis) ?? (() => reveal("assessment-title"));
   }
-  if (reference.startsWith("images[")) return () => reveal("image-panel");
+  if (reference.startsWith("disagreements[")) return () => reveal("verdict-title");
   return undefined;
 }
 

@@ -33,7 +33,7 @@ function spanRow(span: Span, index: number, whole: number) {
   const w = Math.max(0.3, (width * span.durationMs) / whole);
   const y = index * ROW + 2;
   return svg`<g class=${span.failed ? "span failed" : `span service-${span.service}`}>
-    <svg x="0" y=${y} width=${`${NAMES - 1}%`} height=${ROW}><text x=${span.depth * 8} y="13">${span.name}</text></svg>
+    <svg x="0" y=${y} width=${`${NAMES - 1}%`} height=${ROW}><text x=${span.depth * 8} y="13">${span.name.replace(/^medmesh\.\w+\.v1\./, "")}</text></svg>
     <rect x=${`${x}%`} y=${y + 3} width=${`${w}%`} height=${ROW - 8} rx="2"></rect>
     <text class="took" x=${`${Math.min(x + w + 0.7, 91)}%`} y=${y + 13}>${time(span.durationMs)}</text>
   </g>`;

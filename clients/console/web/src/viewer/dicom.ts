@@ -17,6 +17,7 @@ const TAG = {
   columns: "x00280011",
   bitsAllocated: "x00280100",
   bitsStored: "x00280101",
+  highBit: "x00280102",
   signed: "x00280103",
   intercept: "x00281052",
   slope: "x00281053",
@@ -184,11 +185,12 @@ function rescaled(data: DataSet, raw: Uint8Array, count: number, bigEndian: bool
   const [intercept = 0] = numbers(data, TAG.intercept);
   const view = new DataView(raw.buffer, raw.byteOffset, raw.byteLength);
   const mask = 2 ** bits - 1;
+  const shift = Math.max(0, (data.uint16(TAG.highBit) ?? bits - 1) + 1 - bits); // left aligned, or none
   const sign = 2 ** (bits - 1);
   if (allocated !== 8 && allocated !== 16) throw new Error(`${allocated} bits`);
   const values = new Float32Array(count);
   for (let i = 0; i < count; i++) {
-    const word = (allocated === 8 ? (raw[i] ?? 0) : view.getUint16(2 * i, !bigEndian)) & mask;
+    const word = ((allocated === 8 ? (raw[i] ?? 0) : view.getUint16(2 * i, !bigEndian)) >> shift) & mask;
     values[i] = (signed && word >= sign ? word - 2 * sign : word) * slope + intercept;
   }
   return values;

@@ -11,21 +11,39 @@ const STOPS = [
 ] as const;
 const MASK_COLOUR = [64, 196, 255] as const;
 
-export function hasHeatMap(finding: Finding): boolean {
+function hasHeatMap(finding: Finding): boolean {
   const { heatMap } = finding;
   return heatMap !== undefined && heatMap.values.length > 0 && heatMap.values.some((value) => value > 0);
 }
 
-/** The labels of a result that something can be laid over the image for, the most telling first. */
+/** The labels of a result that something can be laid over the image for, or over a slice of a series. */
 export function overlayLabels(result: ImageModelResult): string[] {
-  return [...result.masks.map((mask) => mask.label), ...result.findings.filter(hasHeatMap).map((one) => one.label)];
+  const findings = [...result.findings, ...result.keySlices.flatMap((slice) => slice.findings)];
+  return [...new Set([...result.masks, ...findings.filter(hasHeatMap)].map((one) => one.label))];
 }
 
-export async function overlayOf(result: ImageModelResult, label: string): Promise<CanvasImageSource | undefined> {
+/** The slices that a label's overlay is of; none: it is of a single image. */
+export function overlaySlices(result: ImageModelResult, label: string): number[] {
   const mask = result.masks.find((one) => one.label === label);
-  if (mask) return drawnMask(mask);
-  const finding = result.findings.find((one) => one.label === label);
-  return finding && hasHeatMap(finding) ? drawnMap(finding) : undefined;
+  if (mask) return mask.sliceIndex === undefined ? [] : [mask.sliceIndex];
+  return result.keySlices.filter((one) => mapOf(one.findings, label)).map(({ index }) => index);
+}
+
+/** The label's mask or map over one slice, or over the image; undefined where it has none there. */
+export async function overlayOf(
+  result: ImageModelResult,
+  label: string,
+  slice: number,
+): Promise<CanvasImageSource | undefined> {
+  const mask = result.masks.find((one) => one.label === label);
+  if (mask) return mask.sliceIndex === undefined || mask.sliceIndex === slice ? drawnMask(mask) : undefined;
+  const key = result.keySlices.find(({ index }) => index === slice);
+  const finding = mapOf(result.keySlices.length > 0 ? (key?.findings ?? []) : result.findings, label);
+  return finding && drawnMap(finding);
+}
+
+function mapOf(findings: readonly Finding[], label: string): Finding | undefined {
+  return findings.find((one) => one.label === label && hasHeatMap(one));
 }
 
 function drawnMap({ heatMap }: Finding): HTMLCanvasElement {
