@@ -62,6 +62,9 @@ test-load-tools: venv  ## Run the Locust user class and the k6 script against a 
 archive-proof: venv  ## Read 10,000 small files with kill -9 in the midst of it, and count (ARGS="--stand-in", "--count N")
 	@$(VENV)/python -m tests.clients.archive_proof $(ARGS)
 
+drill-dicom: venv  ## Kill the DICOM node again and again while it is sent objects, and count (needs Orthanc; RUNS=20 OBJECTS=200)
+	@$(VENV)/python -m tests.dicom_node.drill --runs $(or $(RUNS),20) --objects $(or $(OBJECTS),200)
+
 lint: venv  ## Check style, types and contracts
 	@echo "medmesh: ruff" && $(VENV)/ruff check && $(VENV)/ruff format --check
 	@echo "medmesh: mypy" && $(VENV)/mypy $(CHECKED) training

@@ -49,6 +49,7 @@ ARROWS = {
         "clients.archive",
         "clients.loadtest",
         "clients.gateway",
+        "clients.dicom_node",
         "clients.console",
         "services.queue",
         "services.local",
@@ -59,6 +60,7 @@ ARROWS = {
     ),
     "clients.loadtest": ("clients.cli", "medmesh"),
     "clients.gateway": ("services.chassis", "medmesh"),
+    "clients.dicom_node": ("services.chassis", "medmesh"),
     # What medmesh is measured against does the same work by the same code.
     "clients.loadtest.peers": ("services.chassis.models", "services.imaging", "services.language", "medmesh"),
     "clients.console": ("clients.gateway", "tools.bootstrap"),

@@ -1,4 +1,6 @@
-"""What a node stands between, as far as its tests need it: a mesh that remembers requests, an archive, a device."""
+"""What a node stands between, as far as its tests need it: a mesh that remembers requests, an archive, a
+device.
+"""
 
 from __future__ import annotations
 
@@ -38,13 +40,15 @@ def overlay_png() -> bytes:
 class RememberingMesh:
     """A mesh that computes a request once for each `request_id`, as the orchestrator does, and counts."""
 
-    def __init__(self, *, overlays: bool = True):
+    def __init__(self, *, overlays: bool = True, findings: int | None = None):
+        """`findings`: how many it has at most; fewer are faster made a report of."""
         self.mesh = FakeMesh()
         self.mesh.answers["Diagnose"] = self.answer
         self.computed: Counter[str] = Counter()
         self._answers: dict[str, pb.DiagnoseResponse] = {}
         self._lock = threading.Lock()
         self._overlay = overlay_png() if overlays else b""
+        self._findings = findings
 
     def answer(self, request: pb.DiagnoseRequest) -> pb.DiagnoseResponse:
         with self._lock:
@@ -60,6 +64,8 @@ class RememberingMesh:
         diagnosis.ClearField("treatments")
         for result in diagnosis.images[0].analysis.results:
             result.overlay_png = self._overlay
+            if self._findings is not None:
+                del result.findings[self._findings :]
         made = stored("statement", ReceiptStatement)
         made.predicate.receipt_id = uuid.uuid4().hex
         diagnosis.receipt.CopyFrom(receipt_of(made))
