@@ -38,6 +38,7 @@ from tools.bootstrap import ROOT, Missing
 TOPOLOGY = topology.load()
 SERVICES = tuple(TOPOLOGY.services)
 _HOST = "127.0.0.1"
+_TRITON_PORTS = ("grpc", "http", "metrics")
 _GRACE_S = 25.0
 """Longer than a service takes to drain (MEDMESH_DRAIN_S, 20 s by default)."""
 _BROKEN_GRACE_S = 2.0
@@ -226,16 +227,19 @@ class Mesh:
 
     def _start(self, say: Callable[[str], object]) -> None:
         settings = self._settings
-        ports.claim(_HOST, settings.ports, "MEDMESH_{}_PORT")  # a taken one is told before anything starts
+        claimed = self._claimed_ports()  # all at once: whoever starts first does not listen yet
         _make_run_folder(settings.run_folder)
         self._lock = _only_here(settings.run_folder)
         if settings.triton_url:
             self.addresses["triton"] = settings.triton_url
             say(f"using the Triton at {settings.triton_url}")
         else:
-            self._triton = EmbeddedTriton.launch(settings.triton, say)
+            grpc, http, metrics = (claimed.pop(f"triton_{kind}") for kind in _TRITON_PORTS)
+            triton = dataclasses.replace(
+                settings.triton, grpc_port=grpc, http_port=http, metrics_port=metrics
+            )
+            self._triton = EmbeddedTriton.launch(triton, say)
             self.addresses["triton"] = self._triton.grpc_address
-        claimed = ports.claim(_HOST, settings.ports, "MEDMESH_{}_PORT")
         self.addresses |= {name: f"{_HOST}:{port}" for name, port in claimed.items()}
         # All at once: each looks again and again for what it depends on until it is there for the first time.
         for name in SERVICES:
@@ -247,6 +251,14 @@ class Mesh:
         self._state_file.touch(mode=0o600)
         self._state_file.write_text(json.dumps(state, indent=2) + "\n")
         self._announced = True
+
+    def _claimed_ports(self) -> dict[str, int]:
+        """Free ports of the services and of the embedded Triton. Raises Missing where one is taken."""
+        wanted = dict(self._settings.ports)
+        if not self._settings.triton_url:
+            triton = self._settings.triton
+            wanted |= {f"triton_{kind}": getattr(triton, f"{kind}_port") for kind in _TRITON_PORTS}
+        return ports.claim(_HOST, wanted, "MEDMESH_{}_PORT")
 
     def _restart_triton(self, triton: EmbeddedTriton) -> None:
         """Starts the embedded Triton again, on the ports that it had before."""
