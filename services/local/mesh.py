@@ -40,6 +40,7 @@ SERVICES = tuple(TOPOLOGY.services)
 DOORS = tuple(TOPOLOGY.doors)
 _GRPC_DOORS = tuple(door.name for door in TOPOLOGY.doors.values() if door.grpc)
 _HOST = "127.0.0.1"
+_TRITON_PORTS = ("grpc", "http", "metrics")
 _GRACE_S = 25.0
 """Longer than a service takes to drain (MEDMESH_DRAIN_S, 20 s by default)."""
 _BROKEN_GRACE_S = 2.0
@@ -250,20 +251,20 @@ class Mesh:
 
     def _start(self, say: Callable[[str], object]) -> None:
         settings = self._settings
-        wanted = {name: port for name, port in settings.ports.items() if name in {*SERVICES, *settings.doors}}
-        ports.claim(_HOST, wanted, "MEDMESH_{}_PORT")  # a taken one is told before anything starts
+        claimed = self._claimed_ports()  # all at once: whoever starts first does not listen yet
         _make_run_folder(settings.run_folder)
         self._lock = _only_here(settings.run_folder)
-        scraped = ports.claim(_HOST, settings.metrics_ports, "MEDMESH_{}_METRICS_PORT")
-        self.metrics_addresses = {name: f"{_HOST}:{port}" for name, port in scraped.items()}
+        self.metrics_addresses = {
+            name: f"{_HOST}:{claimed.pop(f'{name}_metrics')}" for name in settings.metrics_ports
+        }
         if settings.triton_url:
             self.addresses["triton"] = settings.triton_url
             say(f"using the Triton at {settings.triton_url}")
         else:
-            self._triton = EmbeddedTriton.launch(self._triton_settings(), say)
+            triton = {f"{kind}_port": claimed.pop(f"triton_{kind}") for kind in _TRITON_PORTS}
+            self._triton = EmbeddedTriton.launch(self._triton_settings(**triton), say)
             self.addresses["triton"] = self._triton.grpc_address
             self.metrics_addresses["triton"] = self._triton.metrics_address
-        claimed = ports.claim(_HOST, wanted, "MEDMESH_{}_PORT")
         self.addresses |= {name: f"{_HOST}:{port}" for name, port in claimed.items()}
         # All at once: each looks again and again for what it depends on until it is there for the first time.
         for name in SERVICES:
@@ -279,14 +280,23 @@ class Mesh:
         self._state_file.write_text(json.dumps(state, indent=2) + "\n")
         self._announced = True
 
-    def _triton_settings(self) -> TritonSettings:
-        """Those of the embedded Triton, with where its spans go."""
-        settings = self._settings.triton
-        if settings.traces_url:
-            return settings
+    def _claimed_ports(self) -> dict[str, int]:
+        """Free ports of what is to be started, by name: `imaging`, `imaging_metrics`, `triton_grpc`. Raises Missing
+        where one is taken.
+        """
+        settings = self._settings
+        wanted = {name: port for name, port in settings.ports.items() if name in {*SERVICES, *settings.doors}}
+        wanted |= {f"{name}_metrics": port for name, port in settings.metrics_ports.items()}
+        if not settings.triton_url:
+            wanted |= {f"triton_{kind}": getattr(settings.triton, f"{kind}_port") for kind in _TRITON_PORTS}
+        return ports.claim(_HOST, wanted, "MEDMESH_{}_PORT")
+
+    def _triton_settings(self, **ports_of_it: int) -> TritonSettings:
+        """Those of the embedded Triton, with its ports and where its spans go."""
         # The orchestrator keeps Triton's spans beside its own, and passes them on where spans are sent.
         url = f"http://{self.metrics_addresses['orchestrator']}/v1/traces"
-        return dataclasses.replace(settings, traces_url=url)
+        settings = self._settings.triton
+        return dataclasses.replace(settings, **ports_of_it, traces_url=settings.traces_url or url)
 
     def _restart_triton(self, triton: EmbeddedTriton) -> None:
         """Starts the embedded Triton again, on the ports that it had before."""
