@@ -12,11 +12,15 @@ import typer
 
 from clients.cli import (
     analyze,
+    archive,
     audit,
+    console,
     deidentify,
     demo,
     diagnose,
+    dicom_node,
     doctor,
+    gateway,
     importing,
     literature,
     medications,
@@ -61,6 +65,17 @@ publications = typer.Typer(
     help="Load publications of your own, and find passages in them with their citations.",
 )
 
+archives = typer.Typer(
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    help="Read a whole archive through the mesh, each study once, whatever happens meanwhile.",
+)
+node = typer.Typer(
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    help="Take images by DICOM, have the mesh read them, send the results back as DICOM objects.",
+)
+
 receipts = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Check evidence receipts.")
 
 
@@ -93,6 +108,8 @@ def _add(
 
 _add(up.up)
 _add(demo.demo)
+_add(console.console)
+_add(gateway.gateway)
 _add(diagnose.diagnose, exit_codes=True)
 _add(diagnose.replay)
 _add(report.report)
@@ -109,6 +126,12 @@ _add(records.similar)
 _add(records.outcome)
 _add(search.search)
 _add(deidentify.deidentify, exit_codes=True)
+app.add_typer(archives, name="archive")
+_add(archive.run, to=archives)
+_add(archive.status, to=archives)
+_add(archive.set_aside, to=archives, name="set-aside")
+_add(archive.retry, to=archives)
+_add(archive.export, to=archives)
 app.add_typer(publications, name="literature")
 _add(literature.load, to=publications)
 _add(literature.search, to=publications)
@@ -127,6 +150,12 @@ app.add_typer(tables, name="terminology")
 _add(terminology.check, to=tables, name="check")
 _add(terminology.lookup, to=tables, name="lookup")
 _add(terminology.fetch, to=tables, name="fetch")
+app.add_typer(node, name="dicom-node")
+_add(dicom_node.serve, to=node)
+_add(dicom_node.check, to=node)
+_add(dicom_node.status, to=node)
+_add(dicom_node.retry, to=node)
+_add(dicom_node.fetch, to=node)
 _add(doctor.doctor)
 _add(command.loadtest)
 

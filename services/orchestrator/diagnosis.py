@@ -13,6 +13,8 @@ from medmesh.language.v1.report_pb2 import Draft, ReportEvidence
 from medmesh.orchestrator.v1 import orchestrator_pb2 as pb
 from medmesh.orchestrator.v1.receipt_pb2 import DiagnosisReceipt, EvidenceReceipt, InputDigest
 from services.chassis.errors import ModelUnknown, Reason, UpstreamUnavailable
+from services.chassis.observability import telemetry
+from services.chassis.observability.attributes import Name
 from services.chassis.rpc import request as requests
 from services.orchestrator.assessment import assess
 from services.orchestrator.cards import ModelCards
@@ -105,23 +107,26 @@ class Diagnostician:
         )
         _refuse_if_nothing_answered(answers)
         await self._learn_cards(answers)
-        diagnosis = self._fuse(answers)
+        with telemetry.span("fuse"):
+            diagnosis = self._fuse(answers)
         drafted = None
         if case.HasField("draft_report"):
             evidence = report_evidence(diagnosis, answers, self._knowledge)
             left_s = total_s - (time.monotonic() - started) - self._split.kept_back_s(total_s)
             drafted = await draft_report(case, evidence, self._services, left_s, listen, listeners.sentence)
             _add_report(diagnosis, drafted, evidence)
-        receipt, stated = await self._seal(diagnosis, await inputs, salt, answers)
+        with telemetry.span("seal receipt"):
+            receipt, stated = await self._seal(diagnosis, await inputs, salt, answers)
         diagnosis.receipt.CopyFrom(receipt)
         diagnosis.elapsed.CopyFrom(duration(time.monotonic() - started))
         for model in stated.models:
             requests.used(model.model_name, model.model_version)
+        branches = [*answers.branches(), *([drafted] if drafted else [])]
+        completeness = pb.Completeness.Name(diagnosis.completeness)
+        _count(completeness, branches)
         requests.note(
-            completeness=pb.Completeness.Name(diagnosis.completeness),
-            failed_branches=",".join(
-                b.name for b in (*answers.branches(), *([drafted] if drafted else [])) if b.failed
-            ),
+            completeness=completeness,
+            failed_branches=",".join(b.name for b in branches if b.failed),
             receipt_id=stated.receipt_id,
         )
         return diagnosis
@@ -182,6 +187,15 @@ class Diagnostician:
             return self._log.append(stated), stated.predicate
 
         return await asyncio.to_thread(seal)
+
+
+def _count(completeness: str, branches: Iterable[BranchResult[Any]]) -> None:
+    """Counts an answer, and what became of its parts."""
+    instruments = telemetry.instruments()
+    instruments.diagnoses.add(1, {Name.COMPLETENESS: completeness})
+    for branch in branches:
+        if branch.requested:
+            instruments.branches.add(1, {Name.BRANCH: branch.kind.value, Name.BRANCH_FAILED: branch.failed})
 
 
 def _add_report(diagnosis: pb.Diagnosis, drafted: BranchResult[Draft], evidence: ReportEvidence) -> None:

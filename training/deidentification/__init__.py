@@ -1,1 +1,1 @@
-"""How the lists and the figures of de-identification are made."""
+"""How the lists, the weights and the figures of de-identification are made."""

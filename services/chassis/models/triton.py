@@ -39,7 +39,8 @@ from services.chassis.models.repository import EMBEDDED_ID
 from services.chassis.models.triton_calls import Part
 from services.chassis.models.triton_config import configuration, override
 from services.chassis.models.triton_streams import Streams
-from services.chassis.observability import telemetry
+from services.chassis.observability.attributes import Attributes, Name
+from services.chassis.observability.client_call import ClientCall
 from services.chassis.rpc import request
 from services.chassis.rpc.transport import DIRECT
 
@@ -62,6 +63,8 @@ _KEEPALIVE_OPTIONS = [
     ("grpc.max_reconnect_backoff_ms", 2_000),
 ]
 _NEVER = float("-inf")
+_INFER = "inference.GRPCInferenceService/ModelInfer"
+_STREAM = "inference.GRPCInferenceService/ModelStreamInfer"
 
 
 @dataclass
@@ -87,6 +90,7 @@ class TritonInference:
         default_timeout_s: float = 30.0,
         maximum_message_bytes: int = 64 * 1024 * 1024,
     ) -> None:
+        self._url = url
         self._default_timeout_s = default_timeout_s
         self._client = InferenceServerClient(
             url,
@@ -120,9 +124,7 @@ class TritonInference:
         check_inputs(model, inputs)
         until = self._until(model, timeout_s)
         verification = await self._verified(model, _left_s(until))
-        with telemetry.span(
-            "triton.infer", model=model.name, batch_size=next(iter(inputs.values())).shape[0]
-        ):
+        with self._call(_INFER, model, {Name.BATCH_SIZE: next(iter(inputs.values())).shape[0]}):
             try:
                 part = await self._ask(model, inputs, _left_s(until), priority)
             except triton_errors.NotLoaded:  # Triton was started again, or another caller unloaded it
@@ -144,7 +146,7 @@ class TritonInference:
         async with contextlib.AsyncExitStack() as open_streams:
             await open_streams.enter_async_context(contextlib.aclosing(pieces))
             # The span ends with the first piece: what is yielded from here runs in the caller's context.
-            with telemetry.span("triton.stream", model=model.name):
+            with self._call(_STREAM, model, {}):
                 try:
                     piece = await anext(pieces, None)
                 except triton_errors.NotLoaded:  # as in `infer`
@@ -200,6 +202,10 @@ class TritonInference:
         """`triton <version>`; `unknown` while the server does not answer. Asked again twice a minute."""
         _, version = await self._introduced()
         return f"triton {version}" if version else "unknown"
+
+    def _call(self, method: str, model: ModelVersion, further: Attributes) -> ClientCall:
+        named = {Name.MODEL: model.name, Name.MODEL_VERSION: str(model.number)}
+        return ClientCall(method, self._url, {**named, **further})
 
     def _until(self, model: ModelVersion, timeout_s: float | None) -> float:
         """When the answer is due, on `time.monotonic`'s clock."""

@@ -36,7 +36,7 @@ async def ask(
         **asked(model, inputs, left_s),
         priority=priority,
         client_timeout=left_s,
-        headers=telemetry.outgoing_metadata(),
+        headers=telemetry.metadata_of_sampled(),
     )
     return part_of(model, result)
 

@@ -333,6 +333,7 @@ def _arguments(
             "level=TIMESTAMPS",
             "rate=0",
             f"opentelemetry,url={settings.traces_url}",
+            "opentelemetry,bsp_schedule_delay=200",  # ms, as soon as `medmesh diagnose --trace` asks for them
         ]
         words += [f"--trace-config={option}" for option in traces]
     return [*words, *settings.arguments]
