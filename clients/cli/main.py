@@ -140,6 +140,7 @@ _add(terminology.fetch, to=tables, name="fetch")
 _add(doctor.doctor)
 app.add_typer(load, name="loadtest")
 _add(loadtest.run, to=load)
+_add(loadtest.overload, to=load)
 _add(loadtest.profiles, to=load)
 _add(loadtest.compare, to=load)
 
