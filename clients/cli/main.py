@@ -180,6 +180,7 @@ _add(dicom_node.fetch, to=node)
 _add(doctor.doctor)
 app.add_typer(load, name="loadtest")
 _add(loadtest.run, to=load)
+_add(loadtest.overload, to=load)
 _add(loadtest.profiles, to=load)
 _add(loadtest.compare, to=load)
 

@@ -58,7 +58,9 @@ class Run:
     def __post_init__(self) -> None:
         profile = self.profile
         self.statistics = Statistics(
-            [one.name for one in profile.traffic], profile.warm_up_s, profile.duration_s
+            [one.name for one in profile.traffic],
+            [stage.duration_s for stage in profile.stages],
+            profile.warm_up_s,
         )
         self.server = Server(self.metrics, self.connection, sorted(profile.servers()))
         self.busy = [0.0] * self.processes

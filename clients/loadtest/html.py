@@ -85,6 +85,10 @@ def _verdict(report: Report) -> tuple[str, str]:
         if best is None:
             return "bad", f"No rate that was tried keeps {report['find_max']['bound']}"
         return "good", f"{best:.3g} requests a second keep {report['find_max']['bound']}"
+    if "overload" in report:
+        kept = sum(one["kept"] for one in report["overload"])
+        said = f"{kept} of {len(report['overload'])} promises kept beyond capacity"
+        return "good" if kept == len(report["overload"]) else "bad", said
     broken = [one for one in thresholds if not one["kept"]]
     if report["interrupted"]:
         return "bad", "Interrupted: what was measured until then"

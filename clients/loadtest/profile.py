@@ -42,7 +42,7 @@ class Stage:
         else:
             first, last = self.rate or self.users or (0, 0)
             unit = "/s" if self.rate else " users"
-            what = f"{first:g}{unit}" if first == last else f"{first:g} to {last:g}{unit}"
+            what = f"{first:.4g}{unit}" if first == last else f"{first:.4g} to {last:.4g}{unit}"
         return f"{self.name or ('warm-up' if self.warm_up else 'stage')}: {what}"
 
 

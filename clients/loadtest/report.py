@@ -56,6 +56,10 @@ def of(run: Run, thresholds: Sequence[Threshold]) -> Report:
         "warm_up_s": warm_up_s,
         "total": _figures(summary.total),
         "by_traffic": {name: _figures(figures) for name, figures in summary.by_traffic.items()},
+        "by_stage": [
+            {"stage": run.profile.stages[index].said} | _figures(figures)
+            for index, figures in summary.by_stage.items()
+        ],
         "thresholds": [
             {"threshold": str(one), "value": one.value(summary), "kept": one.kept(summary)}
             for one in thresholds

@@ -153,51 +153,84 @@ class Summary:
     """Measured time: from the end of the warm-up to the last end of a request."""
     total: Figures
     by_traffic: Mapping[str, Figures]
+    by_stage: Mapping[int, Figures]
+    """Of the requests that were due in each stage that counts, by its index; a second is one of the stage."""
     send_lag_p99_ms: float
     """How late the harness itself sent, 99th percentile: beyond a few milliseconds it is the bottleneck."""
+
+
+class Tally:
+    """Counts some of the requests."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._latency = Latency()
+        self._first: Latency | None = None
+        self._errors: defaultdict[str, Latency] = defaultdict(Latency)
+
+    def add(self, sample: Sample) -> None:
+        """Counts one."""
+        self.count += 1
+        latency = sample.ended - sample.due
+        if sample.reason:
+            self._errors[sample.reason].record(latency)
+            return
+        self._latency.record(latency)
+        if sample.first is not None:
+            self._first = self._first or Latency()
+            self._first.record(sample.first - sample.due)
+
+    @staticmethod
+    def figures(several: Sequence[Tally], duration_s: float) -> Figures:
+        """The figures of several tallies together."""
+        latency = Latency.of(one._latency for one in several)  # noqa: SLF001 - of the same class
+        first = [one._first for one in several if one._first]  # noqa: SLF001 - as above
+        errors: defaultdict[str, list[Latency]] = defaultdict(list)
+        for one in several:
+            for reason, told in one._errors.items():  # noqa: SLF001 - as above
+                errors[reason].append(told)
+        joined = {reason: Latency.of(told) for reason, told in errors.items()}
+        return Figures(
+            count=sum(one.count for one in several),
+            succeeded=latency.count,
+            per_second=latency.count / duration_s if duration_s > 0 else 0.0,
+            latency=latency,
+            first_event=Latency.of(first) if first else None,
+            errors=dict(sorted(joined.items(), key=lambda item: -item[1].count)),
+        )
 
 
 class Statistics:
     """Takes samples as they come and sums them up at any time."""
 
-    def __init__(self, traffic: Sequence[str], warm_up_s: float, duration_s: float) -> None:
+    def __init__(self, traffic: Sequence[str], stages_s: Sequence[float], warm_up_s: float) -> None:
+        """`stages_s`: the stages' lengths in seconds; what is due before `warm_up_s` does not count."""
         self._traffic = traffic
+        self._stages_s = stages_s
         self._warm_up_s = warm_up_s
-        self.width_s = max(1.0, np.ceil(duration_s / MAXIMUM_WINDOWS))
+        self.width_s = max(1.0, float(np.ceil(sum(stages_s) / MAXIMUM_WINDOWS)))
         """Length of a window, in seconds."""
         self.windows: defaultdict[int, Window] = defaultdict(Window)
         """By their number, from the beginning of the run, its warm-up included."""
-        self.seen = 0
-        """Samples in all, also those of the warm-up."""
         self._last_end = warm_up_s
-        self._counted = [0] * len(traffic)
-        self._latency = [Latency() for _ in traffic]
-        self._first: dict[int, Latency] = {}
-        self._errors: list[defaultdict[str, Latency]] = [defaultdict(Latency) for _ in traffic]
+        self._by_traffic = [Tally() for _ in traffic]
+        self._by_stage: defaultdict[int, Tally] = defaultdict(Tally)
         self._lag = Latency()
 
     def add(self, sample: Sample) -> None:
         """Counts a request that has ended."""
-        self.seen += 1
         due, ended = self._window(sample.due), self._window(sample.ended)
         due.due += 1
-        latency = sample.ended - sample.due
         if sample.reason:
             ended.errors[sample.reason] += 1
         else:
             ended.succeeded += 1
-            due.latency.setdefault(sample.traffic, Latency(2)).record(latency)
-        if sample.due < self._warm_up_s:
-            return
-        self._counted[sample.traffic] += 1
-        self._last_end = max(self._last_end, sample.ended)
-        self._lag.record(sample.sent - sample.due)
-        if sample.reason:
-            self._errors[sample.traffic][sample.reason].record(latency)
-            return
-        self._latency[sample.traffic].record(latency)
-        if sample.first is not None:
-            self._first.setdefault(sample.traffic, Latency()).record(sample.first - sample.due)
+            due.latency.setdefault(sample.traffic, Latency(2)).record(sample.ended - sample.due)
+        if sample.due >= self._warm_up_s:
+            self._last_end = max(self._last_end, sample.ended)
+            self._lag.record(sample.sent - sample.due)
+            self._by_traffic[sample.traffic].add(sample)
+            self._by_stage[sample.stage].add(sample)
 
     def under_way(self, at: float, count: int) -> None:
         """Notes how many requests are under way."""
@@ -212,31 +245,15 @@ class Statistics:
         duration = self._last_end - self._warm_up_s
         return Summary(
             duration_s=duration,
-            total=self._figures(range(len(self._traffic)), duration),
+            total=Tally.figures(self._by_traffic, duration),
             by_traffic={
-                name: self._figures([index], duration)
-                for index, name in enumerate(self._traffic)
-                if self._counted[index]
+                name: Tally.figures([tally], duration)
+                for name, tally in zip(self._traffic, self._by_traffic, strict=True)
+                if tally.count
+            },
+            by_stage={
+                index: Tally.figures([tally], self._stages_s[index])
+                for index, tally in sorted(self._by_stage.items())
             },
             send_lag_p99_ms=self._lag.percentile_ms(99),
-        )
-
-    def _figures(self, indices: Sequence[int], duration_s: float) -> Figures:
-        latency = Latency.of(self._latency[index] for index in indices)
-        first = [self._first[index] for index in indices if index in self._first]
-        reasons: Counter[str] = Counter()
-        for index in indices:
-            reasons.update({reason: errors.count for reason, errors in self._errors[index].items()})
-        return Figures(
-            count=sum(self._counted[index] for index in indices),
-            succeeded=latency.count,
-            per_second=latency.count / duration_s if duration_s > 0 else 0.0,
-            latency=latency,
-            first_event=Latency.of(first) if first else None,
-            errors={
-                reason: Latency.of(
-                    self._errors[index][reason] for index in indices if reason in self._errors[index]
-                )
-                for reason, _ in reasons.most_common()
-            },
         )

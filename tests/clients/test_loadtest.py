@@ -179,7 +179,7 @@ async def test_failures_count_by_reason_and_not_into_latency(make, mesh):
     mesh.answers["Diagnose"] = mesh.answers["DiagnoseStream"] = pb.DiagnoseResponse(diagnosis=partial)
     generator = make(["models", "diagnose", "diagnose_stream", "read_record"], users(5), count=80)
     await generator.run()
-    statistics = Statistics(["models", "diagnose", "stream", "record"], 0.0, 60.0)
+    statistics = Statistics(["models", "diagnose", "stream", "record"], [60.0], 0.0)
     for sample in generator.samples:
         statistics.add(sample)
     summary = statistics.summary()

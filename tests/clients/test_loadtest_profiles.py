@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from clients.loadtest import arrivals, charts, comparison, payload_images, profile_file
+from clients.loadtest import arrivals, charts, comparison, overload, payload_images, profile_file
 from clients.loadtest.calls import CALLS
 from clients.loadtest.payloads import Payloads
 from clients.loadtest.profile import SAMPLES, Stage, Traffic, parse_mix
@@ -183,7 +183,7 @@ def test_a_services_log_is_replayed_from_when_its_requests_began(tmp_path):
 
 
 def samples(*rows):
-    statistics = Statistics(["one", "two"], 1.0, 10.0)
+    statistics = Statistics(["one", "two"], [1.0, 9.0], 1.0)
     for row in rows:
         statistics.add(Sample(*row))
     return statistics
@@ -211,6 +211,9 @@ def test_the_warm_up_does_not_count_and_windows_hold_what_came_in_them():
     assert [statistics.windows[n].due for n in range(4)] == [1, 2, 0, 0]
     assert [statistics.windows[n].succeeded for n in range(4)] == [1, 0, 0, 1]
     assert statistics.windows[1].errors == {"OVERLOADED": 1}
+    assert {stage: (figures.count, figures.per_second) for stage, figures in summary.by_stage.items()} == {
+        1: (2, pytest.approx(1 / 9))
+    }
     assert samples().summary().total.count == 0
     assert samples().summary().duration_s == 0
 
@@ -247,7 +250,7 @@ def test_percentiles_are_those_of_the_values_to_three_digits():
     ],
 )
 def test_thresholds(text, kept):
-    statistics = Statistics(["one", "two", "three"], 1.0, 10.0)
+    statistics = Statistics(["one", "two", "three"], [1.0, 9.0], 1.0)
     refused = (1.7, 1.7, None, 1.71, "OVERLOADED")
     statistics.add(Sample(0, 1, 1.5, 1.5, 1.6, 3.6))
     statistics.add(Sample(1, 1, 1.7, 1.7, None, 1.71))
@@ -357,6 +360,47 @@ def test_comparison_says_what_is_better_and_worse_beyond_the_tolerance():
     }
     back = comparison.compared(report(50, 30, 0.02), report(100, 10, 0.0), 0.1)
     assert {one.verdict for one in back} == {"better"}
+
+
+def overloaded(*, ok_per_s=10.0, refusal_ms=5.0, other="", abnormal_s=0.0):
+    """A report as of an overload of 20 s after 2 s of warm-up and `BEFORE_S`, answered at `ok_per_s`."""
+    end = 2.0 + overload.BEFORE_S + 20.0
+    times = [n + 0.5 for n in range(int(end + overload.AFTER_S))]
+    failing = [1.0 if 10 < at < end + abnormal_s else 0.0 for at in times]
+    errors = {"OVERLOADED": {"count": 300, "p99_ms": refusal_ms}}
+    errors |= {other: {"count": 3, "p99_ms": 9000.0}} if other else {}
+    usual, slow = ({"percentile_ms": {"p99": p99_ms}} for p99_ms in (100.0, 900.0))
+    return {
+        "warm_up_s": 2.0,
+        "over_time": {
+            "width_s": 1.0,
+            "times_s": times,
+            "ok_per_s": [ok_per_s] * len(times),
+            "errors_per_s": {"OVERLOADED": failing},
+            "latency_ms": {"p99": [100.0] * len(times)},
+        },
+        "by_stage": [
+            {"latency": usual, "errors": {}},
+            {"latency": slow, "errors": errors},
+            {"latency": usual, "errors": {}},
+        ],
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "kept"),
+    [
+        ({}, [True, True, True, True]),
+        ({"ok_per_s": 8.9}, [False, True, True, True]),
+        ({"refusal_ms": 21.0}, [True, False, True, True]),
+        ({"other": "DEADLINE_EXCEEDED"}, [True, True, False, True]),
+        ({"abnormal_s": 5.0}, [True, True, True, False]),
+        ({"abnormal_s": 99.0}, [True, True, True, False]),
+    ],
+)
+def test_overload_is_held_against_what_is_promised(changes, kept):
+    found = overload.verdicts(overloaded(**changes), peak=10.0, duration_s=20.0)
+    assert [one.kept for one in found] == kept
 
 
 def test_charts_leave_out_nothing_silently_and_mark_text_as_text():

@@ -82,6 +82,8 @@ class Incoming:
         if part is None:
             raise InvalidInput(Reason.INPUT_MISSING, "request", "is missing: the call holds no message")
         await let_go(self._raw)
+        if not is_infrastructure(self._request.method):
+            self._admission.refuse_where_full()  # before any work on what is refused anyway
         message = await self._decoded(part)
         del part  # the handler runs with the message alone, not with its encoded form beside it
         await self._admit()
