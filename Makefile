@@ -13,11 +13,7 @@ CHECKED := services tools clients/archive clients/cli clients/loadtest clients/g
 BASELINE := protos/baseline/medmesh.binpb
 
 .DEFAULT_GOAL := help
-<<<<<<< HEAD
-.PHONY: help venv demo up test test-fast coverage test-training test-consumers bench lint format protos blocking-client docs console baseline models train requirements clean distclean
-=======
-.PHONY: help venv demo up test test-fast coverage test-training test-consumers bench lint format protos blocking-client docs baseline models train requirements clean bench-gpu distclean
->>>>>>> next
+.PHONY: help venv demo up test test-fast coverage test-training test-consumers bench lint format protos blocking-client docs console baseline models train requirements clean bench-gpu distclean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
