@@ -13,7 +13,7 @@ CHECKED := services tools clients/archive clients/cli clients/loadtest clients/g
 BASELINE := protos/baseline/medmesh.binpb
 
 .DEFAULT_GOAL := help
-.PHONY: $(shell sed -n 's/^\([a-z-]*\):.*\#\# .*/\1/p' Makefile)
+.PHONY: $(shell sed -n 's/^\([a-z-]*\):.*\#\# .*/\1/p' help venv demo up test test-fast coverage test-training test-consumers bench lint format protos blocking-client docs console baseline models train requirements clean bench-gpu distclean Makefile)
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
