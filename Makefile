@@ -110,7 +110,7 @@ models:  ## Train, evaluate and export every model; with PRECISION=fp32|fp16|int
 
 requirements:  ## Pin requirements/*.in again, with hashes, into requirements/*.txt (needs uv)
 	@command -v uv >/dev/null || { echo "medmesh: uv is missing; it resolves the pins (https://docs.astral.sh/uv)" >&2; exit 1; }
-	@cd requirements && for name in services gateway local dev triton peers dicom-node; do \
+	@cd requirements && for name in services gateway local dev triton peers dicom-node archive; do \
 	  case $$name in triton) extra="--no-deps --python-platform x86_64-manylinux_2_35";; \
 	  peers) extra="--override overrides.txt --constraint services.txt --python-platform x86_64-manylinux_2_28";; \
 	  *) extra="--override overrides.txt --python-platform x86_64-manylinux_2_28";; esac; \
