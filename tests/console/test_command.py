@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from clients.cli import console
 from clients.cli.failures import ExitCode
 from clients.cli.main import app
-from services.local.mesh import MeshSettings
+from services.local.mesh_settings import MeshSettings
 
 
 def test_a_mesh_that_it_starts_is_for_this_machine(monkeypatch):

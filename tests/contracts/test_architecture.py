@@ -64,7 +64,6 @@ ARROWS = {
     # What medmesh is measured against does the same work by the same code.
     "clients.loadtest.peers": ("services.chassis.models", "services.imaging", "services.language", "medmesh"),
     "clients.console": ("clients.gateway", "tools.bootstrap"),
-    "clients.loadtest.peers": ("services", "medmesh"),
     "samples": (),
     "protos": (),
     "training": ("services", "tools", "medmesh", "samples"),
