@@ -5,7 +5,7 @@
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 FROM ${PYTHON_IMAGE}
 
-# services or triton: which of the project's environments to make (see tools/bootstrap.py).
+# services, triton or that of a door: which of the project's environments to make (see tools/bootstrap.py).
 ARG ENVIRONMENT=services
 ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 PATH=/app/.venv/bin:$PATH
 WORKDIR /app
@@ -26,14 +26,17 @@ COPY clients/python/pyproject.toml clients/python/README.md ./clients/python/
 COPY tools ./tools
 # What installs is not needed afterwards.
 RUN python tools/bootstrap.py "$ENVIRONMENT" && rm -rf /root/.cache \
-    && if [ "$ENVIRONMENT" = services ]; then python -m pip uninstall -q -y setuptools pip; fi
+    && if [ "$ENVIRONMENT" != triton ]; then python -m pip uninstall -q -y setuptools pip; fi
 
 COPY clients ./clients
 COPY services ./services
+COPY samples ./samples
 RUN if [ "$ENVIRONMENT" = triton ]; then python -m services.local.triton prepare; fi \
     && python -m compileall -q services tools clients
 
+# What runs in it: a service, or the module of a door (PROGRAM=clients.gateway).
 ARG SERVICE
-ENV MEDMESH_SERVICE=${SERVICE}
+ARG PROGRAM=services.${SERVICE}
+ENV MEDMESH_PROGRAM=${PROGRAM}
 USER medmesh
-CMD ["sh", "-c", "exec python -m services.$MEDMESH_SERVICE"]
+CMD ["sh", "-c", "exec python -m $MEDMESH_PROGRAM"]

@@ -23,7 +23,7 @@ from clients.cli import inputs
 from clients.cli.failures import ExitCode, explained
 from clients.cli.show import marks
 from medmesh import MedmeshError
-from medmesh.connection import Connection
+from medmesh.connection import DOOR_PORTS, Connection
 
 PACKAGES = ("medmesh-client", "grpcio", "protobuf", "typer", "rich")
 SERVICE_PACKAGES = ("tritonclient", "pydicom", "pillow", "tokenizers", "numpy")
@@ -161,7 +161,11 @@ def mesh(url: str | None) -> Iterator[Finding]:
 
     named = bool(url or os.environ.get("MEDMESH_URL"))
     with inputs.client(url, 5.0) as client:
-        targets = client.connection.targets
+        targets = {
+            name: target
+            for name, target in client.connection.targets.items()
+            if name not in DOOR_PORTS or _listens(target)  # a mesh may be without doors
+        }
         reachable = {service: _listens(target) for service, target in targets.items()}
         if not reachable["orchestrator"] and not named:
             yield Finding(Verdict.NOTED, "mesh", "not running at the usual ports", "Start it: `medmesh up`.")

@@ -12,12 +12,17 @@ import typer
 
 from clients.cli import (
     analyze,
+    archive,
     audit,
+    console,
     deidentify,
     demo,
     diagnose,
+    dicom_node,
     doctor,
+    gateway,
     importing,
+    jobs,
     literature,
     medications,
     models,
@@ -30,6 +35,7 @@ from clients.cli import (
 )
 from clients.cli.failures import EXIT_CODES_HELP, warn
 from clients.loadtest import command as loadtest
+from clients.loadtest import overload_command
 
 app = typer.Typer(
     name="medmesh",
@@ -61,6 +67,16 @@ publications = typer.Typer(
     help="Load publications of your own, and find passages in them with their citations.",
 )
 
+archives = typer.Typer(
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    help="Read a whole archive through the mesh, each study once, whatever happens meanwhile.",
+)
+node = typer.Typer(
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    help="Take images by DICOM, have the mesh read them, send the results back as DICOM objects.",
+)
 load = typer.Typer(
     cls=loadtest.LoadtestGroup,
     rich_markup_mode=None,
@@ -71,6 +87,11 @@ load = typer.Typer(
     "which options.",
 )
 
+waiting = typer.Typer(
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    help="Hand cases in that may wait, and fetch their diagnoses (`medmesh up --door jobs`).",
+)
 receipts = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Check evidence receipts.")
 
 
@@ -103,6 +124,8 @@ def _add(
 
 _add(up.up)
 _add(demo.demo)
+_add(console.console)
+_add(gateway.gateway)
 _add(diagnose.diagnose, exit_codes=True)
 _add(diagnose.replay)
 _add(report.report)
@@ -119,6 +142,18 @@ _add(records.similar)
 _add(records.outcome)
 _add(search.search)
 _add(deidentify.deidentify, exit_codes=True)
+app.add_typer(archives, name="archive")
+_add(archive.run, to=archives)
+_add(archive.status, to=archives)
+_add(archive.set_aside, to=archives, name="set-aside")
+_add(archive.retry, to=archives)
+_add(archive.export, to=archives)
+app.add_typer(waiting, name="jobs")
+_add(jobs.submit, to=waiting)
+_add(jobs.status, to=waiting)
+_add(jobs.list_jobs, to=waiting, name="list")
+_add(jobs.result, to=waiting)
+_add(jobs.cancel, to=waiting)
 app.add_typer(publications, name="literature")
 _add(literature.load, to=publications)
 _add(literature.search, to=publications)
@@ -137,10 +172,16 @@ app.add_typer(tables, name="terminology")
 _add(terminology.check, to=tables, name="check")
 _add(terminology.lookup, to=tables, name="lookup")
 _add(terminology.fetch, to=tables, name="fetch")
+app.add_typer(node, name="dicom-node")
+_add(dicom_node.serve, to=node)
+_add(dicom_node.check, to=node)
+_add(dicom_node.status, to=node)
+_add(dicom_node.retry, to=node)
+_add(dicom_node.fetch, to=node)
 _add(doctor.doctor)
 app.add_typer(load, name="loadtest")
 _add(loadtest.run, to=load)
-_add(loadtest.overload, to=load)
+_add(overload_command.overload, to=load)
 _add(loadtest.profiles, to=load)
 _add(loadtest.compare, to=load)
 

@@ -1,4 +1,4 @@
-"""`medmesh up`: Triton and the four services on this machine, until Ctrl-C."""
+"""`medmesh up`: Triton, the four services and the doors on this machine, until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -34,6 +34,12 @@ def up(
             help="Serve the models in this folder too, before the built-in ones. Repeatable.",
         ),
     ] = None,
+    doors: Annotated[
+        bool, typer.Option("--doors", help="Open every door too: HTTP and what else topology.toml lists.")
+    ] = False,
+    door: Annotated[
+        list[str] | None, typer.Option("--door", metavar="NAME", help="Open this door too. Repeatable.")
+    ] = None,
 ) -> None:
     """Run the whole mesh on this machine: Triton and the four services. Ctrl-C stops all of it.
 
@@ -49,16 +55,22 @@ def up(
       medmesh up
 
       medmesh up --models ~/models
+
+      medmesh up --door gateway
     """
-    from services.local.mesh import MeshSettings
+    from services.local.mesh import DOORS, MeshSettings
 
     for folder in models or ():
         if not folder.is_dir():
             fail(f"there is no folder {folder}.", ExitCode.INPUT)
+    for name in door or ():
+        if name not in DOORS:
+            fail(f"there is no door {name}: {', '.join(DOORS)}.", ExitCode.INPUT)
     with explained():
         settings = MeshSettings.from_environment().with_models(models or ())
+    settings = settings.with_doors(DOORS if doors else dict.fromkeys(door or ()))
     ended = threading.Event()
-    with running(settings) as mesh, _until_signalled(ended):
+    with running(settings) as mesh, until_signalled(ended):
         _present(mesh.addresses)
         while not ended.wait(CHECK_INTERVAL_S):
             for line in mesh.tend():
@@ -96,7 +108,7 @@ def running(settings: MeshSettings) -> Iterator[Mesh]:
 
 
 @contextmanager
-def _until_signalled(ended: threading.Event) -> Iterator[None]:
+def until_signalled(ended: threading.Event) -> Iterator[None]:
     """Sets `ended` on Ctrl-C and on SIGTERM, so that the block ends in order."""
     previous = {
         number: signal.signal(number, lambda *_: ended.set()) for number in (signal.SIGINT, signal.SIGTERM)

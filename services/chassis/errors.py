@@ -5,6 +5,7 @@
     ├── ModelUnknown          no model has that name
     ├── UploadUnknown         no upload of the caller has that id
     ├── CorpusUnknown         no corpus of literature has that name
+    ├── JobUnknown            the caller's tenant has no job of that id
     ├── CorpusUnavailable     a corpus of literature cannot be read or written
     ├── ModelUnavailable      the model is not served now
     ├── ModelFailed           the model was asked and failed
@@ -46,6 +47,7 @@ class Reason(StrEnum):
     UPLOAD_UNKNOWN = "UPLOAD_UNKNOWN"
     CORPUS_UNKNOWN = "CORPUS_UNKNOWN"
     CORPUS_UNAVAILABLE = "CORPUS_UNAVAILABLE"
+    JOB_UNKNOWN = "JOB_UNKNOWN"
     MODEL_UNAVAILABLE = "MODEL_UNAVAILABLE"
     MODEL_FAILED = "MODEL_FAILED"
     UPSTREAM_UNAVAILABLE = "UPSTREAM_UNAVAILABLE"
@@ -87,6 +89,9 @@ PUBLIC: Mapping[Reason, PublicError] = MappingProxyType(
             "NOT_FOUND", "No upload of this caller has this id, or it has expired.", False
         ),
         Reason.CORPUS_UNKNOWN: PublicError("NOT_FOUND", "No corpus of literature has this name.", False),
+        Reason.JOB_UNKNOWN: PublicError(
+            "NOT_FOUND", "No job of this tenant has this id, or it has been removed.", False
+        ),
         Reason.CORPUS_UNAVAILABLE: PublicError(
             "UNAVAILABLE", "The corpus of literature cannot be read or written at present.", True
         ),
@@ -189,6 +194,12 @@ class CorpusUnknown(MedmeshError):
     """No corpus of literature has that name."""
 
     reason = Reason.CORPUS_UNKNOWN
+
+
+class JobUnknown(MedmeshError):
+    """The caller's tenant has no job of that id."""
+
+    reason = Reason.JOB_UNKNOWN
 
 
 class CorpusUnavailable(MedmeshError):

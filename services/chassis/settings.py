@@ -106,25 +106,14 @@ class Settings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ServiceSettings(Settings):
-    """What every service is told.
+class ListeningSettings(Settings):
+    """What every process is told that takes requests: the services and the doors.
 
-    Services subclass it: they give `listen` their own port and add fields, each with a docstring.
+    Subclasses give `listen` their own port and add fields, each with a docstring.
     """
 
     listen: str = "127.0.0.1:0"
     """Address and port to listen on. Port 0 takes a free one."""
-    triton_url: str = "127.0.0.1:8001"
-    """Address and port of Triton's gRPC endpoint, without a scheme."""
-    writer_triton_url: str = ""
-    """The same of the Triton that runs the models which generate text, e.g. one with vLLM. Empty: that of
-    all."""
-    model_repository: tuple[Path, ...] = (MODEL_REPOSITORY,)
-    """Folders with one folder a model, separated as those of PATH; of two models of one name the one of the
-    first folder counts."""
-    weights_check_s: float = bounded(3600.0, 0.0, 1e6)
-    """Time between two checks that the weights on disk are still those that were taken up, in seconds. 0:
-    never."""
 
     default_deadline_s: float = bounded(30.0, 0.001, 3600.0)
     """Time given to a request whose caller set no deadline, in seconds."""
@@ -142,12 +131,8 @@ class ServiceSettings(Settings):
     """Longest time between two messages of a caller's stream, and before its first one, in seconds."""
     maximum_response_bytes: int = bounded(48 * 1024 * 1024, 1024, 1 << 30)
     """Largest message that is sent, as an answer or to an upstream."""
-    maximum_stream_count: int = bounded(256, 1, 100_000)
-    """Concurrent streams (requests) on one connection; HTTP/2 makes the caller wait for more."""
     drain_s: float = bounded(20.0, 0.0, 3600.0)
     """Time that running requests get to finish after SIGTERM, in seconds."""
-    health_interval_s: float = bounded(5.0, 0.01, 3600.0)
-    """Time between two checks of what the service depends on, in seconds."""
 
     tls_certificate: Path | None = None
     """PEM file with the server's certificate chain. Turns TLS on; needs `tls_key`."""
@@ -155,33 +140,14 @@ class ServiceSettings(Settings):
     """PEM file with its private key."""
     tls_client_ca: Path | None = None
     """PEM file with the authorities of client certificates. Makes a client certificate compulsory (mTLS)."""
-    tls_upstream_ca: Path | None = None
-    """PEM file with the authorities of the upstreams' certificates. Turns TLS to the upstreams on; with mTLS
-    this service's own certificate is presented."""
     insecure: bool = False
     """Whether listening on an address beyond loopback without TLS is wanted."""
-    auth_policy: Path | None = None
-    """TOML file of who may call what (`services.chassis.rpc.auth`), read again when it changes. Unset:
-    everybody may call everything."""
-    audit_folder: Path | None = None
-    """Folder of the audit log: one line a call, `calls-<service>.jsonl`. Unset: none is kept."""
-    token: Secret | None = None
-    """Bearer token that this service presents to its upstreams."""
-    token_file: Path | None = None
-    """File with that token, read at each call so that it can be renewed; overrides `token`."""
-
-    otlp_endpoint: str = ""
-    """Base address of an OpenTelemetry collector (OTLP/HTTP), e.g. `http://127.0.0.1:4318`. Empty: off."""
     log_level: LogLevel = LogLevel.INFO
     """How much is logged."""
-    intended_use: str = ""
-    """Replaces the intended use of the model cards: whoever deploys a model answers for it."""
 
     def __post_init__(self) -> None:
         """Checks what concerns more than one field; subclasses extend it."""
-        host, _, port = self.listen.rpartition(":")
-        if not host or not port.isdigit() or int(port) > 65535:
-            raise SettingsError(self.key("listen"), "must be HOST:PORT with a port from 0 to 65535")
+        host = self._host_of("listen")
         if (self.tls_certificate is None) != (self.tls_key is None):
             missing = "tls_certificate" if self.tls_certificate is None else "tls_key"
             raise SettingsError(
@@ -196,6 +162,70 @@ class ServiceSettings(Settings):
                 self.key("listen"),
                 "an address beyond loopback needs TLS (MEDMESH_TLS_CERTIFICATE, MEDMESH_TLS_KEY), "
                 "or MEDMESH_INSECURE=1 when the network itself is private",
+            )
+
+    def _host_of(self, field: str) -> str:
+        host, _, port = str(getattr(self, field)).rpartition(":")
+        if not host or not port.isdigit() or int(port) > 65535:
+            raise SettingsError(self.key(field), "must be HOST:PORT with a port from 0 to 65535")
+        return host
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceSettings(ListeningSettings):
+    """What every service is told."""
+
+    triton_url: str = "127.0.0.1:8001"
+    """Address and port of Triton's gRPC endpoint, without a scheme."""
+    writer_triton_url: str = ""
+    """The same of the Triton that runs the models which generate text, e.g. one with vLLM. Empty: that of
+    all."""
+    model_repository: tuple[Path, ...] = (MODEL_REPOSITORY,)
+    """Folders with one folder a model, separated as those of PATH; of two models of one name the one of the
+    first folder counts."""
+    weights_check_s: float = bounded(3600.0, 0.0, 1e6)
+    """Time between two checks that the weights on disk are still those that were taken up, in seconds. 0:
+    never."""
+
+    maximum_stream_count: int = bounded(256, 1, 100_000)
+    """Concurrent streams (requests) on one connection; HTTP/2 makes the caller wait for more."""
+    health_interval_s: float = bounded(5.0, 0.01, 3600.0)
+    """Time between two checks of what the service depends on, in seconds."""
+
+    tls_upstream_ca: Path | None = None
+    """PEM file with the authorities of the upstreams' certificates. Turns TLS to the upstreams on; with mTLS
+    this service's own certificate is presented."""
+    auth_policy: Path | None = None
+    """TOML file of who may call what (`services.chassis.rpc.auth`), read again when it changes. Unset:
+    everybody may call everything."""
+    audit_folder: Path | None = None
+    """Folder of the audit log: one line a call, `calls-<service>.jsonl`. Unset: none is kept."""
+    token: Secret | None = None
+    """Bearer token that this service presents to its upstreams."""
+    token_file: Path | None = None
+    """File with that token, read at each call so that it can be renewed; overrides `token`."""
+
+    otlp_endpoint: str = named("OTEL_EXPORTER_OTLP_ENDPOINT", "")
+    """Base address of an OpenTelemetry collector (OTLP over HTTP), e.g. `http://127.0.0.1:4318`: traces,
+    metrics and logs go there. Empty: nowhere. OpenTelemetry's other variables hold too
+    (docs/observability.md)."""
+    metrics_listen: str = ""
+    """Address and port of `/metrics` for Prometheus, e.g. `127.0.0.1:9464`; port 0 takes a free one. Empty:
+    there is none."""
+    metrics_open: bool = False
+    """Whether `/metrics`, which knows neither TLS nor tokens, is wanted on an address beyond loopback."""
+    kept_trace_count: int = bounded(32, 0, 10_000)
+    """Traces whose spans are kept in memory for the caller who asked for them (`medmesh diagnose --trace`);
+    0: none."""
+    intended_use: str = ""
+    """Replaces the intended use of the model cards: whoever deploys a model answers for it."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.metrics_listen and not (is_loopback(self._host_of("metrics_listen")) or self.metrics_open):
+            raise SettingsError(
+                self.key("metrics_listen"),
+                "is read by everybody who reaches it: beyond loopback it needs MEDMESH_METRICS_OPEN=1",
             )
 
 

@@ -1,4 +1,4 @@
-"""Runs the whole mesh on this machine: Triton and the four services, each a child process.
+"""Runs the whole mesh on this machine: Triton, the four services and the doors, each a child process.
 
 The children end with their parent. `Mesh.tend` starts again what has ended; `Mesh.check` only says which one
 it was and shows the end of its log, which lies with the others in the run folder.
@@ -14,7 +14,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Self
@@ -37,6 +37,8 @@ from tools.bootstrap import ROOT, Missing
 
 TOPOLOGY = topology.load()
 SERVICES = tuple(TOPOLOGY.services)
+DOORS = tuple(TOPOLOGY.doors)
+_GRPC_DOORS = tuple(door.name for door in TOPOLOGY.doors.values() if door.grpc)
 _HOST = "127.0.0.1"
 _GRACE_S = 25.0
 """Longer than a service takes to drain (MEDMESH_DRAIN_S, 20 s by default)."""
@@ -56,8 +58,12 @@ AUDIT_FOLDER = Path(".medmesh/audit")
 class MeshSettings(Settings):
     """How the mesh is started."""
 
-    ports: Mapping[str, int] = told_in_code(default_factory=lambda: dict.fromkeys(SERVICES, 0))
-    """Port of each service; 0: a free one. From the environment: see `port_variable`."""
+    ports: Mapping[str, int] = told_in_code(default_factory=lambda: dict.fromkeys((*SERVICES, *DOORS), 0))
+    """Port of each service and door; 0: a free one. From the environment: `topology.port_variable`."""
+    metrics_ports: Mapping[str, int] = told_in_code(default_factory=lambda: dict.fromkeys(SERVICES, 0))
+    """Port of each service's `/metrics`; 0: a free one. From the environment: `topology.metrics_variable`."""
+    doors: tuple[str, ...] = told_in_code(default=())
+    """Names of the doors that are started too."""
     triton: TritonSettings = told_in_code(default_factory=TritonSettings)  # noqa: RUF009 - a field
     """How the embedded Triton is started. From the environment: its own variables."""
     triton_url: str = ""
@@ -77,7 +83,15 @@ class MeshSettings(Settings):
         log = str(settings.run_folder / "triton.log")
         return dataclasses.replace(
             settings,
-            ports={service.name: _port(service, known) for service in TOPOLOGY.services.values()},
+            ports={
+                name: _port(topology.port_variable(name), part.port, known)
+                for parts in (TOPOLOGY.services, TOPOLOGY.doors)
+                for name, part in parts.items()
+            },
+            metrics_ports={
+                service.name: _port(topology.metrics_variable(service.name), service.metrics_port, known)
+                for service in TOPOLOGY.services.values()
+            },
             triton=TritonSettings.from_environment({TritonSettings.key("log"): log} | known),
         )
 
@@ -86,24 +100,32 @@ class MeshSettings(Settings):
         repository = (*(folder.resolve() for folder in folders), *self.triton.repository)
         return dataclasses.replace(self, triton=dataclasses.replace(self.triton, repository=repository))
 
+    def with_doors(self, names: Iterable[str]) -> MeshSettings:
+        """The same mesh with these doors."""
+        return dataclasses.replace(self, doors=tuple(names))
+
+    def with_port(self, name: str, port: int) -> MeshSettings:
+        """The same mesh with another port of a service or a door."""
+        return dataclasses.replace(self, ports={**self.ports, name: port})
+
     def on_free_ports(self, run_folder: Path) -> MeshSettings:
         """The same mesh beside another one: every port a free one, and a run folder of its own."""
         triton = dataclasses.replace(
             self.triton, grpc_port=0, http_port=0, metrics_port=0, log=run_folder / "triton.log"
         )
-        free = dict.fromkeys(SERVICES, 0)
-        return dataclasses.replace(self, ports=free, triton=triton, run_folder=run_folder)
+        free = dict.fromkeys(self.ports, 0)
+        return dataclasses.replace(
+            self,
+            ports=free,
+            metrics_ports=dict.fromkeys(SERVICES, 0),
+            triton=triton,
+            run_folder=run_folder,
+        )
 
 
-def port_variable(service: str) -> str:
-    """The variable with the port that `medmesh up` gives a service."""
-    return f"{MeshSettings.PREFIX}{service.upper()}_PORT"
-
-
-def _port(service: topology.Service, known: Mapping[str, str]) -> int:
-    key = port_variable(service.name)
+def _port(key: str, default: int, known: Mapping[str, str]) -> int:
     low, high = PORTS
-    value: int = read(key, known.get(key) or str(service.port), int, {"low": low, "high": high})
+    value: int = read(key, known.get(key) or str(default), int, {"low": low, "high": high})
     return value
 
 
@@ -118,7 +140,9 @@ class Mesh:
         self._lock: IO[bytes] | None = None
         self._restarts = Restarts()
         self.addresses: dict[str, str] = {}
-        """HOST:PORT of each service and of Triton's gRPC endpoint."""
+        """HOST:PORT of each service, of each door that was asked for, and of Triton's gRPC endpoint."""
+        self.metrics_addresses: dict[str, str] = {}
+        """HOST:PORT of each service's `/metrics`, and of Triton's."""
 
     @classmethod
     def start(cls, settings: MeshSettings | None = None, say: Callable[[str], object] = print) -> Self:
@@ -166,7 +190,10 @@ class Mesh:
                 said.append(self._report_end(name, child.describe_exit(), child.tail()))
         for name in self._restarts.take_due():
             try:
-                self._start_triton() if name == "triton" else self._start_service(name)
+                if name == "triton" and self._triton is not None:
+                    self._restart_triton(self._triton)
+                else:
+                    self._start_child(name)
                 said.append(f"{name} was restarted")
             except (TritonError, Missing) as error:
                 said.append(self._report_end(name, str(error)))
@@ -195,12 +222,12 @@ class Mesh:
         )
 
     def stop_service(self, name: str) -> None:
-        """Stops one service; the others go on."""
+        """Stops one service or door; the others go on."""
         self._children.pop(name).stop()
 
     def stop(self, say: Callable[[str], object] = lambda _: None) -> None:
-        """Stops the callers, then those whom they ask, each wave at the same time, then Triton."""
-        for wave in reversed(TOPOLOGY.start_order()):
+        """Stops the doors, the callers, then those whom they ask, each wave at the same time, then Triton."""
+        for wave in reversed([*TOPOLOGY.start_order(), DOORS]):
             running = {name: self._children.pop(name) for name in wave if name in self._children}
             if running:
                 say(f"stopping {', '.join(running)}")
@@ -223,38 +250,54 @@ class Mesh:
 
     def _start(self, say: Callable[[str], object]) -> None:
         settings = self._settings
-        ports.claim(_HOST, settings.ports, "MEDMESH_{}_PORT")  # a taken one is told before anything starts
+        wanted = {name: port for name, port in settings.ports.items() if name in {*SERVICES, *settings.doors}}
+        ports.claim(_HOST, wanted, "MEDMESH_{}_PORT")  # a taken one is told before anything starts
         _make_run_folder(settings.run_folder)
         self._lock = _only_here(settings.run_folder)
+        scraped = ports.claim(_HOST, settings.metrics_ports, "MEDMESH_{}_METRICS_PORT")
+        self.metrics_addresses = {name: f"{_HOST}:{port}" for name, port in scraped.items()}
         if settings.triton_url:
             self.addresses["triton"] = settings.triton_url
             say(f"using the Triton at {settings.triton_url}")
         else:
-            self._start_triton(say)
-        claimed = ports.claim(_HOST, settings.ports, "MEDMESH_{}_PORT")
+            self._triton = EmbeddedTriton.launch(self._triton_settings(), say)
+            self.addresses["triton"] = self._triton.grpc_address
+            self.metrics_addresses["triton"] = self._triton.metrics_address
+        claimed = ports.claim(_HOST, wanted, "MEDMESH_{}_PORT")
         self.addresses |= {name: f"{_HOST}:{port}" for name, port in claimed.items()}
-        # A caller looks at its upstreams when it starts and then only every few seconds.
-        for wave in TOPOLOGY.start_order():
-            for name in wave:
-                self._start_service(name)
-            asyncio.run(self._wait_until_healthy(wave, say))
-        state = {"addresses": self.addresses, "pids": self._pids()}
+        # All at once: each looks again and again for what it depends on until it is there for the first time.
+        for name in SERVICES:
+            self._start_child(name)
+        if self._triton is not None:
+            self._triton.wait(say)
+        asyncio.run(self._wait_until_healthy(SERVICES, say))
+        for name in settings.doors:
+            self._start_child(name)
+        asyncio.run(self._wait_until_healthy(settings.doors, say))
+        state = {"addresses": self.addresses, "metrics": self.metrics_addresses, "pids": self.pids()}
         self._state_file.touch(mode=0o600)
         self._state_file.write_text(json.dumps(state, indent=2) + "\n")
         self._announced = True
 
-    def _start_triton(self, say: Callable[[str], object] = lambda _: None) -> None:
-        """Starts the embedded Triton, on the ports that it had before where it is restarted."""
+    def _triton_settings(self) -> TritonSettings:
+        """Those of the embedded Triton, with where its spans go."""
         settings = self._settings.triton
-        if self._triton is not None:
-            settings = self._triton.settings_on_its_ports()
-        self._triton = EmbeddedTriton.start(settings, say)
-        self.addresses["triton"] = self._triton.grpc_address
+        if settings.traces_url:
+            return settings
+        # The orchestrator keeps Triton's spans beside its own, and passes them on where spans are sent.
+        url = f"http://{self.metrics_addresses['orchestrator']}/v1/traces"
+        return dataclasses.replace(settings, traces_url=url)
 
-    def _start_service(self, name: str) -> None:
+    def _restart_triton(self, triton: EmbeddedTriton) -> None:
+        """Starts the embedded Triton again, on the ports that it had before."""
+        self._triton = EmbeddedTriton.start(triton.settings_on_its_ports(), lambda _: None)
+        self.addresses["triton"] = self._triton.grpc_address
+        self.metrics_addresses["triton"] = self._triton.metrics_address
+
+    def _start_child(self, name: str) -> None:
         self._children[name] = Child.start(
             name,
-            [sys.executable, "-m", f"services.{name}"],
+            [sys.executable, "-m", f"{'clients' if name in DOORS else 'services'}.{name}"],
             env=self._variables(name),
             cwd=ROOT,
             log=self._settings.run_folder / f"{name}.log",
@@ -262,37 +305,58 @@ class Mesh:
         )
 
     def _variables(self, name: str) -> dict[str, str]:
-        upstreams = {
-            f"MEDMESH_{callee.upper()}_URL": self.addresses[callee]
-            for callee in TOPOLOGY.services[name].calls
+        calls = (*SERVICES, *_GRPC_DOORS) if name in DOORS else TOPOLOGY.services[name].calls
+        upstreams = {  # to a client the orchestrator's address is the mesh's; no service calls it
+            "MEDMESH_URL" if callee == "orchestrator" else f"MEDMESH_{callee.upper()}_URL": address
+            for callee, address in self.addresses.items()
+            if callee in calls
         }
         return {
             **os.environ,
             "PYTHONUNBUFFERED": "1",
             "MEDMESH_AUDIT_FOLDER": os.environ.get("MEDMESH_AUDIT_FOLDER") or str(AUDIT_FOLDER),
             "MEDMESH_MODEL_REPOSITORY": join_folders(self._settings.triton.repository),
+            "MEDMESH_METRICS_LISTEN": self.metrics_addresses.get(name, ""),
             **self._settings.variables,
             **upstreams,
             "MEDMESH_LISTEN": self.addresses[name],
             "MEDMESH_TRITON_URL": self.addresses["triton"],
         }
 
-    def _pids(self) -> dict[str, int]:
+    def pids(self) -> dict[str, int]:
+        """Process id of each service, and of Triton where it is the embedded one."""
         found = {name: child.process.pid for name, child in self._children.items()}
         return found | ({"triton": self._triton.pid} if self._triton else {})
 
+    async def _problem(self, name: str, settings: ServiceSettings) -> str:
+        """Why a service is not healthy, or a door not open; empty: it is."""
+        if name not in DOORS:
+            code, answer = await probe.probe(self.addresses[name], "", settings)
+            return "" if code == probe.SERVING else answer
+        host, _, port = self.addresses[name].rpartition(":")
+        try:  # doors speak different protocols; all of them take connections
+            _, writer = await asyncio.open_connection(host, int(port))
+        except OSError as error:
+            return error.strerror or "it takes no connection"
+        writer.close()
+        return ""
+
     async def _wait_until_healthy(self, names: Sequence[str], say: Callable[[str], object]) -> None:
         deadline = time.monotonic() + self._settings.ready_timeout_s
-        settings = ServiceSettings.from_environment()
+        settings = ServiceSettings.from_environment({**os.environ, **self._settings.variables})
         waiting = dict.fromkeys(names, "")
         while True:
             self.check()
             for name in list(waiting):
-                code, waiting[name] = await probe.probe(self.addresses[name], "", settings)
-                if code == probe.SERVING:
+                waiting[name] = await self._problem(name, settings)
+                if not waiting[name]:
                     del waiting[name]
                     healthy = len(self._children) - len(waiting)
-                    say(f"  {healthy}/{len(SERVICES)} services healthy ({name})")
+                    say(
+                        f"  {name} is open"
+                        if name in DOORS
+                        else f"  {healthy}/{len(SERVICES)} services healthy ({name})"
+                    )
             if not waiting:
                 return
             if time.monotonic() > deadline:
@@ -341,4 +405,4 @@ def read_env_file(path: Path) -> dict[str, str]:
     }
 
 
-__all__ = ["SERVICES", "Mesh", "MeshError", "MeshSettings", "TritonError"]
+__all__ = ["DOORS", "SERVICES", "Mesh", "MeshError", "MeshSettings", "TritonError"]

@@ -109,6 +109,8 @@ class FakeMesh:
         answer = self.answers.get(method, default)
         if callable(answer):
             answer = answer(request) or default
+        if isinstance(answer, status_pb2.Status) and answer.details:
+            context.abort_with_status(rpc_status.to_status(answer))
         if isinstance(answer, status_pb2.Status):  # what gRPC itself says when a connection fails: no details
             context.abort(_STATUS_CODES[answer.code], answer.message)
         return answer

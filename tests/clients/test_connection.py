@@ -27,6 +27,7 @@ def test_defaults_are_this_machine_at_the_usual_ports():
         "imaging": "127.0.0.1:50061",
         "language": "127.0.0.1:50062",
         "recommendation": "127.0.0.1:50063",
+        "jobs": "127.0.0.1:50064",
     }
 
 

@@ -9,7 +9,7 @@ from services.chassis import environment
 from services.local.mesh import MeshSettings
 from services.local.triton import TritonSettings
 from tests.contracts.source import ROOT
-from tools.reference import api, configuration
+from tools.reference import api, configuration, openapi
 
 READ_WHERE = ("services", "clients", "training", "tools", "compose.yaml", ".env", "Dockerfile", "Makefile")
 VARIABLE = re.compile(r"\bMEDMESH_[A-Z0-9]+(?:_[A-Z0-9]+)*\b(?!_)")
@@ -28,6 +28,10 @@ def test_the_page_of_the_configuration_is_current():
     )
 
 
+def test_the_description_of_the_http_door_is_current():
+    assert openapi.PATH.read_text(encoding="utf-8") == openapi.text(), "run `make docs`"
+
+
 def test_every_variable_that_is_named_anywhere_is_documented():
     named = {}
     for place in READ_WHERE:
@@ -40,7 +44,12 @@ def test_every_variable_that_is_named_anywhere_is_documented():
 
 
 def test_every_setting_says_what_it_is():
-    for kind in (*configuration.settings_classes().values(), MeshSettings, TritonSettings):
+    for kind in (
+        *configuration.settings_classes().values(),
+        *configuration.door_settings_classes().values(),
+        MeshSettings,
+        TritonSettings,
+    ):
         names = [field.name for field in dataclasses.fields(kind)]
         meanings = dict(configuration.docstrings(kind))
         missing = [name for name in names if not meanings.get(name, "").endswith(".")]

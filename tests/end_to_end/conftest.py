@@ -6,57 +6,17 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import gzip
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from medmesh import Client
 from services.local.mesh import Mesh, MeshSettings
+from tests.otlp import Receiver
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = ROOT / "samples"
-
-
-class Collector:
-    """Takes what the services export by OTLP over HTTP, and keeps the bytes: strings stand in them as they
-    are.
-    """
-
-    def __init__(self):
-        bodies: list[bytes] = []
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                bodies.append(
-                    gzip.decompress(body) if self.headers.get("Content-Encoding") == "gzip" else body
-                )
-                self.send_response(200)
-                self.end_headers()
-
-            def log_message(self, *arguments):
-                pass
-
-        self.bodies = bodies
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.thread = threading.Thread(target=self.server.serve_forever)
-        self.thread.start()
-
-    @property
-    def endpoint(self) -> str:
-        return f"http://127.0.0.1:{self.server.server_port}"
-
-    def content(self) -> bytes:
-        return b"\n".join(self.bodies)
-
-    def close(self):
-        self.server.shutdown()
-        self.server.server_close()
-        self.thread.join()
 
 
 def until(condition, timeout_s: float = 20.0):
@@ -69,7 +29,7 @@ def until(condition, timeout_s: float = 20.0):
 
 @pytest.fixture(scope="session")
 def collector():
-    collector = Collector()
+    collector = Receiver()
     yield collector
     collector.close()
 
@@ -96,13 +56,15 @@ def _beside_a_proxy():
 def settings(tmp_path_factory, collector) -> MeshSettings:
     folder = tmp_path_factory.mktemp("mesh")
     variables = {
-        "MEDMESH_OTLP_ENDPOINT": collector.endpoint,
+        "OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint,
         "MEDMESH_RECEIPT_FOLDER": str(folder / "receipts"),
         "MEDMESH_LITERATURE_FOLDER": str(folder / "literature"),
         "MEDMESH_LOG_LEVEL": "debug",
         "OTEL_BSP_SCHEDULE_DELAY": "200",
+        "OTEL_METRIC_EXPORT_INTERVAL": "2000",
     }
-    return dataclasses.replace(MeshSettings.from_environment().on_free_ports(folder), variables=variables)
+    whole = MeshSettings.from_environment().on_free_ports(folder).with_doors(["gateway"])
+    return dataclasses.replace(whole, variables=variables)
 
 
 @pytest.fixture(scope="session")
@@ -126,7 +88,7 @@ def shipped(settings) -> set[str]:
 @pytest.fixture
 def spare_mesh(mesh, settings, tmp_path):
     """Four services of its own on the same Triton, for a test that stops some of them."""
-    own = dataclasses.replace(settings, triton_url=mesh.addresses["triton"], run_folder=tmp_path)
+    own = dataclasses.replace(settings, triton_url=mesh.addresses["triton"], run_folder=tmp_path, doors=())
     with Mesh.start(own, say=lambda _: None) as spare:
         yield spare
 

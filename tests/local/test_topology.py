@@ -13,11 +13,12 @@ from textwrap import dedent
 
 import pytest
 
-from medmesh.connection import DEFAULT_PORTS
+from medmesh.connection import DEFAULT_PORTS, DOOR_PORTS
 from services.chassis.settings import ServiceSettings
 from services.local import topology
 from services.local.mesh import read_env_file
 from tools.bootstrap import ROOT
+from tools.reference.configuration import door_settings_classes
 
 TOPOLOGY = topology.load()
 SERVICES = TOPOLOGY.services.values()
@@ -42,6 +43,7 @@ def test_the_ports_are_the_same_wherever_they_stand() -> None:
     env = read_env_file(ROOT / ".env")
     assert {name: int(env[f"MEDMESH_{name.upper()}_PORT"]) for name in ports} == ports
     assert dict(DEFAULT_PORTS) == ports
+    assert dict(DOOR_PORTS) == {door.name: door.port for door in TOPOLOGY.doors.values() if door.grpc}
 
 
 @pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
@@ -72,6 +74,25 @@ def test_compose_starts_the_service_with_its_port_its_callees_and_its_networks(
     networks = re.search(r"networks: \[(.*)\]", text)
     assert networks
     assert set(networks[1].split(", ")) == ({"mesh", "triton"} if service.triton else {"mesh"})
+
+
+@pytest.mark.parametrize("door", TOPOLOGY.doors.values(), ids=lambda door: door.name)
+def test_a_door_has_its_package_its_tests_its_port_and_its_place_in_compose(door: topology.Door) -> None:
+    assert (ROOT / "clients" / door.name / "__main__.py").is_file()
+    assert (ROOT / "tests" / door.name).is_dir()
+    variable = f"MEDMESH_{door.name.upper()}_PORT"
+    assert int(read_env_file(ROOT / ".env")[variable]) == door.port
+    settings = door_settings_classes()[door.name]()
+    assert getattr(settings, "listen", None) == f"127.0.0.1:{door.port}"
+    text = stanza(door.name)
+    assert "profiles: [doors]" in text
+    assert f'ports: ["127.0.0.1:${{{variable}}}:${{{variable}}}"' in text
+    assert "networks: [mesh]" in text
+
+
+def test_no_two_parts_share_a_port() -> None:
+    ports = [part.port for parts in (TOPOLOGY.services, TOPOLOGY.doors) for part in parts.values()]
+    assert len(set(ports)) == len(ports)
 
 
 def test_callees_start_before_their_callers() -> None:

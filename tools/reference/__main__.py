@@ -1,6 +1,7 @@
 """Writes the generated parts of `docs/`: `python -m tools.reference`."""
 
-from tools.reference import api, configuration
+from tools.reference import api, configuration, openapi
 
 api.write()
 configuration.write()
+openapi.write()

@@ -48,8 +48,8 @@ class Page:
         return "\n\n".join(parts) + "\n"
 
 
-def pages(protos: Path = PROTOS) -> dict[str, str]:
-    """Name of each page's file -> its text."""
+def parsed_files(protos: Path = PROTOS) -> d.FileDescriptorSet:
+    """The contracts with their comments."""
     sources = sorted(str(p.relative_to(protos)) for p in protos.rglob("*.proto"))
     with tempfile.NamedTemporaryFile(suffix=".binpb") as out:
         arguments = [
@@ -62,9 +62,13 @@ def pages(protos: Path = PROTOS) -> dict[str, str]:
         ]
         if protoc.main(arguments) != 0:
             raise SystemExit("protoc failed; its message is above")
-        parsed = d.FileDescriptorSet.FromString(Path(out.name).read_bytes())
+        return d.FileDescriptorSet.FromString(Path(out.name).read_bytes())
+
+
+def pages(protos: Path = PROTOS) -> dict[str, str]:
+    """Name of each page's file -> its text."""
     made: dict[str, Page] = {}
-    for file in parsed.file:
+    for file in parsed_files(protos).file:
         page = made.setdefault(file.package, Page(file.package))
         _add_file(page, file)
     index = ["# API reference", *(f"- [{p}]({p}.md)" for p in sorted(made))]
@@ -72,8 +76,13 @@ def pages(protos: Path = PROTOS) -> dict[str, str]:
     return {"README.md": index[0] + "\n\n" + "\n".join(index[1:]) + "\n", **texts}
 
 
+def comments_of(file: d.FileDescriptorProto) -> Comments:
+    """The comment before each place of a file, by the place's path."""
+    return {tuple(place.path): place.leading_comments.strip() for place in file.source_code_info.location}
+
+
 def _add_file(page: Page, file: d.FileDescriptorProto) -> None:
-    comments = {tuple(place.path): place.leading_comments.strip() for place in file.source_code_info.location}
+    comments = comments_of(file)
     head = comments.get((2,), "")
     if head:
         page.intro.append(_prose(head))
@@ -113,7 +122,7 @@ def _message(
         words = _cell(comments.get((*path, 2, number), ""))
         if item.HasField("oneof_index") and not item.proto3_optional:
             words = f"One of `{message.oneof_decl[item.oneof_index].name}`. {words}"
-        if _option(item.options, options_pb2.phi):
+        if option(item.options, options_pb2.phi):
             words += " *May carry patient data.*"
         lines.append(f"| `{item.name}` | {_type(item, message)} | {words} | {_limits(item)} |")
     yield "\n".join(lines).rstrip()
@@ -170,7 +179,7 @@ def _link(full_name: str) -> str:
 
 
 def _limits(item: d.FieldDescriptorProto) -> str:
-    limits = _option(item.options, options_pb2.limits)
+    limits = option(item.options, options_pb2.limits)
     return ", ".join(_limit_words(limits))
 
 
@@ -191,7 +200,7 @@ def _limit_words(limits: options_pb2.Limits) -> Iterable[str]:
         yield f"`{limits.pattern}`"
 
 
-def _option(options: Any, extension: Any) -> Any:
+def option(options: Any, extension: Any) -> Any:
     """The value of a custom option; the generated stubs do not know which message it extends."""
     return options.Extensions[extension]
 

@@ -18,7 +18,8 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from services.chassis import environment
 from services.chassis.settings import PORTS, ServiceSettings, Settings
-from services.local.mesh import TOPOLOGY, MeshSettings, port_variable
+from services.local.mesh import TOPOLOGY, MeshSettings
+from services.local.topology import metrics_variable, port_variable
 from services.local.triton import TritonSettings
 from tools.bootstrap import ROOT
 
@@ -63,12 +64,31 @@ def settings_classes() -> dict[str, type[ServiceSettings]]:
     return found
 
 
+def door_settings_classes() -> dict[str, type[Settings]]:
+    """Name of each door -> its settings."""
+    found = {}
+    for name in TOPOLOGY.doors:
+        module = importlib.import_module(f"clients.{name}.settings")
+        found[name] = next(
+            kind
+            for kind in vars(module).values()
+            if isinstance(kind, type) and issubclass(kind, Settings) and kind.__module__ == module.__name__
+        )
+    return found
+
+
 def variables() -> list[str]:
     """Every variable of the mesh, sorted."""
     named = {name for _, name, _, _ in other_variables()} | {
-        port_variable(name) for name in TOPOLOGY.services
+        port_variable(name) for name in (*TOPOLOGY.services, *TOPOLOGY.doors)
     }
-    kinds: list[type[Settings]] = [*settings_classes().values(), MeshSettings, TritonSettings]
+    named |= {metrics_variable(name) for name in TOPOLOGY.services}
+    kinds: list[type[Settings]] = [
+        *settings_classes().values(),
+        *door_settings_classes().values(),
+        MeshSettings,
+        TritonSettings,
+    ]
     for kind in kinds:
         named |= {kind.key(field.name) for field in dataclasses.fields(kind)}
     return sorted(named - {""})
@@ -81,6 +101,8 @@ def page() -> str:
     for name, kind in settings_classes().items():
         same = {f.name for f in dataclasses.fields(kind) if f.name in common and f.default == common[f.name]}
         parts.append(f"## The {name} service\n\n" + _table(kind, skip=same))
+    for name, door in door_settings_classes().items():
+        parts.append(f"## The door {name}\n\n" + _table(door, skip=set()))
     parts.append("## `medmesh up`\n\n" + "\n".join([_table(MeshSettings, skip=set()), *_port_rows()]))
     parts.append("## The embedded Triton\n\n" + _table(TritonSettings, skip={"repository"}))
     for title, rows in itertools.groupby(other_variables(), key=lambda row: row[0]):
@@ -99,8 +121,12 @@ def write() -> None:
 def _port_rows() -> list[str]:
     values = _values(int, dict(zip(("low", "high"), PORTS, strict=True)))
     return [
-        f"| `{port_variable(name)}` | {service.port} | {values} | Port of the {name} service; 0: a free one |"
-        for name, service in TOPOLOGY.services.items()
+        f"| `{port_variable(name)}` | {part.port} | {values} | Port of the {kind} {name}; 0: a free one |"
+        for kind, parts in (("service", TOPOLOGY.services), ("door", TOPOLOGY.doors))
+        for name, part in parts.items()
+    ] + [
+        f"| `{metrics_variable(name)}` | {part.metrics_port} | {values} | Port of {name}'s `/metrics` |"
+        for name, part in TOPOLOGY.services.items()
     ]
 
 

@@ -142,7 +142,7 @@ def megabytes(name: str) -> int:
 async def measure(address: str, repository: Path, name: str, prompt: str, count: int) -> None:
     """Prints everything."""
     inference = TritonInference(address)
-    catalog = Catalog("language", [repository], TASKS, inference, Telemetry("language", ""))
+    catalog = Catalog("language", [repository], TASKS, inference, Telemetry("language"))
     writer = catalog.named(TEXT_GENERATION, name)
     print(f"{name}: a prompt of {writer.count([Message(USER, prompt)])} tokens, at most {count} written")
     print((await write(writer, prompt, count)).text)

@@ -22,6 +22,8 @@ DEFAULT_PORTS: Mapping[str, int] = {
     "recommendation": 50063,
 }
 """Port of each service, where nothing else is said."""
+DOOR_PORTS: Mapping[str, int] = {"jobs": 50064}
+"""The same of the doors that speak gRPC, which a mesh may be without."""
 
 REQUEST_ID_HEADER = "x-request-id"
 """Metadata key of the request's id, in both directions."""
@@ -129,6 +131,7 @@ def resolve(
     imaging: str | None,
     language: str | None,
     recommendation: str | None,
+    jobs: str | None = None,
     token: str | None,
     tls: Tls | bool | None,
     timeout_s: float | None,
@@ -141,7 +144,7 @@ def resolve(
     """
     orchestrator = _target(url or environment.get("MEDMESH_URL"), DEFAULT_HOST, "orchestrator")
     host = orchestrator.rsplit(":", 1)[0]
-    given = {"imaging": imaging, "language": language, "recommendation": recommendation}
+    given = {"imaging": imaging, "language": language, "recommendation": recommendation, "jobs": jobs}
     targets = {"orchestrator": orchestrator}
     for service, target in given.items():
         targets[service] = _target(target or environment.get(f"MEDMESH_{service.upper()}_URL"), host, service)
@@ -163,12 +166,11 @@ def is_loopback(target: str) -> bool:
 
 
 def _target(given: str | None, default_host: str, service: str) -> str:
-    target = given or f"{default_host}:{DEFAULT_PORTS[service]}"
+    port_usually = DEFAULT_PORTS.get(service) or DOOR_PORTS[service]
+    target = given or f"{default_host}:{port_usually}"
     host, colon, port = target.rpartition(":")
     if not colon or not host or not port.isdigit() or not 0 < int(port) < 65536 or "/" in host:
-        raise ValueError(
-            f"the address of {service} must be host:port, e.g. 127.0.0.1:{DEFAULT_PORTS[service]}"
-        )
+        raise ValueError(f"the address of {service} must be host:port, e.g. 127.0.0.1:{port_usually}")
     return target
 
 

@@ -10,8 +10,9 @@ from google.protobuf.descriptor import FileDescriptor, MethodDescriptor
 from google.protobuf.descriptor_pb2 import MethodOptions
 from google.protobuf.message_factory import GetMessageClass
 
-from medmesh.common.v1 import catalog_pb2, upload_pb2
+from medmesh.common.v1 import catalog_pb2, trace_pb2, upload_pb2
 from medmesh.imaging.v1 import imaging_pb2
+from medmesh.jobs.v1 import jobs_pb2
 from medmesh.language.v1 import language_pb2
 from medmesh.orchestrator.v1 import orchestrator_pb2
 from medmesh.recommendation.v1 import recommendation_pb2
@@ -58,6 +59,7 @@ DIAGNOSE = _rpc("orchestrator", orchestrator_pb2.DESCRIPTOR, "DiagnosticService"
 DIAGNOSE_STREAM = _rpc("orchestrator", orchestrator_pb2.DESCRIPTOR, "DiagnosticService", "DiagnoseStream")
 LIST_MODELS = _rpc("orchestrator", catalog_pb2.DESCRIPTOR, "ModelCatalogService", "ListModels")
 GET_MODEL_CARD = _rpc("orchestrator", catalog_pb2.DESCRIPTOR, "ModelCatalogService", "GetModelCard")
+GET_TRACE = _rpc("orchestrator", trace_pb2.DESCRIPTOR, "TraceService", "GetTrace")
 RELOAD_MODELS = _rpc("orchestrator", catalog_pb2.DESCRIPTOR, "ModelCatalogService", "ReloadModels")
 
 ANALYZE_IMAGE = _rpc("imaging", imaging_pb2.DESCRIPTOR, "ImagingService", "AnalyzeImage")
@@ -85,6 +87,12 @@ FIND_SIMILAR_PATIENTS = _rpc(
     "recommendation", _RECOMMENDATION, "RecommendationService", "FindSimilarPatients"
 )
 PREDICT_OUTCOME = _rpc("recommendation", _RECOMMENDATION, "RecommendationService", "PredictOutcome")
+
+SUBMIT_JOB = _rpc("jobs", jobs_pb2.DESCRIPTOR, "JobService", "SubmitJob")
+GET_JOB = _rpc("jobs", jobs_pb2.DESCRIPTOR, "JobService", "GetJob")
+LIST_JOBS = _rpc("jobs", jobs_pb2.DESCRIPTOR, "JobService", "ListJobs")
+CANCEL_JOB = _rpc("jobs", jobs_pb2.DESCRIPTOR, "JobService", "CancelJob")
+GET_JOB_RESULT = _rpc("jobs", jobs_pb2.DESCRIPTOR, "JobService", "GetJobResult")
 
 
 def upload_rpc(server: str, method: str) -> Rpc:

@@ -7,6 +7,7 @@ import secrets
 import time
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 
 REQUEST_ID_KEY = "x-request-id"
 """Metadata key of the request id, in requests and answers."""
@@ -32,6 +33,8 @@ class Request:
     """How it was proven: `none`, `token`, `jwt` or `certificate`."""
     tenant: str = ""
     """Whose quota it uses; empty: nobody's."""
+    allow: tuple[str, ...] = ()
+    """Patterns of the full methods that the caller may call."""
     facts: dict[str, str | int | float | bool] = field(default_factory=dict)
     """Further facts for the log line: ids, sizes and names, never content."""
     models: set[str] = field(default_factory=set)
@@ -40,6 +43,10 @@ class Request:
     def add(self, fact: str, amount: int) -> None:
         """Adds to a counted fact of the log line."""
         self.facts[fact] = int(self.facts.get(fact, 0)) + amount
+
+    def permits(self, method: str) -> bool:
+        """Whether the caller may call another method too."""
+        return any(fnmatchcase(method, pattern) for pattern in self.allow)
 
     @property
     def remaining_s(self) -> float:

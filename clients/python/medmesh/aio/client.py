@@ -13,9 +13,10 @@ from typing import Any, Self
 
 from medmesh import images, requests, rpcs
 from medmesh.aio.calls import AsyncCalls
+from medmesh.aio.jobs import AsyncJobs
 from medmesh.aio.literature import AsyncLiterature
 from medmesh.aio.uploads import AsyncUploads
-from medmesh.common.v1 import catalog_pb2
+from medmesh.common.v1 import catalog_pb2, trace_pb2
 from medmesh.common.v1.concept_pb2 import CodedConcept, Concept
 from medmesh.common.v1.model_card_pb2 import ModelCard
 from medmesh.connection import Connection, Tls, resolve
@@ -75,10 +76,11 @@ class AsyncClient:
     """A connection to the mesh. Make it where the event loop runs; it belongs to that loop.
 
     `url` is the orchestrator's `host:port`. What is left out comes from the environment (`MEDMESH_URL`,
-    `MEDMESH_IMAGING_URL`, `MEDMESH_LANGUAGE_URL`, `MEDMESH_RECOMMENDATION_URL`, `MEDMESH_TOKEN`,
-    `MEDMESH_TIMEOUT_S`, `MEDMESH_CLIENT_CA`, `MEDMESH_CLIENT_CERTIFICATE`, `MEDMESH_CLIENT_KEY`), else from
-    the defaults: this machine, ports 50060 to 50063. `tls=True` trusts the system's authorities. `attempts`
-    is how often a call is made where the connection fails it; what a service refuses is not asked again.
+    `MEDMESH_IMAGING_URL`, `MEDMESH_LANGUAGE_URL`, `MEDMESH_RECOMMENDATION_URL`, `MEDMESH_JOBS_URL`,
+    `MEDMESH_TOKEN`, `MEDMESH_TIMEOUT_S`, `MEDMESH_CLIENT_CA`, `MEDMESH_CLIENT_CERTIFICATE`,
+    `MEDMESH_CLIENT_KEY`), else from the defaults: this machine, ports 50060 to 50064. `tls=True` trusts the
+    system's authorities. `attempts` is how often a call is made where the connection fails it; what a service
+    refuses is not asked again.
 
     Every call takes `timeout_s`, its deadline in seconds over all attempts, and `request_id` (a UUID), which
     is in every log line and span of it; left out, a new one is made. Every call raises the errors of
@@ -92,6 +94,7 @@ class AsyncClient:
         imaging: str | None = None,
         language: str | None = None,
         recommendation: str | None = None,
+        jobs: str | None = None,
         token: str | None = None,
         tls: Tls | bool | None = None,
         timeout_s: float | None = None,
@@ -102,6 +105,7 @@ class AsyncClient:
             imaging=imaging,
             language=language,
             recommendation=recommendation,
+            jobs=jobs,
             token=token,
             tls=tls,
             timeout_s=timeout_s,
@@ -110,6 +114,7 @@ class AsyncClient:
         self._calls = AsyncCalls(self.connection, attempts)
         self._uploads = AsyncUploads(self._calls)
         self.literature = AsyncLiterature(self._calls)
+        self.jobs = AsyncJobs(self._calls)
 
     async def __aenter__(self) -> Self:
         return self
@@ -539,6 +544,18 @@ class AsyncClient:
         request = catalog_pb2.ReloadModelsRequest()
         answer: catalog_pb2.ReloadModelsResponse = await self._calls.unary(
             rpcs.RELOAD_MODELS, request, timeout_s, request_id
+        )
+        return answer
+
+    async def trace(
+        self, trace_id: str, *, timeout_s: float | None = None, request_id: str | None = None
+    ) -> trace_pb2.GetTraceResponse:
+        """The spans that the mesh keeps for a while of a trace of this caller's: 32 hexadecimal digits, as
+        in the `traceparent` that the call was sent with. None: it was not sampled, or is no longer kept.
+        """
+        request = trace_pb2.GetTraceRequest(trace_id=trace_id)
+        answer: trace_pb2.GetTraceResponse = await self._calls.unary(
+            rpcs.GET_TRACE, request, timeout_s, request_id
         )
         return answer
 

@@ -14,9 +14,10 @@ from typing import Any, Self
 
 from medmesh import images, requests, rpcs
 from medmesh.blocking.calls import Calls
+from medmesh.blocking.jobs import Jobs
 from medmesh.blocking.literature import Literature
 from medmesh.blocking.uploads import Uploads
-from medmesh.common.v1 import catalog_pb2
+from medmesh.common.v1 import catalog_pb2, trace_pb2
 from medmesh.common.v1.concept_pb2 import CodedConcept, Concept
 from medmesh.common.v1.model_card_pb2 import ModelCard
 from medmesh.connection import Connection, Tls, resolve
@@ -76,10 +77,11 @@ class Client:
     """A connection to the mesh. It may be shared between threads.
 
     `url` is the orchestrator's `host:port`. What is left out comes from the environment (`MEDMESH_URL`,
-    `MEDMESH_IMAGING_URL`, `MEDMESH_LANGUAGE_URL`, `MEDMESH_RECOMMENDATION_URL`, `MEDMESH_TOKEN`,
-    `MEDMESH_TIMEOUT_S`, `MEDMESH_CLIENT_CA`, `MEDMESH_CLIENT_CERTIFICATE`, `MEDMESH_CLIENT_KEY`), else from
-    the defaults: this machine, ports 50060 to 50063. `tls=True` trusts the system's authorities. `attempts`
-    is how often a call is made where the connection fails it; what a service refuses is not asked again.
+    `MEDMESH_IMAGING_URL`, `MEDMESH_LANGUAGE_URL`, `MEDMESH_RECOMMENDATION_URL`, `MEDMESH_JOBS_URL`,
+    `MEDMESH_TOKEN`, `MEDMESH_TIMEOUT_S`, `MEDMESH_CLIENT_CA`, `MEDMESH_CLIENT_CERTIFICATE`,
+    `MEDMESH_CLIENT_KEY`), else from the defaults: this machine, ports 50060 to 50064. `tls=True` trusts the
+    system's authorities. `attempts` is how often a call is made where the connection fails it; what a service
+    refuses is not asked again.
 
     Every call takes `timeout_s`, its deadline in seconds over all attempts, and `request_id` (a UUID), which
     is in every log line and span of it; left out, a new one is made. Every call raises the errors of
@@ -93,6 +95,7 @@ class Client:
         imaging: str | None = None,
         language: str | None = None,
         recommendation: str | None = None,
+        jobs: str | None = None,
         token: str | None = None,
         tls: Tls | bool | None = None,
         timeout_s: float | None = None,
@@ -103,6 +106,7 @@ class Client:
             imaging=imaging,
             language=language,
             recommendation=recommendation,
+            jobs=jobs,
             token=token,
             tls=tls,
             timeout_s=timeout_s,
@@ -111,6 +115,7 @@ class Client:
         self._calls = Calls(self.connection, attempts)
         self._uploads = Uploads(self._calls)
         self.literature = Literature(self._calls)
+        self.jobs = Jobs(self._calls)
 
     def __enter__(self) -> Self:
         return self
@@ -541,6 +546,16 @@ class Client:
         answer: catalog_pb2.ReloadModelsResponse = self._calls.unary(
             rpcs.RELOAD_MODELS, request, timeout_s, request_id
         )
+        return answer
+
+    def trace(
+        self, trace_id: str, *, timeout_s: float | None = None, request_id: str | None = None
+    ) -> trace_pb2.GetTraceResponse:
+        """The spans that the mesh keeps for a while of a trace of this caller's: 32 hexadecimal digits, as
+        in the `traceparent` that the call was sent with. None: it was not sampled, or is no longer kept.
+        """
+        request = trace_pb2.GetTraceRequest(trace_id=trace_id)
+        answer: trace_pb2.GetTraceResponse = self._calls.unary(rpcs.GET_TRACE, request, timeout_s, request_id)
         return answer
 
     def _idempotency_key(self, request_id: str | None) -> str | None:

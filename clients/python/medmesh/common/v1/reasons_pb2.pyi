@@ -27,6 +27,7 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ERROR_REASON_QUOTA_EXCEEDED: _ClassVar[ErrorReason]
     ERROR_REASON_CORPUS_UNKNOWN: _ClassVar[ErrorReason]
     ERROR_REASON_CORPUS_UNAVAILABLE: _ClassVar[ErrorReason]
+    ERROR_REASON_JOB_UNKNOWN: _ClassVar[ErrorReason]
 
 class NoticeReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -156,6 +157,7 @@ ERROR_REASON_UPLOAD_UNKNOWN: ErrorReason
 ERROR_REASON_QUOTA_EXCEEDED: ErrorReason
 ERROR_REASON_CORPUS_UNKNOWN: ErrorReason
 ERROR_REASON_CORPUS_UNAVAILABLE: ErrorReason
+ERROR_REASON_JOB_UNKNOWN: ErrorReason
 NOTICE_REASON_UNSPECIFIED: NoticeReason
 NOTICE_REASON_BODY_PART_RECOGNISED: NoticeReason
 NOTICE_REASON_BODY_PART_NOT_UNDERSTOOD: NoticeReason

@@ -1,0 +1,211 @@
+"""What every request passes before it is answered: origin, size, place, request id; and its line in the log.
+
+The log has the route and never the address as it came: what a caller writes there could name a patient.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from typing import Any
+from urllib.parse import urlsplit
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from clients.gateway.failures import PROBLEM, Failure, problem_of
+from clients.gateway.fhir.outcome import FHIR_JSON, PREFIX, outcome
+from clients.gateway.settings import GatewaySettings
+from services.chassis.errors import (
+    DeadlineExceeded,
+    InvalidInput,
+    MedmeshError,
+    Reason,
+)
+from services.chassis.rpc.admission import Admission
+from services.chassis.rpc.request import REQUEST_ID_KEY, Request, accept_request_id, current
+from services.chassis.settings import is_loopback
+
+logger = logging.getLogger("medmesh.gateway")
+
+_HEADERS = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
+_FOREIGN = "Pages of this origin may not call the mesh: MEDMESH_ALLOWED_ORIGINS lists those that may."
+PROBES = frozenset({"/healthz", "/readyz"})
+"""What is answered however many requests are at work, and not logged."""
+ROUTE = "medmesh.route"
+"""Key of the scope under which the application says which of its routes was taken."""
+
+
+class Door:
+    """The outermost application."""
+
+    def __init__(self, inner: ASGIApp, settings: GatewaySettings) -> None:
+        self._inner = inner
+        self._settings = settings
+        self.admission = Admission(
+            settings.maximum_in_flight_count, settings.maximum_queue_count, settings.maximum_held_bytes
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] in PROBES:
+            await self._inner(scope, receive, send)
+            return
+        began = time.monotonic()
+        headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}
+        request_id = accept_request_id(headers.get(REQUEST_ID_KEY))
+        # What is within sees the id that was accepted, whoever made it.
+        scope["headers"] = [
+            *((key, value) for key, value in scope["headers"] if key != REQUEST_ID_KEY.encode()),
+            (REQUEST_ID_KEY.encode(), request_id.encode()),
+        ]
+        answer = _Answer(send, request_id)
+        in_progress = current.set(
+            Request(request_id, scope["method"], began + self._settings.maximum_deadline_s)
+        )
+        async with AsyncExitStack() as held:
+            body = _Body(receive, self._settings, self.admission, held)
+            try:
+                if is_foreign(headers, self._settings):
+                    await refuse_plainly(answer, scope["path"], 403, _FOREIGN, request_id)
+                    return
+                body.expect(headers.get("content-length", ""))
+                await held.enter_async_context(self.admission.place())
+                await self._inner(scope, body, answer)
+            except MedmeshError as error:
+                if not answer.begun:
+                    await refuse(answer, scope["path"], Failure.of(error, request_id))
+            except Exception:
+                logger.exception("unexpected")  # the formatter leaves the text out
+                if answer.begun:
+                    raise
+                await refuse(answer, scope["path"], Failure.of(MedmeshError(), request_id))
+            finally:
+                logger.info(
+                    "request",
+                    extra={
+                        "facts": {
+                            "method": scope["method"] if scope["method"] in _METHODS else "other",
+                            "route": scope.get(ROUTE, "none"),
+                            "status": answer.status,
+                            "request_bytes": body.count,
+                            "response_bytes": answer.count,
+                            "elapsed_ms": round((time.monotonic() - began) * 1e3, 1),
+                        }
+                    },
+                )
+                current.reset(in_progress)
+
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
+
+
+class _Body:
+    """`receive`, with the body held to its size and its pace, and counted."""
+
+    def __init__(
+        self, receive: Receive, settings: GatewaySettings, admission: Admission, held: AsyncExitStack
+    ) -> None:
+        self._receive = receive
+        self._settings = settings
+        self._admission = admission
+        self._held = held
+        self._reserved = 0
+        self._ended = False
+        self.count = 0
+
+    def expect(self, content_length: str) -> None:
+        """Refuses what is too large before any of it is read, and holds its place in memory."""
+        if content_length.isascii() and content_length.isdigit():
+            size = int(content_length[:12])
+            self._check(size)
+            self._held.enter_context(self._admission.holding(size))
+            self._reserved = size
+
+    async def __call__(self) -> Message:
+        if self._ended:
+            return await self._receive()
+        try:
+            async with asyncio.timeout(self._settings.maximum_stall_s):
+                message = await self._receive()
+        except TimeoutError as error:
+            raise DeadlineExceeded("the caller stalled") from error
+        if message["type"] == "http.request":
+            size = len(message.get("body", b""))
+            self.count += size
+            self._check(self.count)
+            if self.count > self._reserved:
+                self._held.enter_context(self._admission.holding(size))
+            self._ended = not message.get("more_body", False)
+        return message
+
+    def _check(self, size: int) -> None:
+        limit = self._settings.maximum_request_bytes
+        if size > limit:
+            described = f"is larger than {limit} bytes; upload large images (UploadService)"
+            raise InvalidInput(Reason.INPUT_TOO_LARGE, "request", described)
+
+
+class _Answer:
+    """`send`, which notes what was answered and adds what every answer carries."""
+
+    def __init__(self, send: Send, request_id: str) -> None:
+        self._send = send
+        self._request_id = request_id
+        self.begun = False
+        self.status = 0
+        self.count = 0
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.begun = True
+            self.status = message["status"]
+            own = {key for key, _ in message.get("headers", ())}
+            added = [*_HEADERS, (REQUEST_ID_KEY.encode(), self._request_id.encode())]
+            message["headers"] = [
+                *message.get("headers", ()),
+                *(pair for pair in added if pair[0] not in own),
+            ]
+        elif message["type"] == "http.response.body":
+            self.count += len(message.get("body", b""))
+        await self._send(message)
+
+
+async def refuse(send: Send, path: str, failure: Failure) -> None:
+    """Answers with the failure, in the form of the path."""
+    await respond(send, path, failure.problem(), failure.headers)
+
+
+async def refuse_plainly(send: Send, path: str, status: int, detail: str, request_id: str) -> None:
+    """Answers with a problem that is HTTP's alone."""
+    await respond(send, path, problem_of(status, detail, request_id), {})
+
+
+async def respond(send: Send, path: str, problem: Mapping[str, Any], headers: Mapping[str, str]) -> None:
+    """Sends a problem; below FHIR's paths as an OperationOutcome."""
+    fhir = path.startswith(PREFIX)
+    body = json.dumps(outcome(problem) if fhir else problem, ensure_ascii=False).encode()
+    lines = {
+        "content-type": FHIR_JSON if fhir else PROBLEM,
+        "content-length": str(len(body)),
+        **headers,
+    }
+    encoded = [(key.encode(), value.encode()) for key, value in lines.items()]
+    await send({"type": "http.response.start", "status": problem["status"], "headers": encoded})
+    await send({"type": "http.response.body", "body": body})
+
+
+def is_foreign(headers: Mapping[str, str], settings: GatewaySettings) -> bool:
+    """Whether a page of another origin asks, whose reader did not mean to call the mesh.
+
+    A page that this door served itself names it as its host; only a host of this machine proves that, since
+    any name can be made to resolve here.
+    """
+    origin = headers.get("origin")
+    if origin is None or origin in settings.allowed_origins:
+        return False
+    host = headers.get("host", "")
+    parts = urlsplit(origin)
+    return parts.netloc != host or not is_loopback(parts.hostname or "")

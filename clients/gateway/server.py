@@ -1,0 +1,101 @@
+"""Serves the door by uvicorn until it is told to stop, and lets what runs finish."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from clients.gateway.app import application
+from clients.gateway.mesh import Mesh, connection
+from clients.gateway.settings import GatewaySettings
+from medmesh.connection import Connection
+from services.chassis.rpc.transport import BindError
+from services.chassis.settings import SettingsError
+
+_CONNECTIONS_PER_PLACE = 8
+"""Connections that may be open for each place: most callers keep theirs between two requests."""
+
+
+Around = Callable[[ASGIApp], ASGIApp]
+"""Puts an application in front of another one."""
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.listening.set()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield  # whoever runs the server handles signals
+
+
+@asynccontextmanager
+async def running_gateway(
+    settings: GatewaySettings, to: Connection | None = None, around: Around = lambda door: door
+) -> AsyncIterator[str]:
+    """The address of the door, open within the block; at its end what runs finishes within `drain_s`.
+
+    `to` is where the mesh is; by default what the environment says. `around` puts an application in front of
+    the door's own. Raises SettingsError, BindError.
+    """
+    async with Mesh(to or connection(settings), settings) as mesh:
+        server = _Server(_config(settings, around(application(mesh, settings))))
+        listener = _listener(settings.listen)
+        host, port = listener.getsockname()[:2]
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        try:
+            await server.listening.wait()
+            yield f"{host}:{port}"
+        finally:
+            server.should_exit = True
+            await serving
+            listener.close()
+
+
+def _config(settings: GatewaySettings, app: ASGIApp) -> uvicorn.Config:
+    config = uvicorn.Config(
+        app,
+        interface="asgi3",
+        lifespan="off",
+        ws="none",
+        loop="none",
+        log_config=None,  # the log is the mesh's own
+        access_log=False,  # it would hold addresses as they came
+        server_header=False,
+        proxy_headers=False,
+        limit_concurrency=settings.maximum_in_flight_count * _CONNECTIONS_PER_PLACE,
+        timeout_graceful_shutdown=round(settings.drain_s),
+        ssl_certfile=settings.tls_certificate,
+        ssl_keyfile=settings.tls_key,
+        ssl_ca_certs=settings.tls_client_ca,
+        ssl_cert_reqs=ssl.CERT_REQUIRED if settings.tls_client_ca else ssl.CERT_NONE,
+    )
+    try:
+        config.load()
+    except (OSError, ssl.SSLError) as error:
+        raise SettingsError(
+            settings.key("tls_certificate"),
+            "a file of TLS cannot be read, or is not a PEM certificate with its key",
+        ) from error
+    return config
+
+
+def _listener(address: str) -> socket.socket:
+    host, _, port = address.rpartition(":")
+    bare = host.strip("[]")
+    try:
+        family = socket.AF_INET6 if ":" in bare else socket.AF_INET
+        return socket.create_server((bare, int(port)), family=family)
+    except OSError as error:
+        raise BindError(f"{address} cannot be listened on: is the port taken?") from error
