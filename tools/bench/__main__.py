@@ -8,12 +8,12 @@ import contextlib
 import sys
 from collections.abc import Sequence
 
-from tools.bench import imaging, language, machine, mesh, orchestrator, page, record
+from tools.bench import imaging, language, machine, mesh, orchestrator, page, peers, record
 from tools.bench.meshes import Meshes
 from tools.bench.rows import Row
 from tools.bench.running import Outcome, measured
 
-ROWS: Sequence[Row] = (*imaging.ROWS, *language.ROWS, *orchestrator.ROWS, *mesh.ROWS)
+ROWS: Sequence[Row] = (*imaging.ROWS, *language.ROWS, *orchestrator.ROWS, *mesh.ROWS, *peers.ROWS)
 
 
 def main() -> int:

@@ -17,14 +17,15 @@ _METHOD = "/medmesh.imaging.v1.ImagingService/AnalyzeImage"
 _DICOM = {"plain": "plain", "rle": "RLE", "jpeg-ls": "JPEG-LS", "jpeg2000": "JPEG 2000"}
 
 
-def _paths(kind: str) -> Sequence[str]:
+def paths(kind: str) -> Sequence[str]:
+    """The files of a kind of image, made where they are not there yet."""
     _FOLDER.mkdir(parents=True, exist_ok=True)
     return [str(path) for path in pictures.write(kind, _FOLDER)]
 
 
 def _requests(kind: str) -> Sequence[bytes]:
     requests = []
-    for path in _paths(kind):
+    for path in paths(kind):
         request = imaging_pb2.AnalyzeImageRequest()
         with open(path, "rb") as file:  # noqa: PTH123 - a path of this module's own
             request.sources.add().content = file.read()
@@ -39,7 +40,7 @@ def mesh(kind: str, *, on: str = PLAIN) -> Side:
 
 def alone(kind: str) -> Side:
     """The same on ONNX Runtime alone: decoding, gate and model in threads, nothing sent anywhere."""
-    return Worker("clients.loadtest.peers.onnxruntime_alone", partial(_paths, kind))
+    return Worker("clients.loadtest.peers.onnxruntime_alone", partial(paths, kind))
 
 
 def _row(name: str, title: str, kind: str, callers: int, target: float, before: str) -> Row:

@@ -10,6 +10,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+import grpc
+
+from medmesh.connection import CHANNEL_OPTIONS
 from services.local import ports
 from tools.bench import http
 from tools.bench.meshes import PLAIN, Meshes
@@ -108,36 +111,67 @@ class Worker:
 
 
 @dataclass(frozen=True)
-class Server:
+class HttpServer:
     """Another server on the same work (`clients/loadtest/peers/`), asked by HTTP."""
 
     name: str
     module: str
-    arguments: Callable[[], Sequence[str]]
     requests: Callable[[], Sequence[http.Request]]
-    callers: int | None = None
     mesh: str | None = None
 
     @contextlib.asynccontextmanager
     async def opened(self, _meshes: Meshes, /) -> AsyncIterator[Measure]:
         """See `Side`."""
-        port = ports.claim("127.0.0.1", {self.name: 0}, "{}")[self.name]
-        process = await _started(self.module, ["--port", str(port), *self.arguments()])
         requests = self.requests()
+        async with _serving(self.name, self.module) as (port, processes):
 
-        async def measure(callers: int, seconds: float) -> Sample:
-            async with http.Pool("127.0.0.1", port, self.callers or callers) as pool:
+            async def measure(callers: int, seconds: float) -> Sample:
+                async with http.Pool("127.0.0.1", port, callers) as pool:
 
-                async def ask(number: int) -> None:
-                    await pool.ask(requests[number % len(requests)])
+                    async def ask(number: int) -> None:
+                        await pool.ask(requests[number % len(requests)])
 
-                def processes() -> Processes:
-                    return {self.name: [process.pid, *children(process.pid)]}
+                    return await _watched(ask, callers, seconds, processes)
 
-                return await _watched(ask, self.callers or callers, seconds, processes)
-
-        async with _ended(process):
             yield measure
+
+
+@dataclass(frozen=True)
+class GrpcServer:
+    """Another server on the same work, asked by gRPC with messages that are encoded already."""
+
+    name: str
+    module: str
+    method: str
+    requests: Callable[[], Sequence[bytes]]
+    mesh: str | None = None
+
+    @contextlib.asynccontextmanager
+    async def opened(self, _meshes: Meshes, /) -> AsyncIterator[Measure]:
+        """See `Side`."""
+        requests = self.requests()
+        async with (
+            _serving(self.name, self.module) as (port, processes),
+            grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=CHANNEL_OPTIONS) as channel,
+        ):
+            unary = channel.unary_unary(self.method)
+
+            async def ask(number: int) -> None:
+                await unary(requests[number % len(requests)], timeout=_TIMEOUT_S)
+
+            async def measure(callers: int, seconds: float) -> Sample:
+                return await _watched(ask, callers, seconds, processes)
+
+            yield measure
+
+
+@contextlib.asynccontextmanager
+async def _serving(name: str, module: str) -> AsyncIterator[tuple[int, Callable[[], Processes]]]:
+    """The port of a server that was started, and its processes."""
+    port = ports.claim("127.0.0.1", {name: 0}, "{}")[name]
+    process = await _started(module, ["--port", str(port)])
+    async with _ended(process):
+        yield port, lambda: {name: [process.pid, *children(process.pid)]}
 
 
 async def _watched(

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
+import clients.loadtest.peers.apart_from_triton  # noqa: F401 - before the services
 from medmesh.common.v1.model_card_pb2 import ModelCard
 from services.chassis.models.activation import activated
 from services.chassis.models.card import read_card
