@@ -30,6 +30,7 @@ RUN python tools/bootstrap.py "$ENVIRONMENT" && rm -rf /root/.cache \
 
 COPY clients ./clients
 COPY services ./services
+COPY samples ./samples
 RUN if [ "$ENVIRONMENT" = triton ]; then python -m services.local.triton prepare; fi \
     && python -m compileall -q services tools clients
 

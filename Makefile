@@ -7,13 +7,13 @@ VENV := .venv/bin
 BOOTSTRAP := $(PYTHON) tools/bootstrap.py
 TORCH_TESTS := tests/training tests/importing tests/imaging/test_training.py tests/language/test_calibration.py tests/language/test_tagger_training.py tests/recommendation/test_outcome_calibration.py tests/recommendation/test_series.py
 FAST := --numprocesses=auto -m "not live and not slow"
-CHECKED := services tools clients/archive clients/cli clients/loadtest clients/gateway clients/jobs clients/python/medmesh protos/generate.py
+CHECKED := services tools clients/archive clients/cli clients/loadtest clients/gateway clients/console clients/python/medmesh clients/dicom_node clients/jobs protos/generate.py
 
 # The contracts that those of today must stay compatible with: a buf image, so that no history is needed.
 BASELINE := protos/baseline/medmesh.binpb
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo up test test-fast coverage test-training test-consumers archive-proof lint format protos blocking-client docs baseline models train requirements clean distclean
+.PHONY: $(shell sed -n 's/^\([a-z-]*\):.*\#\# .*/\1/p' help venv demo up test test-fast coverage test-training test-consumers bench lint format protos blocking-client docs console baseline models train requirements clean bench-gpu distclean Makefile)
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,11 +47,23 @@ test-training:  ## Run the tests of training and of imports, which need torch (3
 	@$(BOOTSTRAP) training triton
 	@.venv-training/bin/python -m pytest $(TORCH_TESTS) $(ARGS)
 
+bench-gpu:  ## Measure the models on this machine's NVIDIA GPU (needs onnxruntime-gpu in PYTHON)
+	@$(PYTHON) training/bench_gpu.py $(ARGS)
+
 test-consumers: venv  ## Build and run the clients in other languages (needs npm and clients/debian-packages.txt)
-	@TEST_CONSUMERS=1 $(VENV)/python -m pytest tests/clients/test_installation.py tests/end_to_end/test_other_languages.py $(ARGS)
+	@TEST_CONSUMERS=1 $(VENV)/python -m pytest tests/clients/test_installation.py tests/end_to_end/test_other_languages.py tests/end_to_end/test_console.py $(ARGS)
+
+bench:  ## Measure medmesh against what it stands on and against other servers (ARGS="--only imaging", CHECK=1): docs/performance.md
+	@$(BOOTSTRAP) dev triton peers
+	@$(VENV)/python -m tools.bench $(if $(CHECK),--check) $(ARGS)
+test-load-tools: venv  ## Run the Locust user class and the k6 script against a mesh (installs both beside, 150 MB)
+	@TEST_LOAD_TOOLS=1 $(VENV)/python -m pytest tests/end_to_end/test_load_tools.py $(ARGS)
 
 archive-proof: venv  ## Read 10,000 small files with kill -9 in the midst of it, and count (ARGS="--stand-in", "--count N")
 	@$(VENV)/python -m tests.clients.archive_proof $(ARGS)
+
+drill-dicom: venv  ## Kill the DICOM node again and again while it is sent objects, and count (needs Orthanc; RUNS=20 OBJECTS=200)
+	@$(VENV)/python -m tests.dicom_node.drill --runs $(or $(RUNS),20) --objects $(or $(OBJECTS),200)
 
 lint: venv  ## Check style, types and contracts
 	@echo "medmesh: ruff" && $(VENV)/ruff check && $(VENV)/ruff format --check
@@ -70,6 +82,9 @@ protos:  ## Generate the client stubs from protos/
 blocking-client:  ## Generate the Python client's blocking half from its asyncio one
 	@$(BOOTSTRAP) dev
 	@$(VENV)/python tools/blocking_client.py
+
+console:  ## Build the page of the console, which is committed (needs npm)
+	@cd clients/console/web && npm ci --no-audit --no-fund --silent && npm run --silent generate && npm run --silent check && npm run --silent build
 
 docs:  ## Write the generated parts of docs/: the API reference and the configuration
 	@$(BOOTSTRAP) dev
@@ -95,8 +110,9 @@ models:  ## Train, evaluate and export every model; with PRECISION=fp32|fp16|int
 
 requirements:  ## Pin requirements/*.in again, with hashes, into requirements/*.txt (needs uv)
 	@command -v uv >/dev/null || { echo "medmesh: uv is missing; it resolves the pins (https://docs.astral.sh/uv)" >&2; exit 1; }
-	@cd requirements && for name in services gateway local archive dev triton; do \
+	@cd requirements && for name in services gateway local dev triton peers dicom-node archive; do \
 	  case $$name in triton) extra="--no-deps --python-platform x86_64-manylinux_2_35";; \
+	  peers) extra="--override overrides.txt --constraint services.txt --python-platform x86_64-manylinux_2_28";; \
 	  *) extra="--override overrides.txt --python-platform x86_64-manylinux_2_28";; esac; \
 	  echo "medmesh: pinning $$name" && \
 	  uv pip compile -q --generate-hashes --no-header --no-annotate --python-version 3.11 $$extra $$name.in -o $$name.new && \

@@ -67,7 +67,9 @@ class FakeInference:
     def release(self, model: str) -> None:
         self._gates.pop(model).set()
 
-    async def infer(self, model: ModelVersion, inputs: Arrays, *, timeout_s: float | None = None) -> Answer:
+    async def infer(
+        self, model: ModelVersion, inputs: Arrays, *, timeout_s: float | None = None, priority: int = 0
+    ) -> Answer:
         name = model.name
         function = self._function(model)
         if function is None:

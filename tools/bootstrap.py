@@ -93,9 +93,13 @@ ENVIRONMENTS = {
     for e in (
         Environment("services", ".venv", "services.txt", "services", 600, _EXACTLY, _PROJECTS),
         Environment("gateway", ".venv", "gateway.txt", "the HTTP door", 650, _EXACTLY, _PROJECTS),
+        Environment("dicom-node", ".venv", "dicom-node.txt", "the DICOM node", 700, _EXACTLY, _PROJECTS),
         Environment("local", ".venv", "local.txt", "services and command line", 700, _EXACTLY, _PROJECTS),
         Environment("dev", ".venv", "dev.txt", "tests, lint and code generation", 1000, _EXACTLY, _PROJECTS),
         Environment("triton", ".venv-triton", "triton.txt", "embedded Triton", 700, _EXACTLY),
+        Environment(
+            "peers", ".venv-peers", "peers.txt", "what `make bench` compares with", 900, _EXACTLY, _PROJECTS
+        ),
         Environment("training", ".venv-training", "training.txt", "training", 3000, (), _PROJECTS),
     )
 }

@@ -32,8 +32,10 @@ class OnnxInference:
         self._session = session(weights)
         self._outputs = [output.name for output in self._session.get_outputs()]
 
-    async def infer(self, model: ModelVersion, inputs: Arrays, *, timeout_s: float | None = None) -> Answer:
-        del timeout_s  # nobody waits
+    async def infer(
+        self, model: ModelVersion, inputs: Arrays, *, timeout_s: float | None = None, priority: int = 0
+    ) -> Answer:
+        del timeout_s, priority  # nobody waits
         found = dict(zip(self._outputs, self._session.run(self._outputs, dict(inputs)), strict=True))
         runtime = f"onnxruntime {onnxruntime.__version__}"
         return Answer(found, str(model.number), Verification.DIGESTED, runtime)

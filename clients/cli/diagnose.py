@@ -14,11 +14,12 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from clients.cli import inputs, machine, saving
+from clients.cli import inputs, machine, saving, tracing
 from clients.cli.audit import read_receipt
 from clients.cli.failures import ExitCode, explained, fail
 from clients.cli.show import diagnosis as show
 from clients.cli.show import marks
+from clients.cli.show.waterfall import waterfall
 from medmesh import Client, receipt
 from medmesh.orchestrator.v1 import orchestrator_pb2 as pb
 from medmesh.orchestrator.v1.receipt_pb2 import ReceiptStatement
@@ -45,6 +46,12 @@ def diagnose(
     stream: Annotated[
         bool, typer.Option("--stream", help="Report each branch on stderr as it ends.")
     ] = False,
+    trace: Annotated[
+        bool,
+        typer.Option(
+            "--trace", help="Show what took the time: every step in the mesh, on stderr with --json."
+        ),
+    ] = False,
     url: inputs.Url = None,
     timeout: inputs.Timeout = 30.0,
 ) -> None:
@@ -58,18 +65,28 @@ def diagnose(
       medmesh diagnose --image ct-series/ --body-part head --output answer/ --stream
 
       medmesh diagnose --note samples/note.txt --draft-report
+
+      medmesh diagnose --note samples/note.txt --trace
     """
     with explained(), inputs.client(url, timeout) as client:
         text = inputs.note_text(note)
         case = case_of(image, text, patient, body_part, model, max_treatments)
         case["draft_report"] = draft_report
-        answer = ask(client, case, overlay=output is not None, tell=stream)
+        spans = None
+        if trace:
+            answer, spans = tracing.traced(
+                client, lambda: ask(client, case, overlay=output is not None, tell=stream)
+            )
+        else:
+            answer = ask(client, case, overlay=output is not None, tell=stream)
         written = save(answer, output) if output else []
         if as_json:
             machine.write(without_pictures(answer))
         else:
             present(answer, text)
             marks.present(Text(f"  saved {path}", style="dim") for path in written)
+        if spans is not None:
+            marks.present(waterfall(spans), sys.stderr if as_json else sys.stdout)
     if answer.completeness != pb.COMPLETENESS_COMPLETE:
         raise typer.Exit(ExitCode.PARTIAL)
 

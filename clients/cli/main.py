@@ -14,9 +14,11 @@ from clients.cli import (
     analyze,
     archive,
     audit,
+    console,
     deidentify,
     demo,
     diagnose,
+    dicom_node,
     doctor,
     gateway,
     importing,
@@ -32,7 +34,7 @@ from clients.cli import (
     usage,
 )
 from clients.cli.failures import EXIT_CODES_HELP, warn
-from clients.loadtest import command
+from clients.loadtest import command as loadtest
 
 app = typer.Typer(
     name="medmesh",
@@ -69,6 +71,21 @@ archives = typer.Typer(
     no_args_is_help=True,
     help="Read a whole archive through the mesh, each study once, whatever happens meanwhile.",
 )
+node = typer.Typer(
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    help="Take images by DICOM, have the mesh read them, send the results back as DICOM objects.",
+)
+load = typer.Typer(
+    cls=loadtest.LoadtestGroup,
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    epilog="\b\n" + loadtest.GROUP_EXAMPLES,
+    help="Load a mesh and measure it, list the profiles that come with medmesh, compare two reports.\n\n"
+    "`medmesh loadtest --profile NAME` runs: `run` may be left out. `medmesh loadtest run --help` says with "
+    "which options.",
+)
+
 waiting = typer.Typer(
     rich_markup_mode=None,
     no_args_is_help=True,
@@ -106,6 +123,7 @@ def _add(
 
 _add(up.up)
 _add(demo.demo)
+_add(console.console)
 _add(gateway.gateway)
 _add(diagnose.diagnose, exit_codes=True)
 _add(diagnose.replay)
@@ -153,8 +171,18 @@ app.add_typer(tables, name="terminology")
 _add(terminology.check, to=tables, name="check")
 _add(terminology.lookup, to=tables, name="lookup")
 _add(terminology.fetch, to=tables, name="fetch")
+app.add_typer(node, name="dicom-node")
+_add(dicom_node.serve, to=node)
+_add(dicom_node.check, to=node)
+_add(dicom_node.status, to=node)
+_add(dicom_node.retry, to=node)
+_add(dicom_node.fetch, to=node)
 _add(doctor.doctor)
-_add(command.loadtest)
+app.add_typer(load, name="loadtest")
+_add(loadtest.run, to=load)
+_add(loadtest.overload, to=load)
+_add(loadtest.profiles, to=load)
+_add(loadtest.compare, to=load)
 
 if __name__ == "__main__":
     app()

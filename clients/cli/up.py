@@ -18,7 +18,8 @@ from clients.cli.failures import ExitCode, explained, fail
 from clients.cli.show import marks
 
 if TYPE_CHECKING:
-    from services.local.mesh import Mesh, MeshSettings
+    from services.local.mesh import Mesh
+    from services.local.mesh_settings import MeshSettings
 
 CHECK_INTERVAL_S = 1.0
 USUAL = {"orchestrator": "MEDMESH_URL", "imaging": "MEDMESH_IMAGING_URL"}
@@ -58,7 +59,7 @@ def up(
 
       medmesh up --door gateway
     """
-    from services.local.mesh import DOORS, MeshSettings
+    from services.local.mesh_settings import DOORS, MeshSettings
 
     for folder in models or ():
         if not folder.is_dir():
@@ -70,7 +71,7 @@ def up(
         settings = MeshSettings.from_environment().with_models(models or ())
     settings = settings.with_doors(DOORS if doors else dict.fromkeys(door or ()))
     ended = threading.Event()
-    with running(settings) as mesh, _until_signalled(ended):
+    with running(settings) as mesh, until_signalled(ended):
         _present(mesh.addresses)
         while not ended.wait(CHECK_INTERVAL_S):
             for line in mesh.tend():
@@ -84,7 +85,8 @@ def running(settings: MeshSettings) -> Iterator[Mesh]:
     sentence.
     """
     from services.chassis.settings import SettingsError
-    from services.local.mesh import Mesh, MeshError, TritonError
+    from services.local.mesh import Mesh, MeshError
+    from services.local.triton import TritonError
     from tools.bootstrap import Missing
 
     console = marks.console()
@@ -108,7 +110,7 @@ def running(settings: MeshSettings) -> Iterator[Mesh]:
 
 
 @contextmanager
-def _until_signalled(ended: threading.Event) -> Iterator[None]:
+def until_signalled(ended: threading.Event) -> Iterator[None]:
     """Sets `ended` on Ctrl-C and on SIGTERM, so that the block ends in order."""
     previous = {
         number: signal.signal(number, lambda *_: ended.set()) for number in (signal.SIGINT, signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""Runs the HTTP door until SIGTERM or SIGINT."""
+"""Runs the HTTP door, or one that stands on it, until SIGTERM or SIGINT."""
 
 from __future__ import annotations
 
@@ -7,22 +7,34 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from clients.gateway.settings import GatewaySettings
 from services.chassis import environment, memory
 from services.chassis.observability import log
 from services.chassis.settings import SettingsError
 
+if TYPE_CHECKING:
+    from clients.gateway.server import Around
+
 logger = logging.getLogger("medmesh.gateway")
 
 
-def main() -> None:
-    """Reads the settings, serves, drains, and ends the process."""
-    memory.return_large_blocks()
+def main(
+    name: str = "gateway",
+    kind: type[GatewaySettings] = GatewaySettings,
+    front: Callable[[], Around] | None = None,
+) -> None:
+    """Reads the settings, serves, drains, and ends the process.
+
+    A door that stands on this one gives its name, its settings, and what makes the application in front.
+    """
+    memory.reuse_large_blocks()
     try:
         from clients.gateway.server import running_gateway
     except ModuleNotFoundError as error:
-        sys.exit(f"gateway does not start: {error.name} is not installed; install medmesh[gateway]")
+        sys.exit(f"{name} does not start: {error.name} is not installed; install medmesh[gateway]")
     from services.chassis.rpc.transport import BindError
 
     async def serve(settings: GatewaySettings, handler: logging.Handler) -> None:
@@ -30,7 +42,8 @@ def main() -> None:
         log.withhold_foreign_text(handler, loop)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        async with running_gateway(settings) as address:
+        around = front() if front is not None else lambda door: door
+        async with running_gateway(settings, around=around) as address:
             if settings.is_open_to_others:
                 logger.warning("reachable from other machines: what a caller may do, the mesh's policy says")
             logger.info("serving", extra={"facts": {"address": address}})
@@ -38,13 +51,13 @@ def main() -> None:
         logger.info("stopped")
 
     try:
-        settings = GatewaySettings.from_environment()
-        handler = log.configure("gateway", settings.log_level)
+        settings = kind.from_environment()
+        handler = log.configure(name, settings.log_level)
         for sentence in environment.unknown(os.environ):
             logger.warning(sentence)
         asyncio.run(serve(settings, handler))
     except (SettingsError, BindError) as error:
-        sys.exit(f"gateway does not start: {error}")
+        sys.exit(f"{name} does not start: {error}")
 
 
 if __name__ == "__main__":

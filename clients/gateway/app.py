@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from functools import partial
 from http import HTTPStatus
 
@@ -14,18 +13,20 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from clients.gateway import api_page, calls, forms, routes
+from clients.gateway.cds_hooks import pages as cds_hooks
 from clients.gateway.connect import Connect
 from clients.gateway.door import ROUTE, Door, refuse, refuse_plainly
 from clients.gateway.failures import Failure
+from clients.gateway.fhir import pages as fhir
 from clients.gateway.forms import media_type
 from clients.gateway.mesh import Caller, Mesh
+from clients.gateway.pages import Page, Refused, constant
 from clients.gateway.settings import GatewaySettings
 from medmesh import rpcs
 from medmesh.orchestrator.v1.orchestrator_pb2 import DiagnoseRequest, DiagnoseStreamRequest
 from services.chassis.errors import MedmeshError, PermissionDenied
 
 HTML = "text/html"
-Endpoint = Callable[[Request, Caller], Awaitable[Response]]
 
 _CONNECT_TYPES = ("application/proto", "application/connect+", "application/grpc-web")
 _ALLOWED_HEADERS = (
@@ -38,19 +39,13 @@ _EXPOSED_HEADERS = (
 )
 
 
-@dataclass(frozen=True)
-class Page:
-    """What is at one path, beside the rpcs."""
-
-    method: str
-    endpoint: Endpoint
-
-
 def application(mesh: Mesh, settings: GatewaySettings) -> ASGIApp:
     """The whole door."""
     pages = {
-        "/": Page("GET", _constant(api_page.text(), HTML, {"content-security-policy": api_page.POLICY})),
-        "/openapi.json": Page("GET", _constant(api_page.DOCUMENT.read_text(encoding="utf-8"), calls.JSON)),
+        "/": Page("GET", constant(api_page.text(), HTML, {"content-security-policy": api_page.POLICY})),
+        "/openapi.json": Page("GET", constant(api_page.DOCUMENT.read_text(encoding="utf-8"), calls.JSON)),
+        **fhir.pages(mesh),
+        **cds_hooks.pages(mesh, settings),
         "/healthz": Page("GET", _alive),
         "/readyz": Page("GET", partial(_ready, mesh)),
         "/diagnose": Page("POST", partial(_diagnose, mesh, settings)),
@@ -91,19 +86,21 @@ class Application:
         try:
             if not method:
                 detail = "Nothing is here: /openapi.json lists what there is."
-                await refuse_plainly(send, HTTPStatus.NOT_FOUND, detail, caller.request_id)
+                await refuse_plainly(send, path, HTTPStatus.NOT_FOUND, detail, caller.request_id)
             elif scope["method"] not in {method, "HEAD" if method == "GET" else method}:
                 detail = f"This takes {method}; patient data does not belong into an address."
-                await refuse_plainly(send, HTTPStatus.METHOD_NOT_ALLOWED, detail, caller.request_id)
+                await refuse_plainly(send, path, HTTPStatus.METHOD_NOT_ALLOWED, detail, caller.request_id)
             elif path in self._rpcs:
                 await self._call(self._rpcs[path], request, caller, send)
             else:
                 response = await self._pages[path].endpoint(request, caller)
                 await response(scope, receive, send)
         except Failure as failure:
-            await refuse(send, failure)
+            await refuse(send, path, failure)
+        except Refused as refused:
+            await refuse_plainly(send, path, refused.status, refused.detail, caller.request_id)
         except MedmeshError as error:
-            await refuse(send, Failure.of(error, caller.request_id))
+            await refuse(send, path, Failure.of(error, caller.request_id))
 
     async def _call(self, rpc: rpcs.Rpc, request: Request, caller: Caller, send: Send) -> None:
         if rpc.name in routes.OPERATORS_ONLY and self._settings.is_open_to_others:
@@ -117,16 +114,9 @@ class Application:
         else:
             detail = "The body must be application/json, or that of a Connect or gRPC-Web client; /diagnose, "
             detail += "/image and /note take files and forms."
-            await refuse_plainly(send, HTTPStatus.UNSUPPORTED_MEDIA_TYPE, detail, caller.request_id)
-
-
-def _constant(body: str, kind: str, headers: Mapping[str, str] | None = None) -> Endpoint:
-    """Answers the same to everybody."""
-
-    async def endpoint(_request: Request, _caller: Caller) -> Response:
-        return Response(body, media_type=kind, headers=headers)
-
-    return endpoint
+            await refuse_plainly(
+                send, request.url.path, HTTPStatus.UNSUPPORTED_MEDIA_TYPE, detail, caller.request_id
+            )
 
 
 async def _alive(_request: Request, _caller: Caller) -> Response:

@@ -9,13 +9,15 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from clients.gateway.failures import PROBLEM, Failure, problem_of
+from clients.gateway.fhir.outcome import FHIR_JSON, PREFIX, outcome
 from clients.gateway.settings import GatewaySettings
 from services.chassis.errors import (
     DeadlineExceeded,
@@ -67,19 +69,19 @@ class Door:
             body = _Body(receive, self._settings, self.admission, held)
             try:
                 if is_foreign(headers, self._settings):
-                    await refuse_plainly(answer, 403, _FOREIGN, request_id)
+                    await refuse_plainly(answer, scope["path"], 403, _FOREIGN, request_id)
                     return
                 body.expect(headers.get("content-length", ""))
                 await held.enter_async_context(self.admission.place())
                 await self._inner(scope, body, answer)
             except MedmeshError as error:
                 if not answer.begun:
-                    await refuse(answer, Failure.of(error, request_id))
+                    await refuse(answer, scope["path"], Failure.of(error, request_id))
             except Exception:
                 logger.exception("unexpected")  # the formatter leaves the text out
                 if answer.begun:
                     raise
-                await refuse(answer, Failure.of(MedmeshError(), request_id))
+                await refuse(answer, scope["path"], Failure.of(MedmeshError(), request_id))
             finally:
                 logger.info(
                     "request",
@@ -171,22 +173,27 @@ class _Answer:
         await self._send(message)
 
 
-async def refuse(send: Callable[[Message], object], failure: Failure) -> None:
-    """Answers with the failure as a problem."""
-    await respond(send, failure.http_status, failure.problem(), failure.headers)  # type: ignore[arg-type]
+async def refuse(send: Send, path: str, failure: Failure) -> None:
+    """Answers with the failure, in the form of the path."""
+    await respond(send, path, failure.problem(), failure.headers)
 
 
-async def refuse_plainly(send: Send, status: int, detail: str, request_id: str) -> None:
+async def refuse_plainly(send: Send, path: str, status: int, detail: str, request_id: str) -> None:
     """Answers with a problem that is HTTP's alone."""
-    await respond(send, status, problem_of(status, detail, request_id), {})
+    await respond(send, path, problem_of(status, detail, request_id), {})
 
 
-async def respond(send: Send, status: int, problem: Mapping[str, object], headers: Mapping[str, str]) -> None:
-    """Sends a problem."""
-    body = json.dumps(problem, ensure_ascii=False).encode()
-    lines = {"content-type": PROBLEM, "content-length": str(len(body)), **headers}
+async def respond(send: Send, path: str, problem: Mapping[str, Any], headers: Mapping[str, str]) -> None:
+    """Sends a problem; below FHIR's paths as an OperationOutcome."""
+    fhir = path.startswith(PREFIX)
+    body = json.dumps(outcome(problem) if fhir else problem, ensure_ascii=False).encode()
+    lines = {
+        "content-type": FHIR_JSON if fhir else PROBLEM,
+        "content-length": str(len(body)),
+        **headers,
+    }
     encoded = [(key.encode(), value.encode()) for key, value in lines.items()]
-    await send({"type": "http.response.start", "status": status, "headers": encoded})
+    await send({"type": "http.response.start", "status": problem["status"], "headers": encoded})
     await send({"type": "http.response.body", "body": body})
 
 

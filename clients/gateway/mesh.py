@@ -75,6 +75,12 @@ class Caller:
             min(timeout_s, settings.maximum_deadline_s),
         )
 
+    def with_token(self, token: str | None) -> Caller:
+        """The same under another token, or under none."""
+        others = tuple((key, value) for key, value in self.metadata if key != AUTHORIZATION)
+        own = ((AUTHORIZATION, f"Bearer {token}"),) if token else ()
+        return dataclasses.replace(self, metadata=others + own)
+
     def within(self, timeout_s: float | None) -> Caller:
         """The same with another deadline, where there is one."""
         return self if timeout_s is None else dataclasses.replace(self, timeout_s=max(timeout_s, 0.0))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from clients.gateway.app import application
 from clients.gateway.mesh import Mesh, connection
@@ -19,6 +20,10 @@ from services.chassis.settings import SettingsError
 
 _CONNECTIONS_PER_PLACE = 8
 """Connections that may be open for each place: most callers keep theirs between two requests."""
+
+
+Around = Callable[[ASGIApp], ASGIApp]
+"""Puts an application in front of another one."""
 
 
 class _Server(uvicorn.Server):
@@ -36,13 +41,16 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def running_gateway(settings: GatewaySettings, to: Connection | None = None) -> AsyncIterator[str]:
+async def running_gateway(
+    settings: GatewaySettings, to: Connection | None = None, around: Around = lambda door: door
+) -> AsyncIterator[str]:
     """The address of the door, open within the block; at its end what runs finishes within `drain_s`.
 
-    `to` is where the mesh is; by default what the environment says. Raises SettingsError, BindError.
+    `to` is where the mesh is; by default what the environment says. `around` puts an application in front of
+    the door's own. Raises SettingsError, BindError.
     """
     async with Mesh(to or connection(settings), settings) as mesh:
-        server = _Server(_config(settings, mesh))
+        server = _Server(_config(settings, around(application(mesh, settings))))
         listener = _listener(settings.listen)
         host, port = listener.getsockname()[:2]
         serving = asyncio.create_task(server.serve(sockets=[listener]))
@@ -55,9 +63,9 @@ async def running_gateway(settings: GatewaySettings, to: Connection | None = Non
             listener.close()
 
 
-def _config(settings: GatewaySettings, mesh: Mesh) -> uvicorn.Config:
+def _config(settings: GatewaySettings, app: ASGIApp) -> uvicorn.Config:
     config = uvicorn.Config(
-        application(mesh, settings),
+        app,
         interface="asgi3",
         lifespan="off",
         ws="none",

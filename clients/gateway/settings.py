@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from services.chassis.settings import ListeningSettings, bounded, is_loopback
 
@@ -26,6 +27,12 @@ class GatewaySettings(ListeningSettings):
     allowed_origins: tuple[str, ...] = ()
     """Origins whose pages may call it from a browser, e.g. `https://portal.hospital.example`. None: only a
     page that it served itself on this machine."""
+
+    cds_clients: Path | None = None
+    """TOML file of the EHRs whose CDS Hooks are answered, with their keys. Unset: all that reach it on this
+    machine, none on another."""
+    cds_feedback_file: Path = Path(".medmesh/cds-feedback.jsonl")
+    """File to which the feedback on cards is appended."""
 
     @property
     def is_open_to_others(self) -> bool:

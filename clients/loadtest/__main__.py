@@ -1,10 +1,8 @@
-"""`python -m clients.loadtest`."""
+"""`python -m clients.loadtest`: the same as `medmesh loadtest`."""
 
 from __future__ import annotations
 
-import typer
-
-from clients.loadtest.command import loadtest
+from clients.cli.main import load
 
 if __name__ == "__main__":
-    typer.run(loadtest)
+    load()

@@ -1,186 +1,412 @@
-"""The command line of the load test: settings, progress, the summary for people and as JSON."""
+"""`medmesh loadtest`: run a profile, list those that there are, compare two reports."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-import sys
-from contextlib import suppress
-from dataclasses import asdict
+import dataclasses
+from collections.abc import Awaitable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-from rich.console import RenderableType
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
-from rich.text import Text
+from typer.core import TyperGroup
 
 from clients.cli import inputs
 from clients.cli.failures import ExitCode, explained, fail
 from clients.cli.show import marks
-from clients.loadtest.loops import Bounds, Run
-from clients.loadtest.measurements import PERCENTILES, Figures, Summary, summarise
-from clients.loadtest.profile import DEFAULT_WEIGHTS, Inputs, Profile, calls
-from medmesh import AsyncClient
-from medmesh.connection import is_loopback
+from clients.loadtest import comparison, html, profile_file, report, searching, server_side, view
+from clients.loadtest import overload as exceeding
+from clients.loadtest.coordinator import LoadError, Run
+from clients.loadtest.profile import SAMPLES, Profile, Stage, Traffic, parse_mix
+from clients.loadtest.thresholds import METRICS, Threshold
+from medmesh.connection import Connection, is_loopback, resolve
 
-SAMPLES = Path(__file__).resolve().parents[2] / "samples"
-SEND_LAG_WORTH_TELLING_MS = 20.0
+DEFAULT_MIX = "diagnose=1,analyze_image=4,analyze_note=4,rank_treatments=2"
+DEFAULT_DURATION_S = 30.0
+DEFAULT_TRY_S = 10.0
+HELP = ("-h", "--help")
+GROUP_EXAMPLES = """\
+Examples:
+  medmesh loadtest --profile smoke
+  medmesh loadtest --profile burst --html burst.html
+  medmesh loadtest --rate 20 --duration 60 --threshold 'p99_ms < 500' --report load.json
+  medmesh loadtest --users 8 --profile analyze_note=4,analyze_image=1
+  medmesh loadtest --profile analyze_note --find-max 'p99_ms < 300'
+  medmesh loadtest profiles burst > mine.toml
+  medmesh loadtest compare before.json after.json"""
 
 
-def loadtest(
+class LoadtestGroup(TyperGroup):
+    """`medmesh loadtest --rate 5` beside `medmesh loadtest compare`: what is not a subcommand is of `run`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args and args[0] not in (*self.commands, *HELP):
+            args = ["run", *args]
+        return super().parse_args(ctx, args)
+
+
+def run(
+    profile: Annotated[
+        str | None,
+        typer.Option(
+            "--profile",
+            metavar="NAME|FILE|MIX",
+            help="A shipped profile, a TOML file, or calls with weights: diagnose=1,analyze_note=4.",
+        ),
+    ] = None,
     rate: Annotated[
         float | None,
-        typer.Option("--rate", min=0.001, metavar="R", help="Open loop: R requests a second on average."),
+        typer.Option(
+            "--rate",
+            min=0.001,
+            max=profile_file.MAXIMUM_RATE,
+            metavar="R",
+            help="Open loop: R requests a second on average, instead of the profile's stages.",
+        ),
     ] = None,
     users: Annotated[
         int | None,
         typer.Option(
             "--users",
             min=1,
-            max=10_000,
+            max=profile_file.MAXIMUM_USERS,
             metavar="N",
-            help="Closed loop: N users, each waiting for the answer.",
+            help="Closed loop: N users, each waiting for the answer, instead of the profile's stages.",
         ),
     ] = None,
     duration: Annotated[
-        float, typer.Option("--duration", min=0.1, max=86_400, metavar="SECONDS", help="Measured time.")
-    ] = 30.0,
+        float | None,
+        typer.Option(
+            "--duration",
+            min=0.1,
+            max=profile_file.LONGEST_S,
+            metavar="SECONDS",
+            help="Measured time: 30, or the profile's stages stretched or shrunk to it.",
+        ),
+    ] = None,
     warm_up: Annotated[
         float,
-        typer.Option("--warm-up", min=0.0, metavar="SECONDS", help="Time before that, which is not counted."),
+        typer.Option(
+            "--warm-up", min=0.0, metavar="SECONDS", help="With --rate or --users: time before that."
+        ),
     ] = 3.0,
+    times: Annotated[
+        float,
+        typer.Option(
+            "--times", min=0.001, max=1000, metavar="X", help="Multiply the profile's rates or users."
+        ),
+    ] = 1.0,
     count: Annotated[
         int | None, typer.Option("--count", min=1, metavar="N", help="End after N measured requests.")
     ] = None,
-    profile: Annotated[
-        str | None,
+    threshold: Annotated[
+        list[str] | None,
         typer.Option(
-            "--profile",
-            metavar="MIX|FILE",
-            help="Calls with weights, diagnose=1,analyze_note=4, or a TOML file with a table [weights].",
+            "--threshold",
+            metavar="BOUND",
+            help=f"E.g. 'p99_ms < 500' or 'notes: error_share < 0.01'. Of: {', '.join(METRICS)}. Repeatable.",
         ),
     ] = None,
-    image: Annotated[Path, typer.Option("--image", metavar="FILE")] = SAMPLES / "chest_xray.dcm",
-    note: Annotated[Path, typer.Option("--note", metavar="FILE")] = SAMPLES / "note.txt",
-    patient: Annotated[Path, typer.Option("--patient", metavar="FILE")] = SAMPLES / "patient.json",
-    seed: Annotated[int, typer.Option("--seed", help="Seed of arrivals and mix.")] = 1,
-    report: Annotated[
-        Path | None, typer.Option("--report", metavar="FILE", help="Save the summary as JSON.")
+    find_max: Annotated[
+        str | None,
+        typer.Option(
+            "--find-max",
+            metavar="BOUND",
+            help="Find the highest rate that keeps the bound, e.g. 'p99_ms < 500'. --duration: of each try.",
+        ),
+    ] = None,
+    html_report: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write the report as a page.")
+    ] = None,
+    json_report: Annotated[
+        Path | None, typer.Option("--report", metavar="FILE", help="Write the report as JSON, for `compare`.")
+    ] = None,
+    processes: Annotated[
+        int, typer.Option("--processes", min=1, max=64, metavar="N", help="Load processes.")
+    ] = 1,
+    connections: Annotated[
+        int,
+        typer.Option(
+            "--connections", min=1, max=256, metavar="N", help="Connections of each process to each service."
+        ),
+    ] = 1,
+    metrics: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--metrics",
+            metavar="URL",
+            help="Metrics in Prometheus' form to show beside. Default: Triton's at port 8002. Repeatable.",
+        ),
+    ] = None,
+    image: Annotated[Path, typer.Option("--image", metavar="FILE", help="With a mix.")] = SAMPLES
+    / "chest_xray.dcm",
+    note: Annotated[Path, typer.Option("--note", metavar="FILE", help="With a mix.")] = SAMPLES / "note.txt",
+    patient: Annotated[Path, typer.Option("--patient", metavar="FILE", help="With a mix.")] = SAMPLES
+    / "patient.json",
+    seed: Annotated[int, typer.Option("--seed", help="Seed of arrivals, mix and variations.")] = 1,
+    yes_load_it: Annotated[
+        bool, typer.Option("--yes-i-may-load-this-mesh", help="Needed where the mesh is not on this machine.")
+    ] = False,
+    url: inputs.Url = None,
+    timeout: Annotated[
+        float,
+        typer.Option("--timeout", min=0.001, metavar="SECONDS", help="With a mix: deadline of a request."),
+    ] = 10.0,
+) -> None:
+    """Load a mesh and measure it: throughput, latency percentiles and errors by reason, for each traffic.
+
+    Open loop (rates, recorded arrivals) sends when a request is due, whatever the answers do, and counts
+    latency from that moment: a server that stalls cannot hide behind requests that were not sent. Closed loop
+    (users) waits for each answer, so it slows down with the server. Every request carries another image, note
+    and record. Exits 1 when a threshold is not kept; without thresholds, when a request failed.
+
+    Examples:
+      medmesh loadtest --profile smoke
+
+      medmesh loadtest --profile burst --html burst.html --report burst.json
+
+      medmesh loadtest --rate 20 --duration 60 --threshold 'p99_ms < 500'
+
+      medmesh loadtest --users 8 --count 1000 --profile analyze_image=1
+
+      medmesh loadtest --profile analyze_note --find-max 'p99_ms < 300' --duration 10
+    """
+    if rate is not None and users is not None:
+        fail("choose one: --rate (open loop) or --users (closed loop).", ExitCode.USAGE)
+    with explained():
+        connection = _connection(url)
+        chosen = _chosen(profile, Inputs(image, note, patient, timeout))
+        if not chosen.stages and rate is None and users is None and find_max is None:
+            fail(
+                "choose a load: --rate (open loop), --users (closed loop), or a profile with stages, e.g. "
+                "--profile smoke.",
+                ExitCode.USAGE,
+            )
+        bounds = [*chosen.thresholds, *map(Threshold.parse, threshold or ())]
+        bound = Threshold.parse(find_max) if find_max else None
+        for one in (*bounds, *([bound] if bound else ())):
+            profile_file.check(one, chosen.traffic)
+        _must_be_allowed(connection, chosen, yes_load_it)
+        if rate is not None or users is not None:
+            chosen = dataclasses.replace(chosen, stages=_stages(rate, users, duration, warm_up))
+        elif duration is not None and chosen.stages:
+            chosen = chosen.lasting(duration)
+        if times != 1.0:
+            chosen = chosen.times(times)
+
+        def of(one: Profile) -> Run:
+            return Run(
+                one,
+                connection,
+                processes,
+                connections,
+                count,
+                seed,
+                server_side.default_metrics(connection) if metrics is None else metrics,
+            )
+
+        try:
+            if bound:
+
+                def attempt(tried: float) -> Awaitable[report.Report]:
+                    stages = searching.stages(tried, duration or DEFAULT_TRY_S)
+                    once = of(dataclasses.replace(chosen, stages=stages))
+                    return _measure(once, [bound], f"{tried:.3g}/s: ")
+
+                found = asyncio.run(searching.find(attempt, bound, rate or 1.0))
+                marks.present(searching.table(found, bound))
+                measured, kept = found.report, found.best is not None
+            else:
+                measured = asyncio.run(_measure(of(chosen), bounds))
+                kept = _kept(measured)
+                marks.present(view.summary(measured))
+        except LoadError as error:
+            fail(f"{error}.", ExitCode.FAILED)
+        if json_report:
+            report.write(measured, json_report)
+        if html_report:
+            html_report.write_text(html.page(measured), encoding="utf-8")
+    if not kept:
+        raise typer.Exit(ExitCode.FAILED)
+
+
+@dataclasses.dataclass(frozen=True)
+class Inputs:
+    """What the calls of a mix carry, and their deadline."""
+
+    image: Path
+    note: Path
+    patient: Path
+    timeout_s: float
+
+
+async def _measure(run: Run, thresholds: list[Threshold], title: str = "") -> report.Report:
+    with view.progress(title) as tick:
+        await run.go(tick)
+    return report.of(run, thresholds)
+
+
+def _kept(measured: report.Report) -> bool:
+    if measured["interrupted"] or not measured["total"]["count"]:
+        return False
+    if measured["thresholds"]:
+        return all(one["kept"] for one in measured["thresholds"])
+    return bool(measured["total"]["count"] == measured["total"]["succeeded"])
+
+
+def _connection(url: str | None) -> Connection:
+    return resolve(
+        url, imaging=None, language=None, recommendation=None, token=None, tls=None, timeout_s=None
+    )
+
+
+def _chosen(given: str | None, carried: Inputs) -> Profile:
+    text = given or DEFAULT_MIX
+    names = {path.stem for path in profile_file.shipped()}
+    if text in names or Path(text).is_file() or text.endswith(".toml"):
+        return profile_file.read(text)
+    for path in (carried.image, carried.note, carried.patient):
+        if not path.is_file():
+            raise ValueError(f"there is no file {path}")
+    try:
+        mix = parse_mix(text)
+    except ValueError as error:
+        raise ValueError(f"{error}. Profiles that are shipped: {', '.join(sorted(names))}") from None
+    traffic: list[Traffic] = [
+        dataclasses.replace(
+            one, image=carried.image, note=carried.note, patient=carried.patient, timeout_s=carried.timeout_s
+        )
+        for one in mix
+    ]
+    return Profile([], traffic, name=text)
+
+
+def _stages(rate: float | None, users: int | None, duration_s: float | None, warm_up_s: float) -> list[Stage]:
+    load: dict[str, Any] = {"rate": (rate, rate)} if rate is not None else {"users": (users, users)}
+    warm_up = [Stage(warm_up_s, **load, warm_up=True)] if warm_up_s else []
+    return [*warm_up, Stage(duration_s or DEFAULT_DURATION_S, **load, name="measured")]
+
+
+def _must_be_allowed(connection: Connection, profile: Profile, allowed: bool) -> None:
+    far = [
+        connection.targets[name]
+        for name in sorted(profile.servers())
+        if not is_loopback(connection.targets[name])
+    ]
+    if far and not allowed:
+        fail(
+            f"{', '.join(far)} is not this machine: a load test may disturb whoever else uses it. "
+            "If you may do that, add --yes-i-may-load-this-mesh.",
+            ExitCode.USAGE,
+        )
+
+
+def overload(
+    profile: Annotated[
+        str, typer.Option("--profile", metavar="NAME|FILE|MIX", help="The traffic; stages play no part.")
+    ] = "analyze_note",
+    times: Annotated[
+        float, typer.Option("--times", min=1, max=100, metavar="X", help="How much beyond the peak.")
+    ] = 3.0,
+    duration: Annotated[
+        float, typer.Option("--duration", min=5, max=3600, metavar="SECONDS", help="How long beyond it.")
+    ] = 60.0,
+    html_report: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write the report as a page.")
+    ] = None,
+    json_report: Annotated[
+        Path | None, typer.Option("--report", metavar="FILE", help="Write the report as JSON.")
+    ] = None,
+    processes: Annotated[
+        int, typer.Option("--processes", min=1, max=64, metavar="N", help="Load processes.")
+    ] = 1,
+    metrics: Annotated[
+        list[str] | None, typer.Option("--metrics", metavar="URL", help="As of `run`.")
     ] = None,
     yes_load_it: Annotated[
         bool, typer.Option("--yes-i-may-load-this-mesh", help="Needed where the mesh is not on this machine.")
     ] = False,
     url: inputs.Url = None,
-    timeout: inputs.Timeout = 10.0,
+    timeout: Annotated[
+        float,
+        typer.Option("--timeout", min=0.001, metavar="SECONDS", help="With a mix: deadline of a request."),
+    ] = 10.0,
 ) -> None:
-    """Load a mesh and measure it: throughput, latency percentiles and errors by reason, for each call.
-
-    Open loop (--rate) sends at random moments, regardless of the answers, and counts latency from the moment
-    a request was due. Closed loop (--users) waits for each answer. Exits 1 when a request failed.
+    """Measure the peak, send several times as much, go back, and say which promises held: goodput, how soon
+    refusals are told, that what is accepted is answered in time, how soon it is as before. Exits 1 when one
+    did not.
 
     Examples:
-      medmesh loadtest --rate 20 --duration 60 --report load.json
-
-      medmesh loadtest --users 8 --count 1000 --profile analyze_image=1
+      medmesh loadtest overload --profile analyze_image --times 3
     """
-    if (rate is None) == (users is None):
-        fail("choose one: --rate (open loop) or --users (closed loop).", ExitCode.USAGE)
     with explained():
-        mix = _profile(profile)
-        carried = Inputs(image.read_bytes(), note.read_text(encoding="utf-8"), patient.read_bytes())
-        bounds = Bounds(duration, warm_up, count)
-        summary = asyncio.run(
-            _run(url, mix, carried, bounds, rate, users, seed, timeout, allowed=yes_load_it)
-        )
-    marks.present(table(summary))
-    if report:
-        report.write_text(json.dumps(asdict(summary), indent=2) + "\n", encoding="utf-8")
-    if summary.total.errors:
+        connection = _connection(url)
+        carried = Inputs(SAMPLES / "chest_xray.dcm", SAMPLES / "note.txt", SAMPLES / "patient.json", timeout)
+        chosen = _chosen(profile, carried)
+        _must_be_allowed(connection, chosen, yes_load_it)
+        asked = server_side.default_metrics(connection) if metrics is None else metrics
+
+        def once(stages: Sequence[Stage], title: str) -> Awaitable[report.Report]:
+            of = dataclasses.replace(chosen, stages=stages)
+            return _measure(Run(of, connection, processes, metrics=asked), [], title)
+
+        try:
+            measured, found = asyncio.run(exceeding.measure(once, times, duration))
+        except LoadError as error:
+            fail(f"{error}.", ExitCode.FAILED)
+        marks.present([*view.summary(measured), *exceeding.table(measured, found)])
+        if json_report:
+            report.write(measured, json_report)
+        if html_report:
+            html_report.write_text(html.page(measured), encoding="utf-8")
+    if not all(one.kept for one in found):
         raise typer.Exit(ExitCode.FAILED)
 
 
-async def _run(
-    url: str | None,
-    profile: Profile,
-    carried: Inputs,
-    bounds: Bounds,
-    rate: float | None,
-    users: int | None,
-    seed: int,
-    timeout_s: float,
-    *,
-    allowed: bool,
-) -> Summary:
-    # One attempt: what fails is to be counted, not hidden by a second one.
-    async with AsyncClient(url, timeout_s=timeout_s, attempts=1) as client:
-        targets = client.connection.targets
-        far = [targets[name] for name in sorted(profile.services()) if not is_loopback(targets[name])]
-        if far and not allowed:
-            fail(
-                f"{', '.join(far)} is not this machine: a load test may disturb whoever else uses it. "
-                "If you may do that, add --yes-i-may-load-this-mesh.",
-                ExitCode.USAGE,
-            )
-        run = Run(client, calls(carried, timeout_s), profile, bounds, seed)
-        loop = run.open_loop(rate) if rate is not None else run.closed_loop(users or 1)
-        watcher = asyncio.create_task(_watch(run))
-        try:
-            return summarise(await loop)
-        finally:
-            watcher.cancel()
-            with suppress(asyncio.CancelledError):
-                await watcher
+def profiles(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="The one to print as it is.")] = None,
+) -> None:
+    """List the shipped profiles, or print one: the best start for one of your own.
+
+    Examples:
+      medmesh loadtest profiles
+
+      medmesh loadtest profiles burst > mine.toml
+    """
+    with explained():
+        if name is not None:
+            profile_file.read(name)
+            typer.echo((profile_file.SHIPPED / f"{name}.toml").read_text(encoding="utf-8"), nl=False)
+            return
+        marks.present(view.profiles([profile_file.read(path.stem) for path in profile_file.shipped()]))
 
 
-async def _watch(run: Run) -> None:
-    """Shows the progress on stderr while the run goes on; only on a terminal."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    whole = run.bounds.warm_up_s + run.bounds.duration_s
-    shown = marks.console(sys.stderr)
-    with Progress(*columns, console=shown, disable=not shown.is_terminal, transient=True) as progress:
-        task = progress.add_task("", total=whole)
-        while True:
-            samples = run.measurements.samples
-            failed = sum(bool(sample.reason) for sample in samples)
-            said = f"{len(samples)} done, {run.outstanding} under way, {failed} failed"
-            progress.update(task, completed=min(run.now, whole), description=said)
-            await asyncio.sleep(0.5)
+def compare(
+    before: Annotated[Path, typer.Argument(metavar="BEFORE.json", exists=True, dir_okay=False)],
+    after: Annotated[Path, typer.Argument(metavar="AFTER.json", exists=True, dir_okay=False)],
+    tolerance: Annotated[
+        float,
+        typer.Option(
+            "--tolerance", min=0, max=100, metavar="SHARE", help="What counts as worse: 0.1 is 10 %."
+        ),
+    ] = 0.1,
+    html_report: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write both percentile curves as a page.")
+    ] = None,
+) -> None:
+    """Compare two reports, traffic by traffic. Exits 1 when something is worse by more than the tolerance.
 
+    Two runs on one machine differ by several per cent for no reason; compare medians of several where it
+    matters.
 
-def table(summary: Summary) -> list[RenderableType]:
-    """The summary for people."""
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column()
-    for _ in range(4 + len(PERCENTILES)):
-        grid.add_column(justify="right")
-    names = [f"p{percent} ms" for percent in PERCENTILES]
-    grid.add_row("  call", "requests", "failed", "ok/s", *names, "max ms", style="dim")
-    for name, figures in summary.by_call.items():
-        grid.add_row(f"  {name}", *_cells(figures))
-    grid.add_row("  all", *_cells(summary.total), style="bold")
-    parts: list[RenderableType] = [
-        marks.heading("Load test", f"{summary.duration_s:.1f} s measured", "dim"),
-        grid,
-    ]
-    if summary.total.errors:
-        parts.append(marks.heading("Failures", "by reason", "dim"))
-        parts += [Text(f"  {count:6d}  {reason}") for reason, count in summary.total.errors.items()]
-    if summary.send_lag_p99_ms > SEND_LAG_WORTH_TELLING_MS:
-        lag = f"{summary.send_lag_p99_ms:.0f} ms"
-        said = f"  The harness itself sent late (p99 {lag}): this process is a bottleneck; lower the rate."
-        parts.append(Text(said, style="yellow"))
-    return parts
-
-
-def _cells(figures: Figures) -> list[str]:
-    latencies = [f"{figures.percentile_ms[percent]:.1f}" for percent in PERCENTILES]
-    failed = str(figures.count - figures.succeeded)
-    return [str(figures.count), failed, f"{figures.per_second:.1f}", *latencies, f"{figures.max_ms:.1f}"]
-
-
-def _profile(given: str | None) -> Profile:
-    if given is None:
-        return Profile(DEFAULT_WEIGHTS)
-    return Profile.read(Path(given)) if Path(given).is_file() else Profile.parse(given)
+    Examples:
+      medmesh loadtest compare before.json after.json --tolerance 0.2
+    """
+    with explained():
+        first, second = report.read(before), report.read(after)
+        compared = comparison.compared(first, second, tolerance)
+        marks.present(comparison.table(compared, first, second))
+        if html_report:
+            html_report.write_text(html.comparison(first, second, compared), encoding="utf-8")
+    if any(one.worse for one in compared):
+        raise typer.Exit(ExitCode.FAILED)

@@ -147,9 +147,7 @@ class ListeningSettings(Settings):
 
     def __post_init__(self) -> None:
         """Checks what concerns more than one field; subclasses extend it."""
-        host, _, port = self.listen.rpartition(":")
-        if not host or not port.isdigit() or int(port) > 65535:
-            raise SettingsError(self.key("listen"), "must be HOST:PORT with a port from 0 to 65535")
+        host = self._host_of("listen")
         if (self.tls_certificate is None) != (self.tls_key is None):
             missing = "tls_certificate" if self.tls_certificate is None else "tls_key"
             raise SettingsError(
@@ -165,6 +163,12 @@ class ListeningSettings(Settings):
                 "an address beyond loopback needs TLS (MEDMESH_TLS_CERTIFICATE, MEDMESH_TLS_KEY), "
                 "or MEDMESH_INSECURE=1 when the network itself is private",
             )
+
+    def _host_of(self, field: str) -> str:
+        host, _, port = str(getattr(self, field)).rpartition(":")
+        if not host or not port.isdigit() or int(port) > 65535:
+            raise SettingsError(self.key(field), "must be HOST:PORT with a port from 0 to 65535")
+        return host
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,10 +205,28 @@ class ServiceSettings(ListeningSettings):
     token_file: Path | None = None
     """File with that token, read at each call so that it can be renewed; overrides `token`."""
 
-    otlp_endpoint: str = ""
-    """Base address of an OpenTelemetry collector (OTLP/HTTP), e.g. `http://127.0.0.1:4318`. Empty: off."""
+    otlp_endpoint: str = named("OTEL_EXPORTER_OTLP_ENDPOINT", "")
+    """Base address of an OpenTelemetry collector (OTLP over HTTP), e.g. `http://127.0.0.1:4318`: traces,
+    metrics and logs go there. Empty: nowhere. OpenTelemetry's other variables hold too
+    (docs/observability.md)."""
+    metrics_listen: str = ""
+    """Address and port of `/metrics` for Prometheus, e.g. `127.0.0.1:9464`; port 0 takes a free one. Empty:
+    there is none."""
+    metrics_open: bool = False
+    """Whether `/metrics`, which knows neither TLS nor tokens, is wanted on an address beyond loopback."""
+    kept_trace_count: int = bounded(32, 0, 10_000)
+    """Traces whose spans are kept in memory for the caller who asked for them (`medmesh diagnose --trace`);
+    0: none."""
     intended_use: str = ""
     """Replaces the intended use of the model cards: whoever deploys a model answers for it."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.metrics_listen and not (is_loopback(self._host_of("metrics_listen")) or self.metrics_open):
+            raise SettingsError(
+                self.key("metrics_listen"),
+                "is read by everybody who reaches it: beyond loopback it needs MEDMESH_METRICS_OPEN=1",
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ infer, explain, abstain. A series goes to `series.analysis`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,9 +13,11 @@ from typing import TypeVar, cast
 
 from services.chassis.errors import InvalidInput
 from services.chassis.notices import Notice
+from services.chassis.observability import telemetry
 from services.imaging.choosing import answered, candidates, chosen, of_images
 from services.imaging.decoding import decode_image
 from services.imaging.digests import ImageDigests, digests
+from services.imaging.early import EarlyReadings
 from services.imaging.images import DecodedImage, DecodingLimits
 from services.imaging.judging import Asked, is_asked, judged, upright_grey
 from services.imaging.results import ImageAnalysis, ImageOptions, ModelResult
@@ -26,24 +28,29 @@ from services.imaging.series.reading import is_series
 from services.imaging.served import ServedImageModels
 from services.imaging.tasks import Reader
 from services.imaging.tasks.gate import GateVerdict, ImageGate, sentence
-from services.imaging.tasks.reading import ImageReader, Tensor, Wanted
+from services.imaging.tasks.reading import Blocking, ImageReader, Reading, Tensor, VolumeReader, Wanted
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class _Opened:
-    """What the first hop off the event loop gives."""
+    """What the one hop off the event loop gives."""
 
     image: DecodedImage
     choice: Choice | None
     """None: it depends on what the gates see."""
     asked: Asked
     digests: ImageDigests | None
+    likely: Sequence[ImageReader]
+    """The models that read it, as far as the file or the request says; else those that read the image before
+    of which neither said it."""
+    tensors: Mapping[str, Tensor | InvalidInput]
+    """Their inputs, or why this image gives none."""
 
 
 class ImageAnalyzer:
-    """Analyses images and series; keeps nothing."""
+    """Analyses images and series; keeps nothing of them."""
 
     def __init__(
         self, served: ServedImageModels, pool: Executor, limits: DecodingLimits | None = None
@@ -52,6 +59,9 @@ class ImageAnalyzer:
         self._served = served
         self._pool = pool
         self._limits = limits or DecodingLimits()
+        self._under_way = 0
+        self._expected: frozenset[str] = frozenset()
+        """Names of the models that read the last image of which only the gates said what it shows."""
         self._series = SeriesAnalyzer(served, self.blocking, SeriesLimits(one_file=self._limits))
 
     async def analyze(self, files: Sequence[bytes], options: ImageOptions) -> ImageAnalysis:
@@ -60,23 +70,44 @@ class ImageAnalyzer:
         Raises InvalidInput (fields `sources`, `options.body_part`, `options.models`), ModelUnknown, and
         what the inference seam raises where no model answers.
         """
+        self._under_way += 1
+        try:
+            return await self._analyzed(files, options)
+        finally:
+            self._under_way -= 1
+
+    async def _analyzed(self, files: Sequence[bytes], options: ImageOptions) -> ImageAnalysis:
         readers, gates = candidates(self._served, options), self._served.gates()
-        opened = await self.blocking(partial(self._open, files, options, readers, gates))
+        with telemetry.span("open image"):
+            opened = await self.blocking(partial(self._open, files, options, readers, gates))
         if opened is None:
             return await self._series.analyze(files, options)
-        verdicts = await judged(opened.image, opened.asked)
-        image, notices = upright_grey(opened.image, verdicts)
-        statement = stated(image, options.body_part)
-        choice = opened.choice or chosen(self._served, readers, image, options, verdicts)
-        if choice is None:
-            raise not_recognised(readers)
-        notices += [*choice.notices, *contradicted(choice, verdicts)]
-        models = of_images(cast("Sequence[Reader]", choice.models), named=bool(options.models))
-        tensors = await self.blocking(partial(_prepared, models, image))
-        results = await asyncio.gather(
-            *(self._read(m, image, tensors[m.name], verdicts, options.wanted) for m in models),
-            return_exceptions=True,
-        )
+        with self._early(opened, options.wanted) as early:
+            verdicts = await judged(opened.image, opened.asked)
+            image, notices = upright_grey(opened.image, verdicts)
+            tensors = opened.tensors
+            if image is not opened.image:
+                early.discard()
+                tensors = {}
+            statement = stated(image, options.body_part)
+            choice = opened.choice or chosen(self._served, readers, image, options, verdicts)
+            if choice is None:
+                raise not_recognised(readers)
+            notices += [*choice.notices, *contradicted(choice, verdicts)]
+            models = of_images(cast("Sequence[Reader]", choice.models), named=bool(options.models))
+            if opened.choice is None:
+                self._expected = frozenset(model.name for model in models)
+            if missing := [model for model in models if model.name not in tensors]:
+                with telemetry.span("prepare tensors"):
+                    tensors = {**tensors, **await self.blocking(partial(_prepared, missing, image))}
+            readings = [
+                early.take(m) or _read(m, image, tensors[m.name], options.wanted, self.blocking)
+                for m in models
+            ]
+            results = await asyncio.gather(
+                *(_result(m, reading, verdicts) for m, reading in zip(models, readings, strict=True)),
+                return_exceptions=True,
+            )
         answers, failed = answered(models, results)
         return ImageAnalysis(
             [
@@ -107,34 +138,55 @@ class ImageAnalyzer:
         image = decode_image(files[0], self._limits)
         choice = chosen(self._served, readers, image, options, None)
         asked = [gate for gate in gates if is_asked(gate, choice, image)]
+        if choice is None:
+            likely = [one for one in readers if one.name in self._expected]
+        else:
+            likely = [*of_images(cast("Sequence[Reader]", choice.models), named=bool(options.models))]
+        models = [one for one in likely if not isinstance(one, VolumeReader)]
         return _Opened(
             image,
             choice,
             [(gate, gate.prepare(image)) for gate in asked],
             None if options.digest_key is None else digests(options.digest_key, files, [image]),
+            models,
+            _prepared(models, image),
         )
 
-    async def _read(
-        self,
-        model: ImageReader,
-        image: DecodedImage,
-        tensor: Tensor | InvalidInput,
-        verdicts: Sequence[GateVerdict],
-        wanted: Wanted,
-    ) -> ModelResult:
-        if isinstance(tensor, InvalidInput):
-            raise tensor
-        kinds = model.applies_to.gate_kinds
-        judging = [verdict for verdict in verdicts if verdict.known & kinds]
-        rejections = tuple(dict.fromkeys(r for verdict in judging for r in verdict.rejections(kinds)))
-        reading = await model.read(image, tensor, wanted, self.blocking)
-        notices = []
-        if kinds and not judging:
-            notices.append(replace(_NOT_JUDGED, model_name=model.name))
-        if rejections:
-            told = sentence(rejections)
-            notices.append(Notice("IMAGE_NOT_ACCEPTED", told, review_required=True, model_name=model.name))
-        return ModelResult(reading, bool(judging) if kinds else None, rejections, notices)
+    def _early(self, opened: _Opened, wanted: Wanted) -> EarlyReadings:
+        """Models that the file or the request names begin at once; those that are only likely where nobody
+        else waits for the machine.
+        """
+        begin = opened.choice is not None or self._under_way == 1
+        models = {model.name: model for model in opened.likely} if begin else {}
+
+        async def read(model: ImageReader) -> Reading:
+            return await _read(model, opened.image, opened.tensors[model.name], wanted, self.blocking)
+
+        return EarlyReadings(models, read)
+
+
+async def _result(
+    model: ImageReader, reading: Awaitable[Reading], verdicts: Sequence[GateVerdict]
+) -> ModelResult:
+    kinds = model.applies_to.gate_kinds
+    judging = [verdict for verdict in verdicts if verdict.known & kinds]
+    rejections = tuple(dict.fromkeys(r for verdict in judging for r in verdict.rejections(kinds)))
+    found = await reading
+    notices = []
+    if kinds and not judging:
+        notices.append(replace(_NOT_JUDGED, model_name=model.name))
+    if rejections:
+        told = sentence(rejections)
+        notices.append(Notice("IMAGE_NOT_ACCEPTED", told, review_required=True, model_name=model.name))
+    return ModelResult(found, bool(judging) if kinds else None, rejections, notices)
+
+
+async def _read(
+    model: ImageReader, image: DecodedImage, tensor: Tensor | InvalidInput, wanted: Wanted, blocking: Blocking
+) -> Reading:
+    if isinstance(tensor, InvalidInput):
+        raise tensor
+    return await model.read(image, tensor, wanted, blocking)
 
 
 def _prepared(models: Sequence[ImageReader], image: DecodedImage) -> dict[str, Tensor | InvalidInput]:

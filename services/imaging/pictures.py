@@ -28,13 +28,13 @@ from services.imaging.images import (
 def decode_picture(data: bytes, limits: DecodingLimits) -> DecodedImage:
     """Decodes a PNG or JPEG file. Raises InvalidInput as `decode_image` does."""
     with opened_picture(data, limits) as image:
-        upright = ImageOps.exif_transpose(image)
+        ImageOps.exif_transpose(image, in_place=True)
         return DecodedImage(
             FileFormat(image.format or ""),
-            _grey(upright),
-            colourfulness=colourfulness(upright),
-            rgb=None if _is_grey(upright) else np.asarray(_on_black(upright).convert("RGB")),
-            notices=(GREY_SCALE_MEASURED,) if _is_deep(upright) else (),
+            _grey(image),
+            colourfulness=colourfulness(image),
+            rgb=None if _is_grey(image) else np.asarray(_on_black(image).convert("RGB")),
+            notices=(GREY_SCALE_MEASURED,) if _is_deep(image) else (),
         )
 
 
@@ -71,7 +71,8 @@ def opened_picture(data: bytes, limits: DecodingLimits) -> Iterator[Image.Image]
 def _grey(image: Image.Image) -> Grey:
     if _is_deep(image):  # PNG has no window, so the range is measured
         return spread(np.asarray(image, dtype=np.float32))
-    return np.asarray(_on_black(image).convert("L"), dtype=np.uint8)
+    shown = _on_black(image)
+    return np.asarray(shown if shown.mode == "L" else shown.convert("L"), dtype=np.uint8)
 
 
 def _on_black(image: Image.Image) -> Image.Image:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -27,6 +27,7 @@ _TOKEN = re.compile(
 _BOXES = {"\u2611": "[x]", "(x)": "[x]", "\u2610": "[ ]", "()": "[ ]", "[]": "[ ]", "[x]": "[x]"}
 _BOXES |= {"(+)": "\u2295", "(-)": "\u2296"}
 _SIGNS = {"+": "\u2295", "-": "\u2296"}
+_PLAIN_GAPS = frozenset({"", " ", "\t", "\n"})
 _YEAR = re.compile(r"(?:19|20|21)\d\d")  # de-identified notes lie in the future
 _DECADE = re.compile(r"(?:(?:19|20)\d|[1-9])0s")  # "the 1990s", "her 40s"
 _SPEAKING = ("absent", "possible", "refuted", "hypothetical", "allergy", "historical", "family", "present")
@@ -85,14 +86,17 @@ def tokenize(text: str, start: int, end: int) -> list[Token]:
     before = start
     for match in _TOKEN.finditer(text, start, end):
         word = match.group().lower()
-        if _DEIDENTIFIED.fullmatch(word):  # of "[**2142**]" the year counts, of a name nothing
-            word = word[3:-3] if _YEAR.fullmatch(word[3:-3]) else "[**]"
-        for mark in INVISIBLE if not word.isascii() else "":
-            word = word.replace(mark, "")
-        lead = text[before : match.start()]
-        gap = "\n" if "\n" in lead else "\t" if "\t" in lead else " " if lead else ""
-        tokens.append(Token(_boxed(word), match.start(), match.end(), gap))
-        before = match.end()
+        first, last = match.span()
+        if not word.isalnum():
+            if _DEIDENTIFIED.fullmatch(word):  # of "[**2142**]" the year counts, of a name nothing
+                word = word[3:-3] if _YEAR.fullmatch(word[3:-3]) else "[**]"
+            for mark in INVISIBLE if not word.isascii() else "":
+                word = word.replace(mark, "")
+            word = _boxed(word)
+        lead = text[before:first]
+        gap = lead if lead in _PLAIN_GAPS else "\n" if "\n" in lead else "\t" if "\t" in lead else " "
+        tokens.append(Token(word, first, last, gap))
+        before = last
     return _signed(tokens)
 
 
@@ -126,6 +130,10 @@ class Lexicon:
                 self._classes.setdefault(direction, set()).add(phrase)
             else:
                 self._add(phrase, _rule(category, direction, rest[0] if rest else ""))
+        self._beginnings = frozenset(self._root.words).union(
+            *(self._classes.get(name, ()) for name in self._root.classes)
+        )
+        """Words with which phrases begin, but for numbers: most words begin none."""
 
     @classmethod
     def read(cls, path: Path) -> Lexicon:
@@ -157,6 +165,8 @@ class Lexicon:
         "small effusion"). (at, []) when no phrase begins here.
         """
         best: tuple[int, list[Rule]] = (at, [])
+        if at < len(tokens) and not self._may_begin(tokens[at].text):
+            return best
         frontier = [self._root]
         for position in range(at, min(len(tokens), at + self.longest)):
             word = tokens[position].text
@@ -164,6 +174,8 @@ class Lexicon:
             if not frontier:
                 break
             rules = [rule for node in frontier for rule in node.rules]
+            if not rules:
+                continue
             if position >= stop:
                 rules = [rule for rule in rules if rule.category == "terminate"]
             if any(rule.final for rule in rules) and not _clause_ends(tokens, position + 1):
@@ -186,12 +198,15 @@ class Lexicon:
                 return True
         return False
 
-    def _step(self, node: _Node, word: str) -> Iterator[_Node]:
-        if word in node.words:
-            yield node.words[word]
-        for word_class, child in node.classes.items():
-            if self.is_a(word, word_class):
-                yield child
+    def _may_begin(self, word: str) -> bool:
+        return word in self._beginnings or word[:1].isdecimal()
+
+    def _step(self, node: _Node, word: str) -> list[_Node]:
+        following = node.words.get(word)
+        found = [] if following is None else [following]
+        if node.classes:
+            found += [child for word_class, child in node.classes.items() if self.is_a(word, word_class)]
+        return found
 
     def _add(self, phrase: str, rule: Rule) -> None:
         node = self._root

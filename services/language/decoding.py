@@ -41,7 +41,12 @@ class WordSpan:
 def word_log_probabilities(probabilities: FloatArray, bounds: Sequence[tuple[int, int]]) -> FloatArray:
     """FP32 [tokens, labels] and the tokens of each word -> log-probabilities FP32 [words, labels]."""
     logs = np.log(np.maximum(probabilities, SMALLEST))
-    means = np.stack([logs[first:last].mean(axis=0) for first, last in bounds])
+    means = np.empty((len(bounds), logs.shape[1]), dtype=logs.dtype)
+    firsts, lasts = np.array(bounds, dtype=np.int64).reshape(-1, 2).T
+    counts = lasts - firsts
+    for count in np.unique(counts).tolist():  # all words of so many pieces at once
+        (at,) = np.nonzero(counts == count)
+        means[at] = logs[firsts[at, None] + np.arange(count)].mean(axis=1)
     normalised: FloatArray = means - np.logaddexp.reduce(means, axis=1, keepdims=True)
     return normalised
 
@@ -99,11 +104,40 @@ def _probability(log_probabilities: FloatArray, path: list[int], first: int, las
 
 
 def viterbi(log_probabilities: FloatArray, labels: Sequence[str]) -> list[int]:
-    """The most likely label sequence in which every `I-X` follows `B-X` or `I-X`; one label index a word."""
-    if len(log_probabilities) == 0:
-        return []
+    """The most likely label sequence in which every `I-X` follows `B-X` or `I-X`; one label index a word.
+
+    Where each word's likeliest label keeps the rule, these labels are the sequence: nothing is likelier.
+    Only around a word that breaks it a stretch is searched, wider until it keeps the rule at its ends too:
+    each part is then the likeliest there is of it, and so is the whole.
+    """
+    path: list[int] = log_probabilities.argmax(axis=1).tolist()
     allowed = transitions(labels)
     start = np.array([_IMPOSSIBLE if label.startswith("I-") else 0.0 for label in labels], dtype=np.float32)
+    keeps = [start == 0, *(allowed == 0)]  # by the label before + 1; 0: none
+    searched: list[tuple[int, int]] = []
+    at = 0
+    while at < len(path):
+        if keeps[path[at - 1] + 1 if at else 0][path[at]]:
+            at += 1
+            continue
+        first, last = at, at
+        keeps_left = keeps_right = False
+        while not (keeps_left and keeps_right):
+            wider = max(last - first, 1)
+            first = first if keeps_left else max(first - wider, 0)
+            last = last if keeps_right else min(last + wider, len(path))
+            while searched and searched[-1][1] > first:
+                first = min(first, searched.pop()[0])
+            found = _likeliest(log_probabilities[first:last], allowed, start if first == 0 else 0 * start)
+            keeps_left = first == 0 or bool(keeps[path[first - 1] + 1][found[0]])
+            keeps_right = last == len(path) or bool(keeps[found[-1] + 1][path[last]])
+        path[first:last] = found
+        searched.append((first, last))
+        at = last
+    return path
+
+
+def _likeliest(log_probabilities: FloatArray, allowed: FloatArray, start: FloatArray) -> list[int]:
     best = log_probabilities[0] + start
     back = np.zeros(log_probabilities.shape, dtype=np.int64)
     for word in range(1, len(log_probabilities)):

@@ -156,7 +156,7 @@ class _Weighed:
 
 def foreign_passages(note: str, reads: Languages = ENGLISH) -> list[Passage]:
     """The passages that are not to be read by a reader of these languages, in order."""
-    if reads.names is None:
+    if reads.names is None or (note.isascii() and _foreign_words(reads.names).isdisjoint(_words_of(note))):
         return []
     passages = [_weigh(note, match, reads.names) for match in _PASSAGE.finditer(note)]
     foreign = [passage for passage in passages if passage.is_foreign]
@@ -181,7 +181,7 @@ def are_readable(note: str, starts: Sequence[int], reads: Languages = ENGLISH) -
 
 def foreign_script(note: str, reads: Languages = ENGLISH) -> Iterator[int]:
     """Where words in another script stand, also within sentences that are read."""
-    if reads.names is None:
+    if reads.names is None or note.isascii():
         return
     for match in _WORD.finditer(note):
         if not match.group().isascii() and (script := _script(match.group())) and script not in reads.names:
@@ -240,6 +240,16 @@ def _is_accented(letter: str) -> bool:
 @functools.cache
 def _words() -> dict[str, tuple[str, ...]]:
     return {word: tuple(languages.split(", ")) for word, languages in rows(_TABLE, 2)}
+
+
+@functools.cache
+def _foreign_words(reads: frozenset[str]) -> frozenset[str]:
+    """The words, in small letters, that only languages which are not read have."""
+    return frozenset(word for word, languages in _words().items() if reads.isdisjoint(languages))
+
+
+def _words_of(note: str) -> set[str]:
+    return set(_WORD.findall(note.lower()))
 
 
 @functools.cache

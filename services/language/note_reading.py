@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from medmesh.common.v1.answer_pb2 import Provenance
 from services.chassis.errors import MedmeshError
 from services.chassis.notices import Notice
+from services.chassis.observability import telemetry
 from services.language.allergies import allergy_notices
 from services.language.chinese.reader import ChineseReader
 from services.language.entities import Entity, Origin
@@ -95,7 +96,8 @@ class NoteReader:
             )
         tagged = await model.tag(text)
         # A long note takes tens of milliseconds to decode: off the event loop.
-        found = await asyncio.to_thread(self._entities.read, text, tagged.tagged)
+        with telemetry.span("read entities"):
+            found = await asyncio.to_thread(self._entities.read, text, tagged.tagged)
         entities = tuple(replace(entity, text=note[entity.span.start : entity.span.end]) for entity in found)
         return ModelReading(tagged.provenance, model.reads, model.is_calibrated, entities)
 

@@ -118,9 +118,9 @@ class TextTokenizer:
             words, word_of = _cut_words(text, own_words, offsets)
         if self._shape_step:
             for word in words:
-                ids[word.first : word.last] += self._shape_step * word_shape(text[word.start : word.end])
-        ends = [_with_combining_marks(text, end) for end in offsets[:, 1].tolist()]
-        return Encoding(ids, np.array(ends, dtype=np.int64), word_of, words)
+                if shape := word_shape(text[word.start : word.end]):
+                    ids[word.first : word.last] += self._shape_step * shape
+        return Encoding(ids, _ends(text, offsets), word_of, words)
 
     def framed(self, ids: Int64Array, length: int) -> tuple[Int64Array, Int64Array, Int64Array]:
         """What the model gets of a stretch of tokens: input ids, attention mask and token types, each INT64
@@ -186,11 +186,10 @@ def _unknown(tokenizer: Tokenizer) -> int | None:
 
 def _own_words(text: str, own_words: Int64Array, offsets: Int64Array) -> tuple[tuple[Word, ...], Int64Array]:
     """Of a tokenizer with BERT's pre-tokenizer: its own words."""
-    words = []
-    for first, last in word_bounds(own_words):
-        start, end = int(offsets[first, 0]), int(offsets[last - 1, 1])
-        words.append(Word(first, last, start, _with_combining_marks(text, end)))
-    return tuple(words), own_words
+    starts, ends = offsets[:, 0].tolist(), _ends(text, offsets).tolist()
+    return tuple(
+        Word(first, last, starts[first], ends[last - 1]) for first, last in word_bounds(own_words)
+    ), own_words
 
 
 def _cut_words(text: str, own_words: Int64Array, offsets: Int64Array) -> tuple[tuple[Word, ...], Int64Array]:
@@ -232,6 +231,12 @@ def word_bounds(word_of: Int64Array) -> list[tuple[int, int]]:
         return []
     firsts = np.flatnonzero(np.diff(word_of, prepend=word_of[0] - 1))
     return list(zip(firsts.tolist(), [*firsts[1:].tolist(), len(word_of)], strict=True))
+
+
+def _ends(text: str, offsets: Int64Array) -> Int64Array:
+    if text.isascii():
+        return offsets[:, 1]
+    return np.array([_with_combining_marks(text, end) for end in offsets[:, 1].tolist()], dtype=np.int64)
 
 
 def _with_combining_marks(text: str, end: int) -> int:

@@ -43,17 +43,29 @@ def read_terms(entity_type: EntityType) -> Iterator[tuple[str, Codes]]:
 
 def normalize(term: str) -> tuple[str, ...]:
     """The words of a term: lower case, no accents, possessives or asides, American spelling, singular."""
-    text = unicodedata.normalize("NFKD", term).encode("ascii", "ignore").decode("ascii").lower()
-    text = _POSSESSIVE.sub(" ", _ASIDE.sub(" ", text))
-    for british, american in term_words("british").items():
-        text = text.replace(british, american)
+    if term.isascii() and term.isalpha():  # one word, as most are
+        return (_as_spelled(_singular(_american(term.lower()))),)
+    if not term.isascii():
+        term = unicodedata.normalize("NFKD", term).encode("ascii", "ignore").decode("ascii")
+    text = _american(_POSSESSIVE.sub(" ", _ASIDE.sub(" ", term.lower())))
     words: list[str] = []
     for found in _WORD.findall(text):
         word = _singular(found)
         if words and words[-1] in _COUNTED and word in _ROMAN:
             word = _ROMAN[word]
-        words.append(term_words("spelled_out").get(word, word))
+        words.append(_as_spelled(word))
     return tuple(words)
+
+
+def _american(text: str) -> str:
+    if _british().search(text) is not None:
+        for british, american in term_words("british").items():
+            text = text.replace(british, american)
+    return text
+
+
+def _as_spelled(word: str) -> str:
+    return term_words("spelled_out").get(word, word)
 
 
 def _singular(word: str) -> str:
@@ -64,6 +76,12 @@ def _singular(word: str) -> str:
     if word.endswith("s") and len(word) > 4 and not word.endswith(("ss", "us", "is")):
         return word[:-1]
     return word
+
+
+@functools.cache
+def _british() -> re.Pattern[str]:
+    """Any of the British spellings; few words have one."""
+    return re.compile("|".join(map(re.escape, term_words("british"))))
 
 
 @functools.cache

@@ -26,7 +26,9 @@ def word_shape(word: str) -> Shape:
     """How `word` is written; a word without capitals, such as a number, is LOWER; one lone capital
     CAPITALISED.
     """
-    capitals = sum(character.isupper() for character in word)
+    if word.islower():  # most words
+        return Shape.LOWER
+    capitals = sum(map(str.isupper, word))
     if capitals == 0:
         return Shape.LOWER
     if word[0].isupper() and capitals == 1:

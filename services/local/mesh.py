@@ -14,32 +14,25 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Self
 
 from services.chassis.rpc import probe
 from services.chassis.settings import (
-    PORTS,
     ServiceSettings,
-    Settings,
-    bounded,
     join_folders,
-    read,
-    told_in_code,
 )
-from services.local import ports, topology
+from services.local import ports
+from services.local.mesh_settings import DOORS, SERVICES, TOPOLOGY, MeshSettings
 from services.local.process import Child
 from services.local.restarts import LIMIT, WINDOW_S, Restarts
 from services.local.triton import EmbeddedTriton, TritonError, TritonSettings
 from tools.bootstrap import ROOT, Missing
 
-TOPOLOGY = topology.load()
-SERVICES = tuple(TOPOLOGY.services)
-DOORS = tuple(TOPOLOGY.doors)
 _GRPC_DOORS = tuple(door.name for door in TOPOLOGY.doors.values() if door.grpc)
 _HOST = "127.0.0.1"
+_TRITON_PORTS = ("grpc", "http", "metrics")
 _GRACE_S = 25.0
 """Longer than a service takes to drain (MEDMESH_DRAIN_S, 20 s by default)."""
 _BROKEN_GRACE_S = 2.0
@@ -54,71 +47,6 @@ AUDIT_FOLDER = Path(".medmesh/audit")
 """Where the services keep their audit logs, unless MEDMESH_AUDIT_FOLDER says otherwise."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class MeshSettings(Settings):
-    """How the mesh is started."""
-
-    ports: Mapping[str, int] = told_in_code(default_factory=lambda: dict.fromkeys((*SERVICES, *DOORS), 0))
-    """Port of each service and door; 0: a free one. From the environment: see `port_variable`."""
-    doors: tuple[str, ...] = told_in_code(default=())
-    """Names of the doors that are started too."""
-    triton: TritonSettings = told_in_code(default_factory=TritonSettings)  # noqa: RUF009 - a field
-    """How the embedded Triton is started. From the environment: its own variables."""
-    triton_url: str = ""
-    """Address and port of another Triton's gRPC endpoint; empty: the embedded one is started."""
-    run_folder: Path = ROOT / ".medmesh" / "run"
-    """Folder of the logs, and of `mesh.json` with addresses and process ids while the mesh runs."""
-    ready_timeout_s: float = bounded(60.0, 0.0, 86_400.0)
-    """How long the services may take to become healthy, in seconds."""
-    variables: Mapping[str, str] = told_in_code(default_factory=dict)
-    """Further MEDMESH_* variables for the services."""
-
-    @classmethod
-    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
-        """Reads `.env` and the environment, which overrides it. Raises SettingsError."""
-        known = read_env_file(ROOT / ".env") | dict(os.environ if environment is None else environment)
-        settings = super().from_environment(known)
-        log = str(settings.run_folder / "triton.log")
-        return dataclasses.replace(
-            settings,
-            ports={
-                name: _port(name, part.port, known)
-                for parts in (TOPOLOGY.services, TOPOLOGY.doors)
-                for name, part in parts.items()
-            },
-            triton=TritonSettings.from_environment({TritonSettings.key("log"): log} | known),
-        )
-
-    def with_models(self, folders: Sequence[Path]) -> MeshSettings:
-        """The same mesh with these folders of models before its own."""
-        repository = (*(folder.resolve() for folder in folders), *self.triton.repository)
-        return dataclasses.replace(self, triton=dataclasses.replace(self.triton, repository=repository))
-
-    def with_doors(self, names: Iterable[str]) -> MeshSettings:
-        """The same mesh with these doors."""
-        return dataclasses.replace(self, doors=tuple(names))
-
-    def on_free_ports(self, run_folder: Path) -> MeshSettings:
-        """The same mesh beside another one: every port a free one, and a run folder of its own."""
-        triton = dataclasses.replace(
-            self.triton, grpc_port=0, http_port=0, metrics_port=0, log=run_folder / "triton.log"
-        )
-        free = dict.fromkeys(self.ports, 0)
-        return dataclasses.replace(self, ports=free, triton=triton, run_folder=run_folder)
-
-
-def port_variable(part: str) -> str:
-    """The variable with the port that `medmesh up` gives a service or a door."""
-    return f"{MeshSettings.PREFIX}{part.upper()}_PORT"
-
-
-def _port(part: str, default: int, known: Mapping[str, str]) -> int:
-    key = port_variable(part)
-    low, high = PORTS
-    value: int = read(key, known.get(key) or str(default), int, {"low": low, "high": high})
-    return value
-
-
 class Mesh:
     """The running mesh; use it as a context manager, or call `stop`."""
 
@@ -131,6 +59,8 @@ class Mesh:
         self._restarts = Restarts()
         self.addresses: dict[str, str] = {}
         """HOST:PORT of each service, of each door that was asked for, and of Triton's gRPC endpoint."""
+        self.metrics_addresses: dict[str, str] = {}
+        """HOST:PORT of each service's `/metrics`, and of Triton's."""
 
     @classmethod
     def start(cls, settings: MeshSettings | None = None, say: Callable[[str], object] = print) -> Self:
@@ -178,7 +108,10 @@ class Mesh:
                 said.append(self._report_end(name, child.describe_exit(), child.tail()))
         for name in self._restarts.take_due():
             try:
-                self._start_triton() if name == "triton" else self._start_child(name)
+                if name == "triton" and self._triton is not None:
+                    self._restart_triton(self._triton)
+                else:
+                    self._start_child(name)
                 said.append(f"{name} was restarted")
             except (TritonError, Missing) as error:
                 said.append(self._report_end(name, str(error)))
@@ -235,37 +168,65 @@ class Mesh:
 
     def _start(self, say: Callable[[str], object]) -> None:
         settings = self._settings
-        wanted = {name: port for name, port in settings.ports.items() if name in {*SERVICES, *settings.doors}}
-        ports.claim(_HOST, wanted, "MEDMESH_{}_PORT")  # a taken one is told before anything starts
+        claimed = self._claimed_ports()  # all at once: whoever starts first does not listen yet
         _make_run_folder(settings.run_folder)
         self._lock = _only_here(settings.run_folder)
+        self.metrics_addresses = {
+            name: f"{_HOST}:{claimed.pop(f'{name}_metrics')}" for name in settings.metrics_ports
+        }
         if settings.triton_url:
             self.addresses["triton"] = settings.triton_url
             say(f"using the Triton at {settings.triton_url}")
         else:
-            self._start_triton(say)
-        claimed = ports.claim(_HOST, wanted, "MEDMESH_{}_PORT")
+            of_triton = (claimed.pop(f"triton_{kind}") for kind in _TRITON_PORTS)
+            self._triton = EmbeddedTriton.launch(self._triton_settings(*of_triton), say)
+            self.addresses["triton"] = self._triton.grpc_address
+            self.metrics_addresses["triton"] = self._triton.metrics_address
         self.addresses |= {name: f"{_HOST}:{port}" for name, port in claimed.items()}
-        # A caller looks at its upstreams when it starts and then only every few seconds.
-        for wave in TOPOLOGY.start_order():
-            for name in wave:
-                self._start_child(name)
-            asyncio.run(self._wait_until_healthy(wave, say))
+        # All at once: each looks again and again for what it depends on until it is there for the first time.
+        for name in SERVICES:
+            self._start_child(name)
+        if self._triton is not None:
+            self._triton.wait(say)
+        asyncio.run(self._wait_until_healthy(SERVICES, say))
         for name in settings.doors:
             self._start_child(name)
         asyncio.run(self._wait_until_healthy(settings.doors, say))
-        state = {"addresses": self.addresses, "pids": self._pids()}
+        state = {"addresses": self.addresses, "metrics": self.metrics_addresses, "pids": self.pids()}
         self._state_file.touch(mode=0o600)
         self._state_file.write_text(json.dumps(state, indent=2) + "\n")
         self._announced = True
 
-    def _start_triton(self, say: Callable[[str], object] = lambda _: None) -> None:
-        """Starts the embedded Triton, on the ports that it had before where it is restarted."""
+    def _claimed_ports(self) -> dict[str, int]:
+        """Free ports of what is to be started, by name: `imaging`, `imaging_metrics`, `triton_grpc`.
+
+        Raises Missing where one is taken.
+        """
+        settings = self._settings
+        wanted = {name: port for name, port in settings.ports.items() if name in {*SERVICES, *settings.doors}}
+        wanted |= {f"{name}_metrics": port for name, port in settings.metrics_ports.items()}
+        if not settings.triton_url:
+            wanted |= {f"triton_{kind}": getattr(settings.triton, f"{kind}_port") for kind in _TRITON_PORTS}
+        return ports.claim(_HOST, wanted, "MEDMESH_{}_PORT")
+
+    def _triton_settings(self, grpc: int, http: int, metrics: int) -> TritonSettings:
+        """Those of the embedded Triton, with its ports and where its spans go."""
+        # The orchestrator keeps Triton's spans beside its own, and passes them on where spans are sent.
+        url = f"http://{self.metrics_addresses['orchestrator']}/v1/traces"
         settings = self._settings.triton
-        if self._triton is not None:
-            settings = self._triton.settings_on_its_ports()
-        self._triton = EmbeddedTriton.start(settings, say)
+        return dataclasses.replace(
+            settings,
+            grpc_port=grpc,
+            http_port=http,
+            metrics_port=metrics,
+            traces_url=settings.traces_url or url,
+        )
+
+    def _restart_triton(self, triton: EmbeddedTriton) -> None:
+        """Starts the embedded Triton again, on the ports that it had before."""
+        self._triton = EmbeddedTriton.start(triton.settings_on_its_ports(), lambda _: None)
         self.addresses["triton"] = self._triton.grpc_address
+        self.metrics_addresses["triton"] = self._triton.metrics_address
 
     def _start_child(self, name: str) -> None:
         self._children[name] = Child.start(
@@ -289,13 +250,15 @@ class Mesh:
             "PYTHONUNBUFFERED": "1",
             "MEDMESH_AUDIT_FOLDER": os.environ.get("MEDMESH_AUDIT_FOLDER") or str(AUDIT_FOLDER),
             "MEDMESH_MODEL_REPOSITORY": join_folders(self._settings.triton.repository),
+            "MEDMESH_METRICS_LISTEN": self.metrics_addresses.get(name, ""),
             **self._settings.variables,
             **upstreams,
             "MEDMESH_LISTEN": self.addresses[name],
             "MEDMESH_TRITON_URL": self.addresses["triton"],
         }
 
-    def _pids(self) -> dict[str, int]:
+    def pids(self) -> dict[str, int]:
+        """Process id of each service, and of Triton where it is the embedded one."""
         found = {name: child.process.pid for name, child in self._children.items()}
         return found | ({"triton": self._triton.pid} if self._triton else {})
 
@@ -314,7 +277,7 @@ class Mesh:
 
     async def _wait_until_healthy(self, names: Sequence[str], say: Callable[[str], object]) -> None:
         deadline = time.monotonic() + self._settings.ready_timeout_s
-        settings = ServiceSettings.from_environment()
+        settings = ServiceSettings.from_environment({**os.environ, **self._settings.variables})
         waiting = dict.fromkeys(names, "")
         while True:
             self.check()
@@ -364,16 +327,3 @@ def _only_here(folder: Path) -> IO[bytes]:
             f"a mesh is already running in {folder}: end it, or set MEDMESH_RUN_FOLDER to another folder."
         ) from error
     return lock
-
-
-def read_env_file(path: Path) -> dict[str, str]:
-    """KEY=VALUE lines of a compose-style file; an absent file holds none."""
-    if not path.is_file():
-        return {}
-    lines = (line.strip() for line in path.read_text().splitlines())
-    return {
-        key: value for key, _, value in (line.partition("=") for line in lines if line and line[0] != "#")
-    }
-
-
-__all__ = ["DOORS", "SERVICES", "Mesh", "MeshError", "MeshSettings", "TritonError"]

@@ -11,6 +11,7 @@ from pathlib import Path
 from tools.bootstrap import ROOT
 
 PATH = ROOT / "topology.toml"
+_PREFIX = "MEDMESH_"
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,8 @@ class Service:
     """Its package is `services.<name>`; its variables are `MEDMESH_<NAME>_PORT` and `MEDMESH_<NAME>_URL`."""
     port: int
     """Where it listens by default."""
+    metrics_port: int
+    """Where its metrics are scraped by default; 0: at a free one."""
     triton: bool
     """Whether it runs models."""
     calls: tuple[str, ...]
@@ -66,7 +69,9 @@ def load(path: Path = PATH) -> Topology:
         for name, entry in entries.pop("doors", {}).items()
     }
     services = {
-        name: Service(name, entry["port"], entry["triton"], tuple(entry["calls"]))
+        name: Service(
+            name, entry["port"], entry.get("metrics_port", 0), entry["triton"], tuple(entry["calls"])
+        )
         for name, entry in entries.items()
     }
     for service in services.values():
@@ -78,3 +83,13 @@ def load(path: Path = PATH) -> Topology:
     except CycleError as error:
         raise ValueError(f"{path.name}: services call each other in a cycle") from error
     return topology
+
+
+def port_variable(part: str) -> str:
+    """The variable with the port that `medmesh up` gives a service or a door."""
+    return f"{_PREFIX}{part.upper()}_PORT"
+
+
+def metrics_variable(service: str) -> str:
+    """The variable with the port of a service's `/metrics`."""
+    return f"{_PREFIX}{service.upper()}_METRICS_PORT"

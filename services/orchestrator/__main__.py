@@ -12,6 +12,7 @@ import grpc
 from medmesh.common.v1 import catalog_pb2, catalog_pb2_grpc
 from medmesh.common.v1.model_card_pb2 import ModelCard
 from medmesh.imaging.v1.imaging_pb2 import AnalyzeImageResponse
+from medmesh.language.v1 import language_pb2
 from medmesh.language.v1.deidentification_pb2 import Deidentification, DeidentifyRequest, DeidentifyResponse
 from medmesh.language.v1.language_pb2_grpc import LanguageServiceStub
 from medmesh.language.v1.report_pb2 import Draft, DraftSentence, GenerateReportRequest
@@ -48,6 +49,7 @@ async def register(parts: Parts[OrchestratorSettings], server: grpc.aio.Server) 
     language = await _upstream(parts, "language", settings.language_url)
     recommendation = await _upstream(parts, "recommendation", settings.recommendation_url)
     upstreams = (imaging, language, recommendation)
+    parts.traces.ask_too(upstreams)
     log = _receipt_log(settings)
     catalogs = {u.name: _catalog(u, settings.catalog_timeout_s) for u in upstreams}
     cards = ModelCards(
@@ -127,7 +129,9 @@ async def _refresh(cards: ModelCards) -> None:
 
 
 async def _upstream(parts: Parts[OrchestratorSettings], name: str, address: str) -> Upstream:
-    return await parts.resources.enter_async_context(Upstream(name, address, parts.settings))
+    upstream = await parts.resources.enter_async_context(Upstream(name, address, parts.settings))
+    upstream.observe(parts.telemetry.instruments)
+    return upstream
 
 
 def _services(
@@ -164,7 +168,8 @@ def _services(
             raise UpstreamUnavailable("the draft broke off", metadata={"upstream": language.name})
 
         # Not to be repeated: its first sentences have been heard.
-        answer: Draft = await language.call(read, request, timeout_s=timeout_s, safe=False)
+        name = f"{language_pb2.DESCRIPTOR.services_by_name['LanguageService'].full_name}/GenerateReport"
+        answer: Draft = await language.call(read, request, timeout_s=timeout_s, safe=False, name=name)
         return answer
 
     return Services(

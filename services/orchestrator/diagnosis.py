@@ -11,9 +11,10 @@ from typing import Any
 from medmesh.common.v1.answer_pb2 import Provenance
 from medmesh.language.v1.report_pb2 import Draft, ReportEvidence
 from medmesh.orchestrator.v1 import orchestrator_pb2 as pb
-from medmesh.orchestrator.v1.receipt_pb2 import EvidenceReceipt, InputDigest
-from medmesh.receipt import statement
+from medmesh.orchestrator.v1.receipt_pb2 import DiagnosisReceipt, EvidenceReceipt, InputDigest
 from services.chassis.errors import ModelUnknown, Reason, UpstreamUnavailable
+from services.chassis.observability import telemetry
+from services.chassis.observability.attributes import Name
 from services.chassis.rpc import request as requests
 from services.orchestrator.assessment import assess
 from services.orchestrator.cards import ModelCards
@@ -106,24 +107,27 @@ class Diagnostician:
         )
         _refuse_if_nothing_answered(answers)
         await self._learn_cards(answers)
-        diagnosis = self._fuse(answers)
+        with telemetry.span("fuse"):
+            diagnosis = self._fuse(answers)
         drafted = None
         if case.HasField("draft_report"):
             evidence = report_evidence(diagnosis, answers, self._knowledge)
             left_s = total_s - (time.monotonic() - started) - self._split.kept_back_s(total_s)
             drafted = await draft_report(case, evidence, self._services, left_s, listen, listeners.sentence)
             _add_report(diagnosis, drafted, evidence)
-        receipt = await self._seal(diagnosis, await inputs, salt, answers)
+        with telemetry.span("seal receipt"):
+            receipt, stated = await self._seal(diagnosis, await inputs, salt, answers)
         diagnosis.receipt.CopyFrom(receipt)
         diagnosis.elapsed.CopyFrom(duration(time.monotonic() - started))
-        for model in statement(receipt).predicate.models:
+        for model in stated.models:
             requests.used(model.model_name, model.model_version)
+        branches = [*answers.branches(), *([drafted] if drafted else [])]
+        completeness = pb.Completeness.Name(diagnosis.completeness)
+        _count(completeness, branches)
         requests.note(
-            completeness=pb.Completeness.Name(diagnosis.completeness),
-            failed_branches=",".join(
-                b.name for b in (*answers.branches(), *([drafted] if drafted else [])) if b.failed
-            ),
-            receipt_id=statement(receipt).predicate.receipt_id,
+            completeness=completeness,
+            failed_branches=",".join(b.name for b in branches if b.failed),
+            receipt_id=stated.receipt_id,
         )
         return diagnosis
 
@@ -172,15 +176,26 @@ class Diagnostician:
 
     async def _seal(
         self, diagnosis: pb.Diagnosis, inputs: Sequence[InputDigest], salt: str, answers: Answers
-    ) -> EvidenceReceipt:
+    ) -> tuple[EvidenceReceipt, DiagnosisReceipt]:
+        """The receipt, written, and what it states."""
         provenances = (*_image_provenances(answers), *_label_provenances(answers))
         known = [one for one in map(self._cards.of_answer, provenances) if one is not None]
 
-        def seal() -> EvidenceReceipt:
+        def seal() -> tuple[EvidenceReceipt, DiagnosisReceipt]:
             fusion_sha256 = fusion_digest(self._knowledge, known)
-            return self._log.append(statement_of(diagnosis, inputs, salt, fusion_sha256))
+            stated = statement_of(diagnosis, inputs, salt, fusion_sha256)
+            return self._log.append(stated), stated.predicate
 
         return await asyncio.to_thread(seal)
+
+
+def _count(completeness: str, branches: Iterable[BranchResult[Any]]) -> None:
+    """Counts an answer, and what became of its parts."""
+    instruments = telemetry.instruments()
+    instruments.diagnoses.add(1, {Name.COMPLETENESS: completeness})
+    for branch in branches:
+        if branch.requested:
+            instruments.branches.add(1, {Name.BRANCH: branch.kind.value, Name.BRANCH_FAILED: branch.failed})
 
 
 def _add_report(diagnosis: pb.Diagnosis, drafted: BranchResult[Draft], evidence: ReportEvidence) -> None:

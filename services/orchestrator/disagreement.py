@@ -8,6 +8,7 @@ worth more than a bare mention`, and no ground to call anybody contradicted.
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -34,11 +35,14 @@ def find(items: Iterable[Item], knowledge: Knowledge) -> list[Disagreement]:
 
     What shows for the broader condition between two sources is not repeated for the narrower ones.
     """
-    items = tuple(items)
+    by_condition: dict[str, list[Item]] = defaultdict(list)
+    for item in items:
+        by_condition[item.condition].append(item)
     found = [
         one
         for key in knowledge.conditions
-        for one in _on_condition(key, [item for item in items if item.condition == key])
+        if key in by_condition
+        for one in _on_condition(key, by_condition[key])
     ]
     shown = {(one.condition, one.supporting.source, one.opposing.source) for one in found}
     return [

@@ -226,18 +226,17 @@ def _of_mention(mention: Mention, knowledge: Knowledge) -> Iterable[Item]:
 
 def _of_sign(mention: Mention, knowledge: Knowledge) -> Iterable[Item]:
     statement = knowledge.note[mention.assertion.value]
-    for condition in knowledge.conditions.values():
-        for sign in condition.signs:
-            ratio = sign.present if mention.assertion is Assertion.PRESENT else sign.absent
-            if ratio is not None and sign.naming.names(mention.codes, mention.text):
-                evidence = Evidence(
-                    Source.NOTE,
-                    f"{sign.naming.display} {mention.assertion.value}",
-                    math.log(ratio),
-                    mention.confidence * statement.precision,
-                    mention.reference,
-                )
-                yield Item(condition.key, evidence, direct=False)
+    for condition, sign in knowledge.signs_named(mention.codes, mention.text):
+        ratio = sign.present if mention.assertion is Assertion.PRESENT else sign.absent
+        if ratio is not None:
+            evidence = Evidence(
+                Source.NOTE,
+                f"{sign.naming.display} {mention.assertion.value}",
+                math.log(ratio),
+                mention.confidence * statement.precision,
+                mention.reference,
+            )
+            yield Item(condition.key, evidence, direct=False)
 
 
 def _of_record(recorded: RecordedCondition, knowledge: Knowledge) -> Iterable[Item]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 import tomllib
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ from services.clinical.code_systems import ICD10_EDITIONS, SNOMED
 
 _SEMANTIC_TAG = re.compile(r" \((?:disorder|finding)\)$")
 FOLDER = Path(__file__).resolve().parent
+
+_NONE: frozenset[int] = frozenset()
 
 Code = tuple[str, str]
 """FHIR URI of the code system, and the code within it."""
@@ -35,15 +38,38 @@ class Naming:
     synonyms: frozenset[str]
     """Lower case."""
 
-    def names(self, codes: Iterable[Code], *texts: str) -> bool:
-        """Whether one of the codes, or else one of the texts, means this concept."""
-        return any(map(self._has, codes)) or any(normalise(text) in self.synonyms for text in texts)
 
-    def _has(self, code: Code) -> bool:
-        system, value = code
-        if system == SNOMED:
-            return value in self.snomed
-        return system in ICD10_EDITIONS and value.replace(".", "").upper().startswith(self.icd10cm)
+class _Names:
+    """Which of many concepts are named: each text is compared once with all of them."""
+
+    def __init__(self, namings: Iterable[Naming]) -> None:
+        self._snomed: dict[str, set[int]] = defaultdict(set)
+        self._categories: dict[str, set[int]] = defaultdict(set)
+        self._synonyms: dict[str, set[int]] = defaultdict(set)
+        for place, naming in enumerate(namings):
+            for table, names in (
+                (self._snomed, naming.snomed),
+                (self._categories, naming.icd10cm),
+                (self._synonyms, naming.synonyms),
+            ):
+                for name in names:
+                    table[name].add(place)
+        self._lengths = sorted({len(category) for category in self._categories})
+
+    def of(self, codes: Iterable[Code], texts: Iterable[str]) -> list[int]:
+        """The places of the concepts that one of the codes, or one of the texts, means, in order."""
+        found: set[int] = set()
+        for system, value in codes:
+            if system == SNOMED:
+                found |= self._snomed.get(value, _NONE)
+            elif system in ICD10_EDITIONS:
+                written = value.replace(".", "").upper()
+                for length in self._lengths:
+                    if len(written) >= length:
+                        found |= self._categories.get(written[:length], _NONE)
+        for text in texts:
+            found |= self._synonyms.get(normalise(text), _NONE)
+        return sorted(found)
 
 
 @dataclass(frozen=True)
@@ -110,6 +136,10 @@ class Knowledge:
         sha256: str = "",
     ) -> None:
         self.conditions: Mapping[str, Condition] = {condition.key: condition for condition in conditions}
+        self._in_order = tuple(self.conditions.values())
+        self._names = _Names(condition.naming for condition in self._in_order)
+        self._signs = tuple((condition, sign) for condition in self._in_order for sign in condition.signs)
+        self._names_of_signs = _Names(sign.naming for _, sign in self._signs)
         self._by_code = {condition.code: condition for condition in self.conditions.values()}
         self.note = note
         self.record = record
@@ -123,10 +153,17 @@ class Knowledge:
 
     def named(self, codes: Iterable[Code], *texts: str) -> list[Condition]:
         """The conditions that these codes or texts name, each without those that it is a kind of."""
-        codes = tuple(codes)
-        found = [c for c in self.conditions.values() if c.naming.names(codes, *texts)]
+        found = self.all_named(codes, *texts)
         implied = {broader.key for condition in found for broader in self.broader(condition)}
         return [condition for condition in found if condition.key not in implied]
+
+    def all_named(self, codes: Iterable[Code], *texts: str) -> list[Condition]:
+        """The conditions that these codes or texts name, those that another one is a kind of too."""
+        return [self._in_order[place] for place in self._names.of(codes, texts)]
+
+    def signs_named(self, codes: Iterable[Code], *texts: str) -> list[tuple[Condition, Sign]]:
+        """The signs that these codes or texts name, each with the condition that it bears on."""
+        return [self._signs[place] for place in self._names_of_signs.of(codes, texts)]
 
     def of_code(self, code: str) -> Condition | None:
         """The condition of this very SNOMED CT code."""

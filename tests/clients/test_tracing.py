@@ -36,9 +36,10 @@ def test_a_call_is_a_client_span_and_the_mesh_is_told_of_it(mesh, client, spans)
     assert span.kind is trace.SpanKind.CLIENT
     sent = mesh.last.metadata["traceparent"].split("-")
     assert sent[1:3] == [f"{span.context.trace_id:032x}", f"{span.context.span_id:016x}"]
-    assert span.attributes["rpc.method"] == "Diagnose"
+    assert span.attributes["rpc.method"] == "medmesh.orchestrator.v1.DiagnosticService/Diagnose"
+    assert span.attributes["rpc.system.name"] == "grpc"
     assert span.attributes["server.port"] == int(mesh.target.rsplit(":", 1)[1])
-    assert span.attributes["rpc.grpc.status_code"] == 0
+    assert span.attributes["rpc.response.status_code"] == "OK"
     assert "CANARY" not in span.to_json()
 
 
@@ -49,7 +50,7 @@ def test_a_failure_marks_the_span_without_its_text(mesh, client, spans):
     [span] = spans()
     assert span.status.status_code is trace.StatusCode.ERROR
     assert span.attributes["error.type"] == "UPSTREAM_UNAVAILABLE"
-    assert span.attributes["rpc.grpc.status_code"] == 14
+    assert span.attributes["rpc.response.status_code"] == "UNAVAILABLE"
     assert "CANARY" not in span.to_json()
 
 
@@ -57,7 +58,7 @@ async def test_a_stream_is_one_span_until_its_end(mesh, async_client, spans):
     async for _ in async_client.diagnose_stream(note="Cough."):
         assert not spans()
     [span] = spans()
-    assert span.attributes["rpc.grpc.status_code"] == 0
+    assert span.attributes["rpc.response.status_code"] == "OK"
 
 
 def test_a_stream_that_is_left_early_ends_its_span(mesh, client, spans):
@@ -65,7 +66,8 @@ def test_a_stream_that_is_left_early_ends_its_span(mesh, client, spans):
         break
     events.close()
     [span] = spans()
-    assert span.attributes["rpc.grpc.status_code"] == 1
+    assert span.attributes["rpc.response.status_code"] == "CANCELLED"
+    assert span.attributes["error.type"] == "CANCELLED"
 
 
 def test_without_a_tracer_nothing_is_sent(mesh, client):

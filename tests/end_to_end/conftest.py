@@ -6,57 +6,18 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import gzip
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from medmesh import Client
-from services.local.mesh import Mesh, MeshSettings
+from services.local.mesh import Mesh
+from services.local.mesh_settings import MeshSettings
+from tests.otlp import Receiver
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = ROOT / "samples"
-
-
-class Collector:
-    """Takes what the services export by OTLP over HTTP, and keeps the bytes: strings stand in them as they
-    are.
-    """
-
-    def __init__(self):
-        bodies: list[bytes] = []
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                bodies.append(
-                    gzip.decompress(body) if self.headers.get("Content-Encoding") == "gzip" else body
-                )
-                self.send_response(200)
-                self.end_headers()
-
-            def log_message(self, *arguments):
-                pass
-
-        self.bodies = bodies
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.thread = threading.Thread(target=self.server.serve_forever)
-        self.thread.start()
-
-    @property
-    def endpoint(self) -> str:
-        return f"http://127.0.0.1:{self.server.server_port}"
-
-    def content(self) -> bytes:
-        return b"\n".join(self.bodies)
-
-    def close(self):
-        self.server.shutdown()
-        self.server.server_close()
-        self.thread.join()
 
 
 def until(condition, timeout_s: float = 20.0):
@@ -69,7 +30,7 @@ def until(condition, timeout_s: float = 20.0):
 
 @pytest.fixture(scope="session")
 def collector():
-    collector = Collector()
+    collector = Receiver()
     yield collector
     collector.close()
 
@@ -96,11 +57,12 @@ def _beside_a_proxy():
 def settings(tmp_path_factory, collector) -> MeshSettings:
     folder = tmp_path_factory.mktemp("mesh")
     variables = {
-        "MEDMESH_OTLP_ENDPOINT": collector.endpoint,
+        "OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint,
         "MEDMESH_RECEIPT_FOLDER": str(folder / "receipts"),
         "MEDMESH_LITERATURE_FOLDER": str(folder / "literature"),
         "MEDMESH_LOG_LEVEL": "debug",
         "OTEL_BSP_SCHEDULE_DELAY": "200",
+        "OTEL_METRIC_EXPORT_INTERVAL": "2000",
     }
     whole = MeshSettings.from_environment().on_free_ports(folder).with_doors(["gateway"])
     return dataclasses.replace(whole, variables=variables)

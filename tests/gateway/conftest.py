@@ -84,11 +84,13 @@ def door(settings: GatewaySettings, to: Connection) -> Iterator[str]:
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     running = running_gateway(replace(settings, listen="127.0.0.1:0"), to)
-    address = asyncio.run_coroutine_threadsafe(running.__aenter__(), loop).result(20)
     try:
-        yield address
+        address = asyncio.run_coroutine_threadsafe(running.__aenter__(), loop).result(20)
+        try:
+            yield address
+        finally:
+            asyncio.run_coroutine_threadsafe(running.__aexit__(None, None, None), loop).result(30)
     finally:
-        asyncio.run_coroutine_threadsafe(running.__aexit__(None, None, None), loop).result(30)
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()

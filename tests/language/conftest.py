@@ -69,7 +69,7 @@ def repository(tmp_path):
 @pytest.fixture
 def catalog(repository, inference):
     """What the language service makes of the repository."""
-    return Catalog("language", [repository], TASKS, inference, Telemetry("language", ""))
+    return Catalog("language", [repository], TASKS, inference, Telemetry("language"))
 
 
 @pytest.fixture

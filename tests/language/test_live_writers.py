@@ -33,7 +33,7 @@ ASKED = [Message(USER, "no effusion")]
 
 
 def test_the_example_for_vllm_is_a_model_folder_that_holds():
-    catalog = Catalog("language", [EXAMPLE.parent], TASKS, None, Telemetry("language", ""))
+    catalog = Catalog("language", [EXAMPLE.parent], TASKS, None, Telemetry("language"))
     assert [str(problem) for problem in catalog.entry("vllm_writer").problems] == []
     assert json.loads((EXAMPLE / "1" / "model.json").read_text())["max_model_len"] == 4096
 
@@ -71,7 +71,7 @@ def triton(repository, tmp_path_factory):
 @pytest.fixture
 async def catalog(repository, triton):
     inference = TritonInference(triton.grpc_address)
-    yield Catalog("language", [repository], TASKS, inference, Telemetry("language", ""))
+    yield Catalog("language", [repository], TASKS, inference, Telemetry("language"))
     await inference.close()
 
 

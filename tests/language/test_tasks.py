@@ -32,7 +32,7 @@ def serve(tmp_path):
 
     def made(**functions):
         inference = FakeInference(functions)
-        return Catalog("language", [tmp_path], TASKS, inference, Telemetry("language", "")), inference
+        return Catalog("language", [tmp_path], TASKS, inference, Telemetry("language")), inference
 
     return made
 

@@ -35,7 +35,7 @@ def inference():
 
 def catalog(folder, inference, **fields):
     repository = writer_made.write(folder / "models", writer_made.card(**fields))
-    return Catalog("language", [repository], TASKS, inference, Telemetry("language", ""))
+    return Catalog("language", [repository], TASKS, inference, Telemetry("language"))
 
 
 def generator(folder, inference, **fields):
@@ -156,9 +156,7 @@ async def test_a_template_without_a_system_role_gets_it_with_the_first_question(
         "{% for message in messages %}[{{ message['role'] }}]{{ message['content'] }}{% endfor %}"
     )
     repository = writer_made.write(tmp_path / "models", writer_made.card(), template=template)
-    made = Catalog("language", [repository], TASKS, inference, Telemetry("language", "")).only(
-        TEXT_GENERATION
-    )
+    made = Catalog("language", [repository], TASKS, inference, Telemetry("language")).only(TEXT_GENERATION)
     prompt, _ = await asked_of(inference, made, [*ASKED, Message(ASSISTANT, "Yes.")])
     assert prompt == "[user]Write a report.\n\npresent | cough[assistant]Yes."
 
@@ -231,7 +229,7 @@ def test_a_card_that_does_not_hold_is_refused_by_its_field(tmp_path, fields, tol
 )
 def test_a_template_that_does_not_hold_is_refused(tmp_path, template):
     repository = writer_made.write(tmp_path / "models", writer_made.card(), template=template)
-    made = Catalog("language", [repository], TASKS, FakeInference({}), Telemetry("language", ""))
+    made = Catalog("language", [repository], TASKS, FakeInference({}), Telemetry("language"))
     told = " ".join(map(str, made.entry(writer_made.NAME).problems))
     assert "chat_template_file" in told
 
@@ -239,5 +237,5 @@ def test_a_template_that_does_not_hold_is_refused(tmp_path, template):
 def test_a_template_cannot_leave_the_sandbox(tmp_path):
     template = "{{ messages.__class__.__mro__ }}{{ ''.__class__.__base__.__subclasses__() }}"
     repository = writer_made.write(tmp_path / "models", writer_made.card(), template=template)
-    made = Catalog("language", [repository], TASKS, FakeInference({}), Telemetry("language", ""))
+    made = Catalog("language", [repository], TASKS, FakeInference({}), Telemetry("language"))
     assert "SecurityError" in " ".join(map(str, made.entry(writer_made.NAME).problems))

@@ -39,8 +39,8 @@ def test_every_token_away_from_the_ends_of_a_note_is_seen_with_context_on_both_s
 
 
 def test_lengths_are_few_and_no_longer_than_the_model_takes():
-    assert [padded_length(n, 256) for n in (1, 16, 17, 128, 129, 256)] == [16, 16, 32, 128, 256, 256]
-    assert {padded_length(n, 384) for n in range(1, 385)} == {16, 32, 64, 128, 256, 384}
-    assert padded_length(5, 8) == 8
+    assert [padded_length(n, 256) for n in (1, 8, 9, 121, 128, 256)] == [8, 8, 16, 128, 128, 256]
+    assert {padded_length(n, 100) for n in range(1, 101)} == {*range(8, 104, 8)} - {104} | {100}
+    assert padded_length(5, 6) == 6
     with pytest.raises(ValueError, match="exceed"):
         padded_length(257, 256)

@@ -22,7 +22,7 @@ class Annotator:
     """Reads notes with the default tagger, which `inference` runs."""
 
     def __init__(self, inference: Inference) -> None:
-        catalog = Catalog("language", [REPOSITORY], TASKS, inference, Telemetry("language", ""))
+        catalog = Catalog("language", [REPOSITORY], TASKS, inference, Telemetry("language"))
         self._tagger = catalog.only(TOKEN_CLASSIFICATION)
         self._reader = NoteReader(EntityReader(Linker(), Terms()))
 

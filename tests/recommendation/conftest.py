@@ -85,7 +85,7 @@ def inference(graphs):
 
 def catalog_of(repository, inference):
     """What the service makes of a repository."""
-    return Catalog("recommendation", (repository,), SERVICE.tasks, inference, Telemetry("test", None))
+    return Catalog("recommendation", (repository,), SERVICE.tasks, inference, Telemetry("test"))
 
 
 @pytest.fixture(scope="session")

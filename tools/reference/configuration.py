@@ -18,7 +18,8 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from services.chassis import environment
 from services.chassis.settings import PORTS, ServiceSettings, Settings
-from services.local.mesh import TOPOLOGY, MeshSettings, port_variable
+from services.local.mesh_settings import TOPOLOGY, MeshSettings
+from services.local.topology import metrics_variable, port_variable
 from services.local.triton import TritonSettings
 from tools.bootstrap import ROOT
 
@@ -81,6 +82,7 @@ def variables() -> list[str]:
     named = {name for _, name, _, _ in other_variables()} | {
         port_variable(name) for name in (*TOPOLOGY.services, *TOPOLOGY.doors)
     }
+    named |= {metrics_variable(name) for name in TOPOLOGY.services}
     kinds: list[type[Settings]] = [
         *settings_classes().values(),
         *door_settings_classes().values(),
@@ -122,6 +124,9 @@ def _port_rows() -> list[str]:
         f"| `{port_variable(name)}` | {part.port} | {values} | Port of the {kind} {name}; 0: a free one |"
         for kind, parts in (("service", TOPOLOGY.services), ("door", TOPOLOGY.doors))
         for name, part in parts.items()
+    ] + [
+        f"| `{metrics_variable(name)}` | {part.metrics_port} | {values} | Port of {name}'s `/metrics` |"
+        for name, part in TOPOLOGY.services.items()
     ]
 
 

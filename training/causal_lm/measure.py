@@ -33,7 +33,8 @@ from services.chassis.settings import MODEL_REPOSITORY
 from services.language.chat import USER, Message
 from services.language.tasks import TASKS, TEXT_GENERATION
 from services.language.tasks.text_generation import TextGenerator
-from services.local.mesh import Mesh, MeshSettings
+from services.local.mesh import Mesh
+from services.local.mesh_settings import MeshSettings
 
 EVIDENCE = """write: findings
 present | pleural effusion | side=left | severity=small
@@ -142,7 +143,7 @@ def megabytes(name: str) -> int:
 async def measure(address: str, repository: Path, name: str, prompt: str, count: int) -> None:
     """Prints everything."""
     inference = TritonInference(address)
-    catalog = Catalog("language", [repository], TASKS, inference, Telemetry("language", ""))
+    catalog = Catalog("language", [repository], TASKS, inference, Telemetry("language"))
     writer = catalog.named(TEXT_GENERATION, name)
     print(f"{name}: a prompt of {writer.count([Message(USER, prompt)])} tokens, at most {count} written")
     print((await write(writer, prompt, count)).text)

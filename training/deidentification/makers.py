@@ -16,7 +16,8 @@ from services.language.deidentification.identifiers import Kind
 from services.language.deidentification.lexicon import default_lexicon
 
 
-def _in_part(word: str, part: str) -> bool:
+def is_of_part(word: str, part: str) -> bool:
+    """Whether a word of a list is a name of that part."""
     return (zlib.crc32(word.encode()) % 2 == 0) == (part == "test")
 
 
@@ -39,6 +40,8 @@ _TRAIN_WORD_SURNAMES = (
     " Lamb Bird Drake Swan Fish Rice Berry Cherry Olive Pepper Salt Sweet Sharp Strong Little Small Large High Low Noble Wise Good Love Joy Moon Snow Winter"
     " Frost Rain Storm Skinner Head Back Cheek Heart Kidney Payne Aiken Childs Ward Nurse Coffin Down Gleason Babinski Hodgkin Cushing Addison Swan Doppler"
 ).split()
+OWN_OF_TEST = frozenset({*_TEST_SURNAMES, *_TEST_GIVEN["f"], *_TEST_GIVEN["m"]})
+"""Names of `test` that are in no list, or words too; never names of `train`."""
 
 
 @cache
@@ -50,11 +53,16 @@ def _names(part: str) -> tuple[list[str], list[str], list[str]]:
         g: [
             _titled(n)
             for n, gender in sorted(lexicon.given.items())
-            if gender in {g, "fm"} and _in_part(n, own) and len(n) > 2
+            if gender in {g, "fm"} and is_of_part(n, own) and len(n) > 2
+            if own == "test" or _titled(n) not in OWN_OF_TEST
         ]
         for g in "fm"
     }
-    surnames = [_titled(n) for n in sorted(lexicon.surnames) if _in_part(n, own) and len(n) > 2]
+    surnames = [
+        _titled(n)
+        for n in sorted(lexicon.surnames)
+        if is_of_part(n, own) and len(n) > 2 and (own == "test" or _titled(n) not in OWN_OF_TEST)
+    ]
     return given["f"], given["m"], surnames
 
 
@@ -99,7 +107,7 @@ class Maker:
             return rng.choice(_TEST_GIVEN[gender])
         if chance < 0.3:
             word = rng.choice(_WORD_NAMES)
-            return word if _in_part(word, self.part) else self._given(gender)
+            return word if is_of_part(word, self.part) else self._given(gender)
         if self.part == "train" and chance < 0.4:
             return _syllables(rng)
         return rng.choice(self._female if gender == "f" else self._male)
@@ -600,5 +608,8 @@ def _towns(part: str) -> list[str]:
     return [
         " ".join(w.capitalize() for w in c.split())
         for c in sorted(lexicon.cities)
-        if _in_part(c, own) and "'" not in c and not lexicon.is_taken(c) and not lexicon.is_word(c.split()[0])
+        if is_of_part(c, own)
+        and "'" not in c
+        and not lexicon.is_taken(c)
+        and not lexicon.is_word(c.split()[0])
     ]

@@ -1,4 +1,4 @@
-"""The real notes, split by their ids: `train` for the lists, `tune` to look at, `test` for figures alone."""
+"""The real notes, split by their ids: `train` for the lists and the weights, `tune` to look at, `test` for figures alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Synthetic identifiers set into real notes: what de-identification is written and measured on.
+"""Synthetic identifiers set into real notes: what the network learns from, and what it and the rules are measured on.
 
 Of the parts `train` and `test` neither names, nor forms of numbers and dates, nor sentences, nor notes are shared. `tune` has
 the notes of its own, and the rest of `train`.
@@ -18,7 +18,7 @@ from training.deidentification.notes import notes
 
 _HERE = Path(__file__).parent
 _FIELD = re.compile(r"\{(\w+)\}")
-_MARKED = re.compile(
+MARKED = re.compile(
     r"\b(?:Dr|Mr|Ms|Mrs|Drs|Doctor|Miss|Professor)\b\.?|\d{1,4}[/-]\d{1,2}[/-]\d{2,4}|\b(?:XX+|XYZ|ABCD?|xxx+|DD|MM|YYYY|X|Y|Z)\b"
     r"|\b(?:January|February|March|April|June|July|August|September|October|November|December)\b|day\b|Christmas|Hospital|Clinic|University|Center"
     r"|\d{5,}|\d{3}[-.]\d{4}|County|Street|Avenue|Texas|Houston|California|\b9\d[- ]year|[Nn]amed|Sincerely|Serial|SURGEON|ANESTHESIOLOGIST|cc:"
@@ -66,7 +66,7 @@ def filled(template: str, maker: Maker) -> Marked:
 
 def clean_sentences(text: str) -> list[str]:
     """The sentences of a note in which nothing looks like an identifier or the publisher's mark for one."""
-    return [s for s in re.split(r"(?<=[.:])\s+|\n+", text) if 15 < len(s) < 400 and not _MARKED.search(s)]
+    return [s for s in re.split(r"(?<=[.:])\s+|\n+", text) if 15 < len(s) < 400 and not MARKED.search(s)]
 
 
 def joined(parts: Sequence[Marked], between: Sequence[str]) -> Marked:

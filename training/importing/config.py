@@ -18,18 +18,29 @@ class Traffic:
     queue_size: int
     preferred: tuple[int, ...]
     why: str
+    priority_levels: int = 0
+    """How many places there are to wait at; 0: one."""
 
 
 IMAGES = Traffic(4, 500, 64, (), "Batches of at most 4 keep both cores of a small machine busy at 8 callers.")
 TEXTS = Traffic(
-    8, 500, 256, (4, 8), "Only requests of the same length share a batch, so waiting for company pays little."
+    8,
+    0,
+    256,
+    (1,),
+    "On a core a batch takes as long as its requests one after the other, and nobody passes it.",
+    priority_levels=10,
 )
 ROWS = Traffic(8, 0, 256, (), "Nothing is known of its speed: a request does not wait for company.")
 
 
 def config_text(name: str, graph: Graph, traffic: Traffic) -> str:
     """The configuration; `services.local.triton.tensorrt` can make the one for a GPU of it."""
-    preferred = f"  preferred_batch_size: {list(traffic.preferred)}\n" if traffic.preferred else ""
+    sizes = ", ".join(map(str, traffic.preferred))
+    preferred = f"  preferred_batch_size: [ {sizes} ]\n" if sizes else ""
+    delay = f"  max_queue_delay_microseconds: {traffic.delay_us}\n" if traffic.delay_us else ""
+    levels = traffic.priority_levels
+    queues = f"  priority_levels: {levels}\n  default_priority_level: {levels // 2}\n" if levels else ""
     return f"""name: "{name}"
 backend: "onnxruntime"
 max_batch_size: {traffic.max_batch_size}
@@ -43,8 +54,7 @@ output [
 
 # {traffic.why}
 dynamic_batching {{
-{preferred}  max_queue_delay_microseconds: {traffic.delay_us}
-  default_queue_policy {{
+{preferred}{delay}{queues}  default_queue_policy {{
     timeout_action: REJECT
     default_timeout_microseconds: 10000000
     allow_timeout_override: true

@@ -10,7 +10,7 @@ from google.protobuf.descriptor import FileDescriptor, MethodDescriptor
 from google.protobuf.descriptor_pb2 import MethodOptions
 from google.protobuf.message_factory import GetMessageClass
 
-from medmesh.common.v1 import catalog_pb2, upload_pb2
+from medmesh.common.v1 import catalog_pb2, trace_pb2, upload_pb2
 from medmesh.imaging.v1 import imaging_pb2
 from medmesh.jobs.v1 import jobs_pb2
 from medmesh.language.v1 import language_pb2
@@ -59,6 +59,7 @@ DIAGNOSE = _rpc("orchestrator", orchestrator_pb2.DESCRIPTOR, "DiagnosticService"
 DIAGNOSE_STREAM = _rpc("orchestrator", orchestrator_pb2.DESCRIPTOR, "DiagnosticService", "DiagnoseStream")
 LIST_MODELS = _rpc("orchestrator", catalog_pb2.DESCRIPTOR, "ModelCatalogService", "ListModels")
 GET_MODEL_CARD = _rpc("orchestrator", catalog_pb2.DESCRIPTOR, "ModelCatalogService", "GetModelCard")
+GET_TRACE = _rpc("orchestrator", trace_pb2.DESCRIPTOR, "TraceService", "GetTrace")
 RELOAD_MODELS = _rpc("orchestrator", catalog_pb2.DESCRIPTOR, "ModelCatalogService", "ReloadModels")
 
 ANALYZE_IMAGE = _rpc("imaging", imaging_pb2.DESCRIPTOR, "ImagingService", "AnalyzeImage")

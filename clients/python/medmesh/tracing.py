@@ -2,7 +2,7 @@
 
 Nothing has to be installed or set: without `opentelemetry-api`, or without a tracer provider, no span is made
 and nothing is sent. With both, each call is a CLIENT span, and its `traceparent` makes the spans of the mesh
-its children. Spans hold names and codes, nothing of the request or the answer.
+its children. Spans hold names and codes by OpenTelemetry's conventions, nothing of the request or the answer.
 """
 
 from __future__ import annotations
@@ -34,9 +34,8 @@ def client_span(rpc: Rpc, target: str) -> Iterator[Metadata]:
         return
     host, _, port = target.rpartition(":")
     attributes: dict[str, str | int] = {
-        "rpc.system": "grpc",
-        "rpc.service": rpc.method.containing_service.full_name,
-        "rpc.method": rpc.method.name,
+        "rpc.system.name": "grpc",
+        "rpc.method": rpc.name,
         "server.address": host.strip("[]"),
         "server.port": int(port),
     }
@@ -54,7 +53,8 @@ def client_span(rpc: Rpc, target: str) -> Iterator[Metadata]:
         raise
     except BaseException:  # given up by the caller, who stopped listening or was cancelled
         code = grpc.StatusCode.CANCELLED
+        span.set_attribute("error.type", code.name)
         raise
     finally:
-        span.set_attribute("rpc.grpc.status_code", code.value[0])
+        span.set_attribute("rpc.response.status_code", code.name)
         span.end()

@@ -14,10 +14,10 @@ from typing import Any, TypeVar
 
 from medmesh.common.v1.model_card_pb2 import ModelCard
 from services.chassis.errors import ModelUnavailable, ModelUnknown
-from services.chassis.models.card import Problem
+from services.chassis.models.card import TASKS, Problem, task_named_in
 from services.chassis.models.inference import Inference
 from services.chassis.models.inspection import CheckedModel, inspect
-from services.chassis.models.repository import ModelFolder, model_folders
+from services.chassis.models.repository import ALIASES, CARD, ModelFolder, model_folders
 from services.chassis.models.served import ServedModel, Task
 from services.chassis.models.shadow import Shadow
 from services.chassis.observability.telemetry import Telemetry
@@ -147,6 +147,8 @@ class Catalog:
         """The service's models as they lie in the repository now. Blocks: files are digested."""
         found = {}
         for folder in model_folders(self._repository).values():
+            if self._is_plainly_anothers(folder):
+                continue
             checked = inspect(folder)
             if self._is_ours(checked):
                 found[folder.name] = checked
@@ -193,6 +195,11 @@ class Catalog:
 
     def _served(self, task: Task[Any]) -> Iterator[Entry]:
         return (e for e in self.entries() if e.served is not None and e.checked.task == task.name)
+
+    def _is_plainly_anothers(self, folder: ModelFolder) -> bool:
+        """Whether nothing need be digested to know that the model is another service's."""
+        task = task_named_in(folder.path / CARD)
+        return task in TASKS and task not in self._tasks and not (folder.path / ALIASES).is_file()
 
     def _is_ours(self, checked: CheckedModel) -> bool:
         # Of a card that cannot be read at all, nobody knows whose it is: every service reports it.

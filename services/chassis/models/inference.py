@@ -69,6 +69,8 @@ class ModelVersion:
     """Most rows of one call; None: not known here."""
     streams: bool = False
     """Whether it answers a request piece by piece (Triton's decoupled models): asked by `stream` alone."""
+    loads_on_first_use: bool = False
+    """Whether a server that starts with the services need not have it loaded before it is asked for."""
 
 
 class Verification(Enum):
@@ -94,10 +96,14 @@ class Answer:
 class Inference(Protocol):
     """Runs models. Implemented on Triton by `services.chassis.models.triton`, and by a fake in tests."""
 
-    async def infer(self, model: ModelVersion, inputs: Arrays, *, timeout_s: float | None = None) -> Answer:
+    async def infer(
+        self, model: ModelVersion, inputs: Arrays, *, timeout_s: float | None = None, priority: int = 0
+    ) -> Answer:
         """Runs `model` on one batch and returns its outputs.
 
         `timeout_s` is the time left for this call in seconds; None takes the caller's remaining deadline.
+        Of calls that wait for the model those of `priority` 1 go first, then those of 2 and so on, as far as
+        its configuration has levels; 0 is its default level.
 
         Raises ModelUnavailable (not loaded, the server does not answer, or it runs other weights than the
         card's), Overloaded (its queue is full), DeadlineExceeded (too slow), ModelFailed (anything else). A

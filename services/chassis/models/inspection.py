@@ -134,6 +134,7 @@ def _version(
         text,
         limit,
         tasks.streams(card.serving),
+        config.loads_on_first_use if config else False,
     )
     there = weights if weights.is_file() else None
     return CheckedVersion(card, place, runs, _model_sha256(card, place), there), card, []

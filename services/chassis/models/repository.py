@@ -25,6 +25,9 @@ says where the weights lie."""
 ALIASES = "aliases.json"
 DIGEST_PARAMETER = "medmesh.weights_sha256."
 """Key of a parameter of the configuration, before the number of a version: the digest of its weights."""
+LOAD_PARAMETER, ON_FIRST_USE = "medmesh.load", "on_first_use"
+"""Key and value of a parameter of the configuration: the embedded Triton loads the model when it is first
+asked for."""
 EMBEDDED_ID = "medmesh-embedded-triton"
 """Name under which the embedded Triton introduces itself: its backend digests the weights that it loads."""
 

@@ -16,9 +16,11 @@ class RoutedInference:
         self._answers = answers
         self._streams = streams
 
-    async def infer(self, model: ModelVersion, inputs: Arrays, *, timeout_s: float | None = None) -> Answer:
+    async def infer(
+        self, model: ModelVersion, inputs: Arrays, *, timeout_s: float | None = None, priority: int = 0
+    ) -> Answer:
         """See `Inference.infer`."""
-        return await self._of(model).infer(model, inputs, timeout_s=timeout_s)
+        return await self._of(model).infer(model, inputs, timeout_s=timeout_s, priority=priority)
 
     def stream(
         self, model: ModelVersion, inputs: Arrays, *, timeout_s: float | None = None

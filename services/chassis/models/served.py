@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ from medmesh.common.v1.serving_pb2 import ModelServing
 from services.chassis.models import tasks
 from services.chassis.models.inference import Answer, Arrays, Inference
 from services.chassis.models.inspection import CheckedVersion
+from services.chassis.observability import telemetry
+from services.chassis.observability.attributes import Name
 from services.chassis.rpc import request as requests
 
 T = TypeVar("T")
@@ -94,9 +97,16 @@ class ServedModel:
         """Most rows of one call; None: not known here."""
         return self.version.runs.max_batch_count
 
-    async def infer(self, inputs: Arrays, *, timeout_s: float | None = None) -> Inferred:
-        """Runs this version on one batch; all outputs of the card. Raises what `Inference.infer` raises."""
-        answer = await self._inference.infer(self.version.runs, inputs, timeout_s=timeout_s)
+    async def infer(self, inputs: Arrays, *, timeout_s: float | None = None, priority: int = 0) -> Inferred:
+        """Runs this version on one batch; all outputs of the card. As `Inference.infer`."""
+        started = time.perf_counter()
+        answer = await self._inference.infer(
+            self.version.runs, inputs, timeout_s=timeout_s, priority=priority
+        )
+        instruments = telemetry.instruments()
+        model = {Name.MODEL: self.name, Name.MODEL_VERSION: answer.version}
+        instruments.inference_duration.record(time.perf_counter() - started, model)
+        instruments.batch_size.record(len(next(iter(inputs.values()))), model)
         requests.used(self.name, answer.version)
         if self._observer is not None:
             self._observer(inputs, answer)

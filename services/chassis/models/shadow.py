@@ -15,6 +15,7 @@ from services.chassis.errors import MedmeshError
 from services.chassis.models import tasks
 from services.chassis.models.inference import Answer, Arrays, Inference
 from services.chassis.models.inspection import CheckedVersion
+from services.chassis.observability.attributes import Name
 from services.chassis.observability.telemetry import Telemetry
 from services.chassis.rpc import request
 
@@ -48,12 +49,7 @@ class Shadow:
         self._candidate = candidate
         self._inference = inference
         self._under_way: set[asyncio.Task[None]] = set()
-        self._compared = telemetry.meter.create_counter(
-            "medmesh.candidate.compared", description="Rows on which a candidate was compared, by agreement."
-        )
-        self._missed = telemetry.meter.create_counter(
-            "medmesh.candidate.missed", description="Calls that a candidate failed on or did not get to."
-        )
+        self._instruments = telemetry.instruments
         self.comparison = Comparison()
 
     def observe(self, inputs: Arrays, answer: Answer) -> None:
@@ -87,7 +83,7 @@ class Shadow:
         model = self._candidate.card.name
         for value in (True, False):
             if count := int((agreed == value).sum()):
-                self._compared.add(count, {"model": model, "agreed": value})
+                self._instruments.compared.add(count, {Name.MODEL: model, Name.AGREED: value})
         if not agreed.all():
             facts = {
                 "model": model,
@@ -99,7 +95,7 @@ class Shadow:
 
     def _miss(self) -> None:
         self.comparison.missed_count += 1
-        self._missed.add(1, {"model": self._candidate.card.name})
+        self._instruments.missed.add(1, {Name.MODEL: self._candidate.card.name})
 
 
 def compare(one: NDArray[np.floating], other: NDArray[np.floating]) -> tuple[NDArray[np.bool_], float]:

@@ -39,13 +39,14 @@ from services.chassis.models.repository import EMBEDDED_ID
 from services.chassis.models.triton_calls import Part
 from services.chassis.models.triton_config import configuration, override
 from services.chassis.models.triton_streams import Streams
-from services.chassis.observability import telemetry
+from services.chassis.observability.attributes import Attributes, Name
+from services.chassis.observability.client_call import ClientCall
 from services.chassis.rpc import request
 from services.chassis.rpc.transport import DIRECT
 
 logger = logging.getLogger("medmesh.models")
 
-_READY_FOR_S = 1.0
+_READY_FOR_S, _STARTING_FOR_S = 1.0, 0.05
 _PROBE_TIMEOUT_S = 5.0
 _BUSY_FOR_S = 30.0
 _VERIFIED_FOR_S = 30.0
@@ -62,6 +63,8 @@ _KEEPALIVE_OPTIONS = [
     ("grpc.max_reconnect_backoff_ms", 2_000),
 ]
 _NEVER = float("-inf")
+_INFER = "inference.GRPCInferenceService/ModelInfer"
+_STREAM = "inference.GRPCInferenceService/ModelStreamInfer"
 
 
 @dataclass
@@ -87,6 +90,7 @@ class TritonInference:
         default_timeout_s: float = 30.0,
         maximum_message_bytes: int = 64 * 1024 * 1024,
     ) -> None:
+        self._url = url
         self._default_timeout_s = default_timeout_s
         self._client = InferenceServerClient(
             url,
@@ -113,19 +117,19 @@ class TritonInference:
         await self._streams.close()
         await self._client.close()
 
-    async def infer(self, model: ModelVersion, inputs: Arrays, *, timeout_s: float | None = None) -> Answer:
+    async def infer(
+        self, model: ModelVersion, inputs: Arrays, *, timeout_s: float | None = None, priority: int = 0
+    ) -> Answer:
         """See `Inference.infer`."""
         check_inputs(model, inputs)
         until = self._until(model, timeout_s)
         verification = await self._verified(model, _left_s(until))
-        with telemetry.span(
-            "triton.infer", model=model.name, batch_size=next(iter(inputs.values())).shape[0]
-        ):
+        with self._call(_INFER, model, {Name.BATCH_SIZE: next(iter(inputs.values())).shape[0]}):
             try:
-                part = await self._ask(model, inputs, _left_s(until))
+                part = await self._ask(model, inputs, _left_s(until), priority)
             except triton_errors.NotLoaded:  # Triton was started again, or another caller unloaded it
                 verification = await self._verified(model, _left_s(until))
-                part = await self._ask(model, inputs, _left_s(until))
+                part = await self._ask(model, inputs, _left_s(until), priority)
         check_outputs(model, inputs, part.outputs)
         self._state(model).answered_at = time.monotonic()
         return Answer(part.outputs, part.version, verification, await self.runtime())
@@ -142,7 +146,7 @@ class TritonInference:
         async with contextlib.AsyncExitStack() as open_streams:
             await open_streams.enter_async_context(contextlib.aclosing(pieces))
             # The span ends with the first piece: what is yielded from here runs in the caller's context.
-            with telemetry.span("triton.stream", model=model.name):
+            with self._call(_STREAM, model, {}):
                 try:
                     piece = await anext(pieces, None)
                 except triton_errors.NotLoaded:  # as in `infer`
@@ -165,14 +169,23 @@ class TritonInference:
         now, state = time.monotonic(), self._state(model)
         if now - state.answered_at < _READY_FOR_S:
             return True
-        if now - state.refused_at < _READY_FOR_S:
+        if now - state.refused_at < (_READY_FOR_S if state.answered_at > _NEVER else _STARTING_FOR_S):
             return False
+        if model.loads_on_first_use and await self._awaits_its_first_use(model):
+            return True
         probe = self._probes.get(model)
         if probe is None:
             probe = asyncio.create_task(self._probe(model))
             self._probes[model] = probe
             probe.add_done_callback(lambda _: self._probes.pop(model, None))
         return await asyncio.shield(probe)
+
+    async def _awaits_its_first_use(self, model: ModelVersion) -> bool:
+        """Whether it is not loaded, and would be: a question after its readiness is no use of it."""
+        with contextlib.suppress(MedmeshError):
+            if self._state(model).load_error is None and await self._is_embedded():
+                return await self._configured_digest(model) is None
+        return False
 
     async def load(self, versions: Sequence[ModelVersion]) -> None:
         """See `Inference.load`."""
@@ -198,6 +211,10 @@ class TritonInference:
         """`triton <version>`; `unknown` while the server does not answer. Asked again twice a minute."""
         _, version = await self._introduced()
         return f"triton {version}" if version else "unknown"
+
+    def _call(self, method: str, model: ModelVersion, further: Attributes) -> ClientCall:
+        named = {Name.MODEL: model.name, Name.MODEL_VERSION: str(model.number)}
+        return ClientCall(method, self._url, {**named, **further})
 
     def _until(self, model: ModelVersion, timeout_s: float | None) -> float:
         """When the answer is due, on `time.monotonic`'s clock."""
@@ -341,9 +358,9 @@ class TritonInference:
             raise triton_errors.mapped(name, error) from error
         return {int(entry.version) for entry in index.models if entry.name == name and entry.state == "READY"}
 
-    async def _ask(self, model: ModelVersion, inputs: Arrays, left_s: float) -> Part:
+    async def _ask(self, model: ModelVersion, inputs: Arrays, left_s: float, priority: int) -> Part:
         try:
-            return await triton_calls.ask(self._client, model, inputs, left_s)
+            return await triton_calls.ask(self._client, model, inputs, left_s, priority)
         except InferenceServerException as error:
             raise self._failed(model, error) from error
 

@@ -28,10 +28,15 @@ class Part:
     """The version that Triton says it ran."""
 
 
-async def ask(client: InferenceServerClient, model: ModelVersion, inputs: Arrays, left_s: float) -> Part:
+async def ask(
+    client: InferenceServerClient, model: ModelVersion, inputs: Arrays, left_s: float, priority: int = 0
+) -> Part:
     """The one answer of a model to a request."""
     result = await client.infer(
-        **asked(model, inputs, left_s), client_timeout=left_s, headers=telemetry.outgoing_metadata()
+        **asked(model, inputs, left_s),
+        priority=priority,
+        client_timeout=left_s,
+        headers=telemetry.metadata_of_sampled(),
     )
     return part_of(model, result)
 

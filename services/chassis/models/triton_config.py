@@ -12,7 +12,13 @@ from typing import Any
 from google.protobuf import json_format, text_format
 from tritonclient.grpc import model_config_pb2
 
-from services.chassis.models.repository import DIGEST_PARAMETER, WEIGHTS, WEIGHTS_OF_BACKENDS
+from services.chassis.models.repository import (
+    DIGEST_PARAMETER,
+    LOAD_PARAMETER,
+    ON_FIRST_USE,
+    WEIGHTS,
+    WEIGHTS_OF_BACKENDS,
+)
 
 _RUNS_GRAPHS = frozenset({"", "onnxruntime"})
 """Backends whose tensors are those of the ONNX graph; others put something between."""
@@ -48,6 +54,8 @@ class Configuration:
     """Whether it answers a request piece by piece."""
     takes_cancel_requests: bool
     """Whether a request can cancel another one."""
+    loads_on_first_use: bool
+    """Whether an embedded Triton loads it when it is first asked for."""
     digests: Mapping[int, str]
     """Version -> the stated digest of its weights."""
 
@@ -68,6 +76,8 @@ def configuration(config: model_config_pb2.ModelConfig) -> Configuration:
         config.backend in _RUNS_GRAPHS,
         config.model_transaction_policy.decoupled,
         config.backend in _TAKES_CANCEL_REQUESTS,
+        LOAD_PARAMETER in config.parameters
+        and config.parameters[LOAD_PARAMETER].string_value == ON_FIRST_USE,
         _digests(config),
     )
 

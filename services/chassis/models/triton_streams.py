@@ -50,7 +50,7 @@ class Streams:
         """The answer to a request; closing the generator cancels it. `until`: on `time.monotonic`'s clock."""
         left_s = _left_s(until)
         answers = self._client.stream_infer(
-            _one(asked(model, inputs, left_s)), stream_timeout=left_s, headers=telemetry.outgoing_metadata()
+            _one(asked(model, inputs, left_s)), stream_timeout=left_s, headers=telemetry.metadata_of_sampled()
         )
         try:
             async for piece in _pieces(model, answers):
@@ -65,7 +65,7 @@ class Streams:
         request = asked(model, inputs, _left_s(until))
         request["request_id"] = f"{request['request_id']}.{secrets.token_hex(8)}"
         # No deadline of gRPC's: when it passes, that is a cancellation too.
-        answers = self._client.stream_infer(_one(request), headers=telemetry.outgoing_metadata())
+        answers = self._client.stream_infer(_one(request), headers=telemetry.metadata_of_sampled())
         pieces: asyncio.Queue[Part | Exception | None] = asyncio.Queue()
         reading = self._begin(_read(model, answers, pieces))
         try:

@@ -59,23 +59,30 @@ class JsonFormatter(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "service": self._service,
-            "logger": record.name,
         }
-        if record.name == ROOT or record.name.startswith(f"{ROOT}."):
-            line["message"] = record.getMessage()
-        else:
-            line["message"] = "text withheld"
-            line["place"] = f"{record.pathname}:{record.lineno}"
-        current = request.current.get()
-        if current is not None:
-            line["request_id"] = current.request_id
-        trace_id = telemetry.trace_id()
-        if trace_id:
-            line["trace_id"] = trace_id
-        line.update(getattr(record, "facts", {}))
-        if record.exc_info and record.exc_info[1] is not None:
-            line["exception"] = describe(record.exc_info[1])
-        return json.dumps(line, default=str, ensure_ascii=False)
+        return json.dumps(line | content(record), default=str, ensure_ascii=False)
+
+
+def content(record: logging.LogRecord) -> dict[str, Any]:
+    """What a line says: the text of the mesh's own records alone, the request's and the trace's id, the
+    facts.
+    """
+    line: dict[str, Any] = {"logger": record.name}
+    if record.name == ROOT or record.name.startswith(f"{ROOT}."):
+        line["message"] = record.getMessage()
+    else:
+        line["message"] = "text withheld"
+        line["place"] = f"{record.pathname}:{record.lineno}"
+    current = request.current.get()
+    if current is not None:
+        line["request_id"] = current.request_id
+    trace_id = telemetry.trace_id()
+    if trace_id:
+        line["trace_id"] = trace_id
+    line.update(getattr(record, "facts", {}))
+    if record.exc_info and record.exc_info[1] is not None:
+        line["exception"] = describe(record.exc_info[1])
+    return line
 
 
 def describe(error: BaseException) -> list[dict[str, Any]]:

@@ -23,6 +23,9 @@ Check = Callable[[], Awaitable[str]]
 _SERVING = int(health_pb2.HealthCheckResponse.SERVING)
 _NOT_SERVING = int(health_pb2.HealthCheckResponse.NOT_SERVING)
 _UNKNOWN = int(health_pb2.HealthCheckResponse.SERVICE_UNKNOWN)
+_FIRST_INTERVAL_S = 0.05
+_SLOWER = 1.2
+"""Factor from one early interval to the next."""
 _CHECK_TIMEOUT_S = 10.0
 
 
@@ -96,10 +99,14 @@ class Health:
         self._checks[dependency] = check
 
     async def follow(self) -> None:
-        """Asks all dependencies at every interval, until cancelled."""
+        """Asks all dependencies at every interval, until cancelled; more often at first, while something is
+        missing: what starts beside this service may be a moment late.
+        """
+        pause_s = min(_FIRST_INTERVAL_S, self._interval_s)
         while True:
             await self.refresh()
-            await asyncio.sleep(self._interval_s)
+            pause_s = min(pause_s * _SLOWER, self._interval_s) if self.problems else self._interval_s
+            await asyncio.sleep(pause_s)
 
     async def refresh(self) -> None:
         """Asks all dependencies now and tells the watchers what changed."""

@@ -16,7 +16,8 @@ from typing import Any, Self
 from google.protobuf.message import DecodeError, Message
 
 from services.chassis.errors import DeadlineExceeded, InvalidInput, Reason
-from services.chassis.observability import redaction
+from services.chassis.observability import redaction, telemetry
+from services.chassis.observability.attributes import Name
 from services.chassis.rpc import validation
 from services.chassis.rpc.admission import Admission
 from services.chassis.rpc.request import Request
@@ -81,6 +82,8 @@ class Incoming:
         if part is None:
             raise InvalidInput(Reason.INPUT_MISSING, "request", "is missing: the call holds no message")
         await let_go(self._raw)
+        if not is_infrastructure(self._request.method):
+            self._admission.refuse_where_full()  # before any work on what is refused anyway
         message = await self._decoded(part)
         del part  # the handler runs with the message alone, not with its encoded form beside it
         await self._admit()
@@ -122,7 +125,9 @@ class Incoming:
             return
         arrived = time.monotonic()
         await self._held.enter_async_context(self._admission.place())
-        self._request.facts["queue_ms"] = round((time.monotonic() - arrived) * 1e3, 1)
+        waited_s = time.monotonic() - arrived
+        self._request.facts["queue_ms"] = round(waited_s * 1e3, 1)
+        telemetry.instruments().queue_duration.record(waited_s, {Name.RPC_METHOD: self._request.method[1:]})
 
     async def _decoded(self, part: bytes) -> Any:
         self._request.add("request_bytes", len(part))

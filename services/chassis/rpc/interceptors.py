@@ -17,9 +17,11 @@ from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any, NoReturn
 
 import grpc
+from opentelemetry.trace import Span, StatusCode
 
 from services.chassis.errors import DeadlineExceeded, InvalidInput, MedmeshError, Reason
 from services.chassis.observability import telemetry
+from services.chassis.observability.attributes import Name
 from services.chassis.observability.audit import AuditLog
 from services.chassis.rpc import request as requests
 from services.chassis.rpc import status
@@ -149,22 +151,23 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # g
             method=method,
             deadline=started + self._granted_s(context.time_remaining()),
         )
-        token = requests.current.set(current)
+        # Neither is put back: grpc.aio runs each handler in a task of its own, and its context ends with it.
+        # A call that its event loop abandons is closed by the garbage collector, in a context in which
+        # nothing can be.
+        requests.current.set(current)
+        span = self._telemetry.begin(method[1:], metadata, traced=not method.startswith(_UNTRACED))
         context.set_trailing_metadata(((requests.REQUEST_ID_KEY, current.request_id),))
         outcome = _Outcome()
         try:
-            with self._telemetry.server_span(method, metadata) as span:
-                try:
-                    async with self._bounded(current, context, metadata):
-                        yield current
-                except BaseException as error:  # noqa: BLE001 - nothing may pass unmapped
-                    await _answer_error(error, current, context, raw, outcome)
-                finally:
-                    span.set_attribute("medmesh.request_id", current.request_id)
-                    span.set_attribute("rpc.grpc.status_code", outcome.code)
-                    self._report(current, outcome, (time.monotonic() - started) * 1e3)
+            async with self._bounded(current, context, metadata):
+                yield current
+        except BaseException as error:  # noqa: BLE001 - nothing may pass unmapped
+            await _answer_error(error, current, context, raw, outcome)
         finally:
-            requests.current.reset(token)
+            self._report(current, outcome, time.monotonic() - started)
+            if span.is_recording():
+                _describe(span, current, outcome)
+            span.end()
             self._running.discard(task)
 
     @asynccontextmanager
@@ -200,17 +203,22 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # g
         margin_s = min(_ANSWER_MARGIN_SHARE * asked_s, _ANSWER_MARGIN_S) + _ROUNDING_SHARE * asked_s
         return min(asked_s - margin_s, self._maximum_deadline_s)
 
-    def _report(self, current: Request, outcome: _Outcome, elapsed_ms: float) -> None:
+    def _report(self, current: Request, outcome: _Outcome, elapsed_s: float) -> None:
         if is_infrastructure(current.method) and not outcome.reason:
             return
-        attributes = {"method": current.method, "status": outcome.code}
-        self._telemetry.requests.add(1, attributes)
-        self._telemetry.duration.record(elapsed_ms, attributes)
+        attributes = {
+            Name.RPC_SYSTEM: "grpc",
+            Name.RPC_METHOD: current.method[1:],
+            Name.RPC_STATUS: outcome.code,
+        }
+        if outcome.reason:
+            attributes[Name.ERROR_TYPE] = outcome.reason
+        self._telemetry.instruments.server_duration.record(elapsed_s, attributes)
         facts = {
             "method": current.method,
             "status": outcome.code,
             "reason": outcome.reason,
-            "elapsed_ms": round(elapsed_ms, 1),
+            "elapsed_ms": round(elapsed_s * 1e3, 1),
             "identity": current.identity,
             "identity_kind": current.identity_kind,
             "tenant": current.tenant,
@@ -220,6 +228,31 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # g
             self._audit.write(_audited(facts, current))
         level = logging.ERROR if outcome.code == "INTERNAL" else logging.INFO
         logger.log(level, "request", extra={"facts": facts}, exc_info=outcome.error)
+
+
+_UNTRACED = ("/grpc.", "/medmesh.common.v1.TraceService/")
+"""Probes ask all the time; and to ask for a trace is no part of it."""
+
+_FACTS = {
+    "request_bytes": Name.REQUEST_SIZE,
+    "response_bytes": Name.RESPONSE_SIZE,
+    "completeness": Name.COMPLETENESS,
+}
+
+
+def _describe(span: Span, current: Request, outcome: _Outcome) -> None:
+    """Writes into the span of a call how it ended."""
+    span.set_attribute(Name.REQUEST_ID, current.request_id)
+    span.set_attribute(Name.RPC_STATUS, outcome.code)
+    for fact, name in _FACTS.items():
+        if fact in current.facts:
+            span.set_attribute(name, current.facts[fact])
+    if "queue_ms" in current.facts:
+        span.set_attribute(Name.QUEUE_TIME, float(current.facts["queue_ms"]) / 1e3)
+    if outcome.reason:
+        span.set_attribute(Name.ERROR_TYPE, outcome.reason)
+        if telemetry.is_fault_of_server(outcome.code):
+            span.set_status(StatusCode.ERROR)
 
 
 _AUDITED = (

@@ -18,15 +18,15 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
 
-from medmesh.common.v1 import catalog_pb2, catalog_pb2_grpc
+from medmesh.common.v1 import catalog_pb2, catalog_pb2_grpc, trace_pb2
 from services.chassis import environment, memory
 from services.chassis.models import check
 from services.chassis.models.catalog import Catalog
@@ -36,8 +36,10 @@ from services.chassis.models.routing import RoutedInference
 from services.chassis.models.served import Task
 from services.chassis.models.servicer import UNANSWERED, CatalogServicer
 from services.chassis.models.triton import TritonInference
-from services.chassis.observability import log
+from services.chassis.observability import log, setup
+from services.chassis.observability.attributes import Attributes, Name
 from services.chassis.observability.audit import AuditLog
+from services.chassis.observability.instruments import Instruments, Reading
 from services.chassis.observability.telemetry import Telemetry
 from services.chassis.rpc import transport
 from services.chassis.rpc.admission import Admission
@@ -46,6 +48,7 @@ from services.chassis.rpc.health import Health, add_health
 from services.chassis.rpc.interceptors import RequestInterceptor
 from services.chassis.rpc.quotas import Quotas
 from services.chassis.rpc.reflection import add_reflection
+from services.chassis.rpc.traces import TraceServicer, add_traces
 from services.chassis.settings import ServiceSettings, SettingsError, is_loopback
 
 logger = logging.getLogger("medmesh.server")
@@ -66,6 +69,8 @@ class Parts(Generic[S]):
     """What is entered here is closed after the drain."""
     models: Catalog | None
     """None: the service serves no task."""
+    traces: TraceServicer
+    """`ask_too(upstreams)` makes it answer for the services that this one calls."""
 
     @property
     def catalog(self) -> Catalog:
@@ -124,10 +129,12 @@ async def running_server(
     settings = settings if settings is not None else service.settings(listen="127.0.0.1:0")
     terminology_sha256 = _take_terminology(service, settings)
     async with AsyncExitStack() as stack:
-        telemetry = Telemetry(service.name, settings.otlp_endpoint)
-        stack.push_async_callback(asyncio.to_thread, telemetry.close)
-        names = [d.full_name for d in service.descriptors]
-        health = Health(names, [_CATALOG.full_name], interval_s=settings.health_interval_s)
+        telemetry = await stack.enter_async_context(_telemetry(service.name, settings))
+        health = Health(
+            [d.full_name for d in service.descriptors],
+            [_CATALOG.full_name],
+            interval_s=settings.health_interval_s,
+        )
         catalog = None
         if service.tasks:
             catalog = _catalog(
@@ -135,7 +142,9 @@ async def running_server(
             )
             health.require("models", _required_models(catalog))
         resources = await stack.enter_async_context(AsyncExitStack())
-        parts = Parts(settings, telemetry, health, resources, catalog)
+        admission = Admission(
+            settings.maximum_in_flight_count, settings.maximum_queue_count, settings.maximum_held_bytes
+        )
         audit = _audit_log(service.name, settings, stack)
         if audit is not None:
             health.require("audit", audit.problem)
@@ -145,9 +154,7 @@ async def running_server(
             if settings.auth_policy
             else Policy.open(operators=is_loopback(settings.listen.rpartition(":")[0])),
             quotas=quotas,
-            admission=Admission(
-                settings.maximum_in_flight_count, settings.maximum_queue_count, settings.maximum_held_bytes
-            ),
+            admission=admission,
             telemetry=telemetry,
             audit=audit,
             default_deadline_s=settings.default_deadline_s,
@@ -155,7 +162,9 @@ async def running_server(
             maximum_stall_s=settings.maximum_stall_s,
         )
         server = grpc.aio.server(interceptors=[interceptor], options=transport.server_options(settings))
+        parts = Parts(settings, telemetry, health, resources, catalog, add_traces(telemetry.kept, server))
         await service.register(parts, server)
+        _observe(telemetry.instruments, admission, health, catalog)
         reloader = None
         if catalog is not None:
             reloader = Reloader(catalog, retire_after_s=settings.maximum_deadline_s)
@@ -164,7 +173,7 @@ async def running_server(
                 CatalogServicer(catalog, reloader), server
             )
         add_health(health, server)
-        add_reflection([*service.descriptors, _CATALOG], server)
+        add_reflection([*service.descriptors, _CATALOG, _TRACES], server)
         address = transport.bind(server, settings)
         await health.refresh()
         await server.start()
@@ -195,7 +204,7 @@ def run(service: Service[S]) -> None:
     if sys.argv[1:2] == [check.COMMAND]:
         check.report(service.name, sys.argv[2:], service.tasks)
         return
-    memory.return_large_blocks()
+    memory.reuse_large_blocks()
     try:
         settings = service.settings.from_environment()
         handler = log.configure(service.name, settings.log_level)
@@ -213,7 +222,9 @@ async def _serve(service: Service[S], settings: S, handler: logging.Handler) -> 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with running_server(service, settings):
+        giving_back = asyncio.create_task(memory.give_back_regularly())
         await stop.wait()
+        giving_back.cancel()
 
 
 def _audit_log(service: str, settings: ServiceSettings, stack: AsyncExitStack) -> AuditLog | None:
@@ -275,4 +286,56 @@ def _required_models(catalog: Catalog) -> Callable[[], Awaitable[str]]:
     return check
 
 
+@asynccontextmanager
+async def _telemetry(service: str, settings: ServiceSettings) -> AsyncIterator[Telemetry]:
+    """See `observability.setup.running`; what is left at the end is sent in a thread, since it takes time."""
+    with ExitStack() as stack:
+        telemetry, door = stack.enter_context(setup.running(service, settings))
+        if door:
+            logger.info("metrics can be scraped", extra={"facts": {"address": door}})
+        try:
+            yield telemetry
+        finally:
+            await asyncio.to_thread(stack.close)
+
+
+def _observe(instruments: Instruments, admission: Admission, health: Health, catalog: Catalog | None) -> None:
+    """Lets the service's state be read whenever somebody scrapes it or an export is due."""
+    for name, unit, description, read in (
+        ("medmesh.server.active_requests", "{call}", "Calls at work.", lambda: admission.in_flight_count),
+        (
+            "medmesh.server.queue.length",
+            "{call}",
+            "Calls that wait for their turn.",
+            lambda: admission.queued_count,
+        ),
+        ("medmesh.server.held", "By", "Bytes of calls, arriving or at work.", lambda: admission.held_bytes),
+        ("medmesh.server.serving", "1", "1: its health is SERVING.", lambda: int(not health.problems)),
+    ):
+        instruments.observe(name, unit, description, _without_attributes(read))
+    if catalog is not None:
+        instruments.observe(
+            "medmesh.model.info", "1", "1 for each model that is served.", lambda: _served(catalog)
+        )
+
+
+def _without_attributes(read: Callable[[], float]) -> Reading:
+    return lambda: [(read(), {})]
+
+
+def _served(catalog: Catalog) -> Iterator[tuple[float, Attributes]]:
+    for entry in catalog.entries():
+        if entry.served is not None:
+            yield (
+                1,
+                {
+                    Name.MODEL: entry.name,
+                    Name.MODEL_VERSION: str(entry.served.version.runs.number),
+                    Name.CARD_VERSION: entry.card.version,
+                    Name.TASK: entry.checked.task,
+                },
+            )
+
+
 _CATALOG = catalog_pb2.DESCRIPTOR.services_by_name["ModelCatalogService"]
+_TRACES = trace_pb2.DESCRIPTOR.services_by_name["TraceService"]

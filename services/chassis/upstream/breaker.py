@@ -18,6 +18,11 @@ class Breaker:
         self._opened_at = 0.0
         self._trying = False
 
+    @property
+    def is_open(self) -> bool:
+        """Whether calls are refused, but for one that tries."""
+        return self._failures >= self._limit
+
     def admit(self) -> bool:
         """Whether a call may be made now."""
         if self._failures < self._limit:

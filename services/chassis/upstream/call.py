@@ -13,6 +13,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from services.chassis.errors import DeadlineExceeded, MedmeshError, UpstreamUnavailable
 from services.chassis.observability import telemetry
+from services.chassis.observability.attributes import Name
+from services.chassis.observability.client_call import ClientCall
+from services.chassis.observability.instruments import Instruments
 from services.chassis.rpc import request as requests
 from services.chassis.rpc import status, transport
 from services.chassis.settings import ServiceSettings
@@ -44,11 +47,18 @@ def _is_silent(error: grpc.aio.AioRpcError) -> bool:
     return error.code() is grpc.StatusCode.DEADLINE_EXCEEDED and not told
 
 
+def _name_of(method: Any) -> str:
+    """Full name of a stub's method, which gRPC keeps to itself."""
+    name = method._method  # noqa: SLF001
+    return (name.decode() if isinstance(name, bytes) else str(name)).removeprefix("/")
+
+
 class Upstream:
     """One service that this service calls."""
 
     def __init__(self, name: str, address: str, settings: ServiceSettings) -> None:
         self.name = name
+        self._address = address
         self.channel: grpc.aio.Channel = transport.channel(address, settings)
         """For the stubs."""
         self.breaker = Breaker()
@@ -61,20 +71,36 @@ class Upstream:
     async def __aexit__(self, *_: object) -> None:
         await self.channel.close()
 
+    def observe(self, instruments: Instruments) -> None:
+        """Lets the breaker's state be read."""
+        instruments.observe(
+            "medmesh.upstream.breaker.open",
+            "1",
+            "1: a service that failed repeatedly is not called.",
+            lambda: [(int(self.breaker.is_open), {Name.UPSTREAM: self.name})],
+        )
+
     async def call(
-        self, method: Callable[..., Any], message: Any, *, timeout_s: float | None = None, safe: bool = True
+        self,
+        method: Callable[..., Any],
+        message: Any,
+        *,
+        timeout_s: float | None = None,
+        safe: bool = True,
+        name: str = "",
     ) -> Any:
         """Calls a unary rpc of a stub on this channel: `await upstream.call(stub.AnalyzeNote, request)`.
 
         The time is the smaller of `timeout_s` and what is left of the current request; the request id, the
         trace and this service's token travel along. A `safe` call (one that changes nothing, as all of the
         mesh) is repeated once when the upstream was reached and did not answer, while the retry budget lasts.
+        `name`: the rpc's full name, where `method` is no method of a stub.
         Raises the upstream's own typed error, or UpstreamUnavailable, DeadlineExceeded, Overloaded.
         """
         left_s = requests.remaining_s(timeout_s)
         deadline = time.monotonic() + (self._settings.default_deadline_s if left_s is None else left_s)
         try:
-            return await self._attempt(method, message, deadline)
+            return await self._attempt(method, message, deadline, name)
         except _NotConnected:
             raise
         except UpstreamUnavailable:
@@ -82,7 +108,7 @@ class Upstream:
             if not safe or time.monotonic() + pause_s >= deadline or not self._may_retry():
                 raise
         await asyncio.sleep(pause_s)
-        return await self._attempt(method, message, deadline)
+        return await self._attempt(method, message, deadline, name)
 
     async def problem(self) -> str:
         """What keeps the upstream from serving, in one sentence; empty when it serves: a `health.Check`."""
@@ -95,7 +121,7 @@ class Upstream:
             "" if answer.status == health_pb2.HealthCheckResponse.SERVING else f"{self.name} is not serving"
         )
 
-    async def _attempt(self, method: Callable[..., Any], message: Any, deadline: float) -> Any:
+    async def _attempt(self, method: Callable[..., Any], message: Any, deadline: float, name: str) -> Any:
         left_s = deadline - time.monotonic()
         if left_s <= 0:
             raise DeadlineExceeded(metadata={"upstream": self.name})
@@ -104,7 +130,7 @@ class Upstream:
                 f"{self.name}: not called, since it failed repeatedly", metadata={"upstream": self.name}
             )
         try:
-            with telemetry.span(f"call {self.name}", upstream=self.name):
+            with ClientCall(name or _name_of(method), self._address, {Name.UPSTREAM: self.name}):
                 await self._connected(min(left_s, _CONNECT_TIMEOUT_S))
                 left_s = max(deadline - time.monotonic(), 0.0)
                 answer = await method(message, timeout=left_s, metadata=self._metadata())
@@ -128,9 +154,11 @@ class Upstream:
         """Waits while the channel connects. A channel that has failed is left to the call, which then fails
         at once.
         """
+        state = self.channel.get_state(try_to_connect=True)
+        if state is grpc.ChannelConnectivity.READY:
+            return
         try:
             async with asyncio.timeout(timeout_s):
-                state = self.channel.get_state(try_to_connect=True)
                 while state in {grpc.ChannelConnectivity.IDLE, grpc.ChannelConnectivity.CONNECTING}:
                     await self.channel.wait_for_state_change(state)
                     state = self.channel.get_state(try_to_connect=True)
@@ -147,7 +175,7 @@ class Upstream:
         return True
 
     def _metadata(self) -> tuple[tuple[str, str], ...]:
-        metadata = dict(telemetry.outgoing_metadata())
+        metadata = telemetry.outgoing_metadata()
         current = requests.current.get()
         if current is not None:
             metadata[requests.REQUEST_ID_KEY] = current.request_id

@@ -15,7 +15,7 @@ from services.language.decoding import decode
 from services.language.deidentification.chinese import find_chinese
 from services.language.deidentification.dates import find_dates
 from services.language.deidentification.identifiers import Found, Kind, Origin, merged
-from services.language.deidentification.lexicon import Lexicon, default_lexicon
+from services.language.deidentification.lexicon import Lexicon, default_lexicon, folded
 from services.language.deidentification.numbers import find_numbers
 from services.language.deidentification.people import PeopleFinder
 from services.language.deidentification.places import PlaceFinder
@@ -84,13 +84,23 @@ class Deidentifier:
             readable = plain(text)
             found = [*self._by_rules(readable), *known_in(readable, options.known)]
             if tagged:
-                found += by_model(tagged[at])
+                found += (item for item in by_model(tagged[at]) if not self._is_nobodys(readable, item))
             own.append(_trimmed(text, merged(found)))
         again = repeated(texts, own, self._lexicon)
         return [
             _without_done(text, _trimmed(text, merged([*first, *second])))
             for text, first, second in zip(texts, own, again, strict=True)
         ]
+
+    def _is_nobodys(self, text: str, found: Found) -> bool:
+        """Whether a name is one word that the lists know as a drug, a thing or a test, and as nobody's name."""
+        word = folded(text[found.start : found.end])
+        return (
+            found.kind is Kind.NAME
+            and word.isalpha()
+            and self._lexicon.is_taken(word)
+            and not self._lexicon.is_name(word)
+        )
 
     def _by_rules(self, text: str) -> Iterable[Found]:
         yield from find_numbers(text)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,14 +16,15 @@ from medmesh.common.v1.model_card_pb2 import TensorContract
 from medmesh.common.v1.serving_pb2 import TextPreprocessing
 from services.chassis.errors import ModelFailed
 from services.chassis.models.served import ServedModel
+from services.language.tasks.scheduling import Pace, Turn
 from services.language.tokenization import Int64Array, TextTokenizer
 from services.language.windows import padded_length
 
-BATCH = 8
-"""Sequences a call, where the model takes as many."""
+BATCH = 64
+"""Most sequences a call, where the model takes as many; 8 where that is not known."""
 
 CONCURRENT_CALLS = 4
-"""Calls under way for one request, so that one long note leaves room in Triton's queue for other callers."""
+"""Calls under way for one request: the windows of a long note are fed to the model as it reads them."""
 
 FloatArray = npt.NDArray[np.float32]
 _INTEGERS: dict[str, type[np.integer]] = {"INT64": np.int64, "INT32": np.int32}
@@ -53,6 +55,7 @@ class TextModel:
             preprocessing.token_type_ids_tensor,
         )
         self.tokenizer = TextTokenizer.from_card(model.folder, preprocessing)
+        self._pace = Pace()
         self.stride_tokens = preprocessing.stride_token_count
         self.room = preprocessing.max_token_count - self.tokenizer.frame_count
         """Tokens of a text that fit one input."""
@@ -69,48 +72,62 @@ class TextModel:
     async def run(self, sequences: Sequence[Int64Array], output: str) -> Rows:
         """One row of the tensor `output` for each sequence of token ids.
 
-        Sequences are padded to few lengths and sent with others of theirs. Raises what `ServedModel.infer`
+        Sequences of about one length go together, the longest first. Raises what `ServedModel.infer`
         raises, and ModelFailed where the answer is not of finite numbers.
         """
-        slots = asyncio.Semaphore(CONCURRENT_CALLS)
-
-        async def call(rows: list[int], length: int) -> tuple[list[int], FloatArray, Provenance]:
-            inputs = self._inputs([sequences[row] for row in rows], length)
-            async with slots:
-                answer = await self._model.infer(inputs)
-            result = np.asarray(answer.outputs[output], dtype=np.float32)
-            if len(result) != len(rows):
-                raise ModelFailed(f"{self.name} answered {len(result)} rows for {len(rows)}")
-            if not np.isfinite(result).all():
-                raise ModelFailed(f"{self.name} answered with numbers that are not finite")
-            return rows, result, answer.provenance
-
-        calls = [asyncio.ensure_future(call(*batch)) for batch in self._batches(sequences)]
+        lengths = [self._length(ids) for ids in sequences]
+        turn = Turn(sum(lengths), self._preprocessing.max_token_count)
+        calls = self._calls(lengths)
         answers: dict[int, FloatArray] = {}
         provenance = Provenance()
-        try:
-            for rows, result, provenance in await asyncio.gather(*calls):  # noqa: B007 - of the last call
+
+        async def work() -> None:
+            nonlocal provenance
+            for rows, length in calls:
+                inputs = self._inputs([sequences[row] for row in rows], length)
+                result, provenance = await self._call(inputs, output, turn.next(len(rows) * length))
                 answers.update(zip(rows, result, strict=True))
+
+        workers = [asyncio.ensure_future(work()) for _ in range(min(CONCURRENT_CALLS, len(sequences)))]
+        try:
+            await asyncio.gather(*workers)
         finally:
             # When one call fails, or the caller has gone, the others are of no use. A task group would do the
             # same, but hide the typed error in an ExceptionGroup.
-            for pending in calls:
-                pending.cancel()
+            for worker in workers:
+                worker.cancel()
         return Rows([answers[row] for row in range(len(sequences))], provenance)
 
-    def _batches(self, sequences: Sequence[Int64Array]) -> list[tuple[list[int], int]]:
+    async def _call(
+        self, inputs: dict[str, npt.NDArray[np.integer]], output: str, priority: int
+    ) -> tuple[FloatArray, Provenance]:
+        ids = inputs[self._names[0]]
+        began = time.monotonic()
+        answer = await self._model.infer(inputs, priority=priority)
+        self._pace.took(ids.size, time.monotonic() - began)
+        result = np.asarray(answer.outputs[output], dtype=np.float32)
+        if len(result) != len(ids):
+            raise ModelFailed(f"{self.name} answered {len(result)} rows for {len(ids)}")
+        if not np.isfinite(result).all():
+            raise ModelFailed(f"{self.name} answered with numbers that are not finite")
+        return result, answer.provenance
+
+    def _length(self, ids: Int64Array) -> int:
+        count = len(ids) + self.tokenizer.frame_count
+        return self._fixed_length or padded_length(count, self._preprocessing.max_token_count)
+
+    def _calls(self, lengths: Sequence[int]) -> Iterator[tuple[list[int], int]]:
         """Which sequences go together, and the length that they are padded to."""
         by_length: dict[int, list[int]] = defaultdict(list)
-        for row, ids in enumerate(sequences):
-            count = len(ids) + self.tokenizer.frame_count
-            longest = self._preprocessing.max_token_count
-            by_length[self._fixed_length or padded_length(count, longest)].append(row)
-        size = min(BATCH, self._model.max_batch_count or BATCH)
-        return [
-            (rows[start : start + size], length)
-            for length, rows in sorted(by_length.items())
-            for start in range(0, len(rows), size)
-        ]
+        for row, length in enumerate(lengths):
+            by_length[length].append(row)
+        most = min(BATCH, self._model.max_batch_count or 8)
+        for length, rows in sorted(by_length.items(), reverse=True):
+            start = 0
+            while start < len(rows):
+                size = max(1, min(most, self._pace.tokens_per_call // length))
+                yield rows[start : start + size], length
+                start += size
 
     def _inputs(self, sequences: Sequence[Int64Array], length: int) -> dict[str, npt.NDArray[np.integer]]:
         framed = [self.tokenizer.framed(ids, length) for ids in sequences]

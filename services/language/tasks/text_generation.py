@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Self
@@ -18,6 +18,7 @@ from medmesh.common.v1.answer_pb2 import Decoding, Provenance
 from medmesh.common.v1.serving_pb2 import TextGeneration
 from services.chassis.errors import InvalidInput, ModelFailed, Reason
 from services.chassis.models.served import Inferred, ServedModel
+from services.chassis.observability.text_call import TextCall
 from services.language.chat import ChatTemplate, Message
 from services.language.tokenization import read_tokenizer
 
@@ -48,7 +49,17 @@ class Writing:
     Iterating raises what `Inference.stream` raises, and ModelFailed where a piece is not text.
     """
 
-    def __init__(self, pieces: AsyncGenerator[Inferred], task: TextGeneration, decoding: Decoding) -> None:
+    def __init__(
+        self,
+        pieces: AsyncGenerator[Inferred],
+        task: TextGeneration,
+        decoding: Decoding,
+        call: TextCall,
+        count: Callable[[str], int] | None,
+    ) -> None:
+        """`count`: how many tokens a text has; None: the tokenizer is not known."""
+        self._call = call
+        self._count = count
         self._answers = pieces
         self._task = task
         self._decoding = decoding
@@ -68,16 +79,21 @@ class Writing:
         await self._pieces.aclose()
 
     async def _read(self) -> AsyncGenerator[str]:
+        text = ""
         async with contextlib.aclosing(self._answers) as answers:
-            async for answer in answers:
-                if self.provenance is None:
-                    self.provenance = answer.provenance
-                    self.provenance.decoding.CopyFrom(self._decoding)
-                if self._task.finish_reason_tensor:
-                    self.ending = _ending(answer.outputs[self._task.finish_reason_tensor])
-                piece = _text(answer.outputs[self._task.text_tensor])
-                if piece:
-                    yield piece
+            with self._call as call:
+                async for answer in answers:
+                    call.piece()
+                    if self.provenance is None:
+                        self.provenance = answer.provenance
+                        self.provenance.decoding.CopyFrom(self._decoding)
+                    if self._task.finish_reason_tensor:
+                        self.ending = _ending(answer.outputs[self._task.finish_reason_tensor])
+                    piece = _text(answer.outputs[self._task.text_tensor])
+                    text += piece
+                    if piece:
+                        yield piece
+                call.written(self.ending.value, self._count(text) if self._count else None)
 
 
 class TextGenerator:
@@ -136,7 +152,8 @@ class TextGenerator:
         Raises InvalidInput, which names `field`, where the prompt leaves no room for an answer.
         """
         prompt = self.prompt(messages)
-        left = self._task.max_token_count - await asyncio.to_thread(self._count, prompt)
+        prompt_token_count = await asyncio.to_thread(self._count, prompt)
+        left = self._task.max_token_count - prompt_token_count
         wanted = max_token_count or self._task.max_new_token_count or left
         if left < min(wanted, _LEAST_ANSWER_TOKENS):
             raise InvalidInput(
@@ -151,7 +168,8 @@ class TextGenerator:
             stop_texts=[*self._task.stop_texts, *stop_texts],
         )
         pieces = self._model.stream(self._inputs(prompt, decoding), timeout_s=timeout_s)
-        return Writing(pieces, self._task, decoding)
+        call = TextCall(self.name, decoding.max_token_count, decoding.temperature, prompt_token_count)
+        return Writing(pieces, self._task, decoding, call, self._count if self._tokenizer else None)
 
     def _count(self, prompt: str) -> int:
         if self._tokenizer is None:

@@ -11,6 +11,7 @@ from medmesh.common.v1.answer_pb2 import Provenance
 from medmesh.common.v1.serving_pb2 import TokenClassification
 from services.chassis.models.activation import activated
 from services.chassis.models.served import ServedModel
+from services.chassis.observability import telemetry
 from services.language.confidence import Confidence
 from services.language.consistency import LEAST_PROBABILITY
 from services.language.decoding import FloatArray, assemble, word_log_probabilities
@@ -56,7 +57,8 @@ class TokenClassifier:
 
     async def tag(self, text: str) -> TaggedText:
         """What it says of each word of `text`, however long; raises what `TextModel.run` raises."""
-        encoding = await asyncio.to_thread(self._text.tokenizer.encode, text)
+        with telemetry.span("tokenize"):
+            encoding = await asyncio.to_thread(self._text.tokenizer.encode, text)
         cuts = list(windows(encoding.word_of, self._text.room, self._text.stride_tokens))
         # Of a text without tokens the model is asked all the same: the answer says which version it was.
         parts = [encoding.ids[cut.start : cut.end] for cut in cuts] or [encoding.ids]

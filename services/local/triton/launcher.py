@@ -32,7 +32,7 @@ from services.chassis.settings import (
 )
 from services.local import ports
 from services.local.process import Child
-from services.local.triton import repository
+from services.local.triton import repository, server_log
 from services.local.triton.installation import Installation
 from services.local.triton.processes import ModelProcesses
 from tools import bootstrap
@@ -44,8 +44,6 @@ if TYPE_CHECKING:
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - POSIX shared memory, not a temporary file
 _NEEDED_DISK_MB = 200
 OWN_OUTPUT = Path("-")
-_HARMLESS = "CudaDriverHelper has not been initialized"
-"""Triton logs this as an error wherever there is no GPU driver."""
 
 
 class TritonError(RuntimeError):
@@ -97,9 +95,11 @@ class EmbeddedTriton:
         claimed: tuple[int, int, int],
         scratch: Path,
         links: repository.Links,
+        names: list[str],
     ) -> None:
         self._child = child
         self._links = links
+        self._names = names
         self._settings = settings
         self._scratch = scratch
         host = "127.0.0.1" if settings.host == "0.0.0.0" else settings.host  # noqa: S104 - a comparison
@@ -112,21 +112,29 @@ class EmbeddedTriton:
     def start(
         cls, settings: TritonSettings | None = None, say: Callable[[str], object] = print
     ) -> EmbeddedTriton:
-        """Starts the server and returns when every model that can be is loaded; `say` receives the progress,
-        and what is not loaded and why.
+        """Starts the server and returns when every model that can be is loaded: `launch` and `wait`."""
+        started = cls.launch(settings, say)
+        started.wait(say)
+        return started
+
+    @classmethod
+    def launch(
+        cls, settings: TritonSettings | None = None, say: Callable[[str], object] = print
+    ) -> EmbeddedTriton:
+        """Starts the server, which goes on loading; `say` receives what is not loaded and why.
 
         Call it from a thread that lives as long as the server should (see `Child.start`).
 
         Raises:
             Missing: the machine, the environment or the repository lacks something.
-            TritonError: the server ended, or was not ready in time.
         """
         settings = settings or TritonSettings()
         installation = Installation.find(say)
         unloadable = repository.check(settings.repository, settings.models)
-        names = [
-            name for name in settings.models or model_folders(settings.repository) if name not in unloadable
-        ]
+        found = model_folders(settings.repository)
+        names = [name for name in settings.models or found if name not in unloadable]
+        later = {name for name in names if _may_wait(settings, found[name].path)}
+        names = [name for name in names if name not in later]
         for name, problem in unloadable.items():
             say(f"not loaded: {name}: {problem}")
         bootstrap.check_disk(Path(tempfile.gettempdir()), _NEEDED_DISK_MB)
@@ -134,7 +142,6 @@ class EmbeddedTriton:
         claimed = _ports(settings)
         _remove_what_the_dead_left()
         scratch = _scratch()
-        started = None
         try:
             backends = installation.backends(None if is_plain(installation.environment) else scratch)
             links = repository.Links(scratch / "repository", settings.repository, settings.models)
@@ -148,15 +155,24 @@ class EmbeddedTriton:
                 log=None if settings.log == OWN_OUTPUT else settings.log,
                 leaves=[str(scratch), str(_SHARED_MEMORY / f"{_region_prefix(scratch)}*")],
             )
-            started = cls(child, settings, claimed, scratch, links)
-            started._wait_until_ready(names, say)
-            started._processes.look()
         except BaseException:
-            if started is not None:
-                started.stop()
             shutil.rmtree(scratch, ignore_errors=True)
             raise
-        return started
+        if later:
+            say(f"to be loaded on first use: {', '.join(sorted(later))}")
+        return cls(child, settings, claimed, scratch, links, names)
+
+    def wait(self, say: Callable[[str], object] = print) -> None:
+        """Returns when every model that can be is loaded; `say` receives the progress.
+
+        Raises TritonError where the server ended, or was not ready in time; it is stopped then.
+        """
+        try:
+            self._wait_until_ready(self._names, say)
+            self._processes.look()
+        except BaseException:
+            self.stop()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -207,8 +223,7 @@ class EmbeddedTriton:
             text = log.read()
         complete = text[: text.rfind(b"\n") + 1]
         self._log_read += len(complete)
-        lines = complete.decode(errors="replace").splitlines()
-        return [line for line in lines if re.match(r"[EWF]\d{4} ", line) and _HARMLESS not in line]
+        return server_log.troubles(complete.decode(errors="replace"))
 
     def stop(self, grace_s: float = 15.0) -> None:
         """Lets running requests finish for `grace_s` seconds at most, ends the server and its model
@@ -252,31 +267,16 @@ class EmbeddedTriton:
         )
 
     def _loaded_models(self) -> list[str]:
-        if self._child.log is None:
-            return []
-        return re.findall(r"successfully loaded '([^']+)'", self._child.log.read_text(errors="replace"))
+        log = self._child.log
+        return [] if log is None else server_log.loaded_models(log.read_text(errors="replace"))
 
     def _explain(self, what: str, model: str = "") -> str:
         """`what`, with the log's own reason, of one model or of all, and where the whole log is."""
-        if self._child.log is None:
+        log = self._child.log
+        if log is None:
             return what
-        text = self._child.log.read_text(errors="replace")
-        reasons = re.findall(
-            r"failed to load '([^']+)' version \d+: (?:Internal: )?(?:TritonModelException: )?([^\n]+)", text
-        )
-        if model:
-            reasons = [("", reason) for name, reason in reasons if name == model]
-        if not reasons:
-            lines = [
-                line
-                for line in text.splitlines()
-                if re.match(r"[EF]\d{4} ", line) and _HARMLESS not in line and model in line
-            ]
-            reasons = [("", line.partition("] ")[2] or line) for line in lines[-3:]]
-        # Without the backend's call stack, whose lines the log joins by a backslash and an n.
-        heads = [(name, reason.partition("\\n")[0]) for name, reason in reasons]
-        told = "; ".join(dict.fromkeys(f"{name}: {reason}" if name else reason for name, reason in heads))
-        return f"{what}{': ' + told if told else ''} (whole log: {self._child.log})"
+        told = server_log.reasons(log.read_text(errors="replace"), model)
+        return f"{what}{': ' + told if told else ''} (whole log: {log})"
 
 
 def is_ready(http_address: str) -> bool:
@@ -287,6 +287,11 @@ def is_ready(http_address: str) -> bool:
             return bool(answer.status == 200)
     except (urllib.error.URLError, TimeoutError, ConnectionError):
         return False
+
+
+def _may_wait(settings: TritonSettings, folder: Path) -> bool:
+    """Whether a model is loaded when it is first asked for: not where it was named, or could not be then."""
+    return settings.is_controlled and not settings.models and repository.loads_on_first_use(folder)
 
 
 def _ports(settings: TritonSettings) -> tuple[int, int, int]:
@@ -333,6 +338,7 @@ def _arguments(
             "level=TIMESTAMPS",
             "rate=0",
             f"opentelemetry,url={settings.traces_url}",
+            "opentelemetry,bsp_schedule_delay=200",  # ms, as soon as `medmesh diagnose --trace` asks for them
         ]
         words += [f"--trace-config={option}" for option in traces]
     return [*words, *settings.arguments]

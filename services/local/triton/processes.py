@@ -28,7 +28,7 @@ class ModelProcesses:
 
     def look(self) -> None:
         """Finds the processes that are there now. One that has died no longer says whose it was."""
-        self._models = {**_instances(self._server), **self._models}
+        self._models = {**model_instances(self._server), **self._models}
         self._looked_at = time.monotonic()
 
     def broken(self) -> str:
@@ -70,7 +70,7 @@ def process_state(pid: int) -> ProcessState | None:
     return ProcessState(name, letter, int(parent))
 
 
-def _instances(server: int) -> dict[int, str]:
+def model_instances(server: int) -> dict[int, str]:
     """Process id and model of each instance: the backend's stubs are the server's children."""
     found = {}
     for entry in Path("/proc").glob("[0-9]*"):

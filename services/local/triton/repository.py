@@ -11,7 +11,14 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from services.chassis.models.repository import CONFIG, WEIGHTS, WEIGHTS_OF_BACKENDS, model_folders
+from services.chassis.models.repository import (
+    CONFIG,
+    LOAD_PARAMETER,
+    ON_FIRST_USE,
+    WEIGHTS,
+    WEIGHTS_OF_BACKENDS,
+    model_folders,
+)
 from tools.bootstrap import Missing
 
 
@@ -50,6 +57,12 @@ def check(repository: Sequence[Path], models: Iterable[str] = ()) -> dict[str, s
     if (wanted and unloadable) or len(unloadable) == len(names):
         raise Missing(f"the model {unloadable[0]} cannot be loaded: {problems[unloadable[0]]}.")
     return problems
+
+
+def loads_on_first_use(folder: Path) -> bool:
+    """Whether the model's configuration lets it be loaded when it is first asked for."""
+    stated = rf'"{re.escape(LOAD_PARAMETER)}"\s+value\s*:?\s*{{\s*string_value\s*:\s*"{ON_FIRST_USE}"'
+    return re.search(stated, (folder / CONFIG).read_text(encoding="utf-8")) is not None
 
 
 def weights_path(config: Path) -> Path | None:

@@ -26,13 +26,26 @@ optimization {{ execution_accelerators {{ gpu_execution_accelerator : [ {{
 }} ] }} }}
 """
 
+_TOGETHER = """# Only requests of the same length share a batch, so waiting for company pays little.
+dynamic_batching {
+  preferred_batch_size: [ 4, 8 ]
+  max_queue_delay_microseconds: 500
+"""
+
 
 def tensorrt_config(text: str) -> str:
-    """The text of `config.pbtxt`, changed for a GPU: what is said of CPU instances and threads goes.
+    """The text of `config.pbtxt`, changed for a GPU: what is said of CPU instances and threads goes, and
+    requests that run one by one on a core run together.
 
     Raises ValueError where the text has no line `instance_group [ … KIND_CPU … ]` to change.
     """
     text = re.sub(r"^parameters \{ key: \"(intra|inter|session)[^\n]*\n", "", text, flags=re.MULTILINE)
+    text = re.sub(
+        r"(?:^#[^\n]*\n)*^dynamic_batching \{\n  preferred_batch_size: \[ 1 \]\n",
+        _TOGETHER,
+        text,
+        flags=re.MULTILINE,
+    )
     gpu = "instance_group [ { count: 1 kind: KIND_GPU } ]"
     text, found = re.subn(
         r"(?:^#[^\n]*\n)*^instance_group \[[^\n]*KIND_CPU[^\n]*\]$", gpu, text, flags=re.MULTILINE

@@ -209,7 +209,7 @@ def _assessed(diagnosis: pb.Diagnosis, knowledge: Knowledge) -> set[str]:
 
 def _is_named(knowledge: Knowledge, assessed: set[str], codings: Iterable[ConceptMessage], text: str) -> bool:
     codes = [(one.system, one.code) for one in codings]
-    return any(knowledge.conditions[key].naming.names(codes, text) for key in assessed)
+    return any(condition.key in assessed for condition in knowledge.all_named(codes, text))
 
 
 def _source(reference: pb.EvidenceReference) -> report.EvidenceSource:

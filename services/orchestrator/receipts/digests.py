@@ -7,9 +7,10 @@ sorted, no spaces, numbers rounded, what is drawn or measured in time left out.
 
 from __future__ import annotations
 
+import functools
 import hmac
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from google.protobuf.descriptor import FieldDescriptor
@@ -109,27 +110,35 @@ def keyed(content: bytes, salt: bytes) -> str:
 
 def plain(message: Message) -> dict[str, Any]:
     """What of a message is digested, as JSON has it; enums by number."""
-    return {
-        field.name: _plain_field(field, value)
-        for field, value in message.ListFields()
-        if field.name not in UNDIGESTED
-    }
+    found = {}
+    for field, value in message.ListFields():
+        as_plain = _of_field(field)
+        if as_plain is not None:
+            found[field.name] = as_plain(value)
+    return found
 
 
-def _plain_field(field: FieldDescriptor, value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _plain_value(one) for key, one in value.items()}
-    if field.is_repeated:
-        return [_plain_value(one) for one in value]
-    return _plain_value(value)
+@functools.cache
+def _of_field(field: FieldDescriptor) -> Callable[[Any], Any] | None:
+    """What makes a field's value plain; None: it is not digested. Worked out once a field."""
+    if field.name in UNDIGESTED:
+        return None
+    if field.message_type is not None and field.message_type.GetOptions().map_entry:
+        of_value = _of_type(field.message_type.fields_by_name["value"])
+        return lambda values: {str(key): of_value(one) for key, one in values.items()}
+    of_one = _of_type(field)
+    return (lambda values: [of_one(one) for one in values]) if field.is_repeated else of_one
 
 
-def _plain_value(value: Any) -> Any:
-    if isinstance(value, Message):
-        return plain(value)
-    if isinstance(value, float):
-        return round(value, DECIMALS) + 0.0  # + 0.0: -0.0 and 0.0 are the same number
-    return value.hex() if isinstance(value, bytes) else value
+def _of_type(field: FieldDescriptor) -> Callable[[Any], Any]:
+    match field.type:
+        case FieldDescriptor.TYPE_MESSAGE:
+            return plain
+        case FieldDescriptor.TYPE_FLOAT | FieldDescriptor.TYPE_DOUBLE:
+            return lambda number: round(number, DECIMALS) + 0.0  # + 0.0: -0.0 and 0.0 are the same number
+        case FieldDescriptor.TYPE_BYTES:
+            return bytes.hex
+    return lambda value: value
 
 
 def _files(image: pb.CaseImage, salt: bytes) -> str:

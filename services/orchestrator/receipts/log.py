@@ -29,6 +29,8 @@ class ReceiptLog:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.path = folder / FILE
         self._signer = signer
+        self._end, self._last_sha256 = -1, ""
+        """Where this process left the file, and the digest of the payload that it wrote last."""
         # Opened at the start, so that a folder that cannot be written is found before the first answer.
         os.close(self._open())
 
@@ -60,9 +62,12 @@ class ReceiptLog:
         file = self._open()
         try:
             fcntl.flock(file, fcntl.LOCK_EX)
-            chained.predicate.previous_payload_sha256 = last_record(file, _payload_sha256) or ""
+            if os.fstat(file).st_size != self._end:  # another process, or the run before, has written
+                self._last_sha256 = last_record(file, _payload_sha256) or ""
+            chained.predicate.previous_payload_sha256 = self._last_sha256
             sealed = self._signer.seal(chained)
             append_line(file, receipts.to_line(sealed).encode(), durable=True)
+            self._end, self._last_sha256 = os.fstat(file).st_size, receipts.payload_sha256(sealed)
         finally:
             os.close(file)  # releases the lock
         return sealed

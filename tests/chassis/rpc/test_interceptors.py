@@ -11,7 +11,7 @@ import pytest
 
 from services.chassis import errors
 from services.chassis.errors import InvalidInput, MedmeshError, Reason
-from services.chassis.rpc import request
+from services.chassis.rpc import admission, request
 from tests.chassis.conftest import DOUBLING, PREFIX, Handlers, Text, refusal_of
 
 SECRET = "Mrs Example has pneumonia"
@@ -312,6 +312,34 @@ async def test_admission_bounds_work_and_queue_and_refuses_the_rest_at_once(serv
         assert len(await asyncio.gather(*tasks)) == 3
         assert (admission.in_flight_count, admission.queued_count) == (0, 0)
         await call(Text(note="short"), timeout=20)
+
+
+async def test_nobody_joins_a_queue_whose_first_has_waited_too_long(serve, monkeypatch):
+    """Although it has room by count; once it has moved on, the next may wait again."""
+    gate, entered = asyncio.Event(), asyncio.Semaphore(0)
+
+    async def wait(parts, message, context):
+        entered.release()
+        await gate.wait()
+        return message
+
+    async with serve(Handlers(unary=wait), maximum_in_flight_count=1, maximum_queue_count=9) as sample:
+        call = sample.call("Unary")
+        queue = sample.running.interceptor._admission
+        tasks = [asyncio.ensure_future(_awaited(call(Text(note="short"), timeout=20))) for _ in range(2)]
+        await entered.acquire()
+        while queue.queued_count < 1:  # noqa: ASYNC110 - the queue has no event
+            await asyncio.sleep(0.001)
+        monkeypatch.setattr(admission, "LONGEST_WAIT_S", 0.0)
+        answer = await refusal_of(call(Text(note="short"), timeout=20))
+        assert answer.info.reason == "OVERLOADED"
+        assert queue.queued_count == 1
+        monkeypatch.setattr(admission, "LONGEST_WAIT_S", 60.0)
+        tasks.append(asyncio.ensure_future(_awaited(call(Text(note="short"), timeout=20))))
+        while queue.queued_count < 2:  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.001)
+        gate.set()
+        assert len(await asyncio.gather(*tasks)) == 3
 
 
 async def test_uploads_that_stall_hold_no_place_and_end(serve):

@@ -33,7 +33,7 @@ async def stub(repository, inference):
 @pytest.fixture
 async def with_model(repository, inference):
     add_model(repository, "identifiers", byte_level_bpe(), IDENTIFIERS, (-1, 4))
-    inference.functions["identifiers"] = tags_words(byte_level_bpe(), 4, {"aspirin": 1, "chest": 3})
+    inference.functions["identifiers"] = tags_words(byte_level_bpe(), 4, {"liliequist": 1, "chest": 3})
     async with served(repository, inference) as (_, channel):
         yield language_pb2_grpc.LanguageServiceStub(channel)
 
@@ -56,7 +56,7 @@ async def test_without_a_model_the_rules_answer_and_a_notice_says_so(stub):
 
 
 async def test_what_a_model_finds_goes_too(with_model):
-    done = await ask(with_model, "aspirin has pain in the chest")
+    done = await ask(with_model, "liliequist has pain in the chest")
     assert done.texts[0].text == "[NAME-1] has pain in the [LOCATION-1]"
     assert done.provenance.model_name == "identifiers"
     assert list(done.notices) == []

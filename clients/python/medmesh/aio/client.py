@@ -16,7 +16,7 @@ from medmesh.aio.calls import AsyncCalls
 from medmesh.aio.jobs import AsyncJobs
 from medmesh.aio.literature import AsyncLiterature
 from medmesh.aio.uploads import AsyncUploads
-from medmesh.common.v1 import catalog_pb2
+from medmesh.common.v1 import catalog_pb2, trace_pb2
 from medmesh.common.v1.concept_pb2 import CodedConcept, Concept
 from medmesh.common.v1.model_card_pb2 import ModelCard
 from medmesh.connection import Connection, Tls, resolve
@@ -544,6 +544,18 @@ class AsyncClient:
         request = catalog_pb2.ReloadModelsRequest()
         answer: catalog_pb2.ReloadModelsResponse = await self._calls.unary(
             rpcs.RELOAD_MODELS, request, timeout_s, request_id
+        )
+        return answer
+
+    async def trace(
+        self, trace_id: str, *, timeout_s: float | None = None, request_id: str | None = None
+    ) -> trace_pb2.GetTraceResponse:
+        """The spans that the mesh keeps for a while of a trace of this caller's: 32 hexadecimal digits, as
+        in the `traceparent` that the call was sent with. None: it was not sampled, or is no longer kept.
+        """
+        request = trace_pb2.GetTraceRequest(trace_id=trace_id)
+        answer: trace_pb2.GetTraceResponse = await self._calls.unary(
+            rpcs.GET_TRACE, request, timeout_s, request_id
         )
         return answer
 

@@ -17,7 +17,7 @@ from medmesh.blocking.calls import Calls
 from medmesh.blocking.jobs import Jobs
 from medmesh.blocking.literature import Literature
 from medmesh.blocking.uploads import Uploads
-from medmesh.common.v1 import catalog_pb2
+from medmesh.common.v1 import catalog_pb2, trace_pb2
 from medmesh.common.v1.concept_pb2 import CodedConcept, Concept
 from medmesh.common.v1.model_card_pb2 import ModelCard
 from medmesh.connection import Connection, Tls, resolve
@@ -546,6 +546,16 @@ class Client:
         answer: catalog_pb2.ReloadModelsResponse = self._calls.unary(
             rpcs.RELOAD_MODELS, request, timeout_s, request_id
         )
+        return answer
+
+    def trace(
+        self, trace_id: str, *, timeout_s: float | None = None, request_id: str | None = None
+    ) -> trace_pb2.GetTraceResponse:
+        """The spans that the mesh keeps for a while of a trace of this caller's: 32 hexadecimal digits, as
+        in the `traceparent` that the call was sent with. None: it was not sampled, or is no longer kept.
+        """
+        request = trace_pb2.GetTraceRequest(trace_id=trace_id)
+        answer: trace_pb2.GetTraceResponse = self._calls.unary(rpcs.GET_TRACE, request, timeout_s, request_id)
         return answer
 
     def _idempotency_key(self, request_id: str | None) -> str | None:

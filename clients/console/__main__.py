@@ -1,0 +1,26 @@
+"""Runs the console until SIGTERM or SIGINT: the HTTP door with the page in front."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from clients.console.settings import ConsoleSettings
+from clients.gateway.__main__ import main
+
+if TYPE_CHECKING:
+    from clients.gateway.server import Around
+
+
+def serve() -> None:
+    """Serves until it is told to stop."""
+    main("console", ConsoleSettings, _page)
+
+
+def _page() -> Around:
+    from clients.console.page import Console
+
+    return Console
+
+
+if __name__ == "__main__":
+    serve()

@@ -1,0 +1,1 @@
+"""DICOM objects made of what the mesh answered."""

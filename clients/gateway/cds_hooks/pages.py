@@ -1,0 +1,95 @@
+"""The paths of CDS Hooks: the discovery, each service, and each service's feedback."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from clients.gateway.calls import JSON, while_connected
+from clients.gateway.cds_hooks import cards, feedback, reading
+from clients.gateway.cds_hooks.ehr import Ehrs
+from clients.gateway.cds_hooks.services import SERVICES, Service
+from clients.gateway.forms import media_type
+from clients.gateway.mesh import Caller, Mesh
+from clients.gateway.pages import Endpoint, Page, constant
+from clients.gateway.settings import GatewaySettings
+from medmesh import requests, rpcs
+from medmesh.orchestrator.v1.orchestrator_pb2 import DiagnoseRequest
+from services.chassis.errors import InvalidInput, Reason, Unauthenticated
+
+DISCOVERY = "/cds-services"
+
+
+def pages(mesh: Mesh, settings: GatewaySettings) -> dict[str, Page]:
+    """The pages by their paths."""
+    hooks = Hooks(mesh, settings)
+    discovery = json.dumps({"services": [service.as_json() for service in SERVICES]})
+    found = {DISCOVERY: Page("GET", constant(discovery, JSON))}
+    for service in SERVICES:
+        path = f"{DISCOVERY}/{service.identifier}"
+        found[path] = Page("POST", hooks.answering(service))
+        found[f"{path}/feedback"] = Page("POST", hooks.noting(service))
+    return found
+
+
+class Hooks:
+    """Answers hooks."""
+
+    def __init__(self, mesh: Mesh, settings: GatewaySettings) -> None:
+        self._mesh = mesh
+        self._settings = settings
+        self._ehrs = Ehrs.read(settings.cds_clients) if settings.cds_clients is not None else None
+
+    def answering(self, service: Service) -> Endpoint:
+        """What answers a hook with cards."""
+
+        async def endpoint(request: Request, caller: Caller) -> Response:
+            known = self._admitted(request, caller, service)
+            asked = await asyncio.to_thread(reading.read, await _body(request), service)
+            base = str(request.base_url)
+            made = await while_connected(request, caller, self._cards(service, asked, known, base))
+            return JSONResponse({"cards": made})
+
+        return endpoint
+
+    def noting(self, service: Service) -> Endpoint:
+        """What keeps a feedback."""
+
+        async def endpoint(request: Request, caller: Caller) -> Response:
+            self._admitted(request, caller, service)
+            kept = feedback.lines(await _body(request), service.identifier)
+            await asyncio.to_thread(feedback.keep, self._settings.cds_feedback_file, kept)
+            return JSONResponse({})
+
+        return endpoint
+
+    async def _cards(
+        self, service: Service, asked: reading.Asked, caller: Caller, base: str
+    ) -> list[cards.Card]:
+        if service.hook == "patient-view":
+            request = DiagnoseRequest()
+            request.case.patient.CopyFrom(requests.patient_input(asked.record))
+            found = await self._mesh.answer(rpcs.DIAGNOSE, request, caller)
+            return cards.assessment_cards(found.diagnosis, asked, base)
+        if not asked.orders:
+            return []
+        checked = await self._mesh.answer(rpcs.CHECK_MEDICATIONS, asked.request(), caller)
+        return cards.medication_cards(checked.check, asked, base)
+
+    def _admitted(self, request: Request, caller: Caller, service: Service) -> Caller:
+        """The caller as the mesh knows him. Raises Unauthenticated."""
+        if self._ehrs is not None:
+            token = self._ehrs.mesh_token(request.headers.get("authorization", ""), service.identifier)
+            return caller.with_token(token)
+        if self._settings.is_open_to_others:
+            raise Unauthenticated("MEDMESH_CDS_CLIENTS names no EHR")
+        return caller
+
+
+async def _body(request: Request) -> bytes:
+    if media_type(request) != JSON:
+        raise InvalidInput(Reason.INPUT_UNSUPPORTED, "content-type", "must be application/json")
+    return await request.body()

@@ -1,0 +1,55 @@
+"""How the stretches of many texts share a model: how much one call holds, and which call goes first.
+
+What a network costs is the tokens in it, on a processor nearly whatever the batch. So a call is kept short,
+for nobody passes one that runs, and those that wait are ordered by what their texts still need: a short note
+passes the rest of a long one. docs/adr/0029-short-texts-first.md has the measurements.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+
+CALL_S = 0.06
+"""How long a call is to run: about what 128 tokens take a network of 22 M parameters on one core."""
+ASSUMED_S_PER_TOKEN = 0.00045
+"""Until a call has shown better."""
+LEVELS = 10
+"""Priorities that `config.pbtxt` declares for a model of texts; 1 goes first."""
+_WHOLE_LEVEL = 3
+"""Of what still needs as many tokens as one call holds at most; each level below it half of that."""
+_PATIENCE_S = 1.0
+"""A text that has waited so long counts as half as long, so that none waits for ever."""
+
+
+class Pace:
+    """How fast a model reads, from its fastest call: the others waited for something."""
+
+    def __init__(self) -> None:
+        self._s_per_token = ASSUMED_S_PER_TOKEN
+
+    def took(self, tokens: int, seconds: float) -> None:
+        """Takes note of a call with so many tokens, padding counted."""
+        self._s_per_token = min(self._s_per_token, seconds / tokens)
+
+    @property
+    def tokens_per_call(self) -> int:
+        """How many tokens run for CALL_S."""
+        return int(CALL_S / self._s_per_token)
+
+
+class Turn:
+    """The place of one text, or of one request's texts together, among those that wait for a model."""
+
+    def __init__(self, tokens: int, longest: int) -> None:
+        """`tokens`: all that there are, padding counted; `longest`: the most that one sequence may have."""
+        self._left = tokens
+        self._longest = longest
+        self._began = time.monotonic()
+
+    def next(self, tokens: int) -> int:
+        """The priority of a call with so many of the tokens, 1 to LEVELS."""
+        waited_s = time.monotonic() - self._began
+        calls = self._left / self._longest / 2 ** (waited_s / _PATIENCE_S)
+        self._left -= tokens
+        return min(max(_WHOLE_LEVEL + math.ceil(math.log2(calls)), 1), LEVELS)

@@ -1,0 +1,61 @@
+"""The least HTTP/1.1 client that measures a server: kept connections, whole bodies, and nothing else, so that
+it costs about what gRPC's does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+
+@dataclass(frozen=True)
+class Request:
+    """One POST."""
+
+    path: str
+    headers: Sequence[tuple[str, str]]
+    body: bytes
+
+    def encoded(self, host: str) -> bytes:
+        """As it goes over the wire."""
+        lines = [f"POST {self.path} HTTP/1.1", f"Host: {host}", f"Content-Length: {len(self.body)}"]
+        lines += [f"{name}: {value}" for name, value in self.headers]
+        return "\r\n".join([*lines, "", ""]).encode() + self.body
+
+
+class Pool:
+    """As many connections as there are callers."""
+
+    def __init__(self, host: str, port: int, size: int) -> None:
+        self._host, self._port, self._size = host, port, size
+        self._free: asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = asyncio.Queue()
+
+    async def __aenter__(self) -> Self:
+        for _ in range(self._size):
+            self._free.put_nowait(await asyncio.open_connection(self._host, self._port))
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        while not self._free.empty():
+            self._free.get_nowait()[1].close()
+
+    async def ask(self, request: Request) -> bytes:
+        """The body of the answer. Raises RuntimeError where it is not 200."""
+        connection = await self._free.get()
+        reader, writer = connection
+        writer.write(request.encoded(self._host))
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
+        status = head.split(" ", 2)[1]
+        length = next(
+            (int(line.partition(":")[2]) for line in head.splitlines() if line.startswith("content-length:")),
+            None,
+        )
+        if length is None:
+            raise RuntimeError(f"status {status} without a Content-Length")
+        body = await reader.readexactly(length)
+        if status != "200":
+            raise RuntimeError(f"status {status}: {body[:200]!r}")
+        self._free.put_nowait(connection)
+        return body

@@ -1,0 +1,1 @@
+"""How the tagger of identifiers is trained and exported."""
