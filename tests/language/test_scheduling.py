@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
+from services.chassis.models.catalog import Catalog
 from services.chassis.models.triton_config import read_configuration
-from services.language.tasks import scheduling
+from services.chassis.observability.telemetry import Telemetry
+from services.language.tasks import TASKS, TOKEN_CLASSIFICATION, scheduling
 from services.language.tasks.scheduling import LEVELS, Pace, Turn
+from tests.fakes import FakeInference
+from tests.language.models_made import add_model, tags_words
+from tests.language.test_tasks import TAGS
+from tests.language.tokenizers_made import cased_wordpiece
 from tools.bootstrap import ROOT
 
 
@@ -20,6 +28,7 @@ def test_what_still_needs_less_goes_first():
 def test_a_long_text_goes_earlier_the_less_is_left_of_it():
     turn = Turn(8 * 128, 128)
     assert [turn.next(128) for _ in range(8)] == [6, 6, 6, 6, 5, 5, 4, 3]
+    assert turn.next(0) == 1
 
 
 def test_a_text_that_has_waited_goes_before_a_shorter_one_that_has_not(monkeypatch):
@@ -47,3 +56,28 @@ def test_models_of_texts_have_the_levels(name):
     text = (ROOT / "triton_repo" / name / "config.pbtxt").read_text(encoding="utf-8")
     assert read_configuration(text).max_batch_count >= 8
     assert f"priority_levels: {LEVELS}\n" in text
+
+
+async def test_a_call_that_waits_asks_again_further_ahead(tmp_path, monkeypatch):
+    """Triton keeps a request where it was put: under steady load of shorter texts it would wait for ever."""
+    monkeypatch.setattr("services.language.tasks.model.PATIENCE_S", 0.01)
+    monkeypatch.setattr(scheduling, "PATIENCE_S", 0.01)
+    tokenizer = cased_wordpiece()
+    add_model(tmp_path, "tags", tokenizer, TAGS, (-1, 4))
+    inference = FakeInference({"tags": tags_words(cased_wordpiece(), 4, {"aspirin": 0}, outside=1)})
+    asked = []
+    answer = inference.infer
+
+    async def infer(model, inputs, *, timeout_s=None, priority=0):
+        asked.append(priority)
+        if priority > 1:
+            await asyncio.sleep(3600)
+        return await answer(model, inputs, timeout_s=timeout_s)
+
+    monkeypatch.setattr(inference, "infer", infer)
+    catalog = Catalog("language", [tmp_path], TASKS, inference, Telemetry("language"))
+    [tagger] = catalog.models(TOKEN_CLASSIFICATION)
+    tagged = await tagger.tag("was given aspirin and water . " * 60)
+    assert len(tagged.tagged.words) == 360
+    assert max(asked) > 3
+    assert asked.count(1) * 4 >= len(asked) - asked.count(1)

@@ -23,9 +23,8 @@ from services.language.tagging import Columns
 from services.language.tokenization import TextTokenizer
 from services.language.typography import plain
 from services.language.windows import windows
-from tools.bootstrap import ROOT
 
-MODEL = ROOT / "triton_repo" / "clinical_ner"
+MODEL = Path(__file__).resolve().parents[3] / "triton_repo" / "clinical_ner"
 _TOGETHER = 2
 """Windows a run: fewer and more were slower."""
 

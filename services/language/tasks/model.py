@@ -16,7 +16,7 @@ from medmesh.common.v1.model_card_pb2 import TensorContract
 from medmesh.common.v1.serving_pb2 import TextPreprocessing
 from services.chassis.errors import ModelFailed
 from services.chassis.models.served import ServedModel
-from services.language.tasks.scheduling import Pace, Turn
+from services.language.tasks.scheduling import PATIENCE_S, Pace, Turn
 from services.language.tokenization import Int64Array, TextTokenizer
 from services.language.windows import padded_length
 
@@ -85,7 +85,7 @@ class TextModel:
             nonlocal provenance
             for rows, length in calls:
                 inputs = self._inputs([sequences[row] for row in rows], length)
-                result, provenance = await self._call(inputs, output, turn.next(len(rows) * length))
+                result, provenance = await self._call(inputs, output, turn)
                 answers.update(zip(rows, result, strict=True))
 
         workers = [asyncio.ensure_future(work()) for _ in range(min(CONCURRENT_CALLS, len(sequences)))]
@@ -99,11 +99,21 @@ class TextModel:
         return Rows([answers[row] for row in range(len(sequences))], provenance)
 
     async def _call(
-        self, inputs: dict[str, npt.NDArray[np.integer]], output: str, priority: int
+        self, inputs: dict[str, npt.NDArray[np.integer]], output: str, turn: Turn
     ) -> tuple[FloatArray, Provenance]:
         ids = inputs[self._names[0]]
         began = time.monotonic()
-        answer = await self._model.infer(inputs, priority=priority)
+        priority, patience_s = turn.next(ids.size), PATIENCE_S
+        while True:
+            try:
+                # What waits keeps its place in Triton's queue: after a while it is put further ahead.
+                async with asyncio.timeout(patience_s if priority > 1 else None) as limit:
+                    answer = await self._model.infer(inputs, priority=priority)
+                break
+            except TimeoutError:
+                if not limit.expired():
+                    raise
+                priority, patience_s = turn.next(0), 2 * patience_s
         self._pace.took(ids.size, time.monotonic() - began)
         result = np.asarray(answer.outputs[output], dtype=np.float32)
         if len(result) != len(ids):

@@ -18,8 +18,9 @@ LEVELS = 10
 """Priorities that `config.pbtxt` declares for a model of texts; 1 goes first."""
 _WHOLE_LEVEL = 3
 """Of what still needs as many tokens as one call holds at most; each level below it half of that."""
-_PATIENCE_S = 1.0
-"""A text that has waited so long counts as half as long, so that none waits for ever."""
+PATIENCE_S = 1.0
+"""A text that has waited so long counts as half as long, so that none waits for ever; a call that has waited
+so long asks again, with the priority that it has by then."""
 
 
 class Pace:
@@ -50,6 +51,6 @@ class Turn:
     def next(self, tokens: int) -> int:
         """The priority of a call with so many of the tokens, 1 to LEVELS."""
         waited_s = time.monotonic() - self._began
-        calls = self._left / self._longest / 2 ** (waited_s / _PATIENCE_S)
+        calls = max(self._left, 1) / self._longest / 2 ** (waited_s / PATIENCE_S)
         self._left -= tokens
         return min(max(_WHOLE_LEVEL + math.ceil(math.log2(calls)), 1), LEVELS)
