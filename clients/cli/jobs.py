@@ -164,6 +164,7 @@ def result(
 
 def _table(jobs: list[Job]) -> RenderableType:
     grid = Table.grid(padding=(0, 2))
+    grid.add_column(no_wrap=True, min_width=38)
     grid.add_row("  job", "state", "submitted", "ended", "attempts", "reason", style="dim")
     for job in jobs:
         grid.add_row(

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 CHECK_INTERVAL_S = 1.0
 USUAL = {"orchestrator": "MEDMESH_URL", "imaging": "MEDMESH_IMAGING_URL"}
 USUAL |= {"language": "MEDMESH_LANGUAGE_URL", "recommendation": "MEDMESH_RECOMMENDATION_URL"}
+USUAL |= {"jobs": "MEDMESH_JOBS_URL"}  # where that door is open
 
 
 def up(
@@ -133,7 +134,7 @@ def _present(addresses: dict[str, str]) -> None:
         None, imaging=None, language=None, recommendation=None, token=None, tls=None, timeout_s=None
     ).targets
     for name, variable in USUAL.items():
-        if addresses[name] != expected[name]:
+        if addresses.get(name, expected[name]) != expected[name]:
             parts.append(Text(f"  export {variable}={addresses[name]}"))
     parts.append(
         Text("  Try: medmesh diagnose --image samples/chest_xray.dcm --note samples/note.txt", style="dim")
