@@ -13,7 +13,7 @@ CHECKED := services tools clients/archive clients/cli clients/loadtest clients/g
 BASELINE := protos/baseline/medmesh.binpb
 
 .DEFAULT_GOAL := help
-.PHONY: $(shell sed -n 's/^\([a-z-]*\):.*\#\# .*/\1/p' Makefile)
+.PHONY: $(shell sed -n 's/^\([a-z-]*\):.*\#\# .*/\1/p' help venv demo up test test-fast coverage test-training test-consumers bench lint format protos blocking-client docs console baseline models train requirements clean bench-gpu distclean Makefile)
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -110,7 +110,7 @@ models:  ## Train, evaluate and export every model; with PRECISION=fp32|fp16|int
 
 requirements:  ## Pin requirements/*.in again, with hashes, into requirements/*.txt (needs uv)
 	@command -v uv >/dev/null || { echo "medmesh: uv is missing; it resolves the pins (https://docs.astral.sh/uv)" >&2; exit 1; }
-	@cd requirements && for name in services gateway local dev triton peers dicom-node; do \
+	@cd requirements && for name in services gateway local dev triton peers dicom-node archive; do \
 	  case $$name in triton) extra="--no-deps --python-platform x86_64-manylinux_2_35";; \
 	  peers) extra="--override overrides.txt --constraint services.txt --python-platform x86_64-manylinux_2_28";; \
 	  *) extra="--override overrides.txt --python-platform x86_64-manylinux_2_28";; esac; \

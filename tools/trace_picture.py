@@ -14,6 +14,7 @@ from clients.cli import tracing
 from clients.cli.show import marks
 from clients.cli.show.waterfall import waterfall
 from medmesh import Client
+from medmesh.orchestrator.v1.orchestrator_pb2 import Diagnosis
 from tools.bootstrap import ROOT
 
 PICTURE = ROOT / "docs" / "trace.svg"
@@ -40,14 +41,16 @@ FORM = """\
 
 def main(picture: Path = PICTURE) -> None:
     """Asks twice, so that what is loaded on first use is there, and draws the second trace."""
-    case = {
-        "image": SAMPLES / "chest_xray.dcm",
-        "note": (SAMPLES / "note.txt").read_text(encoding="utf-8"),
-        "patient": SAMPLES / "patient.json",
-    }
+    note = (SAMPLES / "note.txt").read_text(encoding="utf-8")
     with Client(timeout_s=60) as client:
-        client.diagnose(**case)
-        _, trace = tracing.traced(client, lambda: client.diagnose(**case))
+
+        def ask() -> Diagnosis:
+            return client.diagnose(
+                image=SAMPLES / "chest_xray.dcm", note=note, patient=SAMPLES / "patient.json"
+            )
+
+        ask()
+        _, trace = tracing.traced(client, ask)
     console = Console(record=True, width=marks.WIDTH + 8, file=io.StringIO(), force_terminal=True)
     for part in waterfall(trace):
         console.print(part)

@@ -15,7 +15,7 @@ from clients.cli.show import marks
 from clients.cli.up import CHECK_INTERVAL_S, running, until_signalled
 
 if TYPE_CHECKING:
-    from services.local.mesh import MeshSettings
+    from services.local.mesh_settings import MeshSettings
 
 _LOOK_S = 1.0
 
@@ -72,7 +72,7 @@ def _a_mesh_runs() -> bool:
 
 
 def _with_a_mesh(listen: str) -> None:
-    from services.local.mesh import MeshSettings
+    from services.local.mesh_settings import MeshSettings
 
     with explained():
         usual = MeshSettings.from_environment()

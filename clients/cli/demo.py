@@ -39,7 +39,7 @@ def demo(
     Example:
       medmesh demo --output /tmp/demo
     """
-    from services.local.mesh import MeshSettings
+    from services.local.mesh_settings import MeshSettings
     from tools.bootstrap import ROOT
 
     began = time.monotonic()

@@ -35,6 +35,7 @@ from clients.cli import (
 )
 from clients.cli.failures import EXIT_CODES_HELP, warn
 from clients.loadtest import command as loadtest
+from clients.loadtest import overload_command
 
 app = typer.Typer(
     name="medmesh",
@@ -180,7 +181,7 @@ _add(dicom_node.fetch, to=node)
 _add(doctor.doctor)
 app.add_typer(load, name="loadtest")
 _add(loadtest.run, to=load)
-_add(loadtest.overload, to=load)
+_add(overload_command.overload, to=load)
 _add(loadtest.profiles, to=load)
 _add(loadtest.compare, to=load)
 

@@ -18,7 +18,8 @@ from clients.cli.failures import ExitCode, explained, fail
 from clients.cli.show import marks
 
 if TYPE_CHECKING:
-    from services.local.mesh import Mesh, MeshSettings
+    from services.local.mesh import Mesh
+    from services.local.mesh_settings import MeshSettings
 
 CHECK_INTERVAL_S = 1.0
 USUAL = {"orchestrator": "MEDMESH_URL", "imaging": "MEDMESH_IMAGING_URL"}
@@ -58,7 +59,7 @@ def up(
 
       medmesh up --door gateway
     """
-    from services.local.mesh import DOORS, MeshSettings
+    from services.local.mesh_settings import DOORS, MeshSettings
 
     for folder in models or ():
         if not folder.is_dir():
@@ -84,7 +85,8 @@ def running(settings: MeshSettings) -> Iterator[Mesh]:
     sentence.
     """
     from services.chassis.settings import SettingsError
-    from services.local.mesh import Mesh, MeshError, TritonError
+    from services.local.mesh import Mesh, MeshError
+    from services.local.triton import TritonError
     from tools.bootstrap import Missing
 
     console = marks.console()

@@ -43,7 +43,9 @@ async def register(parts: Parts[JobsSettings], server: grpc.aio.Server) -> None:
     endpoints = webhooks.read(settings.webhooks)
     try:
         database = open_database(
-            settings.jobs_database.reveal() or settings.jobs_folder.expanduser() / _DATABASE_FILE
+            settings.jobs_database.reveal()
+            if settings.jobs_database
+            else settings.jobs_folder / _DATABASE_FILE
         )
     except DatabaseError as error:
         raise SettingsError(settings.key("jobs_database"), str(error)) from None

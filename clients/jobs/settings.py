@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from services.chassis.settings import Secret, ServiceSettings, bounded
@@ -23,8 +23,8 @@ class JobsSettings(ServiceSettings):
     jobs_folder: Path = Path(".medmesh/jobs")
     """Folder of the jobs that wait and of their diagnoses, in SQLite; made when missing, for its
     owner's eyes. In a container a volume. It holds patient data."""
-    jobs_database: Secret = field(default_factory=lambda: Secret(""))
-    """`postgresql://…`: jobs are kept there instead, and several doors work on them. Empty: in the folder."""
+    jobs_database: Secret | None = None
+    """`postgresql://…`: jobs are kept there instead, and several doors work on them. Unset: in the folder."""
     jobs_at_once: int = bounded(8, 1, 1_000)
     """Most jobs that this door has under way; fewer where the mesh refuses some."""
     jobs_maximum_waiting_count: int = bounded(10_000, 1, 10_000_000)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,7 +15,6 @@ from clients.cli import inputs
 from clients.cli.failures import ExitCode, explained, fail
 from clients.cli.show import marks
 from clients.loadtest import comparison, html, profile_file, report, searching, server_side, view
-from clients.loadtest import overload as exceeding
 from clients.loadtest.coordinator import LoadError, Run
 from clients.loadtest.profile import SAMPLES, Profile, Stage, Traffic, parse_mix
 from clients.loadtest.thresholds import METRICS, Threshold
@@ -174,35 +173,35 @@ def run(
     if rate is not None and users is not None:
         fail("choose one: --rate (open loop) or --users (closed loop).", ExitCode.USAGE)
     with explained():
-        connection = _connection(url)
-        chosen = _chosen(profile, Inputs(image, note, patient, timeout))
-        if not chosen.stages and rate is None and users is None and find_max is None:
+        mesh = connection(url)
+        load = chosen(profile, Inputs(image, note, patient, timeout))
+        if not load.stages and rate is None and users is None and find_max is None:
             fail(
                 "choose a load: --rate (open loop), --users (closed loop), or a profile with stages, e.g. "
                 "--profile smoke.",
                 ExitCode.USAGE,
             )
-        bounds = [*chosen.thresholds, *map(Threshold.parse, threshold or ())]
+        bounds = [*load.thresholds, *map(Threshold.parse, threshold or ())]
         bound = Threshold.parse(find_max) if find_max else None
         for one in (*bounds, *([bound] if bound else ())):
-            profile_file.check(one, chosen.traffic)
-        _must_be_allowed(connection, chosen, yes_load_it)
+            profile_file.check(one, load.traffic)
+        must_be_allowed(mesh, load, yes_load_it)
         if rate is not None or users is not None:
-            chosen = dataclasses.replace(chosen, stages=_stages(rate, users, duration, warm_up))
-        elif duration is not None and chosen.stages:
-            chosen = chosen.lasting(duration)
+            load = dataclasses.replace(load, stages=_stages(rate, users, duration, warm_up))
+        elif duration is not None and load.stages:
+            load = load.lasting(duration)
         if times != 1.0:
-            chosen = chosen.times(times)
+            load = load.times(times)
 
         def of(one: Profile) -> Run:
             return Run(
                 one,
-                connection,
+                mesh,
                 processes,
                 connections,
                 count,
                 seed,
-                server_side.default_metrics(connection) if metrics is None else metrics,
+                server_side.default_metrics(mesh) if metrics is None else metrics,
             )
 
         try:
@@ -210,14 +209,14 @@ def run(
 
                 def attempt(tried: float) -> Awaitable[report.Report]:
                     stages = searching.stages(tried, duration or DEFAULT_TRY_S)
-                    once = of(dataclasses.replace(chosen, stages=stages))
-                    return _measure(once, [bound], f"{tried:.3g}/s: ")
+                    once = of(dataclasses.replace(load, stages=stages))
+                    return measure(once, [bound], f"{tried:.3g}/s: ")
 
                 found = asyncio.run(searching.find(attempt, bound, rate or 1.0))
                 marks.present(searching.table(found, bound))
                 measured, kept = found.report, found.best is not None
             else:
-                measured = asyncio.run(_measure(of(chosen), bounds))
+                measured = asyncio.run(measure(of(load), bounds))
                 kept = _kept(measured)
                 marks.present(view.summary(measured))
         except LoadError as error:
@@ -240,7 +239,8 @@ class Inputs:
     timeout_s: float
 
 
-async def _measure(run: Run, thresholds: list[Threshold], title: str = "") -> report.Report:
+async def measure(run: Run, thresholds: list[Threshold], title: str = "") -> report.Report:
+    """Runs it, shown as it goes on, and reports it."""
     with view.progress(title) as tick:
         await run.go(tick)
     return report.of(run, thresholds)
@@ -254,13 +254,15 @@ def _kept(measured: report.Report) -> bool:
     return bool(measured["total"]["count"] == measured["total"]["succeeded"])
 
 
-def _connection(url: str | None) -> Connection:
+def connection(url: str | None) -> Connection:
+    """The mesh at `url`, and what the environment says of it."""
     return resolve(
         url, imaging=None, language=None, recommendation=None, token=None, tls=None, timeout_s=None
     )
 
 
-def _chosen(given: str | None, carried: Inputs) -> Profile:
+def chosen(given: str | None, carried: Inputs) -> Profile:
+    """The profile that is meant: a shipped one, a file, or a mix. ValueError: it is none."""
     text = given or DEFAULT_MIX
     names = {path.stem for path in profile_file.shipped()}
     if text in names or Path(text).is_file() or text.endswith(".toml"):
@@ -287,7 +289,8 @@ def _stages(rate: float | None, users: int | None, duration_s: float | None, war
     return [*warm_up, Stage(duration_s or DEFAULT_DURATION_S, **load, name="measured")]
 
 
-def _must_be_allowed(connection: Connection, profile: Profile, allowed: bool) -> None:
+def must_be_allowed(connection: Connection, profile: Profile, allowed: bool) -> None:
+    """Ends the command where the mesh is on another machine and nobody said that it may be loaded."""
     far = [
         connection.targets[name]
         for name in sorted(profile.servers())
@@ -299,68 +302,6 @@ def _must_be_allowed(connection: Connection, profile: Profile, allowed: bool) ->
             "If you may do that, add --yes-i-may-load-this-mesh.",
             ExitCode.USAGE,
         )
-
-
-def overload(
-    profile: Annotated[
-        str, typer.Option("--profile", metavar="NAME|FILE|MIX", help="The traffic; stages play no part.")
-    ] = "analyze_note",
-    times: Annotated[
-        float, typer.Option("--times", min=1, max=100, metavar="X", help="How much beyond the peak.")
-    ] = 3.0,
-    duration: Annotated[
-        float, typer.Option("--duration", min=5, max=3600, metavar="SECONDS", help="How long beyond it.")
-    ] = 60.0,
-    html_report: Annotated[
-        Path | None, typer.Option("--html", metavar="FILE", help="Write the report as a page.")
-    ] = None,
-    json_report: Annotated[
-        Path | None, typer.Option("--report", metavar="FILE", help="Write the report as JSON.")
-    ] = None,
-    processes: Annotated[
-        int, typer.Option("--processes", min=1, max=64, metavar="N", help="Load processes.")
-    ] = 1,
-    metrics: Annotated[
-        list[str] | None, typer.Option("--metrics", metavar="URL", help="As of `run`.")
-    ] = None,
-    yes_load_it: Annotated[
-        bool, typer.Option("--yes-i-may-load-this-mesh", help="Needed where the mesh is not on this machine.")
-    ] = False,
-    url: inputs.Url = None,
-    timeout: Annotated[
-        float,
-        typer.Option("--timeout", min=0.001, metavar="SECONDS", help="With a mix: deadline of a request."),
-    ] = 10.0,
-) -> None:
-    """Measure the peak, send several times as much, go back, and say which promises held: goodput, how soon
-    refusals are told, that what is accepted is answered in time, how soon it is as before. Exits 1 when one
-    did not.
-
-    Examples:
-      medmesh loadtest overload --profile analyze_image --times 3
-    """
-    with explained():
-        connection = _connection(url)
-        carried = Inputs(SAMPLES / "chest_xray.dcm", SAMPLES / "note.txt", SAMPLES / "patient.json", timeout)
-        chosen = _chosen(profile, carried)
-        _must_be_allowed(connection, chosen, yes_load_it)
-        asked = server_side.default_metrics(connection) if metrics is None else metrics
-
-        def once(stages: Sequence[Stage], title: str) -> Awaitable[report.Report]:
-            of = dataclasses.replace(chosen, stages=stages)
-            return _measure(Run(of, connection, processes, metrics=asked), [], title)
-
-        try:
-            measured, found = asyncio.run(exceeding.measure(once, times, duration))
-        except LoadError as error:
-            fail(f"{error}.", ExitCode.FAILED)
-        marks.present([*view.summary(measured), *exceeding.table(measured, found)])
-        if json_report:
-            report.write(measured, json_report)
-        if html_report:
-            html_report.write_text(html.page(measured), encoding="utf-8")
-    if not all(one.kept for one in found):
-        raise typer.Exit(ExitCode.FAILED)
 
 
 def profiles(

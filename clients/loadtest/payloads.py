@@ -12,7 +12,6 @@ from collections.abc import Callable
 from datetime import date, timedelta
 from typing import Any
 
-from clients.loadtest import payload_images
 from clients.loadtest.calls import CALLS, Payload
 from clients.loadtest.profile import Traffic
 
@@ -46,6 +45,8 @@ class Payloads:
         )
 
     def _images(self, traffic: Traffic) -> Callable[[random.Random], bytes]:
+        from clients.loadtest import payload_images  # numpy, Pillow and pydicom: no other command needs them
+
         content = payload_images.sized(
             traffic.image.read_bytes(), traffic.image_side_px, traffic.image_format
         )

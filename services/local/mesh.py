@@ -14,30 +14,22 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Self
 
 from services.chassis.rpc import probe
 from services.chassis.settings import (
-    PORTS,
     ServiceSettings,
-    Settings,
-    bounded,
     join_folders,
-    read,
-    told_in_code,
 )
-from services.local import ports, topology
+from services.local import ports
+from services.local.mesh_settings import DOORS, SERVICES, TOPOLOGY, MeshSettings
 from services.local.process import Child
 from services.local.restarts import LIMIT, WINDOW_S, Restarts
 from services.local.triton import EmbeddedTriton, TritonError, TritonSettings
 from tools.bootstrap import ROOT, Missing
 
-TOPOLOGY = topology.load()
-SERVICES = tuple(TOPOLOGY.services)
-DOORS = tuple(TOPOLOGY.doors)
 _GRPC_DOORS = tuple(door.name for door in TOPOLOGY.doors.values() if door.grpc)
 _HOST = "127.0.0.1"
 _TRITON_PORTS = ("grpc", "http", "metrics")
@@ -53,81 +45,6 @@ class MeshError(RuntimeError):
 
 AUDIT_FOLDER = Path(".medmesh/audit")
 """Where the services keep their audit logs, unless MEDMESH_AUDIT_FOLDER says otherwise."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class MeshSettings(Settings):
-    """How the mesh is started."""
-
-    ports: Mapping[str, int] = told_in_code(default_factory=lambda: dict.fromkeys((*SERVICES, *DOORS), 0))
-    """Port of each service and door; 0: a free one. From the environment: `topology.port_variable`."""
-    metrics_ports: Mapping[str, int] = told_in_code(default_factory=lambda: dict.fromkeys(SERVICES, 0))
-    """Port of each service's `/metrics`; 0: a free one. From the environment: `topology.metrics_variable`."""
-    doors: tuple[str, ...] = told_in_code(default=())
-    """Names of the doors that are started too."""
-    triton: TritonSettings = told_in_code(default_factory=TritonSettings)  # noqa: RUF009 - a field
-    """How the embedded Triton is started. From the environment: its own variables."""
-    triton_url: str = ""
-    """Address and port of another Triton's gRPC endpoint; empty: the embedded one is started."""
-    run_folder: Path = ROOT / ".medmesh" / "run"
-    """Folder of the logs, and of `mesh.json` with addresses and process ids while the mesh runs."""
-    ready_timeout_s: float = bounded(60.0, 0.0, 86_400.0)
-    """How long the services may take to become healthy, in seconds."""
-    variables: Mapping[str, str] = told_in_code(default_factory=dict)
-    """Further MEDMESH_* variables for the services."""
-
-    @classmethod
-    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
-        """Reads `.env` and the environment, which overrides it. Raises SettingsError."""
-        known = read_env_file(ROOT / ".env") | dict(os.environ if environment is None else environment)
-        settings = super().from_environment(known)
-        log = str(settings.run_folder / "triton.log")
-        return dataclasses.replace(
-            settings,
-            ports={
-                name: _port(topology.port_variable(name), part.port, known)
-                for parts in (TOPOLOGY.services, TOPOLOGY.doors)
-                for name, part in parts.items()
-            },
-            metrics_ports={
-                service.name: _port(topology.metrics_variable(service.name), service.metrics_port, known)
-                for service in TOPOLOGY.services.values()
-            },
-            triton=TritonSettings.from_environment({TritonSettings.key("log"): log} | known),
-        )
-
-    def with_models(self, folders: Sequence[Path]) -> MeshSettings:
-        """The same mesh with these folders of models before its own."""
-        repository = (*(folder.resolve() for folder in folders), *self.triton.repository)
-        return dataclasses.replace(self, triton=dataclasses.replace(self.triton, repository=repository))
-
-    def with_doors(self, names: Iterable[str]) -> MeshSettings:
-        """The same mesh with these doors."""
-        return dataclasses.replace(self, doors=tuple(names))
-
-    def with_port(self, name: str, port: int) -> MeshSettings:
-        """The same mesh with another port of a service or a door."""
-        return dataclasses.replace(self, ports={**self.ports, name: port})
-
-    def on_free_ports(self, run_folder: Path) -> MeshSettings:
-        """The same mesh beside another one: every port a free one, and a run folder of its own."""
-        triton = dataclasses.replace(
-            self.triton, grpc_port=0, http_port=0, metrics_port=0, log=run_folder / "triton.log"
-        )
-        free = dict.fromkeys(self.ports, 0)
-        return dataclasses.replace(
-            self,
-            ports=free,
-            metrics_ports=dict.fromkeys(SERVICES, 0),
-            triton=triton,
-            run_folder=run_folder,
-        )
-
-
-def _port(key: str, default: int, known: Mapping[str, str]) -> int:
-    low, high = PORTS
-    value: int = read(key, known.get(key) or str(default), int, {"low": low, "high": high})
-    return value
 
 
 class Mesh:
@@ -261,8 +178,8 @@ class Mesh:
             self.addresses["triton"] = settings.triton_url
             say(f"using the Triton at {settings.triton_url}")
         else:
-            triton = {f"{kind}_port": claimed.pop(f"triton_{kind}") for kind in _TRITON_PORTS}
-            self._triton = EmbeddedTriton.launch(self._triton_settings(**triton), say)
+            of_triton = (claimed.pop(f"triton_{kind}") for kind in _TRITON_PORTS)
+            self._triton = EmbeddedTriton.launch(self._triton_settings(*of_triton), say)
             self.addresses["triton"] = self._triton.grpc_address
             self.metrics_addresses["triton"] = self._triton.metrics_address
         self.addresses |= {name: f"{_HOST}:{port}" for name, port in claimed.items()}
@@ -281,8 +198,9 @@ class Mesh:
         self._announced = True
 
     def _claimed_ports(self) -> dict[str, int]:
-        """Free ports of what is to be started, by name: `imaging`, `imaging_metrics`, `triton_grpc`. Raises Missing
-        where one is taken.
+        """Free ports of what is to be started, by name: `imaging`, `imaging_metrics`, `triton_grpc`.
+
+        Raises Missing where one is taken.
         """
         settings = self._settings
         wanted = {name: port for name, port in settings.ports.items() if name in {*SERVICES, *settings.doors}}
@@ -291,12 +209,18 @@ class Mesh:
             wanted |= {f"triton_{kind}": getattr(settings.triton, f"{kind}_port") for kind in _TRITON_PORTS}
         return ports.claim(_HOST, wanted, "MEDMESH_{}_PORT")
 
-    def _triton_settings(self, **ports_of_it: int) -> TritonSettings:
+    def _triton_settings(self, grpc: int, http: int, metrics: int) -> TritonSettings:
         """Those of the embedded Triton, with its ports and where its spans go."""
         # The orchestrator keeps Triton's spans beside its own, and passes them on where spans are sent.
         url = f"http://{self.metrics_addresses['orchestrator']}/v1/traces"
         settings = self._settings.triton
-        return dataclasses.replace(settings, **ports_of_it, traces_url=settings.traces_url or url)
+        return dataclasses.replace(
+            settings,
+            grpc_port=grpc,
+            http_port=http,
+            metrics_port=metrics,
+            traces_url=settings.traces_url or url,
+        )
 
     def _restart_triton(self, triton: EmbeddedTriton) -> None:
         """Starts the embedded Triton again, on the ports that it had before."""
@@ -403,16 +327,3 @@ def _only_here(folder: Path) -> IO[bytes]:
             f"a mesh is already running in {folder}: end it, or set MEDMESH_RUN_FOLDER to another folder."
         ) from error
     return lock
-
-
-def read_env_file(path: Path) -> dict[str, str]:
-    """KEY=VALUE lines of a compose-style file; an absent file holds none."""
-    if not path.is_file():
-        return {}
-    lines = (line.strip() for line in path.read_text().splitlines())
-    return {
-        key: value for key, _, value in (line.partition("=") for line in lines if line and line[0] != "#")
-    }
-
-
-__all__ = ["DOORS", "SERVICES", "Mesh", "MeshError", "MeshSettings", "TritonError"]

@@ -24,7 +24,8 @@ from PIL import Image
 
 from clients.archive.run import Run
 from medmesh.imaging.v1 import imaging_pb2
-from services.local.mesh import Mesh, MeshSettings
+from services.local.mesh import Mesh
+from services.local.mesh_settings import MeshSettings
 from tests.clients.fake_mesh import FakeMesh, start
 
 ROOT = Path(__file__).resolve().parents[2]

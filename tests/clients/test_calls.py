@@ -162,7 +162,15 @@ def test_both_clients_have_the_same_calls_with_the_same_parameters():
         name: list(s.parameters.values()) for name, s in asynchronous.items()
     }
     files = {"deidentify_image", "deidentify_bundle"}
-    others = {"diagnose_stream", "generate_report", "summarize", "upload", "cancel_upload", "close"} | files
+    others = {
+        "diagnose_stream",
+        "generate_report",
+        "summarize",
+        "upload",
+        "cancel_upload",
+        "close",
+        "trace",
+    } | files
     assert set(blocking) == {call[0] for call in CALLS} | others
 
 

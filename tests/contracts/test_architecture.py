@@ -62,9 +62,8 @@ ARROWS = {
     "clients.gateway": ("services.chassis", "medmesh"),
     "clients.dicom_node": ("services.chassis", "medmesh"),
     # What medmesh is measured against does the same work by the same code.
-    "clients.loadtest.peers": ("services.chassis.models", "services.imaging", "services.language", "medmesh"),
+    "clients.loadtest.peers": ("services", "tools.bootstrap", "medmesh"),
     "clients.console": ("clients.gateway", "tools.bootstrap"),
-    "clients.loadtest.peers": ("services", "medmesh"),
     "samples": (),
     "protos": (),
     "training": ("services", "tools", "medmesh", "samples"),

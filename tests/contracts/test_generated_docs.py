@@ -6,7 +6,7 @@ import dataclasses
 import re
 
 from services.chassis import environment
-from services.local.mesh import MeshSettings
+from services.local.mesh_settings import MeshSettings
 from services.local.triton import TritonSettings
 from tests.contracts.source import ROOT
 from tools.reference import api, configuration, openapi

@@ -23,7 +23,8 @@ def no_environment(monkeypatch):
 @pytest.fixture
 def mesh(request):
     """Draws overlays where the test asks for them."""
-    remembering = RememberingMesh(overlays="overlays" in request.fixturenames)
+    draws = "overlays" in request.fixturenames
+    remembering = RememberingMesh(overlays=draws, findings=None if draws else 1)
     server = start(remembering.mesh)
     yield remembering
     server.stop(grace=None).wait(5)

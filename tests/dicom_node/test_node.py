@@ -90,6 +90,7 @@ def test_slices_of_a_series_are_one_image_once_their_study_is_quiet(node, mesh):
     assert len(again) == 4
 
 
+@pytest.mark.slow
 def test_a_report_after_late_slices_names_the_one_before(start_node, archive):
     node = start_node(node={"quiet_s": 0.05})
     for number in (1, 2):
@@ -158,6 +159,7 @@ def test_a_mesh_that_is_away_is_asked_again_until_it_is_back(node, archive, mesh
     assert archive.kinds()["SR"] == 1
 
 
+@pytest.mark.slow
 def test_an_archive_that_is_away_gets_the_results_when_it_is_back(start_node, archive):
     port = archive.port
     archive.close()
@@ -170,6 +172,7 @@ def test_an_archive_that_is_away_gets_the_results_when_it_is_back(start_node, ar
     assert back.kinds()["SR"] == 1
 
 
+@pytest.mark.slow
 def test_what_an_archive_does_not_take_is_parked_and_the_rest_arrives(start_node, archive):
     archive.status = 0x0122
     node = start_node(
@@ -374,6 +377,7 @@ def test_nothing_of_a_patient_is_logged_or_in_a_name_and_files_are_private(start
         assert marked.SOPInstanceUID not in file.name
 
 
+@pytest.mark.slow
 def test_senders_at_the_same_time_lose_nothing(node, mesh):
     sent = [[image() for _ in range(3)] for _ in range(5)]
     answers = []

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from services.local import ports
-from services.local.mesh import SERVICES, Mesh, MeshSettings
+from services.local.mesh import Mesh
+from services.local.mesh_settings import SERVICES, MeshSettings
 from tests.docs import page
 
 TUTORIALS = page.ROOT / "docs" / "tutorials"

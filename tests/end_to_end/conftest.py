@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from medmesh import Client
-from services.local.mesh import Mesh, MeshSettings
+from services.local.mesh import Mesh
+from services.local.mesh_settings import MeshSettings
 from tests.otlp import Receiver
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -20,7 +20,8 @@ from typer.testing import CliRunner
 
 from clients.cli.main import app
 from medmesh import Client
-from services.local.mesh import Mesh, MeshSettings
+from services.local.mesh import Mesh
+from services.local.mesh_settings import MeshSettings
 from tests.end_to_end.conftest import ROOT, SAMPLES, until
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]

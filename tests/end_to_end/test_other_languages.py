@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import subprocess
@@ -59,11 +60,17 @@ def run(*command, cwd: Path, **environment: str) -> None:
 
 
 def typescript(folder: Path) -> list[str]:
+    return [tool("node"), str(typescript_built() / "diagnose.js")]
+
+
+@functools.cache
+def typescript_built() -> Path:
+    """The folder of the built examples."""
     here = CLIENTS / "typescript"
     run(tool("npm"), "ci", cwd=here)
     run(tool("npm"), "run", "generate", cwd=here)
     run(tool("npm"), "run", "build", cwd=here)
-    return [tool("node"), str(here / "dist" / "diagnose.js")]
+    return here / "dist"
 
 
 def go(folder: Path) -> list[str]:
@@ -130,3 +137,16 @@ def test_the_example_reads_the_reason_and_the_field_of_an_error(diagnose, mesh, 
     assert status.replace("_", "").lower().startswith("invalidargument: ")
     assert reason == "reason: INPUT_UNSUPPORTED"
     assert violation.startswith("case.images[0].sources")
+
+
+def test_a_stream_is_watched_from_typescript_through_the_http_door(mesh, case):
+    url = f"http://{mesh.addresses['gateway']}"
+    command = [tool("node"), typescript_built() / "watch.js", url, case["image"], SAMPLES / "note.txt"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert set(lines[:2]) == {"IMAGE", "NOTE"}
+    with client_of(mesh) as client:
+        expected = client.diagnose(image=case["image"], note=SAMPLES / "note.txt")
+    shown = [f"{a.probability:.1%}  {a.condition.display}" for a in expected.assessments]
+    assert lines[-len(shown) :] == shown

@@ -15,7 +15,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from medmesh import tracing
 from services.chassis.observability import attributes as registered
-from services.local.mesh import TOPOLOGY
+from services.local.mesh_settings import TOPOLOGY
 from tests.end_to_end.conftest import ROOT, SAMPLES, client_of, until
 from tests.otlp import attributes, points
 

@@ -116,6 +116,9 @@ def test_the_specifications_own_example_gets_a_valid_card(small, behind):
     assert card["summary"] == "By the record: Pneumonia 87 %"
     assert "The EHR did not send: conditions" in card["detail"]
     assert stored_diagnosis().intended_use in card["detail"]
+    behind.answers["Diagnose"] = pb.DiagnoseResponse()  # what a record of a Patient alone gives
+    (card,) = [valid(card) for card in small.post(VIEW, EXAMPLE).json["cards"]]
+    assert card["summary"] == "No assessment: the EHR sent no conditions"
     sent = json.loads(behind.last.request.case.patient.fhir_bundle)
     assert [entry["resource"] for entry in sent["entry"]] == [PATIENT]
 
@@ -172,6 +175,9 @@ def test_an_order_takes_the_medication_of_the_same_draft_with_it(small, behind):
 def test_no_order_no_alert_no_card(small, behind):
     full = {key: {"resourceType": "Bundle"} for key in PREFETCH} | {"patient": PATIENT}
     assert small.post(SIGN, ordering("order-sign", prefetch=full)).json == {"cards": []}
+    diet = {"resourceType": "NutritionOrder", "id": "diet"}
+    (card,) = small.post(SIGN, ordering("order-sign", diet, prefetch=full)).json["cards"]
+    assert "1 of the orders are no medication" in card["detail"]
     behind.answers["CheckMedications"] = check(CheckedOrder(recognised_drugs=["x"]))
     assert small.post(SIGN, ordering("order-sign", order("a"), prefetch=full)).json == {"cards": []}
 

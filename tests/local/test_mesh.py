@@ -16,7 +16,8 @@ import pytest
 
 from medmesh import Client, MedmeshError
 from medmesh.orchestrator.v1 import orchestrator_pb2 as pb
-from services.local.mesh import SERVICES, Mesh, MeshError, MeshSettings
+from services.local.mesh import Mesh, MeshError
+from services.local.mesh_settings import SERVICES, MeshSettings
 from tools.bootstrap import ROOT, Missing
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
@@ -155,7 +156,8 @@ def processes_naming(text: str) -> list[str]:
 
 def test_all_of_it_ends_when_whoever_started_it_is_killed(tmp_path: Path):
     program = (
-        "import time; from pathlib import Path; from services.local.mesh import Mesh, MeshSettings; "
+        "import time; from pathlib import Path; from services.local.mesh import Mesh; "
+        "from services.local.mesh_settings import MeshSettings; "
         f"mesh = Mesh.start(MeshSettings.from_environment().on_free_ports(Path({str(tmp_path)!r}))); "
         "print('up', flush=True); time.sleep(600)"
     )

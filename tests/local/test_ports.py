@@ -9,7 +9,7 @@ import pytest
 
 from services.chassis.settings import SettingsError
 from services.local import ports
-from services.local.mesh import MeshSettings, read_env_file
+from services.local.mesh_settings import MeshSettings, read_env_file
 from services.local.triton.launcher import OWN_OUTPUT
 from tools.bootstrap import ROOT, Missing
 

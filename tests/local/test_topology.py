@@ -16,7 +16,7 @@ import pytest
 from medmesh.connection import DEFAULT_PORTS, DOOR_PORTS
 from services.chassis.settings import ServiceSettings
 from services.local import topology
-from services.local.mesh import read_env_file
+from services.local.mesh_settings import read_env_file
 from tools.bootstrap import ROOT
 from tools.reference.configuration import door_settings_classes
 
@@ -128,7 +128,8 @@ def test_a_new_service_takes_its_proto_its_package_its_tests_and_its_entry(tmp_p
         from pathlib import Path
         import grpc
         from medmesh.echo.v1 import echo_pb2, echo_pb2_grpc
-        from services.local.mesh import Mesh, MeshSettings
+        from services.local.mesh import Mesh
+        from services.local.mesh_settings import MeshSettings
 
         with Mesh.start(MeshSettings(triton_url="127.0.0.1:1", run_folder=Path("run"))) as mesh:
             with grpc.insecure_channel(mesh.addresses["echo"]) as channel:

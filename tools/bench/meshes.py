@@ -12,7 +12,8 @@ from types import MappingProxyType
 import grpc
 
 from medmesh.connection import CHANNEL_OPTIONS
-from services.local.mesh import Mesh, MeshSettings
+from services.local.mesh import Mesh
+from services.local.mesh_settings import MeshSettings
 from services.local.triton.processes import model_instances
 from tools.bench.certificates import Authority
 from tools.bench.otlp_sink import otlp_sink

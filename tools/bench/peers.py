@@ -1,4 +1,4 @@
-"""The row of the other servers: the same images, weights and preparation, each as its documentation has it."""
+"""The row of the other servers: the same images, weights and preparation, each as its documents have it."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -217,6 +218,7 @@ async def _ended(process: asyncio.subprocess.Process) -> AsyncIterator[None]:
     try:
         yield
     finally:
+        started = children(process.pid)
         assert process.stdin is not None  # noqa: S101 - PIPE was asked for
         process.stdin.close()
         try:
@@ -225,3 +227,6 @@ async def _ended(process: asyncio.subprocess.Process) -> AsyncIterator[None]:
         except TimeoutError:
             process.kill()
             await process.wait()
+        for left in started:  # workers that outlive their server
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(left, signal.SIGKILL)

@@ -18,7 +18,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from services.chassis import environment
 from services.chassis.settings import PORTS, ServiceSettings, Settings
-from services.local.mesh import TOPOLOGY, MeshSettings
+from services.local.mesh_settings import TOPOLOGY, MeshSettings
 from services.local.topology import metrics_variable, port_variable
 from services.local.triton import TritonSettings
 from tools.bootstrap import ROOT

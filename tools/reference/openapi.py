@@ -32,7 +32,12 @@ _WELL_KNOWN: Mapping[str, dict[str, Any]] = {
     ".google.protobuf.Struct": {"type": "object"},
     ".google.protobuf.Value": {},
 }
-_PAGE_TAGS = {"Forms": "Files as they lie on a disk.", "Door": "The door itself."}
+_PAGE_TAGS = {
+    "Forms": "Files as they lie on a disk.",
+    "FHIR R4": "The same in FHIR's resources.",
+    "CDS Hooks": "For an EHR, while a record is open or an order is drafted.",
+    "Door": "The door itself.",
+}
 _F = d.FieldDescriptorProto
 _SCALARS: Mapping[int, dict[str, Any]] = {
     _F.TYPE_STRING: {"type": "string"},

@@ -33,7 +33,8 @@ from services.chassis.settings import MODEL_REPOSITORY
 from services.language.chat import USER, Message
 from services.language.tasks import TASKS, TEXT_GENERATION
 from services.language.tasks.text_generation import TextGenerator
-from services.local.mesh import Mesh, MeshSettings
+from services.local.mesh import Mesh
+from services.local.mesh_settings import MeshSettings
 
 EVIDENCE = """write: findings
 present | pleural effusion | side=left | severity=small

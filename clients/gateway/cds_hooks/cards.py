@@ -45,8 +45,10 @@ def medication_cards(check: MedicationCheck, asked: Asked, base: str) -> list[Ca
 
 
 def assessment_cards(diagnosis: pb.Diagnosis, asked: Asked, base: str) -> list[Card]:
-    """One card with the conditions that are not improbable; none where there are none."""
+    """One card with the conditions that are not improbable; none where there are none in a whole record."""
     likely = [one for one in diagnosis.assessments if one.probability >= _LEAST_PROBABILITY]
+    if not likely and "conditions" in asked.missing:
+        return [_card("No assessment: the EHR sent no conditions", "info", "\n".join(_gaps(asked)), base)]
     if not likely:
         return []
     lines = []

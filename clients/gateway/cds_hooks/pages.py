@@ -18,6 +18,7 @@ from clients.gateway.pages import Endpoint, Page, constant
 from clients.gateway.settings import GatewaySettings
 from medmesh import requests, rpcs
 from medmesh.orchestrator.v1.orchestrator_pb2 import DiagnoseRequest
+from medmesh.recommendation.v1.medication_check_pb2 import MedicationCheck
 from services.chassis.errors import InvalidInput, Reason, Unauthenticated
 
 DISCOVERY = "/cds-services"
@@ -75,7 +76,7 @@ class Hooks:
             found = await self._mesh.answer(rpcs.DIAGNOSE, request, caller)
             return cards.assessment_cards(found.diagnosis, asked, base)
         if not asked.orders:
-            return []
+            return cards.medication_cards(MedicationCheck(), asked, base) if asked.unchecked_count else []
         checked = await self._mesh.answer(rpcs.CHECK_MEDICATIONS, asked.request(), caller)
         return cards.medication_cards(checked.check, asked, base)
 

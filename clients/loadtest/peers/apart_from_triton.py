@@ -1,4 +1,4 @@
-"""Imported first, it keeps tritonclient out: nothing here asks a Triton through the services' code, and another
+"""Imported first, it keeps tritonclient out: nothing here asks a Triton through the services, and another
 server registers the same messages under names of its own.
 """
 

@@ -3,8 +3,7 @@
 Two workers of one thread each; the image comes as a form's file, and the answer is JSON.
 """
 
-from __future__ import annotations
-
+# No postponed annotations: LitServe looks at that of `request`.
 import argparse
 from typing import Any
 
@@ -44,4 +43,10 @@ if __name__ == "__main__":
     server = litserve.LitServer(ChestApi(), accelerator="cpu", workers_per_device=2)
     end_with_input()
     say_when_open(arguments.port)
-    server.run(host="127.0.0.1", port=arguments.port, log_level="warning", generate_client_file=False)
+    server.run(
+        host="127.0.0.1",
+        port=arguments.port,
+        log_level="warning",
+        generate_client_file=False,
+        api_server_worker_type="thread",  # a process would be forked beside the threads above
+    )

@@ -19,12 +19,7 @@ from dataclasses import dataclass
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
-from services.chassis.errors import (
-    DeadlineExceeded,
-    MedmeshError,
-    ModelUnavailable,
-    Overloaded,
-)
+from services.chassis.errors import DeadlineExceeded, MedmeshError, ModelUnavailable, Overloaded
 from services.chassis.models import triton_calls, triton_errors
 from services.chassis.models.inference import (
     Answer,

@@ -64,6 +64,7 @@ async def test_every_method_is_listed(serve, version):
     assert services == {
         SERVICE,
         CATALOG,
+        "medmesh.common.v1.TraceService",
         "grpc.health.v1.Health",
         *(f"{v}.ServerReflection" for v in VERSIONS),
     }

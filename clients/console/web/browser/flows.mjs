@@ -29,7 +29,7 @@ async function accessible(page, name) {
 /** Waits until what is drawn there says so. */
 async function says(page, selector, expected) {
   const place = page.locator(selector).first();
-  const deadline = performance.now() + 5000;
+  const deadline = performance.now() + 30_000;
   let said = "";
   while (performance.now() < deadline) {
     said = (await place.count()) > 0 ? await place.innerText() : "";

@@ -15,6 +15,7 @@ import type { Word } from "./words";
 
 export const MAX_IMAGES = 4;
 const MAX_BYTES = 64 * 1024 * 1024;
+const MAX_INFLATED_BYTES = 1024 * 1024 * 1024; // what of an archive is drawn; the mesh has a bound of its own
 const SAMPLES = { image: "samples/chest_xray.dcm", note: "samples/note.txt", record: "samples/patient.json" };
 
 /** A file of a study, as it came. */
@@ -96,7 +97,9 @@ export function viewable(image: StudyImage): StudyFile[] {
   const [first] = image.files;
   if (!first || kindOf(first.bytes) !== "zip") return image.files;
   try {
-    const entries = Object.entries(unzipSync(first.bytes, { filter: (entry) => entry.originalSize <= MAX_BYTES }));
+    let left = MAX_INFLATED_BYTES;
+    const fits = ({ originalSize }: { originalSize: number }) => (left -= originalSize) >= 0;
+    const entries = Object.entries(unzipSync(first.bytes, { filter: fits }));
     return entries.map(([name, bytes]) => ({ name, bytes: new Uint8Array(bytes) }));
   } catch {
     return []; // the mesh says what is wrong with it

@@ -61,10 +61,18 @@ function draw(): void {
 function route(): void {
   const [, page = "", name = ""] = location.hash.split("/");
   const known = page === "models" || page === "health" ? page : "diagnose";
-  const modelName = known === "models" ? decodeURIComponent(name) : "";
+  const modelName = known === "models" ? decoded(name) : "";
   const changed = modelName !== "" && modelName !== state.modelName;
   update({ page: known, modelName });
   if (changed) void openCard(modelName);
+}
+
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part; // an address that somebody typed
+  }
 }
 
 // A file that misses the page must not replace it.

@@ -9,7 +9,7 @@ export type Health = "good" | "warn" | "bad" | "unknown";
 
 export function healthOf(glance: Glance | undefined): Health {
   if (!glance) return "unknown";
-  if (glance.failure) return "bad";
+  if (glance.failure) return glance.failure.needsSession ? "unknown" : "bad";
   const served = glance.models.filter((one) => one.ready).length;
   if (served === 0) return "bad";
   return glance.unreachable.length > 0 || served < glance.models.length ? "warn" : "good";
