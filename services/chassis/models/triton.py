@@ -1,5 +1,4 @@
-"""The inference seam on a Triton server. Beside the other modules
-named `triton_…`, the only one that knows tritonclient.
+"""The inference seam on a Triton server. Beside the modules named `triton_…` the only one with tritonclient.
 
 One gRPC channel for all models. A version is asked for by its number, and before the first call, and then
 twice a minute, Triton's own configuration of it is held against the card; a version that is not loaded is
@@ -79,11 +78,7 @@ class TritonInference:
     """Runs models on one Triton server (`services.chassis.models.inference.Inference`)."""
 
     def __init__(
-        self,
-        url: str,
-        *,
-        default_timeout_s: float = 30.0,
-        maximum_message_bytes: int = 64 * 1024 * 1024,
+        self, url: str, *, default_timeout_s: float = 30.0, maximum_message_bytes: int = 64 * 1024 * 1024
     ) -> None:
         self._url = url
         self._default_timeout_s = default_timeout_s
