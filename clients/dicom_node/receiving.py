@@ -147,7 +147,7 @@ class Receiver:
         ae.network_timeout = _IDLE_S
         ae.add_supported_context(Verification)
         # A destination calls back with its answer: it is the provider then, and we are the user.
-        ae.add_supported_context(StorageCommitmentPushModel, scu_role=True, scp_role=False)
+        ae.add_supported_context(StorageCommitmentPushModel, scu_role=True, scp_role=True)
         for context in AllStoragePresentationContexts:
             ae.add_supported_context(str(context.abstract_syntax), TRANSFER_SYNTAXES)
         server = ae.make_server(
