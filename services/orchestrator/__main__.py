@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import suppress
 from typing import Any
@@ -40,6 +41,9 @@ from services.orchestrator.repeats import Repeats
 from services.orchestrator.servicer import DiagnosticServicer
 from services.orchestrator.settings import OrchestratorSettings
 from services.orchestrator.wire import analyze_image_request
+
+STARTING_S = 3.0
+"""How long the orchestrator waits for all services when it starts, in seconds."""
 
 
 async def register(parts: Parts[OrchestratorSettings], server: grpc.aio.Server) -> None:
@@ -85,13 +89,21 @@ async def register(parts: Parts[OrchestratorSettings], server: grpc.aio.Server) 
     parts.health.require("receipts", lambda: asyncio.to_thread(log.problem))
 
 
-def any_serves(upstreams: Iterable[Upstream]) -> Check:
-    """One service that serves is enough to answer, PARTIAL at worst; `medmesh doctor` shows each."""
+def any_serves(upstreams: Iterable[Upstream], starting_s: float | None = None) -> Check:
+    """One service that serves is enough to answer, PARTIAL at worst; `medmesh doctor` shows each.
+
+    For `starting_s` (STARTING_S) at first all are waited for: services that start together are then all reached by the
+    first request, and none of its branches fails for want of a moment.
+    """
     asked = tuple(upstreams)
+    until = time.monotonic() + (STARTING_S if starting_s is None else starting_s)
+    waits = True
 
     async def check() -> str:
+        nonlocal waits
         problems = [await upstream.problem() for upstream in asked]
-        return "; ".join(problems) if all(problems) else ""
+        waits = waits and any(problems) and time.monotonic() < until
+        return "; ".join(filter(None, problems)) if waits or all(problems) else ""
 
     return check
 

@@ -125,6 +125,7 @@ async def test_that_a_model_is_unknown_is_not_said_before_all_were_asked(tmp_pat
         (SERVICES, "NOT_SERVING"),
     ],
 )
-async def test_the_orchestrator_serves_while_one_service_does(tmp_path, dead, expected):
+async def test_the_orchestrator_serves_while_one_service_does(tmp_path, monkeypatch, dead, expected):
+    monkeypatch.setattr("services.orchestrator.__main__.STARTING_S", 0.0)
     async with running_mesh(tmp_path, dead=dead) as mesh:
         assert await health(mesh) == expected
