@@ -147,7 +147,7 @@ class Receiver:
         ae.network_timeout = _IDLE_S
         ae.add_supported_context(Verification)
         # A destination calls back with its answer: it is the provider then, and we are the user.
-        ae.add_supported_context(StorageCommitmentPushModel, scu_role=True, scp_role=False)
+        ae.add_supported_context(StorageCommitmentPushModel, scu_role=True, scp_role=True)
         for context in AllStoragePresentationContexts:
             ae.add_supported_context(str(context.abstract_syntax), TRANSFER_SYNTAXES)
         server = ae.make_server(
@@ -158,6 +158,7 @@ class Receiver:
                 (evt.EVT_DATA_RECV, self._count_bytes),
                 (evt.EVT_DIMSE_RECV, self._begin_message),
                 (evt.EVT_REJECTED, _log_rejected),
+                (evt.EVT_CONN_CLOSE, _discard),
                 (evt.EVT_C_ECHO, _echo),
                 (evt.EVT_C_STORE, self._store),
                 (evt.EVT_N_EVENT_REPORT, commitment.answered, [self._outbox]),
@@ -205,6 +206,14 @@ class Receiver:
             log.warning("an object was not taken", extra={"facts": {"because": refused.refusal.value}})
             return STATUSES[refused.refusal]
         return SUCCESS
+
+
+def _discard(event: Any) -> None:
+    """Deletes what had come of an object when its connection ended: the library leaves it."""
+    file = getattr(event.assoc.dimse.message, "_data_set_file", None)
+    if file is not None:
+        file.close()
+        Path(file.name).unlink(missing_ok=True)
 
 
 def _echo(_event: Any) -> int:

@@ -29,6 +29,7 @@ class Archive:
         self._url = url.rstrip("/")
         self._token_file = token_file
         self._session = requests.Session()
+        self._session.headers["Accept-Encoding"] = "identity"  # what is read raw must not be compressed
         self._session.max_redirects = 0  # a redirect would take the token and the images elsewhere
         if ca is not None:
             self._session.verify = str(ca)
@@ -43,7 +44,7 @@ class Archive:
         if answer.status_code not in (200, 202):
             raise Refused(f"REFUSED: HTTP status {answer.status_code}")
         try:
-            failed = answer.content and _FAILED in answer.json()
+            failed = answer.content and answer.json().get(_FAILED, {}).get("Value")
         except ValueError:
             failed = False
         if failed:

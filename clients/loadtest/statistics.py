@@ -4,13 +4,16 @@ figures that sum them up.
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
 from hdrh.histogram import HdrHistogram
+
+if TYPE_CHECKING:
+    import numpy as np
 
 PERCENTILES = (50.0, 90.0, 95.0, 99.0, 99.9)
 LONGEST_US = 3_600_000_000
@@ -88,7 +91,7 @@ class Latency:
         counts = self._counts()
         (used,) = counts.nonzero()
         values = [self._histogram.get_value_from_index(int(index)) for index in used]
-        return float(np.dot(counts[used], values)) / self.count / 1e3
+        return float(counts[used] @ values) / self.count / 1e3
 
     def percentile_ms(self, percent: float) -> float:
         """The nearest-rank percentile in milliseconds, to the histogram's digits; 0 where there is none."""
@@ -99,15 +102,17 @@ class Latency:
         if not self.count:
             return [0.0] * len(percents)
         running = self._counts().cumsum()
-        ranks = np.maximum(1, np.ceil(np.asarray(percents) / 100 * self.count - 1e-9))
+        ranks = [max(1, math.ceil(percent / 100 * self.count - 1e-9)) for percent in percents]
         histogram = self._histogram
         found = []
-        for index in np.searchsorted(running, ranks):
+        for index in running.searchsorted(ranks):
             value = histogram.get_value_from_index(int(index))
             found.append(min(histogram.get_highest_equivalent_value(value), histogram.get_max_value()) / 1e3)
         return found
 
     def _counts(self) -> np.ndarray[Any, np.dtype[np.int64]]:
+        import numpy as np  # here: no other command needs it, and it takes a while
+
         return np.ctypeslib.as_array(self._histogram.counts).astype(np.int64)
 
 
@@ -208,7 +213,7 @@ class Statistics:
         self._traffic = traffic
         self._stages_s = stages_s
         self._warm_up_s = warm_up_s
-        self.width_s = max(1.0, float(np.ceil(sum(stages_s) / MAXIMUM_WINDOWS)))
+        self.width_s = max(1.0, float(math.ceil(sum(stages_s) / MAXIMUM_WINDOWS)))
         """Length of a window, in seconds."""
         self.windows: defaultdict[int, Window] = defaultdict(Window)
         """By their number, from the beginning of the run, its warm-up included."""

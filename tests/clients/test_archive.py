@@ -115,7 +115,7 @@ def test_a_killed_run_goes_on_where_it_was_and_counts_nothing_twice(mesh, run, t
         started = [*command, *(["--resume", *options[1:]] if resume else options)]
         process = subprocess.Popen(started, cwd=ROOT, env=os.environ, stdout=subprocess.DEVNULL)
         for _ in range(25):
-            assert seen.acquire(timeout=20)
+            assert seen.acquire(timeout=60)
         process.send_signal(signal.SIGKILL)
         process.wait(10)
     before = json.loads(run("archive", "status", tmp_path / "run", "--json").output)

@@ -1,5 +1,4 @@
-"""The inference seam on a Triton server. Beside the other modules
-named `triton_…`, the only one that knows tritonclient.
+"""The inference seam on a Triton server. Beside the modules named `triton_…` the only one with tritonclient.
 
 One gRPC channel for all models. A version is asked for by its number, and before the first call, and then
 twice a minute, Triton's own configuration of it is held against the card; a version that is not loaded is
@@ -31,7 +30,7 @@ from services.chassis.models.inference import (
     check_outputs,
 )
 from services.chassis.models.repository import EMBEDDED_ID
-from services.chassis.models.triton_calls import Part
+from services.chassis.models.triton_calls import INFER, STREAM, Part
 from services.chassis.models.triton_config import configuration, override
 from services.chassis.models.triton_streams import Streams
 from services.chassis.observability.attributes import Attributes, Name
@@ -43,9 +42,7 @@ logger = logging.getLogger("medmesh.models")
 
 _READY_FOR_S, _STARTING_FOR_S = 1.0, 0.05
 _PROBE_TIMEOUT_S = 5.0
-_BUSY_FOR_S = 30.0
-_VERIFIED_FOR_S = 30.0
-_RUNTIME_FOR_S = 30.0
+_BUSY_FOR_S = _VERIFIED_FOR_S = _RUNTIME_FOR_S = 30.0
 _LOAD_TIMEOUT_S = 300.0
 _LOAD_AGAIN_S = 5.0
 _APPEARS_WITHIN_S = 5.0
@@ -58,8 +55,6 @@ _KEEPALIVE_OPTIONS = [
     ("grpc.max_reconnect_backoff_ms", 2_000),
 ]
 _NEVER = float("-inf")
-_INFER = "inference.GRPCInferenceService/ModelInfer"
-_STREAM = "inference.GRPCInferenceService/ModelStreamInfer"
 
 
 @dataclass
@@ -79,11 +74,7 @@ class TritonInference:
     """Runs models on one Triton server (`services.chassis.models.inference.Inference`)."""
 
     def __init__(
-        self,
-        url: str,
-        *,
-        default_timeout_s: float = 30.0,
-        maximum_message_bytes: int = 64 * 1024 * 1024,
+        self, url: str, *, default_timeout_s: float = 30.0, maximum_message_bytes: int = 64 * 1024 * 1024
     ) -> None:
         self._url = url
         self._default_timeout_s = default_timeout_s
@@ -119,7 +110,7 @@ class TritonInference:
         check_inputs(model, inputs)
         until = self._until(model, timeout_s)
         verification = await self._verified(model, _left_s(until))
-        with self._call(_INFER, model, {Name.BATCH_SIZE: next(iter(inputs.values())).shape[0]}):
+        with self._call(INFER, model, {Name.BATCH_SIZE: next(iter(inputs.values())).shape[0]}):
             try:
                 part = await self._ask(model, inputs, _left_s(until), priority)
             except triton_errors.NotLoaded:  # Triton was started again, or another caller unloaded it
@@ -141,7 +132,7 @@ class TritonInference:
         async with contextlib.AsyncExitStack() as open_streams:
             await open_streams.enter_async_context(contextlib.aclosing(pieces))
             # The span ends with the first piece: what is yielded from here runs in the caller's context.
-            with self._call(_STREAM, model, {}):
+            with self._call(STREAM, model, {}):
                 try:
                     piece = await anext(pieces, None)
                 except triton_errors.NotLoaded:  # as in `infer`
@@ -208,8 +199,8 @@ class TritonInference:
         return f"triton {version}" if version else "unknown"
 
     def _call(self, method: str, model: ModelVersion, further: Attributes) -> ClientCall:
-        named = {Name.MODEL: model.name, Name.MODEL_VERSION: str(model.number)}
-        return ClientCall(method, self._url, {**named, **further})
+        named: Attributes = {Name.MODEL: model.name, Name.MODEL_VERSION: str(model.number), **further}
+        return ClientCall(method, self._url, named)
 
     def _until(self, model: ModelVersion, timeout_s: float | None) -> float:
         """When the answer is due, on `time.monotonic`'s clock."""

@@ -18,6 +18,10 @@ from services.chassis.models.inference import Arrays, ModelVersion
 from services.chassis.observability import telemetry
 from services.chassis.rpc import request
 
+INFER = "inference.GRPCInferenceService/ModelInfer"
+STREAM = "inference.GRPCInferenceService/ModelStreamInfer"
+"""The rpcs that run a model."""
+
 
 @dataclass(frozen=True)
 class Part:

@@ -16,7 +16,7 @@ from medmesh.common.v1.model_card_pb2 import TensorContract
 from medmesh.common.v1.serving_pb2 import TextPreprocessing
 from services.chassis.errors import ModelFailed
 from services.chassis.models.served import ServedModel
-from services.language.tasks.scheduling import PATIENCE_S, Pace, Turn
+from services.language.tasks.scheduling import Asked, Pace, Turn
 from services.language.tokenization import Int64Array, TextTokenizer
 from services.language.windows import padded_length
 
@@ -56,6 +56,7 @@ class TextModel:
         )
         self.tokenizer = TextTokenizer.from_card(model.folder, preprocessing)
         self._pace = Pace()
+        self._under_way: set[Asked] = set()
         self.stride_tokens = preprocessing.stride_token_count
         self.room = preprocessing.max_token_count - self.tokenizer.frame_count
         """Tokens of a text that fit one input."""
@@ -102,25 +103,27 @@ class TextModel:
         self, inputs: dict[str, npt.NDArray[np.integer]], output: str, turn: Turn
     ) -> tuple[FloatArray, Provenance]:
         ids = inputs[self._names[0]]
-        began = time.monotonic()
-        priority, patience_s = turn.next(ids.size), PATIENCE_S
-        while True:
-            try:
-                # What waits keeps its place in Triton's queue: after a while it is put further ahead.
-                async with asyncio.timeout(patience_s if priority > 1 else None) as limit:
-                    answer = await self._model.infer(inputs, priority=priority)
-                break
-            except TimeoutError:
-                if not limit.expired():
-                    raise
-                priority, patience_s = turn.next(0), 2 * patience_s
-        self._pace.took(ids.size, time.monotonic() - began)
+        priority = turn.next(ids.size)
+        await self._let_go_first(priority)
+        asked = Asked(priority)
+        self._under_way.add(asked)
+        try:
+            answer = await self._model.infer(inputs, priority=priority)
+        finally:
+            self._under_way.remove(asked)
+            asked.ended.set()
+        self._pace.took(ids.size, time.monotonic() - asked.at)
         result = np.asarray(answer.outputs[output], dtype=np.float32)
         if len(result) != len(ids):
             raise ModelFailed(f"{self.name} answered {len(result)} rows for {len(ids)}")
         if not np.isfinite(result).all():
             raise ModelFailed(f"{self.name} answered with numbers that are not finite")
         return result, answer.provenance
+
+    async def _let_go_first(self, priority: int) -> None:
+        """Waits for calls that were passed for long enough: Triton keeps each where it was put at first."""
+        while passed := [asked for asked in self._under_way if asked.was_passed_enough(priority)]:
+            await passed[0].ended.wait()
 
     def _length(self, ids: Int64Array) -> int:
         count = len(ids) + self.tokenizer.frame_count

@@ -7,6 +7,7 @@ passes the rest of a long one. docs/adr/0029-short-texts-first.md has the measur
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
 
@@ -19,8 +20,8 @@ LEVELS = 10
 _WHOLE_LEVEL = 3
 """Of what still needs as many tokens as one call holds at most; each level below it half of that."""
 PATIENCE_S = 1.0
-"""A text that has waited so long counts as half as long, so that none waits for ever; a call that has waited
-so long asks again, with the priority that it has by then."""
+"""A text that has waited so long counts as half as long, and nobody passes a call that has: none
+waits forever."""
 
 
 class Pace:
@@ -54,3 +55,17 @@ class Turn:
         calls = max(self._left, 1) / self._longest / 2 ** (waited_s / PATIENCE_S)
         self._left -= tokens
         return min(max(_WHOLE_LEVEL + math.ceil(math.log2(calls)), 1), LEVELS)
+
+
+class Asked:
+    """A call that is under way."""
+
+    def __init__(self, priority: int) -> None:
+        self.at = time.monotonic()
+        """When it was asked, on the monotonic clock."""
+        self.ended = asyncio.Event()
+        self._priority = priority
+
+    def was_passed_enough(self, priority: int) -> bool:
+        """Whether a call of `priority`, which would pass this one, is to wait for it."""
+        return priority < self._priority and time.monotonic() - self.at > PATIENCE_S
