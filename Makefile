@@ -13,7 +13,7 @@ CHECKED := services tools clients/archive clients/cli clients/loadtest clients/g
 BASELINE := protos/baseline/medmesh.binpb
 
 .DEFAULT_GOAL := help
-.PHONY: $(shell sed -n 's/^\([a-z-]*\):.*\#\# .*/\1/p' help venv demo up test test-fast coverage test-training test-consumers bench lint format protos blocking-client docs console baseline models train requirements clean bench-gpu distclean Makefile)
+.PHONY: $(shell sed -n 's/^\([a-z-]*\):.*\#\# .*/\1/p' Makefile)
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,6 +64,10 @@ archive-proof: venv  ## Read 10,000 small files with kill -9 in the midst of it,
 
 drill-dicom: venv  ## Kill the DICOM node again and again while it is sent objects, and count (needs Orthanc; RUNS=20 OBJECTS=200)
 	@$(VENV)/python -m tests.dicom_node.drill --runs $(or $(RUNS),20) --objects $(or $(OBJECTS),200)
+
+helm: venv  ## Render the Helm chart over a matrix of values and hold it to Kubernetes' schemas (installs helm beside, 250 MB)
+	@$(VENV)/python tools/helm.py .medmesh/helm
+	@TEST_HELM=.medmesh/helm $(VENV)/python -m pytest tests/deploy $(ARGS)
 
 lint: venv  ## Check style, types and contracts
 	@echo "medmesh: ruff" && $(VENV)/ruff check && $(VENV)/ruff format --check

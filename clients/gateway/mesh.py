@@ -20,7 +20,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from clients.gateway.failures import Failure
 from clients.gateway.settings import GatewaySettings
-from medmesh.connection import CHANNEL_OPTIONS, Connection, is_loopback, resolve
+from medmesh.connection import CHANNEL_OPTIONS, STAYING, Connection, is_loopback, resolve
 from medmesh.rpcs import Rpc
 from services.chassis.errors import InvalidInput, Reason, Unauthenticated
 from services.chassis.rpc.request import PRINCIPAL_KEY, REQUEST_ID_KEY, accept_request_id
@@ -117,7 +117,8 @@ class Mesh:
     def __init__(self, to: Connection, settings: GatewaySettings) -> None:
         self.servers = tuple(to.targets)
         self._presents_certificate = to.tls is not None and to.tls.certificate is not None
-        options = dict(CHANNEL_OPTIONS) | {
+        # The uploads of all its callers pass through it.
+        options = dict((*CHANNEL_OPTIONS, STAYING)) | {
             "grpc.max_send_message_length": settings.maximum_request_bytes,
             "grpc.max_receive_message_length": settings.maximum_response_bytes,
         }

@@ -23,7 +23,7 @@ from clients.loadtest.calls import CALLS
 from clients.loadtest.payloads import Payloads
 from clients.loadtest.profile import Profile, Stage
 from clients.loadtest.statistics import Sample
-from medmesh.connection import CHANNEL_OPTIONS, Connection
+from medmesh.connection import BALANCED, CHANNEL_OPTIONS, Connection
 from medmesh.errors import from_rpc_error
 from medmesh.orchestrator.v1 import orchestrator_pb2
 
@@ -227,7 +227,7 @@ def _partial(answer: object) -> str:
 
 def open_channel(connection: Connection, server: str) -> grpc.aio.Channel:
     """A channel with a connection of its own; the library's share one."""
-    options = (*CHANNEL_OPTIONS, ("grpc.use_local_subchannel_pool", 1))
+    options = (*CHANNEL_OPTIONS, BALANCED, ("grpc.use_local_subchannel_pool", 1))
     if connection.tls is None:
         return grpc.aio.insecure_channel(connection.targets[server], options=options)
     return grpc.aio.secure_channel(connection.targets[server], connection.tls.credentials(), options=options)

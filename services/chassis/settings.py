@@ -189,6 +189,9 @@ class ServiceSettings(ListeningSettings):
 
     maximum_stream_count: int = bounded(256, 1, 100_000)
     """Concurrent streams (requests) on one connection; HTTP/2 makes the caller wait for more."""
+    maximum_connection_age_s: float = bounded(0.0, 0.0, 86_400.0)
+    """Time after which a connection is ended once its calls are, in seconds: callers look the addresses of
+    the name up again, and find replicas that were added. 0: never."""
     health_interval_s: float = bounded(5.0, 0.01, 3600.0)
     """Time between two checks of what the service depends on, in seconds."""
 

@@ -26,6 +26,7 @@ from services.chassis.settings import SettingsError
 from services.chassis.uploads.forwarding import Forwarder
 from services.chassis.uploads.servicer import DESCRIPTOR as UPLOADS
 from services.chassis.uploads.servicer import serve_uploads
+from services.chassis.uploads.store import Uploads
 from services.chassis.upstream.call import Upstream
 from services.orchestrator import knowledge
 from services.orchestrator.cards import CardCalls, ModelCards
@@ -52,6 +53,10 @@ async def register(parts: Parts[OrchestratorSettings], server: grpc.aio.Server) 
     imaging = await _upstream(parts, "imaging", settings.imaging_url)
     language = await _upstream(parts, "language", settings.language_url)
     recommendation = await _upstream(parts, "recommendation", settings.recommendation_url)
+    # An upload lies in one of imaging's replicas. Not observed: it would be a second breaker of one name.
+    imaging_for_uploads = await parts.resources.enter_async_context(
+        Upstream("imaging", settings.imaging_url, settings, balanced=False)
+    )
     upstreams = (imaging, language, recommendation)
     parts.traces.ask_too(upstreams)
     log = _receipt_log(settings)
@@ -65,7 +70,7 @@ async def register(parts: Parts[OrchestratorSettings], server: grpc.aio.Server) 
     await _in_background(parts, cards.follow(settings.card_refresh_s))
     uploads = await serve_uploads(settings, server, parts.resources)
     diagnostician = Diagnostician(
-        _services(imaging, language, recommendation, Forwarder(uploads, imaging)),
+        _services(imaging, imaging_for_uploads, language, recommendation, uploads),
         knowledge.load(),
         cards,
         log,
@@ -147,13 +152,12 @@ async def _upstream(parts: Parts[OrchestratorSettings], name: str, address: str)
 
 
 def _services(
-    imaging: Upstream, language: Upstream, recommendation: Upstream, forwarder: Forwarder
+    imaging: Upstream,
+    imaging_for_uploads: Upstream,
+    language: Upstream,
+    recommendation: Upstream,
+    uploads: Uploads,
 ) -> Services:
-    analyze_image = imaging.channel.unary_unary(
-        "/medmesh.imaging.v1.ImagingService/AnalyzeImage",
-        request_serializer=analyze_image_request,
-        response_deserializer=AnalyzeImageResponse.FromString,
-    )
     notes = LanguageServiceStub(language.channel)
     records = RecommendationServiceStub(recommendation.channel)
 
@@ -162,6 +166,14 @@ def _services(
             return getattr(await upstream.call(method, message, timeout_s=timeout_s), resource)
 
         return call
+
+    def image_analyzer(upstream: Upstream) -> Callable[[Any, float], Awaitable[Any]]:
+        method = upstream.channel.unary_unary(
+            "/medmesh.imaging.v1.ImagingService/AnalyzeImage",
+            request_serializer=analyze_image_request,
+            response_deserializer=AnalyzeImageResponse.FromString,
+        )
+        return caller(upstream, method, "analysis")
 
     async def generate_report(
         request: GenerateReportRequest, timeout_s: float, hear: Callable[[DraftSentence], None]
@@ -185,7 +197,11 @@ def _services(
         return answer
 
     return Services(
-        analyze_image=with_uploads(caller(imaging, analyze_image, "analysis"), forwarder),
+        analyze_image=with_uploads(
+            image_analyzer(imaging),
+            image_analyzer(imaging_for_uploads),
+            Forwarder(uploads, imaging_for_uploads),
+        ),
         analyze_note=caller(language, notes.AnalyzeNote, "analysis"),
         read_record=caller(recommendation, records.ReadRecord, "reading"),
         rank_treatments=caller(recommendation, records.RankTreatments, "ranking"),

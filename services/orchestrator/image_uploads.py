@@ -13,13 +13,15 @@ from services.chassis.uploads.forwarding import Forwarder
 AnalyzeImage = Callable[[CaseImage, float], Awaitable[ImageAnalysis]]
 
 
-def with_uploads(analyze: AnalyzeImage, forwarder: Forwarder) -> AnalyzeImage:
-    """`analyze`, to which each upload is handed on before. Changes the request's sources.
+def with_uploads(analyze: AnalyzeImage, analyze_there: AnalyzeImage, forwarder: Forwarder) -> AnalyzeImage:
+    """`analyze`; where the request names uploads, `analyze_there`, at the replica that the forwarder hands
+    them to. Changes the request's sources.
 
     Raises InvalidInput (`sources[i].upload_id`) beside what `analyze` raises.
     """
 
     async def call(request: CaseImage, timeout_s: float) -> ImageAnalysis:
+        names_upload = any(source.WhichOneof("source") == "upload_id" for source in request.sources)
         async with AsyncExitStack() as handed_on:
             for index, source in enumerate(request.sources):
                 if source.WhichOneof("source") != "upload_id":
@@ -36,6 +38,6 @@ def with_uploads(analyze: AnalyzeImage, forwarder: Forwarder) -> AnalyzeImage:
                     ) from error
                 except InvalidInput as error:
                     raise error.within(f"sources[{index}]") from error
-            return await analyze(request, timeout_s)
+            return await (analyze_there if names_upload else analyze)(request, timeout_s)
 
     return call

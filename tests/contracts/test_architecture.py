@@ -38,6 +38,7 @@ ARROWS = {
     "tools.bootstrap": (),
     "tools.blocking_client": (),
     "tools.distribution": (),
+    "tools.helm": (),
     "tools.bench": ("services", "clients", "tools", "medmesh", "samples"),
     "tools.terminology": ("services.clinical",),
     "tools.trace_picture": ("clients.cli", "medmesh", "tools.bootstrap"),

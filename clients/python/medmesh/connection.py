@@ -31,7 +31,7 @@ REQUEST_ID_HEADER = "x-request-id"
 # Images (64 MiB together), a bundle (8 MiB) and a note fit one request; an answer may carry four overlays.
 MAX_MESSAGE_BYTES = 80 * 1024 * 1024
 
-CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
+CHANNEL_OPTIONS: tuple[tuple[str, int | str], ...] = (
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     # Finds a dead peer behind a silent network within a minute and a half, while a call is under way.
@@ -42,6 +42,15 @@ CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
     # gRPC would follow http_proxy and its kin even to loopback; patient data goes to the mesh directly.
     ("grpc.enable_http_proxy", 0),
 )
+BALANCED = ("grpc.service_config", '{"loadBalancingConfig": [{"round_robin": {}}]}')
+"""Channel option: calls take turns over all addresses that the target's name has and that can be reached."""
+STAYING = (
+    "grpc.service_config",
+    '{"loadBalancingConfig": [{"pick_first": {"shuffleAddressList": true}}]}',
+)
+"""Channel option: all calls go to one of the addresses, whichever, for as long as it can be reached. An
+upload is known to the replica alone that holds it.
+"""
 
 
 @dataclass(frozen=True)
@@ -103,17 +112,19 @@ class Connection:
         secured = "TLS" if self.tls else "in clear"
         return f"Connection({dict(self.targets)}, {secured}, token {'set' if self.token else 'not set'})"
 
-    def channel(self, service: str) -> grpc.Channel:
-        """A new channel to one service; it connects with its first call."""
+    def channel(self, service: str, *, balanced: bool = True) -> grpc.Channel:
+        """A new channel to one service; it connects with its first call. BALANCED, or STAYING."""
+        options = (*CHANNEL_OPTIONS, BALANCED if balanced else STAYING)
         if self.tls is None:
-            return grpc.insecure_channel(self.targets[service], options=CHANNEL_OPTIONS)
-        return grpc.secure_channel(self.targets[service], self.tls.credentials(), options=CHANNEL_OPTIONS)
+            return grpc.insecure_channel(self.targets[service], options=options)
+        return grpc.secure_channel(self.targets[service], self.tls.credentials(), options=options)
 
-    def async_channel(self, service: str) -> grpc.aio.Channel:
+    def async_channel(self, service: str, *, balanced: bool = True) -> grpc.aio.Channel:
         """The same for the running event loop."""
+        options = (*CHANNEL_OPTIONS, BALANCED if balanced else STAYING)
         if self.tls is None:
-            return grpc.aio.insecure_channel(self.targets[service], options=CHANNEL_OPTIONS)
-        return grpc.aio.secure_channel(self.targets[service], self.tls.credentials(), options=CHANNEL_OPTIONS)
+            return grpc.aio.insecure_channel(self.targets[service], options=options)
+        return grpc.aio.secure_channel(self.targets[service], self.tls.credentials(), options=options)
 
     def call(self, service: str, timeout_s: float | None, request_id: str | None) -> Call:
         """What one call sends beside its request."""

@@ -19,6 +19,8 @@ from medmesh.recommendation.v1 import recommendation_pb2
 
 REPEATABLE_LEVELS = frozenset({MethodOptions.NO_SIDE_EFFECTS, MethodOptions.IDEMPOTENT})
 
+_UPLOAD_SERVICE = upload_pb2.DESCRIPTOR.services_by_name["UploadService"]
+
 
 @dataclass(frozen=True)
 class Rpc:
@@ -37,6 +39,11 @@ class Rpc:
     def repeatable(self) -> bool:
         """Whether the contract says that asking twice is as good as asking once (`idempotency_level`)."""
         return self.method.GetOptions().idempotency_level in REPEATABLE_LEVELS
+
+    @property
+    def is_upload(self) -> bool:
+        """Whether it is of UploadService."""
+        return bool(self.method.containing_service.full_name == _UPLOAD_SERVICE.full_name)
 
     def multicallable(self, channel: Any) -> Any:
         """The method on a channel, blocking or of asyncio."""

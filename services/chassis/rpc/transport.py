@@ -15,9 +15,13 @@ class BindError(Exception):
     """The address cannot be listened on."""
 
 
+_FOR_EVER_MS = 2**31 - 1
+
+
 def server_options(settings: ServiceSettings) -> list[tuple[str, int]]:
     """GRPC options of a server."""
     return [
+        ("grpc.max_connection_age_ms", int(settings.maximum_connection_age_s * 1000) or _FOR_EVER_MS),
         ("grpc.max_receive_message_length", settings.maximum_request_bytes),
         ("grpc.max_send_message_length", settings.maximum_response_bytes),
         ("grpc.max_concurrent_streams", settings.maximum_stream_count),
@@ -37,10 +41,20 @@ DIRECT = ("grpc.enable_http_proxy", 0)
 loopback."""
 
 
-def channel_options(settings: ServiceSettings) -> list[tuple[str, Any]]:
+BALANCED = ("grpc.service_config", '{"loadBalancingConfig": [{"round_robin": {}}]}')
+"""Calls take turns over all addresses that the name has and that can be reached."""
+STAYING = (
+    "grpc.service_config",
+    '{"loadBalancingConfig": [{"pick_first": {"shuffleAddressList": true}}]}',
+)
+"""All calls go to one of the addresses, whichever, for as long as it can be reached: it holds an upload."""
+
+
+def channel_options(settings: ServiceSettings, *, balanced: bool = True) -> list[tuple[str, Any]]:
     """GRPC options of a channel to another service."""
     return [
         DIRECT,
+        BALANCED if balanced else STAYING,
         ("grpc.max_receive_message_length", settings.maximum_request_bytes),
         ("grpc.max_send_message_length", settings.maximum_response_bytes),
         ("grpc.keepalive_time_ms", 30_000),
@@ -93,9 +107,9 @@ def _check_pair(certificate: Path, key: Path) -> None:
         ) from error
 
 
-def channel(address: str, settings: ServiceSettings) -> grpc.aio.Channel:
-    """A channel to another service, with TLS when `tls_upstream_ca` is set."""
-    options = channel_options(settings)
+def channel(address: str, settings: ServiceSettings, *, balanced: bool = True) -> grpc.aio.Channel:
+    """A channel to another service, with TLS when `tls_upstream_ca` is set; BALANCED, or STAYING."""
+    options = channel_options(settings, balanced=balanced)
     if settings.tls_upstream_ca is None:
         if (settings.token or settings.token_file) and not is_loopback(address.rpartition(":")[0]):
             raise SettingsError(

@@ -18,7 +18,7 @@ _CANCEL_S = 2.0
 
 
 class Forwarder:
-    """Hands uploads of the caller in progress on to one upstream."""
+    """Hands uploads of the caller in progress on to one upstream, whose calls must all reach one replica."""
 
     def __init__(self, uploads: Uploads, upstream: Upstream) -> None:
         self._uploads = uploads

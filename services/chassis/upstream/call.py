@@ -56,10 +56,10 @@ def _name_of(method: Any) -> str:
 class Upstream:
     """One service that this service calls."""
 
-    def __init__(self, name: str, address: str, settings: ServiceSettings) -> None:
+    def __init__(self, name: str, address: str, settings: ServiceSettings, *, balanced: bool = True) -> None:
         self.name = name
         self._address = address
-        self.channel: grpc.aio.Channel = transport.channel(address, settings)
+        self.channel: grpc.aio.Channel = transport.channel(address, settings, balanced=balanced)
         """For the stubs."""
         self.breaker = Breaker()
         self._settings = settings

@@ -28,11 +28,13 @@ class AsyncCalls:
         self.attempts = attempts
         """How often a call is made that the connection failed and that may be repeated."""
         self._channels = {server: connection.async_channel(server) for server in connection.targets}
-        self._methods: dict[tuple[str, str], Any] = {}
+        self._staying: dict[str, grpc.aio.Channel] = {}
+        """To the one replica of a server that this client has uploaded to: all later calls go there."""
+        self._methods: dict[tuple[str, str, bool], Any] = {}
 
     async def close(self) -> None:
         """Closes the channels; calls under way end with CANCELLED."""
-        for channel in self._channels.values():
+        for channel in (*self._channels.values(), *self._staying.values()):
             await channel.close()
 
     async def unary(
@@ -98,7 +100,10 @@ class AsyncCalls:
             raise from_rpc_error(error, call) from error
 
     def _method(self, rpc: Rpc) -> Any:
-        key = (rpc.server, rpc.name)
+        if rpc.is_upload and rpc.server not in self._staying:
+            self._staying[rpc.server] = self._connection.async_channel(rpc.server, balanced=False)
+        stays = rpc.server in self._staying
+        key = (rpc.server, rpc.name, stays)
         if key not in self._methods:
-            self._methods[key] = rpc.multicallable(self._channels[rpc.server])
+            self._methods[key] = rpc.multicallable((self._staying if stays else self._channels)[rpc.server])
         return self._methods[key]
