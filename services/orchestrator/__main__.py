@@ -97,8 +97,8 @@ async def register(parts: Parts[OrchestratorSettings], server: grpc.aio.Server) 
 def any_serves(upstreams: Iterable[Upstream], starting_s: float | None = None) -> Check:
     """One service that serves is enough to answer, PARTIAL at worst; `medmesh doctor` shows each.
 
-    For `starting_s` (STARTING_S) at first all are waited for: services that start together are then all reached by the
-    first request, and none of its branches fails for want of a moment.
+    For `starting_s` (STARTING_S) at first all are waited for: of services that start together the first
+    request then finds all, and none of its branches fails for want of a moment.
     """
     asked = tuple(upstreams)
     until = time.monotonic() + (STARTING_S if starting_s is None else starting_s)
