@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import tempfile
 
 import pytest
@@ -18,6 +19,17 @@ def no_environment(monkeypatch):
     """The addresses of a mesh that happens to run on this machine play no part."""
     for name in ("URL", "IMAGING_URL", "LANGUAGE_URL", "RECOMMENDATION_URL", "TOKEN", "TIMEOUT_S", "LISTEN"):
         monkeypatch.delenv(f"MEDMESH_{name}", raising=False)
+
+
+@pytest.fixture
+def collected(monkeypatch):
+    """The library leaves the socket of a connection that is ended by force to the collector: it is collected
+    here, not under a test of something else.
+    """
+    yield
+    with monkeypatch.context() as patched:
+        patched.setattr("sys.unraisablehook", lambda _: None)
+        gc.collect()
 
 
 @pytest.fixture

@@ -29,7 +29,10 @@ from tests.clients.fake_mesh import error_info
 from tests.dicom_node.stand_ins import Archive, counts, image, store, until
 
 # The library leaves the socket of a connection that is ended by force to the collector.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.usefixtures("collected"),
+]
 CANARY = "Zanzibar^Quetzalcoatl"
 
 
