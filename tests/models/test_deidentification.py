@@ -22,7 +22,7 @@ async def test_names_that_are_words_go_and_the_words_stay(live):
     model = TokenClassifier(ServedModel(MODELS["identifier_tagger"].stable, live))
     [alone] = (await Deidentifier().deidentify([TEXT], Options(), None)).texts
     done = await Deidentifier().deidentify([TEXT], Options(), model)
-    assert "Foot felt" in alone.text
+    assert "told Early" in alone.text
     assert done.texts[0].text == (
         "[NAME-1] felt fine after the operation. Left foot warm. We told [NAME-2] to return. "
         "Prozac was given, Foley catheter removed."
