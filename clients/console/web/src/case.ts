@@ -43,15 +43,28 @@ export function isEmpty(input: CaseInput): boolean {
   return input.images.length === 0 && input.note.trim() === "" && input.record === undefined;
 }
 
+/** A file that was read, or one that is too large to be. */
+export interface Read {
+  name: string;
+  bytes: Uint8Array<ArrayBuffer> | undefined;
+}
+
+/** The files' content. Takes a while, in which the person may go on with the case: it is added by `withFiles` afterwards. */
+export async function read(files: Iterable<File>): Promise<Read[]> {
+  return Promise.all(
+    Array.from(files, async (file) => ({
+      name: file.name,
+      bytes: file.size > MAX_BYTES ? undefined : new Uint8Array(await file.arrayBuffer()),
+    })),
+  );
+}
+
 /** The case with the files added: DICOM of one series is one image, JSON the record, other text the note. */
-export async function withFiles(input: CaseInput, files: Iterable<File>): Promise<CaseInput> {
-  const next: CaseInput = { ...input, images: [...input.images], problems: [] };
-  for (const file of files) {
-    if (file.size > MAX_BYTES) {
-      next.problems.push({ word: "case.too_large", name: file.name });
-      continue;
-    }
-    take(next, { name: file.name, bytes: new Uint8Array(await file.arrayBuffer()) });
+export function withFiles(input: CaseInput, files: Read[]): CaseInput {
+  const next: CaseInput = { ...input, images: input.images.map((image) => ({ ...image, files: [...image.files] })), problems: [] };
+  for (const { name, bytes } of files) {
+    if (bytes === undefined) next.problems.push({ word: "case.too_large", name });
+    else take(next, { name, bytes });
   }
   if (next.images.length > MAX_IMAGES) {
     next.problems.push({ word: "case.too_many", name: String(next.images.length) });
@@ -116,7 +129,7 @@ export async function sample(): Promise<CaseInput> {
     }),
   );
   const empty: CaseInput = { images: [], note: "", draftReport: true, bodyPart: "", problems: [] };
-  return withFiles(empty, fetched);
+  return withFiles(empty, await read(fetched));
 }
 
 export function toMessage(input: CaseInput): DiagnosticCase {

@@ -2,7 +2,7 @@
 import { html, nothing, type TemplateResult } from "lit";
 import { live } from "lit/directives/live.js";
 
-import { isEmpty, MAX_IMAGES, sample, withFiles, type CaseInput } from "../case";
+import { isEmpty, MAX_IMAGES, read, sample, withFiles, type CaseInput } from "../case";
 import { diagnose, stop } from "../diagnosing";
 import { state, update } from "../state";
 import { t } from "../words";
@@ -177,7 +177,8 @@ function dropped(event: DragEvent): void {
 }
 
 export async function add(files: Iterable<File>): Promise<void> {
-  update({ case: await withFiles(state.case, files) });
+  const found = await read(files);
+  update({ case: withFiles(state.case, found) }); // of what the case is by now: a note may have been written meanwhile
 }
 
 function change(changed: Partial<CaseInput>): void {
