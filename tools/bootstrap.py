@@ -79,8 +79,8 @@ class Environment:
 
 def _with_included(requirements: Path) -> list[Path]:
     """The file and those that it includes with `-r`."""
-    lines = requirements.read_text().splitlines()
-    included = [requirements.with_name(line[3:].strip()) for line in lines if line.startswith("-r ")]
+    lines = (line.partition("#")[0].split() for line in requirements.read_text().splitlines())
+    included = [requirements.with_name(words[1]) for words in lines if words[:1] == ["-r"]]
     return [requirements, *(path for name in included for path in _with_included(name))]
 
 
