@@ -29,7 +29,7 @@ def claim(host: str, wanted: Mapping[str, int], variable: str) -> dict[str, int]
     """
     with contextlib.ExitStack() as held:  # all at once, so that no free port is found twice
         claimed = {}
-        for purpose, port in wanted.items():
+        for purpose, port in sorted(wanted.items(), key=lambda asked: not asked[1]):  # free ones last
             listener = held.enter_context(socket.socket())
             # As servers do: a port in TIME_WAIT is free, one that is listened on is not.
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -38,6 +38,7 @@ def claim(host: str, wanted: Mapping[str, int], variable: str) -> dict[str, int]
                     listener.bind((host, port))
                 else:
                     _bind_free(listener, host)
+                listener.listen()  # Linux binds two such sockets to one port as long as neither listens
             except OSError as error:
                 setting = variable.format(purpose.upper())
                 raise Missing(

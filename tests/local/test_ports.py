@@ -15,8 +15,14 @@ from tools.bootstrap import ROOT, Missing
 
 
 def test_free_ports_differ():
-    claimed = ports.claim("127.0.0.1", dict.fromkeys("abcdef", 0), "MEDMESH_{}_PORT")
-    assert len(set(claimed.values())) == 6
+    many = dict.fromkeys(map(str, range(400)), 0)  # by chance alone, six pairs of them would be alike
+    assert len(set(ports.claim("127.0.0.1", many, "MEDMESH_{}_PORT").values())) == 400
+
+
+def test_one_port_for_two_is_refused():
+    free = ports.claim("127.0.0.1", {"imaging": 0}, "MEDMESH_{}_PORT")["imaging"]
+    with pytest.raises(Missing, match=rf"port {free} .* meant for language, is taken"):
+        ports.claim("127.0.0.1", {"imaging": free, "language": free}, "MEDMESH_{}_PORT")
 
 
 def test_a_taken_port_is_named_with_the_variable_that_moves_it():
