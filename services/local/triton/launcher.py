@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import http.client
 import os
 import re
 import shutil
@@ -285,8 +286,8 @@ def is_ready(http_address: str) -> bool:
     try:
         with direct.open(f"http://{http_address}/v2/health/ready", timeout=2) as answer:
             return bool(answer.status == 200)
-    except (urllib.error.URLError, TimeoutError, ConnectionError):
-        return False
+    except (urllib.error.URLError, TimeoutError, ConnectionError, http.client.HTTPException):
+        return False  # the last: whoever answers there speaks another protocol
 
 
 def _may_wait(settings: TritonSettings, folder: Path) -> bool:
