@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import threading
 import time
@@ -21,6 +20,7 @@ from clients.dicom_node.sending import Sender
 from clients.dicom_node.spool import Spool
 from clients.dicom_node.web_server import WebServer
 from medmesh import Client
+from services.chassis import exclusive
 
 log = logging.getLogger("medmesh.dicom_node")
 
@@ -90,12 +90,9 @@ class Node:
 
 
 def _only_here(folder: Path) -> IO[bytes]:
-    lock = (folder / "lock").open("wb")
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        lock.close()
+        return exclusive.hold(folder / "lock")
+    except exclusive.HeldError as error:
         raise ConfigurationError(
             f"node.spool: another node has {folder}; end it, or name another folder"
         ) from error
-    return lock

@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from clients.loadtest import charts, view
 from clients.loadtest.charts import Chart
 from clients.loadtest.comparison import Compared, differences
@@ -56,6 +54,8 @@ def comparison(before: Report, after: Report, compared: Sequence[Compared]) -> s
 
 
 def _rendered(name: str, **values: Any) -> str:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # here: no other command needs it
+
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).with_name("templates")),
         autoescape=True,

@@ -15,7 +15,6 @@ from typing import Any
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from prometheus_client.parser import text_string_to_metric_families
 
 from clients.loadtest.generator import open_channel
 from medmesh.connection import Connection, is_loopback
@@ -95,6 +94,8 @@ class Server:
                 await channel.close()
 
     def _scrape(self, url: str) -> Scrape:
+        from prometheus_client.parser import text_string_to_metric_families  # here: no other command needs it
+
         try:
             with _DIRECT.open(url, timeout=TIMEOUT_S) as answer:
                 text = answer.read().decode("utf-8")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import fcntl
 import json
 import os
 import sys
@@ -18,6 +17,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Self
 
+from services.chassis import exclusive
 from services.chassis.rpc import probe
 from services.chassis.settings import (
     ServiceSettings,
@@ -318,12 +318,9 @@ def _make_run_folder(folder: Path) -> None:
 
 def _only_here(folder: Path) -> IO[bytes]:
     """Holds the run folder until it is closed. Raises Missing where another mesh has it."""
-    lock = (folder / "lock").open("wb")
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        lock.close()
+        return exclusive.hold(folder / "lock")
+    except exclusive.HeldError as error:
         raise Missing(
             f"a mesh is already running in {folder}: end it, or set MEDMESH_RUN_FOLDER to another folder."
         ) from error
-    return lock

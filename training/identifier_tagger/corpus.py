@@ -22,6 +22,8 @@ from training.identifier_tagger.people import with_names, with_people
 TYPES = ("NAME", "LOCATION", "ORGANISATION", "DATE", "PHONE", "OTHER")
 LABELS = ("O", *(f"{prefix}-{kind}" for kind in TYPES for prefix in "BI"))
 IGNORED = -100
+ROOM = 126
+"""Tokens of a window between [CLS] and [SEP]."""
 _TYPE_OF = {Kind.FAX: "PHONE", Kind.AGE: ""}
 _SENTENCE = re.compile(r"(?<=[.:?!])\s+|\n+|(?<=[a-z)]\.)(?=[A-Z])")
 _WORD = re.compile(r"\b[a-z]{3,}\b")

@@ -15,10 +15,10 @@ from services.language.tokenization import Int64Array, TextTokenizer
 from services.language.typography import plain
 from services.language.windows import windows
 from training.deidentification.evaluate import Find
-from training.identifier_tagger.corpus import LABELS
+from training.identifier_tagger.corpus import LABELS, ROOM
 from training.onnx_runtime import session
 
-ROOM, STRIDE = 126, 48
+STRIDE = 48
 Probabilities = Callable[[Int64Array, Int64Array], FloatArray]
 
 

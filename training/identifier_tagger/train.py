@@ -22,12 +22,18 @@ from torch.nn import functional
 
 from services.language.tokenization import TextTokenizer
 from training import checkpoint
-from training.identifier_tagger.corpus import IGNORED, Sentence, epoch, frequent_pieces, labelled, real_notes
+from training.identifier_tagger.corpus import (
+    IGNORED,
+    ROOM,
+    Sentence,
+    epoch,
+    frequent_pieces,
+    labelled,
+    real_notes,
+)
 from training.identifier_tagger.network import IdentifierTagger
 from training.minilm import base_folder
 
-ROOM = 126
-"""Tokens of a window between [CLS] and [SEP]."""
 FOLDER = Path("training/runs/identifier_tagger")
 Windows = tuple[np.ndarray, np.ndarray, np.ndarray]
 

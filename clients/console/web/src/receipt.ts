@@ -9,6 +9,7 @@ import {
   type EvidenceReceipt,
   type ReceiptStatement,
 } from "./gen/medmesh/orchestrator/v1/receipt_pb";
+import { joined } from "./bytes";
 import type { CaseInput } from "./case";
 
 export type Verdict = "match" | "differ" | "unchecked";
@@ -77,16 +78,6 @@ async function signatureOf(receipt: EvidenceReceipt, pem: string): Promise<Verif
   } catch {
     return "not_possible";
   }
-}
-
-function joined(parts: Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
 }
 
 function bytesOfHex(text: string): Uint8Array<ArrayBuffer> {

@@ -3,6 +3,8 @@
 // Uncompressed syntaxes, RLE and baseline JPEG are drawn here. Of others the picture that the mesh hands back is shown.
 import { parseDicom, type DataSet } from "dicom-parser";
 
+import { joined } from "../bytes";
+
 const TAG = {
   syntax: "x00020010",
   seriesUid: "x0020000e",
@@ -142,14 +144,7 @@ function encapsulated(data: DataSet, frame: number): Uint8Array<ArrayBuffer> {
   const fragments = data.elements[TAG.pixels]?.fragments ?? [];
   const single = Number(data.intString(TAG.frames) ?? 1) <= 1;
   const wanted = single ? fragments : fragments.slice(frame, frame + 1); // of several frames: one fragment each
-  const parts = wanted.map(({ position, length }) => data.byteArray.slice(position, position + length));
-  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
+  return joined(wanted.map(({ position, length }) => data.byteArray.slice(position, position + length)));
 }
 
 /** RLE Lossless (PS3.5 Annex G): a segment for each byte of each sample, the highest byte first. Comes out by planes of samples. */
