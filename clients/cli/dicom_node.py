@@ -59,7 +59,8 @@ def check(config: Config = None) -> None:
     from clients.dicom_node.checking import problems
 
     lines: list[RenderableType] = []
-    found = problems(configuration)
+    with explained():
+        found = problems(configuration)
     for name, problem in found.items():
         state = Text(problem, style="bold red") if problem else Text("answers", style="green")
         lines.append(Text.assemble(f"  {name}  ", state))

@@ -7,6 +7,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import ssl
 import subprocess
 import sys
 import threading
@@ -184,14 +185,23 @@ class NodeProcess:
 
 
 def store(
-    port: int, datasets, *, title: str = "MEDMESH", calling: str = "DEVICE", timeout_s: float = 10
+    port: int,
+    datasets,
+    *,
+    title: str = "MEDMESH",
+    calling: str = "DEVICE",
+    timeout_s: float = 10,
+    ca: Path | None = None,
 ) -> list[int | None]:
-    """Stores objects as a device does; the status of each, None where none came."""
+    """Stores objects as a device does, by TLS where `ca` is given; the status of each, None where none
+    came.
+    """
     ae = AE(ae_title=calling)
     ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = ae.connection_timeout = timeout_s
     for uid, syntax in {(one.SOPClassUID, one.file_meta.TransferSyntaxUID) for one in datasets}:
         ae.add_requested_context(uid, syntax)
-    association = ae.associate("127.0.0.1", port, ae_title=title)
+    tls = None if ca is None else (ssl.create_default_context(cafile=ca), "127.0.0.1")
+    association = ae.associate("127.0.0.1", port, ae_title=title, tls_args=tls)
     if not association.is_established:
         return [None] * len(datasets)
     statuses: list[int | None] = []
