@@ -5,6 +5,7 @@ from __future__ import annotations
 from clients.dicom_node.configuration import Configuration, Destination
 from clients.dicom_node.outcomes import Refused, Unreachable
 from clients.dicom_node.sending import echo
+from clients.dicom_node.tls import server_context
 from clients.dicom_node.web_client import Archive
 from medmesh import Client, MedmeshError
 
@@ -13,7 +14,11 @@ _NOBODY = "1.2.3"
 
 
 def problems(configuration: Configuration) -> dict[str, str]:
-    """The mesh and each destination by name, with what is wrong; empty: it answers."""
+    """The mesh and each destination by name, with what is wrong; empty: it answers.
+
+    Raises ConfigurationError where the files of `[tls]` cannot be used.
+    """
+    server_context(configuration.tls)
     return {"mesh": _mesh()} | {to.name: _destination(configuration, to) for to in configuration.destinations}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import ssl
 import threading
 import time
 from collections.abc import Sequence
@@ -22,6 +21,7 @@ from clients.dicom_node.configuration import Configuration, Destination, endpoin
 from clients.dicom_node.outbox import Delivery, Outbox
 from clients.dicom_node.outcomes import Refused, Unreachable
 from clients.dicom_node.spool import Spool
+from clients.dicom_node.tls import client_context
 from clients.dicom_node.web_client import Archive
 
 log = logging.getLogger("medmesh.dicom_node")
@@ -41,6 +41,9 @@ class Sender:
     """One thread for each destination, so that one that is down holds up no other."""
 
     def __init__(self, configuration: Configuration, spool: Spool, outbox: Outbox) -> None:
+        """Raises ConfigurationError where the files of `[tls]` cannot be used."""
+        if any(to.tls for to in configuration.destinations):
+            client_context(configuration.tls)  # each association reads them anew: they may be renewed
         self._configuration = configuration
         self._spool = spool
         self._outbox = outbox
@@ -148,13 +151,12 @@ def associate(
     if answered is not None:
         handlers = [(evt.EVT_N_EVENT_REPORT, _committed, list(answered))]
     host, port = endpoint(to.address, "destinations.address")
-    context = None
-    if to.tls:
-        context = ssl.create_default_context(cafile=configuration.tls.ca)
-        if configuration.tls.certificate is not None:
-            context.load_cert_chain(configuration.tls.certificate, configuration.tls.key)
     association = ae.associate(
-        host, port, ae_title=to.ae_title, evt_handlers=handlers, tls_args=(context, host) if context else None
+        host,
+        port,
+        ae_title=to.ae_title,
+        evt_handlers=handlers,
+        tls_args=(client_context(configuration.tls), host) if to.tls else None,
     )
     if not association.is_established:
         raise Unreachable

@@ -14,7 +14,8 @@ from typing import Any
 from clients.dicom_node import multipart
 from clients.dicom_node.arrivals import MEGABYTE, Arrivals, Refusal, Refused
 from clients.dicom_node.configuration import Configuration, endpoint
-from clients.dicom_node.receiving import STATUSES, server_context
+from clients.dicom_node.receiving import STATUSES
+from clients.dicom_node.tls import server_context
 
 log = logging.getLogger("medmesh.dicom_node")
 
@@ -41,7 +42,7 @@ class WebServer:
             address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
 
         self._server = Server(address, Handler, bind_and_activate=False)
-        context = server_context(configuration)
+        context = server_context(configuration.tls)
         if context is not None:
             self._server.socket = context.wrap_socket(
                 self._server.socket, server_side=True, do_handshake_on_connect=False
