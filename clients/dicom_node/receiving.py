@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import logging
-import ssl
 import sys
 import tempfile
 import threading
@@ -29,8 +28,9 @@ from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
 from clients.dicom_node import commitment
 from clients.dicom_node.arrivals import MEGABYTE, Announced, Arrivals, Refusal, Refused
-from clients.dicom_node.configuration import Configuration, Peer, endpoint
+from clients.dicom_node.configuration import PORT, Configuration, Peer
 from clients.dicom_node.outbox import Outbox
+from services.chassis.peers import endpoint
 
 log = logging.getLogger("medmesh.dicom_node")
 
@@ -151,8 +151,8 @@ class Receiver:
         for context in AllStoragePresentationContexts:
             ae.add_supported_context(str(context.abstract_syntax), TRANSFER_SYNTAXES)
         server = ae.make_server(
-            endpoint(node.listen, "node.listen"),
-            ssl_context=server_context(self._configuration),
+            endpoint(node.listen, "node.listen", PORT),
+            ssl_context=self._configuration.tls.server_context(),
             evt_handlers=[
                 (evt.EVT_REQUESTED, self._check_caller),
                 (evt.EVT_DATA_RECV, self._count_bytes),
@@ -227,16 +227,3 @@ def _log_rejected(event: Any) -> None:
         "an association was rejected: the caller is not in [[peers]], or there are too many",
         extra={"facts": facts},
     )
-
-
-def server_context(configuration: Configuration) -> ssl.SSLContext | None:
-    """TLS as `[tls]` says; None: there is none."""
-    tls = configuration.tls
-    if tls.certificate is None:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(tls.certificate, tls.key)
-    if tls.ca is not None:
-        context.load_verify_locations(tls.ca)
-        context.verify_mode = ssl.CERT_REQUIRED
-    return context

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import ssl
 import threading
 import time
 from collections.abc import Sequence
@@ -18,11 +17,12 @@ from pynetdicom.sop_class import StorageCommitmentPushModel, Verification  # typ
 
 from clients.dicom_node import commitment
 from clients.dicom_node.analyzing import pause_s
-from clients.dicom_node.configuration import Configuration, Destination, endpoint
+from clients.dicom_node.configuration import PORT, Configuration, Destination
 from clients.dicom_node.outbox import Delivery, Outbox
 from clients.dicom_node.outcomes import Refused, Unreachable
 from clients.dicom_node.spool import Spool
 from clients.dicom_node.web_client import Archive
+from services.chassis.peers import endpoint
 
 log = logging.getLogger("medmesh.dicom_node")
 
@@ -147,12 +147,8 @@ def associate(
         ae.add_requested_context(StorageCommitmentPushModel)
     if answered is not None:
         handlers = [(evt.EVT_N_EVENT_REPORT, _committed, list(answered))]
-    host, port = endpoint(to.address, "destinations.address")
-    context = None
-    if to.tls:
-        context = ssl.create_default_context(cafile=configuration.tls.ca)
-        if configuration.tls.certificate is not None:
-            context.load_cert_chain(configuration.tls.certificate, configuration.tls.key)
+    host, port = endpoint(to.address, "destinations.address", PORT)
+    context = configuration.tls.client_context() if to.tls else None
     association = ae.associate(
         host, port, ae_title=to.ae_title, evt_handlers=handlers, tls_args=(context, host) if context else None
     )
