@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import logging
-import ssl
 import sys
 import tempfile
 import threading
@@ -29,9 +28,9 @@ from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
 from clients.dicom_node import commitment
 from clients.dicom_node.arrivals import MEGABYTE, Announced, Arrivals, Refusal, Refused
-from clients.dicom_node.configuration import Configuration, Peer, endpoint
+from clients.dicom_node.configuration import PORT, Configuration, Peer
 from clients.dicom_node.outbox import Outbox
-from clients.dicom_node.tls import server_context
+from services.chassis.peers import endpoint
 
 log = logging.getLogger("medmesh.dicom_node")
 
@@ -162,8 +161,8 @@ class Receiver:
         for context in AllStoragePresentationContexts:
             ae.add_supported_context(str(context.abstract_syntax), TRANSFER_SYNTAXES)
         server = ae.make_server(
-            endpoint(node.listen, "node.listen"),
-            ssl_context=server_context(self._configuration.tls),
+            endpoint(node.listen, "node.listen", PORT),
+            ssl_context=self._configuration.tls.server_context(),
             evt_handlers=[
                 (evt.EVT_REQUESTED, self._check_caller),
                 (evt.EVT_DATA_RECV, self._count_bytes),
