@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import ssl
 import sys
 import tempfile
 import threading
@@ -191,7 +192,7 @@ class Receiver:
         """Who calls; None: nobody who may."""
         title = str(association.requestor.primitive.calling_ae_title).strip()
         address = association.requestor.address_info.address
-        if not self._configuration.peers:  # then it listens on loopback only, or was told to be insecure
+        if not self._configuration.peers:  # then it listens on loopback only
             return Peer(ae_title=title)
         return next((peer for peer in self._configuration.peers if peer.allows(title, address)), None)
 

@@ -42,7 +42,10 @@ class TlsFiles:
         return context
 
     def client_context(self) -> ssl.SSLContext:
-        """For a destination, whose certificate must be of `ca` and name its host. Raises ConfigurationError."""
+        """For a destination, whose certificate must be of `ca` and name its host.
+
+        Raises ConfigurationError.
+        """
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         self._trust(context)
         if self.certificate is not None:
