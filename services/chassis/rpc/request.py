@@ -35,10 +35,19 @@ class Request:
     """Whose quota it uses; empty: nobody's."""
     allow: tuple[str, ...] = ()
     """Patterns of the full methods that the caller may call."""
+    roles: tuple[str, ...] = ()
+    """The caller's roles, as an identity provider's token gave them."""
     facts: dict[str, str | int | float | bool] = field(default_factory=dict)
     """Further facts for the log line: ids, sizes and names, never content."""
     models: set[str] = field(default_factory=set)
     """The models that computed something of the answer, as `name@version`."""
+
+    @property
+    def caller(self) -> str:
+        """What belongs to the caller is kept under this: an identity provider's user of the same name as an
+        identity of the policy is another one.
+        """
+        return f"jwt:{self.identity}" if self.identity_kind == "jwt" else self.identity
 
     def add(self, fact: str, amount: int) -> None:
         """Adds to a counted fact of the log line."""
