@@ -27,6 +27,7 @@ from clients.cli import (
     literature,
     medications,
     models,
+    recall,
     records,
     report,
     search,
@@ -133,6 +134,7 @@ _add(report.report)
 _add(report.summarize)
 _add(audit.audit)
 _add(usage.usage)
+_add(recall.recall)
 _add(certificates.certificates)
 app.add_typer(receipts, name="receipts")
 _add(audit.verify, to=receipts)
