@@ -31,6 +31,7 @@ from clients.cli import (
     records,
     report,
     search,
+    tenants,
     terminology,
     up,
     usage,
@@ -134,6 +135,7 @@ _add(report.report)
 _add(report.summarize)
 _add(audit.audit)
 _add(usage.usage)
+_add(tenants.tenants)
 _add(recall.recall)
 _add(certificates.certificates)
 app.add_typer(receipts, name="receipts")

@@ -48,8 +48,8 @@ def recall(
 ) -> None:
     """List every answer that a model touched, and who was given it: one line a call.
 
-    Answers stand in the log of receipts; callers in the orchestrator's audit log, by the receipt. One that has
-    no caller there is listed all the same. Exits 1 where a log is not as it was written. No service is asked.
+    Answers stand in the log of receipts; callers in the orchestrator's audit log, by the receipt. One with no
+    caller there is listed all the same. Exits 1 where a log is not as it was written. Asks no service.
 
     Example:
       medmesh recall --model chest_xray --weights c98e6a032d30

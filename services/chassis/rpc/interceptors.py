@@ -185,6 +185,7 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # g
         )
         current.identity, current.identity_kind = identity.name, identity.kind
         current.tenant, current.allow, current.roles = identity.tenant, identity.allow, identity.roles
+        current.usable_models = self._quotas.models(identity.tenant)
         if identity.via:
             current.facts["via"] = identity.via
         principal = metadata.get(requests.PRINCIPAL_KEY, "")
