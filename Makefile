@@ -51,7 +51,7 @@ bench-gpu:  ## Measure the models on this machine's NVIDIA GPU (needs onnxruntim
 	@$(PYTHON) training/bench_gpu.py $(ARGS)
 
 test-consumers: venv  ## Build and run the clients in other languages (needs npm and clients/debian-packages.txt)
-	@TEST_CONSUMERS=1 $(VENV)/python -m pytest tests/clients/test_installation.py tests/end_to_end/test_other_languages.py tests/end_to_end/test_console.py $(ARGS)
+	@TEST_CONSUMERS=1 $(VENV)/python -m pytest tests/clients/test_installation.py tests/end_to_end/test_other_languages.py tests/end_to_end/test_console.py tests/end_to_end/test_fhir_readers.py $(ARGS)
 
 bench:  ## Measure medmesh against what it stands on and against other servers (ARGS="--only imaging", CHECK=1): docs/performance.md
 	@$(BOOTSTRAP) dev triton peers

@@ -23,7 +23,7 @@ from services.chassis.settings import (
     ServiceSettings,
     join_folders,
 )
-from services.local import ports
+from services.local import ports, topology
 from services.local.mesh_settings import DOORS, SERVICES, TOPOLOGY, MeshSettings
 from services.local.process import Child
 from services.local.restarts import LIMIT, WINDOW_S, Restarts
@@ -261,6 +261,7 @@ class Mesh:
             "MEDMESH_MODEL_REPOSITORY": join_folders(self._settings.triton.repository),
             "MEDMESH_METRICS_LISTEN": self.metrics_addresses.get(name, ""),
             **self._settings.variables,
+            **_identity(name),
             **upstreams,
             "MEDMESH_LISTEN": self.addresses[name],
             "MEDMESH_TRITON_URL": self.addresses["triton"],
@@ -286,7 +287,8 @@ class Mesh:
 
     async def _wait_until_healthy(self, names: Sequence[str], say: Callable[[str], object]) -> None:
         deadline = time.monotonic() + self._settings.ready_timeout_s
-        settings = ServiceSettings.from_environment({**os.environ, **self._settings.variables})
+        variables = {**os.environ, **self._settings.variables, **_identity(topology.CLIENT)}
+        settings = ServiceSettings.from_environment(variables)
         waiting = dict.fromkeys(names, "")
         while True:
             self.check()
@@ -310,6 +312,12 @@ class Mesh:
                     f"end of its log ({child.log}):\n{child.tail()}"
                 )
             await asyncio.sleep(0.1)  # a process that is still importing has nothing to wait on
+
+
+def _identity(part: str) -> dict[str, str]:
+    """Which of the folders that `medmesh certificates` made is the part's, where there are such."""
+    key = ServiceSettings.key("identity_folder")
+    return {key: str(Path(os.environ[key]).absolute() / part)} if os.environ.get(key) else {}
 
 
 def _make_run_folder(folder: Path) -> None:
