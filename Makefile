@@ -62,6 +62,9 @@ test-load-tools: venv  ## Run the Locust user class and the k6 script against a 
 archive-proof: venv  ## Read 10,000 small files with kill -9 in the midst of it, and count (ARGS="--stand-in", "--count N")
 	@$(VENV)/python -m tests.clients.archive_proof $(ARGS)
 
+test-viewer: venv  ## Look at the DICOM node's results in OHIF (needs npm, Chromium, Orthanc and dcmtk; loads 48 MB)
+	@TEST_VIEWER=.medmesh/ohif $(VENV)/python -m pytest -s tests/end_to_end/test_dicom_viewer.py $(ARGS)
+
 drill-dicom: venv  ## Kill the DICOM node again and again while it is sent objects, and count (needs Orthanc; RUNS=20 OBJECTS=200)
 	@$(VENV)/python -m tests.dicom_node.drill --runs $(or $(RUNS),20) --objects $(or $(OBJECTS),200)
 
