@@ -14,6 +14,7 @@ from clients.cli import (
     analyze,
     archive,
     audit,
+    certificates,
     console,
     deidentify,
     demo,
@@ -26,9 +27,11 @@ from clients.cli import (
     literature,
     medications,
     models,
+    recall,
     records,
     report,
     search,
+    tenants,
     terminology,
     up,
     usage,
@@ -132,6 +135,9 @@ _add(report.report)
 _add(report.summarize)
 _add(audit.audit)
 _add(usage.usage)
+_add(tenants.tenants)
+_add(recall.recall)
+_add(certificates.certificates)
 app.add_typer(receipts, name="receipts")
 _add(audit.verify, to=receipts)
 _add(analyze.image)

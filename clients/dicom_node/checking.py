@@ -5,7 +5,6 @@ from __future__ import annotations
 from clients.dicom_node.configuration import Configuration, Destination
 from clients.dicom_node.outcomes import Refused, Unreachable
 from clients.dicom_node.sending import echo
-from clients.dicom_node.tls import server_context
 from clients.dicom_node.web_client import Archive
 from medmesh import Client, MedmeshError
 
@@ -18,7 +17,7 @@ def problems(configuration: Configuration) -> dict[str, str]:
 
     Raises ConfigurationError where the files of `[tls]` cannot be used.
     """
-    server_context(configuration.tls)
+    configuration.tls.server_context()
     return {"mesh": _mesh()} | {to.name: _destination(configuration, to) for to in configuration.destinations}
 
 

@@ -29,9 +29,9 @@ from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
 from clients.dicom_node import commitment
 from clients.dicom_node.arrivals import MEGABYTE, Announced, Arrivals, Refusal, Refused
-from clients.dicom_node.configuration import Configuration, Peer, endpoint
+from clients.dicom_node.configuration import PORT, Configuration, Peer
 from clients.dicom_node.outbox import Outbox
-from clients.dicom_node.tls import server_context
+from services.chassis.peers import endpoint
 
 log = logging.getLogger("medmesh.dicom_node")
 
@@ -166,8 +166,8 @@ class Receiver:
         for context in AllStoragePresentationContexts:
             ae.add_supported_context(str(context.abstract_syntax), TRANSFER_SYNTAXES)
         server = ae.make_server(
-            endpoint(node.listen, "node.listen"),
-            ssl_context=server_context(self._configuration.tls),
+            endpoint(node.listen, "node.listen", PORT),
+            ssl_context=self._configuration.tls.server_context(),
             evt_handlers=[
                 (evt.EVT_REQUESTED, self._check_caller),
                 (evt.EVT_DATA_RECV, self._count_bytes),
@@ -196,7 +196,7 @@ class Receiver:
         """Who calls; None: nobody who may."""
         title = str(association.requestor.primitive.calling_ae_title).strip()
         address = association.requestor.address_info.address
-        if not self._configuration.peers:  # then it listens on loopback only, or was told to be insecure
+        if not self._configuration.peers:  # then it listens on loopback only
             return Peer(ae_title=title)
         return next((peer for peer in self._configuration.peers if peer.allows(title, address)), None)
 

@@ -11,12 +11,13 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 
-from clients.dicom_node.configuration import Configuration, ConfigurationError, check, load
+from clients.dicom_node.configuration import Configuration, check, load
 from clients.dicom_node.database import LedgerError
 from clients.dicom_node.node import Node
 from clients.dicom_node.settings import DicomNodeSettings
 from medmesh import Client
 from services.chassis import environment as variables
+from services.chassis.configuration_file import ConfigurationError
 from services.chassis.observability import log
 from services.chassis.settings import SettingsError
 

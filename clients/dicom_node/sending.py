@@ -17,12 +17,12 @@ from pynetdicom.sop_class import StorageCommitmentPushModel, Verification  # typ
 
 from clients.dicom_node import commitment
 from clients.dicom_node.analyzing import pause_s
-from clients.dicom_node.configuration import Configuration, Destination, endpoint
+from clients.dicom_node.configuration import PORT, Configuration, Destination
 from clients.dicom_node.outbox import Delivery, Outbox
 from clients.dicom_node.outcomes import Refused, Unreachable
 from clients.dicom_node.spool import Spool
-from clients.dicom_node.tls import client_context
 from clients.dicom_node.web_client import Archive
+from services.chassis.peers import endpoint
 
 log = logging.getLogger("medmesh.dicom_node")
 
@@ -43,7 +43,7 @@ class Sender:
     def __init__(self, configuration: Configuration, spool: Spool, outbox: Outbox) -> None:
         """Raises ConfigurationError where the files of `[tls]` cannot be used."""
         if any(to.tls for to in configuration.destinations):
-            client_context(configuration.tls)  # each association reads them anew: they may be renewed
+            configuration.tls.client_context()  # each association reads them anew: they may be renewed
         self._configuration = configuration
         self._spool = spool
         self._outbox = outbox
@@ -150,13 +150,14 @@ def associate(
         ae.add_requested_context(StorageCommitmentPushModel)
     if answered is not None:
         handlers = [(evt.EVT_N_EVENT_REPORT, _committed, list(answered))]
-    host, port = endpoint(to.address, "destinations.address")
+    host, port = endpoint(to.address, "destinations.address", PORT)
+    context = configuration.tls.client_context() if to.tls else None
     association = ae.associate(
         host,
         port,
         ae_title=to.ae_title,
         evt_handlers=handlers,
-        tls_args=(client_context(configuration.tls), host) if to.tls else None,
+        tls_args=(context, host) if context else None,
     )
     if not association.is_established:
         raise Unreachable
