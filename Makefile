@@ -62,6 +62,9 @@ test-load-tools: venv  ## Run the Locust user class and the k6 script against a 
 archive-proof: venv  ## Read 10,000 small files with kill -9 in the midst of it, and count (ARGS="--stand-in", "--count N")
 	@$(VENV)/python -m tests.clients.archive_proof $(ARGS)
 
+test-viewer: venv  ## Look at the DICOM node's results in OHIF (needs npm, Chromium, Orthanc and dcmtk; loads 48 MB)
+	@TEST_VIEWER=.medmesh/ohif $(VENV)/python -m pytest -s tests/end_to_end/test_dicom_viewer.py $(ARGS)
+
 drill: venv  ## Break one thing after the other in a mesh under load for 30 minutes, draw it, judge it (ARGS="--minutes 5 --seed 1")
 	@$(VENV)/python -m tests.faults.drill $(ARGS)
 

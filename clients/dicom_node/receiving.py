@@ -63,6 +63,8 @@ _PDU_BYTES = 65536
 _IDLE_S = 60
 _POLL_S = 0.05
 """How soon it notices that it is to end."""
+CONNECTIONS_WAITING = 128
+"""Not accepted yet: a caller too many is to be told so, and not to wait for the kernel's next try."""
 _REJECTED_PERMANENT, _BY_SERVICE_USER = 0x01, 0x01
 _CALLING_TITLE_UNKNOWN = 0x03
 
@@ -105,6 +107,8 @@ class _Server(ThreadedAssociationServer):
     """As the library's, but shakes hands in the association's own thread, so that a caller who says nothing
     holds up nobody else.
     """
+
+    request_queue_size = CONNECTIONS_WAITING
 
     def get_request(self) -> Any:
         listening: Any = self.socket

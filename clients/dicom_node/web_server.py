@@ -14,7 +14,7 @@ from typing import Any
 from clients.dicom_node import multipart
 from clients.dicom_node.arrivals import MEGABYTE, Arrivals, Refusal, Refused
 from clients.dicom_node.configuration import PORT, Configuration
-from clients.dicom_node.receiving import STATUSES
+from clients.dicom_node.receiving import CONNECTIONS_WAITING, STATUSES
 from services.chassis.peers import endpoint
 
 log = logging.getLogger("medmesh.dicom_node")
@@ -39,6 +39,7 @@ class WebServer:
                 super().__init__(*arguments)
 
         class Server(ThreadingHTTPServer):
+            request_queue_size = CONNECTIONS_WAITING
             address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
 
         self._server = Server(address, Handler, bind_and_activate=False)

@@ -121,9 +121,10 @@ class Orthanc:
             "DicomModalities": {"node": ["MEDMESH", "127.0.0.1", 11112]},
         }
         (folder / "orthanc.json").write_text(json.dumps(settings))
-        log = (folder / "orthanc.log").open("w")
-        self.port, self._http = dicom_port, http_port
-        self._process = subprocess.Popen(["Orthanc", folder / "orthanc.json"], stdout=log, stderr=log)
+        self.port, self._address = dicom_port, f"http://127.0.0.1:{http_port}"
+        self._open = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
+        with (folder / "orthanc.log").open("w") as log:
+            self._process = subprocess.Popen(["Orthanc", folder / "orthanc.json"], stdout=log, stderr=log)
         until(lambda: self._ready() or self._process.poll() is not None)
         assert self._process.poll() is None, f"Orthanc ended: {folder / 'orthanc.log'}"
 
@@ -133,15 +134,28 @@ class Orthanc:
         except OSError:
             return False
 
+    def get(self, path: str, accept: str = "*/*"):
+        """The response to a GET, to be closed. Raises HTTPError."""
+        asked = urllib.request.Request(self._address + path, headers={"Accept": accept})
+        return self._open(asked, timeout=30)
+
     def ask(self, path: str, body: object = None):
         data = None if body is None else json.dumps(body).encode()
-        with urllib.request.urlopen(f"http://127.0.0.1:{self._http}{path}", data, timeout=30) as answer:
+        with self._open(self._address + path, data, timeout=30) as answer:
             return json.loads(answer.read())
+
+    def find(self, level: str, **query: str) -> list[dict]:
+        """Its resources of a level (`Instance`, `Series`) to which the query fits."""
+        return self.ask("/tools/find", {"Level": level, "Query": query, "Expand": True})
 
     def reports(self, patient: str) -> list[str]:
         """SOP Instance UIDs of the structured reports of a patient."""
-        query = {"Level": "Instance", "Query": {"PatientID": patient, "Modality": "SR"}, "Expand": True}
-        return [one["MainDicomTags"]["SOPInstanceUID"] for one in self.ask("/tools/find", query)]
+        found = self.find("Instance", PatientID=patient, Modality="SR")
+        return [one["MainDicomTags"]["SOPInstanceUID"] for one in found]
+
+    def kinds(self, study: str) -> set[str]:
+        """Modalities of what it has of a study."""
+        return {one["MainDicomTags"]["Modality"] for one in self.find("Series", StudyInstanceUID=study)}
 
     def close(self):
         self._process.terminate()

@@ -8,7 +8,6 @@ import os
 import socket
 import stat
 import struct
-import threading
 
 import pytest
 from google.rpc import error_details_pb2
@@ -381,18 +380,3 @@ def test_nothing_of_a_patient_is_logged_or_in_a_name_and_files_are_private(start
     for file in files:
         assert stat.S_IMODE(file.stat().st_mode) & 0o077 == 0, file
         assert marked.SOPInstanceUID not in file.name
-
-
-@pytest.mark.slow
-def test_senders_at_the_same_time_lose_nothing(node, mesh):
-    sent = [[image() for _ in range(3)] for _ in range(5)]
-    answers = []
-    threads = [threading.Thread(target=lambda b=batch: answers.extend(store(node.port, b))) for batch in sent]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert answers == [0] * 15
-    until(lambda: settled(node))
-    assert sum(mesh.computed.values()) == 15
-    assert overview.counts(node.database)["analyses.done"] == 15

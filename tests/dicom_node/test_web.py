@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 
 import pytest
 import requests
@@ -84,6 +85,23 @@ def test_only_the_token_opens_it(start_node, tmp_path):
     right = headers | {"Authorization": "Bearer secret"}
     assert requests.post(url, body, headers=right, timeout=10).status_code == 200
     assert requests.get(url, timeout=10).status_code == 405
+
+
+def test_nothing_of_what_is_sent_is_logged(address, caplog, capfd):
+    node, url = address
+    caplog.set_level(logging.DEBUG, "medmesh")
+    marked = image("Quetzalcoatl-4711", PatientName="Zanzibar^Quetzalcoatl")
+    broken = image("Quetzalcoatl-4712")
+    del broken.StudyInstanceUID
+    body, headers = message(content(marked), content(broken), b"Quetzalcoatl")
+    requests.post(url, body, headers=headers | {"X-Patient": "Quetzalcoatl"}, timeout=10)
+    requests.post(f"{url}/Quetzalcoatl", body, headers=headers, timeout=10)
+    requests.post(url, b"Quetzalcoatl", headers=headers, timeout=10)
+    until(lambda: overview.counts(node.database).get("analyses.done") == 1)
+    written = caplog.text + "".join(capfd.readouterr())
+    assert "an object was not taken" in written
+    assert "Quetzalcoatl" not in written
+    assert str(marked.SOPInstanceUID) not in written
 
 
 @pytest.mark.parametrize("size", [1, 7, 64, 100_000])
