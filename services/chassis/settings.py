@@ -215,8 +215,8 @@ class ServiceSettings(ListeningSettings):
     """Folders with one folder a model, separated as those of PATH; of two models of one name the one of the
     first folder counts."""
     weights_check_s: float = bounded(3600.0, 0.0, 1e6)
-    """Time between two checks that the weights on disk are still those that were taken up, in seconds. 0:
-    never."""
+    """Time between two checks that the weights on disk, and the files beside them, are still those that were
+    taken up, in seconds. 0: never."""
 
     maximum_stream_count: int = bounded(256, 1, 100_000)
     """Concurrent streams (requests) on one connection; HTTP/2 makes the caller wait for more."""

@@ -84,9 +84,9 @@ def _pixels(image: Image.Image) -> tuple[Grey, npt.NDArray[np.uint8] | None]:
     for top in range(0, image.height, ROWS_AT_A_TIME):
         rows = slice(top, min(top + ROWS_AT_A_TIME, image.height))
         shown = _on_black(image.crop((0, rows.start, image.width, rows.stop)))
-        grey[rows] = shown.convert("L")
+        grey[rows] = np.asarray(shown.convert("L"))
         if rgb is not None:
-            rgb[rows] = shown.convert("RGB")
+            rgb[rows] = np.asarray(shown.convert("RGB"))
     return grey, rgb
 
 

@@ -95,6 +95,11 @@ class Deployment:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
+    def check(self) -> None:
+        """Raises RuntimeError, with what it said, where `medmesh up` has ended."""
+        if self._process.poll() is not None:
+            raise RuntimeError(f"`medmesh up` has ended:\n{self.told()}")
+
     def stop(self) -> float:
         """Ends the mesh in order; how many seconds it took. May be called again."""
         began = time.monotonic()

@@ -125,7 +125,8 @@ class Drill:
         )
 
     def _base(self) -> None:
-        """Waits for as many complete answers as `BASE_S` seconds offer, none of them failed."""
+        """Waits for as many complete answers as `BASE_S` seconds offer, in a row."""
+        self.mesh.check()
         since_s = self.callers.now_s()
         wanted = BASE_S * self._rate_per_s
         reached = until(lambda: self._in_a_row(since_s) >= wanted, BASE_S / LEAST_BASE_SHARE)

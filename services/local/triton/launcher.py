@@ -1,8 +1,7 @@
 """Starts the embedded Triton on a model repository, waits until it is ready, and ends it.
 
-For one machine only: it binds to loopback unless told otherwise, because its release (24.10) has known holes;
-docs/triton.md lists them. Nothing here starts a server again that has ended or that is stopped (SIGSTOP):
-whoever asked for it is told, and `services.local.mesh` does.
+For one machine only: it binds to loopback unless told otherwise, because its release (24.10) has known holes
+(docs/triton.md). Nothing here starts a server again that has ended or is stopped: `services.local.mesh` does.
 """
 
 from __future__ import annotations
@@ -241,11 +240,9 @@ class EmbeddedTriton:
                 folder.rmdir()
 
     def _close_regions(self) -> None:
-        """What passes between Triton and its models is nobody else's to read, whatever mode the backend gives
-        the regions, which it makes as models are loaded.
-        """
+        """What passes to models is nobody else's to read, whatever the backend makes of the umask."""
         for region in _SHARED_MEMORY.glob(f"{_region_prefix(self._scratch)}*"):
-            with contextlib.suppress(FileNotFoundError):  # its model has been unloaded
+            with contextlib.suppress(FileNotFoundError):  # unloaded
                 region.chmod(0o600)
 
     def _has_finished_requests(self) -> bool:
