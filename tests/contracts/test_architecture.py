@@ -52,6 +52,7 @@ ARROWS = {
         "clients.loadtest",
         "clients.gateway",
         "clients.dicom_node",
+        "clients.hl7_node",
         "clients.console",
         "services.queue",
         "services.local",
@@ -63,6 +64,7 @@ ARROWS = {
     "clients.loadtest": ("clients.cli", "medmesh"),
     "clients.gateway": ("services.chassis", "medmesh"),
     "clients.dicom_node": ("services.chassis", "medmesh"),
+    "clients.hl7_node": ("services.chassis", "services.queue", "medmesh"),
     # What medmesh is measured against does the same work by the same code.
     "clients.loadtest.peers": ("services", "tools.bootstrap", "medmesh"),
     "clients.console": ("clients.gateway", "tools.bootstrap"),
