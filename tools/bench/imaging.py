@@ -33,7 +33,7 @@ def _requests(kind: str) -> Sequence[bytes]:
     return requests
 
 
-def mesh(kind: str, *, on: str = PLAIN) -> Side:
+def mesh(kind: str, *, on: str = PLAIN) -> Rpc:
     """Images of a kind, sent to imaging as they are."""
     return Rpc("imaging", _METHOD, partial(_requests, kind), mesh=on)
 

@@ -14,12 +14,16 @@ BEGIN, END = "<!-- written by make bench -->", "<!-- end -->"
 
 
 def write(rows: Sequence[Row], kept: Mapping[str, Mapping[str, Any]], path: Path = PAGE) -> None:
-    """Puts what is kept of the rows between the page's markers; the text around them stays."""
-    text = path.read_text(encoding="utf-8")
-    before, _, rest = text.partition(BEGIN)
+    """Puts what is kept of the rows into the page."""
+    put(_generated([row for row in rows if row.name in kept], kept), path, BEGIN)
+
+
+def put(lines: Iterable[str], path: Path, begin: str) -> None:
+    """Puts lines between a page's markers; the text around them stays."""
+    before, _, rest = path.read_text(encoding="utf-8").partition(begin)
     after = rest.partition(END)[2]
-    generated = "\n".join(_generated([row for row in rows if row.name in kept], kept))
-    path.write_text(f"{before}{BEGIN}\n\n{generated}\n\n{END}{after}", encoding="utf-8")
+    generated = "\n".join(lines).strip()
+    path.write_text(f"{before}{begin}\n\n{generated}\n\n{END}{after}", encoding="utf-8")
 
 
 def _generated(rows: Sequence[Row], kept: Mapping[str, Mapping[str, Any]]) -> Iterable[str]:

@@ -36,7 +36,7 @@ def keep(outcomes: Sequence[Outcome], machine: Mapping[str, str], path: Path = K
             "sides": {name: asdict(figures) for name, figures in outcome.sides.items()},
             "machine": dict(machine),
         }
-    content = {"rows": {name: _rounded(rows[name]) for name in sorted(rows)}}
+    content = {"rows": {name: rounded(rows[name]) for name in sorted(rows)}}
     path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
@@ -60,9 +60,12 @@ def _is_worse(row: Row, figure: float, old: float) -> bool:
     return figure > old + max(slack, TOLERANCE * row.target.value)
 
 
-def _rounded(value: Any) -> Any:
+def rounded(value: Any) -> Any:
+    """With four digits, in dictionaries and lists too."""
     if isinstance(value, float):
         return float(f"{value:.4g}")
     if isinstance(value, dict):
-        return {key: _rounded(one) for key, one in value.items()}
+        return {key: rounded(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [rounded(one) for one in value]
     return value

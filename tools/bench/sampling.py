@@ -72,6 +72,22 @@ async def closed_loop(ask: Callable[[int], Awaitable[None]], callers: int, secon
     return Sample(time.perf_counter() - began, latencies)
 
 
+async def open_loop(ask: Callable[[int], Awaitable[None]], arrivals_s: Sequence[float]) -> Sample:
+    """Asks at these times from now on, whatever the answers do; a latency counts from when it was due."""
+    latencies: list[float] = []
+    began = time.perf_counter()
+
+    async def caller(number: int, due: float) -> None:
+        await asyncio.sleep(due - time.perf_counter())
+        await ask(number)
+        latencies.append((time.perf_counter() - due) * 1e3)
+
+    async with asyncio.TaskGroup() as group:
+        for number, arrival_s in enumerate(arrivals_s):
+            group.create_task(caller(number, began + arrival_s))
+    return Sample(time.perf_counter() - began, latencies)
+
+
 def cpu_ms(processes: Processes) -> dict[str, float]:
     """Processor time since their start, with that of children that have ended."""
     return {name: sum(_cpu_ms(pid) for pid in pids) for name, pids in processes.items()}

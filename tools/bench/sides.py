@@ -58,6 +58,18 @@ class Rpc:
     @contextlib.asynccontextmanager
     async def opened(self, meshes: Meshes, /) -> AsyncIterator[Measure]:
         """See `Side`."""
+        async with self.asked(meshes) as ask:
+
+            async def measure(callers: int, seconds: float) -> Sample:
+                callers = self.callers or callers
+                await closed_loop(ask, callers, WARM_UP_S)
+                return await watched(lambda: closed_loop(ask, callers, seconds), meshes[self.mesh].processes)
+
+            yield measure
+
+    @contextlib.asynccontextmanager
+    async def asked(self, meshes: Meshes, /) -> AsyncIterator[Callable[[int], Awaitable[None]]]:
+        """What sends the request of a number and reads its answer."""
         mesh, requests = meshes[self.mesh], self.requests()
         async with mesh.channel(self.service) as channel:
             if self.streams:
@@ -72,10 +84,7 @@ class Rpc:
                 async def ask(number: int) -> None:
                     await unary(requests[number % len(requests)], timeout=_TIMEOUT_S)
 
-            async def measure(callers: int, seconds: float) -> Sample:
-                return await _watched(ask, self.callers or callers, seconds, mesh.processes)
-
-            yield measure
+            yield ask
 
 
 @dataclass(frozen=True)
@@ -132,7 +141,8 @@ class HttpServer:
                     async def ask(number: int) -> None:
                         await pool.ask(requests[number % len(requests)])
 
-                    return await _watched(ask, callers, seconds, processes)
+                    await closed_loop(ask, callers, WARM_UP_S)
+                    return await watched(lambda: closed_loop(ask, callers, seconds), processes)
 
             yield measure
 
@@ -161,7 +171,8 @@ class GrpcServer:
                 await unary(requests[number % len(requests)], timeout=_TIMEOUT_S)
 
             async def measure(callers: int, seconds: float) -> Sample:
-                return await _watched(ask, callers, seconds, processes)
+                await closed_loop(ask, callers, WARM_UP_S)
+                return await watched(lambda: closed_loop(ask, callers, seconds), processes)
 
             yield measure
 
@@ -175,16 +186,14 @@ async def _serving(name: str, module: str) -> AsyncIterator[tuple[int, Callable[
         yield port, lambda: {name: [process.pid, *children(process.pid)]}
 
 
-async def _watched(
-    ask: Callable[[int], Awaitable[None]], callers: int, seconds: float, processes: Callable[[], Processes]
-) -> Sample:
-    await closed_loop(ask, callers, WARM_UP_S)
-    watched = {**processes(), "client": [os.getpid()]}
-    before = cpu_ms(watched)
-    sample = await closed_loop(ask, callers, seconds)
-    after = cpu_ms(watched)
-    spent = {name: after[name] - before[name] for name in watched}
-    return replace(sample, cpu_ms=spent, rss_mb=rss_mb(watched))
+async def watched(run: Callable[[], Awaitable[Sample]], processes: Callable[[], Processes]) -> Sample:
+    """A stretch with what each process, this one as `client`, spent in it."""
+    seen = {**processes(), "client": [os.getpid()]}
+    before = cpu_ms(seen)
+    sample = await run()
+    after = cpu_ms(seen)
+    spent = {name: after[name] - before[name] for name in seen}
+    return replace(sample, cpu_ms=spent, rss_mb=rss_mb(seen))
 
 
 async def _started(module: str, arguments: Sequence[str]) -> asyncio.subprocess.Process:

@@ -58,7 +58,8 @@ def main(port: int) -> None:
         )
         settings = TritonSettings(repository=(repository,), grpc_port=port, log=Path(folder) / "triton.log")
         with EmbeddedTriton.start(settings, say=lambda text: print(text, file=sys.stderr)) as triton:
-            urlopen(f"http://{triton.http_address}/v2/models/chest_reader/ready").close()  # HTTPError: it is not
+            # Raises HTTPError where it is not.
+            urlopen(f"http://{triton.http_address}/v2/models/chest_reader/ready").close()
             print("ready", flush=True)
             sys.stdin.read()
 
