@@ -7,7 +7,7 @@ VENV := .venv/bin
 BOOTSTRAP := $(PYTHON) tools/bootstrap.py
 TORCH_TESTS := tests/training tests/importing tests/imaging/test_training.py tests/language/test_calibration.py tests/language/test_tagger_training.py tests/recommendation/test_outcome_calibration.py tests/recommendation/test_series.py
 FAST := --numprocesses=auto -m "not live and not slow"
-CHECKED := services tools clients/archive clients/cli clients/loadtest clients/gateway clients/console clients/python/medmesh clients/dicom_node clients/jobs protos/generate.py
+CHECKED := services tools clients/archive clients/cli clients/loadtest clients/gateway clients/console clients/python/medmesh clients/dicom_node clients/hl7_node clients/jobs protos/generate.py
 
 # The contracts that those of today must stay compatible with: a buf image, so that no history is needed.
 BASELINE := protos/baseline/medmesh.binpb
@@ -79,6 +79,9 @@ fuzz: venv  ## Feed each parser of bytes what reaches new code, SECONDS=60 each;
 
 wire: venv  ## Send a service 200,000 hostile streams of HTTP/2 and time a good client beside them (STREAMS=20000)
 	@$(VENV)/python -m tests.faults.wire --streams $(or $(STREAMS),200000)
+
+drill-hl7: venv  ## Kill the HL7 node again and again while it is sent messages, and count (RUNS=20 MESSAGES=200)
+	@$(VENV)/python -m tests.hl7_node.drill --runs $(or $(RUNS),20) --messages $(or $(MESSAGES),200)
 
 helm: venv  ## Render the Helm chart over a matrix of values and hold it to Kubernetes' schemas (installs helm beside, 250 MB)
 	@$(VENV)/python tools/helm.py .medmesh/helm

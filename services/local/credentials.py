@@ -3,7 +3,8 @@
     FOLDER/authority.crt, authority.key     signs the others; the key belongs nowhere else
     FOLDER/policy.toml                      yours to edit: it is never overwritten, and each run hands it out
     FOLDER/<part>/                          what MEDMESH_IDENTITY_FOLDER of that part names:
-        tls.crt, tls.key, ca.crt, policy.toml
+        tls.crt, tls.key, ca.crt, policy.toml, assertion.pub
+    FOLDER/orchestrator/assertion.key       signs for whom the services are called
     FOLDER/client/                          the same for whoever calls, and `token` for those who have no
                                             certificate to show, as a browser
 
@@ -29,11 +30,13 @@ from cryptography.hazmat.primitives.asymmetric.ec import (
     EllipticCurvePrivateKey,
     generate_private_key,
 )
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
+    PublicFormat,
     load_pem_private_key,
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -68,7 +71,8 @@ allow = ["/medmesh.common.v1.ModelCatalogService/ReloadModels"]
 
 [identities.orchestrator]
 certificate = "orchestrator"
-roles = ["caller", "operator"]
+assertion_key = "assertion.pub" # it calls for others, with their rights
+allow = ["/medmesh.common.v1.ModelCatalogService/[GL]*"] # for itself
 
 [identities.jobs]
 certificate = "jobs"
@@ -113,7 +117,9 @@ def make(folder: Path, names: Sequence[str] = (), owners: Owners | None = None) 
         if authority.certify(own, part, () if part == CLIENT else names):
             said.append(f"a certificate of {part}: {own / 'tls.crt'}")
     _make_policy(folder)
+    _make_assertion_key(folder)
     for part in (*parts, CLIENT):
+        _put(folder / part / "assertion.pub", (folder / "assertion.pub").read_bytes(), 0o644)
         _put(folder / part / "policy.toml", (folder / "policy.toml").read_bytes(), 0o640)
         _put(folder / part / "ca.crt", authority.certificate_path.read_bytes(), 0o644)
         _give(folder / part, owners.client if part == CLIENT else owners.parts)
@@ -172,6 +178,15 @@ def _make_policy(folder: Path) -> None:
         _put(folder / "policy.toml", _POLICY.format(token_sha256=digest).encode(), 0o644)
 
 
+def _make_assertion_key(folder: Path) -> None:
+    path = folder / "orchestrator" / "assertion.key"
+    if not path.exists():
+        key = Ed25519PrivateKey.generate()
+        _put(path, _pem(key), 0o600)
+        public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        _put(folder / "assertion.pub", public, 0o644)
+
+
 def _lasts(path: Path) -> bool:
     if not path.exists():
         return False
@@ -224,7 +239,7 @@ def _make_key(path: Path) -> EllipticCurvePrivateKey:
     return key
 
 
-def _pem(key: EllipticCurvePrivateKey) -> bytes:
+def _pem(key: EllipticCurvePrivateKey | Ed25519PrivateKey) -> bytes:
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 

@@ -150,6 +150,7 @@ async def running_server(
             health.require("audit", audit.problem)
         quotas = Quotas()
         interceptor = RequestInterceptor(
+            service=service.name,
             policy=PolicyFile(
                 settings.auth_policy,
                 lambda policy: quotas.set(policy.quotas),
