@@ -81,6 +81,12 @@ planted: venv  ## Plant bugs one at a time into a copy and see whether the tests
 drill-dicom: venv  ## Kill the DICOM node again and again while it is sent objects, and count (needs Orthanc; RUNS=20 OBJECTS=200)
 	@$(VENV)/python -m tests.dicom_node.drill --runs $(or $(RUNS),20) --objects $(or $(OBJECTS),200)
 
+fuzz: venv  ## Feed each parser of bytes what reaches new code, SECONDS=60 each; findings lie in .medmesh/fuzz (ARGS="dicom": one parser)
+	@$(VENV)/python -m tests.fuzz --seconds $(or $(SECONDS),60) $(ARGS)
+
+wire: venv  ## Send a service 200,000 hostile streams of HTTP/2 and time a good client beside them (STREAMS=20000)
+	@$(VENV)/python -m tests.faults.wire --streams $(or $(STREAMS),200000)
+
 drill-hl7: venv  ## Kill the HL7 node again and again while it is sent messages, and count (RUNS=20 MESSAGES=200)
 	@$(VENV)/python -m tests.hl7_node.drill --runs $(or $(RUNS),20) --messages $(or $(MESSAGES),200)
 
