@@ -106,7 +106,8 @@ class Mesh:
             if name not in self._restarts.waiting and child.exit_code is not None:
                 child.stop()
                 said.append(self._report_end(name, child.describe_exit(), child.tail()))
-        for name in self._restarts.take_due():
+        due = self._restarts.take_due()
+        for name in due:
             try:
                 if name == "triton" and self._triton is not None:
                     self._restart_triton(self._triton)
@@ -115,6 +116,8 @@ class Mesh:
                 said.append(f"{name} was restarted")
             except (TritonError, Missing) as error:
                 said.append(self._report_end(name, str(error)))
+        if due:
+            self._announce()
         return said
 
     def _triton_end(self) -> str:
@@ -192,9 +195,15 @@ class Mesh:
         for name in settings.doors:
             self._start_child(name)
         asyncio.run(self._wait_until_healthy(settings.doors, say))
+        self._announce()
+
+    def _announce(self) -> None:
+        """Writes the state file whole, or leaves it as it was: others read it at any moment."""
         state = {"addresses": self.addresses, "metrics": self.metrics_addresses, "pids": self.pids()}
-        self._state_file.touch(mode=0o600)
-        self._state_file.write_text(json.dumps(state, indent=2) + "\n")
+        written = self._state_file.with_name("mesh.json.new")
+        written.touch(mode=0o600)
+        written.write_text(json.dumps(state, indent=2) + "\n")
+        written.replace(self._state_file)
         self._announced = True
 
     def _claimed_ports(self) -> dict[str, int]:

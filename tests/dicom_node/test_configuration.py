@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from clients.dicom_node.configuration import ConfigurationError, Peer, check, load
+from clients.dicom_node.configuration import Peer, check, load
 from clients.dicom_node.rules import Header, Rule, first_that_fits
 from clients.dicom_node.running import configured
+from services.chassis.configuration_file import ConfigurationError
 
 ROOT = Path(__file__).resolve().parents[2]
 DESTINATION = '[[destinations]]\nname = "pacs"\n'
