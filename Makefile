@@ -7,7 +7,7 @@ VENV := .venv/bin
 BOOTSTRAP := $(PYTHON) tools/bootstrap.py
 TORCH_TESTS := tests/training tests/importing tests/imaging/test_training.py tests/language/test_calibration.py tests/language/test_tagger_training.py tests/recommendation/test_outcome_calibration.py tests/recommendation/test_series.py
 FAST := --numprocesses=auto -m "not live and not slow"
-CHECKED := services tools clients/archive clients/cli clients/loadtest clients/gateway clients/console clients/python/medmesh clients/dicom_node clients/jobs protos/generate.py
+CHECKED := services tools clients/archive clients/cli clients/loadtest clients/gateway clients/console clients/python/medmesh clients/dicom_node clients/hl7_node clients/jobs protos/generate.py
 
 # The contracts that those of today must stay compatible with: a buf image, so that no history is needed.
 BASELINE := protos/baseline/medmesh.binpb
@@ -73,6 +73,9 @@ planted: venv  ## Plant bugs one at a time into a copy and see whether the tests
 
 drill-dicom: venv  ## Kill the DICOM node again and again while it is sent objects, and count (needs Orthanc; RUNS=20 OBJECTS=200)
 	@$(VENV)/python -m tests.dicom_node.drill --runs $(or $(RUNS),20) --objects $(or $(OBJECTS),200)
+
+drill-hl7: venv  ## Kill the HL7 node again and again while it is sent messages, and count (RUNS=20 MESSAGES=200)
+	@$(VENV)/python -m tests.hl7_node.drill --runs $(or $(RUNS),20) --messages $(or $(MESSAGES),200)
 
 helm: venv  ## Render the Helm chart over a matrix of values and hold it to Kubernetes' schemas (installs helm beside, 250 MB)
 	@$(VENV)/python tools/helm.py .medmesh/helm

@@ -22,6 +22,7 @@ from clients.cli import (
     dicom_node,
     doctor,
     gateway,
+    hl7_node,
     importing,
     jobs,
     literature,
@@ -79,6 +80,11 @@ node = typer.Typer(
     rich_markup_mode=None,
     no_args_is_help=True,
     help="Take images by DICOM, have the mesh read them, send the results back as DICOM objects.",
+)
+messages = typer.Typer(
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    help="Take HL7 v2 messages by MLLP, have the mesh read them, send the results back as messages.",
 )
 load = typer.Typer(
     cls=loadtest.LoadtestGroup,
@@ -185,6 +191,11 @@ _add(dicom_node.status, to=node)
 _add(dicom_node.retry, to=node)
 _add(dicom_node.discard, to=node)
 _add(dicom_node.fetch, to=node)
+app.add_typer(messages, name="hl7-node")
+_add(hl7_node.serve, to=messages)
+_add(hl7_node.check, to=messages)
+_add(hl7_node.status, to=messages)
+_add(hl7_node.retry, to=messages)
 _add(doctor.doctor)
 app.add_typer(load, name="loadtest")
 _add(loadtest.run, to=load)

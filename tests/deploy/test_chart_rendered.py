@@ -26,7 +26,12 @@ MATRIX: dict[str, list[str]] = {
     "as it comes": [MODELS],
     "models in an image": [IDENTITY, "modelRepository.image=registry.example/models:1"],
     "GPUs": [MODELS, "triton.kind=nvidia", "triton.nvidia.engineCache=engines", "triton.replicas=3"],
-    "all doors": [MODELS, *DOORS, "doors.dicom_node.configuration=[node]"],
+    "all doors": [
+        MODELS,
+        *DOORS,
+        "doors.dicom_node.configuration=[node]",
+        "doors.hl7_node.configuration=[node]",
+    ],
     "metrics": [MODELS, "autoscaling.podMetrics.enabled=true", "metrics.serviceMonitor=true"],
     "scaled": [MODELS, *(f"services.{name}.autoscaling.enabled=true" for name in TOPOLOGY.services)],
     "small": [
@@ -162,7 +167,9 @@ def test_triton_is_left_to_the_services_that_run_models(made: Made):
     for name, service in TOPOLOGY.services.items():
         callers = {other for other, theirs in TOPOLOGY.services.items() if name in theirs.calls}
         doors = {
-            door for door in ("gateway", "console", "dicom-node", "jobs") if f"medmesh-{door}" in policies
+            door
+            for door in ("gateway", "console", "dicom-node", "hl7-node", "jobs")
+            if f"medmesh-{door}" in policies
         }
         allowed = admitted(made, f"medmesh-{name}", service.port)
         assert callers <= allowed <= callers | doors | ({"*"} if name == "orchestrator" else set())

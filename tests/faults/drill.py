@@ -33,6 +33,8 @@ DEADLINE_S = 5.0
 BASE_S = 3.0
 LEAST_BASE_SHARE = 0.2
 """Of the offered calls so many are answered in full before anything is broken, or the run is void."""
+BUSY_S = 20.0
+"""A base that is not reached while the callers themselves got no turn within this time says nothing."""
 IN_A_ROW = 4
 """So many complete answers that began after a fault's end show that it is over."""
 _RESTARTS, _WINDOW_S = 4, 620.0
@@ -85,6 +87,11 @@ class Drill:
         )
         self._strikes.append(struck)
         return struck
+
+    @property
+    def struck(self) -> set[str]:
+        """The faults that were done."""
+        return {strike.fault for strike in self._strikes}
 
     def fits(self, fault: Fault) -> bool:
         """Whether this machine can do it, and `medmesh up` would not give up a part because of it."""
@@ -173,17 +180,14 @@ def _audited(files: dict[str, list[bytes]]) -> tuple[dict[str, list[str]], list[
 
 def _order(chance: random.Random, drill: Drill, ends: float) -> Iterator[Fault]:
     """Every fault once in random order, then any; what may not be done yet comes later."""
-    left = list(FAULTS.values())
     while time.monotonic() < ends:
+        left = [fault for name, fault in FAULTS.items() if name not in drill.struck]
         fitting = [fault for fault in left or FAULTS.values() if drill.fits(fault)]
         if not fitting:
             time.sleep(1.0)
             continue
         # What ends parts of the mesh waits for its turn, so it goes first where it may.
-        chosen = chance.choice([fault for fault in fitting if fault.ends] or fitting)
-        if left:
-            left.remove(chosen)
-        yield chosen
+        yield chance.choice([fault for fault in fitting if fault.ends] or fitting)
 
 
 def main(arguments: Iterable[str] | None = None) -> int:
@@ -211,6 +215,9 @@ def main(arguments: Iterable[str] | None = None) -> int:
             try:
                 struck = drill.strike(fault)
             except VoidRunError as error:
+                if drill.callers.stalled_s(BUSY_S):
+                    print(f"{fault.name} comes later: this machine is busy with others", flush=True)
+                    continue
                 void = f"void before {fault.name}: {error}"
                 print(void)
                 break

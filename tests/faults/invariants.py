@@ -93,7 +93,7 @@ def only_what_is_broken_is_missing(history: History) -> Iterator[str]:
     for call, answer in _answers(history, PARTIAL):
         missing = {name for name, reason in answer.branches.items() if reason}
         allowed = frozenset().union(*(strike.may_lack for strike in history.struck(call)))
-        if missing - allowed:
+        if missing - allowed and history.is_timed(call):
             lacking = ", ".join(sorted(missing - allowed))
             yield f"{call.request_id} lacks {lacking} while {_strikes(history, call)}"
 

@@ -31,6 +31,7 @@ _HEALTH_EVERY_S = 0.5
 _HEALTH_TIMEOUT_S = 1.0
 _CHANNEL = [DIRECT, ("grpc.max_reconnect_backoff_ms", 300), ("grpc.use_local_subchannel_pool", 1)]
 _PULSE_S, _STALL_S = 0.02, 0.1
+_LONG_STALL_S, _AFTER_STALL_S = 1.0, 8.0
 _STREAMED_EVERY = 4
 
 
@@ -89,6 +90,11 @@ class Recorder:
         """Seconds of the run."""
         return time.monotonic() - self.began
 
+    def stalled_s(self, within_s: float) -> float:
+        """For how long of the last seconds nobody here got a turn."""
+        since_s = self.now_s() - within_s
+        return sum(end - max(begin, since_s) for begin, end in list(self.stalls) if end > since_s)
+
     def since(self, began_s: float) -> list[Call]:
         """Calls that began then or later and have ended."""
         return [call for call in list(self.calls) if call.began_s >= began_s]
@@ -136,7 +142,9 @@ class Recorder:
             await asyncio.sleep(_PULSE_S)
             now_s = self.now_s()
             if now_s - last_s > _PULSE_S + _STALL_S:
-                self.stalls.append((last_s, now_s))
+                # After a long one breakers are open, and what was cut off connects again.
+                after_s = _AFTER_STALL_S if now_s - last_s > _LONG_STALL_S else 0.0
+                self.stalls.append((last_s, now_s + after_s))
             last_s = now_s
 
     async def _watch(self, service: str, address: str) -> None:

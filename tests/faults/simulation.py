@@ -61,6 +61,8 @@ from tests.orchestrator.cases import ASTHMA, PNEUMONIA
 
 KNOWLEDGE = knowledge.load()
 CALLS = 6
+ENOUGH_S = 1.0
+"""Who gives this much time gets an answer or a reason, however long the services take."""
 LATE_S = 1e-6
 """Nothing but waiting takes time here, so nothing is late at all."""
 PROMISES = (
@@ -185,9 +187,11 @@ def _case(chance: random.Random) -> pb.DiagnosticCase:
 
 
 async def _caller(
-    world: World, servicer: DiagnosticServicer, case: pb.DiagnosticCase, request_id: str
+    world: World, servicer: DiagnosticServicer, case: pb.DiagnosticCase, request_id: str, *, shared: bool
 ) -> None:
-    """One call, as the frame of a service makes it: within its deadline, or until its caller leaves."""
+    """One call, as the frame of a service makes it: within its deadline, or until its caller leaves. The
+    answer to a `shared` one may be another caller's, who has more time.
+    """
     chance = world.chance
     await asyncio.sleep(chance.uniform(0.0, 10.0))
     loop = asyncio.get_running_loop()
@@ -212,6 +216,8 @@ async def _caller(
                 answers.append(response.diagnosis)
     except TimeoutError:
         outcome = "DEADLINE_EXCEEDED/DEADLINE_EXCEEDED"
+        if leaves_s is None and deadline_s >= ENOUGH_S and not shared:
+            world.problems.append(f"{named} got not even a partial answer within {deadline_s} s")
     except InvalidInput:
         outcome = "RESOURCE_EXHAUSTED/OWN"  # only a call with an id of another case: not made here
         world.problems.append(f"{named}: a good case was refused")
@@ -230,10 +236,11 @@ async def play(world: World, folder: Path) -> None:
     servicer = _servicer(world, folder)
     cases = [(_case(world.chance), str(uuid.uuid4())) for _ in range(CALLS)]
     # A caller who does not hear an answer asks again under the same id.
-    asked = [*cases, *(one for one in cases if world.chance.random() < 0.3)]
+    again = [one for one in cases if world.chance.random() < 0.3]
     async with asyncio.TaskGroup() as group:
-        for case, request_id in asked:
-            group.create_task(_caller(world, servicer, case, request_id))
+        for case, request_id in [*cases, *again]:
+            shared = (case, request_id) in again
+            group.create_task(_caller(world, servicer, case, request_id, shared=shared))
     # The cards that were asked for on the side may still come; nothing else goes on when all have ended.
     await asyncio.sleep(4000.0)
     if left := asyncio.all_tasks() - {asyncio.current_task()}:
