@@ -74,23 +74,21 @@ certificate = "orchestrator"
 assertion_key = "assertion.pub" # it calls for others, with their rights
 allow = ["/medmesh.common.v1.ModelCatalogService/[GL]*"] # for itself
 
-[identities.jobs]
-certificate = "jobs"
-roles = ["caller"]
-
-[identities.dicom_node]
-certificate = "dicom_node"
-roles = ["caller"]
-
-[identities.hl7_node]
-certificate = "hl7_node"
-roles = ["caller"]
-
-[identities.client]
+{doors}[identities.client]
 certificate = "client"
 token_sha256 = "{token_sha256}"
 roles = ["caller", "operator"]
 """
+
+
+_DOOR = """\
+[identities.{name}]
+certificate = "{name}"
+roles = ["caller"]
+
+"""
+_CALL_FOR_OTHERS = ("gateway", "console")
+"""Doors that call with their callers' tokens and have no rights of their own."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +118,7 @@ def make(folder: Path, names: Sequence[str] = (), owners: Owners | None = None) 
         own.mkdir(exist_ok=True, mode=0o700)
         if authority.certify(own, part, () if part == CLIENT else names):
             said.append(f"a certificate of {part}: {own / 'tls.crt'}")
-    _make_policy(folder)
+    _make_policy(folder, [door for door in topo.doors if door not in _CALL_FOR_OTHERS])
     _make_assertion_key(folder)
     for part in (*parts, CLIENT):
         _put(folder / part / "assertion.pub", (folder / "assertion.pub").read_bytes(), 0o644)
@@ -173,13 +171,14 @@ class _Authority:
         return True
 
 
-def _make_policy(folder: Path) -> None:
+def _make_policy(folder: Path, doors: Sequence[str]) -> None:
     token = folder / CLIENT / "token"
     if not token.exists():
         _put(token, secrets.token_hex(32).encode(), 0o600)
     if not (folder / "policy.toml").exists():
         digest = hashlib.sha256(token.read_bytes()).hexdigest()
-        _put(folder / "policy.toml", _POLICY.format(token_sha256=digest).encode(), 0o644)
+        named = "".join(_DOOR.format(name=name) for name in doors)
+        _put(folder / "policy.toml", _POLICY.format(token_sha256=digest, doors=named).encode(), 0o644)
 
 
 def _make_assertion_key(folder: Path) -> None:

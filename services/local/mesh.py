@@ -254,8 +254,10 @@ class Mesh:
             for callee, address in self.addresses.items()
             if callee in calls
         }
+        own = dict(os.environ)
+        own.pop(ServiceSettings.key("token"), None)  # it is whoever's who starts the mesh, with his rights
         return {
-            **os.environ,
+            **own,
             "PYTHONUNBUFFERED": "1",
             "MEDMESH_AUDIT_FOLDER": os.environ.get("MEDMESH_AUDIT_FOLDER") or str(AUDIT_FOLDER),
             "MEDMESH_MODEL_REPOSITORY": join_folders(self._settings.triton.repository),

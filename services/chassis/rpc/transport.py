@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import ssl
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import grpc
 
 from services.chassis.settings import ServiceSettings, SettingsError, is_loopback
+
+logger = logging.getLogger("medmesh.tls")
 
 
 class BindError(Exception):
@@ -85,13 +88,51 @@ def bind(server: grpc.aio.Server, settings: ServiceSettings) -> str:
 def _server_credentials(settings: ServiceSettings) -> grpc.ServerCredentials | None:
     if settings.tls_certificate is None or settings.tls_key is None:
         return None
-    _check_pair(settings.tls_certificate, settings.tls_key)
-    client_ca = _read(settings.tls_client_ca, "tls_client_ca")
-    return grpc.ssl_server_credentials(
-        [(_read(settings.tls_key, "tls_key"), _read(settings.tls_certificate, "tls_certificate"))],
-        root_certificates=client_ca,
-        require_client_auth=client_ca is not None,
+    files = _ServerFiles(settings, settings.tls_certificate, settings.tls_key)
+    return grpc.dynamic_ssl_server_credentials(
+        files.configuration(), files.changed, require_client_authentication=settings.tls_client_ca is not None
     )
+
+
+class _ServerFiles:
+    """The files of a server's TLS: who connects gets what they hold then."""
+
+    def __init__(self, settings: ServiceSettings, certificate: Path, key: Path) -> None:
+        self._settings = settings
+        self._certificate, self._key = certificate, key
+        self._seen = self._state()
+
+    def configuration(self) -> grpc.ServerCertificateConfiguration:
+        """Raises SettingsError where a file cannot be used."""
+        _check_pair(self._certificate, self._key)
+        return grpc.ssl_server_certificate_configuration(
+            [(_read(self._key, "tls_key"), _read(self._certificate, "tls_certificate"))],
+            root_certificates=_read(self._settings.tls_client_ca, "tls_client_ca"),
+        )
+
+    def changed(self) -> grpc.ServerCertificateConfiguration | None:
+        """What the files hold now; None: what they held. gRPC asks with each connection, in any thread."""
+        state = self._state()
+        if state == self._seen:
+            return None
+        self._seen = state
+        try:
+            found = self.configuration()
+        except SettingsError as error:
+            logger.error("certificates not taken", extra={"facts": {"problem": str(error)}})  # noqa: TRY400
+            return None
+        logger.info("certificates taken")
+        return found
+
+    def _state(self) -> tuple[tuple[int, int], ...]:
+        found = []
+        for path in filter(None, (self._certificate, self._key, self._settings.tls_client_ca)):
+            try:
+                status = path.stat()
+            except OSError:
+                return ()
+            found.append((status.st_mtime_ns, status.st_size))
+        return tuple(found)
 
 
 def _check_pair(certificate: Path, key: Path) -> None:

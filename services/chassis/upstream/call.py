@@ -150,9 +150,8 @@ class Upstream:
             with ClientCall(rpc, self._address, {Name.UPSTREAM: self.name}):
                 await self._connected(min(left_s, _CONNECT_TIMEOUT_S))
                 left_s = max(deadline - time.monotonic(), 0.0)
-                answer = await method(
-                    message, timeout=left_s, metadata=self._metadata(rpc if for_caller else "")
-                )
+                metadata = self._metadata(rpc if for_caller else "")
+                answer = await method(message, timeout=left_s, metadata=metadata)
         except UpstreamUnavailable:
             self.breaker.record(alive=False)
             raise
