@@ -64,7 +64,7 @@ ARROWS = {
     "clients.dicom_node": ("services.chassis", "medmesh"),
     # What medmesh is measured against does the same work by the same code.
     "clients.loadtest.peers": ("services", "tools.bootstrap", "medmesh"),
-    "clients.console": ("clients.gateway", "tools.bootstrap"),
+    "clients.console": ("clients.gateway", "services.chassis.settings", "tools.bootstrap"),
     "samples": (),
     "protos": (),
     "training": ("services", "tools", "medmesh", "samples"),
