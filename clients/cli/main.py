@@ -14,6 +14,7 @@ from clients.cli import (
     analyze,
     archive,
     audit,
+    certificates,
     console,
     deidentify,
     demo,
@@ -132,6 +133,7 @@ _add(report.report)
 _add(report.summarize)
 _add(audit.audit)
 _add(usage.usage)
+_add(certificates.certificates)
 app.add_typer(receipts, name="receipts")
 _add(audit.verify, to=receipts)
 _add(analyze.image)
@@ -177,6 +179,7 @@ _add(dicom_node.serve, to=node)
 _add(dicom_node.check, to=node)
 _add(dicom_node.status, to=node)
 _add(dicom_node.retry, to=node)
+_add(dicom_node.discard, to=node)
 _add(dicom_node.fetch, to=node)
 _add(doctor.doctor)
 app.add_typer(load, name="loadtest")

@@ -95,6 +95,14 @@ def test_compose_starts_the_service_with_its_port_its_callees_and_its_networks(
     assert set(networks[1].split(", ")) == ({"mesh", "triton"} if service.triton else {"mesh"})
 
 
+@pytest.mark.parametrize("name", [*TOPOLOGY.services, *TOPOLOGY.doors])
+def test_compose_gives_each_part_its_own_identity_and_no_other(name: str) -> None:
+    text = stanza(name)
+    assert re.findall(r"\.medmesh/identity/?(\w*):(\S+?):ro", text) == [(name, "/etc/medmesh/identity")]
+    merged = text + COMPOSE.partition("x-variables:")[2].partition("x-probe:")[0]
+    assert "MEDMESH_IDENTITY_FOLDER: /etc/medmesh/identity" in merged
+
+
 @pytest.mark.parametrize("door", TOPOLOGY.doors.values(), ids=lambda door: door.name)
 def test_a_door_has_its_package_its_tests_its_port_and_its_place_in_compose(door: topology.Door) -> None:
     assert (ROOT / "clients" / door.name / "__main__.py").is_file()
@@ -104,7 +112,8 @@ def test_a_door_has_its_package_its_tests_its_port_and_its_place_in_compose(door
     settings = door_settings_classes()[door.name]()
     assert getattr(settings, "listen", None) == f"127.0.0.1:{door.port}"
     text = stanza(door.name)
-    assert "profiles: [doors]" in text
+    # Who may send to the node, its file has to say: it does not start beside the other doors without one.
+    assert f"profiles: [{'dicom' if door.name == 'dicom_node' else 'doors'}]" in text
     assert f'ports: ["127.0.0.1:${{{variable}}}:${{{variable}}}"' in text
     assert "networks: [mesh]" in text
 

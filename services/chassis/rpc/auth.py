@@ -15,7 +15,7 @@ The policy is a TOML file; nothing is secret in it, since it holds the SHA-256 o
     roles = ["physician"]                           # what they allow, beside `allow`
     tenant = "surgery"                              # whose quota it uses; the identity's name when absent
 
-    [anonymous]                                     # what everybody may call
+    [anonymous]                                     # what everybody may call; beyond loopback health alone
     allow = ["/grpc.health.v1.Health/*"]            # the default when the table is absent
 
 `[tokens]` takes an identity provider's tokens (`services.chassis.rpc.tokens`), `[tenants]` bounds what each
@@ -44,7 +44,8 @@ from services.chassis.settings import SettingsError
 
 logger = logging.getLogger("medmesh.auth")
 
-ANONYMOUS_DEFAULT = ("/grpc.health.v1.Health/*",)
+_HEALTH = "/grpc.health.v1.Health/"
+ANONYMOUS_DEFAULT = (f"{_HEALTH}*",)
 OPERATOR_METHODS = ("/medmesh.common.v1.ModelCatalogService/ReloadModels",)
 """What only an identity of the policy may call that is allowed it, never an anonymous caller; where there
 is no policy, only a caller on this machine."""
@@ -96,12 +97,9 @@ class Policy:
         self._anonymous_operators = anonymous_operators
 
     @classmethod
-    def open(cls, *, operators: bool = True) -> Policy:
-        """Everybody may call everything: the default, on loopback or behind another guard.
-
-        `operators`: the methods of operators too, which is right on loopback alone.
-        """
-        return cls(anonymous_operators=operators)
+    def open(cls) -> Policy:
+        """Everybody may call everything, also the methods of operators: the default, on loopback alone."""
+        return cls(anonymous_operators=True)
 
     @classmethod
     def read(cls, path: Path) -> Policy:
@@ -158,6 +156,11 @@ class Policy:
             raise Unauthenticated
         raise PermissionDenied
 
+    @property
+    def lets_strangers_in(self) -> bool:
+        """Whether an anonymous caller may do more than ask for the health."""
+        return not all(pattern.startswith(_HEALTH) for pattern in self._anonymous.allow)
+
     def _identify(self, authorization: str | None, certificate_names: Iterable[str]) -> Identity:
         if not self._entries and self._tokens is None:
             return self._anonymous
@@ -187,10 +190,20 @@ class Policy:
 class PolicyFile:
     """A policy that follows its file. Raises SettingsError where it cannot be used at the start."""
 
-    def __init__(self, path: Path, on_change: Callable[[Policy], None]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        on_change: Callable[[Policy], None] = lambda _: None,
+        *,
+        beyond_loopback: bool = False,
+    ) -> None:
+        """`beyond_loopback`: the server can be reached from other machines, and a policy that lets anonymous
+        callers do more than ask for its health is refused.
+        """
         self._path = path
         self._on_change = on_change
-        self._policy = Policy.read(path)
+        self._beyond_loopback = beyond_loopback
+        self._policy = self._read()
         self._seen = self._state()
         self._looked_at = time.monotonic()
         on_change(self._policy)
@@ -208,12 +221,20 @@ class PolicyFile:
             return
         self._seen = state
         try:
-            self._policy = Policy.read(self._path)
+            self._policy = self._read()
         except SettingsError as error:
             logger.error("policy not taken", extra={"facts": {"problem": str(error)}})  # noqa: TRY400 - said whole
             return
         self._on_change(self._policy)
         logger.info("policy taken")
+
+    def _read(self) -> Policy:
+        policy = Policy.read(self._path)
+        if self._beyond_loopback and policy.lets_strangers_in:
+            raise SettingsError(
+                _KEY, "anonymous.allow: beyond loopback nobody unknown may call anything but health"
+            )
+        return policy
 
     def _state(self) -> tuple[tuple[str, int, int], ...]:
         """Of the folder's files: keys lie beside the policy, and a mounted secret changes as a folder."""

@@ -11,7 +11,7 @@ from typing import Any, Self
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from services.chassis.errors import DeadlineExceeded, MedmeshError, UpstreamUnavailable
+from services.chassis.errors import DeadlineExceeded, MedmeshError, Unauthenticated, UpstreamUnavailable
 from services.chassis.observability import telemetry
 from services.chassis.observability.attributes import Name
 from services.chassis.observability.client_call import ClientCall
@@ -95,7 +95,8 @@ class Upstream:
         trace and this service's token travel along. A `safe` call (one that changes nothing, as all of the
         mesh) is repeated once when the upstream was reached and did not answer, while the retry budget lasts.
         `name`: the rpc's full name, where `method` is no method of a stub.
-        Raises the upstream's own typed error, or UpstreamUnavailable, DeadlineExceeded, Overloaded.
+        Raises the upstream's own typed error, or UpstreamUnavailable, DeadlineExceeded, Overloaded, and
+        Unauthenticated where this service's own token cannot be read.
         """
         left_s = requests.remaining_s(timeout_s)
         deadline = time.monotonic() + (self._settings.default_deadline_s if left_s is None else left_s)
@@ -188,5 +189,8 @@ class Upstream:
 
     def _token(self) -> str:
         if self._settings.token_file is not None:
-            return self._settings.token_file.read_text(encoding="utf-8").strip()
+            try:
+                return self._settings.token_file.read_text(encoding="utf-8").strip()
+            except (OSError, ValueError) as error:
+                raise Unauthenticated("this service's token cannot be read") from error
         return self._settings.token.reveal() if self._settings.token else ""
