@@ -295,7 +295,7 @@ async def test_without_a_provider_there_is_no_login() -> None:
     ("settings", "variable"),
     [
         ({"oidc_issuer": "http://login.hospital.example"}, "MEDMESH_OIDC_ISSUER"),
-        ({"listen": "0.0.0.0:8081", "insecure": True}, "MEDMESH_OIDC_ISSUER"),
+        ({"allowed_origins": ("http://console.hospital.example",)}, "MEDMESH_OIDC_ISSUER"),
         ({"oidc_client_secret_file": Path("/nowhere")}, "MEDMESH_OIDC_CLIENT_SECRET_FILE"),
     ],
 )
