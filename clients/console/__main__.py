@@ -16,10 +16,11 @@ def serve() -> None:
     main("console", ConsoleSettings, _page)
 
 
-def _page() -> Around:
+def _page(settings: ConsoleSettings) -> Around:
+    from clients.console.login import Login
     from clients.console.page import Console
 
-    return Console
+    return lambda door: Console(Login(door, settings))
 
 
 if __name__ == "__main__":

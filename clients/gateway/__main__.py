@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from clients.gateway.settings import GatewaySettings
 from services.chassis import environment, memory
@@ -19,12 +19,17 @@ if TYPE_CHECKING:
     from clients.gateway.server import Around
 
 logger = logging.getLogger("medmesh.gateway")
+Kind = TypeVar("Kind", bound=GatewaySettings)
+
+
+def _nothing(_settings: GatewaySettings) -> Around:
+    return lambda door: door
 
 
 def main(
     name: str = "gateway",
-    kind: type[GatewaySettings] = GatewaySettings,
-    front: Callable[[], Around] | None = None,
+    kind: type[Kind] = GatewaySettings,  # type: ignore[assignment]
+    front: Callable[[Kind], Around] = _nothing,
 ) -> None:
     """Reads the settings, serves, drains, and ends the process.
 
@@ -37,13 +42,12 @@ def main(
         sys.exit(f"{name} does not start: {error.name} is not installed; install medmesh[gateway]")
     from services.chassis.rpc.transport import BindError
 
-    async def serve(settings: GatewaySettings, handler: logging.Handler) -> None:
+    async def serve(settings: Kind, handler: logging.Handler) -> None:
         loop, stop = asyncio.get_running_loop(), asyncio.Event()
         log.withhold_foreign_text(handler, loop)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        around = front() if front is not None else lambda door: door
-        async with running_gateway(settings, around=around) as address:
+        async with running_gateway(settings, around=front(settings)) as address:
             if settings.is_open_to_others:
                 logger.warning("reachable from other machines: what a caller may do, the mesh's policy says")
             logger.info("serving", extra={"facts": {"address": address}})

@@ -67,7 +67,7 @@ ARROWS = {
     "clients.hl7_node": ("services.chassis", "services.queue", "medmesh"),
     # What medmesh is measured against does the same work by the same code.
     "clients.loadtest.peers": ("services", "tools.bootstrap", "medmesh"),
-    "clients.console": ("clients.gateway", "tools.bootstrap"),
+    "clients.console": ("clients.gateway", "services.chassis.settings", "tools.bootstrap"),
     "samples": (),
     "protos": (),
     "training": ("services", "tools", "medmesh", "samples"),

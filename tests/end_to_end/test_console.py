@@ -7,8 +7,13 @@ from __future__ import annotations
 
 import dataclasses
 import filecmp
+import hashlib
+import json
 import os
 import subprocess
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +24,14 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
 from services.local.mesh import Mesh
+from services.local.ports import claim
 from tests.end_to_end.test_other_languages import run, tool
 from tools.bootstrap import ROOT
 
 CONSOLE = ROOT / "clients" / "console"
 SLICES = 5
+TOKEN_S = 34
+"""How long an access token is good: the console renews it once less than 30 s are left."""
 
 pytestmark = [
     pytest.mark.live,
@@ -121,3 +129,75 @@ def test_every_flow_of_the_page_in_chromium(web: Path, address: str, dropped: Pa
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@contextmanager
+def provider(web: Path, origin: str) -> Iterator[str]:
+    """The issuer that lets people into the console at this origin."""
+    command = [tool("node"), "browser/provider.mjs", origin, str(TOKEN_S)]
+    with subprocess.Popen(command, cwd=web, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        assert process.stdout
+        try:
+            yield json.loads(process.stdout.readline())["issuer"]
+        finally:
+            process.kill()
+
+
+def policy(issuer: str, folder: Path) -> Path:
+    """People may diagnose with the provider's tokens; nobody else but the orchestrator may do anything."""
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with direct.open(f"{issuer}/jwks", timeout=10) as answer:
+        (folder / "jwks.json").write_bytes(answer.read())
+    path = folder / "policy.toml"
+    path.write_text(f"""
+[identities.orchestrator]
+token_sha256 = "{hashlib.sha256(b"of-the-orchestrator").hexdigest()}"
+allow = ["/medmesh.*"]
+
+[tokens]
+issuer = "{issuer}"
+audience = "medmesh"
+keys = "jwks.json"
+
+[tokens.roles]
+"medmesh-physician" = "physician"
+
+[roles.physician]
+allow = ["/medmesh.orchestrator.v1.*", "/medmesh.common.v1.*"]
+""")
+    return path
+
+
+def test_a_person_signs_in_diagnoses_and_signs_out(web: Path, mesh, settings, tmp_path: Path) -> None:
+    own = settings.with_doors(["console"])
+    port = claim("127.0.0.1", {"console": 0}, "")["console"]
+    origin = f"http://127.0.0.1:{port}"
+    with provider(web, origin) as issuer:
+        own = dataclasses.replace(
+            own,
+            triton_url=mesh.addresses["triton"],
+            run_folder=tmp_path,
+            ports=own.ports | {"console": port},
+            variables={
+                **settings.variables,
+                "MEDMESH_AUTH_POLICY": str(policy(issuer, tmp_path)),
+                "MEDMESH_TOKEN": "of-the-orchestrator",
+                "MEDMESH_OIDC_ISSUER": issuer,
+                "MEDMESH_OIDC_RESOURCE": "urn:medmesh",
+            },
+        )
+        with Mesh.start(own, say=lambda _: None):
+            done = subprocess.run(
+                [tool("node"), "browser/login.mjs", f"127.0.0.1:{port}"],
+                cwd=web,
+                env=os.environ | {"CHROMIUM": tool("chromium"), "TOKEN_SECONDS": "5"},
+                capture_output=True,
+                text=True,
+                timeout=180,
+                check=False,
+            )
+        assert done.returncode == 0, done.stdout + done.stderr
+    written = (tmp_path / "console.log").read_text()
+    assert "signed in" in written
+    # The person, a token, a code.
+    assert all(word not in written for word in ("quokka", "eyJ", "code="))

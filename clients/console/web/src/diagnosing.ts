@@ -1,6 +1,7 @@
 // One request: its branches as they end, the draft's sentences as they are written, and the whole answer.
 import { toMessage } from "./case";
 import { diagnostics, failure, wasCancelled } from "./mesh";
+import { askSession } from "./session";
 import { state, update, type Run } from "./state";
 import { newTrace, spansOf } from "./trace";
 
@@ -30,7 +31,10 @@ export async function diagnose(): Promise<void> {
   } catch (error) {
     if (!wasCancelled(error)) {
       run.failure = failure(error);
-      if (run.failure.needsSession) state.dialog = "session";
+      if (run.failure.needsSession) {
+        state.dialog = "session";
+        void askSession();
+      }
     }
   } finally {
     clearInterval(clock);

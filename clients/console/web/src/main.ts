@@ -3,6 +3,7 @@ import { html, nothing, render, type TemplateResult } from "lit";
 
 import { openCard, watch } from "./catalog";
 import { start } from "./preferences";
+import { askSession } from "./session";
 import { onUpdate, state, update, type Page, type Run } from "./state";
 import { t } from "./words";
 import { assessments, verdict } from "./view/assessment";
@@ -62,6 +63,10 @@ function route(): void {
   const [, page = "", name = ""] = location.hash.split("/");
   const known = page === "models" || page === "health" ? page : "diagnose";
   const modelName = known === "models" ? decoded(name) : "";
+  if (page === "sign-in-failed") {
+    update({ signInFailed: true, dialog: "session" });
+    history.replaceState(null, "", `${location.search}#/diagnose`);
+  }
   const changed = modelName !== "" && modelName !== state.modelName;
   update({ page: known, modelName });
   if (changed) void openCard(modelName);
@@ -81,4 +86,5 @@ addEventListener("hashchange", route);
 onUpdate(draw);
 start();
 route();
+void askSession();
 watch();

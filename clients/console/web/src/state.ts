@@ -7,6 +7,7 @@ import type { Branch, Diagnosis } from "./gen/medmesh/orchestrator/v1/orchestrat
 import type { Failure } from "./mesh";
 import type { CaseInput } from "./case";
 import type { Verification } from "./receipt";
+import type { Session } from "./session";
 import type { Span } from "./trace";
 
 export type Page = "diagnose" | "models" | "health";
@@ -60,6 +61,8 @@ export interface State {
   card?: ModelCard;
   cardFailure?: Failure;
   dialog?: "session" | "keys";
+  session: Session;
+  signInFailed: boolean;
 }
 
 export const state: State = {
@@ -70,6 +73,8 @@ export const state: State = {
   imageIndex: 0,
   caseOpen: true,
   glances: [],
+  session: { login: false, name: "" },
+  signInFailed: false,
 };
 
 let draw: () => void = () => undefined;

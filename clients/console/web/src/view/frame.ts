@@ -4,6 +4,7 @@ import { html, nothing, type TemplateResult } from "lit";
 import { look } from "../catalog";
 import { hasToken, useToken } from "../mesh";
 import { choose, theme } from "../preferences";
+import { signOut } from "../session";
 import { state, update, type Page } from "../state";
 import { spoken, t } from "../words";
 import { healthOf } from "./health";
@@ -35,9 +36,13 @@ export function bar(): TemplateResult {
         ${theme() === "dark" ? "☀" : "☾"}
       </button>
       <button class="quiet" @click=${() => update({ dialog: "keys" })} aria-label=${t("keys.title")}>?</button>
-      <button class="quiet" @click=${() => update({ dialog: "session" })}>${hasToken() ? t("session.on") : t("session.open")}</button>
+      <button class="quiet" @click=${() => update({ dialog: "session" })}>${sessionName()}</button>
     </div>
   </header>`;
+}
+
+function sessionName(): string {
+  return state.session.name || (hasToken() ? t("session.on") : t("session.open"));
 }
 
 function skip(event: Event): void {
@@ -56,10 +61,11 @@ export function dialogs(): TemplateResult {
   return html`<dialog
       id="session-dialog"
       aria-labelledby="session-title"
-      @close=${() => update({ dialog: undefined })}
+      @close=${() => update({ dialog: undefined, signInFailed: false })}
     >
+      <h2 id="session-title">${t("session.title")}</h2>
+      ${state.session.login ? login() : nothing}
       <form method="dialog" @submit=${take}>
-        <h2 id="session-title">${t("session.title")}</h2>
         <p>${t("session.words")}</p>
         <label class="field">${t("session.token")}<input name="token" type="password" autocomplete="off" spellcheck="false" /></label>
         <div class="actions">
@@ -75,6 +81,18 @@ export function dialogs(): TemplateResult {
       </dl>
       <form method="dialog"><button class="button">${t("keys.close")}</button></form>
     </dialog>`;
+}
+
+function login(): TemplateResult {
+  const { name } = state.session;
+  return html`<div class="login">
+    ${state.signInFailed ? html`<p role="alert">${t("session.failed")}</p>` : nothing}
+    ${name
+      ? html`<p>${t("session.as", { name })}</p>
+          <button class="button" @click=${() => void signOut()}>${t("session.out")}</button>`
+      : html`<p>${t("session.provider")}</p>
+          <a class="button primary" href="/login">${t("session.login")}</a>`}
+  </div>`;
 }
 
 const KEYS = [
