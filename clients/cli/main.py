@@ -14,6 +14,7 @@ from clients.cli import (
     analyze,
     archive,
     audit,
+    certificates,
     console,
     deidentify,
     demo,
@@ -27,9 +28,11 @@ from clients.cli import (
     literature,
     medications,
     models,
+    recall,
     records,
     report,
     search,
+    tenants,
     terminology,
     up,
     usage,
@@ -138,6 +141,9 @@ _add(report.report)
 _add(report.summarize)
 _add(audit.audit)
 _add(usage.usage)
+_add(tenants.tenants)
+_add(recall.recall)
+_add(certificates.certificates)
 app.add_typer(receipts, name="receipts")
 _add(audit.verify, to=receipts)
 _add(analyze.image)
@@ -183,6 +189,7 @@ _add(dicom_node.serve, to=node)
 _add(dicom_node.check, to=node)
 _add(dicom_node.status, to=node)
 _add(dicom_node.retry, to=node)
+_add(dicom_node.discard, to=node)
 _add(dicom_node.fetch, to=node)
 app.add_typer(messages, name="hl7-node")
 _add(hl7_node.serve, to=messages)

@@ -47,7 +47,7 @@ class Node:
     keep_hours: float = 168.0
     """How long files stay after their results were delivered. The ledger keeps their identifiers."""
     insecure: bool = False
-    """Whether to listen beyond loopback without TLS or without `[[peers]]`."""
+    """Whether to listen beyond loopback without TLS."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,18 +110,16 @@ def check(configuration: Configuration) -> Configuration:
     if node.web_listen:
         hosts.append(endpoint(node.web_listen, "node.web_listen", PORT, listening=True)[0])
     open_to_others = not all(ipaddress.ip_address(h).is_loopback for h in hosts)
-    if open_to_others and not node.insecure and not (tls.certificate and configuration.peers):
+    if open_to_others and not configuration.peers:
         raise ConfigurationError(
-            "node.listen: beyond loopback a node needs [tls] and [[peers]]; node.insecure = true says "
-            "that the "
-            "network is private"
+            "node.listen: beyond loopback a node needs [[peers]]: it takes images of those alone"
         )
-    if (
-        node.web_listen
-        and not ipaddress.ip_address(hosts[1]).is_loopback
-        and not node.insecure
-        and node.web_token_file is None
-    ):
+    if open_to_others and not (node.insecure or tls.certificate):
+        raise ConfigurationError(
+            "node.listen: beyond loopback a node needs [tls]; node.insecure = true says that the network is "
+            "private"
+        )
+    if node.web_listen and not ipaddress.ip_address(hosts[1]).is_loopback and node.web_token_file is None:
         raise ConfigurationError("node.web_token_file: beyond loopback STOW-RS needs a token")
     tls.check()
     _ae_title(node.ae_title, "node.ae_title")

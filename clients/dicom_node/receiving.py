@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import ssl
 import sys
 import tempfile
 import threading
@@ -72,7 +73,7 @@ pynetdicom._config.STORE_RECV_CHUNKED_DATASET = True  # noqa: SLF001 - the libra
 
 class _Handler(RequestHandler):
     """As the library's, but does not believe a length that no unit here can have, and waits for no unit for
-    ever.
+    ever. Says why TLS failed.
     """
 
     def _create_association(self) -> Any:
@@ -83,11 +84,21 @@ class _Handler(RequestHandler):
         def bounded(size: int) -> bytearray:
             if size > _PDU_LIMIT_BYTES:
                 raise OSError("a protocol data unit is longer than any that was agreed on")
-            data: bytearray = receive(size)
+            try:
+                data: bytearray = receive(size)
+            except ssl.SSLError as error:
+                facts = {"address": self.client_address[0], "because": _because(error)}
+                log.warning("TLS with a caller failed", extra={"facts": facts})
+                raise
             return data
 
         association.dul.socket.recv = bounded
         return association
+
+
+def _because(error: ssl.SSLError) -> str:
+    """The library's word for it, such as `certificate has expired`."""
+    return str(getattr(error, "verify_message", "") or error.reason)
 
 
 class _Server(ThreadedAssociationServer):
@@ -181,7 +192,7 @@ class Receiver:
         """Who calls; None: nobody who may."""
         title = str(association.requestor.primitive.calling_ae_title).strip()
         address = association.requestor.address_info.address
-        if not self._configuration.peers:  # then it listens on loopback only, or was told to be insecure
+        if not self._configuration.peers:  # then it listens on loopback only
             return Peer(ae_title=title)
         return next((peer for peer in self._configuration.peers if peer.allows(title, address)), None)
 

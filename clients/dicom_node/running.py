@@ -23,6 +23,9 @@ from services.chassis.settings import SettingsError
 
 logger = logging.getLogger("medmesh.dicom_node")
 
+_LOOK_S = 0.5
+"""A signal that comes just before the main thread sleeps, or to another thread, does not wake it."""
+
 
 def configured(path: Path | None, environment: Mapping[str, str] | None = None) -> Configuration:
     """The configuration of the file (else of the environment's, else the defaults), with what the
@@ -58,7 +61,8 @@ def run(path: Path | None) -> None:
             logger.warning(sentence)
         with Client() as client:
             node = Node(configuration, client)
-            ended.wait()
+            while not ended.wait(_LOOK_S):
+                pass
             node.stop()
         logger.info("stopped")
     except (ConfigurationError, LedgerError, SettingsError) as error:

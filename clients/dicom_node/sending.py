@@ -41,6 +41,9 @@ class Sender:
     """One thread for each destination, so that one that is down holds up no other."""
 
     def __init__(self, configuration: Configuration, spool: Spool, outbox: Outbox) -> None:
+        """Raises ConfigurationError where the files of `[tls]` cannot be used."""
+        if any(to.tls for to in configuration.destinations):
+            configuration.tls.client_context()  # each association reads them anew: they may be renewed
         self._configuration = configuration
         self._spool = spool
         self._outbox = outbox
@@ -150,7 +153,11 @@ def associate(
     host, port = endpoint(to.address, "destinations.address", PORT)
     context = configuration.tls.client_context() if to.tls else None
     association = ae.associate(
-        host, port, ae_title=to.ae_title, evt_handlers=handlers, tls_args=(context, host) if context else None
+        host,
+        port,
+        ae_title=to.ae_title,
+        evt_handlers=handlers,
+        tls_args=(context, host) if context else None,
     )
     if not association.is_established:
         raise Unreachable

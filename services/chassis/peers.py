@@ -28,22 +28,48 @@ class TlsFiles:
             raise ConfigurationError("tls: certificate and key belong together")
 
     def server_context(self) -> ssl.SSLContext | None:
-        """For callers, who must show a certificate where there is a `ca`; None: there is no TLS."""
+        """For those who call; with `ca` they must show a certificate of it. None: there is no TLS.
+
+        Raises ConfigurationError.
+        """
         if self.certificate is None:
             return None
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        context.load_cert_chain(self.certificate, self.key)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._present(context)
         if self.ca is not None:
-            context.load_verify_locations(self.ca)
+            self._trust(context)
             context.verify_mode = ssl.CERT_REQUIRED
         return context
 
     def client_context(self) -> ssl.SSLContext:
-        """For whom is called: the certificate is shown where there is one."""
-        context = ssl.create_default_context(cafile=self.ca)
+        """For a destination, whose certificate must be of `ca` and name its host.
+
+        Raises ConfigurationError.
+        """
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        self._trust(context)
         if self.certificate is not None:
-            context.load_cert_chain(self.certificate, self.key)
+            self._present(context)
         return context
+
+    def _present(self, context: ssl.SSLContext) -> None:
+        assert self.certificate is not None  # noqa: S101 - both callers looked
+        try:
+            context.load_cert_chain(self.certificate, self.key)
+        except OSError as error:  # which SSLError is too
+            raise ConfigurationError(
+                f"tls.certificate, tls.key: give PEM files of a certificate and of its key ({_said(error)})"
+            ) from error
+
+    def _trust(self, context: ssl.SSLContext) -> None:
+        try:
+            context.load_verify_locations(self.ca)
+        except OSError as error:
+            raise ConfigurationError(f"tls.ca: give a PEM file of certificates ({_said(error)})") from error
+
+
+def _said(error: OSError) -> str:
+    return str(getattr(error, "reason", None) or error.strerror or type(error).__name__)
 
 
 def endpoint(text: str, key: str, example: str, *, listening: bool = False) -> tuple[str, int]:
