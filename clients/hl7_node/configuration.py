@@ -51,7 +51,7 @@ class Node:
     """How long a message's control id is known after it was dealt with: a repetition within it is not read
     again."""
     insecure: bool = False
-    """Whether to listen beyond loopback without TLS or without `addresses`."""
+    """Whether to listen beyond loopback without TLS."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,14 +91,15 @@ def check(configuration: Configuration) -> Configuration:
     host, _ = endpoint(node.listen, "node.listen", PORT, listening=True)
     tls.check()
     check_networks(node.addresses, "node.addresses")
-    if (
-        not ipaddress.ip_address(host).is_loopback
-        and not node.insecure
-        and not (tls.certificate and node.addresses)
-    ):
+    open_to_others = not ipaddress.ip_address(host).is_loopback
+    if open_to_others and not node.addresses:
         raise ConfigurationError(
-            "node.listen: beyond loopback a node needs [tls] and node.addresses; node.insecure = true says "
-            "that the network is private"
+            "node.listen: beyond loopback a node needs node.addresses: it takes messages of those alone"
+        )
+    if open_to_others and not (node.insecure or tls.certificate):
+        raise ConfigurationError(
+            "node.listen: beyond loopback a node needs [tls]; node.insecure = true says that the network is "
+            "private"
         )
     if node.character_set not in ENCODINGS:
         raise ConfigurationError(f"node.character_set: give one of {', '.join(ENCODINGS)}")

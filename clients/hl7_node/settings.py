@@ -15,7 +15,7 @@ class Hl7NodeSettings(Settings):
     listen: str = "127.0.0.1:2575"
     """Address and port to listen on, instead of the file's `node.listen`. Port 0 takes a free one."""
     insecure: bool = False
-    """Whether to listen beyond loopback without TLS or without addresses, as `node.insecure`."""
+    """Whether to listen beyond loopback without TLS, as `node.insecure`."""
     log_level: LogLevel = LogLevel.INFO
     """How much is logged."""
     hl7_configuration: Path | None = None

@@ -82,6 +82,10 @@ roles = ["caller"]
 certificate = "dicom_node"
 roles = ["caller"]
 
+[identities.hl7_node]
+certificate = "hl7_node"
+roles = ["caller"]
+
 [identities.client]
 certificate = "client"
 token_sha256 = "{token_sha256}"

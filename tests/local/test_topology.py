@@ -112,8 +112,9 @@ def test_a_door_has_its_package_its_tests_its_port_and_its_place_in_compose(door
     settings = door_settings_classes()[door.name]()
     assert getattr(settings, "listen", None) == f"127.0.0.1:{door.port}"
     text = stanza(door.name)
-    # Who may send to the node, its file has to say: it does not start beside the other doors without one.
-    assert f"profiles: [{'dicom' if door.name == 'dicom_node' else 'doors'}]" in text
+    # Who may send to a node, its file has to say: it does not start beside the other doors without one.
+    profile = {"dicom_node": "dicom", "hl7_node": "hl7"}.get(door.name, "doors")
+    assert f"profiles: [{profile}]" in text
     assert f'ports: ["127.0.0.1:${{{variable}}}:${{{variable}}}"' in text
     assert "networks: [mesh]" in text
 
