@@ -8,6 +8,7 @@ from clients.hl7_node.configuration import Configuration, Destination
 from clients.hl7_node.sending import connect
 from medmesh import MedmeshError
 from medmesh.aio.client import AsyncClient
+from services.chassis.configuration_file import ConfigurationError
 
 _TIMEOUT_S = 10.0
 
@@ -32,7 +33,7 @@ async def _destination(configuration: Configuration, to: Destination) -> str:
     try:
         async with asyncio.timeout(_TIMEOUT_S):
             _, writer = await connect(configuration, to)
-    except OSError:
+    except (OSError, ConfigurationError):
         return "nothing answers there, or its TLS settings differ: check address and tls"
     writer.close()
     return ""

@@ -51,7 +51,7 @@ class Node:
     """How long a message's control id is known after it was dealt with: a repetition within it is not read
     again."""
     insecure: bool = False
-    """Whether to listen beyond loopback without TLS or without `addresses`."""
+    """Whether to listen beyond loopback without TLS."""
 
 
 @dataclass(frozen=True, kw_only=True)

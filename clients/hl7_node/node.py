@@ -44,7 +44,9 @@ class Node:
     """Runs from `start` to `stop`."""
 
     def __init__(self, configuration: Configuration, client: AsyncClient) -> None:
-        """Raises DatabaseError where the folder is another node's, OSError where it cannot be written."""
+        """Raises DatabaseError where the folder is another node's, OSError where it cannot be written,
+        ConfigurationError where the files of `[tls]` cannot be used.
+        """
         self._configuration = configuration
         self._queues = queues(configuration)
         for queue in self._queues.values():

@@ -10,6 +10,7 @@ from clients.hl7_node import mllp
 from clients.hl7_node.configuration import PORT, Configuration, Destination
 from clients.hl7_node.faults import Fault
 from clients.hl7_node.messages import header, message
+from services.chassis.configuration_file import ConfigurationError
 from services.chassis.peers import endpoint
 from services.queue.items import Claimed, State
 from services.queue.pressure import pause_s
@@ -33,6 +34,9 @@ class Sender:
     """What the worker of one destination's results does."""
 
     def __init__(self, configuration: Configuration, to: Destination) -> None:
+        """Raises ConfigurationError where the files of `[tls]` cannot be used."""
+        if to.tls:
+            configuration.tls.client_context()  # each connection reads them anew: they may be renewed
         self._configuration = configuration
         self._to = to
         self._failures = 0
@@ -69,7 +73,7 @@ class Sender:
                 writer.close()
                 with suppress(OSError):
                     await writer.wait_closed()
-        except (OSError, mllp.BlockError):
+        except (OSError, mllp.BlockError, ConfigurationError):
             raise Unreachable from None
         if answer is None:
             raise Unreachable
@@ -79,7 +83,7 @@ class Sender:
 async def connect(
     configuration: Configuration, to: Destination
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """A connection to a destination. Raises OSError."""
+    """A connection to a destination. Raises OSError, ConfigurationError."""
     host, port = endpoint(to.address, "destinations.address", PORT)
     context = configuration.tls.client_context() if to.tls else None
     return await asyncio.open_connection(host, port, ssl=context, limit=_LONGEST_ANSWER_BYTES)

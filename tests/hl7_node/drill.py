@@ -121,7 +121,7 @@ def _node(file: Path, target: str) -> subprocess.Popen[bytes]:
         [sys.executable, "-m", "clients.hl7_node", str(file)],
         cwd=ROOT,
         env=environment | {"MEDMESH_URL": target},
-        stderr=(file.parent / "node.log").open("ab"),
+        stderr=subprocess.DEVNULL,
     )
 
 

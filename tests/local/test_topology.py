@@ -113,8 +113,8 @@ def test_a_door_has_its_package_its_tests_its_port_and_its_place_in_compose(door
     assert getattr(settings, "listen", None) == f"127.0.0.1:{door.port}"
     text = stanza(door.name)
     # Who may send to a node, its file has to say: it does not start beside the other doors without one.
-    own = {"dicom_node": "dicom", "hl7_node": "hl7"}
-    assert f"profiles: [{own.get(door.name, 'doors')}]" in text
+    profile = {"dicom_node": "dicom", "hl7_node": "hl7"}.get(door.name, "doors")
+    assert f"profiles: [{profile}]" in text
     assert f'ports: ["127.0.0.1:${{{variable}}}:${{{variable}}}"' in text
     assert "networks: [mesh]" in text
 
