@@ -23,12 +23,12 @@ from clients.gateway.settings import GatewaySettings
 from medmesh.connection import CHANNEL_OPTIONS, STAYING, Connection, is_loopback, resolve
 from medmesh.rpcs import Rpc
 from services.chassis.errors import InvalidInput, Reason, Unauthenticated
-from services.chassis.rpc.request import PRINCIPAL_KEY, REQUEST_ID_KEY, accept_request_id
+from services.chassis.rpc.request import PRINCIPAL_KEY, PRIORITY_KEY, REQUEST_ID_KEY, accept_request_id
 from services.chassis.rpc.status import DETAILS_KEY, from_rpc_error
 from services.chassis.settings import SettingsError
 
 AUTHORIZATION = "authorization"
-_PASSED_ON = (AUTHORIZATION, PRINCIPAL_KEY, "traceparent", "tracestate")
+_PASSED_ON = (AUTHORIZATION, PRINCIPAL_KEY, PRIORITY_KEY, "traceparent", "tracestate")
 """Headers of the caller that the services get as they came."""
 _PREFERENCE = re.compile(r"(?:^|[,;])\s*wait\s*=\s*(\d{1,6})\s*(?:$|[,;])")
 _HEALTH_TIMEOUT_S = 3.0

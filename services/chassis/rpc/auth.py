@@ -4,11 +4,13 @@ The policy is a TOML file; nothing is secret in it, since it holds the SHA-256 o
 
     [roles.physician]
     allow = ["/medmesh.orchestrator.v1.DiagnosticService/*"]
+    priority = "urgent"                             # the highest that it may ask for; routine when absent
 
     [identities.orchestrator]
     token_sha256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
     certificate = "orchestrator.hospital.example"   # a subject alternative name, or the common name
     allow = ["/medmesh.imaging.v1.ImagingService/*"]
+    priority = "urgent"                             # it passes on its callers' priorities
 
     [identities.ward-3]
     certificate = "ward-3.hospital.example"
@@ -39,6 +41,7 @@ from typing import Any
 
 from services.chassis.errors import PermissionDenied, Unauthenticated
 from services.chassis.rpc.quotas import Quota
+from services.chassis.rpc.request import Priority
 from services.chassis.rpc.tokens import TokenVerifier
 from services.chassis.settings import SettingsError
 
@@ -63,6 +66,8 @@ class Identity:
     """Patterns of full method names."""
     tenant: str = ""
     """Whose quota it uses. Of an anonymous caller: empty."""
+    priority: Priority = Priority.ROUTINE
+    """The highest that it may ask for."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +75,22 @@ class _Entry:
     name: str
     token_sha256: str
     certificate: str
-    allow: tuple[str, ...]
+    rights: _Rights
     tenant: str
+
+    def identity(self, kind: str) -> Identity:
+        return Identity(self.name, kind, self.rights.allow, self.tenant, self.rights.priority)
+
+
+@dataclass(frozen=True)
+class _Rights:
+    """What a role, an identity or everybody may do."""
+
+    allow: tuple[str, ...] = ()
+    priority: Priority = Priority.ROUTINE
+
+    def __add__(self, other: _Rights) -> _Rights:
+        return _Rights((*self.allow, *other.allow), min(self.priority, other.priority))
 
 
 class Policy:
@@ -80,15 +99,15 @@ class Policy:
     def __init__(
         self,
         entries: Iterable[_Entry] = (),
-        anonymous: tuple[str, ...] = ("*",),
+        anonymous: _Rights = _Rights(("*",), Priority.URGENT),
         *,
-        roles: Mapping[str, tuple[str, ...]] | None = None,
+        roles: Mapping[str, _Rights] | None = None,
         tokens: TokenVerifier | None = None,
         quotas: Mapping[str, Quota] | None = None,
         anonymous_operators: bool = False,
     ) -> None:
         self._entries = tuple(entries)
-        self._anonymous = Identity("anonymous", "none", anonymous)
+        self._anonymous = Identity("anonymous", "none", anonymous.allow, priority=anonymous.priority)
         self._roles = roles or {}
         self._tokens = tokens
         self.quotas: Mapping[str, Quota] = quotas or {}
@@ -125,14 +144,14 @@ class Policy:
         for name in tables:
             if not isinstance(document.get(name, {}), dict):
                 raise ValueError(f"{name} must be a table")  # noqa: TRY004 - of the file, not of a call
-        roles = {name: _allow(f"roles.{name}", table) for name, table in document.get("roles", {}).items()}
+        roles = {name: _rights(f"roles.{name}", table) for name, table in document.get("roles", {}).items()}
         tokens = TokenVerifier.read(document["tokens"], folder) if "tokens" in document else None
         if tokens and (unheard := set(tokens.roles.values()) - set(roles)):
             raise ValueError(f"tokens.roles names roles that are not there: {', '.join(sorted(unheard))}")
         anonymous = document.get("anonymous", {"allow": list(ANONYMOUS_DEFAULT)})
         return cls(
             [_entry(name, table, roles) for name, table in document.get("identities", {}).items()],
-            _allow("anonymous", anonymous),
+            _rights("anonymous", anonymous),
             roles=roles,
             tokens=tokens,
             quotas={name: Quota.read(name, table) for name, table in document.get("tenants", {}).items()},
@@ -169,19 +188,19 @@ class Policy:
         names = set(certificate_names)
         for entry in self._entries:
             if entry.certificate and entry.certificate in names:
-                return Identity(entry.name, "certificate", entry.allow, entry.tenant)
+                return entry.identity("certificate")
         return self._anonymous
 
     def _of_token(self, token: str) -> Identity:
         digest = hashlib.sha256(token.encode()).hexdigest()
         for entry in self._entries:
             if entry.token_sha256 and hmac.compare_digest(entry.token_sha256, digest):
-                return Identity(entry.name, "token", entry.allow, entry.tenant)
+                return entry.identity("token")
         if self._tokens is None:
             raise Unauthenticated
         claims = self._tokens.verify(token)
-        allow = tuple(pattern for role in claims.roles for pattern in self._roles[role])
-        return Identity(claims.subject, "jwt", allow, claims.tenant or claims.subject)
+        rights = sum((self._roles[role] for role in claims.roles), _Rights())
+        return Identity(claims.subject, "jwt", rights.allow, claims.tenant or claims.subject, rights.priority)
 
 
 class PolicyFile:
@@ -233,10 +252,10 @@ def certificate_names(auth_context: Mapping[str, Iterable[bytes]]) -> list[str]:
     return [name.decode("utf-8", "replace") for key in keys for name in auth_context.get(key, ())]
 
 
-def _entry(name: str, table: object, roles: Mapping[str, tuple[str, ...]]) -> _Entry:
+def _entry(name: str, table: object, roles: Mapping[str, _Rights]) -> _Entry:
     if not isinstance(table, dict):
         raise ValueError(f"identities.{name} must be a table")  # noqa: TRY004 - of the file, not of a call
-    unknown = set(table) - {"token_sha256", "certificate", "allow", "roles", "tenant"}
+    unknown = set(table) - {"token_sha256", "certificate", "allow", "priority", "roles", "tenant"}
     if unknown:
         raise ValueError(f"identities.{name} has unknown keys: {', '.join(sorted(unknown))}")
     token, certificate = table.get("token_sha256", ""), table.get("certificate", "")
@@ -247,13 +266,21 @@ def _entry(name: str, table: object, roles: Mapping[str, tuple[str, ...]]) -> _E
     own = table.get("roles", [])
     if not isinstance(own, list) or not all(role in roles for role in own):
         raise ValueError(f"identities.{name}.roles must be a list of roles of the policy")
-    allow = _allow(f"identities.{name}", table) if "allow" in table or not own else ()
-    of_roles = tuple(pattern for role in own for pattern in roles[role])
-    return _Entry(name, token, certificate, (*allow, *of_roles), str(table.get("tenant") or name))
+    rights = _rights(f"identities.{name}", {"allow": [], **table} if own else table)
+    rights = sum((roles[role] for role in own), rights)
+    return _Entry(name, token, certificate, rights, str(table.get("tenant") or name))
 
 
-def _allow(where: str, table: object) -> tuple[str, ...]:
+def _rights(where: str, table: object) -> _Rights:
     allow = table.get("allow") if isinstance(table, dict) else None
-    if not isinstance(allow, list) or not all(isinstance(pattern, str) for pattern in allow):
+    if (
+        not isinstance(table, dict)
+        or not isinstance(allow, list)
+        or not all(isinstance(p, str) for p in allow)
+    ):
         raise ValueError(f"{where}.allow must be a list of method patterns")
-    return tuple(allow)
+    words = {priority.name.lower(): priority for priority in Priority}
+    priority = table.get("priority", "routine")
+    if priority not in words:
+        raise ValueError(f"{where}.priority must be one of {', '.join(words)}")
+    return _Rights(tuple(allow), words[priority])

@@ -179,6 +179,7 @@ class Upstream:
         current = requests.current.get()
         if current is not None:
             metadata[requests.REQUEST_ID_KEY] = current.request_id
+            metadata[requests.PRIORITY_KEY] = current.priority.name.lower()
             if current.identity_kind != "none":
                 metadata[requests.PRINCIPAL_KEY] = current.identity
         token = self._token()
