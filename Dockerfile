@@ -20,7 +20,7 @@ RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin medmesh \
     && install -d -o medmesh -g medmesh /var/lib/medmesh
 
 # Packages first: they change less often than the code.
-COPY pyproject.toml ./
+COPY pyproject.toml topology.toml ./
 COPY requirements ./requirements
 COPY clients/python/pyproject.toml clients/python/README.md ./clients/python/
 COPY tools ./tools

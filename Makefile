@@ -7,7 +7,7 @@ VENV := .venv/bin
 BOOTSTRAP := $(PYTHON) tools/bootstrap.py
 TORCH_TESTS := tests/training tests/importing tests/imaging/test_training.py tests/language/test_calibration.py tests/language/test_tagger_training.py tests/recommendation/test_outcome_calibration.py tests/recommendation/test_series.py
 FAST := --numprocesses=auto -m "not live and not slow"
-CHECKED := services tools clients/archive clients/cli clients/loadtest clients/gateway clients/console clients/python/medmesh clients/dicom_node clients/jobs protos/generate.py
+CHECKED := services tools clients/archive clients/cli clients/loadtest clients/gateway clients/console clients/python/medmesh clients/dicom_node clients/hl7_node clients/jobs protos/generate.py
 
 # The contracts that those of today must stay compatible with: a buf image, so that no history is needed.
 BASELINE := protos/baseline/medmesh.binpb
@@ -51,7 +51,7 @@ bench-gpu:  ## Measure the models on this machine's NVIDIA GPU (needs onnxruntim
 	@$(PYTHON) training/bench_gpu.py $(ARGS)
 
 test-consumers: venv  ## Build and run the clients in other languages (needs npm and clients/debian-packages.txt)
-	@TEST_CONSUMERS=1 $(VENV)/python -m pytest tests/clients/test_installation.py tests/end_to_end/test_other_languages.py tests/end_to_end/test_console.py $(ARGS)
+	@TEST_CONSUMERS=1 $(VENV)/python -m pytest tests/clients/test_installation.py tests/end_to_end/test_other_languages.py tests/end_to_end/test_console.py tests/end_to_end/test_fhir_readers.py $(ARGS)
 
 bench:  ## Measure medmesh against what it stands on and against other servers (ARGS="--only imaging", CHECK=1): docs/performance.md
 	@$(BOOTSTRAP) dev triton peers
@@ -62,8 +62,20 @@ test-load-tools: venv  ## Run the Locust user class and the k6 script against a 
 archive-proof: venv  ## Read 10,000 small files with kill -9 in the midst of it, and count (ARGS="--stand-in", "--count N")
 	@$(VENV)/python -m tests.clients.archive_proof $(ARGS)
 
+drill: venv  ## Break one thing after the other in a mesh under load for 30 minutes, draw it, judge it (ARGS="--minutes 5 --seed 1")
+	@$(VENV)/python -m tests.faults.drill $(ARGS)
+
+simulation: venv  ## Play the orchestrator under virtual time with 20,000 seeds of failures (ARGS="--seed 7": one of them)
+	@$(VENV)/python -m tests.faults.simulation $(ARGS)
+
+planted: venv  ## Plant bugs one at a time into a copy and see whether the tests find them: docs/planted-bugs.md (ARGS="--only breaker")
+	@nice -n 19 $(VENV)/python -m tests.faults.planted $(ARGS)
+
 drill-dicom: venv  ## Kill the DICOM node again and again while it is sent objects, and count (needs Orthanc; RUNS=20 OBJECTS=200)
 	@$(VENV)/python -m tests.dicom_node.drill --runs $(or $(RUNS),20) --objects $(or $(OBJECTS),200)
+
+drill-hl7: venv  ## Kill the HL7 node again and again while it is sent messages, and count (RUNS=20 MESSAGES=200)
+	@$(VENV)/python -m tests.hl7_node.drill --runs $(or $(RUNS),20) --messages $(or $(MESSAGES),200)
 
 helm: venv  ## Render the Helm chart over a matrix of values and hold it to Kubernetes' schemas (installs helm beside, 250 MB)
 	@$(VENV)/python tools/helm.py .medmesh/helm

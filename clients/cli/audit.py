@@ -39,15 +39,28 @@ def audit(
             help="receipt.json or answer.json of an answer that must be in the log. Repeatable.",
         ),
     ] = None,
+    anchor: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Anchor of an earlier check, kept elsewhere: its record must be in the log."
+        ),
+    ] = None,
+    write_anchor: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Where to write the anchor of this check, if all is as written."),
+    ] = None,
     key: Keys = None,
 ) -> None:
     """Check the log of receipts: nothing changed, inserted, removed or moved. Exits 1 where it is not so.
 
-    Records cut off at the end leave an unbroken chain; they show with --receipt, since what was handed out is
-    then no longer in the log. Changes of the last record show with --receipt or --key. No service is asked.
+    Records cut off at the end leave an unbroken chain, and whoever can write the log can compute it anew.
+    Both show with --anchor, against the digest of a record that was the last one once and is kept where they
+    cannot write; and with --receipt, since what was handed out is then no longer in the log. Changes of the
+    last record show with --key too. No service is asked.
 
     Example:
       medmesh audit
+      medmesh audit --anchor /elsewhere/head.json --write-anchor /elsewhere/head.json
       medmesh audit receipts.jsonl --receipt answer/receipt.json --key receipt-key.pub.pem
     """
     with explained():
@@ -55,6 +68,7 @@ def audit(
         kept = set(_payloads(lines))
         missing = [path for path in handed_out or [] if read_receipt(path).payload not in kept]
         keys = _keys(key)
+        lost = _lost(anchor, lines) if anchor is not None else ""
     problems = [(fault.line, fault.problem) for fault in receipt.verify_chain(lines)]
     if keys:
         problems += _unsigned(lines, keys)
@@ -62,12 +76,17 @@ def audit(
         typer.echo(f"line {number}: {problem}")
     for path in missing:
         typer.echo(f"{path}: The log does not hold this receipt: its record was changed or removed.")
+    if lost:
+        typer.echo(f"{anchor}: {lost}")
     count = f"{len(lines)} record{'' if len(lines) == 1 else 's'}"
-    holds = not (problems or missing)
+    holds = not (problems or missing or lost)
     state = ("unbroken and signed" if keys else "unbroken") if holds else "NOT as written"
     typer.echo(f"{log}: {count}, {state}")
     if not holds:
         raise typer.Exit(ExitCode.FAILED)
+    if write_anchor is not None:
+        with explained():
+            write_anchor.write_text(json.dumps(_head(lines)) + "\n", encoding="utf-8")
 
 
 def verify(
@@ -131,6 +150,28 @@ def _payloads(lines: Iterable[str]) -> Iterable[bytes]:
             yield receipt.from_line(line).payload
         except ValueError:
             continue
+
+
+def _head(lines: list[str]) -> dict[str, Any]:
+    """The last record: how many there are with it, and the digest of its payload."""
+    last = receipt.payload_sha256(receipt.from_line(lines[-1])) if lines else ""
+    return {"records": len(lines), "payload_sha256": last}
+
+
+def _lost(anchor: Path, lines: list[str]) -> str:
+    """What became of the record that the anchor is of, in one sentence; empty: it is where it was."""
+    try:
+        kept = json.loads(anchor.read_text(encoding="utf-8"))
+        count, digest = int(kept["records"]), str(kept["payload_sha256"])
+    except (ValueError, KeyError, TypeError):
+        raise ValueError(f"{anchor} holds no anchor") from None
+    if count > len(lines):
+        return f"The log had {count} records and has {len(lines)}: its end was cut off."
+    try:
+        is_there = _head(lines[:count])["payload_sha256"] == digest
+    except ValueError:
+        is_there = False
+    return "" if is_there else f"Record {count} is another one: the log was computed anew."
 
 
 def _unsigned(lines: Iterable[str], keys: list[bytes]) -> Iterable[tuple[int, str]]:

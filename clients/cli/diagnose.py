@@ -109,7 +109,8 @@ def replay(
     timeout: inputs.Timeout = 30.0,
 ) -> None:
     """Compute a case again and say what differs from its receipt: inputs, models, fusion, outputs. Exits 1 on
-    a difference. Another copy of an image, e.g. from an archive that rewrote its file header, is the same
+    a difference. There is no tolerance: what is compared are digests, and a last digit of another processor
+    shows. Another copy of an image, e.g. from an archive that rewrote its file header, is the same
     input.
 
     Example:

@@ -21,6 +21,7 @@ from clients.cli.show import marks
 if TYPE_CHECKING:
     from clients.dicom_node.configuration import Configuration
     from clients.dicom_node.database import Database
+    from clients.dicom_node.overview import Parked
 
 Config = Annotated[
     Path | None,
@@ -59,7 +60,8 @@ def check(config: Config = None) -> None:
     from clients.dicom_node.checking import problems
 
     lines: list[RenderableType] = []
-    found = problems(configuration)
+    with explained():
+        found = problems(configuration)
     for name, problem in found.items():
         state = Text(problem, style="bold red") if problem else Text("answers", style="green")
         lines.append(Text.assemble(f"  {name}  ", state))
@@ -81,14 +83,14 @@ def status(config: Config = None, as_json: Json = False) -> None:
     with _database(config) as database:
         counts, parked = overview.counts(database), overview.parked(database)
     if as_json:
-        shown = [{"what": p.what, "id": p.id, "reason": p.reason, "objects": p.count} for p in parked]
+        shown = [{"what": p.what, "id": p.id, "reason": p.why, "objects": p.count} for p in parked]
         typer.echo(json.dumps({"counts": counts, "parked": shown}, indent=2))
         return
     table = Table.grid(padding=(0, 2))
     for name, count in counts.items():
         table.add_row(f"  {name.replace('.', ' ')}", str(count))
     parts: list[RenderableType] = [marks.heading("DICOM node", "what it has taken and done", "dim"), table]
-    parts += [Text(f"  parked {p.what} {p.id}: {p.reason}", style="yellow") for p in parked]
+    parts += [_line(one) for one in parked]
     if not counts:
         parts.append(Text("  nothing was taken yet", style="dim"))
     marks.present(parts)
@@ -105,6 +107,60 @@ def retry(config: Config = None) -> None:
     with _database(config) as database:
         count = overview.retry(database, time.time())
     marks.present([Text(f"{count} taken up again")])
+
+
+def discard(
+    config: Config = None,
+    name: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--id", metavar="ID", help="This one, as `status` names it, e.g. object/17. Repeatable."
+        ),
+    ] = None,
+    reason: Annotated[
+        list[str] | None,
+        typer.Option("--reason", metavar="REASON", help="All that wait for that, e.g. NO_RULE. Repeatable."),
+    ] = None,
+    older_than: Annotated[
+        float, typer.Option("--older-than", metavar="HOURS", help="Of these, what waits for longer.", min=0)
+    ] = 0.0,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Give up what is parked, and delete the images of it that the node took. It says what, and asks. The
+    ledger keeps a line of each: one that is sent again is known, and not analysed.
+
+    Examples:
+      medmesh dicom-node discard node.toml --id object/17
+
+      medmesh dicom-node discard node.toml --reason NOT_WANTED --reason NOT_AN_IMAGE --older-than 168 --yes
+    """
+    if not name and not reason:
+        fail("say which with --id or --reason; `status` shows them.", ExitCode.INPUT)
+    configuration = _configuration(config)
+    from clients.dicom_node import overview
+    from clients.dicom_node.spool import Spool
+
+    with _database(config) as database:
+        waiting = overview.parked(database)
+        if unknown := sorted(set(name or ()) - {one.name for one in waiting}):
+            fail(f"nothing that is called {unknown[0]} is parked; `status` shows them.", ExitCode.INPUT)
+        before = time.time() - older_than * 3600
+        chosen = [
+            one
+            for one in waiting
+            if (one.name in (name or ()) or any(one.has_reason(word) for word in reason or ()))
+            and one.since <= before
+        ]
+        marks.present([_line(one) for one in chosen] or [Text("nothing of that is parked", style="dim")])
+        if not chosen:
+            return
+        if not yes:
+            typer.confirm(f"Give up {marks.count(len(chosen), 'entry', 'entries')}?", abort=True)
+        files = overview.discard(database, chosen)
+        spool = Spool(configuration.node.spool)
+        for file in files:
+            (spool.objects / file).unlink(missing_ok=True)
+    marks.present([Text(f"deleted {marks.count(len(files), 'image')}")])
 
 
 def fetch(
@@ -132,6 +188,10 @@ def fetch(
         except FetchError as error:
             fail(f"{error}.", ExitCode.FAILED)
     marks.present([Text(f"{count} objects handed to the node")])
+
+
+def _line(one: Parked) -> Text:
+    return Text(f"  parked {one.name}: {one.why}", style="yellow")
 
 
 @contextmanager

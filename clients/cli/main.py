@@ -15,6 +15,7 @@ from clients.cli import (
     analyze,
     archive,
     audit,
+    certificates,
     console,
     deidentify,
     demo,
@@ -22,14 +23,17 @@ from clients.cli import (
     dicom_node,
     doctor,
     gateway,
+    hl7_node,
     importing,
     jobs,
     literature,
     medications,
     models,
+    recall,
     records,
     report,
     search,
+    tenants,
     terminology,
     up,
     usage,
@@ -77,6 +81,11 @@ node = typer.Typer(
     rich_markup_mode=None,
     no_args_is_help=True,
     help="Take images by DICOM, have the mesh read them, send the results back as DICOM objects.",
+)
+messages = typer.Typer(
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    help="Take HL7 v2 messages by MLLP, have the mesh read them, send the results back as messages.",
 )
 load = typer.Typer(
     cls=loadtest.LoadtestGroup,
@@ -144,6 +153,9 @@ _add(report.report)
 _add(report.summarize)
 _add(audit.audit)
 _add(usage.usage)
+_add(tenants.tenants)
+_add(recall.recall)
+_add(certificates.certificates)
 app.add_typer(receipts, name="receipts")
 _add(audit.verify, to=receipts)
 _add(analyze.image)
@@ -189,7 +201,13 @@ _add(dicom_node.serve, to=node)
 _add(dicom_node.check, to=node)
 _add(dicom_node.status, to=node)
 _add(dicom_node.retry, to=node)
+_add(dicom_node.discard, to=node)
 _add(dicom_node.fetch, to=node)
+app.add_typer(messages, name="hl7-node")
+_add(hl7_node.serve, to=messages)
+_add(hl7_node.check, to=messages)
+_add(hl7_node.status, to=messages)
+_add(hl7_node.retry, to=messages)
 _add(doctor.doctor)
 app.add_typer(load, name="loadtest")
 _add(loadtest.run, to=load)

@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pydicom
-from google.protobuf.json_format import ParseError
 from pydicom.config import RAISE
 from pydicom.dataset import Dataset
 from pydicom.valuerep import validate_value
@@ -100,7 +99,7 @@ class Analyzer:
             self._failed(work, error)
             return
         try:
-            receipt_id = _receipt_id(diagnosis)
+            receipt_id = receipt.identifier(diagnosis)
             made = results(self._context(work, files, diagnosis, receipt_id))
         except Exception:
             log.exception("results could not be made", extra={"facts": {"analysis": work.id}})
@@ -191,12 +190,3 @@ def source_header(path: Path) -> Dataset:
             except ValueError:
                 del header[keyword]
     return header
-
-
-def _receipt_id(diagnosis: Diagnosis) -> str:
-    if not diagnosis.HasField("receipt"):
-        return ""
-    try:
-        return str(receipt.statement(diagnosis.receipt).predicate.receipt_id)
-    except (ParseError, ValueError):
-        return ""

@@ -13,7 +13,11 @@ _NOBODY = "1.2.3"
 
 
 def problems(configuration: Configuration) -> dict[str, str]:
-    """The mesh and each destination by name, with what is wrong; empty: it answers."""
+    """The mesh and each destination by name, with what is wrong; empty: it answers.
+
+    Raises ConfigurationError where the files of `[tls]` cannot be used.
+    """
+    configuration.tls.server_context()
     return {"mesh": _mesh()} | {to.name: _destination(configuration, to) for to in configuration.destinations}
 
 

@@ -93,7 +93,8 @@ class Database:
         if found not in (0, VERSION):
             self._connection.close()
             raise LedgerError(f"{path} was written by another version of medmesh ({found}, here {VERSION})")
-        self._connection.executescript(f"{SCHEMA} PRAGMA user_version = {VERSION};")
+        if found == 0:  # whoever only looks at a ledger writes nothing to it
+            self._connection.executescript(f"{SCHEMA} PRAGMA user_version = {VERSION};")
 
     def close(self) -> None:
         """Closes it; whatever was committed is on the disk."""

@@ -9,9 +9,10 @@ from pydicom import dcmread
 from pynetdicom import AE
 
 from clients.dicom_node.arrivals import MEGABYTE
-from clients.dicom_node.configuration import Configuration, Destination, endpoint
+from clients.dicom_node.configuration import PORT, Configuration, Destination
 from clients.dicom_node.outcomes import Refused, Unreachable
 from clients.dicom_node.web_client import Archive
+from services.chassis.peers import endpoint
 
 
 class FetchError(RuntimeError):
@@ -57,7 +58,7 @@ def _store(configuration: Configuration, path: Path) -> None:
     dataset = dcmread(path)
     ae = AE(ae_title=configuration.peers[0].ae_title if configuration.peers else node.ae_title)
     ae.add_requested_context(dataset.SOPClassUID, dataset.file_meta.TransferSyntaxUID)
-    host, port = endpoint(node.listen, "node.listen")
+    host, port = endpoint(node.listen, "node.listen", PORT)
     association = ae.associate(host, port, ae_title=node.ae_title)
     if not association.is_established:
         raise FetchError("no node listens at node.listen: start it with `medmesh dicom-node serve`")

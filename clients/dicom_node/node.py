@@ -11,7 +11,7 @@ from typing import IO
 from clients.dicom_node import overview
 from clients.dicom_node.analyzing import Analyzer
 from clients.dicom_node.arrivals import Arrivals
-from clients.dicom_node.configuration import Configuration, ConfigurationError
+from clients.dicom_node.configuration import Configuration
 from clients.dicom_node.database import Database
 from clients.dicom_node.ledger import Ledger
 from clients.dicom_node.outbox import Outbox
@@ -21,6 +21,7 @@ from clients.dicom_node.spool import Spool
 from clients.dicom_node.web_server import WebServer
 from medmesh import Client
 from services.chassis import exclusive
+from services.chassis.configuration_file import ConfigurationError
 
 log = logging.getLogger("medmesh.dicom_node")
 

@@ -29,8 +29,9 @@ from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
 from clients.dicom_node import commitment
 from clients.dicom_node.arrivals import MEGABYTE, Announced, Arrivals, Refusal, Refused
-from clients.dicom_node.configuration import Configuration, Peer, endpoint
+from clients.dicom_node.configuration import PORT, Configuration, Peer
 from clients.dicom_node.outbox import Outbox
+from services.chassis.peers import endpoint
 
 log = logging.getLogger("medmesh.dicom_node")
 
@@ -72,7 +73,7 @@ pynetdicom._config.STORE_RECV_CHUNKED_DATASET = True  # noqa: SLF001 - the libra
 
 class _Handler(RequestHandler):
     """As the library's, but does not believe a length that no unit here can have, and waits for no unit for
-    ever.
+    ever. Says why TLS failed.
     """
 
     def _create_association(self) -> Any:
@@ -83,11 +84,21 @@ class _Handler(RequestHandler):
         def bounded(size: int) -> bytearray:
             if size > _PDU_LIMIT_BYTES:
                 raise OSError("a protocol data unit is longer than any that was agreed on")
-            data: bytearray = receive(size)
+            try:
+                data: bytearray = receive(size)
+            except ssl.SSLError as error:
+                facts = {"address": self.client_address[0], "because": _because(error)}
+                log.warning("TLS with a caller failed", extra={"facts": facts})
+                raise
             return data
 
         association.dul.socket.recv = bounded
         return association
+
+
+def _because(error: ssl.SSLError) -> str:
+    """The library's word for it, such as `certificate has expired`."""
+    return str(getattr(error, "verify_message", "") or error.reason)
 
 
 class _Server(ThreadedAssociationServer):
@@ -151,8 +162,8 @@ class Receiver:
         for context in AllStoragePresentationContexts:
             ae.add_supported_context(str(context.abstract_syntax), TRANSFER_SYNTAXES)
         server = ae.make_server(
-            endpoint(node.listen, "node.listen"),
-            ssl_context=server_context(self._configuration),
+            endpoint(node.listen, "node.listen", PORT),
+            ssl_context=self._configuration.tls.server_context(),
             evt_handlers=[
                 (evt.EVT_REQUESTED, self._check_caller),
                 (evt.EVT_DATA_RECV, self._count_bytes),
@@ -181,7 +192,7 @@ class Receiver:
         """Who calls; None: nobody who may."""
         title = str(association.requestor.primitive.calling_ae_title).strip()
         address = association.requestor.address_info.address
-        if not self._configuration.peers:  # then it listens on loopback only, or was told to be insecure
+        if not self._configuration.peers:  # then it listens on loopback only
             return Peer(ae_title=title)
         return next((peer for peer in self._configuration.peers if peer.allows(title, address)), None)
 
@@ -227,16 +238,3 @@ def _log_rejected(event: Any) -> None:
         "an association was rejected: the caller is not in [[peers]], or there are too many",
         extra={"facts": facts},
     )
-
-
-def server_context(configuration: Configuration) -> ssl.SSLContext | None:
-    """TLS as `[tls]` says; None: there is none."""
-    tls = configuration.tls
-    if tls.certificate is None:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(tls.certificate, tls.key)
-    if tls.ca is not None:
-        context.load_verify_locations(tls.ca)
-        context.verify_mode = ssl.CERT_REQUIRED
-    return context

@@ -11,16 +11,20 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 
-from clients.dicom_node.configuration import Configuration, ConfigurationError, check, load
+from clients.dicom_node.configuration import Configuration, check, load
 from clients.dicom_node.database import LedgerError
 from clients.dicom_node.node import Node
 from clients.dicom_node.settings import DicomNodeSettings
 from medmesh import Client
 from services.chassis import environment as variables
+from services.chassis.configuration_file import ConfigurationError
 from services.chassis.observability import log
 from services.chassis.settings import SettingsError
 
 logger = logging.getLogger("medmesh.dicom_node")
+
+_LOOK_S = 0.5
+"""A signal that comes just before the main thread sleeps, or to another thread, does not wake it."""
 
 
 def configured(path: Path | None, environment: Mapping[str, str] | None = None) -> Configuration:
@@ -57,7 +61,8 @@ def run(path: Path | None) -> None:
             logger.warning(sentence)
         with Client() as client:
             node = Node(configuration, client)
-            ended.wait()
+            while not ended.wait(_LOOK_S):
+                pass
             node.stop()
         logger.info("stopped")
     except (ConfigurationError, LedgerError, SettingsError) as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import ssl
 import threading
 import time
 from collections.abc import Sequence
@@ -18,11 +17,12 @@ from pynetdicom.sop_class import StorageCommitmentPushModel, Verification  # typ
 
 from clients.dicom_node import commitment
 from clients.dicom_node.analyzing import pause_s
-from clients.dicom_node.configuration import Configuration, Destination, endpoint
+from clients.dicom_node.configuration import PORT, Configuration, Destination
 from clients.dicom_node.outbox import Delivery, Outbox
 from clients.dicom_node.outcomes import Refused, Unreachable
 from clients.dicom_node.spool import Spool
 from clients.dicom_node.web_client import Archive
+from services.chassis.peers import endpoint
 
 log = logging.getLogger("medmesh.dicom_node")
 
@@ -41,6 +41,9 @@ class Sender:
     """One thread for each destination, so that one that is down holds up no other."""
 
     def __init__(self, configuration: Configuration, spool: Spool, outbox: Outbox) -> None:
+        """Raises ConfigurationError where the files of `[tls]` cannot be used."""
+        if any(to.tls for to in configuration.destinations):
+            configuration.tls.client_context()  # each association reads them anew: they may be renewed
         self._configuration = configuration
         self._spool = spool
         self._outbox = outbox
@@ -147,14 +150,14 @@ def associate(
         ae.add_requested_context(StorageCommitmentPushModel)
     if answered is not None:
         handlers = [(evt.EVT_N_EVENT_REPORT, _committed, list(answered))]
-    host, port = endpoint(to.address, "destinations.address")
-    context = None
-    if to.tls:
-        context = ssl.create_default_context(cafile=configuration.tls.ca)
-        if configuration.tls.certificate is not None:
-            context.load_cert_chain(configuration.tls.certificate, configuration.tls.key)
+    host, port = endpoint(to.address, "destinations.address", PORT)
+    context = configuration.tls.client_context() if to.tls else None
     association = ae.associate(
-        host, port, ae_title=to.ae_title, evt_handlers=handlers, tls_args=(context, host) if context else None
+        host,
+        port,
+        ae_title=to.ae_title,
+        evt_handlers=handlers,
+        tls_args=(context, host) if context else None,
     )
     if not association.is_established:
         raise Unreachable

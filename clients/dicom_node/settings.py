@@ -17,7 +17,7 @@ class DicomNodeSettings(Settings):
     listen: str = "127.0.0.1:11112"
     """Address and port to listen on, instead of the file's `node.listen`. Port 0 takes a free one."""
     insecure: bool = False
-    """Whether to listen beyond loopback without TLS or without peers, as `node.insecure`."""
+    """Whether to listen beyond loopback without TLS, as `node.insecure`."""
     log_level: LogLevel = LogLevel.INFO
     """How much is logged."""
     dicom_configuration: Path | None = None

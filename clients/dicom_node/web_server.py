@@ -13,8 +13,9 @@ from typing import Any
 
 from clients.dicom_node import multipart
 from clients.dicom_node.arrivals import MEGABYTE, Arrivals, Refusal, Refused
-from clients.dicom_node.configuration import Configuration, endpoint
-from clients.dicom_node.receiving import STATUSES, server_context
+from clients.dicom_node.configuration import PORT, Configuration
+from clients.dicom_node.receiving import STATUSES
+from services.chassis.peers import endpoint
 
 log = logging.getLogger("medmesh.dicom_node")
 
@@ -30,7 +31,7 @@ class WebServer:
 
     def __init__(self, configuration: Configuration, arrivals: Arrivals) -> None:
         places = threading.BoundedSemaphore(configuration.node.max_associations)
-        address = endpoint(configuration.node.web_listen, "node.web_listen")
+        address = endpoint(configuration.node.web_listen, "node.web_listen", PORT)
 
         class Handler(_Handler):
             def __init__(self, *arguments: Any) -> None:
@@ -41,7 +42,7 @@ class WebServer:
             address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
 
         self._server = Server(address, Handler, bind_and_activate=False)
-        context = server_context(configuration)
+        context = configuration.tls.server_context()
         if context is not None:
             self._server.socket = context.wrap_socket(
                 self._server.socket, server_side=True, do_handshake_on_connect=False

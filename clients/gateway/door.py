@@ -76,7 +76,7 @@ class Door:
             request_id,
             scope["method"],
             began + self._settings.maximum_deadline_s,
-            caller=(scope.get("client") or ("", 0))[0],
+            sharer=(scope.get("client") or ("", 0))[0],
             priority=Priority.of(headers.get(PRIORITY_KEY)),
         )
         in_progress = current.set(request)

@@ -2,6 +2,7 @@
 
 The door has no rights to lend. It presents no token of its own; where it needs a certificate to reach the
 services (mTLS), it takes no call without a token, since the services would know that by the certificate.
+Where it can be reached from other machines, it judges the caller by a policy of its own before it calls.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from clients.gateway.failures import Failure
 from clients.gateway.settings import GatewaySettings
 from medmesh.connection import CHANNEL_OPTIONS, STAYING, Connection, is_loopback, resolve
 from medmesh.rpcs import Rpc
-from services.chassis.errors import InvalidInput, Reason, Unauthenticated
+from services.chassis.errors import InvalidInput, MedmeshError, Reason, Unauthenticated
+from services.chassis.rpc.auth import Policy, PolicyFile
 from services.chassis.rpc.request import PRINCIPAL_KEY, PRIORITY_KEY, REQUEST_ID_KEY, accept_request_id
 from services.chassis.rpc.status import DETAILS_KEY, from_rpc_error
 from services.chassis.settings import SettingsError
@@ -49,9 +51,9 @@ class Caller:
     """Time for the whole call, in seconds."""
 
     @property
-    def has_token(self) -> bool:
-        """Whether he says who he is."""
-        return any(key == AUTHORIZATION for key, _ in self.metadata)
+    def authorization(self) -> str | None:
+        """What he says who he is."""
+        return dict(self.metadata).get(AUTHORIZATION)
 
     @classmethod
     def of(cls, headers: Mapping[str, str], settings: GatewaySettings) -> Caller:
@@ -86,7 +88,7 @@ class Caller:
         return self if timeout_s is None else dataclasses.replace(self, timeout_s=max(timeout_s, 0.0))
 
 
-def connection(settings: GatewaySettings) -> Connection:
+def connection() -> Connection:
     """Where the mesh is, as every client is told, but without a token. Raises SettingsError."""
     try:
         found = resolve(
@@ -102,11 +104,10 @@ def connection(settings: GatewaySettings) -> Connection:
         raise SettingsError("MEDMESH_URL", str(error)) from None
     found = dataclasses.replace(found, token=None)
     for service, target in found.targets.items():
-        if found.tls is None and not settings.insecure and not is_loopback(target):
+        if found.tls is None and not is_loopback(target):
             raise SettingsError(
                 "MEDMESH_CLIENT_CA",
-                f"callers' tokens would go to {service} in clear: name the authority of its certificate, or "
-                "set MEDMESH_INSECURE=1 when the network itself is private",
+                f"callers' tokens would go to {service} in clear: name the authority of its certificate",
             )
     return found
 
@@ -117,6 +118,11 @@ class Mesh:
     def __init__(self, to: Connection, settings: GatewaySettings) -> None:
         self.servers = tuple(to.targets)
         self._presents_certificate = to.tls is not None and to.tls.certificate is not None
+        self._policy = (
+            PolicyFile(settings.auth_policy, beyond_loopback=settings.is_open_to_others)
+            if settings.auth_policy
+            else Policy.open()
+        )
         # The uploads of all its callers pass through it.
         options = dict((*CHANNEL_OPTIONS, STAYING)) | {
             "grpc.max_send_message_length": settings.maximum_request_bytes,
@@ -140,7 +146,7 @@ class Mesh:
 
     async def answer(self, rpc: Rpc, request: Message | AsyncIterator[Message], caller: Caller) -> Any:
         """The one answer to a request, or to a stream of them. Raises Failure."""
-        self._check(caller)
+        self._check(rpc, caller)
         try:
             return await self._method(rpc)(request, timeout=caller.timeout_s, metadata=caller.metadata)
         except grpc.aio.AioRpcError as error:
@@ -150,7 +156,7 @@ class Mesh:
         self, rpc: Rpc, request: Message | AsyncIterator[Message], caller: Caller
     ) -> AsyncGenerator[Any, None]:
         """The stream of answers to a request, or to a stream of them. Raises Failure."""
-        self._check(caller)
+        self._check(rpc, caller)
         call = self._method(rpc)(request, timeout=caller.timeout_s, metadata=caller.metadata)
         try:
             async for answer in call:
@@ -176,9 +182,14 @@ class Mesh:
             self._methods[key] = rpc.multicallable(self._channels[rpc.server])
         return self._methods[key]
 
-    def _check(self, caller: Caller) -> None:
-        if self._presents_certificate and not caller.has_token:
-            raise Failure.of(Unauthenticated(), caller.request_id)
+    def _check(self, rpc: Rpc, caller: Caller) -> None:
+        """The services judge the caller as well; those on loopback may be without a policy."""
+        try:
+            if self._presents_certificate and caller.authorization is None:
+                raise Unauthenticated
+            self._policy.authorize(f"/{rpc.name}", caller.authorization, ())
+        except MedmeshError as error:
+            raise Failure.of(error, caller.request_id) from None
 
 
 def _failure(error: grpc.aio.AioRpcError, rpc: Rpc, caller: Caller) -> Failure:

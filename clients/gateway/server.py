@@ -49,7 +49,7 @@ async def running_gateway(
     `to` is where the mesh is; by default what the environment says. `around` puts an application in front of
     the door's own. Raises SettingsError, BindError.
     """
-    async with Mesh(to or connection(settings), settings) as mesh:
+    async with Mesh(to or connection(), settings) as mesh:
         server = _Server(_config(settings, around(application(mesh, settings))))
         listener = _listener(settings.listen)
         host, port = listener.getsockname()[:2]

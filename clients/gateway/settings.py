@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.chassis.settings import ListeningSettings, bounded, is_loopback
+from services.chassis.settings import ListeningSettings, bounded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,8 +33,3 @@ class GatewaySettings(ListeningSettings):
     machine, none on another."""
     cds_feedback_file: Path = Path(".medmesh/cds-feedback.jsonl")
     """File to which the feedback on cards is appended."""
-
-    @property
-    def is_open_to_others(self) -> bool:
-        """Whether it can be reached from other machines."""
-        return not is_loopback(self.listen.rpartition(":")[0])

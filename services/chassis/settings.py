@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import ipaddress
 import os
 import types
 from collections.abc import Callable, Iterable, Mapping
@@ -142,14 +143,33 @@ class ListeningSettings(Settings):
     """PEM file with its private key."""
     tls_client_ca: Path | None = None
     """PEM file with the authorities of client certificates. Makes a client certificate compulsory (mTLS)."""
+    auth_policy: Path | None = None
+    """TOML file of who may call what (docs/security.md), read again when it changes. Beyond loopback there
+    has to be one; on loopback without one everybody may call everything."""
+    identity_folder: Path | None = None
+    """Folder with `tls.crt`, `tls.key`, `ca.crt` and `policy.toml`, as `medmesh certificates` makes it: TLS
+    in both directions and the policy, by one setting. What is set by itself goes before it."""
     insecure: bool = False
-    """Whether listening on an address beyond loopback without TLS is wanted."""
+    """Whether to listen beyond loopback in clear, because a proxy beside this process ends TLS. Callers have
+    to be known all the same."""
     log_level: LogLevel = LogLevel.INFO
     """How much is logged."""
 
+    IDENTITY_FILES: ClassVar[Mapping[str, str]] = {
+        "tls_certificate": "tls.crt",
+        "tls_key": "tls.key",
+        "auth_policy": "policy.toml",
+    }
+    """Setting -> its file in `identity_folder`. Subclasses have more."""
+
     def __post_init__(self) -> None:
-        """Checks what concerns more than one field; subclasses extend it."""
-        host = self._host_of("listen")
+        """Takes the files of `identity_folder`, checks what concerns more than one field; subclasses extend
+        it.
+        """
+        if self.identity_folder is not None:
+            for field, name in self.IDENTITY_FILES.items():
+                if getattr(self, field) is None:
+                    object.__setattr__(self, field, self.identity_folder / name)
         if (self.tls_certificate is None) != (self.tls_key is None):
             missing = "tls_certificate" if self.tls_certificate is None else "tls_key"
             raise SettingsError(
@@ -159,12 +179,23 @@ class ListeningSettings(Settings):
             raise SettingsError(self.key("tls_certificate"), "client certificates need TLS on the server too")
         if self.default_deadline_s > self.maximum_deadline_s:
             raise SettingsError(self.key("default_deadline_s"), "must not exceed the maximum deadline")
-        if not (is_loopback(host) or self.tls_certificate is not None or self.insecure):
+        if self.is_open_to_others and self.tls_certificate is None and not self.insecure:
             raise SettingsError(
                 self.key("listen"),
                 "an address beyond loopback needs TLS (MEDMESH_TLS_CERTIFICATE, MEDMESH_TLS_KEY), "
-                "or MEDMESH_INSECURE=1 when the network itself is private",
+                "or MEDMESH_INSECURE=1 where a proxy beside it ends TLS",
             )
+        if self.is_open_to_others and self.auth_policy is None:
+            raise SettingsError(
+                self.key("auth_policy"),
+                "an address beyond loopback needs a policy of who may call: nobody unknown is let in there "
+                "(`medmesh certificates` makes one for development)",
+            )
+
+    @property
+    def is_open_to_others(self) -> bool:
+        """Whether it can be reached from other machines."""
+        return not is_loopback(self._host_of("listen"))
 
     def _host_of(self, field: str) -> str:
         host, _, port = str(getattr(self, field)).rpartition(":")
@@ -200,9 +231,6 @@ class ServiceSettings(ListeningSettings):
     tls_upstream_ca: Path | None = None
     """PEM file with the authorities of the upstreams' certificates. Turns TLS to the upstreams on; with mTLS
     this service's own certificate is presented."""
-    auth_policy: Path | None = None
-    """TOML file of who may call what (`services.chassis.rpc.auth`), read again when it changes. Unset:
-    everybody may call everything."""
     audit_folder: Path | None = None
     """Folder of the audit log: one line a call, `calls-<service>.jsonl`. Unset: none is kept."""
     token: Secret | None = None
@@ -224,6 +252,12 @@ class ServiceSettings(ListeningSettings):
     0: none."""
     intended_use: str = ""
     """Replaces the intended use of the model cards: whoever deploys a model answers for it."""
+
+    IDENTITY_FILES: ClassVar[Mapping[str, str]] = {
+        **ListeningSettings.IDENTITY_FILES,
+        "tls_client_ca": "ca.crt",
+        "tls_upstream_ca": "ca.crt",
+    }
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -261,7 +295,10 @@ def join_folders(folders: Iterable[Path]) -> str:
 def is_loopback(host: str) -> bool:
     """Whether `host` (without a port) can be reached from this machine only."""
     bare = host.strip("[]")
-    return bare in {"localhost", "::1"} or (bare.startswith("127.") and bare.count(".") == 3)
+    try:
+        return bare == "localhost" or ipaddress.ip_address(bare).is_loopback
+    except ValueError:
+        return False  # a name, such as 127.0.0.example.org
 
 
 def read(key: str, text: str, hint: Any, bounds: Mapping[str, Any]) -> Any:

@@ -20,10 +20,13 @@ def apply_window(values: npt.NDArray[np.float32], center: float, width: float) -
     return np.asarray(np.clip(np.rint(scaled), 0, 255), dtype=np.uint8)
 
 
-def spread(values: npt.NDArray[np.float32]) -> Grey:
-    """Values of unknown range `[height, width]` -> grey uint8: `display_range` becomes black and white."""
-    low, high = display_range(every_nth(values))
-    return apply_window(values, (low + high) / 2, high - low)
+def spread(values: npt.NDArray[Any]) -> Grey:
+    """Numbers of unknown range `[height, width]` -> grey uint8: `display_range` becomes black and white."""
+    low, high = display_range(every_nth(values).astype(np.float32))
+    grey = np.empty(values.shape, dtype=np.uint8)
+    for row, numbers in zip(grey, values, strict=True):  # a copy of all of it may take a gigabyte
+        row[:] = apply_window(numbers.astype(np.float32), (low + high) / 2, high - low)
+    return grey
 
 
 def every_nth(values: npt.NDArray[Any]) -> npt.NDArray[Any]:

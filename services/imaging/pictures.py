@@ -9,15 +9,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from services.chassis.errors import InvalidInput
 from services.imaging.grey import Grey, spread
 from services.imaging.images import (
     GREY_SCALE_MEASURED,
+    ROWS_AT_A_TIME,
     DecodedImage,
     DecodingLimits,
     FileFormat,
+    check_scans,
     check_size,
     malformed,
     too_large,
@@ -29,11 +32,13 @@ def decode_picture(data: bytes, limits: DecodingLimits) -> DecodedImage:
     """Decodes a PNG or JPEG file. Raises InvalidInput as `decode_image` does."""
     with opened_picture(data, limits) as image:
         ImageOps.exif_transpose(image, in_place=True)
+        colours = colourfulness(image)  # first: it makes a copy of its own, which then goes
+        grey, rgb = _pixels(image)
         return DecodedImage(
             FileFormat(image.format or ""),
-            _grey(image),
-            colourfulness=colourfulness(image),
-            rgb=None if _is_grey(image) else np.asarray(_on_black(image).convert("RGB")),
+            grey,
+            colourfulness=colours,
+            rgb=rgb,
             notices=(GREY_SCALE_MEASURED,) if _is_deep(image) else (),
         )
 
@@ -47,6 +52,8 @@ def opened_picture(data: bytes, limits: DecodingLimits) -> Iterator[Image.Image]
     try:
         with Image.open(io.BytesIO(data), formats=(FileFormat.PNG, FileFormat.JPEG)) as image:
             check_size(image.height, image.width, limits)
+            if image.format == FileFormat.JPEG:
+                check_scans(data)
             if getattr(image, "n_frames", 1) > 1:
                 raise unsupported("holds more than one frame")
             image.load()
@@ -68,11 +75,19 @@ def opened_picture(data: bytes, limits: DecodingLimits) -> Iterator[Image.Image]
         raise malformed("is truncated or damaged") from error
 
 
-def _grey(image: Image.Image) -> Grey:
+def _pixels(image: Image.Image) -> tuple[Grey, npt.NDArray[np.uint8] | None]:
+    """As `DecodedImage` has them: grey, and colours where there are any."""
     if _is_deep(image):  # PNG has no window, so the range is measured
-        return spread(np.asarray(image, dtype=np.float32))
-    shown = _on_black(image)
-    return np.asarray(shown if shown.mode == "L" else shown.convert("L"), dtype=np.uint8)
+        return spread(np.asarray(image)), None
+    grey = np.empty((image.height, image.width), dtype=np.uint8)
+    rgb = None if _is_grey(image) else np.empty((*grey.shape, 3), dtype=np.uint8)
+    for top in range(0, image.height, ROWS_AT_A_TIME):
+        rows = slice(top, min(top + ROWS_AT_A_TIME, image.height))
+        shown = _on_black(image.crop((0, rows.start, image.width, rows.stop)))
+        grey[rows] = shown.convert("L")
+        if rgb is not None:
+            rgb[rows] = shown.convert("RGB")
+    return grey, rgb
 
 
 def _on_black(image: Image.Image) -> Image.Image:
@@ -97,5 +112,6 @@ def colourfulness(image: Image.Image) -> float:
     """Mean spread between the colour channels, 0 (grey) to 1, on a thumbnail."""
     if _is_grey(image):
         return 0.0
-    small = np.asarray(image.convert("RGB").resize((64, 64)), dtype=np.float32)
+    coloured = image if image.mode == "RGB" else image.convert("RGB")
+    small = np.asarray(coloured.resize((64, 64)), dtype=np.float32)
     return float((small.max(axis=2) - small.min(axis=2)).mean() / 255)

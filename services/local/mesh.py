@@ -23,7 +23,7 @@ from services.chassis.settings import (
     ServiceSettings,
     join_folders,
 )
-from services.local import ports
+from services.local import ports, topology
 from services.local.mesh_settings import DOORS, SERVICES, TOPOLOGY, MeshSettings
 from services.local.process import Child
 from services.local.restarts import LIMIT, WINDOW_S, Restarts
@@ -106,7 +106,8 @@ class Mesh:
             if name not in self._restarts.waiting and child.exit_code is not None:
                 child.stop()
                 said.append(self._report_end(name, child.describe_exit(), child.tail()))
-        for name in self._restarts.take_due():
+        due = self._restarts.take_due()
+        for name in due:
             try:
                 if name == "triton" and self._triton is not None:
                     self._restart_triton(self._triton)
@@ -115,6 +116,8 @@ class Mesh:
                 said.append(f"{name} was restarted")
             except (TritonError, Missing) as error:
                 said.append(self._report_end(name, str(error)))
+        if due:
+            self._announce()
         return said
 
     def _triton_end(self) -> str:
@@ -192,9 +195,15 @@ class Mesh:
         for name in settings.doors:
             self._start_child(name)
         asyncio.run(self._wait_until_healthy(settings.doors, say))
+        self._announce()
+
+    def _announce(self) -> None:
+        """Writes the state file whole, or leaves it as it was: others read it at any moment."""
         state = {"addresses": self.addresses, "metrics": self.metrics_addresses, "pids": self.pids()}
-        self._state_file.touch(mode=0o600)
-        self._state_file.write_text(json.dumps(state, indent=2) + "\n")
+        written = self._state_file.with_name("mesh.json.new")
+        written.touch(mode=0o600)
+        written.write_text(json.dumps(state, indent=2) + "\n")
+        written.replace(self._state_file)
         self._announced = True
 
     def _claimed_ports(self) -> dict[str, int]:
@@ -252,6 +261,7 @@ class Mesh:
             "MEDMESH_MODEL_REPOSITORY": join_folders(self._settings.triton.repository),
             "MEDMESH_METRICS_LISTEN": self.metrics_addresses.get(name, ""),
             **self._settings.variables,
+            **_identity(name),
             **upstreams,
             "MEDMESH_LISTEN": self.addresses[name],
             "MEDMESH_TRITON_URL": self.addresses["triton"],
@@ -277,7 +287,8 @@ class Mesh:
 
     async def _wait_until_healthy(self, names: Sequence[str], say: Callable[[str], object]) -> None:
         deadline = time.monotonic() + self._settings.ready_timeout_s
-        settings = ServiceSettings.from_environment({**os.environ, **self._settings.variables})
+        variables = {**os.environ, **self._settings.variables, **_identity(topology.CLIENT)}
+        settings = ServiceSettings.from_environment(variables)
         waiting = dict.fromkeys(names, "")
         while True:
             self.check()
@@ -301,6 +312,12 @@ class Mesh:
                     f"end of its log ({child.log}):\n{child.tail()}"
                 )
             await asyncio.sleep(0.1)  # a process that is still importing has nothing to wait on
+
+
+def _identity(part: str) -> dict[str, str]:
+    """Which of the folders that `medmesh certificates` made is the part's, where there are such."""
+    key = ServiceSettings.key("identity_folder")
+    return {key: str(Path(os.environ[key]).absolute() / part)} if os.environ.get(key) else {}
 
 
 def _make_run_folder(folder: Path) -> None:

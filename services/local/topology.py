@@ -11,6 +11,8 @@ from pathlib import Path
 from tools.bootstrap import ROOT
 
 PATH = ROOT / "topology.toml"
+CLIENT = "client"
+"""Whoever calls the mesh from outside, among the parts that have an identity."""
 _PREFIX = "MEDMESH_"
 
 

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import grpc
@@ -20,6 +21,7 @@ from medmesh.language.v1.report_pb2 import Draft, DraftSentence, GenerateReportR
 from medmesh.orchestrator.v1 import orchestrator_pb2, orchestrator_pb2_grpc
 from medmesh.recommendation.v1.recommendation_pb2_grpc import RecommendationServiceStub
 from services.chassis.errors import MedmeshError, UpstreamUnavailable
+from services.chassis.rpc import assertions
 from services.chassis.rpc.health import Check
 from services.chassis.rpc.server import Parts, Service, run
 from services.chassis.settings import SettingsError
@@ -55,7 +57,7 @@ async def register(parts: Parts[OrchestratorSettings], server: grpc.aio.Server) 
     recommendation = await _upstream(parts, "recommendation", settings.recommendation_url)
     # An upload lies in one of imaging's replicas. Not observed: it would be a second breaker of one name.
     imaging_for_uploads = await parts.resources.enter_async_context(
-        Upstream("imaging", settings.imaging_url, settings, balanced=False)
+        Upstream("imaging", settings.imaging_url, settings, balanced=False, signer=_signer(settings))
     )
     upstreams = (imaging, language, recommendation)
     parts.traces.ask_too(upstreams)
@@ -63,8 +65,8 @@ async def register(parts: Parts[OrchestratorSettings], server: grpc.aio.Server) 
     catalogs = {u.name: _catalog(u, settings.catalog_timeout_s) for u in upstreams}
     cards = ModelCards(
         {
-            Source.IMAGE: _card_calls(imaging, catalogs["imaging"]),
-            Source.NOTE: _card_calls(language, catalogs["language"]),
+            Source.IMAGE: _card_calls(imaging, settings.catalog_timeout_s),
+            Source.NOTE: _card_calls(language, settings.catalog_timeout_s),
         }
     )
     await _in_background(parts, cards.follow(settings.card_refresh_s))
@@ -113,6 +115,18 @@ def any_serves(upstreams: Iterable[Upstream], starting_s: float | None = None) -
     return check
 
 
+def _signer(settings: OrchestratorSettings) -> assertions.Signer | None:
+    if settings.assertion_key is None:
+        return None
+    try:
+        return assertions.Signer.read(settings.assertion_key)
+    except (OSError, ValueError) as error:
+        raise SettingsError(
+            settings.key("assertion_key"),
+            "the file holds no unencrypted Ed25519 key in PEM, or cannot be read",
+        ) from error
+
+
 def _receipt_log(settings: OrchestratorSettings) -> ReceiptLog:
     try:
         signer = Signer.read(settings.receipt_key) if settings.receipt_key is not None else Signer()
@@ -146,7 +160,9 @@ async def _refresh(cards: ModelCards) -> None:
 
 
 async def _upstream(parts: Parts[OrchestratorSettings], name: str, address: str) -> Upstream:
-    upstream = await parts.resources.enter_async_context(Upstream(name, address, parts.settings))
+    upstream = await parts.resources.enter_async_context(
+        Upstream(name, address, parts.settings, signer=_signer(parts.settings))
+    )
     upstream.observe(parts.telemetry.instruments)
     return upstream
 
@@ -219,17 +235,21 @@ def _deidentify(language: Upstream) -> Deidentify:
     return call
 
 
-def _catalog(upstream: Upstream, timeout_s: float) -> CatalogCalls:
+def _catalog(upstream: Upstream, timeout_s: float, *, for_caller: bool = True) -> CatalogCalls:
     stub = catalog_pb2_grpc.ModelCatalogServiceStub(upstream.channel)
+    ask = partial(upstream.call, for_caller=for_caller)
     return CatalogCalls(
-        list_models=lambda request: upstream.call(stub.ListModels, request, timeout_s=timeout_s),
-        get_card=lambda request: upstream.call(stub.GetModelCard, request, timeout_s=timeout_s),
+        list_models=lambda request: ask(stub.ListModels, request, timeout_s=timeout_s),
+        get_card=lambda request: ask(stub.GetModelCard, request, timeout_s=timeout_s),
         # Models are loaded meanwhile: as long as the caller gives it.
-        reload=lambda request: upstream.call(stub.ReloadModels, request, safe=False),
+        reload=lambda request: ask(stub.ReloadModels, request, safe=False),
     )
 
 
-def _card_calls(upstream: Upstream, catalog: CatalogCalls) -> CardCalls:
+def _card_calls(upstream: Upstream, timeout_s: float) -> CardCalls:
+    """What the orchestrator asks for itself: cards are known to it whoever may see them."""
+    catalog = _catalog(upstream, timeout_s, for_caller=False)
+
     async def get_card(name: str) -> ModelCard:
         return (await catalog.get_card(catalog_pb2.GetModelCardRequest(name=name))).card
 

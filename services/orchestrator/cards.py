@@ -98,6 +98,8 @@ class ModelCards:
                     await self.refresh(source)
                 except MedmeshError as error:
                     logger.debug("models not listed", extra={"facts": {"reason": error.reason.value}})
+                except Exception:  # a fault of this service, e.g. of its token: it may pass
+                    logger.exception("models not listed")
             heard_of_all = self._served.keys() == self._calls.keys()
             await asyncio.sleep(interval_s if heard_of_all else min(FIRST_INTERVAL_S, interval_s))
 
@@ -123,6 +125,9 @@ class ModelCards:
                 "card not had",
                 extra={"facts": {"model": provenance.model_name, "reason": error.reason.value}},
             )
+            card = None
+        except Exception:  # as above; nobody waits for this task
+            logger.exception("card not had", extra={"facts": {"model": provenance.model_name}})
             card = None
         declared = _declared(card) if card is not None and _describes(card, provenance) else None
         if declared is None:

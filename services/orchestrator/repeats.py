@@ -20,7 +20,7 @@ from services.chassis.errors import InvalidInput, Reason
 MAXIMUM_COUNT = 4096
 
 Key = tuple[str, str]
-"""The caller's identity, and the request id."""
+"""The caller, and the request id."""
 Digests = Callable[[str], Coroutine[Any, Any, Sequence[InputDigest]]]
 """The digests of a request's inputs under a salt."""
 

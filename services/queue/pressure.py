@@ -9,6 +9,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+_DOUBLINGS = 30
+"""No pause gets longer by more of them."""
+
+
+def pause_s(failures: int, first_s: float, longest_s: float) -> float:
+    """How long to wait after so many failures (from 1): twice as long each time."""
+    return float(min(first_s * 2 ** min(failures - 1, _DOUBLINGS), longest_s))
+
 
 class Pressure:
     """The number of items at work, between 1 and `most`."""

@@ -257,10 +257,12 @@ class Queue:
                 )
         return changed
 
-    def forget(self, ended_before: float) -> int:
-        """Deletes items that ended before a time, with all that is kept of them."""
+    def forget(self, ended_before: float, *, failed: bool = True) -> int:
+        """Deletes items that ended before a time, with all that is kept of them; without `failed`, those that
+        failed stay.
+        """
         values = {"queue": self.name, "before": ended_before}
-        which = "queue = :queue AND ended < :before"
+        which = "queue = :queue AND ended < :before" + ("" if failed else " AND state != 'failed'")
         with self._database.transaction() as session:
             session.change(
                 f"DELETE FROM queue_content WHERE item IN (SELECT id FROM queue_item WHERE {which})",

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from services.queue.items import Claimed, New, State
-from services.queue.pressure import Pressure
+from services.queue.pressure import Pressure, pause_s
 from services.queue.queue import LEASE_S, Queue
 
 _IDLE_S = 0.2
@@ -152,10 +152,9 @@ class Worker:
         if isinstance(outcome, Failed):
             self._look_first = self._look_first or outcome.nobody_answers
             if self._queue.may_try_again(claim):
-                first_s, longest_s = self._pauses_s
-                pause_s = min(first_s * 2 ** (claim.attempt - 1), longest_s)
+                after_s = pause_s(claim.attempt, *self._pauses_s)
                 await asyncio.to_thread(
-                    self._queue.give_back, claim, after_s=pause_s, reason=outcome.reason, counts=True
+                    self._queue.give_back, claim, after_s=after_s, reason=outcome.reason, counts=True
                 )
                 return
             outcome = outcome.finally_

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from clients.gateway.settings import GatewaySettings
 from services.chassis.settings import (
     LogLevel,
     Secret,
@@ -112,12 +113,31 @@ def test_the_default_deadline_fits_into_the_maximum():
 
 
 def test_beyond_loopback_needs_tls_or_a_word():
-    ServiceSettings(listen="0.0.0.0:1", insecure=True)
-    ServiceSettings(listen="0.0.0.0:1", tls_certificate=Path("c"), tls_key=Path("k"))
+    policy = Path("p")
+    ServiceSettings(listen="0.0.0.0:1", insecure=True, auth_policy=policy)
+    ServiceSettings(listen="0.0.0.0:1", tls_certificate=Path("c"), tls_key=Path("k"), auth_policy=policy)
     ServiceSettings(listen="localhost:1")
-    for host in ("10.0.0.1", "127.example.org", "[::]", "example.org"):
-        with pytest.raises(SettingsError):
-            ServiceSettings(listen=f"{host}:1")
+    for host in ("10.0.0.1", "127.example.org", "127.0.0.example.org", "[::]", "example.org"):
+        with pytest.raises(SettingsError, match="needs TLS"):
+            ServiceSettings(listen=f"{host}:1", auth_policy=policy)
+
+
+@pytest.mark.parametrize(
+    "told", [{"insecure": True}, {"tls_certificate": Path("c"), "tls_key": Path("k")}], ids=["clear", "TLS"]
+)
+@pytest.mark.parametrize("settings", [ServiceSettings, GatewaySettings])
+def test_nothing_listens_beyond_loopback_without_a_policy(settings, told):
+    with pytest.raises(SettingsError, match="MEDMESH_AUTH_POLICY"):
+        settings(listen="0.0.0.0:1", **told)
+
+
+def test_one_folder_is_mutual_tls_and_the_policy_and_each_setting_goes_before_it():
+    folder = Path("/identity")
+    settings = ServiceSettings(listen="0.0.0.0:1", identity_folder=folder, tls_client_ca=Path("/other.crt"))
+    assert (settings.tls_certificate, settings.tls_key) == (folder / "tls.crt", folder / "tls.key")
+    assert (settings.tls_upstream_ca, settings.auth_policy) == (folder / "ca.crt", folder / "policy.toml")
+    assert settings.tls_client_ca == Path("/other.crt")
+    assert GatewaySettings(identity_folder=folder).tls_client_ca is None  # browsers have no certificate
 
 
 def test_a_secret_never_shows():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import json
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -112,6 +113,51 @@ def test_records_cut_off_at_the_end_show_against_what_was_handed_out(log, handed
     result = audit(log.path, "--receipt", handed_out)
     assert result.exit_code == 1
     assert f"{handed_out}: The log does not hold this receipt" in result.stdout
+
+
+@pytest.fixture
+def anchor(log, handed_out, tmp_path):
+    """Kept elsewhere, when the log had four records."""
+    kept = tmp_path / "elsewhere.json"
+    assert audit(log.path, "--write-anchor", kept).exit_code == 0
+    return kept
+
+
+def test_a_log_that_grew_holds_its_anchor_and_moves_it_on(log, anchor):
+    log.append(statement(4))
+    before = anchor.read_text()
+    assert audit(log.path, "--anchor", anchor, "--write-anchor", anchor).exit_code == 0
+    assert (json.loads(before)["records"], json.loads(anchor.read_text())["records"]) == (4, 5)
+
+
+@pytest.mark.parametrize("kept_count", [0, 1, 3])
+def test_an_end_that_was_cut_off_shows_against_the_anchor(log, anchor, kept_count):
+    before = anchor.read_text()
+    log.path.write_text("".join(log.path.read_text().splitlines(keepends=True)[:kept_count]))
+    assert audit(log.path).exit_code == 0
+    result = audit(log.path, "--anchor", anchor, "--write-anchor", anchor)
+    assert result.exit_code == 1
+    assert f"The log had 4 records and has {kept_count}" in result.stdout
+    assert anchor.read_text() == before, "an anchor is not moved to a log that was changed"
+
+
+@pytest.mark.parametrize("count", [4, 6])
+def test_a_chain_that_was_computed_anew_shows_against_the_anchor(log, anchor, tmp_path, count):
+    forged = ReceiptLog(tmp_path / "forged", Signer(KEY))
+    for number in range(count):
+        forged.append(statement(number, note=b"No fever."))
+    log.path.write_bytes(forged.path.read_bytes())
+    assert audit(log.path).exit_code == 0
+    result = audit(log.path, "--anchor", anchor)
+    assert result.exit_code == 1
+    assert "Record 4 is another one: the log was computed anew." in result.stdout
+
+
+def test_a_file_that_is_no_anchor_is_said(log, handed_out, tmp_path):
+    (tmp_path / "none.json").write_text("[]")
+    result = audit(log.path, "--anchor", tmp_path / "none.json")
+    assert result.exit_code == 3
+    assert "holds no anchor" in result.stderr
 
 
 def test_no_log_is_one_sentence(tmp_path):

@@ -51,6 +51,7 @@ ARROWS = {
         "clients.loadtest",
         "clients.gateway",
         "clients.dicom_node",
+        "clients.hl7_node",
         "clients.console",
         "services.queue",
         "services.local",
@@ -62,6 +63,7 @@ ARROWS = {
     "clients.loadtest": ("clients.cli", "medmesh"),
     "clients.gateway": ("services.chassis", "medmesh"),
     "clients.dicom_node": ("services.chassis", "medmesh"),
+    "clients.hl7_node": ("services.chassis", "services.queue", "medmesh"),
     # What medmesh is measured against does the same work by the same code.
     "clients.loadtest.peers": ("services", "tools.bootstrap", "medmesh"),
     "clients.console": ("clients.gateway", "tools.bootstrap"),

@@ -19,15 +19,19 @@ pytestmark = pytest.mark.skipif(not TOOLS, reason="`make helm` runs it: it insta
 
 CHART = ROOT / "deploy" / "helm" / "medmesh"
 TOPOLOGY = topology.load()
-MODELS = "modelRepository.claim=models"
+IDENTITY = "identity.secret=medmesh-identity"
+MODELS = f"modelRepository.claim=models,{IDENTITY}"
 DOORS = [f"doors.{name}.enabled=true" for name in TOPOLOGY.doors]
 MATRIX: dict[str, list[str]] = {
     "as it comes": [MODELS],
-    "models in an image": ["modelRepository.image=registry.example/models:1"],
+    "models in an image": [IDENTITY, "modelRepository.image=registry.example/models:1"],
     "GPUs": [MODELS, "triton.kind=nvidia", "triton.nvidia.engineCache=engines", "triton.replicas=3"],
-    "TLS": [MODELS, "tls.secret=mesh-tls", *DOORS],
-    "TLS without client certificates": [MODELS, "tls.secret=mesh-tls", "tls.mutual=false", *DOORS],
-    "all doors": [MODELS, *DOORS, "doors.dicom_node.configuration=[node]"],
+    "all doors": [
+        MODELS,
+        *DOORS,
+        "doors.dicom_node.configuration=[node]",
+        "doors.hl7_node.configuration=[node]",
+    ],
     "metrics": [MODELS, "autoscaling.podMetrics.enabled=true", "metrics.serviceMonitor=true"],
     "scaled": [MODELS, *(f"services.{name}.autoscaling.enabled=true" for name in TOPOLOGY.services)],
     "small": [
@@ -163,7 +167,9 @@ def test_triton_is_left_to_the_services_that_run_models(made: Made):
     for name, service in TOPOLOGY.services.items():
         callers = {other for other, theirs in TOPOLOGY.services.items() if name in theirs.calls}
         doors = {
-            door for door in ("gateway", "console", "dicom-node", "jobs") if f"medmesh-{door}" in policies
+            door
+            for door in ("gateway", "console", "dicom-node", "hl7-node", "jobs")
+            if f"medmesh-{door}" in policies
         }
         allowed = admitted(made, f"medmesh-{name}", service.port)
         assert callers <= allowed <= callers | doors | ({"*"} if name == "orchestrator" else set())
@@ -176,10 +182,15 @@ def test_a_part_of_the_matrix_says_what_it_is_for():
     assert triton["nodeSelector"]
     assert triton["tolerations"]
     assert env(pods(gpu)["medmesh-language"])["MEDMESH_WRITER_TRITON_URL"] == "medmesh-triton-writer:8001"
-    tls = pods(rendered(MATRIX["TLS"]))
-    for name, pod in tls.items():
+    parts = pods(rendered(MATRIX["all doors"]))
+    for name, pod in parts.items():
+        if "triton" in name:
+            continue
         assert "MEDMESH_INSECURE" not in env(pod), name
-    assert "exec" in tls["medmesh-imaging"]["containers"][0]["readinessProbe"]
+        assert env(pod)["MEDMESH_IDENTITY_FOLDER"] == "/etc/medmesh/identity", name
+        secrets = {one["secret"]["secretName"] for one in pod["volumes"] if "secret" in one}
+        assert secrets == {name.replace("medmesh-", "medmesh-identity-", 1)}
+    assert "exec" in parts["medmesh-imaging"]["containers"][0]["readinessProbe"]
     metrics = rendered(MATRIX["metrics"])["HorizontalPodAutoscaler", "medmesh-imaging"]["spec"]["metrics"]
     assert [one["type"] for one in metrics] == ["Resource", "Pods", "Pods"]
 
@@ -188,6 +199,7 @@ def test_a_part_of_the_matrix_says_what_it_is_for():
     ("setting", "problem"),
     [
         ("modelRepository.claim=", "modelRepository"),
+        ("identity.secret=", "identity"),
         ("triton.kind=gpu", "kind"),
         ("services.imaging.port=0", "port"),
         ("services.imagin.port=1", "imagin"),

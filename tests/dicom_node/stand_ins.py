@@ -7,6 +7,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import ssl
 import subprocess
 import sys
 import threading
@@ -16,6 +17,7 @@ import uuid
 from collections import Counter
 from pathlib import Path
 
+import pynetdicom
 from PIL import Image
 from pydicom import dcmread
 from pynetdicom import AE, AllStoragePresentationContexts, evt
@@ -29,6 +31,9 @@ from tests.clients.fake_mesh import FakeMesh, receipt_of, stored, stored_diagnos
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "samples" / "chest_xray.dcm"
+
+pynetdicom._config.STORE_RECV_CHUNKED_DATASET = True
+"""Of the whole process, as the node sets it: an archive here is given files, with a node beside it or not."""
 
 
 def overlay_png() -> bytes:
@@ -89,9 +94,7 @@ class Archive:
 
     def _take(self, event):
         if self.status == 0:
-            self.objects.append(
-                dcmread(io.BytesIO(event.dataset_path.read_bytes()))
-            )  # as the node sets the library up
+            self.objects.append(dcmread(io.BytesIO(event.dataset_path.read_bytes())))
         return self.status
 
     def kinds(self) -> Counter:
@@ -181,13 +184,24 @@ class NodeProcess:
         return self._log.read_text()
 
 
-def store(port: int, datasets, *, title: str = "MEDMESH", calling: str = "DEVICE") -> list[int | None]:
-    """Stores objects as a device does; the status of each, None where none came."""
+def store(
+    port: int,
+    datasets,
+    *,
+    title: str = "MEDMESH",
+    calling: str = "DEVICE",
+    timeout_s: float = 10,
+    ca: Path | None = None,
+) -> list[int | None]:
+    """Stores objects as a device does, by TLS where `ca` is given; the status of each, None where none
+    came.
+    """
     ae = AE(ae_title=calling)
-    ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = ae.connection_timeout = 10
+    ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = ae.connection_timeout = timeout_s
     for uid, syntax in {(one.SOPClassUID, one.file_meta.TransferSyntaxUID) for one in datasets}:
         ae.add_requested_context(uid, syntax)
-    association = ae.associate("127.0.0.1", port, ae_title=title)
+    tls = None if ca is None else (ssl.create_default_context(cafile=ca), "127.0.0.1")
+    association = ae.associate("127.0.0.1", port, ae_title=title, tls_args=tls)
     if not association.is_established:
         return [None] * len(datasets)
     statuses: list[int | None] = []

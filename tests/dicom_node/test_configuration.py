@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from clients.dicom_node.configuration import ConfigurationError, Peer, check, load
+from clients.dicom_node.configuration import Peer, check, load
 from clients.dicom_node.rules import Header, Rule, first_that_fits
 from clients.dicom_node.running import configured
+from services.chassis.configuration_file import ConfigurationError
 
 ROOT = Path(__file__).resolve().parents[2]
 DESTINATION = '[[destinations]]\nname = "pacs"\n'
@@ -38,7 +39,16 @@ def test_paths_are_relative_to_the_file(tmp_path):
         ("[node]\nworkers = '2'", "node.workers: give a whole number"),
         ("[node]\nworkers = 0", "node.workers: must be more than 0"),
         ("[node]\nlisten = '11112'", "node.listen: give an address and a port"),
-        ("[node]\nlisten = '0.0.0.0:11112'", "beyond loopback a node needs"),
+        ("[node]\nlisten = '0.0.0.0:11112'", "beyond loopback a node needs [[peers]]"),
+        ("[node]\nlisten = '0.0.0.0:11112'\ninsecure = true", "beyond loopback a node needs [[peers]]"),
+        (
+            "[node]\nlisten = '0.0.0.0:11112'\n[[peers]]\nae_title = 'A'\naddresses = []",
+            "beyond loopback a node needs [tls]",
+        ),
+        (
+            "[node]\nlisten = '0.0.0.0:1'\nweb_listen='0.0.0.0:2'\ninsecure = true\n[[peers]]\nae_title='A'",
+            "node.web_token_file",
+        ),
         ("[node]\nlisten = '0.0.0.0:11112'\nweb_listen = '0.0.0.0:80'\ninsecure = false", "beyond loopback"),
         ("[tls]\ncertificate = 'a.pem'", "tls: certificate and key belong together"),
         ("[[peers]]\nae_title = 'A'\naddresses = ['10.0.0.1/8']", "peers[0].addresses"),
@@ -63,7 +73,11 @@ def test_the_environment_says_where_to_listen_and_keep(tmp_path):
         "MEDMESH_INSECURE": "1",
         "MEDMESH_DICOM_SPOOL": str(tmp_path),
     }
-    node = configured(ROOT / "clients" / "dicom_node" / "node.toml", environment).node
+    file = tmp_path / "node.toml"
+    file.write_text(
+        (ROOT / "clients" / "dicom_node" / "node.toml").read_text() + "[[peers]]\nae_title = 'CT01'\n"
+    )
+    node = configured(file, environment).node
     assert (node.listen, node.spool, node.ae_title) == ("0.0.0.0:1104", tmp_path, "MEDMESH")
 
 

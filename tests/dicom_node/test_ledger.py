@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from clients.dicom_node import overview
@@ -158,6 +160,50 @@ def test_files_go_when_their_results_are_delivered_and_old(sent, outbox, databas
     outbox.delivered(sent)
     assert sorted(overview.outdated(database, 1e9)) == ["1-d.dcm", "f"]
     assert overview.files(database) == set()
+
+
+def waiting_for_a_person(database, what):
+    return [one for one in overview.parked(database) if one.what == what]
+
+
+def test_what_is_discarded_waits_for_nobody_and_is_still_known(ledger, database):
+    ledger.enter(dataclasses.replace(arrival(1), parked="NO_RULE"), 0.0)
+    ledger.enter(arrival(2), 0.0)
+    ledger.assign(0.0)
+    ledger.park(ledger.work(0.0, set()).id, "INPUT_MALFORMED: case: truncated", 1.0)
+    assert overview.discard(database, waiting_for_a_person(database, "object")) == ["1-d.dcm"]
+    chosen = waiting_for_a_person(database, "analysis")
+    assert chosen[0].has_reason("INPUT_MALFORMED")
+    assert overview.discard(database, chosen) == ["2-d.dcm"]
+    assert overview.discard(database, chosen) == []
+    assert overview.parked(database) == []
+    assert overview.retry(database, 2.0) == 0
+    assert overview.files(database) == set()
+    assert overview.counts(database) == {
+        "objects.discarded": 1,
+        "objects.assigned": 1,
+        "analyses.discarded": 1,
+    }
+    assert not ledger.enter(arrival(1), 3.0)
+    assert not ledger.enter(arrival(2), 3.0)
+
+
+def test_a_delivery_that_was_given_up_keeps_no_file(sent, outbox, database):
+    outbox.not_delivered(sent, "REFUSED: status 0122", None)
+    assert overview.outdated(database, 1e9) == []
+    (delivery,) = overview.parked(database)
+    assert delivery.why == "pacs: REFUSED: status 0122"
+    assert overview.discard(database, [delivery]) == []
+    assert overview.retry(database, 0.0) == 0
+    assert sorted(overview.outdated(database, 1e9)) == ["1-d.dcm", "f"]
+
+
+def test_what_is_taken_up_again_meanwhile_is_not_discarded(sent, outbox, database):
+    outbox.not_delivered(sent, "REFUSED: status 0122", None)
+    chosen = overview.parked(database)
+    overview.retry(database, 0.0)
+    overview.discard(database, chosen)
+    assert overview.counts(database)["deliveries.pending"] == 1
 
 
 def test_a_ledger_of_another_version_is_left_alone(database, tmp_path):

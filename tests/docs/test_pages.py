@@ -7,6 +7,8 @@ import re
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from services.chassis.errors import PermissionDenied, Unauthenticated
 from services.chassis.rpc.auth import OPERATOR_METHODS, Policy
@@ -74,15 +76,20 @@ def test_the_policy_of_the_security_page_does_what_the_page_says(tmp_path):
     path.write_text(example[1])
     key = {"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}  # of RFC 8037
     (tmp_path / "jwks.json").write_text(json.dumps({"keys": [key]}))
+    public = Ed25519PrivateKey.generate().public_key()
+    pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    (tmp_path / "assertion.pub").write_bytes(pem)
     policy = Policy.read(path)
     diagnose = "/medmesh.orchestrator.v1.DiagnosticService/Diagnose"
     ward = ["ward.hospital.example"]
     assert policy.authorize(diagnose, None, ward).name == "ward"
     assert policy.authorize(diagnose, None, ward).tenant == "surgery"
     assert policy.quotas["surgery"].in_flight == 8
-    assert policy.authorize(OPERATOR_METHODS[0], "Bearer test", ()).name == "orchestrator"
-    with pytest.raises(PermissionDenied):
-        policy.authorize(OPERATOR_METHODS[0], None, ward)
+    models = "/medmesh.common.v1.ModelCatalogService/ListModels"
+    assert policy.authorize(models, "Bearer test", ()).name == "orchestrator"
+    for refused in ((OPERATOR_METHODS[0], None, ward), (diagnose, "Bearer test", ())):
+        with pytest.raises(PermissionDenied):
+            policy.authorize(*refused)
     with pytest.raises(Unauthenticated):
         policy.authorize(diagnose, None, ())
     assert policy.authorize("/grpc.health.v1.Health/Check", None, ()).name == "anonymous"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import json
 import re
@@ -158,7 +159,7 @@ def test_token_id_and_trace_reach_the_mesh_and_the_doors_own_token_does_not(mesh
         monkeypatch.setenv(f"MEDMESH_{name}", mesh.target)
     settings = GatewaySettings()
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-    with door(settings, connection(settings)) as address:
+    with door(settings, connection()) as address:
         caller = HttpCaller(address)
         given = {"authorization": "Bearer mine", "x-request-id": "0123abcd-0123", "traceparent": trace}
         answer = caller.post(ANALYZE_NOTE, {"note": "x"}, given)
@@ -167,6 +168,28 @@ def test_token_id_and_trace_reach_the_mesh_and_the_doors_own_token_does_not(mesh
         caller.post(ANALYZE_NOTE, {"note": "x"}, {"x-request-id": "Meier, Anna"})
         assert "authorization" not in mesh.last.metadata
         assert mesh.last.metadata["x-request-id"] != "Meier, Anna"
+
+
+def test_beyond_loopback_a_door_opens_a_trusting_mesh_to_callers_of_its_own_policy_alone(mesh, tmp_path):
+    policy = tmp_path / "policy.toml"
+    policy.write_text(
+        f"[identities.ward]\nallow = ['{ANALYZE_NOTE}']\n"
+        f"token_sha256 = '{hashlib.sha256(b'ours').hexdigest()}'\n"
+    )
+    settings = GatewaySettings(listen="0.0.0.0:0", insecure=True, auth_policy=policy)
+    with door(settings, connection_to(mesh)) as address:
+        caller = HttpCaller(f"127.0.0.1:{address.rpartition(':')[2]}")
+        for given in ({}, {"authorization": "Bearer anybodys"}):
+            for path in (ANALYZE_NOTE, DIAGNOSE, LIST_MODELS):
+                assert caller.post(path, {}, given).status == 401
+            assert (
+                caller.ask("POST", "/note", b"cough", {"content-type": "text/plain", **given}).status == 401
+            )
+        ours = {"authorization": "Bearer ours"}
+        assert caller.post(DIAGNOSE, {}, ours).status == 403
+        assert mesh.seen == []
+        caller.post(ANALYZE_NOTE, {"note": "x"}, ours)
+    assert [one.method for one in mesh.seen] == ["AnalyzeNote"]
 
 
 async def test_where_the_door_presents_a_certificate_nobody_gets_in_without_a_token(tmp_path):

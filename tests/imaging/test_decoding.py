@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 from PIL import Image
+from pydicom.encaps import encapsulate
 from pydicom.uid import JPEGBaseline8Bit
 
 from services.chassis.errors import InvalidInput, Reason
@@ -131,6 +134,49 @@ def test_a_file_beyond_the_limit_is_refused_by_its_size_alone():
     with pytest.raises(InvalidInput) as caught:
         decode_image(bytes(2000), DecodingLimits(max_file_bytes=1000))
     assert caught.value.reason is Reason.INPUT_TOO_LARGE
+
+
+def progressive(scan_count: int) -> bytes:
+    """A JPEG whose last scan is repeated: each goes over all pixels, and weighs fifty bytes."""
+    out = io.BytesIO()
+    Image.new("L", (512, 512)).save(out, "JPEG", progressive=True)
+    last = out.getvalue().rindex(b"\xff\xda")
+    return out.getvalue()[:-2] + out.getvalue()[last:-2] * scan_count + b"\xff\xd9"
+
+
+def test_a_jpeg_of_thousands_of_scans_is_refused_undecoded_as_a_picture_and_as_a_frame():
+    frame = encapsulate([progressive(3000)])
+    framed = samples.dicom(CHEST, JPEGBaseline8Bit, Rows=512, Columns=512, PixelData=frame)
+    for data in (progressive(3000), framed):
+        with pytest.raises(InvalidInput, match="scans") as caught:
+            decode_image(data)
+        assert caught.value.reason is Reason.INPUT_TOO_LARGE
+    assert decode_image(progressive(5)).grey.shape == (512, 512)
+
+
+@pytest.mark.parametrize(("mode", "bytes_a_pixel"), [("RGBA", 10), ("RGB", 10), ("L", 5), ("I;16", 8)])
+def test_a_large_picture_takes_no_more_memory_than_its_pixels(tmp_path, mode, bytes_a_pixel):
+    """Those that Pillow holds, 4 bytes of each in colour, and those of the result, 4 bytes too."""
+    side = 4000
+    Image.new(mode, (side, side)).save(tmp_path / "large.png")
+    grown = int(subprocess.check_output([sys.executable, "-c", MEASURED, tmp_path / "large.png"], text=True))
+    assert grown < bytes_a_pixel * side**2
+
+
+MEASURED = """
+import sys
+from pathlib import Path
+from services.imaging.decoding import decode_image
+
+def peak():
+    (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in line)
+    return int(line.split()[1]) * 1024
+
+content = Path(sys.argv[1]).read_bytes()
+before = peak()
+decode_image(content)
+print(peak() - before)
+"""
 
 
 def test_a_deflated_bomb_is_inflated_no_further_than_the_limit():

@@ -96,6 +96,9 @@ def test_what_ends_is_named_and_started_again_while_the_others_go_on(tmp_path: P
         assert any(re.search(r"the process that served the model \w+ is stopped", line) for line in said)
         assert not runs(stub)
         assert runs(pids["imaging"])
+        now = json.loads((tmp_path / "mesh.json").read_text())["pids"]
+        assert {name for name in pids if now[name] != pids[name]} == {"language", "orchestrator", "triton"}
+        assert all(map(runs, now.values()))
         with Client(mesh.addresses["orchestrator"], timeout_s=30) as client:
             wait_until(lambda: complete(client))
     assert not list(tmp_path.glob("mesh.json"))

@@ -12,6 +12,7 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
+import yaml
 
 from medmesh.connection import DEFAULT_PORTS, DOOR_PORTS
 from services.chassis.settings import ServiceSettings
@@ -23,13 +24,31 @@ from tools.reference.configuration import door_settings_classes
 TOPOLOGY = topology.load()
 SERVICES = TOPOLOGY.services.values()
 COMPOSE = (ROOT / "compose.yaml").read_text(encoding="utf-8")
+DIRECT = (ROOT / "deploy" / "compose" / "direct.yaml").read_text(encoding="utf-8")
+ENTRANCE = "orchestrator"
+"""The one service that callers reach; the others can be scaled."""
 
 
-def stanza(name: str) -> str:
+def stanza(name: str, compose: str = COMPOSE) -> str:
     """What compose.yaml says of one service."""
-    found = re.search(rf"^  {name}:\n((?:    .*\n|\n)+)", COMPOSE, re.MULTILINE)
-    assert found, f"compose.yaml has no {name}"
+    found = re.search(rf"^  {name}:\n((?:    .*\n|\n)+)", compose, re.MULTILINE)
+    assert found, f"compose has no {name}"
     return found[1]
+
+
+def service_settings() -> dict[str, type[ServiceSettings]]:
+    """The settings of each service."""
+    modules = {name: importlib.import_module(f"services.{name}.settings") for name in TOPOLOGY.services}
+    return {
+        name: next(
+            kind
+            for kind in vars(module).values()
+            if isinstance(kind, type)
+            and issubclass(kind, ServiceSettings)
+            and kind.__module__ == module.__name__
+        )
+        for name, module in modules.items()
+    }
 
 
 def test_each_service_has_its_package_and_its_tests() -> None:
@@ -48,12 +67,7 @@ def test_the_ports_are_the_same_wherever_they_stand() -> None:
 
 @pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
 def test_a_service_listens_on_its_port_and_knows_whom_it_calls(service: topology.Service) -> None:
-    module = importlib.import_module(f"services.{service.name}.settings")
-    settings = next(
-        kind
-        for kind in vars(module).values()
-        if isinstance(kind, type) and issubclass(kind, ServiceSettings) and kind.__module__ == module.__name__
-    )()
+    settings = service_settings()[service.name]()
     assert settings.listen == f"127.0.0.1:{service.port}"
     for name, other in TOPOLOGY.services.items():
         default = getattr(settings, f"{name}_url", None)
@@ -67,13 +81,26 @@ def test_compose_starts_the_service_with_its_port_its_callees_and_its_networks(
     text = stanza(service.name)
     port = f"${{MEDMESH_{service.name.upper()}_PORT}}"
     assert f"MEDMESH_LISTEN: 0.0.0.0:{port}" in text
-    assert f'ports: ["127.0.0.1:{port}:{port}"]' in text
+    # A port of the machine is one container's: what publishes one cannot be scaled.
+    published = f'ports: ["127.0.0.1:{port}:{port}"]'
+    assert (published in text) == ("ports:" in text) == (service.name == ENTRANCE)
+    assert (f'expose: ["{port}"]' in text) == (service.name != ENTRANCE)
+    if service.name != ENTRANCE:
+        assert published in stanza(service.name, DIRECT)
     for name in TOPOLOGY.services:
         url = f"MEDMESH_{name.upper()}_URL: {name}:${{MEDMESH_{name.upper()}_PORT}}"
         assert (url in text) == (name in service.calls)
     networks = re.search(r"networks: \[(.*)\]", text)
     assert networks
     assert set(networks[1].split(", ")) == ({"mesh", "triton"} if service.triton else {"mesh"})
+
+
+@pytest.mark.parametrize("name", [*TOPOLOGY.services, *TOPOLOGY.doors])
+def test_compose_gives_each_part_its_own_identity_and_no_other(name: str) -> None:
+    text = stanza(name)
+    assert re.findall(r"\.medmesh/identity/?(\w*):(\S+?):ro", text) == [(name, "/etc/medmesh/identity")]
+    merged = text + COMPOSE.partition("x-variables:")[2].partition("x-probe:")[0]
+    assert "MEDMESH_IDENTITY_FOLDER: /etc/medmesh/identity" in merged
 
 
 @pytest.mark.parametrize("door", TOPOLOGY.doors.values(), ids=lambda door: door.name)
@@ -85,9 +112,24 @@ def test_a_door_has_its_package_its_tests_its_port_and_its_place_in_compose(door
     settings = door_settings_classes()[door.name]()
     assert getattr(settings, "listen", None) == f"127.0.0.1:{door.port}"
     text = stanza(door.name)
-    assert "profiles: [doors]" in text
+    # Who may send to the node, its file has to say: it does not start beside the other doors without one.
+    assert f"profiles: [{'dicom' if door.name == 'dicom_node' else 'doors'}]" in text
     assert f'ports: ["127.0.0.1:${{{variable}}}:${{{variable}}}"' in text
     assert "networks: [mesh]" in text
+
+
+@pytest.mark.parametrize("name", [*TOPOLOGY.services, *TOPOLOGY.doors, "triton-cpu"])
+def test_in_compose_a_part_has_limits_and_comes_back_when_it_is_killed(name: str) -> None:
+    part = yaml.safe_load(COMPOSE)["services"][name]
+    assert part["restart"] == "unless-stopped"
+    assert {"mem_limit", "cpus", "pids_limit"} <= part.keys()
+
+
+@pytest.mark.parametrize("name", [*TOPOLOGY.services, *TOPOLOGY.doors])
+def test_in_compose_no_upload_is_held_in_memory(name: str) -> None:
+    """`/tmp` is a tmpfs there, and counts against the limit of the container."""
+    settings = {**service_settings(), **door_settings_classes()}[name]
+    assert hasattr(settings, "upload_folder") == ("MEDMESH_UPLOAD_FOLDER: /var/lib/medmesh" in stanza(name))
 
 
 def test_no_two_parts_share_a_port() -> None:

@@ -31,7 +31,7 @@ async def test_an_upload_is_handed_on_to_imaging_and_deleted_there(mesh):
 
     def answer(request):
         (source,) = request.sources
-        with mesh.fakes.uploads.content("none:anonymous", source.upload_id) as data:
+        with mesh.fakes.uploads.content("anonymous", source.upload_id) as data:
             read.append(data)
         return analysis()
 

@@ -26,12 +26,21 @@ def test_a_service_image_carries_few_packages_and_nothing_of_the_command_line():
     assert installed.isdisjoint({"typer", "rich", "huggingface-hub", "httpx", "tqdm", "pyyaml"})
 
 
-@pytest.mark.parametrize(("smaller", "larger"), [("services.txt", "local.txt"), ("local.txt", "dev.txt")])
+@pytest.mark.parametrize(
+    ("smaller", "larger"),
+    [
+        ("services.txt", "gateway.txt"),
+        ("services.txt", "dicom-node.txt"),
+        ("gateway.txt", "local.txt"),
+        ("dicom-node.txt", "local.txt"),
+        ("local.txt", "dev.txt"),
+    ],
+)
 def test_the_same_versions_run_in_every_environment(smaller, larger):
     assert pins(smaller).items() <= pins(larger).items()
 
 
-@pytest.mark.parametrize("name", ["services", "local", "dev"])
+@pytest.mark.parametrize("name", sorted(path.stem for path in REQUIREMENTS.glob("*.in")))
 def test_what_is_asked_for_is_pinned(name):
     asked = dict(PIN.findall((REQUIREMENTS / f"{name}.in").read_text(encoding="utf-8")))
     assert asked.items() <= pins(f"{name}.txt").items()

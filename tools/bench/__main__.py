@@ -28,17 +28,16 @@ def main() -> int:
     for key, value in on.items():
         _say(f"{key}: {value}")
     with contextlib.ExitStack() as resources:
-        meshes = Meshes(resources, _say)
-        outcomes = [_measured(row, meshes, arguments.rounds) for row in rows]
-    if arguments.check:
-        worse = record.worse(outcomes)
-        for sentence in worse:
-            _say(f"worse: {sentence}")
-        return 1 if worse else 0
-    if not arguments.dry:
-        record.keep(outcomes, on)
-        page.write(ROWS, record.kept())
-    return 0
+        meshes, outcomes = Meshes(resources, _say), []
+        for row in rows:
+            outcomes.append(_measured(row, meshes, arguments.rounds))
+            if not (arguments.check or arguments.dry):  # at once: what breaks a later row takes nothing along
+                record.keep(outcomes[-1:], on)
+                page.write(ROWS, record.kept())
+    worse = record.worse(outcomes) if arguments.check else []
+    for sentence in worse:
+        _say(f"worse: {sentence}")
+    return 1 if worse else 0
 
 
 def _measured(row: Row, meshes: Meshes, rounds: int) -> Outcome:

@@ -82,7 +82,8 @@ def search(stub: LanguageServiceStub, corpus: str, abstracts: list[Abstract], co
         "titles": [abstract.title for abstract in abstracts],
         "words": [" ".join(chance.sample(text.split(), min(4, len(text.split())))) for text in sentences],
         "questions": [f"Is there {entity}?" for abstract in abstracts for entity in _entities(abstract)],
-        "statements": [f"no {entity}" for abstract in abstracts for entity in _entities(abstract)],
+        "statements": [f"{entity} occurred" for abstract in abstracts for entity in _entities(abstract)],
+        "denials": [f"no {entity} occurred" for abstract in abstracts for entity in _entities(abstract)],
     }
     for kind, queries in kinds.items():
         chance.shuffle(queries)

@@ -12,7 +12,10 @@ def end_with_input() -> None:
     """Sends this process SIGTERM when its standard input has ended."""
 
     def wait() -> None:
-        sys.stdin.read()
+        # Not by way of `sys.stdin`, whose lock this thread would hold for ever: a process that is forked meanwhile
+        # gets the lock as it is, and waits for it when it closes its standard input.
+        while os.read(sys.stdin.fileno(), 4096):
+            pass
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=wait, daemon=True).start()

@@ -9,15 +9,25 @@ import shutil
 import sys
 import sysconfig
 import tempfile
-from dataclasses import replace
 from pathlib import Path
+from urllib.request import urlopen
 
 from clients.loadtest.peers import chest
 from services.local.triton import EmbeddedTriton, TritonSettings
 
 _ROOT = chest.REPOSITORY.parent
-_PACKAGES = ("PIL", "pillow.libs", "pydicom", "imagecodecs", "imagecodecs.libs", "pydicom-*.dist-info")
-"""What decoding needs beside the packages of Triton's own environment, whose numpy is another."""
+_PACKAGES = (
+    "PIL",
+    "pillow.libs",
+    "pydicom",
+    "pydicom-*.dist-info",
+    "imagecodecs",
+    "imagecodecs.libs",
+    "opentelemetry",
+    "opentelemetry_*.dist-info",
+    "typing_extensions.py",
+)
+"""What the services' code needs beside the packages of Triton's own environment, whose numpy is another."""
 
 _CONFIG = """
 name: "chest_reader"
@@ -47,7 +57,10 @@ def main(port: int) -> None:
             _CONFIG.format(paths=paths), encoding="utf-8"
         )
         settings = TritonSettings(repository=(repository,), grpc_port=port, log=Path(folder) / "triton.log")
-        with EmbeddedTriton.start(replace(settings), say=lambda text: print(text, file=sys.stderr)):
+        with EmbeddedTriton.start(settings, say=lambda text: print(text, file=sys.stderr)) as triton:
+            urlopen(
+                f"http://{triton.http_address}/v2/models/chest_reader/ready"
+            ).close()  # HTTPError: it is not
             print("ready", flush=True)
             sys.stdin.read()
 

@@ -205,6 +205,11 @@ def _tls(given: Tls | bool | None, environment: Mapping[str, str]) -> Tls | None
     ca, certificate, key = (
         environment.get(f"MEDMESH_CLIENT_{name}") for name in ("CA", "CERTIFICATE", "KEY")
     )
+    if environment.get("MEDMESH_IDENTITY_FOLDER"):  # as `medmesh certificates` makes it, or one part's of it
+        folder = Path(environment["MEDMESH_IDENTITY_FOLDER"])
+        own = folder / "client" if (folder / "client").is_dir() else folder
+        files = [str(own / name) for name in ("ca.crt", "tls.crt", "tls.key")]
+        ca, certificate, key = (a or b for a, b in zip((ca, certificate, key), files, strict=True))
     if given or ca or certificate:
         return Tls(ca or None, certificate or None, key or None)
     return None

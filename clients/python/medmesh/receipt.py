@@ -39,6 +39,8 @@ from medmesh.orchestrator.v1.receipt_pb2 import (
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+    from medmesh.orchestrator.v1.orchestrator_pb2 import Diagnosis
+
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "urn:medmesh:diagnosis-receipt:v1"
@@ -81,6 +83,14 @@ def statement(receipt: EvidenceReceipt) -> ReceiptStatement:
     if (found.type, found.predicate_type) != (STATEMENT_TYPE, PREDICATE_TYPE):
         raise ValueError("the receipt holds no statement of a diagnosis")
     return found
+
+
+def identifier(diagnosis: Diagnosis) -> str:
+    """Id of a diagnosis' receipt; empty: it has none, or one of another kind."""
+    try:
+        return statement(diagnosis.receipt).predicate.receipt_id
+    except ValueError:
+        return ""
 
 
 def payload_of(made: ReceiptStatement) -> bytes:

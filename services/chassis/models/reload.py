@@ -89,13 +89,15 @@ class Reloader:
         await asyncio.gather(*under_way, return_exceptions=True)
 
     async def follow(self, every_s: float) -> None:
-        """Digests the served weights again and again, until cancelled, and tells where a file has changed."""
+        """Digests what the served models are made of again and again, until cancelled, and tells where a file
+        has changed.
+        """
         while True:
             await asyncio.sleep(every_s)
             async with self._lock:
                 for entry in self._catalog.entries():
                     if entry.served is not None:
-                        self._mark(entry, await asyncio.to_thread(_changed_weights, entry.served.version))
+                        self._mark(entry, await asyncio.to_thread(_changed_files, entry.served.version))
 
     async def _take_up(self, checked: CheckedModel, before: Entry | None) -> Reloaded:
         if (
@@ -202,12 +204,18 @@ def _reused_number(checked: CheckedModel, loaded: Iterable[ModelVersion]) -> lis
     return []
 
 
-def _changed_weights(version: CheckedVersion) -> list[Problem]:
-    if version.weights is None:
-        return []
-    name = f"{version.weights.parent.name}/{version.weights.name}"
-    if not version.weights.is_file():
-        return [Problem(name, "has disappeared since it was taken up", "put it back, or reload the models")]
-    if checks.sha256(version.weights) != version.card.weights_sha256:
-        return [Problem(name, "has changed since it was taken up", "put it back, or add a new version")]
-    return []
+def _changed_files(version: CheckedVersion) -> list[Problem]:
+    """Weights, and the tokenizer, labels and vocabulary beside them that a restart would read."""
+    stated = {version.folder / file.path: file.sha256 for file in version.card.serving.files}
+    if version.weights is not None:
+        stated[version.weights] = version.card.weights_sha256
+    problems = []
+    for path, digest in stated.items():
+        name = path.name if path.parent == version.folder else f"{path.parent.name}/{path.name}"
+        if not path.is_file():
+            told, remedy = "has disappeared since it was taken up", "put it back, or reload the models"
+            problems.append(Problem(name, told, remedy))
+        elif checks.sha256(path) != digest:
+            told, remedy = "has changed since it was taken up", "put it back, or add a new version"
+            problems.append(Problem(name, told, remedy))
+    return problems

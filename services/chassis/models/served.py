@@ -98,7 +98,10 @@ class ServedModel:
         return self.version.runs.max_batch_count
 
     async def infer(self, inputs: Arrays, *, timeout_s: float | None = None, priority: int = 0) -> Inferred:
-        """Runs this version on one batch; all outputs of the card. As `Inference.infer`."""
+        """Runs this version on one batch; all outputs of the card. As `Inference.infer`, and PermissionDenied
+        where it may not compute for the caller's tenant.
+        """
+        requests.check_may_use(self.name)
         started = time.perf_counter()
         answer = await self._inference.infer(
             self.version.runs, inputs, timeout_s=timeout_s, priority=priority
@@ -113,10 +116,14 @@ class ServedModel:
         return Inferred(answer.outputs, self._provenance(answer))
 
     async def stream(self, inputs: Arrays, *, timeout_s: float | None = None) -> AsyncGenerator[Inferred]:
-        """Runs this version on one request, piece by piece. Raises what `Inference.stream` raises."""
+        """Runs this version on one request, piece by piece. Raises what `Inference.stream` raises, and
+        PermissionDenied as `infer` does.
+        """
+        requests.check_may_use(self.name)
         answers = self._inference.stream(self.version.runs, inputs, timeout_s=timeout_s)
         async with contextlib.aclosing(answers):
             async for answer in answers:
+                requests.used(self.name, answer.version)
                 yield Inferred(answer.outputs, self._provenance(answer))
 
     async def is_ready(self) -> bool:

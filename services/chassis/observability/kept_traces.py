@@ -48,7 +48,7 @@ class KeptTraces(SpanProcessor):
         """Keeps a span for the caller of the request in progress."""
         current = request.current.get()
         if current is not None:
-            self.add([span], current.identity)
+            self.add([span], current.caller)
 
     def add(self, spans: Iterable[ReadableSpan], identity: str | None) -> None:
         """Keeps spans for one identity, or for EVERYBODY who has others of their traces."""

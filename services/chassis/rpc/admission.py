@@ -127,8 +127,8 @@ class Admission:
 
     def _newcomer(self, request: Request, size_bytes: int) -> _Waiter:
         places = min(1 + size_bytes // self._bytes_per_place, self._most_of_one)
-        start = max(self._virtual, self._finish.get(request.caller, 0.0))
-        return _Waiter(request.caller, request.method, request.priority, start, places)
+        start = max(self._virtual, self._finish.get(request.sharer, 0.0))
+        return _Waiter(request.sharer, request.method, request.priority, start, places)
 
     def _count(self, waiter: _Waiter) -> None:
         self._finish = {caller: end for caller, end in self._finish.items() if end > self._virtual}

@@ -13,7 +13,7 @@ import logging
 import time
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, nullcontext, suppress
 from functools import partial
 from typing import Any, NoReturn
 
@@ -24,8 +24,8 @@ from services.chassis.errors import DeadlineExceeded, InvalidInput, MedmeshError
 from services.chassis.observability import telemetry
 from services.chassis.observability.attributes import Name
 from services.chassis.observability.audit import AuditLog
+from services.chassis.rpc import assertions, status
 from services.chassis.rpc import request as requests
-from services.chassis.rpc import status
 from services.chassis.rpc.admission import Admission
 from services.chassis.rpc.auth import Policy, PolicyFile, certificate_names
 from services.chassis.rpc.incoming import Incoming, is_infrastructure, let_go
@@ -48,6 +48,7 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # g
     def __init__(
         self,
         *,
+        service: str,
         policy: Policy | PolicyFile,
         quotas: Quotas,
         admission: Admission,
@@ -57,6 +58,7 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # g
         maximum_deadline_s: float,
         maximum_stall_s: float,
     ) -> None:
+        self._service = service
         self._policy = policy
         self._quotas = quotas
         self._admission = admission
@@ -183,23 +185,31 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # g
         self, current: Request, context: grpc.aio.ServicerContext, metadata: Mapping[str, str]
     ) -> AsyncIterator[None]:
         identity = self._policy.authorize(
-            current.method, metadata.get("authorization"), certificate_names(context.auth_context())
+            current.method,
+            metadata.get("authorization"),
+            certificate_names(context.auth_context()),
+            metadata.get(assertions.KEY),
+            service=self._service,
         )
         current.identity, current.identity_kind = identity.name, identity.kind
-        current.tenant, current.allow = identity.tenant, identity.allow
+        current.tenant, current.allow, current.roles = identity.tenant, identity.allow, identity.roles
+        current.usable_models = self._quotas.models(identity.tenant)
+        if identity.via:
+            current.facts["via"] = identity.via
         principal = metadata.get(requests.PRINCIPAL_KEY, "")
         if identity.kind != "none" and requests.is_sane_name(principal):
             # Only a caller that has proven its own identity is believed about whom it calls for.
-            current.facts["on_behalf_of"] = current.caller = principal
+            current.facts["on_behalf_of"] = current.sharer = principal
         else:
-            current.caller = identity.tenant or context.peer()
+            current.sharer = identity.tenant or context.peer()
         current.priority = max(requests.Priority.of(metadata.get(requests.PRIORITY_KEY)), identity.priority)
         if is_infrastructure(current.method):
             yield
             return
         limit = asyncio.timeout(current.remaining_s)
         try:
-            with self._quotas.taking(identity.tenant):
+            # What is called for a caller was counted where he called.
+            with self._quotas.taking(identity.tenant) if not identity.via else nullcontext():
                 async with limit:
                     yield
         except TimeoutError as error:
@@ -275,6 +285,7 @@ _AUDITED = (
     "identity_kind",
     "tenant",
     "on_behalf_of",
+    "via",
     "request_bytes",
     "response_bytes",
     "completeness",

@@ -1,7 +1,8 @@
 """Health probe for containers: `python -m services.chassis.rpc.probe HOST:PORT [SERVICE]`.
 
 Exit codes: 0 serving, 1 not serving, 2 no answer or no such service. `MEDMESH_TLS_UPSTREAM_CA` makes it use
-TLS, with `MEDMESH_TLS_CERTIFICATE` and `MEDMESH_TLS_KEY` as its own certificate.
+TLS, with `MEDMESH_TLS_CERTIFICATE` and `MEDMESH_TLS_KEY` as its own certificate; `MEDMESH_IDENTITY_FOLDER` is
+all three.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _environment() -> dict[str, str]:
-    return {k: v for k, v in os.environ.items() if k.startswith("MEDMESH_TLS_")}
+    return {k: v for k, v in os.environ.items() if k.startswith(("MEDMESH_TLS_", "MEDMESH_IDENTITY_"))}
 
 
 if __name__ == "__main__":

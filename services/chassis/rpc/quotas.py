@@ -3,6 +3,7 @@
     [tenants.radiology]
     requests_per_minute = 600       # in bursts of at most a tenth of it, and of at least one
     in_flight = 8                   # requests at the same time
+    models = ["image_gate", "chest_*"]      # names or patterns; no other model computes anything for it
 
 What is not given is unbounded. A request beyond it is refused as QUOTA_EXCEEDED with the time after which
 the next one will be taken. Each process counts for itself.
@@ -28,19 +29,26 @@ class Quota:
 
     requests_per_minute: float | None = None
     in_flight: int | None = None
+    models: tuple[str, ...] | None = None
+    """Patterns of the names of the models that may compute for it."""
 
     @classmethod
     def read(cls, name: str, table: Any) -> Quota:
         """From a table of the policy. Raises ValueError in a sentence that names its key."""
         if not isinstance(table, dict):
             raise ValueError(f"tenants.{name} must be a table")  # noqa: TRY004 - of the file, not of a call
-        if unknown := set(table) - {"requests_per_minute", "in_flight"}:
+        if unknown := set(table) - {"requests_per_minute", "in_flight", "models"}:
             raise ValueError(f"tenants.{name} has unknown keys: {', '.join(sorted(unknown))}")
         rate, places = table.get("requests_per_minute"), table.get("in_flight")
         for key, value in (("requests_per_minute", rate), ("in_flight", places)):
             if value is not None and (not isinstance(value, int) or value < 1):
                 raise ValueError(f"tenants.{name}.{key} must be a whole number of at least 1")
-        return cls(rate, places)
+        models = table.get("models")
+        if models is not None and not (
+            isinstance(models, list) and all(isinstance(pattern, str) for pattern in models)
+        ):
+            raise ValueError(f"tenants.{name}.models must be a list of names or patterns")
+        return cls(rate, places, None if models is None else tuple(models))
 
 
 class _Use:
@@ -63,6 +71,11 @@ class Quotas:
     def set(self, quotas: Mapping[str, Quota]) -> None:
         """Takes other quotas from here on."""
         self._quotas = quotas
+
+    def models(self, tenant: str) -> tuple[str, ...] | None:
+        """Patterns of the models that may compute for `tenant`; None: all."""
+        quota = self._quotas.get(tenant)
+        return quota.models if quota is not None else None
 
     @contextmanager
     def taking(self, tenant: str) -> Iterator[None]:

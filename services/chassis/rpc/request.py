@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from fnmatch import fnmatchcase
 
+from services.chassis.errors import PermissionDenied
+
 REQUEST_ID_KEY = "x-request-id"
 """Metadata key of the request id, in requests and answers."""
 PRINCIPAL_KEY = "x-medmesh-on-behalf-of"
@@ -51,14 +53,25 @@ class Request:
     """Whose quota it uses; empty: nobody's."""
     allow: tuple[str, ...] = ()
     """Patterns of the full methods that the caller may call."""
-    caller: str = ""
+    sharer: str = ""
     """Who shares the service with others where requests wait: a principal, a tenant, or a connection."""
     priority: Priority = Priority.ROUTINE
     """Where it stands among those that wait: what its caller asked for, as far as it may."""
+    roles: tuple[str, ...] = ()
+    """The caller's roles, as an identity provider's token gave them."""
+    usable_models: tuple[str, ...] | None = None
+    """Patterns of the models that may compute for the caller's tenant; None: all."""
     facts: dict[str, str | int | float | bool] = field(default_factory=dict)
     """Further facts for the log line: ids, sizes and names, never content."""
     models: set[str] = field(default_factory=set)
     """The models that computed something of the answer, as `name@version`."""
+
+    @property
+    def caller(self) -> str:
+        """What belongs to the caller is kept under this: an identity provider's user of the same name as an
+        identity of the policy is another one.
+        """
+        return f"jwt:{self.identity}" if self.identity_kind == "jwt" else self.identity
 
     def add(self, fact: str, amount: int) -> None:
         """Adds to a counted fact of the log line."""
@@ -96,6 +109,14 @@ def note(**facts: str | float | bool) -> None:
     request = current.get()
     if request is not None:
         request.facts.update(facts)
+
+
+def check_may_use(model: str) -> None:
+    """Raises PermissionDenied where the model may not compute for the tenant of the current request."""
+    request = current.get()
+    patterns = request.usable_models if request is not None else None
+    if patterns is not None and not any(fnmatchcase(model, pattern) for pattern in patterns):
+        raise PermissionDenied(metadata={"model": model})
 
 
 def used(model: str, version: str) -> None:

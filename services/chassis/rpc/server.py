@@ -49,7 +49,7 @@ from services.chassis.rpc.interceptors import RequestInterceptor
 from services.chassis.rpc.quotas import Quotas
 from services.chassis.rpc.reflection import add_reflection
 from services.chassis.rpc.traces import TraceServicer, add_traces
-from services.chassis.settings import ServiceSettings, SettingsError, is_loopback
+from services.chassis.settings import ServiceSettings, SettingsError
 
 logger = logging.getLogger("medmesh.server")
 
@@ -153,9 +153,14 @@ async def running_server(
             health.require("audit", audit.problem)
         quotas = Quotas()
         interceptor = RequestInterceptor(
-            policy=PolicyFile(settings.auth_policy, lambda policy: quotas.set(policy.quotas))
+            service=service.name,
+            policy=PolicyFile(
+                settings.auth_policy,
+                lambda policy: quotas.set(policy.quotas),
+                beyond_loopback=settings.is_open_to_others,
+            )
             if settings.auth_policy
-            else Policy.open(operators=is_loopback(settings.listen.rpartition(":")[0])),
+            else Policy.open(),
             quotas=quotas,
             admission=admission,
             telemetry=telemetry,
@@ -183,8 +188,6 @@ async def running_server(
         watchers = [asyncio.create_task(health.follow())]
         if reloader is not None and settings.weights_check_s:
             watchers.append(asyncio.create_task(reloader.follow(settings.weights_check_s)))
-        if settings.auth_policy is None and not is_loopback(settings.listen.rpartition(":")[0]):
-            logger.warning("open to everybody who reaches the address: MEDMESH_AUTH_POLICY is not set")
         logger.info("serving", extra={"facts": {"address": address, "problems": health.problems}})
         running = Running(address, parts, interceptor, server)
         try:

@@ -43,7 +43,7 @@ class TraceServicer(trace_pb2_grpc.TraceServiceServicer):
 
     async def GetTrace(self, request: pb.GetTraceRequest, context: Any) -> pb.GetTraceResponse:
         current = requests.current.get()
-        kept = self._kept.of(int(request.trace_id, 16), current.identity if current else "")
+        kept = self._kept.of(int(request.trace_id, 16), current.caller if current else "")
         response = pb.GetTraceResponse(dropped_span_count=kept.dropped_count)
         if not kept.spans:  # not the caller's: of the others' spans nothing is told either
             return response

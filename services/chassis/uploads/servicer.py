@@ -40,9 +40,9 @@ async def serve_uploads(
 
 
 def caller() -> str:
-    """Who owns the uploads of the request in progress: the identity, and how it was proven."""
+    """Who owns the uploads of the request in progress."""
     request = requests.current.get()
-    return "" if request is None else f"{request.identity_kind}:{request.identity}"
+    return "" if request is None else request.caller
 
 
 class UploadServicer(upload_pb2_grpc.UploadServiceServicer):

@@ -11,13 +11,14 @@ from typing import Any, Self
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from services.chassis.errors import DeadlineExceeded, MedmeshError, UpstreamUnavailable
+from services.chassis.errors import DeadlineExceeded, MedmeshError, Unauthenticated, UpstreamUnavailable
 from services.chassis.observability import telemetry
 from services.chassis.observability.attributes import Name
 from services.chassis.observability.client_call import ClientCall
 from services.chassis.observability.instruments import Instruments
+from services.chassis.rpc import assertions, status, transport
 from services.chassis.rpc import request as requests
-from services.chassis.rpc import status, transport
+from services.chassis.rpc.assertions import Caller, Signer
 from services.chassis.settings import ServiceSettings
 from services.chassis.upstream.breaker import Breaker
 
@@ -56,13 +57,23 @@ def _name_of(method: Any) -> str:
 class Upstream:
     """One service that this service calls."""
 
-    def __init__(self, name: str, address: str, settings: ServiceSettings, *, balanced: bool = True) -> None:
+    def __init__(
+        self,
+        name: str,
+        address: str,
+        settings: ServiceSettings,
+        *,
+        balanced: bool = True,
+        signer: Signer | None = None,
+    ) -> None:
+        """`signer`: asserts whom this service calls for, so that the upstream applies that one's rights."""
         self.name = name
         self._address = address
         self.channel: grpc.aio.Channel = transport.channel(address, settings, balanced=balanced)
         """For the stubs."""
         self.breaker = Breaker()
         self._settings = settings
+        self._signer = signer
         self._retry_tokens = float(_RETRY_TOKENS)
 
     async def __aenter__(self) -> Self:
@@ -88,19 +99,22 @@ class Upstream:
         timeout_s: float | None = None,
         safe: bool = True,
         name: str = "",
+        for_caller: bool = True,
     ) -> Any:
         """Calls a unary rpc of a stub on this channel: `await upstream.call(stub.AnalyzeNote, request)`.
 
         The time is the smaller of `timeout_s` and what is left of the current request; the request id, the
         trace and this service's token travel along. A `safe` call (one that changes nothing, as all of the
         mesh) is repeated once when the upstream was reached and did not answer, while the retry budget lasts.
-        `name`: the rpc's full name, where `method` is no method of a stub.
-        Raises the upstream's own typed error, or UpstreamUnavailable, DeadlineExceeded, Overloaded.
+        `name`: the rpc's full name, where `method` is no method of a stub. `for_caller`: False for what this
+        service asks for itself, whoever's request it is about.
+        Raises the upstream's own typed error, or UpstreamUnavailable, DeadlineExceeded, Overloaded, and
+        Unauthenticated where this service's own token cannot be read.
         """
         left_s = requests.remaining_s(timeout_s)
         deadline = time.monotonic() + (self._settings.default_deadline_s if left_s is None else left_s)
         try:
-            return await self._attempt(method, message, deadline, name)
+            return await self._attempt(method, message, deadline, name, for_caller=for_caller)
         except _NotConnected:
             raise
         except UpstreamUnavailable:
@@ -108,7 +122,7 @@ class Upstream:
             if not safe or time.monotonic() + pause_s >= deadline or not self._may_retry():
                 raise
         await asyncio.sleep(pause_s)
-        return await self._attempt(method, message, deadline, name)
+        return await self._attempt(method, message, deadline, name, for_caller=for_caller)
 
     async def problem(self) -> str:
         """What keeps the upstream from serving, in one sentence; empty when it serves: a `health.Check`."""
@@ -121,7 +135,10 @@ class Upstream:
             "" if answer.status == health_pb2.HealthCheckResponse.SERVING else f"{self.name} is not serving"
         )
 
-    async def _attempt(self, method: Callable[..., Any], message: Any, deadline: float, name: str) -> Any:
+    async def _attempt(
+        self, method: Callable[..., Any], message: Any, deadline: float, name: str, *, for_caller: bool
+    ) -> Any:
+        rpc = name or _name_of(method)
         left_s = deadline - time.monotonic()
         if left_s <= 0:
             raise DeadlineExceeded(metadata={"upstream": self.name})
@@ -130,10 +147,12 @@ class Upstream:
                 f"{self.name}: not called, since it failed repeatedly", metadata={"upstream": self.name}
             )
         try:
-            with ClientCall(name or _name_of(method), self._address, {Name.UPSTREAM: self.name}):
+            with ClientCall(rpc, self._address, {Name.UPSTREAM: self.name}):
                 await self._connected(min(left_s, _CONNECT_TIMEOUT_S))
                 left_s = max(deadline - time.monotonic(), 0.0)
-                answer = await method(message, timeout=left_s, metadata=self._metadata())
+                answer = await method(
+                    message, timeout=left_s, metadata=self._metadata(rpc if for_caller else "")
+                )
         except UpstreamUnavailable:
             self.breaker.record(alive=False)
             raise
@@ -174,13 +193,17 @@ class Upstream:
         self._retry_tokens -= _RETRY_COST
         return True
 
-    def _metadata(self) -> tuple[tuple[str, str], ...]:
+    def _metadata(self, rpc: str) -> tuple[tuple[str, str], ...]:
+        """`rpc`: what is called for the caller; empty: nothing is."""
         metadata = telemetry.outgoing_metadata()
         current = requests.current.get()
         if current is not None:
             metadata[requests.REQUEST_ID_KEY] = current.request_id
             metadata[requests.PRIORITY_KEY] = current.priority.name.lower()
-            if current.identity_kind != "none":
+            if self._signer is not None and rpc:
+                caller = Caller(current.identity, current.identity_kind, current.roles, current.tenant)
+                metadata[assertions.KEY] = self._signer.sign(caller, self.name, f"/{rpc}")
+            elif current.identity_kind != "none":
                 metadata[requests.PRINCIPAL_KEY] = current.identity
         token = self._token()
         if token:
@@ -189,5 +212,8 @@ class Upstream:
 
     def _token(self) -> str:
         if self._settings.token_file is not None:
-            return self._settings.token_file.read_text(encoding="utf-8").strip()
+            try:
+                return self._settings.token_file.read_text(encoding="utf-8").strip()
+            except (OSError, ValueError) as error:
+                raise Unauthenticated("this service's token cannot be read") from error
         return self._settings.token.reveal() if self._settings.token else ""

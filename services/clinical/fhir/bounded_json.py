@@ -19,7 +19,8 @@ from services.chassis.errors import InvalidInput, Reason
 MAX_NUMBER = 1e300
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
-_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
+"""One that does not end reaches as far as the text: it is not looked for again from each of its quotes."""
 _ALL_BUT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 

@@ -26,6 +26,7 @@ from services.imaging.dicom.voi import WHITE, display
 from services.imaging.grey import Grey, display_range, every_nth
 from services.imaging.images import (
     GREY_SCALE_MEASURED,
+    ROWS_AT_A_TIME,
     DecodedImage,
     DecodingLimits,
     FileFormat,
@@ -34,7 +35,6 @@ from services.imaging.images import (
 
 PADDING_HU = -1000.0
 """Padding is shown as air is: black."""
-ROWS_AT_A_TIME = 64
 
 
 def decode_dicom(data: bytes, limits: DecodingLimits) -> DecodedImage:

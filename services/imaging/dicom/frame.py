@@ -23,7 +23,7 @@ from services.chassis.notices import Notice
 from services.imaging.dicom.attributes import assumed, integer, needed, pixel_bytes, text
 from services.imaging.dicom.codestream import JPEG_END, FrameHeader, NotReadableError, read_header
 from services.imaging.dicom.syntaxes import DECODERS, Decoder
-from services.imaging.images import DecodingLimits, check_size, malformed, unsupported
+from services.imaging.images import DecodingLimits, check_scans, check_size, malformed, unsupported
 
 _TRUNCATED = "holds pixel data that cannot be decoded: it is truncated or damaged"
 Samples = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
@@ -188,6 +188,7 @@ def _one_frame(dataset: Dataset) -> bytes:
 
 
 def _frame_header(encoded: bytes, pixels: PixelModule) -> FrameHeader:
+    check_scans(encoded)
     try:
         header = read_header(encoded)
     except NotReadableError as error:

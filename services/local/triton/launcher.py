@@ -1,3 +1,4 @@
+# Long because: how one server is told, started, watched and ended is read together.
 """Starts the embedded Triton on a model repository, waits until it is ready, and ends it.
 
 For one machine only: it binds to loopback unless told otherwise, because its release (24.10) has known holes;
@@ -174,6 +175,7 @@ class EmbeddedTriton:
         """
         try:
             self._wait_until_ready(self._names, say)
+            self._close_regions()
             self._processes.look()
         except BaseException:
             self.stop()
@@ -216,6 +218,7 @@ class EmbeddedTriton:
         if self._child.exit_code is not None:
             raise TritonError(self._explain(self._child.describe_exit()))
         self._links.refresh()
+        self._close_regions()
         if broken := self._processes.broken():
             raise TritonError(self._explain(broken))
 
@@ -241,6 +244,14 @@ class EmbeddedTriton:
         for folder in set(_environment_folders()) - self._environments:
             with contextlib.suppress(OSError):
                 folder.rmdir()
+
+    def _close_regions(self) -> None:
+        """What passes between Triton and its models is nobody else's to read, whatever mode the backend gives
+        the regions, which it makes as models are loaded.
+        """
+        for region in _SHARED_MEMORY.glob(f"{_region_prefix(self._scratch)}*"):
+            with contextlib.suppress(FileNotFoundError):  # its model has been unloaded
+                region.chmod(0o600)
 
     def _has_finished_requests(self) -> bool:
         """Whether only the unloading of models is left, which takes Triton seconds and changes nothing."""

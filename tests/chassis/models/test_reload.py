@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import shutil
 
@@ -241,6 +242,24 @@ async def test_a_reload_whose_caller_has_left_is_brought_to_its_end(mesh, reposi
     assert catalog.entry("doubler").served.version.runs.number == 1
     inference.release("doubler")
     await until(lambda: catalog.entry("doubler").served.version.runs.number == 2)
+
+
+async def test_files_beside_the_weights_that_change_on_disk_are_reported_too(mesh, repository):
+    catalog, reloader = mesh
+    words = repository / "doubler" / "words.json"
+    words.write_text("[]")
+    stated = {"path": words.name, "sha256": hashlib.sha256(words.read_bytes()).hexdigest()}
+    edit(repository / "doubler" / "metadata.json", lambda card: card["serving"].update(files=[stated]))
+    assert (await results(reloader))["doubler"] is Result.TAKEN_UP
+    following = asyncio.create_task(reloader.follow(0.01))
+    await asyncio.sleep(0.1)
+    assert catalog.entry("doubler").problems == ()
+    words.write_text("[1]")
+    await until(lambda: catalog.entry("doubler").problems)
+    following.cancel()
+    await asyncio.gather(following, return_exceptions=True)
+    (problem,) = catalog.entry("doubler").problems
+    assert str(problem).startswith("words.json has changed since it was taken up")
 
 
 def flip(path):

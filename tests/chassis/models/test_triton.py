@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from services.chassis.models.triton_errors import load_error, mapped
 from services.chassis.rpc import request
 from services.chassis.rpc.request import Request
 from services.local.triton import EmbeddedTriton, TritonSettings
+from services.local.triton.processes import model_instances
 from tests.fakes import FakeInference, model_version
 from tests.local.triton import tiny_models
 
@@ -38,6 +40,7 @@ WORK = model_version("work", [Tensor("rounds", np.int64, (1,))], [Tensor("done",
 MISSHAPEN = model_version(
     "misshapen", ARITHMETIC.inputs, [Tensor("double", np.float32, (5,))]
 )  # Triton's has 4
+SELDOM = replace(model_version("seldom", ARITHMETIC.inputs, ARITHMETIC.outputs), loads_on_first_use=True)
 ABSENT = model_version("absent", ARITHMETIC.inputs, ARITHMETIC.outputs)
 LONG = np.array([[2000]])
 """Rounds of `work` that take about half a second on an idle core."""
@@ -60,6 +63,8 @@ def triton(tmp_path_factory):
     repository = tmp_path_factory.mktemp("triton_repo")
     arithmetic, lookup, work = tiny_models.arithmetic(), tiny_models.lookup(), tiny_models.work()
     tiny_models.write(repository, "arithmetic", *arithmetic, more=tiny_models.batching())
+    seldom = 'parameters { key: "medmesh.load" value: { string_value: "on_first_use" } }\n'
+    tiny_models.write(repository, "seldom", *arithmetic, more=tiny_models.batching() + seldom)
     tiny_models.write(repository, "misshapen", *arithmetic, more=tiny_models.batching())
     tiny_models.write(repository, "lookup", *lookup, batch=4, more=tiny_models.batching())
     tiny_models.write(repository, "work", *work, batch=1, more=tiny_models.batching(queue=2))
@@ -163,6 +168,19 @@ async def test_an_answer_says_who_gave_it(inference):
 class TestLive:
     async def test_a_model_that_breaks_its_contract_is_not_ready(self, live):
         assert not await live.is_ready(MISSHAPEN)
+
+    async def test_a_model_that_loads_on_first_use_is_ready_before_it_and_no_probe_loads_it(
+        self, triton, live
+    ):
+        for _ in range(2):
+            assert await live.is_ready(SELDOM)
+        assert "seldom" not in model_instances(triton.pid).values()
+        answers = await asyncio.gather(
+            *(live.infer(SELDOM, floats([1, 2, 3, 4]), timeout_s=60) for _ in range(3))
+        )
+        assert [answer.outputs["total"].item() for answer in answers] == [10, 10, 10]
+        assert "seldom" in model_instances(triton.pid).values()
+        assert await live.is_ready(SELDOM)
 
     async def test_a_deadline_ends_the_call(self, live):
         started = time.monotonic()

@@ -17,7 +17,7 @@ MIB = 1 << 20
 
 
 def request(caller="a", priority=Priority.ROUTINE, left_s=60.0, method="/m"):
-    return Request("id", method, time.monotonic() + left_s, caller=caller, priority=priority)
+    return Request("id", method, time.monotonic() + left_s, sharer=caller, priority=priority)
 
 
 class Place:

@@ -11,7 +11,7 @@ import pytest
 
 from services.chassis.errors import PermissionDenied, Unauthenticated
 from services.chassis.rpc import probe, transport
-from services.chassis.rpc.auth import Policy
+from services.chassis.rpc.auth import Policy, PolicyFile
 from services.chassis.rpc.server import running_server
 from services.chassis.settings import Secret, ServiceSettings, SettingsError
 from services.chassis.upstream.call import Upstream
@@ -210,18 +210,23 @@ def test_only_a_named_operator_may_reload_even_where_everybody_may_do_all_else(t
         policy.authorize(RELOAD, None, [])
 
 
-def test_without_a_policy_only_a_caller_on_this_machine_may_reload():
-    assert Policy.open(operators=True).authorize(RELOAD, None, []).kind == "none"
-    with pytest.raises(Unauthenticated):
-        Policy.open(operators=False).authorize(RELOAD, None, [])
-    assert Policy.open(operators=False).authorize(CATALOG, None, []).kind == "none"
+def test_without_a_policy_a_caller_on_this_machine_may_reload():
+    assert Policy.open().authorize(RELOAD, None, []).kind == "none"
 
 
-async def test_a_mesh_that_listens_beyond_loopback_refuses_to_reload_for_an_unknown_caller(serve):
-    async with serve(Handlers(unary=echo), listen="0.0.0.0:0", insecure=True) as sample:
+async def test_a_mesh_that_listens_beyond_loopback_lets_nobody_unknown_in(serve, policy):
+    async with serve(Handlers(unary=echo), listen="0.0.0.0:0", insecure=True, auth_policy=policy) as sample:
         port = sample.running.address.rpartition(":")[2]
         async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-            assert (
-                await refusal_of(channel.unary_unary(RELOAD)(b""))
-            ).code is grpc.StatusCode.UNAUTHENTICATED
-            await channel.unary_unary(CATALOG)(b"")
+            for method in (RELOAD, CATALOG, PREFIX + "Unary"):
+                refused = await refusal_of(channel.unary_unary(method)(b""))
+                assert refused.code is grpc.StatusCode.UNAUTHENTICATED
+
+
+@pytest.mark.parametrize("pattern", ["*", "/*", "/grpc.health*", CATALOG, "/grpc.reflection.*"])
+async def test_beyond_loopback_a_policy_may_not_let_strangers_in(tmp_path, pattern):
+    path = tmp_path / "policy.toml"
+    path.write_text(f"[anonymous]\nallow = ['/grpc.health.v1.Health/Check', '{pattern}']\n")
+    PolicyFile(path)
+    with pytest.raises(SettingsError, match=r"MEDMESH_AUTH_POLICY: anonymous\.allow"):
+        PolicyFile(path, beyond_loopback=True)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import tomllib
 
 import grpc
+import numpy as np
 import pytest
 
 from services.chassis.errors import QuotaExceeded
 from services.chassis.rpc.quotas import Quota, Quotas
-from tests.chassis.conftest import PREFIX, Handlers, Text, refusal_of
+from tests.chassis.conftest import DOUBLING, PREFIX, Handlers, Text, refusal_of
 
 
 @pytest.fixture
@@ -85,3 +87,34 @@ async def test_a_refused_request_says_when_to_come_again_and_others_are_served(s
         assert (refused.code, refused.info.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "QUOTA_EXCEEDED")
         assert 50 < refused.retry.retry_delay.seconds <= 60
         await call(Text(note="x"), metadata=(("authorization", "Bearer other"),))
+
+
+@pytest.mark.parametrize(
+    ("models", "admitted"), [("", True), ('models = ["dou*"]', True), ('models = ["chest_*"]', False)]
+)
+async def test_a_tenant_has_its_models_alone_compute(serve, tmp_path, models, admitted):
+    policy = tmp_path / "policy.toml"
+    policy.write_text(
+        f"[identities.ward]\ntoken_sha256 = '{hashlib.sha256(b'ward').hexdigest()}'\nallow = ['*']\n"
+        f"[tenants.ward]\nin_flight = 8\n{models}\n"
+    )
+
+    async def compute(parts, message, context):
+        await parts.catalog.only(DOUBLING).infer({"x": np.ones((1, 1), np.float32)})
+        return message
+
+    async with serve(Handlers(unary=compute), auth_policy=policy) as sample:
+        call = sample.call("Unary")(Text(note="x"), metadata=(("authorization", "Bearer ward"),))
+        if admitted:
+            await call
+        else:
+            refused = await refusal_of(call)
+            assert refused.code is grpc.StatusCode.PERMISSION_DENIED
+            assert refused.info.metadata["model"] == "doubler"
+            assert not sample.inference.calls
+
+
+@pytest.mark.parametrize("models", ['"chest_xray"', "[1]", "3"])
+def test_models_that_are_no_list_of_names_are_refused(models):
+    with pytest.raises(ValueError, match=r"tenants\.ward\.models"):
+        Quota.read("ward", tomllib.loads(f"models = {models}"))

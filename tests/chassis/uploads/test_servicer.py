@@ -99,14 +99,14 @@ async def test_an_upload_that_broke_goes_on_where_it_ended(tmp_path):
         call = stub.WriteUpload(breaking(), metadata=WARD)
         waiting = asyncio.ensure_future(call.code())
         await arrived.wait()
-        await eventually(lambda: store.query("token:ward", upload.upload_id).committed_bytes == 3000)
+        await eventually(lambda: store.query("ward", upload.upload_id).committed_bytes == 3000)
         call.cancel()
         await waiting
         query = pb.QueryUploadRequest(upload_id=upload.upload_id)
         assert (await stub.QueryUpload(query, metadata=WARD)).upload.committed_bytes == 3000
         answer = await stub.WriteUpload(chunks(upload.upload_id, data, 3000), metadata=WARD)
         assert answer.upload.committed_bytes == len(data)
-        with store.content("token:ward", upload.upload_id) as held:
+        with store.content("ward", upload.upload_id) as held:
             assert held == data
         await stub.CancelUpload(pb.CancelUploadRequest(upload_id=upload.upload_id), metadata=WARD)
         with pytest.raises(grpc.aio.AioRpcError) as gone:
@@ -182,7 +182,7 @@ async def test_an_upload_is_handed_on_and_deleted_there(tmp_path, own_uploads, m
         own_uploads.write(caller(), one, 5000, data[5000:])
         async with forwarder.forwarded(one, 5.0) as handed_on:
             assert handed_on != one
-            with theirs.content("none:anonymous", handed_on) as held:
+            with theirs.content("anonymous", handed_on) as held:
                 assert held == data
         assert not theirs._held
         with pytest.raises(UploadUnknown):
@@ -191,8 +191,8 @@ async def test_an_upload_is_handed_on_and_deleted_there(tmp_path, own_uploads, m
     assert own_uploads.query(caller(), one).committed_bytes == len(data)
 
 
-def test_a_caller_is_known_by_name_and_proof():
-    request = requests.Request("id", "method", 0.0, identity="ward", identity_kind="token")
-    token = requests.current.set(request)
-    assert caller() == "token:ward"
+@pytest.mark.parametrize(("kind", "owner"), [("token", "ward"), ("certificate", "ward"), ("jwt", "jwt:ward")])
+def test_a_providers_user_is_not_the_policys_identity_of_his_name(kind, owner):
+    token = requests.current.set(requests.Request("id", "method", 0.0, identity="ward", identity_kind=kind))
+    assert caller() == owner
     requests.current.reset(token)

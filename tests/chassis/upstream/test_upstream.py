@@ -17,6 +17,7 @@ from services.chassis.errors import (
     ModelUnavailable,
     Overloaded,
     Reason,
+    Unauthenticated,
     UpstreamUnavailable,
 )
 from services.chassis.rpc import request, status
@@ -185,7 +186,7 @@ async def test_callers_in_a_hurry_do_not_shut_an_upstream_out(hanging_address):
 
 
 async def test_a_fault_on_this_side_does_not_keep_an_upstream_shut_out(serve, tmp_path):
-    """As a token file that cannot be read, during the breaker's one trial call."""
+    """As a token file that cannot be read, during the breaker's one trial call; it is told as what it is."""
 
     async def echo(parts, message, context):
         return message
@@ -197,7 +198,7 @@ async def test_a_fault_on_this_side_does_not_keep_an_upstream_shut_out(serve, tm
     ):
         upstream.breaker = Breaker(failure_count=1, open_s=0.0)
         upstream.breaker.record(alive=False)
-        with pytest.raises(FileNotFoundError):
+        with pytest.raises(Unauthenticated):
             await upstream.call(unary(upstream), Text(note="short"))
         token.write_text("secret")
         assert (await upstream.call(unary(upstream), Text(note="x"))).note == "x"

@@ -80,6 +80,9 @@ def test_it_ends_without_a_trace(repository: Path, tmp_path: Path):
     ) as triton:
         assert triton.is_ready()
         pid = triton.pid
+        own = set(Path("/dev/shm").glob(f"medmesh_{os.getpid()}_*")) - before
+        assert own
+        assert not any(region.stat().st_mode & 0o077 for region in own)
     assert not triton.is_ready()
     assert not Path(f"/proc/{pid}").exists()
     assert processes_naming(str(repository)) == []

@@ -1,0 +1,99 @@
+"""The caller's rights on the way from one service to the next: signed, for one method, for a minute.
+
+An assertion is a JSON Web Token (EdDSA) in the metadata `x-medmesh-assertion`, beside the credentials of the
+service that calls. It names the caller, how he was proven, his roles and his tenant, and the service and the
+method that it is for. The service that is called takes it only from an identity whose entry in its policy has
+the key (`assertion_key`), and applies the rights that its own policy gives the caller alone.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+
+from services.chassis.errors import Unauthenticated
+
+KEY = "x-medmesh-assertion"
+LIFETIME_S = 60
+_CLOCKS_DIFFER_S = 10
+_ALGORITHM = "EdDSA"
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Whom a service calls for."""
+
+    name: str
+    kind: str
+    """How he was proven to the service that he called: `none`, `token`, `jwt` or `certificate`."""
+    roles: tuple[str, ...]
+    """Of the policy; what an identity provider's token gave him."""
+    tenant: str
+
+
+@dataclass(frozen=True)
+class Signer:
+    """Makes the assertions of one service."""
+
+    _key: Ed25519PrivateKey
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """From an unencrypted Ed25519 key in PEM. Raises OSError, ValueError."""
+        return cls(_ed25519(load_pem_private_key(path.read_bytes(), None), Ed25519PrivateKey))
+
+    def sign(self, caller: Caller, service: str, method: str) -> str:
+        """The assertion for one method (`/package.Service/Method`) of one service, in some 0.1 ms."""
+        now = int(time.time())
+        claims = {
+            "sub": caller.name,
+            "kind": caller.kind,
+            "roles": caller.roles,
+            "tenant": caller.tenant,
+            "aud": service,
+            "method": method,
+            "iat": now,
+            "exp": now + LIFETIME_S,
+        }
+        return jwt.encode(claims, self._key, _ALGORITHM)
+
+
+@dataclass(frozen=True)
+class Verifier:
+    """Reads the assertions of one service."""
+
+    _key: Ed25519PublicKey
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """From an Ed25519 public key in PEM. Raises OSError, ValueError."""
+        return cls(_ed25519(load_pem_public_key(path.read_bytes()), Ed25519PublicKey))
+
+    def verify(self, assertion: str, service: str, method: str) -> Caller:
+        """Whom the call is for. Raises Unauthenticated, which says nothing of why."""
+        try:
+            claims = jwt.decode(
+                assertion,
+                self._key,
+                algorithms=[_ALGORITHM],
+                audience=service,
+                leeway=_CLOCKS_DIFFER_S,
+                options={"require": ["exp", "iat", "aud", "sub", "kind", "roles", "tenant", "method"]},
+            )
+        except jwt.PyJWTError:
+            raise Unauthenticated from None
+        if claims["method"] != method or claims["exp"] - claims["iat"] > LIFETIME_S:
+            raise Unauthenticated
+        return Caller(claims["sub"], claims["kind"], tuple(claims["roles"]), claims["tenant"])
+
+
+def _ed25519(key: Any, kind: type[Any]) -> Any:
+    if not isinstance(key, kind):
+        raise ValueError("the key is not Ed25519")  # noqa: TRY004 - of a file, not of a call
+    return key
