@@ -527,10 +527,8 @@ async def test_calls_that_are_cancelled_in_any_phase_leave_nothing_behind(serve,
         state = sample.running.interceptor._admission
         assert (state.in_flight_count, state.queued_count, state.held_bytes) == (0, 0, 0)
         assert not sample.running.interceptor._running
-        assert len(sample.inference.cancelled) <= CANCELLED_COUNT
         assert (await call(Text(note="short"), timeout=20)).note == "short", "every place is free again"
-        tasks = [t for t in asyncio.all_tasks() if "infer" in repr(t)]
-        assert not tasks
+        assert not [task for task in asyncio.all_tasks() if "infer" in repr(task)]
     assert _descriptor_count() <= before + 8
 
 
