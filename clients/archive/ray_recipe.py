@@ -24,7 +24,7 @@ class Read:
     """One of a pool of workers, each with a connection of its own."""
 
     def __init__(self) -> None:
-        self._client = Client(attempts=1)
+        self._client = Client(attempts=1, priority="bulk")
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         """The row of a file: what was found, or why nothing was."""

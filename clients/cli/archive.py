@@ -262,7 +262,7 @@ async def _until_done(
         done = sum(number for state, number in counts.items() if state.ended)
         task = bar.add_task("reading", total=sum(counts.values()), completed=done)
         # One attempt of the client's: what fails is the queue's to repeat.
-        async with AsyncClient(url, timeout_s=timeout_s, attempts=1) as client:
+        async with AsyncClient(url, timeout_s=timeout_s, attempts=1, priority="bulk") as client:
             await run.work(
                 client,
                 stop,

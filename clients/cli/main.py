@@ -7,6 +7,7 @@ import io
 import os
 import sys
 from collections.abc import Callable
+from typing import Annotated
 
 import typer
 
@@ -105,13 +106,24 @@ receipts = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Check 
 
 
 @app.callback()
-def medmesh() -> None:
+def medmesh(
+    priority: Annotated[
+        str,
+        typer.Option(
+            envvar="MEDMESH_PRIORITY",
+            help="urgent, routine or bulk: which calls go first where they wait.",
+            show_default="routine",
+        ),
+    ] = "",
+) -> None:
     """Medical AI models behind one gRPC mesh. Research software: no answer is a diagnosis.
 
     Start with `medmesh demo`, or with `medmesh up` and, in another shell, `medmesh diagnose --help`.
     """
     from services.chassis import environment
 
+    if priority:
+        os.environ["MEDMESH_PRIORITY"] = priority  # where each command's client looks
     for stream in (sys.stdout, sys.stderr):
         # A terminal of another encoding shows `?` for what it lacks, rather than ending the command.
         if isinstance(stream, io.TextIOWrapper):

@@ -30,7 +30,7 @@ HTML = "text/html"
 
 _CONNECT_TYPES = ("application/proto", "application/connect+", "application/grpc-web")
 _ALLOWED_HEADERS = (
-    *("authorization", "content-type", "prefer", "traceparent", "x-request-id"),
+    *("authorization", "content-type", "prefer", "traceparent", "x-medmesh-priority", "x-request-id"),
     *("connect-protocol-version", "connect-timeout-ms", "grpc-timeout", "x-grpc-web", "x-user-agent"),
 )
 _EXPOSED_HEADERS = (

@@ -26,7 +26,14 @@ from services.chassis.errors import (
     Reason,
 )
 from services.chassis.rpc.admission import Admission
-from services.chassis.rpc.request import REQUEST_ID_KEY, Request, accept_request_id, current
+from services.chassis.rpc.request import (
+    PRIORITY_KEY,
+    REQUEST_ID_KEY,
+    Priority,
+    Request,
+    accept_request_id,
+    current,
+)
 from services.chassis.settings import is_loopback
 
 logger = logging.getLogger("medmesh.gateway")
@@ -46,7 +53,10 @@ class Door:
         self._inner = inner
         self._settings = settings
         self.admission = Admission(
-            settings.maximum_in_flight_count, settings.maximum_queue_count, settings.maximum_held_bytes
+            settings.maximum_in_flight_count,
+            settings.maximum_queue_count,
+            settings.maximum_held_bytes,
+            settings.bytes_per_place,
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -62,9 +72,14 @@ class Door:
             (REQUEST_ID_KEY.encode(), request_id.encode()),
         ]
         answer = _Answer(send, request_id)
-        in_progress = current.set(
-            Request(request_id, scope["method"], began + self._settings.maximum_deadline_s)
+        request = Request(
+            request_id,
+            scope["method"],
+            began + self._settings.maximum_deadline_s,
+            sharer=(scope.get("client") or ("", 0))[0],
+            priority=Priority.of(headers.get(PRIORITY_KEY)),
         )
+        in_progress = current.set(request)
         async with AsyncExitStack() as held:
             body = _Body(receive, self._settings, self.admission, held)
             try:
@@ -72,7 +87,7 @@ class Door:
                     await refuse_plainly(answer, scope["path"], 403, _FOREIGN, request_id)
                     return
                 body.expect(headers.get("content-length", ""))
-                await held.enter_async_context(self.admission.place())
+                await held.enter_async_context(self.admission.place(request, 0))
                 await self._inner(scope, body, answer)
             except MedmeshError as error:
                 if not answer.begun:

@@ -25,12 +25,12 @@ from medmesh.connection import CHANNEL_OPTIONS, STAYING, Connection, is_loopback
 from medmesh.rpcs import Rpc
 from services.chassis.errors import InvalidInput, MedmeshError, Reason, Unauthenticated
 from services.chassis.rpc.auth import Policy, PolicyFile
-from services.chassis.rpc.request import PRINCIPAL_KEY, REQUEST_ID_KEY, accept_request_id
+from services.chassis.rpc.request import PRINCIPAL_KEY, PRIORITY_KEY, REQUEST_ID_KEY, accept_request_id
 from services.chassis.rpc.status import DETAILS_KEY, from_rpc_error
 from services.chassis.settings import SettingsError
 
 AUTHORIZATION = "authorization"
-_PASSED_ON = (AUTHORIZATION, PRINCIPAL_KEY, "traceparent", "tracestate")
+_PASSED_ON = (AUTHORIZATION, PRINCIPAL_KEY, PRIORITY_KEY, "traceparent", "tracestate")
 """Headers of the caller that the services get as they came."""
 _PREFERENCE = re.compile(r"(?:^|[,;])\s*wait\s*=\s*(\d{1,6})\s*(?:$|[,;])")
 _HEALTH_TIMEOUT_S = 3.0

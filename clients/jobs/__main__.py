@@ -131,6 +131,7 @@ def _diagnose(orchestrator: Upstream) -> Diagnose:
             deadline=time.monotonic() + ask.timeout_s,
             identity=ask.identity,
             identity_kind=ask.identity_kind,
+            priority=requests.Priority.BULK,  # whoever hands a case in as a job does not wait for it
         )
         token = requests.current.set(current)
         try:

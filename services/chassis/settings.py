@@ -121,7 +121,9 @@ class ListeningSettings(Settings):
     maximum_deadline_s: float = bounded(120.0, 0.001, 3600.0)
     """Longest time that a request may take, whatever its caller asked for, in seconds."""
     maximum_in_flight_count: int = bounded(32, 1, 10_000)
-    """Requests that are worked on at the same time."""
+    """Requests that are worked on at the same time; those of one caller take at most three quarters."""
+    bytes_per_place: int = bounded(1024 * 1024, 1024, 1 << 30)
+    """A request takes one of these places, and a further one for each so many bytes that it has."""
     maximum_queue_count: int = bounded(64, 0, 100_000)
     """Requests that wait for their turn beyond that; the next one is refused as OVERLOADED."""
     maximum_request_bytes: int = bounded(48 * 1024 * 1024, 1024, 1 << 30)

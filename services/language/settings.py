@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.chassis.settings import TerminologySettings
+from services.chassis.settings import TerminologySettings, bounded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,6 +14,8 @@ class LanguageSettings(TerminologySettings):
 
     listen: str = "127.0.0.1:50062"
     """Address and port to listen on. Port 0 takes a free one."""
+    bytes_per_place: int = bounded(16 * 1024, 1024, 1 << 30)
+    """A request takes one place at work, and a further one for each so many bytes of text that it has."""
     report_templates: Path | None = None
     """Folder of further templates of reports, a TOML file each (see docs/writing.md). One that has the name
     of a shipped one takes its place."""

@@ -13,5 +13,7 @@ class RecommendationSettings(TerminologySettings):
 
     listen: str = "127.0.0.1:50063"
     """Address and port to listen on. Port 0 takes a free one."""
+    bytes_per_place: int = bounded(256 * 1024, 1024, 1 << 30)
+    """A request takes one place at work, and a further one for each so many bytes of a record that it has."""
     reading_thread_count: int = bounded(2, 1, 64)
     """FHIR bundles that are read at the same time; one takes up to ten times its size in memory."""

@@ -318,9 +318,9 @@ def test_beyond_its_places_it_sheds_and_says_when_to_come_back(mesh):
         while len(mesh.seen) < 2:
             time.sleep(0.01)
         shed = [caller.post(ANALYZE_NOTE, {"note": "x"}) for _ in range(20)]
-        assert {(a.status, a.json["reason"], a.headers["retry-after"]) for a in shed} == {
-            (429, "OVERLOADED", "1")
-        }
+        assert {(a.status, a.json["reason"]) for a in shed} == {(429, "OVERLOADED")}
+        # Not all at the same time: those who were refused together would come back together.
+        assert {a.headers["retry-after"] for a in shed} == {"2", "3"}
         connect = caller.post(ANALYZE_NOTE, {"note": "x"}, {"connect-protocol-version": "1"})
         assert connect.status == 429
         assert caller.ask("GET", "/healthz").status == 200  # a probe needs no place

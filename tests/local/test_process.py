@@ -46,6 +46,16 @@ def test_it_is_told_to_end_and_says_how_it_did(tmp_path: Path):
     assert child.describe_exit() == "sleeper was ended by SIGTERM"
 
 
+def test_a_nice_one_lets_others_go_first(tmp_path: Path):
+    shown = "import os; print('here', os.nice(0), flush=True)"
+    command = [sys.executable, "-c", f"{shown}; import time; time.sleep(600)"]
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    child = Child.start("sleeper", command, env=os.environ, cwd=tmp_path, log=tmp_path / "log", niceness=5)
+    wait_until(lambda: "here" in child.tail() or child.exit_code is not None)
+    assert child.tail() == f"here {min(before + 5, 19)}"
+    child.stop()
+
+
 def test_one_that_does_not_listen_is_killed(tmp_path: Path):
     child = start(tmp_path, DEAF)
     child.stop(grace_s=0.2)

@@ -19,10 +19,17 @@ class Traffic:
     preferred: tuple[int, ...]
     why: str
     priority_levels: int = 0
-    """How many places there are to wait at; 0: one."""
+    """How many places there are to wait at, the middle one for requests without a priority; 0: one."""
 
 
-IMAGES = Traffic(4, 500, 64, (), "Batches of at most 4 keep both cores of a small machine busy at 8 callers.")
+IMAGES = Traffic(
+    4,
+    500,
+    64,
+    (),
+    "Batches of at most 4 keep both cores of a small machine busy at 8 callers.",
+    priority_levels=3,
+)
 TEXTS = Traffic(
     8,
     0,
@@ -40,7 +47,7 @@ def config_text(name: str, graph: Graph, traffic: Traffic) -> str:
     preferred = f"  preferred_batch_size: [ {sizes} ]\n" if sizes else ""
     delay = f"  max_queue_delay_microseconds: {traffic.delay_us}\n" if traffic.delay_us else ""
     levels = traffic.priority_levels
-    queues = f"  priority_levels: {levels}\n  default_priority_level: {levels // 2}\n" if levels else ""
+    queues = f"  priority_levels: {levels}\n  default_priority_level: {(levels + 1) // 2}\n" if levels else ""
     return f"""name: "{name}"
 backend: "onnxruntime"
 max_batch_size: {traffic.max_batch_size}

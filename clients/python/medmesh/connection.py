@@ -27,6 +27,10 @@ DOOR_PORTS: Mapping[str, int] = {"jobs": 50064}
 
 REQUEST_ID_HEADER = "x-request-id"
 """Metadata key of the request's id, in both directions."""
+PRIORITY_HEADER = "x-medmesh-priority"
+"""Metadata key of a call's place among those that wait."""
+PRIORITIES = ("urgent", "routine", "bulk")
+"""What it may say, the first of them first; without it a call is routine."""
 
 # Images (64 MiB together), a bundle (8 MiB) and a note fit one request; an answer may carry four overlays.
 MAX_MESSAGE_BYTES = 80 * 1024 * 1024
@@ -64,7 +68,7 @@ class Call:
     timeout_s: float
     """Its deadline, in seconds from now."""
     metadata: tuple[tuple[str, str], ...]
-    """Its metadata: the id and the token."""
+    """Its metadata: the id, the token and the priority."""
 
 
 @dataclass(frozen=True)
@@ -99,8 +103,12 @@ class Connection:
     """Bearer token, sent with every call."""
     timeout_s: float = DEFAULT_TIMEOUT_S
     """Deadline of a call that states none, in seconds."""
+    priority: str | None = None
+    """One of PRIORITIES, sent with every call. None: the services' own, routine."""
 
     def __post_init__(self) -> None:
+        if self.priority not in {None, *PRIORITIES}:
+            raise ValueError(f"priority must be one of {', '.join(PRIORITIES)}")
         if self.timeout_s <= 0:
             raise ValueError("timeout_s must be above 0")
         if self.token and self.tls is None:
@@ -132,6 +140,8 @@ class Connection:
         metadata = [(REQUEST_ID_HEADER, identifier)]
         if self.token:
             metadata.append(("authorization", f"Bearer {self.token}"))
+        if self.priority:
+            metadata.append((PRIORITY_HEADER, self.priority))
         timeout = self.timeout_s if timeout_s is None else timeout_s
         return Call(self.targets[service], identifier, timeout, tuple(metadata))
 
@@ -146,6 +156,7 @@ def resolve(
     token: str | None,
     tls: Tls | bool | None,
     timeout_s: float | None,
+    priority: str | None = None,
     environment: Mapping[str, str] = os.environ,
 ) -> Connection:
     """Fills what the caller left out: from the environment, else from the defaults.
@@ -164,6 +175,7 @@ def resolve(
         tls=_tls(tls, environment),
         token=token or environment.get("MEDMESH_TOKEN") or None,
         timeout_s=_timeout(environment) if timeout_s is None else timeout_s,
+        priority=priority or environment.get("MEDMESH_PRIORITY") or None,
     )
 
 

@@ -109,6 +109,7 @@ class TritonInference:
         """See `Inference.infer`."""
         check_inputs(model, inputs)
         until = self._until(model, timeout_s)
+        priority = priority or request.priority()
         verification = await self._verified(model, _left_s(until))
         with self._call(INFER, model, {Name.BATCH_SIZE: next(iter(inputs.values())).shape[0]}):
             try:

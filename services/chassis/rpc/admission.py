@@ -1,5 +1,9 @@
-"""Admission control: so many requests at work, so many waiting and not for long, so many bytes held; the
-next is refused at once.
+"""Admission control: so many places at work, so many requests waiting, so many bytes held; the next request
+is refused at once.
+
+A request takes places by its size. Those that wait are served by priority, and within one priority in the
+order of start-time fair queueing (Goyal, Vin and Cheng, SIGCOMM 1996): whoever has had least comes first, so
+that a caller who sends much waits behind himself.
 
 Counted here: grpc.aio's `maximum_concurrent_rpcs` miscounts after its first rejections (grpc issue 41531).
 """
@@ -8,29 +12,72 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
 
-from services.chassis.errors import Overloaded
+from services.chassis.errors import DeadlineExceeded, Overloaded
+from services.chassis.rpc.request import Request
 
 LONGEST_WAIT_S = 1.0
-"""When the first in the queue has waited longer, nobody joins it. A burst may fill the queue; one that does
-not get shorter only makes everybody late (Nichols and Jacobson, "Controlling queue delay", 2012)."""
+"""Behind one of its own that has waited longer no caller's request joins the queue. A burst may fill it; one
+that does not get shorter only makes all of them late (Nichols and Jacobson, "Controlling queue delay",
+2012)."""
+SHORTEST_LEFT_S = 0.05
+"""A request with less time left is not begun."""
+_SPARED_SHARE = 0.25
+"""Of the places, which one caller alone never takes: whoever else comes finds one."""
+_NEWEST_SHARE = 0.1
+"""Of the latest request in the mean of how long places are held."""
+
+
+@dataclass(eq=False)
+class _Waiter:
+    """A request at work or waiting for it."""
+
+    caller: str
+    method: str
+    priority: int
+    start: float
+    """Its virtual start: how much work its caller, or everybody, had been given when it came."""
+    places: int
+    arrived: float = field(default_factory=time.monotonic)
+    turn: asyncio.Future[bool] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    """True: it has its places; False: it lost its room in the queue to one that goes before it."""
+
+    @property
+    def order(self) -> tuple[int, float, float]:
+        """The smallest goes first."""
+        return self.priority, self.start, self.arrived
 
 
 class Admission:
-    """A bounded number of places, and a bounded queue for them, first come, first served."""
+    """A bounded number of places, and a bounded queue for them; of one event loop."""
 
     def __init__(
-        self, maximum_in_flight_count: int, maximum_queue_count: int, maximum_held_bytes: int
+        self,
+        maximum_in_flight_count: int,
+        maximum_queue_count: int,
+        maximum_held_bytes: int,
+        bytes_per_place: int,
     ) -> None:
-        self._places = asyncio.Semaphore(maximum_in_flight_count)
+        self._places = self._free = maximum_in_flight_count
+        self._most_of_one = max(1, maximum_in_flight_count - int(_SPARED_SHARE * maximum_in_flight_count))
         self._maximum_queue_count = maximum_queue_count
         self._maximum_held_bytes = maximum_held_bytes
+        self._bytes_per_place = bytes_per_place
+        self._waiting: list[_Waiter] = []
+        self._taken: Counter[str] = Counter()
+        """Places at work, by caller."""
+        self._virtual = 0.0
+        """The virtual start of the request that was begun last."""
+        self._finish: dict[str, float] = {}
+        """Virtual end of each caller's last request, where it lies ahead."""
+        self._held_s: dict[str, float] = {}
+        """How long a request holds its places, by method; of all under ""."""
         self.held_bytes = 0
         self.in_flight_count = 0
-        self._waiting: dict[object, float] = {}
-        """When each of those who wait came, the first of them first."""
 
     @property
     def queued_count(self) -> int:
@@ -48,31 +95,108 @@ class Admission:
         finally:
             self.held_bytes -= count
 
-    def refuse_where_full(self) -> None:
-        """Raises Overloaded where the next request would find neither a place nor room to wait for one."""
-        if not self._places.locked():
-            return
-        first = next(iter(self._waiting.values()), None)
-        stands = first is not None and time.monotonic() - first > LONGEST_WAIT_S
-        if stands or self.queued_count >= self._maximum_queue_count:
-            raise Overloaded
+    def refuse_where_full(self, request: Request) -> None:
+        """Raises what `place` would for the smallest request, before anything is done for it."""
+        newcomer = self._newcomer(request, 0)
+        if not self._may_begin(newcomer):
+            self._check_room(newcomer, request.remaining_s)
 
     @asynccontextmanager
-    async def place(self) -> AsyncIterator[None]:
-        """Holds a place; waits for one. Raises Overloaded when too many wait, or the first for too long."""
-        self.refuse_where_full()
-        if self._places.locked():
-            waiter = object()
-            self._waiting[waiter] = time.monotonic()
-            try:
-                await self._places.acquire()
-            finally:
-                del self._waiting[waiter]
+    async def place(self, request: Request, size_bytes: int) -> AsyncIterator[None]:
+        """Holds places for a request of so many bytes; waits for them.
+
+        Raises Overloaded where too many wait, one of them for too long, or longer than the request has time;
+        DeadlineExceeded where it has next to none.
+        """
+        if request.remaining_s < SHORTEST_LEFT_S:
+            raise DeadlineExceeded("too little time was left to begin")
+        waiter = self._newcomer(request, size_bytes)
+        self._count(waiter)
+        if self._may_begin(waiter):
+            self._begin(waiter)
         else:
-            await self._places.acquire()
+            await self._wait(waiter, request.remaining_s)
+        began = time.monotonic()
         self.in_flight_count += 1
         try:
             yield
         finally:
             self.in_flight_count -= 1
-            self._places.release()
+            self._learn(waiter, time.monotonic() - began)
+            self._end(waiter)
+
+    def _newcomer(self, request: Request, size_bytes: int) -> _Waiter:
+        places = min(1 + size_bytes // self._bytes_per_place, self._most_of_one)
+        start = max(self._virtual, self._finish.get(request.sharer, 0.0))
+        return _Waiter(request.sharer, request.method, request.priority, start, places)
+
+    def _count(self, waiter: _Waiter) -> None:
+        self._finish = {caller: end for caller, end in self._finish.items() if end > self._virtual}
+        self._finish[waiter.caller] = waiter.start + waiter.places
+
+    def _may_begin(self, waiter: _Waiter) -> bool:
+        ahead = any(other.order < waiter.order and self._has_share(other) for other in self._waiting)
+        return not ahead and waiter.places <= self._free and self._has_share(waiter)
+
+    def _has_share(self, waiter: _Waiter) -> bool:
+        return self._taken[waiter.caller] + waiter.places <= self._most_of_one
+
+    async def _wait(self, waiter: _Waiter, left_s: float) -> None:
+        self._check_room(waiter, left_s)
+        if len(self._waiting) >= self._maximum_queue_count:
+            last = max(self._waiting, key=lambda other: other.order)
+            self._waiting.remove(last)
+            if not last.turn.done():
+                last.turn.set_result(False)
+        self._waiting.append(waiter)
+        try:
+            begun = await waiter.turn
+        except asyncio.CancelledError:
+            if waiter in self._waiting:
+                self._waiting.remove(waiter)
+                self._begin_next()  # those behind it may fit
+            elif not waiter.turn.cancelled() and waiter.turn.result():
+                self._end(waiter)
+            raise
+        if not begun:
+            raise Overloaded
+
+    def _check_room(self, newcomer: _Waiter, left_s: float) -> None:
+        """Raises Overloaded where `newcomer` may not join the queue."""
+        ahead = [other for other in self._waiting if other.order < newcomer.order]
+        own = (other.arrived for other in ahead if other.caller == newcomer.caller)
+        places = sum(other.places for other in ahead) + newcomer.places
+        wait_s = places / self._places * self._held_s.get("", 0.0)
+        if (
+            newcomer.arrived - min(own, default=newcomer.arrived) > LONGEST_WAIT_S
+            or wait_s + self._held_s.get(newcomer.method, 0.0) > left_s
+            or len(ahead) >= self._maximum_queue_count
+        ):
+            raise Overloaded
+
+    def _begin(self, waiter: _Waiter) -> None:
+        self._free -= waiter.places
+        self._taken[waiter.caller] += waiter.places
+        self._virtual = max(self._virtual, waiter.start)
+
+    def _begin_next(self) -> None:
+        # One whose turn is done is being cancelled, and leaves in a moment.
+        while able := [w for w in self._waiting if not w.turn.done() and self._has_share(w)]:
+            first = min(able, key=lambda waiter: waiter.order)
+            if first.places > self._free:
+                return
+            self._waiting.remove(first)
+            self._begin(first)
+            first.turn.set_result(True)
+
+    def _end(self, waiter: _Waiter) -> None:
+        self._free += waiter.places
+        self._taken[waiter.caller] -= waiter.places
+        if not self._taken[waiter.caller]:
+            del self._taken[waiter.caller]
+        self._begin_next()
+
+    def _learn(self, waiter: _Waiter, held_s: float) -> None:
+        for key in ("", waiter.method):
+            before_s = self._held_s.get(key, held_s)
+            self._held_s[key] = before_s + _NEWEST_SHARE * (held_s - before_s)

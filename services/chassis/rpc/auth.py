@@ -4,6 +4,7 @@ The policy is a TOML file; nothing is secret in it, since it holds the SHA-256 o
 
     [roles.physician]
     allow = ["/medmesh.orchestrator.v1.DiagnosticService/*"]
+    priority = "urgent"                             # the highest that it may ask for; routine when absent
 
     [identities.orchestrator]
     token_sha256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
@@ -41,6 +42,7 @@ from typing import Any
 from services.chassis.errors import PermissionDenied, Unauthenticated
 from services.chassis.rpc.assertions import Verifier
 from services.chassis.rpc.quotas import Quota
+from services.chassis.rpc.request import Priority
 from services.chassis.rpc.tokens import TokenVerifier
 from services.chassis.settings import SettingsError
 
@@ -68,6 +70,8 @@ class Identity:
     """Patterns of full method names."""
     tenant: str = ""
     """Whose quota it uses. Of an anonymous caller: empty."""
+    priority: Priority = Priority.ROUTINE
+    """The highest that it may ask for."""
     roles: tuple[str, ...] = ()
     """Of the policy, as an identity provider's token gave them."""
     via: str = ""
@@ -79,10 +83,24 @@ class _Entry:
     name: str
     token_sha256: str
     certificate: str
-    allow: tuple[str, ...]
+    rights: _Rights
     tenant: str
     delegates: Verifier | None
     """Reads whom it calls for; None: it calls for nobody but itself."""
+
+    def identity(self, kind: str) -> Identity:
+        return Identity(self.name, kind, self.rights.allow, self.tenant, self.rights.priority)
+
+
+@dataclass(frozen=True)
+class _Rights:
+    """What a role, an identity or everybody may do."""
+
+    allow: tuple[str, ...] = ()
+    priority: Priority = Priority.ROUTINE
+
+    def __add__(self, other: _Rights) -> _Rights:
+        return _Rights((*self.allow, *other.allow), min(self.priority, other.priority))
 
 
 class Policy:
@@ -91,15 +109,15 @@ class Policy:
     def __init__(
         self,
         entries: Iterable[_Entry] = (),
-        anonymous: tuple[str, ...] = ("*",),
+        anonymous: _Rights = _Rights(("*",), Priority.URGENT),
         *,
-        roles: Mapping[str, tuple[str, ...]] | None = None,
+        roles: Mapping[str, _Rights] | None = None,
         tokens: TokenVerifier | None = None,
         quotas: Mapping[str, Quota] | None = None,
         anonymous_operators: bool = False,
     ) -> None:
         self._entries = tuple(entries)
-        self._anonymous = Identity("anonymous", "none", anonymous)
+        self._anonymous = Identity("anonymous", "none", anonymous.allow, priority=anonymous.priority)
         self._roles = roles or {}
         self._tokens = tokens
         self.quotas: Mapping[str, Quota] = quotas or {}
@@ -133,14 +151,14 @@ class Policy:
         for name in tables:
             if not isinstance(document.get(name, {}), dict):
                 raise ValueError(f"{name} must be a table")  # noqa: TRY004 - of the file, not of a call
-        roles = {name: _allow(f"roles.{name}", table) for name, table in document.get("roles", {}).items()}
+        roles = {name: _rights(f"roles.{name}", table) for name, table in document.get("roles", {}).items()}
         tokens = TokenVerifier.read(document["tokens"], folder) if "tokens" in document else None
         if tokens and (unheard := set(tokens.roles.values()) - set(roles)):
             raise ValueError(f"tokens.roles names roles that are not there: {', '.join(sorted(unheard))}")
         anonymous = document.get("anonymous", {"allow": list(ANONYMOUS_DEFAULT)})
         return cls(
             [_entry(name, table, roles, folder) for name, table in document.get("identities", {}).items()],
-            _allow("anonymous", anonymous),
+            _rights("anonymous", anonymous),
             roles=roles,
             tokens=tokens,
             quotas={name: Quota.read(name, table) for name, table in document.get("tenants", {}).items()},
@@ -186,15 +204,23 @@ class Policy:
             raise PermissionDenied
         asserted = delegates.verify(assertion, service, method)
         entry = next((e for e in self._entries if e.name == asserted.name), None)
-        allow: tuple[str, ...] = ()
+        rights = _Rights()
         if asserted.kind == "jwt":
-            allow = self._allowed(asserted.roles)
+            rights = self._of_roles(asserted.roles)
         elif asserted.kind in _OF_POLICY and entry is not None:
-            allow = entry.allow
-        return Identity(asserted.name, asserted.kind, allow, asserted.tenant, asserted.roles, via=caller.name)
+            rights = entry.rights
+        return Identity(
+            asserted.name,
+            asserted.kind,
+            rights.allow,
+            asserted.tenant,
+            rights.priority,
+            asserted.roles,
+            via=caller.name,
+        )
 
-    def _allowed(self, roles: Iterable[str]) -> tuple[str, ...]:
-        return tuple(pattern for role in roles for pattern in self._roles.get(role, ()))
+    def _of_roles(self, roles: Iterable[str]) -> _Rights:
+        return sum((self._roles[role] for role in roles if role in self._roles), _Rights())
 
     @property
     def _is_open(self) -> bool:
@@ -216,22 +242,24 @@ class Policy:
         names = set(certificate_names)
         for entry in self._entries:
             if entry.certificate and entry.certificate in names:
-                return Identity(entry.name, "certificate", entry.allow, entry.tenant)
+                return entry.identity("certificate")
         return self._anonymous
 
     def _of_token(self, token: str) -> Identity:
         digest = hashlib.sha256(token.encode()).hexdigest()
         for entry in self._entries:
             if entry.token_sha256 and hmac.compare_digest(entry.token_sha256, digest):
-                return Identity(entry.name, "token", entry.allow, entry.tenant)
+                return entry.identity("token")
         if self._tokens is None:
             raise Unauthenticated
         claims = self._tokens.verify(token)
+        rights = self._of_roles(claims.roles)
         return Identity(
             claims.subject,
             "jwt",
-            self._allowed(claims.roles),
+            rights.allow,
             claims.tenant or claims.subject,
+            rights.priority,
             claims.roles,
         )
 
@@ -311,10 +339,18 @@ def certificate_names(auth_context: Mapping[str, Iterable[bytes]]) -> list[str]:
     return [name.decode("utf-8", "replace") for key in keys for name in auth_context.get(key, ())]
 
 
-def _entry(name: str, table: object, roles: Mapping[str, tuple[str, ...]], folder: Path) -> _Entry:
+def _entry(name: str, table: object, roles: Mapping[str, _Rights], folder: Path) -> _Entry:
     if not isinstance(table, dict):
         raise ValueError(f"identities.{name} must be a table")  # noqa: TRY004 - of the file, not of a call
-    unknown = set(table) - {"token_sha256", "certificate", "allow", "roles", "tenant", "assertion_key"}
+    unknown = set(table) - {
+        "token_sha256",
+        "certificate",
+        "allow",
+        "priority",
+        "roles",
+        "tenant",
+        "assertion_key",
+    }
     if unknown:
         raise ValueError(f"identities.{name} has unknown keys: {', '.join(sorted(unknown))}")
     token, certificate = table.get("token_sha256", ""), table.get("certificate", "")
@@ -325,10 +361,10 @@ def _entry(name: str, table: object, roles: Mapping[str, tuple[str, ...]], folde
     own = table.get("roles", [])
     if not isinstance(own, list) or not all(role in roles for role in own):
         raise ValueError(f"identities.{name}.roles must be a list of roles of the policy")
-    allow = _allow(f"identities.{name}", table) if "allow" in table or not own else ()
-    of_roles = tuple(pattern for role in own for pattern in roles[role])
+    rights = _rights(f"identities.{name}", {"allow": [], **table} if own else table)
+    rights = sum((roles[role] for role in own), rights)
     tenant = str(table.get("tenant") or name)
-    return _Entry(name, token, certificate, (*allow, *of_roles), tenant, _verifier(name, table, folder))
+    return _Entry(name, token, certificate, rights, tenant, _verifier(name, table, folder))
 
 
 def _verifier(name: str, table: Mapping[str, Any], folder: Path) -> Verifier | None:
@@ -342,8 +378,16 @@ def _verifier(name: str, table: Mapping[str, Any], folder: Path) -> Verifier | N
         ) from error
 
 
-def _allow(where: str, table: object) -> tuple[str, ...]:
+def _rights(where: str, table: object) -> _Rights:
     allow = table.get("allow") if isinstance(table, dict) else None
-    if not isinstance(allow, list) or not all(isinstance(pattern, str) for pattern in allow):
+    if (
+        not isinstance(table, dict)
+        or not isinstance(allow, list)
+        or not all(isinstance(p, str) for p in allow)
+    ):
         raise ValueError(f"{where}.allow must be a list of method patterns")
-    return tuple(allow)
+    words = {priority.name.lower(): priority for priority in Priority}
+    priority = table.get("priority", "routine")
+    if priority not in words:
+        raise ValueError(f"{where}.priority must be one of {', '.join(words)}")
+    return _Rights(tuple(allow), words[priority])

@@ -63,6 +63,7 @@ class Incoming:
         self._stall_s = stall_s
         self._draining = draining
         self._held = AsyncExitStack()
+        self._size_bytes = 0
 
     async def __aenter__(self) -> Self:
         return self
@@ -78,12 +79,12 @@ class Incoming:
 
         Raises InvalidInput (no message, or one that cannot be decoded), Overloaded, DeadlineExceeded.
         """
+        if not is_infrastructure(self._request.method):
+            self._admission.refuse_where_full(self._request)  # before any work on what is refused anyway
         part = await self._next()
         if part is None:
             raise InvalidInput(Reason.INPUT_MISSING, "request", "is missing: the call holds no message")
         await let_go(self._raw)
-        if not is_infrastructure(self._request.method):
-            self._admission.refuse_where_full()  # before any work on what is refused anyway
         message = await self._decoded(part)
         del part  # the handler runs with the message alone, not with its encoded form beside it
         await self._admit()
@@ -108,6 +109,7 @@ class Incoming:
             raise
         if part is not None:
             self._held.enter_context(self._admission.holding(len(part)))
+            self._size_bytes += len(part)
         return part
 
     async def _next_until_drain(self) -> bytes | None:
@@ -124,7 +126,7 @@ class Incoming:
         if is_infrastructure(self._request.method):
             return
         arrived = time.monotonic()
-        await self._held.enter_async_context(self._admission.place())
+        await self._held.enter_async_context(self._admission.place(self._request, self._size_bytes))
         waited_s = time.monotonic() - arrived
         self._request.facts["queue_ms"] = round(waited_s * 1e3, 1)
         telemetry.instruments().queue_duration.record(waited_s, {Name.RPC_METHOD: self._request.method[1:]})

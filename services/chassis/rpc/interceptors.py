@@ -14,6 +14,7 @@ import time
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager, nullcontext, suppress
+from functools import partial
 from typing import Any, NoReturn
 
 import grpc
@@ -109,6 +110,8 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # g
         if not (inspect.iscoroutinefunction(call) or inspect.isasyncgenfunction(call)):
             call = _unimplemented_stream if handler.response_streaming else _unimplemented
 
+        frame = partial(self._frame, method, streaming=handler.request_streaming)
+
         # Also a single message is taken as a stream of one: the frame, and with it the deadline, begins when
         # the call does, not when its message has arrived, which a half-open call never lets happen.
         def taken(raw: AsyncIterator[bytes], current: Request) -> Incoming:
@@ -117,7 +120,7 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # g
             )
 
         async def one_answer(raw: AsyncIterator[bytes], context: grpc.aio.ServicerContext) -> bytes:
-            async with self._frame(method, context, raw) as current, taken(raw, current) as incoming:
+            async with frame(context, raw) as current, taken(raw, current) as incoming:
                 request = incoming.messages() if handler.request_streaming else await incoming.only()
                 answer: bytes = encode(await call(request, context))
                 current.add("response_bytes", len(answer))
@@ -125,7 +128,7 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # g
             raise AssertionError("unreachable: the frame raises what it does not return")
 
         async def many_answers(raw: AsyncIterator[bytes], context: grpc.aio.ServicerContext) -> None:
-            async with self._frame(method, context, raw) as current, taken(raw, current) as incoming:
+            async with frame(context, raw) as current, taken(raw, current) as incoming:
                 request = incoming.messages() if handler.request_streaming else await incoming.only()
                 await context.send_initial_metadata(((requests.REQUEST_ID_KEY, current.request_id),))
                 # Closed here: left to the garbage collector, the handler's clean-up would miss the drain.
@@ -141,7 +144,12 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # g
 
     @asynccontextmanager
     async def _frame(
-        self, method: str, context: grpc.aio.ServicerContext, raw: AsyncIterator[bytes]
+        self,
+        method: str,
+        context: grpc.aio.ServicerContext,
+        raw: AsyncIterator[bytes],
+        *,
+        streaming: bool,
     ) -> AsyncIterator[Request]:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - grpc.aio runs each handler in a task of its own
@@ -164,7 +172,7 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # g
             async with self._bounded(current, context, metadata):
                 yield current
         except BaseException as error:  # noqa: BLE001 - nothing may pass unmapped
-            await _answer_error(error, current, context, raw, outcome)
+            await _answer_error(error, current, context, raw, outcome, streaming=streaming)
         finally:
             self._report(current, outcome, time.monotonic() - started)
             if span.is_recording():
@@ -191,7 +199,10 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # g
         principal = metadata.get(requests.PRINCIPAL_KEY, "")
         if identity.kind != "none" and requests.is_sane_name(principal):
             # Only a caller that has proven its own identity is believed about whom it calls for.
-            current.facts["on_behalf_of"] = principal
+            current.facts["on_behalf_of"] = current.sharer = principal
+        else:
+            current.sharer = identity.tenant or context.peer()
+        current.priority = max(requests.Priority.of(metadata.get(requests.PRIORITY_KEY)), identity.priority)
         if is_infrastructure(current.method):
             yield
             return
@@ -301,7 +312,13 @@ class _Outcome:
 
 
 async def _answer_error(
-    error: BaseException, current: Request, context: grpc.aio.ServicerContext, raw: Any, outcome: _Outcome
+    error: BaseException,
+    current: Request,
+    context: grpc.aio.ServicerContext,
+    raw: Any,
+    outcome: _Outcome,
+    *,
+    streaming: bool,
 ) -> NoReturn:
     """Ends the call with the status of `error`; raises AbortError, or what has to go through."""
     if isinstance(error, grpc.aio.AbortError):
@@ -333,7 +350,7 @@ async def _answer_error(
         (requests.REQUEST_ID_KEY, current.request_id),
         (status.DETAILS_KEY, answer.SerializeToString()),
     )
-    if current.remaining_s > 0:
+    if current.remaining_s > 0 and streaming:
         await _read_out(raw)
     else:
         await let_go(raw)

@@ -7,6 +7,7 @@ import secrets
 import time
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from enum import IntEnum
 from fnmatch import fnmatchcase
 
 from services.chassis.errors import PermissionDenied
@@ -15,8 +16,23 @@ REQUEST_ID_KEY = "x-request-id"
 """Metadata key of the request id, in requests and answers."""
 PRINCIPAL_KEY = "x-medmesh-on-behalf-of"
 """Metadata key of the identity that a service of the mesh calls for."""
+PRIORITY_KEY = "x-medmesh-priority"
+"""Metadata key of the priority that a caller asks for: the name of a `Priority`, in any case."""
 _SANE_ID = re.compile(r"[0-9A-Fa-f-]{8,64}")
 _SANE_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+class Priority(IntEnum):
+    """Who goes first where requests wait; the numbers are Triton's."""
+
+    URGENT = 1
+    ROUTINE = 2
+    BULK = 3
+
+    @classmethod
+    def of(cls, word: str | None) -> Priority:
+        """The priority of that name; of none, or of another word: ROUTINE."""
+        return cls.__members__.get((word or "").upper(), cls.ROUTINE)
 
 
 @dataclass
@@ -37,6 +53,10 @@ class Request:
     """Whose quota it uses; empty: nobody's."""
     allow: tuple[str, ...] = ()
     """Patterns of the full methods that the caller may call."""
+    sharer: str = ""
+    """Who shares the service with others where requests wait: a principal, a tenant, or a connection."""
+    priority: Priority = Priority.ROUTINE
+    """Where it stands among those that wait: what its caller asked for, as far as it may."""
     roles: tuple[str, ...] = ()
     """The caller's roles, as an identity provider's token gave them."""
     usable_models: tuple[str, ...] | None = None
@@ -76,6 +96,12 @@ def remaining_s(timeout_s: float | None = None) -> float | None:
     request = current.get()
     bounds = [t for t in (timeout_s, request.remaining_s if request else None) if t is not None]
     return min(bounds) if bounds else None
+
+
+def priority() -> Priority:
+    """That of the current request; ROUTINE where there is none."""
+    request = current.get()
+    return Priority.ROUTINE if request is None else request.priority
 
 
 def note(**facts: str | float | bool) -> None:

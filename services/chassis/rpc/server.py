@@ -143,7 +143,10 @@ async def running_server(
             health.require("models", _required_models(catalog))
         resources = await stack.enter_async_context(AsyncExitStack())
         admission = Admission(
-            settings.maximum_in_flight_count, settings.maximum_queue_count, settings.maximum_held_bytes
+            settings.maximum_in_flight_count,
+            settings.maximum_queue_count,
+            settings.maximum_held_bytes,
+            settings.bytes_per_place,
         )
         audit = _audit_log(service.name, settings, stack)
         if audit is not None:

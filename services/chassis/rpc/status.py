@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -37,7 +38,8 @@ from services.chassis.errors import (
 
 DETAILS_KEY = "grpc-status-details-bin"
 """Trailing metadata key of the serialised `google.rpc.Status`."""
-_RETRY_AFTER_S = 1
+_RETRY_AFTER_S = (1.0, 3.0)
+"""Drawn evenly between the two, so that those who were refused together do not come back together."""
 _FAULTS_OF_INPUT = frozenset(reason for reason in Reason if PUBLIC[reason].status == "INVALID_ARGUMENT")
 _CLASSES: Mapping[Reason, type[MedmeshError]] = MappingProxyType(
     {
@@ -87,7 +89,8 @@ def to_status(error: MedmeshError, request_id: str) -> Status:
         ]
         status.details.add().Pack(BadRequest(field_violations=violations))
     if public.retryable:
-        after_s = error.retry_after_s if isinstance(error, QuotaExceeded) else _RETRY_AFTER_S
+        spread_s = random.uniform(*_RETRY_AFTER_S)  # noqa: S311 - spreads retries, guards nothing
+        after_s = error.retry_after_s if isinstance(error, QuotaExceeded) else spread_s
         delay = Duration()
         delay.FromMilliseconds(math.ceil(after_s * 1e3))
         status.details.add().Pack(RetryInfo(retry_delay=delay))

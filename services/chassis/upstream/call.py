@@ -198,6 +198,7 @@ class Upstream:
         current = requests.current.get()
         if current is not None:
             metadata[requests.REQUEST_ID_KEY] = current.request_id
+            metadata[requests.PRIORITY_KEY] = current.priority.name.lower()
             if self._signer is not None and rpc:
                 caller = Caller(current.identity, current.identity_kind, current.roles, current.tenant)
                 metadata[assertions.KEY] = self._signer.sign(caller, self.name, f"/{rpc}")

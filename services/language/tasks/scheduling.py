@@ -11,6 +11,9 @@ import asyncio
 import math
 import time
 
+from services.chassis.rpc import request as requests
+from services.chassis.rpc.request import Priority
+
 CALL_S = 0.06
 """How long a call is to run: about what 128 tokens take a network of 22 M parameters on one core."""
 ASSUMED_S_PER_TOKEN = 0.00045
@@ -19,6 +22,8 @@ LEVELS = 10
 """Priorities that `config.pbtxt` declares for a model of texts; 1 goes first."""
 _WHOLE_LEVEL = 3
 """Of what still needs as many tokens as one call holds at most; each level below it half of that."""
+_STEPS = {Priority.URGENT: -2, Priority.ROUTINE: 0, Priority.BULK: 3}
+"""Levels by which the priority of its request moves a text."""
 PATIENCE_S = 1.0
 """A text that has waited so long counts as half as long, and nobody passes a call that has: none
 waits forever."""
@@ -54,7 +59,8 @@ class Turn:
         waited_s = time.monotonic() - self._began
         calls = max(self._left, 1) / self._longest / 2 ** (waited_s / PATIENCE_S)
         self._left -= tokens
-        return min(max(_WHOLE_LEVEL + math.ceil(math.log2(calls)), 1), LEVELS)
+        level = _WHOLE_LEVEL + math.ceil(math.log2(calls)) + _STEPS[requests.priority()]
+        return min(max(level, 1), LEVELS)
 
 
 class Asked:

@@ -1,3 +1,4 @@
+# Long because: how one server is told, started, watched and ended is read together.
 """Starts the embedded Triton on a model repository, waits until it is ready, and ends it.
 
 For one machine only: it binds to loopback unless told otherwise, because its release (24.10) has known holes
@@ -43,6 +44,9 @@ if TYPE_CHECKING:
 
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - POSIX shared memory, not a temporary file
 _NEEDED_DISK_MB = 200
+_NICENESS = 5
+"""The models fill every core under load, and a service that waits for its turn cannot even refuse a
+request."""
 OWN_OUTPUT = Path("-")
 
 
@@ -153,6 +157,7 @@ class EmbeddedTriton:
                 env=installation.variables(),
                 cwd=scratch,
                 log=None if settings.log == OWN_OUTPUT else settings.log,
+                niceness=_NICENESS,
                 leaves=[str(scratch), str(_SHARED_MEMORY / f"{_region_prefix(scratch)}*")],
             )
         except BaseException:

@@ -23,7 +23,8 @@ from services.chassis.errors import (
 from services.chassis.rpc import request, status
 from services.chassis.rpc.request import Request
 from services.chassis.settings import ServiceSettings
-from services.chassis.upstream.call import Breaker, Upstream
+from services.chassis.upstream.breaker import Breaker
+from services.chassis.upstream.call import Upstream
 from tests.chassis.conftest import PREFIX, Handlers, Text
 
 TYPED = [
@@ -45,6 +46,7 @@ def under_way():
         deadline=time.monotonic() + 50,
         identity="ward-7",
         identity_kind="token",
+        priority=request.Priority.URGENT,
     )
     token = request.current.set(current)
     yield current
@@ -99,6 +101,7 @@ async def test_id_principal_and_deadline_travel_along(serve, under_way):
         await upstream.call(unary(upstream), Text(note="short"), timeout_s=20)
     metadata, left_s = seen[0]
     assert metadata["x-request-id"] == "0e7e-0000-0001"
+    assert metadata["x-medmesh-priority"] == "urgent"
     assert metadata["x-medmesh-on-behalf-of"] == "ward-7"
     assert 25 < left_s <= 50 - 0.1
     assert 10 < seen[1][1] <= 20 - 0.1
@@ -126,6 +129,16 @@ async def test_a_dead_upstream_is_retried_once_and_then_not_asked_for_a_while(un
                 await upstream.call(method, Text(note="short"), timeout_s=5)
         assert method.count == 5, "the breaker opened after five failures"
         assert "does not answer" in await upstream.problem()
+
+
+async def test_an_upstream_that_is_down_costs_at_most_a_tenth_more_calls(unused_address):
+    async with Upstream("imaging", unused_address, ServiceSettings()) as upstream:
+        upstream.breaker = Breaker(failure_count=10**6)  # the budget alone has to hold
+        method = Counting(unary(upstream))
+        for _ in range(200):
+            with pytest.raises(UpstreamUnavailable):
+                await upstream.call(method, Text(note="short"), timeout_s=5)
+    assert method.count / 200 <= 1.10
 
 
 async def test_the_retry_budget_runs_dry_and_fills_with_answers():

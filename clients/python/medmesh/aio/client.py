@@ -77,10 +77,11 @@ class AsyncClient:
 
     `url` is the orchestrator's `host:port`. What is left out comes from the environment (`MEDMESH_URL`,
     `MEDMESH_IMAGING_URL`, `MEDMESH_LANGUAGE_URL`, `MEDMESH_RECOMMENDATION_URL`, `MEDMESH_JOBS_URL`,
-    `MEDMESH_TOKEN`, `MEDMESH_TIMEOUT_S`, `MEDMESH_CLIENT_CA`, `MEDMESH_CLIENT_CERTIFICATE`,
-    `MEDMESH_CLIENT_KEY`), else from the defaults: this machine, ports 50060 to 50064. `tls=True` trusts the
-    system's authorities. `attempts` is how often a call is made where the connection fails it; what a service
-    refuses is not asked again.
+    `MEDMESH_TOKEN`, `MEDMESH_TIMEOUT_S`, `MEDMESH_PRIORITY`, `MEDMESH_CLIENT_CA`,
+    `MEDMESH_CLIENT_CERTIFICATE`, `MEDMESH_CLIENT_KEY`), else from the defaults: this machine, ports 50060 to
+    50064. `tls=True` trusts the system's authorities. `attempts` is how often a call is made where the
+    connection fails it; what a service refuses is not asked again. `priority` says which calls go first where
+    they wait: `urgent`, `routine` or `bulk`.
 
     Every call takes `timeout_s`, its deadline in seconds over all attempts, and `request_id` (a UUID), which
     is in every log line and span of it; left out, a new one is made. Every call raises the errors of
@@ -99,6 +100,7 @@ class AsyncClient:
         tls: Tls | bool | None = None,
         timeout_s: float | None = None,
         attempts: int = 2,
+        priority: str | None = None,
     ) -> None:
         self.connection: Connection = resolve(
             url,
@@ -109,6 +111,7 @@ class AsyncClient:
             token=token,
             tls=tls,
             timeout_s=timeout_s,
+            priority=priority,
             environment=os.environ,
         )
         self._calls = AsyncCalls(self.connection, attempts)
