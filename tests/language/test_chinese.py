@@ -166,11 +166,13 @@ def test_every_character_stays_one():
 
 @pytest.mark.parametrize("unit", ["无发热，", "肺炎、", "如", "患者否认高血压病史。\n", "既往", "(", "1年前"])
 def test_the_cost_grows_with_the_length_alone(reader, unit):
-    def cost(count):
-        note = unit * (count // len(unit))
+    def once(note):
         started = time.process_time()
         reader.read(note)
         return time.process_time() - started
+
+    def cost(count):  # the least of three: one may hold a collection of everybody's garbage
+        return min(once(unit * (count // len(unit))) for _ in range(3))
 
     cost(1_000)
     assert cost(20_000) < 10 * cost(5_000) + 0.05
