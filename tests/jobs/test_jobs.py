@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
 import itertools
 import json
+import logging
 import os
 import signal
 import subprocess
 import sys
 import uuid
 from collections import Counter
+from collections.abc import Awaitable, Callable
 
 import grpc
 import pytest
 
-from medmesh import AsyncClient, Client, InvalidInput, NotFound, Overloaded, PermissionDenied
+from medmesh import AsyncClient, Client, InvalidInput, MedmeshError, NotFound, Overloaded, PermissionDenied
 from medmesh.imaging.v1.imaging_pb2 import ImageSource
 from medmesh.jobs.v1.jobs_pb2 import Job
 from medmesh.orchestrator.v1 import orchestrator_pb2 as pb
+from services.chassis.observability import log
 from tests.clients.fake_mesh import error_info, stored_diagnosis
 from tests.contracts.source import ROOT
 
@@ -229,6 +233,59 @@ async def test_what_could_not_be_kept_is_refused(mesh, door):
             await client.jobs.submit(note="c")
         assert (full.value.reason, full.value.retry_after_s) == ("QUOTA_EXCEEDED", 60)
         mesh.release("Diagnose")
+
+
+@pytest.fixture
+def written():
+    """What the door logs."""
+    stream = io.StringIO()
+    handler = log.configure("jobs", "debug", stream)
+    root = logging.getLogger()
+    root.addHandler(handler)
+    yield stream
+    root.removeHandler(handler)
+    logging.getLogger(log.ROOT).removeHandler(handler)
+
+
+BAD: dict[str, tuple[str, Callable[[AsyncClient], Awaitable[object]]]] = {
+    "a job that is not there": ("JOB_UNKNOWN", lambda client: client.jobs.get("CANARY")),
+    "the result of none": ("JOB_UNKNOWN", lambda client: client.jobs.result("CANARY")),
+    "none to cancel": ("JOB_UNKNOWN", lambda client: client.jobs.cancel("CANARY")),
+    "a page that was not handed out": (
+        "INPUT_MALFORMED",
+        lambda client: client.jobs.list(page_token="CANARY"),
+    ),
+    "a state of another version": ("INPUT_OUT_OF_RANGE", lambda client: client.jobs.list(state=99)),
+    "an endpoint that nobody knows": (
+        "INPUT_UNSUPPORTED",
+        lambda client: client.jobs.submit(note="CANARY", webhook="CANARY"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("reason", "call"), BAD.values(), ids=BAD)
+async def test_bad_input_is_refused_by_its_reason_and_the_door_stays(mesh, door, written, reason, call):
+    mesh.answers["Diagnose"] = ANSWER
+    async with door.open() as client:
+        with pytest.raises(MedmeshError) as refused:
+            await call(client)
+        assert refused.value.reason == reason
+        assert "CANARY" not in str(refused.value)
+        assert (await ended(client, (await client.jobs.submit(note="a")).job_id)).state == Job.STATE_SUCCEEDED
+    assert written.getvalue()
+    assert "CANARY" not in written.getvalue()
+
+
+async def test_nothing_of_the_patient_is_logged_or_told_of_a_job_that_fails(mesh, door, written):
+    """Names in every place that a caller can write to; the mesh fails with a text that quotes them."""
+    mesh.fail("Diagnose", "UNKNOWN", "CANARY of the mesh")
+    case = {"image": b"CANARY", "note": "CANARY", "patient": b'"CANARY"', "models": ["CANARY"]}
+    async with door.open(jobs_maximum_attempts=1) as client:
+        job = await ended(client, (await client.jobs.submit(**case)).job_id)
+        assert job.state == Job.STATE_FAILED
+        assert "CANARY" not in str(job)
+    assert written.getvalue()
+    assert "CANARY" not in written.getvalue()
 
 
 def policy(folder, tokens):
