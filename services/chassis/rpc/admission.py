@@ -111,8 +111,8 @@ class Admission:
         if request.remaining_s < SHORTEST_LEFT_S:
             raise DeadlineExceeded("too little time was left to begin")
         waiter = self._newcomer(request, size_bytes)
-        self._count(waiter)
         if self._may_begin(waiter):
+            self._count(waiter)
             self._begin(waiter)
         else:
             await self._wait(waiter, request.remaining_s)
@@ -143,6 +143,7 @@ class Admission:
 
     async def _wait(self, waiter: _Waiter, left_s: float) -> None:
         self._check_room(waiter, left_s)
+        self._count(waiter)
         if len(self._waiting) >= self._maximum_queue_count:
             last = max(self._waiting, key=lambda other: other.order)
             self._waiting.remove(last)

@@ -39,6 +39,12 @@ class Place:
         await asyncio.sleep(0)
         return self._tasks[-1]
 
+    async def end(self, count):
+        """Ends those at work, one after the other."""
+        for _ in range(count):
+            self._ends.release()
+            await asyncio.sleep(0.01)
+
     async def end_all(self):
         for _ in self._tasks:
             self._ends.release()
@@ -111,6 +117,20 @@ async def test_in_a_full_queue_the_last_in_order_makes_room():
     await place.end_all()
     assert place.begun == ["first", "urgent", "kept"]
     await kept
+
+
+async def test_what_was_refused_is_no_work_that_was_given():
+    place = Place(queue=3)
+    await place.ask("x", caller="x")
+    for caller in "byz":
+        await place.ask(f"{caller}0", caller=caller)
+    refused = [await place.ask("refused", caller="b") for _ in range(10)]
+    assert all(isinstance(one, Overloaded) for one in await asyncio.gather(*refused, return_exceptions=True))
+    await place.end(2)
+    await place.ask("b1", caller="b")
+    await place.ask("y1", caller="y")
+    await place.end_all()
+    assert place.begun == ["x", "b0", "y0", "z0", "b1", "y1"]
 
 
 async def test_who_would_be_late_is_refused_at_once():
