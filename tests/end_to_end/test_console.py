@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
+from services.local import credentials
 from services.local.mesh import Mesh
 from services.local.ports import claim
 from tests.end_to_end.test_other_languages import run, tool
@@ -152,7 +153,8 @@ def policy(issuer: str, folder: Path) -> Path:
     path.write_text(f"""
 [identities.orchestrator]
 token_sha256 = "{hashlib.sha256(b"of-the-orchestrator").hexdigest()}"
-allow = ["/medmesh.*"]
+assertion_key = "identity/assertion.pub"
+allow = ["/medmesh.common.v1.ModelCatalogService/[GL]*"]
 
 [tokens]
 issuer = "{issuer}"
@@ -163,8 +165,9 @@ keys = "jwks.json"
 "medmesh-physician" = "physician"
 
 [roles.physician]
-allow = ["/medmesh.orchestrator.v1.*", "/medmesh.common.v1.*"]
+allow = ["/medmesh.*"]
 """)
+    credentials.make(folder / "identity")
     return path
 
 
@@ -182,6 +185,7 @@ def test_a_person_signs_in_diagnoses_and_signs_out(web: Path, mesh, settings, tm
                 **settings.variables,
                 "MEDMESH_AUTH_POLICY": str(policy(issuer, tmp_path)),
                 "MEDMESH_TOKEN": "of-the-orchestrator",
+                "MEDMESH_ASSERTION_KEY": str(tmp_path / "identity" / "orchestrator" / "assertion.key"),
                 "MEDMESH_OIDC_ISSUER": issuer,
                 "MEDMESH_OIDC_RESOURCE": "urn:medmesh",
             },
