@@ -11,6 +11,8 @@ from medmesh.common.v1.quantity_pb2 import Quantity
 from medmesh.language.v1 import report_pb2 as pb
 from services.chassis.errors import Reason
 from services.chassis.rpc.status import from_rpc_error
+from services.language.writing.evidence import Finding, Status
+from services.language.writing.wording import absent_together, agreeing, fixed_form
 from tests.language import writer_made
 from tests.language.drafts_made import drafted, evidence, finding, serving
 
@@ -274,3 +276,26 @@ async def test_a_model_outside_is_shown_nothing_that_was_not_deidentified(tmp_pa
     assert "Smith" not in prompt
     assert "5551234" not in prompt
     assert "PROMPT_DEIDENTIFIED" in {notice.reason for notice in draft.notices}
+
+
+@pytest.mark.parametrize(
+    ("name", "written", "sentence"),
+    [
+        ("crackles", "There is a crackles.", "There are crackles."),
+        ("crackles", "There is crackles at the right base.", "There are crackles at the right base."),
+        ("crackles", "Crackles is present.", "Crackles are present."),
+        ("rhonchi", "There is mild rhonchi.", "There are mild rhonchi."),
+        ("crackles", "The lobe with crackles is consolidated.", "The lobe with crackles is consolidated."),
+        ("cough", "There is a cough.", "There is a cough."),
+        ("ascites", "There is ascites.", "There is ascites."),
+        ("Graves' disease", "There is Graves' disease.", "There is Graves' disease."),
+    ],
+)
+def test_a_verb_stands_in_the_number_of_its_finding(name, written, sentence):
+    assert agreeing(written, Finding(name, Status.PRESENT)) == sentence
+
+
+def test_a_fixed_form_has_the_number_of_its_finding():
+    assert fixed_form(Finding("wheezes", Status.PRESENT)) == "Wheezes are present."
+    assert fixed_form(Finding("pneumothorax", Status.ABSENT)) == "No pneumothorax is seen."
+    assert absent_together(["cough", "crackles"]) == "No cough or crackles are seen."

@@ -26,7 +26,7 @@ from services.language.writing.prompts import Task
 from services.language.writing.reading import Reading
 from services.language.writing.support import Reason, Verdict, check, is_chronic
 from services.language.writing.templates import SectionKind, Template, layout
-from services.language.writing.wording import absent_together, fixed_form
+from services.language.writing.wording import absent_together, agreeing, fixed_form
 from services.language.writing.words import default_words
 
 LONGEST_SENTENCE = 400
@@ -223,7 +223,10 @@ class ReportDrafter:
         """The sentence, where it holds; else in a fixed form what it speaks of, where that is known."""
         verdict = self._verdict(kind, written, own)
         if verdict.reason is None:
-            return [self._progress.stands(kind, finished(written.text), Origin.WRITTEN, verdict.support)]
+            text = finished(written.text)
+            for place in verdict.support:
+                text = agreeing(text, self._items[place])
+            return [self._progress.stands(kind, text, Origin.WRITTEN, verdict.support)]
         said = self._progress.said(kind) | set(range(len(self._items))).difference(own)
         is_new = verdict.reason is not Reason.REPEATED
         instead = [place for place in verdict.support if is_new and place not in said]

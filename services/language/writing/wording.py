@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from services.language.writing.evidence import (
@@ -24,17 +25,43 @@ _SOURCES = {
     Source.FUSION: "the fused evidence",
 }
 
+_PLURALS = {"rhonchi", "bronchi", "emboli", "thrombi", "metastases"}
+_SINGULARS = {
+    "aids",
+    "ascites",
+    "caries",
+    "diabetes",
+    "herpes",
+    "measles",
+    "mumps",
+    "rabies",
+    "scabies",
+    "shingles",
+}
+_SINGULAR_ENDINGS = ("ss", "us", "is", "as", "os", "ics", "'s")
+
 
 def fixed_form(item: Item) -> str:
     """One sentence that says all of the item, and nothing beside."""
     return _sentence(_words(item))
 
 
+def agreeing(sentence: str, item: Item) -> str:
+    """A sentence about the item, its verb in the number of the item's name: "There are crackles"."""
+    if not (isinstance(item, Finding) and _is_plural(item.name)):
+        return sentence
+    name = re.escape(item.name)
+    sentence = re.sub(
+        rf"\b([Tt]here) is (?:an? )?(?=(?:\w+ )?{name}\b)", r"\1 are ", sentence, flags=re.IGNORECASE
+    )
+    return re.sub(rf"^((?:\w+ )?{name}) is\b", r"\1 are", sentence, flags=re.IGNORECASE)
+
+
 def absent_together(names: Sequence[str]) -> str:
     """One sentence that denies several findings."""
     *others, last = names
     listed = f"{', '.join(others)} or {last}" if others else last
-    return _sentence(f"no {listed} is seen")
+    return _sentence(f"no {listed} {_verb(last)} seen")
 
 
 def _words(item: Item) -> str:
@@ -59,13 +86,24 @@ def _finding(item: Finding) -> str:
     extent = f", measuring {item.extent}" if item.extent else ""
     match item.status:
         case Status.PRESENT:
-            return f"{named} is present{place}{extent}"
+            return f"{named} {_verb(named)} present{place}{extent}"
         case Status.ABSENT:
-            return f"no {named} is seen{place}{extent}"
+            return f"no {named} {_verb(named)} seen{place}{extent}"
         case Status.POSSIBLE:
             return f"possible {named}{place}{extent}"
         case Status.HISTORICAL:
             return f"history of {named}{place}{extent}"
+
+
+def _verb(name: str) -> str:
+    return "are" if _is_plural(name) else "is"
+
+
+def _is_plural(name: str) -> bool:
+    word = name.lower().rpartition(" ")[2]
+    if word in _PLURALS:
+        return True
+    return word.endswith("s") and word not in _SINGULARS and not word.endswith(_SINGULAR_ENDINGS)
 
 
 def _disagreement(item: Disagreement) -> str:
