@@ -1,4 +1,3 @@
-# Long because: how one server is told, started, watched and ended is read together.
 """Starts the embedded Triton on a model repository, waits until it is ready, and ends it.
 
 For one machine only: it binds to loopback unless told otherwise, because its release (24.10) has known holes
@@ -10,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import http.client
-import os
 import re
 import shutil
 import tempfile
@@ -33,16 +31,15 @@ from services.chassis.settings import (
 )
 from services.local import ports
 from services.local.process import Child
-from services.local.triton import repository, server_log
+from services.local.triton import leftovers, repository, server_log
 from services.local.triton.installation import Installation
 from services.local.triton.processes import ModelProcesses
 from tools import bootstrap
 from tools.bootstrap import Missing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
-_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - POSIX shared memory, not a temporary file
 _NEEDED_DISK_MB = 200
 _NICENESS = 5
 """The models fill every core under load, and a service that waits for its turn cannot even refuse a
@@ -109,7 +106,7 @@ class EmbeddedTriton:
         host = "127.0.0.1" if settings.host == "0.0.0.0" else settings.host  # noqa: S104 - a comparison
         self.grpc_address, self.http_address, self.metrics_address = (f"{host}:{port}" for port in claimed)
         self._log_read = 0
-        self._environments = set(_environment_folders())
+        self._environments = set(leftovers.environment_folders())
         self._processes = ModelProcesses(child.process.pid)
 
     @classmethod
@@ -142,9 +139,9 @@ class EmbeddedTriton:
         for name, problem in unloadable.items():
             say(f"not loaded: {name}: {problem}")
         bootstrap.check_disk(Path(tempfile.gettempdir()), _NEEDED_DISK_MB)
-        bootstrap.check_disk(_SHARED_MEMORY, 16 * len(names))
+        bootstrap.check_disk(leftovers.SHARED_MEMORY, 16 * len(names))
         claimed = _ports(settings)
-        _remove_what_the_dead_left()
+        leftovers.remove_of_the_dead()
         scratch = _scratch()
         try:
             backends = installation.backends(None if is_plain(installation.environment) else scratch)
@@ -158,7 +155,7 @@ class EmbeddedTriton:
                 cwd=scratch,
                 log=None if settings.log == OWN_OUTPUT else settings.log,
                 niceness=_NICENESS,
-                leaves=[str(scratch), str(_SHARED_MEMORY / f"{_region_prefix(scratch)}*")],
+                leaves=[str(scratch), str(leftovers.SHARED_MEMORY / f"{leftovers.region_prefix(scratch)}*")],
             )
         except BaseException:
             shutil.rmtree(scratch, ignore_errors=True)
@@ -237,16 +234,16 @@ class EmbeddedTriton:
         processes, and removes what they left.
         """
         self._child.stop(grace_s, is_done=self._has_finished_requests)
-        for region in _SHARED_MEMORY.glob(f"{_region_prefix(self._scratch)}*"):
+        for region in leftovers.regions(self._scratch):
             region.unlink(missing_ok=True)
         shutil.rmtree(self._scratch, ignore_errors=True)
-        for folder in set(_environment_folders()) - self._environments:
+        for folder in set(leftovers.environment_folders()) - self._environments:
             with contextlib.suppress(OSError):
                 folder.rmdir()
 
     def _close_regions(self) -> None:
         """What passes to models is nobody else's to read, whatever the backend makes of the umask."""
-        for region in _SHARED_MEMORY.glob(f"{_region_prefix(self._scratch)}*"):
+        for region in leftovers.regions(self._scratch):
             with contextlib.suppress(FileNotFoundError):  # unloaded
                 region.chmod(0o600)
 
@@ -338,7 +335,7 @@ def _arguments(
         "metrics-port": str(metrics),
         "allow-gpu-metrics": "false",
         "pinned-memory-pool-byte-size": "0",  # for GPUs
-        "backend-config": f"python,shm-region-prefix-name={_region_prefix(scratch)}",
+        "backend-config": f"python,shm-region-prefix-name={leftovers.region_prefix(scratch)}",
     }
     words = [f"--{key}={value}" for key, value in arguments.items()]
     if settings.is_controlled:
@@ -370,36 +367,3 @@ def _scratch() -> Path:
             "cannot work with: set TMPDIR to another folder."
         )
     return Path(tempfile.mkdtemp(prefix="medmesh-triton-", dir=parent))
-
-
-def _command_name(entry: Path) -> str:
-    try:
-        return (entry / "comm").read_text().strip()
-    except (FileNotFoundError, ProcessLookupError):
-        return ""
-
-
-def _region_prefix(scratch: Path) -> str:
-    """Tells whose shared memory it is, so that what a killed server leaves can be removed."""
-    return f"medmesh_{os.getpid()}_{scratch.name.rpartition('-')[2]}_"
-
-
-def _environment_folders() -> Iterator[Path]:
-    """Folders that the Python backend makes for packed environments, which nothing here uses, and leaves."""
-    for folder in Path("/tmp").glob("python_env_*"):  # noqa: S108 - where Triton puts them, whatever TMPDIR says
-        with contextlib.suppress(OSError):
-            if folder.stat().st_uid == os.getuid() and not any(folder.iterdir()):
-                yield folder
-
-
-def _remove_what_the_dead_left() -> None:
-    """Removes regions whose starter (its process id is in the name) is gone: a server that was killed cannot
-    do it itself. Empty environment folders go when no server runs that they could belong to.
-    """
-    if not any(_command_name(entry) == "tritonserver" for entry in Path("/proc").glob("[0-9]*")):
-        for folder in _environment_folders():
-            folder.rmdir()
-    for region in _SHARED_MEMORY.glob("medmesh_*_*"):
-        owner = region.name.split("_")[1]
-        if owner.isdecimal() and not Path("/proc", owner).exists():
-            region.unlink(missing_ok=True)
