@@ -114,11 +114,8 @@ def check(configuration: Configuration) -> Configuration:
         raise ConfigurationError(
             "node.listen: beyond loopback a node needs [[peers]]: it takes images of those alone"
         )
-    if open_to_others and not (node.insecure or tls.certificate):
-        raise ConfigurationError(
-            "node.listen: beyond loopback a node needs [tls]; node.insecure = true says that the network is "
-            "private"
-        )
+    if open_to_others:
+        tls.check_beyond_loopback(insecure=node.insecure)
     if node.web_listen and not ipaddress.ip_address(hosts[1]).is_loopback and node.web_token_file is None:
         raise ConfigurationError("node.web_token_file: beyond loopback STOW-RS needs a token")
     tls.check()
@@ -151,10 +148,8 @@ def _check_destinations(configuration: Configuration) -> None:
         if to.address:
             _ae_title(to.ae_title, f"{key}.ae_title")
             endpoint(to.address, f"{key}.address", PORT)
-        if to.tls and configuration.tls.ca is None:
-            raise ConfigurationError(
-                f"{key}.tls: needs tls.ca, the authority of the other side's certificate"
-            )
+        if to.tls:
+            configuration.tls.check_destination(key)
         if unknown := sorted(set(to.results) - set(RESULTS)):
             raise ConfigurationError(f"{key}.results: {unknown[0]} is none of {', '.join(RESULTS)}")
 

@@ -96,11 +96,8 @@ def check(configuration: Configuration) -> Configuration:
         raise ConfigurationError(
             "node.listen: beyond loopback a node needs node.addresses: it takes messages of those alone"
         )
-    if open_to_others and not (node.insecure or tls.certificate):
-        raise ConfigurationError(
-            "node.listen: beyond loopback a node needs [tls]; node.insecure = true says that the network is "
-            "private"
-        )
+    if open_to_others:
+        tls.check_beyond_loopback(insecure=node.insecure)
     if node.character_set not in ENCODINGS:
         raise ConfigurationError(f"node.character_set: give one of {', '.join(ENCODINGS)}")
     for name in (
@@ -121,8 +118,6 @@ def check(configuration: Configuration) -> Configuration:
             raise ConfigurationError(f"{key}.name: every destination has a name of its own")
         names.add(to.name)
         endpoint(to.address, f"{key}.address", PORT)
-        if to.tls and tls.ca is None:
-            raise ConfigurationError(
-                f"{key}.tls: needs tls.ca, the authority of the other side's certificate"
-            )
+        if to.tls:
+            tls.check_destination(key)
     return configuration

@@ -27,6 +27,21 @@ class TlsFiles:
         if (self.certificate is None) != (self.key is None):
             raise ConfigurationError("tls: certificate and key belong together")
 
+    def check_beyond_loopback(self, *, insecure: bool) -> None:
+        """Raises ConfigurationError where others would be listened to in clear, and nobody said they may."""
+        if not (insecure or self.certificate):
+            raise ConfigurationError(
+                "node.listen: beyond loopback a node needs [tls]; node.insecure = true says that the network "
+                "is private"
+            )
+
+    def check_destination(self, key: str) -> None:
+        """Raises ConfigurationError where a destination that is called by TLS could not be verified."""
+        if self.ca is None:
+            raise ConfigurationError(
+                f"{key}.tls: needs tls.ca, the authority of the other side's certificate"
+            )
+
     def server_context(self) -> ssl.SSLContext | None:
         """For those who call; with `ca` they must show a certificate of it. None: there is no TLS.
 
