@@ -58,7 +58,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--only", action="append", metavar="NAME", help="rows whose names begin so")
     parser.add_argument("--rounds", type=int, default=3, help="of each row (default: 3)")
     parser.add_argument(
-        "--check", action="store_true", help="fail where a row is 10 % worse than kept; keep nothing"
+        "--check", action="store_true", help="fail where a row is 10 %% worse than kept; keep nothing"
     )
     parser.add_argument("--dry", action="store_true", help="keep nothing, write no page")
     parser.add_argument("--list", action="store_true", help="name the rows")
