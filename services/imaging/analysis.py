@@ -14,14 +14,14 @@ from typing import TypeVar, cast
 from services.chassis.errors import InvalidInput
 from services.chassis.notices import Notice
 from services.chassis.observability import telemetry
-from services.imaging.choosing import answered, candidates, chosen, of_images
+from services.imaging.choosing import answered, candidates, chosen, of_images, unrecognised
 from services.imaging.decoding import decode_image
 from services.imaging.digests import ImageDigests, digests
 from services.imaging.early import EarlyReadings
 from services.imaging.images import DecodedImage, DecodingLimits
 from services.imaging.judging import Asked, is_asked, judged, upright_grey
 from services.imaging.results import ImageAnalysis, ImageOptions, ModelResult
-from services.imaging.routing import Choice, contradicted, not_recognised, outside, stated
+from services.imaging.routing import Choice, contradicted, outside, stated
 from services.imaging.series.analysis import SeriesAnalyzer
 from services.imaging.series.limits import SeriesLimits
 from services.imaging.series.reading import is_series
@@ -83,7 +83,7 @@ class ImageAnalyzer:
         if opened is None:
             return await self._series.analyze(files, options)
         with self._early(opened, options.wanted) as early:
-            verdicts = await judged(opened.image, opened.asked)
+            verdicts, failures = await judged(opened.image, opened.asked)
             image, notices = upright_grey(opened.image, verdicts)
             tensors = opened.tensors
             if image is not opened.image:
@@ -92,7 +92,7 @@ class ImageAnalyzer:
             statement = stated(image, options.body_part)
             choice = opened.choice or chosen(self._served, readers, image, options, verdicts)
             if choice is None:
-                raise not_recognised(readers)
+                raise unrecognised(self._served, readers, failures)
             notices += [*choice.notices, *contradicted(choice, verdicts)]
             models = of_images(cast("Sequence[Reader]", choice.models), named=bool(options.models))
             if opened.choice is None:

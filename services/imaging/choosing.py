@@ -10,7 +10,7 @@ from services.chassis.errors import InvalidInput, MedmeshError, ModelUnavailable
 from services.chassis.notices import Notice
 from services.imaging.images import DecodedImage, unsupported
 from services.imaging.results import ImageOptions, ModelResult
-from services.imaging.routing import Choice, choose, reads, stated
+from services.imaging.routing import Choice, choose, not_recognised, reads, stated
 from services.imaging.served import ServedImageModels
 from services.imaging.tasks import Reader
 from services.imaging.tasks.gate import GateVerdict
@@ -90,6 +90,20 @@ def chosen(
             if reads(model.applies_to, statement.parts):
                 raise ModelUnavailable(model.refusal, metadata={"model": model.name}) from None
         raise
+
+
+def unrecognised(
+    served: ServedImageModels, candidates: Sequence[Reader], failures: Sequence[MedmeshError]
+) -> MedmeshError:
+    """Why nothing says what an image shows. Where a gate did not answer (`failures`) or is not served, it is
+    no fault of the image's: the caller may ask again, or say what it shows.
+    """
+    if failures:
+        return failures[0]
+    refused = next(iter(served.refused_gates()), None)
+    if refused is not None:
+        return ModelUnavailable(refused.refusal, metadata={"model": refused.name})
+    return not_recognised(candidates)
 
 
 def answered(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from services.chassis.errors import MedmeshError
 from services.chassis.notices import Notice
@@ -25,10 +26,17 @@ def is_asked(gate: ImageGate, choice: Choice | None, image: DecodedImage) -> boo
     return choice is None or any(gate.kinds & model.applies_to.gate_kinds for model in choice.models)
 
 
-async def judged(image: DecodedImage, asked: Asked) -> Sequence[GateVerdict]:
-    """The verdicts of the gates that answer: a gate adds to an answer; without it there still is one, which
-    says so.
-    """
+class Judgement(NamedTuple):
+    """What the gates said: a gate adds to an answer; without it there still is one, which says so."""
+
+    verdicts: Sequence[GateVerdict]
+    """Of those that answered."""
+    failures: Sequence[MedmeshError]
+    """Of those that did not."""
+
+
+async def judged(image: DecodedImage, asked: Asked) -> Judgement:
+    """Asks the gates."""
     verdicts = await asyncio.gather(
         *(gate.judge(image, tensor) for gate, tensor in asked),
         return_exceptions=True,
@@ -36,7 +44,10 @@ async def judged(image: DecodedImage, asked: Asked) -> Sequence[GateVerdict]:
     for verdict in verdicts:
         if isinstance(verdict, BaseException) and not isinstance(verdict, MedmeshError):
             raise verdict
-    return [verdict for verdict in verdicts if isinstance(verdict, GateVerdict)]
+    return Judgement(
+        [verdict for verdict in verdicts if isinstance(verdict, GateVerdict)],
+        [verdict for verdict in verdicts if isinstance(verdict, MedmeshError)],
+    )
 
 
 def upright_grey(image: DecodedImage, verdicts: Sequence[GateVerdict]) -> tuple[DecodedImage, list[Notice]]:

@@ -53,7 +53,13 @@ class ServedImageModels:
 
     def refused(self) -> Iterator[Refused]:
         """Those that would read images and are refused, as far as their cards can be read."""
-        names = {task.name for task in READERS}
+        return self._refused(frozenset(task.name for task in READERS))
+
+    def refused_gates(self) -> Iterator[Refused]:
+        """Those that would say what an image is and are refused."""
+        return self._refused(frozenset({GATE.name}))
+
+    def _refused(self, names: frozenset[str]) -> Iterator[Refused]:
         for entry in self._catalog.entries():
             contract: Any = contract_of(entry.card.serving)
             if entry.served is None and entry.checked.task in names and contract is not None:

@@ -59,6 +59,16 @@ async def test_the_chest_is_read_without_an_optional_model(tmp_path, name, harm)
         assert name not in [e.name for e in running.parts.catalog.entries() if e.served]
 
 
+async def test_what_only_a_refused_gate_could_say_is_no_fault_of_the_image(tmp_path):
+    picture = pb.AnalyzeImageRequest(
+        sources=[pb.ImageSource(content=samples.picture(samples.chest()))], options=pb.ImageOptions()
+    )
+    async with running_without(tmp_path, "image_gate", "other steps") as (_, stub):
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await stub.AnalyzeImage(picture, timeout=20)
+        assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+
+
 async def test_what_a_refused_model_would_read_is_unavailable_and_said_why(tmp_path):
     async with running_without(tmp_path, "chest_xray", "other steps") as (running, stub):
         for options in ({}, {"models": ["chest_xray"]}):

@@ -12,7 +12,7 @@ from PIL import Image
 
 from medmesh.common.v1 import catalog_pb2, catalog_pb2_grpc, serving_pb2
 from medmesh.imaging.v1 import imaging_pb2 as pb
-from services.chassis.errors import ModelFailed, ModelUnavailable, Overloaded
+from services.chassis.errors import DeadlineExceeded, ModelFailed, ModelUnavailable, Overloaded
 from services.imaging.preprocessing import VOCABULARY
 from services.imaging.preprocessing.resizing import resized
 from tests.imaging import samples
@@ -195,6 +195,13 @@ async def test_a_gate_that_does_not_answer_costs_a_review_and_no_answer(imaging,
     assert result.gate_decision == pb.GATE_DECISION_NOT_JUDGED
     (notice,) = result.notices
     assert (notice.reason, notice.review_required) == ("IMAGE_NOT_JUDGED", True)
+
+
+@pytest.mark.parametrize("error", [ModelUnavailable, Overloaded, DeadlineExceeded])
+async def test_where_only_the_gate_can_say_what_it_shows_its_failure_is_not_the_images_fault(imaging, error):
+    imaging.inference.fail("image_gate", error())
+    _, reason, _ = await refused(analyze(imaging, samples.picture(CHEST)))
+    assert reason == error.reason.value
 
 
 async def test_the_body_part_is_the_requests_then_the_files_then_the_gates(imaging):

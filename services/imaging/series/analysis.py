@@ -12,12 +12,12 @@ from functools import partial
 from typing import cast
 
 from services.chassis.errors import InvalidInput
-from services.imaging.choosing import answered, candidates, chosen, of_series
+from services.imaging.choosing import answered, candidates, chosen, of_series, unrecognised
 from services.imaging.digests import ImageDigests, content_digest, digests
 from services.imaging.images import DecodedImage
 from services.imaging.judging import is_asked, judged
 from services.imaging.results import ImageAnalysis, ImageOptions, ModelResult
-from services.imaging.routing import contradicted, not_recognised, outside, stated
+from services.imaging.routing import contradicted, outside, stated
 from services.imaging.series.answering import answer, answer_of_volume
 from services.imaging.series.assembly import read_volume
 from services.imaging.series.limits import SeriesLimits
@@ -64,10 +64,10 @@ class SeriesAnalyzer:
         gates = [gate for gate in self._served.gates() if is_asked(gate, choice, middle)]
         if choice is None:
             tensors = await self._blocking(lambda: [(gate, gate.prepare(middle)) for gate in gates])
-            verdicts = await judged(middle, tensors)
-            choice = chosen(self._served, readers, middle, options, verdicts)
-        if choice is None:
-            raise not_recognised(readers)
+            judgement = await judged(middle, tensors)
+            choice = chosen(self._served, readers, middle, options, judgement.verdicts)
+            if choice is None:
+                raise unrecognised(self._served, readers, judgement.failures)
         models = of_series(cast("Sequence[Reader]", choice.models), named=bool(options.models))
         by_slices = [model for model in models if isinstance(model, ImageClassifier)]
         content = None if options.digest_key is None else content_digest(options.digest_key)

@@ -67,7 +67,8 @@ async def scan(
     for start in range(0, len(series), SLICES_AT_A_TIME):
         indices = range(start, min(start + SLICES_AT_A_TIME, len(series)))
         decoded = await blocking(partial(_decoded, series, indices, gates, content))
-        verdicts = await asyncio.gather(*(judged(image, tensors) for image, tensors in decoded))
+        judgements = await asyncio.gather(*(judged(image, tensors) for image, tensors in decoded))
+        verdicts = [judgement.verdicts for judgement in judgements]
         images = []
         for (image, _), of_slice in zip(decoded, verdicts, strict=True):
             upright, told = upright_grey(image, of_slice)

@@ -14,7 +14,7 @@ from medmesh.common.v1 import upload_pb2
 from medmesh.common.v1.upload_pb2_grpc import UploadServiceStub
 from medmesh.imaging.v1 import imaging_pb2 as pb
 from medmesh.imaging.v1.imaging_pb2_grpc import ImagingServiceStub
-from services.chassis.errors import ModelFailed
+from services.chassis.errors import ModelFailed, ModelUnavailable
 from services.chassis.rpc.server import running_server
 from services.imaging.__main__ import SERVICE
 from services.imaging.settings import ImagingSettings
@@ -209,6 +209,16 @@ async def test_a_gate_that_fails_takes_no_answer_away(mesh):
     assert probability(result) == pytest.approx(0.8, abs=1e-6)
     assert result.gate_decision == pb.GATE_DECISION_NOT_JUDGED
     assert "IMAGE_NOT_JUDGED" in reasons(result.notices)
+
+
+async def test_where_only_the_gate_can_say_what_it_shows_its_failure_is_not_the_series_fault(mesh):
+    mesh.inference.fail("image_gate", ModelUnavailable())
+    slices = stack(6)
+    for one in slices:
+        del one.BodyPartExamined
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await mesh.analyze(zipped(files(slices)))
+    assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
 
 
 async def test_heat_maps_are_those_of_the_key_slices(mesh):
