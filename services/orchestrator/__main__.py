@@ -170,6 +170,7 @@ async def _upstream(parts: Parts[OrchestratorSettings], name: str, address: str)
         )
     )
     upstream.observe(parts.telemetry.instruments)
+    parts.health.tell(f"upstream.{name}", upstream.trouble)
     return upstream
 
 

@@ -121,6 +121,10 @@ class Upstream:
         await self._replicas.close()
         await self.channel.close()
 
+    def trouble(self) -> str:
+        """State of the breaker and why, e.g. `open: UNAVAILABLE`; empty: it is closed (`Health.tell`)."""
+        return f"{self.breaker.state}: {self.breaker.reason}" if self.breaker.is_open else ""
+
     def observe(self, instruments: Instruments) -> None:
         """Lets the breaker's state be read."""
         instruments.observe(
