@@ -120,7 +120,11 @@ def _of_processes() -> Iterator[Fault]:
         if not model:
             ended = functools.partial(_signalled, part=part, number=signal.SIGTERM)
             yield Fault(
-                f"{what} is asked to end", ended, **common, up_says=f"{part}.*(ended|restarted)", ends=(part,)
+                f"{what} is asked to end",
+                ended,
+                **common,
+                up_says=f"{part}.*(ended|restarted)",
+                ends=("triton",) if of_triton else (),  # a service that ends in order counts for nothing
             )
     for part in ("imaging", "orchestrator", "triton"):
         yield Fault(

@@ -35,6 +35,8 @@ LEAST_BASE_SHARE = 0.2
 """Of the offered calls so many are answered in full before anything is broken, or the run is void."""
 BUSY_S = 20.0
 """A base that is not reached while the callers themselves got no turn within this time says nothing."""
+MOST_EXCUSED_SHARE = 0.05
+"""A run of which a larger part is excused by the callers' own stalls is void."""
 IN_A_ROW = 4
 """So many complete answers that began after a fault's end show that it is over."""
 _RESTARTS, _WINDOW_S = 4, 620.0
@@ -237,6 +239,12 @@ def main(arguments: Iterable[str] | None = None) -> int:
     given.picture.write_text(picture.page(history, found, seed), encoding="utf-8")
     for name, problems in found.items():
         print(f"BROKEN {name}: {len(problems)} times, e.g. {'; '.join(problems[:3])}")
+    excused = {why: len(calls) for why, calls in history.excused().items()}
+    stalled_s = sum(end - begin for begin, end in history.stalls)
+    print(f"the callers got no turn for {stalled_s:.1f} s, which excuses {excused} calls")
+    if not void and sum(excused.values()) > MOST_EXCUSED_SHARE * len(history.calls):
+        void = "void: too many calls are excused"
+        print(void)
     verdict = "BROKEN" if found else "every promise was kept"
     counts = f"{len({one.fault for one in history.strikes})} faults, {len(history.calls)} calls"
     print(f"{counts}, ended within {stopped_s:.1f} s: {verdict}; {given.picture}")
