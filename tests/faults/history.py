@@ -132,7 +132,7 @@ class History:
         return over_s <= self.stalled_s(call)
 
     def excuses_silence(self, call: Call) -> bool:
-        """Whether the heartbeat was late just before the call ended, so that a word may have come too late."""
+        """Whether the heartbeat was late just before the call ended: a word may have come too late."""
         return self.stalled_s(replace(call, began_s=call.ended_s - WORD_S)) > 0
 
     def excuses_loss(self, call: Call) -> bool:

@@ -21,7 +21,7 @@ from medmesh.common.v1 import patient_pb2
 from medmesh.imaging.v1 import imaging_pb2
 from medmesh.orchestrator.v1 import orchestrator_pb2 as pb
 from medmesh.orchestrator.v1 import orchestrator_pb2_grpc
-from services.chassis.rpc.transport import DIRECT
+from services.chassis.rpc.transport import BALANCED, DIRECT
 from tests.faults.history import COMPLETE, PARTIAL, Answer, Call, HealthSample, answer_of
 from tools.bootstrap import ROOT
 
@@ -29,7 +29,12 @@ CANARIES = ("Zyxwalter", "Qvortrup", "Kvistelund")
 """Names that stand in every request, in image, record and note, and must stand nowhere else."""
 _HEALTH_EVERY_S = 0.5
 _HEALTH_TIMEOUT_S = 1.0
-_CHANNEL = [DIRECT, ("grpc.max_reconnect_backoff_ms", 300), ("grpc.use_local_subchannel_pool", 1)]
+_CHANNEL = [
+    DIRECT,
+    BALANCED,
+    ("grpc.max_reconnect_backoff_ms", 300),
+    ("grpc.use_local_subchannel_pool", 1),
+]
 _PULSE_S, _STALL_S = 0.02, 0.1
 _STREAMED_EVERY = 4
 
