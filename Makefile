@@ -72,6 +72,9 @@ test-viewer: venv  ## Look at the DICOM node's results in OHIF (needs npm, Chrom
 drill: venv  ## Break one thing after the other in a mesh under load for 30 minutes, draw it, judge it (ARGS="--minutes 5 --seed 1")
 	@$(VENV)/python -m tests.faults.drill $(ARGS)
 
+rolling: venv  ## Restart each service of a mesh of two replicas, and Triton, under load, and count what is lost
+	@$(VENV)/python -m tests.faults.rolling $(ARGS)
+
 simulation: venv  ## Play the orchestrator under virtual time with 20,000 seeds of failures (ARGS="--seed 7": one of them)
 	@$(VENV)/python -m tests.faults.simulation $(ARGS)
 

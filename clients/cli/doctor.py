@@ -8,7 +8,7 @@ import json
 import platform
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -193,6 +193,7 @@ def mesh(url: str | None) -> Iterator[Finding]:
             )
         elif reachable[service]:
             yield _health(client.connection, service)
+    yield from _breakers(client.connection, targets)
     for model in listed.models:
         if not model.ready:
             yield Finding(Verdict.NOTED, model.name, f"not served: {model.reason}")
@@ -220,6 +221,33 @@ def _health(connection: Connection, service: str) -> Finding:
     return Finding(
         Verdict.BAD, service, found, "`medmesh models` says which model; see its log and Triton's."
     )
+
+
+def _breakers(connection: Connection, services: Iterable[str]) -> Iterator[Finding]:
+    """Whether the orchestrator calls each service, or has left it alone since it failed repeatedly."""
+    if importlib.util.find_spec("grpc_health") is None:
+        return
+    from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+    with connection.channel("orchestrator") as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        for service in services:
+            request = health_pb2.HealthCheckRequest(service=f"upstream.{service}")
+            try:
+                answer, call = stub.Check.with_call(request, timeout=5.0)
+            except grpc.RpcError:
+                continue  # none of its upstreams, or an older orchestrator
+            subject = f"orchestrator → {service}"
+            if answer.status == health_pb2.HealthCheckResponse.SERVING:
+                yield Finding(Verdict.GOOD, subject, "breaker closed")
+            else:
+                state = dict(call.trailing_metadata() or ()).get("x-medmesh-problem", "open")
+                yield Finding(
+                    Verdict.BAD,
+                    subject,
+                    f"it failed repeatedly and is not called (breaker {state})",
+                    "It is tried every 5 s: see the service's log.",
+                )
 
 
 def _listens(target: str) -> bool:

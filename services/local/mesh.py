@@ -105,7 +105,8 @@ class Mesh:
         for name, child in self._children.items():
             if name not in self._restarts.waiting and child.exit_code is not None:
                 child.stop()
-                said.append(self._report_end(name, child.describe_exit(), child.tail()))
+                as_asked = child.exit_code == 0  # none ends in order but by a signal
+                said.append(self._report_end(name, child.describe_exit(), child.tail(), as_asked=as_asked))
         due = self._restarts.take_due()
         for name in due:
             try:
@@ -131,8 +132,8 @@ class Mesh:
             return str(error)
         return ""
 
-    def _report_end(self, name: str, how: str, log_end: str = "") -> str:
-        pause_s = self._restarts.ended(name)
+    def _report_end(self, name: str, how: str, log_end: str = "", *, as_asked: bool = False) -> str:
+        pause_s = self._restarts.ended(name, as_asked=as_asked)
         if pause_s is None:
             often = f"it has ended more than {LIMIT} times within {WINDOW_S / 60:.0f} minutes and is given up"
             shown = f"; the end of its log:\n{log_end}" if log_end else ""

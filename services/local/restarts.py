@@ -24,8 +24,14 @@ class Restarts:
         self._ends: defaultdict[str, deque[float]] = defaultdict(deque)
         self._due: dict[str, float] = {}
 
-    def ended(self, name: str) -> float | None:
-        """The pause in seconds before `name` is started again; None: it ended too often and is given up."""
+    def ended(self, name: str, *, as_asked: bool = False) -> float | None:
+        """The pause in seconds before `name` is started again; None: it ended too often and is given up.
+
+        `as_asked`: it was asked to end and did so in order, which counts against nothing.
+        """
+        if as_asked:
+            self._due[name] = self._clock() + FIRST_PAUSE_S
+            return FIRST_PAUSE_S
         ends, now = self._ends[name], self._clock()
         ends.append(now)
         while ends[0] < now - WINDOW_S:

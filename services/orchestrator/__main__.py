@@ -161,9 +161,16 @@ async def _refresh(cards: ModelCards) -> None:
 
 async def _upstream(parts: Parts[OrchestratorSettings], name: str, address: str) -> Upstream:
     upstream = await parts.resources.enter_async_context(
-        Upstream(name, address, parts.settings, signer=_signer(parts.settings))
+        Upstream(
+            name,
+            address,
+            parts.settings,
+            signer=_signer(parts.settings),
+            hedge_share=parts.settings.hedge_share,
+        )
     )
     upstream.observe(parts.telemetry.instruments)
+    parts.health.tell(f"upstream.{name}", upstream.trouble)
     return upstream
 
 
@@ -179,7 +186,8 @@ def _services(
 
     def caller(upstream: Upstream, method: Any, resource: str) -> Callable[[Any, float], Awaitable[Any]]:
         async def call(message: Any, timeout_s: float) -> Any:
-            return getattr(await upstream.call(method, message, timeout_s=timeout_s), resource)
+            answer = await upstream.call(method, message, timeout_s=timeout_s, hedged=upstream.balanced)
+            return getattr(answer, resource)
 
         return call
 

@@ -11,7 +11,7 @@ from typing import Any
 from medmesh.common.v1.answer_pb2 import Provenance
 from medmesh.language.v1.report_pb2 import Draft, ReportEvidence
 from medmesh.orchestrator.v1 import orchestrator_pb2 as pb
-from medmesh.orchestrator.v1.receipt_pb2 import DiagnosisReceipt, EvidenceReceipt, InputDigest
+from medmesh.orchestrator.v1.receipt_pb2 import EvidenceReceipt, InputDigest
 from services.chassis.errors import ModelUnknown, Reason, UpstreamUnavailable
 from services.chassis.observability import telemetry
 from services.chassis.observability.attributes import Name
@@ -116,18 +116,15 @@ class Diagnostician:
             drafted = await draft_report(case, evidence, self._services, left_s, listen, listeners.sentence)
             _add_report(diagnosis, drafted, evidence)
         with telemetry.span("seal receipt"):
-            receipt, stated = await self._seal(diagnosis, await inputs, salt, answers)
+            receipt = await self._seal(diagnosis, await inputs, salt, answers)
         diagnosis.receipt.CopyFrom(receipt)
         diagnosis.elapsed.CopyFrom(duration(time.monotonic() - started))
-        for model in stated.models:
-            requests.used(model.model_name, model.model_version)
         branches = [*answers.branches(), *([drafted] if drafted else [])]
         completeness = pb.Completeness.Name(diagnosis.completeness)
         _count(completeness, branches)
         requests.note(
             completeness=completeness,
             failed_branches=",".join(b.name for b in branches if b.failed),
-            receipt_id=stated.receipt_id,
         )
         return diagnosis
 
@@ -176,17 +173,25 @@ class Diagnostician:
 
     async def _seal(
         self, diagnosis: pb.Diagnosis, inputs: Sequence[InputDigest], salt: str, answers: Answers
-    ) -> tuple[EvidenceReceipt, DiagnosisReceipt]:
-        """The receipt, written, and what it states."""
+    ) -> EvidenceReceipt:
+        """The receipt, written; the request's line in the audit log names it, whoever has left meanwhile."""
         provenances = (*_image_provenances(answers), *_label_provenances(answers))
         known = [one for one in map(self._cards.of_answer, provenances) if one is not None]
 
-        def seal() -> tuple[EvidenceReceipt, DiagnosisReceipt]:
+        def seal() -> EvidenceReceipt:
             fusion_sha256 = fusion_digest(self._knowledge, known)
             stated = statement_of(diagnosis, inputs, salt, fusion_sha256)
-            return self._log.append(stated), stated.predicate
+            written = self._log.append(stated)
+            requests.note(receipt_id=stated.predicate.receipt_id)
+            for model in stated.predicate.models:
+                requests.used(model.model_name, model.model_version)
+            return written
 
-        return await asyncio.to_thread(seal)
+        sealing = asyncio.create_task(asyncio.to_thread(seal))
+        try:
+            return await asyncio.shield(sealing)
+        finally:
+            await asyncio.wait([sealing])  # a thread goes on when its task is cancelled
 
 
 def _count(completeness: str, branches: Iterable[BranchResult[Any]]) -> None:

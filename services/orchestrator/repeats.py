@@ -16,11 +16,12 @@ from typing import Any
 from medmesh.orchestrator.v1 import orchestrator_pb2 as pb
 from medmesh.orchestrator.v1.receipt_pb2 import InputDigest
 from services.chassis.errors import InvalidInput, Reason
+from services.chassis.rpc import request as requests
 
 MAXIMUM_COUNT = 4096
 
-Key = tuple[str, str]
-"""The caller, and the request id."""
+Key = tuple[str, str, str]
+"""The tenant, the caller, and the request id."""
 Digests = Callable[[str], Coroutine[Any, Any, Sequence[InputDigest]]]
 """The digests of a request's inputs under a salt."""
 
@@ -47,6 +48,10 @@ class _Entry:
     wants: Hashable
     inputs: asyncio.Task[Sequence[InputDigest]]
     work: asyncio.Task[pb.Diagnosis]
+    asker: requests.Request | None
+    """Whose request computes it: the facts of the answer are noted there."""
+    is_orphaned: bool = False
+    """Whether the asker left before the answer was there, and nobody has taken its facts over yet."""
     waiting: int = 0
     ended_at: float = 0.0
     size_bytes: int = 0
@@ -83,11 +88,14 @@ class Repeats:
         try:
             return await asyncio.shield(entry.work)
         finally:
-            self._leave(request.key, entry)
+            if self._leave(request.key, entry):
+                await asyncio.wait([entry.work])  # its receipt may just be written
+            _account(entry)
 
     def _start(self, request: Request, compute: Compute) -> _Entry:
         inputs = asyncio.create_task(request.digests(request.salt))
-        entry = _Entry(request.salt, request.wants, inputs, asyncio.create_task(compute(inputs)))
+        work = asyncio.create_task(compute(inputs))
+        entry = _Entry(request.salt, request.wants, inputs, work, requests.current.get())
         self._entries[request.key] = entry
         entry.work.add_done_callback(lambda work: self._ended(request.key, entry, work))
         return entry
@@ -101,11 +109,14 @@ class Repeats:
         entry.size_bytes = work.result().ByteSize()
         self._forget()
 
-    def _leave(self, key: Key, entry: _Entry) -> None:
+    def _leave(self, key: Key, entry: _Entry) -> bool:
+        """Whether the work is given up, since nobody waits for it any more."""
         entry.waiting -= 1
-        if entry.waiting == 0 and not entry.work.done():
-            entry.work.cancel()
-            self._drop(key, entry)
+        if entry.waiting or entry.work.done():
+            return False
+        entry.work.cancel()
+        self._drop(key, entry)
+        return True
 
     def _drop(self, key: Key, entry: _Entry) -> None:
         if self._entries.get(key) is entry:
@@ -121,6 +132,20 @@ class Repeats:
             if is_old or kept_bytes > self._maximum_bytes or len(self._entries) > MAXIMUM_COUNT:
                 kept_bytes -= entry.size_bytes
                 self._drop(key, entry)
+
+
+_OF_ANSWER = ("completeness", "failed_branches", "receipt_id")
+
+
+def _account(entry: _Entry) -> None:
+    """Lets one line of the audit log name the receipt and its models, though the asker has left."""
+    current = requests.current.get()
+    if not entry.work.done():
+        entry.is_orphaned |= entry.asker is current
+    elif entry.is_orphaned and current is not None and entry.asker is not None:
+        entry.is_orphaned = False
+        current.facts |= {name: entry.asker.facts[name] for name in _OF_ANSWER if name in entry.asker.facts}
+        current.models |= entry.asker.models
 
 
 async def _refuse_another(request: Request, entry: _Entry) -> None:

@@ -77,7 +77,8 @@ class DiagnosticServicer(orchestrator_pb2_grpc.DiagnosticServiceServicer):
             return await self._diagnostician.diagnose(case, salt, inputs, listeners)
 
         if request.HasField("request_id"):
-            key = (current.caller if current is not None else "", request.request_id.lower())
+            caller = (current.tenant, current.caller) if current is not None else ("", "")
+            key = (*caller, request.request_id.lower())
             return await self._repeats.answer(Request(key, salt, _wants(request), digests), compute)
         inputs = asyncio.create_task(digests(salt))
         try:

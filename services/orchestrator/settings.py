@@ -49,6 +49,8 @@ class OrchestratorSettings(UploadSettings):
     """Part of a request's time kept back for the draft of a report, where one is asked for."""
     fusion_reserve_s: float = bounded(0.2, 0.0, 10.0)
     """Time kept back for fusing and sealing the answer, in seconds; at most a tenth of the request's."""
+    hedge_share: float = bounded(0.02, 0.0, 0.2)
+    """Part of the analyses that may be asked of another replica too, while they are late; 0: none."""
     catalog_timeout_s: float = bounded(5.0, 0.01, 60.0)
     """Time that a service gets to list its models or hand out a card, in seconds."""
     card_refresh_s: float = bounded(60.0, 0.05, 86_400.0)

@@ -48,6 +48,7 @@ class Fault:
     """See `history.Strike`."""
     loses_calls: bool = False
     needs_disk: bool = False
+    needs_clock: bool = False
     in_ci: bool = False
 
 
@@ -120,7 +121,11 @@ def _of_processes() -> Iterator[Fault]:
         if not model:
             ended = functools.partial(_signalled, part=part, number=signal.SIGTERM)
             yield Fault(
-                f"{what} is asked to end", ended, **common, up_says=f"{part}.*(ended|restarted)", ends=(part,)
+                f"{what} is asked to end",
+                ended,
+                **common,
+                up_says=f"{part}.*(ended|restarted)",
+                ends=("triton",) if of_triton else (),  # a service that ends in order counts for nothing
             )
     for part in ("imaging", "orchestrator", "triton"):
         yield Fault(
@@ -174,6 +179,25 @@ def _of_disks() -> Iterator[Fault]:
     yield Fault("a second orchestrator writes the same log", disks.shared, lasts_s=0.0)
 
 
+@contextlib.contextmanager
+def _stepped(mesh: Deployment, seconds: int) -> Iterator[None]:
+    """The wall clock of the orchestrator steps, and back again at the end."""
+    mesh.clock.move(seconds)
+    yield
+    mesh.clock.move(0)
+
+
+def _of_clocks() -> Iterator[Fault]:
+    for words, seconds in (
+        ("back by an hour", -3600),
+        ("on by an hour", 3600),
+        ("on by ten years", 315_360_000),
+    ):
+        step = functools.partial(_stepped, seconds=seconds)
+        # Nothing may be missing: no deadline is kept by it.
+        yield Fault(f"the orchestrator's clock steps {words}", step, needs_clock=True, in_ci=seconds < 0)
+
+
 def _of_files() -> Iterator[Fault]:
     yield Fault("the token file is gone", files.without_token, EVERYTHING, tells=frozenset(), in_ci=True)
     for model, service in (("chest_xray", "imaging"), ("image_gate", "imaging")):
@@ -213,5 +237,12 @@ def _of_callers() -> Iterator[Fault]:
 
 FAULTS: dict[str, Fault] = {
     fault.name: fault
-    for fault in (*_of_processes(), *_of_connections(), *_of_disks(), *_of_files(), *_of_callers())
+    for fault in (
+        *_of_processes(),
+        *_of_connections(),
+        *_of_disks(),
+        *_of_clocks(),
+        *_of_files(),
+        *_of_callers(),
+    )
 }

@@ -19,6 +19,7 @@ from typing import Self
 from services.local import ports
 from services.local.mesh_settings import SERVICES
 from services.local.triton.processes import model_instances, process_state
+from tests import clock
 from tests.faults.proxied_up import VARIABLE
 from tests.faults.proxy import Loop, Proxy
 from tools.bootstrap import ROOT
@@ -165,6 +166,9 @@ class Deployment:
             }
             for caller, callees in EDGES.items()
         }
+        if clock.IS_THERE:
+            self.clock = clock.SteppedClock(self.folder)
+            edges["orchestrator"] |= self.clock.variables
         return {
             **kept,
             **{f"MEDMESH_{name.upper()}_PORT": str(port) for name, port in claimed.items()},

@@ -20,6 +20,7 @@ from typing import Self
 
 from medmesh import receipt
 from services.chassis.observability import audit
+from tests import clock
 from tests.faults import picture
 from tests.faults.catalogue import FAULTS, Fault
 from tests.faults.deployment import MODELS, Deployment, until
@@ -35,6 +36,8 @@ LEAST_BASE_SHARE = 0.2
 """Of the offered calls so many are answered in full before anything is broken, or the run is void."""
 BUSY_S = 20.0
 """A base that is not reached while the callers themselves got no turn within this time says nothing."""
+MOST_EXCUSED_SHARE = 0.05
+"""A run of which a larger part is excused by the callers' own stalls is void."""
 IN_A_ROW = 4
 """So many complete answers that began after a fault's end show that it is over."""
 _RESTARTS, _WINDOW_S = 4, 620.0
@@ -99,7 +102,8 @@ class Drill:
             self._ends.popleft()
         ended = [part for _, part in self._ends]
         enough = all(ended.count(part) + fault.ends.count(part) <= _RESTARTS for part in fault.ends)
-        return enough and (self.mesh.has_disk or not fault.needs_disk)
+        there = (self.mesh.has_disk or not fault.needs_disk) and (clock.IS_THERE or not fault.needs_clock)
+        return enough and there
 
     def history(self) -> History:
         """What was recorded so far. Calls under way are not in it."""
@@ -237,6 +241,12 @@ def main(arguments: Iterable[str] | None = None) -> int:
     given.picture.write_text(picture.page(history, found, seed), encoding="utf-8")
     for name, problems in found.items():
         print(f"BROKEN {name}: {len(problems)} times, e.g. {'; '.join(problems[:3])}")
+    excused = {why: len(calls) for why, calls in history.excused().items()}
+    stalled_s = sum(end - begin for begin, end in history.stalls)
+    print(f"the callers got no turn for {stalled_s:.1f} s, which excuses {excused} calls")
+    if not void and sum(excused.values()) > MOST_EXCUSED_SHARE * len(history.calls):
+        void = "void: too many calls are excused"
+        print(void)
     verdict = "BROKEN" if found else "every promise was kept"
     counts = f"{len({one.fault for one in history.strikes})} faults, {len(history.calls)} calls"
     print(f"{counts}, ended within {stopped_s:.1f} s: {verdict}; {given.picture}")

@@ -9,6 +9,13 @@ from medmesh import receipt
 from medmesh.orchestrator.v1 import orchestrator_pb2 as pb
 
 COMPLETE, PARTIAL = "COMPLETE", "PARTIAL"
+LATE_S = 0.5
+"""How far beyond its deadline a call may end as its caller sees it: the two share the cores."""
+WORD_S = 0.5
+"""A server of the mesh says that time is over by so much before its caller's own clock, at the most."""
+LOSS_SHARE = 0.1
+LONG_STALL_S, AFTER_STALL_S = 1.0, 8.0
+"""After so much time without a turn breakers are open, and what was cut off connects again, for so long."""
 
 
 @dataclass(frozen=True)
@@ -110,14 +117,51 @@ class History:
     """Words of the requests that nobody may write down."""
 
     stalls: Sequence[tuple[float, float]] = ()
-    """From when to when the callers themselves got no turn: the machine was busy with others, and times then
-    say nothing of the mesh."""
+    """From when to when the callers' own heartbeat, which is due every moment, did not come: the machine gave
+    them no turn."""
 
-    def is_timed(self, call: Call) -> bool:
-        """Whether the call's times can be relied on."""
-        return not any(
-            began_s <= call.ended_s and ended_s >= call.began_s for began_s, ended_s in self.stalls
+    def stalled_s(self, call: Call, before_s: float = 0.0) -> float:
+        """For how long the callers got no turn while the call was under way, or `before_s` ahead of it."""
+        began_s = call.began_s - before_s
+        return sum(
+            max(0.0, min(ended_s, call.ended_s) - max(start_s, began_s)) for start_s, ended_s in self.stalls
         )
+
+    def excuses_lateness(self, call: Call, over_s: float) -> bool:
+        """Whether the callers' own heartbeat was late by as much while the call was under way."""
+        return over_s <= self.stalled_s(call)
+
+    def excuses_silence(self, call: Call) -> bool:
+        """Whether the heartbeat was late just before the call ended: a word may have come too late."""
+        return self.stalled_s(replace(call, began_s=call.ended_s - WORD_S)) > 0
+
+    def excuses_loss(self, call: Call) -> bool:
+        """Whether so much time was lost, in the call or shortly before it, that breakers may have opened, or
+        a branch have used its share up.
+        """
+        return self.stalled_s(call) > LOSS_SHARE * call.deadline_s or (
+            self.stalled_s(call, AFTER_STALL_S) > LONG_STALL_S
+        )
+
+    def excused(self) -> dict[str, list[Call]]:
+        """The calls that an excuse was needed for, by what it excused."""
+        late = [call for call in self.calls if call.ended_s - call.began_s - call.deadline_s > LATE_S]
+        silent = [call for call in self.calls if call.outcome == "DEADLINE_EXCEEDED/-"]
+        lacking = [call for call in self.calls if call.outcome == PARTIAL and self.lacks_more(call)]
+        return {
+            "late": [
+                c for c in late if self.excuses_lateness(c, c.ended_s - c.began_s - c.deadline_s - LATE_S)
+            ],
+            "silent": [call for call in silent if self.excuses_silence(call)],
+            "lacking": [call for call in lacking if self.excuses_loss(call)],
+        }
+
+    def lacks_more(self, call: Call) -> frozenset[str]:
+        """The branches that its answer lacks beyond what may be missing while it was under way."""
+        if call.answer is None:
+            return frozenset()
+        missing = {name for name, reason in call.answer.branches.items() if reason}
+        return frozenset(missing.difference(*(strike.may_lack for strike in self.struck(call))))
 
     def since(self, began_s: float) -> History:
         """The part of the run that began then or later; the logs stay whole."""

@@ -7,10 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 
-from tests.faults.history import COMPLETE, PARTIAL, Answer, Call, History
+from tests.faults.history import COMPLETE, LATE_S, PARTIAL, Answer, Call, History
 
-LATE_S = 0.5
-"""How far beyond its deadline a call may end as its caller sees it: the two share the cores."""
 TOLD_S = 8.0
 """Health and `medmesh up` tell what is broken within this time, where it lasts so long."""
 _TOLERANCE = 2e-3
@@ -55,8 +53,9 @@ def nothing_is_late(history: History) -> Iterator[str]:
     """A call ends within the time that its caller gave it."""
     for call in history.calls:
         over_s = call.ended_s - call.began_s - call.deadline_s
-        if over_s > LATE_S and history.is_timed(call):
-            yield f"{call.request_id} ended {over_s:.1f} s after its deadline"
+        if over_s > LATE_S and not history.excuses_lateness(call, over_s - LATE_S):
+            stalled = f"the callers got no turn for {history.stalled_s(call):.1f} s of it"
+            yield f"{call.request_id} ended {over_s:.1f} s after its deadline; {stalled}"
 
 
 def every_call_ends_once(history: History) -> Iterator[str]:
@@ -74,7 +73,7 @@ def failures_are_told(history: History) -> Iterator[str]:
         code, _, reason = call.outcome.partition("/")
         silent = reason == "-" and any(strike.silence for strike in history.struck(call))
         # A caller's own clock may end a call a moment before the word of a mesh that gets no turn.
-        silent |= call.outcome == "DEADLINE_EXCEEDED/-" and not history.is_timed(call)
+        silent |= call.outcome == "DEADLINE_EXCEEDED/-" and history.excuses_silence(call)
         if not silent and (code not in _KNOWN_CODES or reason in _FAULTS_OF_OURS):
             yield f"{call.request_id} ended with {call.outcome} while {_strikes(history, call)}"
 
@@ -90,12 +89,10 @@ def branches_fail_for_a_reason(history: History) -> Iterator[str]:
 
 def only_what_is_broken_is_missing(history: History) -> Iterator[str]:
     """A fault takes no branch with it that does not need the broken part."""
-    for call, answer in _answers(history, PARTIAL):
-        missing = {name for name, reason in answer.branches.items() if reason}
-        allowed = frozenset().union(*(strike.may_lack for strike in history.struck(call)))
-        if missing - allowed and history.is_timed(call):
-            lacking = ", ".join(sorted(missing - allowed))
-            yield f"{call.request_id} lacks {lacking} while {_strikes(history, call)}"
+    for call, _ in _answers(history, PARTIAL):
+        lacking = history.lacks_more(call)
+        if lacking and not history.excuses_loss(call):
+            yield f"{call.request_id} lacks {', '.join(sorted(lacking))} while {_strikes(history, call)}"
 
 
 def answers_name_the_models_of_the_cards(history: History) -> Iterator[str]:

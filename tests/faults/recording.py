@@ -21,7 +21,7 @@ from medmesh.common.v1 import patient_pb2
 from medmesh.imaging.v1 import imaging_pb2
 from medmesh.orchestrator.v1 import orchestrator_pb2 as pb
 from medmesh.orchestrator.v1 import orchestrator_pb2_grpc
-from services.chassis.rpc.transport import DIRECT
+from services.chassis.rpc.transport import BALANCED, DIRECT
 from tests.faults.history import COMPLETE, PARTIAL, Answer, Call, HealthSample, answer_of
 from tools.bootstrap import ROOT
 
@@ -29,9 +29,13 @@ CANARIES = ("Zyxwalter", "Qvortrup", "Kvistelund")
 """Names that stand in every request, in image, record and note, and must stand nowhere else."""
 _HEALTH_EVERY_S = 0.5
 _HEALTH_TIMEOUT_S = 1.0
-_CHANNEL = [DIRECT, ("grpc.max_reconnect_backoff_ms", 300), ("grpc.use_local_subchannel_pool", 1)]
+_CHANNEL = [
+    DIRECT,
+    BALANCED,
+    ("grpc.max_reconnect_backoff_ms", 300),
+    ("grpc.use_local_subchannel_pool", 1),
+]
 _PULSE_S, _STALL_S = 0.02, 0.1
-_LONG_STALL_S, _AFTER_STALL_S = 1.0, 8.0
 _STREAMED_EVERY = 4
 
 
@@ -142,9 +146,7 @@ class Recorder:
             await asyncio.sleep(_PULSE_S)
             now_s = self.now_s()
             if now_s - last_s > _PULSE_S + _STALL_S:
-                # After a long one breakers are open, and what was cut off connects again.
-                after_s = _AFTER_STALL_S if now_s - last_s > _LONG_STALL_S else 0.0
-                self.stalls.append((last_s, now_s + after_s))
+                self.stalls.append((last_s + _PULSE_S, now_s))  # from when the pulse was due
             last_s = now_s
 
     async def _watch(self, service: str, address: str) -> None:

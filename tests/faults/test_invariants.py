@@ -110,10 +110,32 @@ def test_each_check_has_its_case():
     assert list(BREAKING) == [check.__name__ for check in INVARIANTS]
 
 
-def test_times_are_held_against_nobody_while_the_callers_themselves_get_no_turn():
-    late = [replace(WHOLE, ended_s=7.0), LACKING, replace(FAILED, outcome="DEADLINE_EXCEEDED/-")]
-    assert set(broken(history(late))) == {"nothing_is_late", "failures_are_told"}
-    assert broken(history(late, stalls=[(1.5, 1.8), (10.8, 12.0)])) == {}
+LATE = replace(WHOLE, ended_s=7.0)  # a second over
+UNTOLD = replace(FAILED, outcome="DEADLINE_EXCEEDED/-")
+UNSTRUCK = replace(LACKING, began_s=2.0, ended_s=3.0)
+
+
+@pytest.mark.parametrize(
+    ("call", "promise", "stall", "excused"),
+    [
+        (LATE, "nothing_is_late", (1.5, 2.1), "late"),
+        (LATE, "nothing_is_late", (6.9, 12.0), ""),  # late by much more than it was stalled itself
+        (LATE, "nothing_is_late", (7.1, 9.0), ""),
+        (UNTOLD, "failures_are_told", (10.8, 12.0), "silent"),
+        (UNTOLD, "failures_are_told", (8.0, 10.4), ""),
+        (UNSTRUCK, "only_what_is_broken_is_missing", (2.1, 2.7), "lacking"),
+        (UNSTRUCK, "only_what_is_broken_is_missing", (0.2, 1.4), "lacking"),  # breakers may be open still
+        (UNSTRUCK, "only_what_is_broken_is_missing", (2.1, 2.3), ""),
+    ],
+)
+def test_an_excuse_is_as_large_as_the_callers_own_heartbeat_was_late_and_is_counted(
+    call, promise, stall, excused
+):
+    calls = [one for one in (WHOLE, LACKING, FAILED) if one.request_id != call.request_id]
+    made = history([*calls, call], stalls=[stall])
+    assert (promise in broken(made)) is not bool(excused)
+    assert {name for name, found in made.excused().items() if found} == ({excused} if excused else set())
+    assert promise in broken(history([*calls, call]))
 
 
 @pytest.mark.parametrize("name", BREAKING)

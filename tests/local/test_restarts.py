@@ -43,3 +43,13 @@ def test_a_part_waits_until_its_pause_is_over():
     clock.now = FIRST_PAUSE_S
     assert restarts.take_due() == ["imaging"]
     assert restarts.waiting == frozenset()
+
+
+def test_what_ends_as_it_was_asked_to_starts_again_at_once_and_is_never_given_up():
+    clock = Clock()
+    restarts = Restarts(clock)
+    for _ in range(2 * LIMIT):
+        assert restarts.ended("language", as_asked=True) == FIRST_PAUSE_S
+        clock.now += FIRST_PAUSE_S
+        assert restarts.take_due() == ["language"]
+    assert restarts.ended("language") == FIRST_PAUSE_S

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from datetime import timedelta
 
+import grpc
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from clients.cli.doctor import Verdict, _breakers
+from medmesh.connection import Connection
 from medmesh.orchestrator.v1 import orchestrator_pb2 as pb
 from services.chassis.errors import (
     InvalidInput,
@@ -147,3 +152,31 @@ async def test_a_caller_without_a_deadline_gets_the_configured_one(tmp_path):
         mesh.fakes.hold("AnalyzeNote")
         answer = await mesh.stub.Diagnose(pb.DiagnoseRequest(case=full_case()))
     assert branch(answer.diagnosis, "note").reason == "DEADLINE_EXCEEDED"
+
+
+async def test_health_and_doctor_name_each_upstream_with_its_breaker(tmp_path):
+    async with running_mesh(tmp_path, dead=("language",)) as mesh:
+        stub = health_pb2_grpc.HealthStub(mesh.channel)
+
+        async def state(name: str) -> tuple[str, str]:
+            call = stub.Check(health_pb2.HealthCheckRequest(service=name))
+            word = health_pb2.HealthCheckResponse.ServingStatus.Name((await call).status)
+            return word, dict(await call.trailing_metadata()).get("x-medmesh-problem", "")
+
+        assert await state("upstream.language") == ("SERVING", "")
+        for _ in range(4):  # with their retries more failures than the breaker takes
+            await mesh.diagnose(full_case())
+        assert await state("upstream.imaging") == ("SERVING", "")
+        assert await state("upstream.language") == ("NOT_SERVING", "open: UNAVAILABLE")
+        with pytest.raises(grpc.aio.AioRpcError, match="no such service"):
+            await state("upstream.nobody")
+        await mesh.running.parts.health.refresh()
+        assert mesh.running.parts.health.states()["upstream.language"] == 2  # as `List` and `Watch` tell
+
+        connection = Connection({"orchestrator": mesh.running.address})
+        found = await asyncio.to_thread(lambda: list(_breakers(connection, ("imaging", "language"))))
+        assert [(one.verdict, one.subject) for one in found] == [
+            (Verdict.GOOD, "orchestrator → imaging"),
+            (Verdict.BAD, "orchestrator → language"),
+        ]
+        assert "breaker open: UNAVAILABLE" in found[1].found

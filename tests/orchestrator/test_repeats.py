@@ -105,7 +105,7 @@ async def no_digests(salt: str) -> list:
 async def test_the_work_goes_on_while_one_caller_still_waits():
     """And it is the first one who leaves, in whose name the work was begun."""
     repeats, gate = Repeats(600, 1 << 20), asyncio.Event()
-    request = Request(("", ID), "00" * 32, (), no_digests)
+    request = Request(("", "", ID), "00" * 32, (), no_digests)
 
     async def compute(inputs):
         await gate.wait()
@@ -125,7 +125,7 @@ async def test_the_oldest_answers_are_forgotten_first():
     repeats, computed = Repeats(600, 150), []
 
     def request(number: int) -> Request:
-        return Request(("", str(number)), "00" * 32, (), no_digests)
+        return Request(("", "", str(number)), "00" * 32, (), no_digests)
 
     def compute(number: int):
         async def work(inputs):

@@ -59,6 +59,10 @@ class Name(StrEnum):
     """Rows of one call."""
     UPSTREAM = "medmesh.upstream.name"
     """The service of the mesh that is called."""
+    HEDGED = "medmesh.upstream.hedged"
+    """Whether the call is the second one for the same answer, made while the first was late."""
+    HEDGE_WON = "medmesh.upstream.hedge_won"
+    """Whether the second call answered first."""
     BRANCH = "medmesh.branch.name"
     """What a part of a diagnosis works on: `image`, `note`, `record`, `treatments`, `report`."""
     BRANCH_FAILED = "medmesh.branch.failed"
@@ -94,6 +98,8 @@ _NUMBERS = frozenset(
         Name.RESPONSE_SIZE,
         Name.QUEUE_TIME,
         Name.BATCH_SIZE,
+        Name.HEDGED,
+        Name.HEDGE_WON,
         Name.BRANCH_FAILED,
         Name.AGREED,
     }

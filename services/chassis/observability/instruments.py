@@ -76,6 +76,9 @@ class Instruments:
         self.missed = self._counter(
             "medmesh.candidate.missed", "{call}", "Calls that a candidate failed on or did not get to."
         )
+        self.hedges = self._counter(
+            "medmesh.upstream.hedges", "{call}", "Second calls for late ones, by whether they were faster."
+        )
         self.diagnoses = self._counter(
             "medmesh.diagnosis.answers", "{answer}", "Diagnoses, by their completeness."
         )

@@ -17,6 +17,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 logger = logging.getLogger("medmesh.health")
 
+PROBLEM_KEY = "x-medmesh-problem"
+"""Trailing metadata of `Check`: how a name that is told beside the service's own stands, in a word or two."""
+
 Check = Callable[[], Awaitable[str]]
 """Asks one dependency: an empty string when it is there, else one sentence that says what is missing."""
 
@@ -93,10 +96,23 @@ class Health:
         self._draining = False
         self.problems: dict[str, str] = {}
         """What is missing, by dependency."""
+        self._told: dict[str, Callable[[], str]] = {}
+        self._troubles: dict[str, str] = {}
 
     def require(self, dependency: str, check: Check) -> None:
         """Makes the service's health follow `check` too."""
         self._checks[dependency] = check
+
+    def tell(self, name: str, trouble: Callable[[], str]) -> None:
+        """Adds a name that stands for itself: the service's health does not follow it. `trouble`: empty while
+        it is well, else a word or two of a closed set, which everybody may read.
+        """
+        self._told[name] = trouble
+        self._states[name] = _SERVING
+
+    def trouble(self, name: str) -> str:
+        """Of a name that is told: what is wrong with it now."""
+        return self._told[name]() if name in self._told else ""
 
     async def follow(self) -> None:
         """Asks all dependencies at every interval, until cancelled; more often at first, while something is
@@ -117,9 +133,16 @@ class Health:
         for name in self.problems.keys() - problems.keys():
             logger.info("serving again", extra={"facts": {"dependency": name}})
         self.problems = problems
+        troubles = {name: found for name in self._told if (found := self.trouble(name))}
+        for name in troubles.keys() ^ self._troubles.keys():
+            logger.warning(
+                "health of a part", extra={"facts": {"part": name, "state": troubles.get(name, "well")}}
+            )
+        self._troubles = troubles
         if not self._draining:
             state = _NOT_SERVING if problems else _SERVING
-            self._set(dict.fromkeys(self._following, state))
+            told = {name: _NOT_SERVING if name in troubles else _SERVING for name in self._told}
+            self._set(dict.fromkeys(self._following, state) | told)
 
     def drain(self) -> None:
         """Turns every name to NOT_SERVING for good, tells the watchers and ends their streams."""
@@ -176,6 +199,9 @@ class HealthServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # g
         state = self._health.state(request.service)
         if state is None:
             await context.abort(grpc.StatusCode.NOT_FOUND, "no such service")
+        if trouble := self._health.trouble(request.service):
+            state = _NOT_SERVING  # as it is now; what watches hears of it at the next look
+            context.set_trailing_metadata((*(context.trailing_metadata() or ()), (PROBLEM_KEY, trouble)))
         return health_pb2.HealthCheckResponse(status=state)
 
     async def Watch(

@@ -105,6 +105,9 @@ class TokenVerifier:
                 leeway=self.leeway_s,
                 options={"require": ["exp", "iss", "aud", "sub"]},
             )
+        except (jwt.ExpiredSignatureError, jwt.ImmatureSignatureError):
+            # For the log, where a wrong clock would otherwise look like many wrong tokens.
+            raise Unauthenticated("a signed token of another time: expired, or the clocks differ") from None
         except jwt.PyJWTError:
             raise Unauthenticated from None  # the cause's text may quote the token
         subject = claims["sub"]

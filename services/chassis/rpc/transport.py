@@ -9,6 +9,7 @@ from typing import Any
 
 import grpc
 
+from services.chassis.rpc import targets
 from services.chassis.settings import ServiceSettings, SettingsError, is_loopback
 
 logger = logging.getLogger("medmesh.tls")
@@ -148,11 +149,20 @@ def _check_pair(certificate: Path, key: Path) -> None:
         ) from error
 
 
-def channel(address: str, settings: ServiceSettings, *, balanced: bool = True) -> grpc.aio.Channel:
-    """A channel to another service, with TLS when `tls_upstream_ca` is set; BALANCED, or STAYING."""
+def channel(
+    address: str, settings: ServiceSettings, *, balanced: bool = True, named: str = ""
+) -> grpc.aio.Channel:
+    """A channel to another service, with TLS when `tls_upstream_ca` is set; BALANCED, or STAYING.
+
+    `named`: the address whose host a certificate has to name, where `address` is one that it has.
+    """
     options = channel_options(settings, balanced=balanced)
+    host = targets.parts(named or address)[0][0]
+    if named and targets.is_name(host):
+        options += [("grpc.ssl_target_name_override", host), ("grpc.default_authority", host)]
     if settings.tls_upstream_ca is None:
-        if (settings.token or settings.token_file) and not is_loopback(address.rpartition(":")[0]):
+        is_near = all(is_loopback(host) for host, _ in targets.parts(address))
+        if (settings.token or settings.token_file) and not is_near:
             raise SettingsError(
                 ServiceSettings.key("tls_upstream_ca"),
                 f"the token would go to {address} in clear: name the authority of its certificate",

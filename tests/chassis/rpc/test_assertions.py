@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 from services.chassis.errors import PermissionDenied, Unauthenticated
 from services.chassis.observability import audit
 from services.chassis.rpc import request as requests
-from services.chassis.rpc.assertions import KEY, LIFETIME_S, Caller, Signer
+from services.chassis.rpc.assertions import KEY, LIFETIME_S, Caller, Signer, Verifier
 from services.chassis.rpc.auth import Policy
 from services.chassis.settings import Secret, ServiceSettings, SettingsError
 from services.chassis.upstream.call import Upstream
@@ -178,3 +178,18 @@ def test_keys_that_cannot_be_used_stop_the_start(signer, tmp_path):
     with pytest.raises(SettingsError, match="MEDMESH_ASSERTION_KEY: is needed with a policy"):
         OrchestratorSettings(auth_policy=policy)
     OrchestratorSettings(auth_policy=policy, assertion_key=tmp_path / "assertion.key")
+
+
+@pytest.mark.parametrize("off_s", [-3600, -75, 15, 3600])
+def test_an_assertion_of_another_time_is_refused_with_its_cause(signer, tmp_path, monkeypatch, off_s):
+    verifier = Verifier.read(tmp_path / "assertion.pub")
+    true = time.time()
+    monkeypatch.setattr("services.chassis.rpc.assertions.time.time", lambda: true + off_s)
+    assertion = signer.sign(WARD, "sample", UNARY)
+    monkeypatch.undo()
+    with pytest.raises(Unauthenticated, match="clocks differ") as caught:
+        verifier.verify(assertion, "sample", UNARY)
+    assert caught.value.metadata == {"cause": "CLOCKS_DIFFER"}
+    with pytest.raises(Unauthenticated) as caught:  # what is not signed by whom it should learns nothing
+        verifier.verify(f"{assertion[:-8]}AAAAAAAA", "sample", UNARY)
+    assert caught.value.metadata == {}
