@@ -28,6 +28,7 @@ from google.protobuf.descriptor import ServiceDescriptor
 
 from medmesh.common.v1 import catalog_pb2, catalog_pb2_grpc, trace_pb2
 from services.chassis import environment, memory
+from services.chassis.certificates import Certificates
 from services.chassis.models import check
 from services.chassis.models.catalog import Catalog
 from services.chassis.models.inference import Inference
@@ -128,6 +129,8 @@ async def running_server(
     """
     settings = settings if settings is not None else service.settings(listen="127.0.0.1:0")
     terminology_sha256 = _take_terminology(service, settings)
+    certificates = Certificates.of(settings)
+    certificates.check()
     async with AsyncExitStack() as stack:
         telemetry = await stack.enter_async_context(_telemetry(service.name, settings))
         health = Health(
@@ -151,6 +154,7 @@ async def running_server(
         audit = _audit_log(service.name, settings, stack)
         if audit is not None:
             health.require("audit", audit.problem)
+        health.require("certificates", _off_the_loop(certificates.problem))
         quotas = Quotas()
         interceptor = RequestInterceptor(
             service=service.name,
@@ -173,6 +177,12 @@ async def running_server(
         parts = Parts(settings, telemetry, health, resources, catalog, add_traces(telemetry.kept, server))
         await service.register(parts, server)
         _observe(telemetry.instruments, admission, health, catalog)
+        telemetry.instruments.observe(
+            "medmesh.tls.certificate.remaining",
+            "s",
+            "Time until the first certificate of a file ends.",
+            lambda: [(left_s, {Name.CERTIFICATE: purpose}) for purpose, left_s in certificates.remaining_s()],
+        )
         reloader = None
         if catalog is not None:
             reloader = Reloader(catalog, retire_after_s=settings.maximum_deadline_s)
@@ -185,7 +195,7 @@ async def running_server(
         address = transport.bind(server, settings)
         await health.refresh()
         await server.start()
-        watchers = [asyncio.create_task(health.follow())]
+        watchers = [asyncio.create_task(health.follow()), asyncio.create_task(certificates.follow())]
         if reloader is not None and settings.weights_check_s:
             watchers.append(asyncio.create_task(reloader.follow(settings.weights_check_s)))
         logger.info("serving", extra={"facts": {"address": address, "problems": health.problems}})
@@ -288,6 +298,13 @@ def _required_models(catalog: Catalog) -> Callable[[], Awaitable[str]]:
         ]
         refused = [entry.refusal for entry in required if entry.served is None]
         return " ".join([*refused, *(f"{name}: {UNANSWERED}" for name in silent)])
+
+    return check
+
+
+def _off_the_loop(look: Callable[[], str]) -> Callable[[], Awaitable[str]]:
+    async def check() -> str:
+        return await asyncio.to_thread(look)
 
     return check
 
