@@ -213,6 +213,9 @@ class ServiceSettings(ListeningSettings):
     writer_triton_url: str = ""
     """The same of the Triton that runs the models which generate text, e.g. one with vLLM. Empty: that of
     all."""
+    triton_key_file: Path | None = None
+    """File with the key that Triton asks its callers for (docs/triton.md), read again when it changes. Unset:
+    `triton.key` of `identity_folder` where it is there, else none."""
     model_repository: tuple[Path, ...] = (MODEL_REPOSITORY,)
     """Folders with one folder a model, separated as those of PATH; of two models of one name the one of the
     first folder counts."""
@@ -261,6 +264,9 @@ class ServiceSettings(ListeningSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.identity_folder is not None and self.triton_key_file is None:
+            key = self.identity_folder / "triton.key"  # of those alone that ask Triton
+            object.__setattr__(self, "triton_key_file", key if key.is_file() else None)
         if self.metrics_listen and not (is_loopback(self._host_of("metrics_listen")) or self.metrics_open):
             raise SettingsError(
                 self.key("metrics_listen"),

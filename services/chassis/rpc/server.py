@@ -37,6 +37,7 @@ from services.chassis.models.routing import RoutedInference
 from services.chassis.models.served import Task
 from services.chassis.models.servicer import UNANSWERED, CatalogServicer
 from services.chassis.models.triton import TritonInference
+from services.chassis.models.triton_key import TritonKey
 from services.chassis.observability import log, setup
 from services.chassis.observability.attributes import Attributes, Name
 from services.chassis.observability.audit import AuditLog
@@ -255,8 +256,9 @@ def _audit_log(service: str, settings: ServiceSettings, stack: AsyncExitStack) -
 
 
 def _triton(settings: ServiceSettings, stack: AsyncExitStack) -> Inference:
+    key = TritonKey(settings.triton_key_file) if settings.triton_key_file else None
     servers = [
-        TritonInference(url, default_timeout_s=settings.default_deadline_s)
+        TritonInference(url, default_timeout_s=settings.default_deadline_s, key=key)
         for url in dict.fromkeys(filter(None, (settings.triton_url, settings.writer_triton_url)))
     ]
     for triton in servers:
