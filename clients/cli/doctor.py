@@ -30,6 +30,11 @@ from medmesh.connection import DOOR_PORTS, Connection, Tls
 PACKAGES = ("medmesh-client", "grpcio", "protobuf", "typer", "rich")
 WARNED_BEFORE_DAYS = 30
 _RENEW = "Renew it: `medmesh certificates`, or the authority that signed it."
+_SIGNED = {
+    "verified": "its signature holds",
+    "unverified": "signed, which nothing verifies without MEDMESH_MODEL_KEYS",
+    "": "not signed",
+}
 SERVICE_PACKAGES = ("tritonclient", "pydicom", "pillow", "tokenizers", "numpy")
 TRITON_NOTE = (
     "The embedded Triton (release 24.10) is for this machine only: it binds to loopback, because its release "
@@ -154,7 +159,7 @@ def models() -> Iterator[Finding]:
             )
             yield Finding(Verdict.BAD, one.name, said, remedy)
         else:
-            yield Finding(Verdict.GOOD, one.name, f"{one.version}, as its card says")
+            yield Finding(Verdict.GOOD, one.name, f"{one.version}, as its card says; {_SIGNED[one.signed]}")
 
 
 def mesh(url: str | None) -> Iterator[Finding]:

@@ -219,9 +219,13 @@ class ServiceSettings(ListeningSettings):
     model_repository: tuple[Path, ...] = (MODEL_REPOSITORY,)
     """Folders with one folder a model, separated as those of PATH; of two models of one name the one of the
     first folder counts."""
+    model_keys: tuple[Path, ...] = ()
+    """PEM files with the Ed25519 public keys of those from whom models are taken, separated as those of
+    PATH: a model that none of them has signed is refused (docs/model-folder.md). None: signatures are not
+    looked at."""
     weights_check_s: float = bounded(3600.0, 0.0, 1e6)
-    """Time between two checks that the weights on disk, and the files beside them, are still those that were
-    taken up, in seconds. 0: never."""
+    """Time between two checks that all files of the models on disk are still those that were taken up, in
+    seconds. 0: never."""
 
     maximum_stream_count: int = bounded(256, 1, 100_000)
     """Concurrent streams (requests) on one connection; HTTP/2 makes the caller wait for more."""

@@ -36,6 +36,7 @@ from services.chassis.models.reload import Reloader
 from services.chassis.models.routing import RoutedInference
 from services.chassis.models.served import Task
 from services.chassis.models.servicer import UNANSWERED, CatalogServicer
+from services.chassis.models.signatures import TrustedKeys
 from services.chassis.models.triton import TritonInference
 from services.chassis.models.triton_key import TritonKey
 from services.chassis.observability import log, setup
@@ -286,6 +287,7 @@ def _catalog(
         telemetry,
         intended_use=settings.intended_use,
         terminology_sha256=terminology_sha256,
+        trusted=TrustedKeys.read(settings.model_keys),
     )
 
 
@@ -341,6 +343,12 @@ def _observe(instruments: Instruments, admission: Admission, health: Health, cat
     if catalog is not None:
         instruments.observe(
             "medmesh.model.info", "1", "1 for each model that is served.", lambda: _served(catalog)
+        )
+        instruments.observe(
+            "medmesh.model.problems",
+            "{problem}",
+            "What is wrong with a model's folder now.",
+            lambda: [(len(entry.problems), {Name.MODEL: entry.name}) for entry in catalog.entries()],
         )
 
 
