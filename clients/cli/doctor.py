@@ -7,8 +7,10 @@ import importlib.util
 import json
 import platform
 import socket
+import ssl
 import sys
-from collections.abc import Callable, Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -23,9 +25,16 @@ from clients.cli import inputs
 from clients.cli.failures import ExitCode, explained
 from clients.cli.show import marks
 from medmesh import MedmeshError
-from medmesh.connection import DOOR_PORTS, Connection
+from medmesh.connection import DOOR_PORTS, Connection, Tls
 
 PACKAGES = ("medmesh-client", "grpcio", "protobuf", "typer", "rich")
+WARNED_BEFORE_DAYS = 30
+_RENEW = "Renew it: `medmesh certificates`, or the authority that signed it."
+_SIGNED = {
+    "verified": "its signature holds",
+    "unverified": "signed, which nothing verifies without MEDMESH_MODEL_KEYS",
+    "": "not signed",
+}
 SERVICE_PACKAGES = ("tritonclient", "pydicom", "pillow", "tokenizers", "numpy")
 TRITON_NOTE = (
     "The embedded Triton (release 24.10) is for this machine only: it binds to loopback, because its release "
@@ -150,7 +159,7 @@ def models() -> Iterator[Finding]:
             )
             yield Finding(Verdict.BAD, one.name, said, remedy)
         else:
-            yield Finding(Verdict.GOOD, one.name, f"{one.version}, as its card says")
+            yield Finding(Verdict.GOOD, one.name, f"{one.version}, as its card says; {_SIGNED[one.signed]}")
 
 
 def mesh(url: str | None) -> Iterator[Finding]:
@@ -177,6 +186,9 @@ def mesh(url: str | None) -> Iterator[Finding]:
             if not reachable[service]:
                 found = f"nothing listens at {target}"
                 yield Finding(Verdict.BAD, service, found, "Start it, or correct its address.")
+        if client.connection.tls is not None:
+            answering = {name: target for name, target in targets.items() if reachable[name]}
+            yield from _certificates(client.connection.tls, answering)
         if not reachable["orchestrator"]:
             return
         try:
@@ -248,6 +260,43 @@ def _breakers(connection: Connection, services: Iterable[str]) -> Iterator[Findi
                     f"it failed repeatedly and is not called (breaker {state})",
                     "It is tried every 5 s: see the service's log.",
                 )
+
+
+def _certificates(tls: Tls, targets: Mapping[str, str]) -> Iterator[Finding]:
+    """How long the certificates last that the services show, and the client's own."""
+    context = ssl.create_default_context(cafile=tls.ca)
+    context.set_alpn_protocols(["h2"])
+    if tls.certificate is not None and tls.key is not None:
+        context.load_cert_chain(tls.certificate, tls.key)
+    for service, target in targets.items():
+        host, _, port = target.rpartition(":")
+        name = host.strip("[]")
+        try:
+            with (
+                socket.create_connection((name, int(port)), timeout=2.0) as connection,
+                context.wrap_socket(connection, server_hostname=name) as encrypted,
+            ):
+                shown = encrypted.getpeercert()
+        except OSError as error:  # which SSLError is too
+            said = getattr(error, "verify_message", None) or getattr(error, "reason", None) or error.strerror
+            yield Finding(Verdict.BAD, service, f"its certificate is not trusted: {said}", _RENEW)
+            continue
+        ends = ssl.cert_time_to_seconds(str((shown or {})["notAfter"]))
+        yield _lasting(f"{service}'s certificate", ends - time.time())
+    if importlib.util.find_spec("services") is not None:
+        from services.chassis.certificates import Certificates
+
+        for purpose, left_s in Certificates.of_client(tls).remaining_s():
+            yield _lasting(f"own {purpose.replace('_', ' ')}", left_s)
+
+
+def _lasting(subject: str, left_s: float) -> Finding:
+    if left_s <= 0:
+        return Finding(Verdict.BAD, subject, "has ended", _RENEW)
+    days = int(left_s // 86_400)
+    if days < WARNED_BEFORE_DAYS:
+        return Finding(Verdict.NOTED, subject, f"ends in {days} days", _RENEW)
+    return Finding(Verdict.GOOD, subject, f"lasts {days} days")
 
 
 def _listens(target: str) -> bool:

@@ -187,6 +187,7 @@ app.add_typer(catalog, name="models")
 _add(models.list_models, to=catalog, name="list")
 _add(models.models, to=catalog, name="show")
 _add(models.check, to=catalog, name="check")
+_add(models.sign, to=catalog, name="sign")
 _add(models.reload, to=catalog, name="reload")
 catalog.command(
     "import",

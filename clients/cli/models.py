@@ -85,6 +85,42 @@ def check(
         raise typer.Exit(ExitCode.FAILED)
 
 
+def sign(
+    folders: Annotated[
+        list[Path], typer.Argument(metavar="DIR...", help="A folder of models, or one model's folder.")
+    ],
+    key: Annotated[
+        Path,
+        typer.Option(
+            metavar="FILE", help="Ed25519 private key (PEM, unencrypted): openssl genpkey -algorithm ed25519."
+        ),
+    ],
+) -> None:
+    """Sign models as they lie there: the digest of every file goes into `signature.json` of each model's
+    folder.
+
+    Services that are given your public key (MEDMESH_MODEL_KEYS) refuse what is not signed, and what has
+    changed since. Sign again after each change, also of aliases.
+
+    Examples:
+      openssl genpkey -algorithm ed25519 -out models.key
+
+      openssl pkey -in models.key -pubout -out models.pub
+
+      medmesh models sign ~/models --key models.key
+    """
+    from services.local.models import sign as sign_folders
+    from tools.bootstrap import Missing
+
+    try:
+        with explained():
+            signed = sign_folders(folders, key)
+    except Missing as missing:
+        fail(str(missing), ExitCode.FAILED)
+    for folder, count in signed:
+        typer.echo(f"signed {folder.name}: {count} files")
+
+
 def reload(as_json: inputs.Json = False, url: inputs.Url = None, timeout: inputs.Timeout = 120.0) -> None:
     """Take up what changed in the model repository, without losing a request.
 

@@ -17,6 +17,7 @@ from clients.dicom_node.node import Node
 from clients.dicom_node.settings import DicomNodeSettings
 from medmesh import Client
 from services.chassis import environment as variables
+from services.chassis.certificates import Certificates
 from services.chassis.configuration_file import ConfigurationError
 from services.chassis.observability import log
 from services.chassis.settings import SettingsError
@@ -60,9 +61,11 @@ def run(path: Path | None) -> None:
         for sentence in variables.unknown(os.environ):
             logger.warning(sentence)
         with Client() as client:
+            certificates = Certificates.of_node(configuration.tls, client.connection.tls)
+            certificates.check()
             node = Node(configuration, client)
             while not ended.wait(_LOOK_S):
-                pass
+                certificates.tell()
             node.stop()
         logger.info("stopped")
     except (ConfigurationError, LedgerError, SettingsError) as error:

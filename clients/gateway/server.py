@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -15,6 +16,7 @@ from clients.gateway.app import application
 from clients.gateway.mesh import Mesh, connection
 from clients.gateway.settings import GatewaySettings
 from medmesh.connection import Connection
+from services.chassis.certificates import Certificates
 from services.chassis.rpc.transport import BindError
 from services.chassis.settings import SettingsError
 
@@ -49,16 +51,23 @@ async def running_gateway(
     `to` is where the mesh is; by default what the environment says. `around` puts an application in front of
     the door's own. Raises SettingsError, BindError.
     """
-    async with Mesh(to or connection(), settings) as mesh:
+    to = to or connection()
+    certificates = Certificates.of(settings, to.tls)
+    certificates.check()
+    async with Mesh(to, settings) as mesh:
         server = _Server(_config(settings, around(application(mesh, settings))))
         listener = _listener(settings.listen)
         host, port = listener.getsockname()[:2]
         serving = asyncio.create_task(server.serve(sockets=[listener]))
+        following = asyncio.create_task(certificates.follow())
         try:
             await server.listening.wait()
             yield f"{host}:{port}"
         finally:
             server.should_exit = True
+            following.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await following
             await serving
             listener.close()
 

@@ -16,6 +16,7 @@ from clients.hl7_node.node import Node
 from clients.hl7_node.settings import Hl7NodeSettings
 from medmesh.aio.client import AsyncClient
 from services.chassis import environment as variables
+from services.chassis.certificates import Certificates
 from services.chassis.configuration_file import ConfigurationError
 from services.chassis.observability import log
 from services.chassis.settings import SettingsError
@@ -67,7 +68,11 @@ async def _until_signal(configuration: Configuration, handler: logging.Handler) 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, ended.set)
     async with AsyncClient() as client:
+        certificates = Certificates.of_node(configuration.tls, client.connection.tls)
+        certificates.check()
         node = Node(configuration, client)
         await node.start()
+        following = asyncio.create_task(certificates.follow())
         await ended.wait()
+        following.cancel()
         await node.stop()

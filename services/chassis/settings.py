@@ -213,12 +213,19 @@ class ServiceSettings(ListeningSettings):
     writer_triton_url: str = ""
     """The same of the Triton that runs the models which generate text, e.g. one with vLLM. Empty: that of
     all."""
+    triton_key_file: Path | None = None
+    """File with the key that Triton asks its callers for (docs/triton.md), read again when it changes. Unset:
+    `triton.key` of `identity_folder` where it is there, else none."""
     model_repository: tuple[Path, ...] = (MODEL_REPOSITORY,)
     """Folders with one folder a model, separated as those of PATH; of two models of one name the one of the
     first folder counts."""
+    model_keys: tuple[Path, ...] = ()
+    """PEM files with the Ed25519 public keys of those from whom models are taken, separated as those of
+    PATH: a model that none of them has signed is refused (docs/model-folder.md). None: signatures are not
+    looked at."""
     weights_check_s: float = bounded(3600.0, 0.0, 1e6)
-    """Time between two checks that the weights on disk, and the files beside them, are still those that were
-    taken up, in seconds. 0: never."""
+    """Time between two checks that all files of the models on disk are still those that were taken up, in
+    seconds. 0: never."""
 
     maximum_stream_count: int = bounded(256, 1, 100_000)
     """Concurrent streams (requests) on one connection; HTTP/2 makes the caller wait for more."""
@@ -261,6 +268,9 @@ class ServiceSettings(ListeningSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.identity_folder is not None and self.triton_key_file is None:
+            key = self.identity_folder / "triton.key"  # of those alone that ask Triton
+            object.__setattr__(self, "triton_key_file", key if key.is_file() else None)
         if self.metrics_listen and not (is_loopback(self._host_of("metrics_listen")) or self.metrics_open):
             raise SettingsError(
                 self.key("metrics_listen"),

@@ -5,6 +5,7 @@
     FOLDER/<part>/                          what MEDMESH_IDENTITY_FOLDER of that part names:
         tls.crt, tls.key, ca.crt, policy.toml, assertion.pub
     FOLDER/orchestrator/assertion.key       signs for whom the services are called
+    FOLDER/triton/triton.key                what Triton asks its callers for; those that ask it have it too
     FOLDER/client/                          the same for whoever calls, and `token` for those who have no
                                             certificate to show, as a browser
 
@@ -97,6 +98,8 @@ class Owners:
 
     parts: int | None = None
     client: int | None = None
+    triton_group: int | None = None
+    """Of a Triton that runs as another user than the parts."""
 
 
 def make(folder: Path, names: Sequence[str] = (), owners: Owners | None = None) -> list[str]:
@@ -120,6 +123,7 @@ def make(folder: Path, names: Sequence[str] = (), owners: Owners | None = None) 
             said.append(f"a certificate of {part}: {own / 'tls.crt'}")
     _make_policy(folder, [door for door in topo.doors if door not in _CALL_FOR_OTHERS])
     _make_assertion_key(folder)
+    _make_triton_key(folder, [name for name, service in topo.services.items() if service.triton], owners)
     for part in (*parts, CLIENT):
         _put(folder / part / "assertion.pub", (folder / "assertion.pub").read_bytes(), 0o644)
         _put(folder / part / "policy.toml", (folder / "policy.toml").read_bytes(), 0o640)
@@ -188,6 +192,21 @@ def _make_assertion_key(folder: Path) -> None:
         _put(path, _pem(key), 0o600)
         public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
         _put(folder / "assertion.pub", public, 0o644)
+
+
+def _make_triton_key(folder: Path, parts: Sequence[str], owners: Owners) -> None:
+    own = folder / "triton"
+    own.mkdir(exist_ok=True, mode=0o700)
+    path = own / "triton.key"
+    if not path.exists():
+        _put(path, secrets.token_hex(32).encode(), 0o600)
+    for part in parts:
+        _put(folder / part / "triton.key", path.read_bytes(), 0o600)
+    _give(own, owners.parts)
+    if owners.triton_group is not None:
+        for given, mode in ((own, 0o750), (path, 0o640)):
+            shutil.chown(given, group=owners.triton_group)
+            given.chmod(mode)
 
 
 def _lasts(path: Path) -> bool:
@@ -270,8 +289,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--name", action="append", default=[], help="a further host name of every part")
     parser.add_argument("--owner", type=int, help="user id that the parts' folders are given to")
     parser.add_argument("--client-owner", type=int, help="user id that the client's folder is given to")
+    parser.add_argument("--triton-group", type=int, help="group id that may read Triton's key")
     given = parser.parse_args(arguments)
-    for sentence in make(given.folder, given.name, Owners(given.owner, given.client_owner)):
+    owners = Owners(given.owner, given.client_owner, given.triton_group)
+    for sentence in make(given.folder, given.name, owners):
         print(f"made {sentence}")  # noqa: T201 - what it is for
 
 

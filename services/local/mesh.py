@@ -27,7 +27,7 @@ from services.local import ports, topology
 from services.local.mesh_settings import DOORS, SERVICES, TOPOLOGY, MeshSettings
 from services.local.process import Child
 from services.local.restarts import LIMIT, WINDOW_S, Restarts
-from services.local.triton import EmbeddedTriton, TritonError, TritonSettings
+from services.local.triton import EmbeddedTriton, TritonError, TritonSettings, key
 from tools.bootstrap import ROOT, Missing
 
 _GRPC_DOORS = tuple(door.name for door in TOPOLOGY.doors.values() if door.grpc)
@@ -56,7 +56,10 @@ class Mesh:
         self._triton: EmbeddedTriton | None = None
         self._announced = False
         self._lock: IO[bytes] | None = None
+        self._own_key: Path | None = None
         self._restarts = Restarts()
+        self.triton_key_file = self._settings.triton.key_file
+        """What Triton asks its callers for; None: an external one that asks for nothing."""
         self.addresses: dict[str, str] = {}
         """HOST:PORT of each service, of each door that was asked for, and of Triton's gRPC endpoint."""
         self.metrics_addresses: dict[str, str] = {}
@@ -161,6 +164,8 @@ class Mesh:
             say("stopping Triton")
             self._triton.stop()
             self._triton = None
+        if self._own_key is not None:
+            self._own_key.unlink(missing_ok=True)
         if self._announced:
             self._state_file.unlink(missing_ok=True)
         if self._lock is not None:
@@ -182,6 +187,8 @@ class Mesh:
             self.addresses["triton"] = settings.triton_url
             say(f"using the Triton at {settings.triton_url}")
         else:
+            if self.triton_key_file is None:
+                self._own_key = self.triton_key_file = key.make(settings.run_folder / "triton.key")
             of_triton = (claimed.pop(f"triton_{kind}") for kind in _TRITON_PORTS)
             self._triton = EmbeddedTriton.launch(self._triton_settings(*of_triton), say)
             self.addresses["triton"] = self._triton.grpc_address
@@ -229,6 +236,7 @@ class Mesh:
             grpc_port=grpc,
             http_port=http,
             metrics_port=metrics,
+            key_file=self.triton_key_file,
             traces_url=settings.traces_url or url,
         )
 
@@ -268,7 +276,13 @@ class Mesh:
             **upstreams,
             "MEDMESH_LISTEN": self.addresses[name],
             "MEDMESH_TRITON_URL": self.addresses["triton"],
+            ServiceSettings.key("triton_key_file"): self._key_for(name),
         }
+
+    def _key_for(self, name: str) -> str:
+        """The file with Triton's key, of those that ask it; empty: none."""
+        asks = name in SERVICES and TOPOLOGY.services[name].triton
+        return str(self.triton_key_file.absolute()) if asks and self.triton_key_file else ""
 
     def pids(self) -> dict[str, int]:
         """Process id of each service, and of Triton where it is the embedded one."""

@@ -69,6 +69,12 @@ class MeshSettings(Settings):
         """The same mesh with these doors."""
         return dataclasses.replace(self, doors=tuple(names))
 
+    def with_triton(self, url: str, key_file: Path | None) -> MeshSettings:
+        """The same mesh on a Triton that runs already, and the key that it asks for."""
+        return dataclasses.replace(
+            self, triton_url=url, triton=dataclasses.replace(self.triton, key_file=key_file)
+        )
+
     def with_port(self, name: str, port: int) -> MeshSettings:
         """The same mesh with another port of a service or a door."""
         return dataclasses.replace(self, ports={**self.ports, name: port})

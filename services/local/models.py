@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -17,12 +18,16 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from services.chassis import ed25519
 from services.chassis.errors import MedmeshError
+from services.chassis.models import signatures
 from services.chassis.models.card import Problem
 from services.chassis.models.inference import ask_once
 from services.chassis.models.inspection import inspect
 from services.chassis.models.repository import CARD, CONFIG, ModelFolder, model_folders
+from services.chassis.models.signatures import TrustedKeys, signers
 from services.chassis.models.triton import TritonInference
+from services.chassis.settings import ServiceSettings, split_folders
 from services.local import topology
 from services.local.triton import EmbeddedTriton, TritonError, TritonSettings
 from tools.bootstrap import ROOT, Missing
@@ -43,6 +48,10 @@ class Checked:
     """The service that would serve it; empty: none."""
     problems: tuple[Problem, ...]
     """Empty: it would be served."""
+    signed: str = ""
+    """`verified` by a trusted key (or among the problems), `unverified`, since none is named; empty: it
+    is not.
+    """
 
 
 def check(places: Sequence[Path], *, run: bool = False) -> list[Checked]:
@@ -75,13 +84,26 @@ def _answered(one: Checked, answers: Mapping[Path, tuple[str, tuple[Problem, ...
 
 
 def inspect_all(places: Sequence[Path]) -> list[Checked]:
-    """The same as far as cards and folders show it, which is at once; no service is asked."""
+    """The same as far as cards and folders show it, which is at once; no service is asked. Raises
+    SettingsError where a key of MEDMESH_MODEL_KEYS cannot be read.
+    """
+    trusted = TrustedKeys.read(split_folders(os.environ.get(ServiceSettings.key("model_keys"), "")))
     found = []
     for folder in (folder for place in places for folder in _folders(place)):
-        model = inspect(folder, complete=True)
+        model = inspect(folder, complete=True, trusted=trusted)
         version = model.card.version if model.card else ""
-        found.append(Checked(model.name, folder.path, version, model.task, "", model.problems))
+        signed = "verified" if trusted is not None else "unverified" if signers(folder.path) else ""
+        found.append(Checked(model.name, folder.path, version, model.task, "", model.problems, signed))
     return found
+
+
+def sign(places: Sequence[Path], key_file: Path) -> list[tuple[Path, int]]:
+    """Signs each model of these folders as it is now: its folder, and how many files that covers.
+
+    Raises Missing where a folder holds no model, OSError and ValueError where the key cannot be used.
+    """
+    key = ed25519.private_key(key_file)
+    return [(f.path, signatures.sign(f.path, key)) for place in places for f in _folders(place)]
 
 
 def _folders(place: Path) -> list[ModelFolder]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 
 from typer.testing import CliRunner
 
@@ -86,3 +87,31 @@ def test_up_with_a_folder_of_models_that_is_not_there_says_so(tmp_path):
     result = CliRunner().invoke(app, ["up", "--models", str(tmp_path / "absent")])
     assert result.exit_code == 3
     assert "there is no folder" in result.stderr
+
+
+def test_models_are_signed_and_checked_by_the_keys_that_are_trusted(tmp_path, monkeypatch):
+    write_multiplier(tmp_path / "models", "doubler")
+    for command in ("genpkey -algorithm ed25519 -out key", "pkey -in key -pubout -out key.pub"):
+        subprocess.run(["openssl", *command.split()], cwd=tmp_path, check=True)
+
+    def run(*arguments: str) -> tuple[int, str]:
+        done = CliRunner().invoke(app, list(arguments))
+        return done.exit_code, " ".join(done.output.split())
+
+    def doctor() -> str:
+        told = json.loads(CliRunner().invoke(app, ["doctor", "--json"]).stdout)
+        return next(one["found"] for one in told if one["section"] == "Models")
+
+    models = str(tmp_path / "models")
+    monkeypatch.setenv("MEDMESH_MODEL_REPOSITORY", models)
+    assert doctor().endswith("; not signed")
+    monkeypatch.setenv("MEDMESH_MODEL_KEYS", str(tmp_path / "key.pub"))
+    code, told = run("models", "check", models)
+    assert (code, "signature.json is missing: the model is not signed" in told) == (1, True)
+    assert run("models", "sign", models, "--key", str(tmp_path / "key")) == (0, "signed doubler: 3 files")
+    assert "sign" not in run("models", "check", models)[1]
+    assert doctor().endswith("; its signature holds")
+    monkeypatch.delenv("MEDMESH_MODEL_KEYS")
+    assert "which nothing verifies" in doctor()
+    code, told = run("models", "sign", models, "--key", str(tmp_path / "key.pub"))
+    assert (code, "not an unencrypted PEM private key" in told) == (2, True)

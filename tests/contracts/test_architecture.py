@@ -25,6 +25,7 @@ PURE = ("services.chassis.errors", "services.chassis.notices")
 CHASSIS_OF_CLI = (
     "services.chassis.settings",
     "services.chassis.environment",
+    "services.chassis.certificates",
     "services.chassis.observability.audit",
     "services.chassis.observability.otlp",
 )

@@ -185,6 +185,8 @@ def test_a_part_of_the_matrix_says_what_it_is_for():
     parts = pods(rendered(MATRIX["all doors"]))
     for name, pod in parts.items():
         if "triton" in name:
+            [key] = [one for one in pod["volumes"] if one["name"] == "key"]
+            assert key["secret"]["secretName"] == "medmesh-identity-triton"
             continue
         assert "MEDMESH_INSECURE" not in env(pod), name
         assert env(pod)["MEDMESH_IDENTITY_FOLDER"] == "/etc/medmesh/identity", name

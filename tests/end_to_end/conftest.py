@@ -89,7 +89,8 @@ def shipped(settings) -> set[str]:
 @pytest.fixture
 def spare_mesh(mesh, settings, tmp_path):
     """Four services of its own on the same Triton, for a test that stops some of them."""
-    own = dataclasses.replace(settings, triton_url=mesh.addresses["triton"], run_folder=tmp_path, doors=())
+    own = settings.with_triton(mesh.addresses["triton"], mesh.triton_key_file)
+    own = dataclasses.replace(own, run_folder=tmp_path, doors=())
     with Mesh.start(own, say=lambda _: None) as spare:
         yield spare
 

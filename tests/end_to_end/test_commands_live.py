@@ -101,6 +101,7 @@ def test_up_runs_until_ctrl_c_and_leaves_nothing(mesh, tmp_path):
         f"MEDMESH_{name}_PORT": "0" for name in ("IMAGING", "LANGUAGE", "RECOMMENDATION", "ORCHESTRATOR")
     }
     extra = {"MEDMESH_TRITON_URL": mesh.addresses["triton"], "MEDMESH_RUN_FOLDER": str(tmp_path)}
+    extra["MEDMESH_TRITON_KEY_FILE"] = str(mesh.triton_key_file)
     extra["MEDMESH_RECEIPT_FOLDER"] = str(tmp_path / "receipts")
     with command("up", **ports, **extra) as process:
         said = ""

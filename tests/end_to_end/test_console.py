@@ -72,8 +72,7 @@ def address(mesh, settings, receipt_key, tmp_path_factory):
     key.write_bytes(receipt_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     key.chmod(0o600)
     own = dataclasses.replace(
-        settings.with_doors(["console"]),
-        triton_url=mesh.addresses["triton"],
+        settings.with_doors(["console"]).with_triton(mesh.addresses["triton"], mesh.triton_key_file),
         run_folder=folder,
         variables={**settings.variables, "MEDMESH_RECEIPT_KEY": str(key)},
     )
@@ -172,13 +171,12 @@ allow = ["/medmesh.*"]
 
 
 def test_a_person_signs_in_diagnoses_and_signs_out(web: Path, mesh, settings, tmp_path: Path) -> None:
-    own = settings.with_doors(["console"])
+    own = settings.with_doors(["console"]).with_triton(mesh.addresses["triton"], mesh.triton_key_file)
     port = claim("127.0.0.1", {"console": 0}, "")["console"]
     origin = f"http://127.0.0.1:{port}"
     with provider(web, origin) as issuer:
         own = dataclasses.replace(
             own,
-            triton_url=mesh.addresses["triton"],
             run_folder=tmp_path,
             ports=own.ports | {"console": port},
             variables={

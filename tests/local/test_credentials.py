@@ -38,6 +38,9 @@ def test_each_part_has_its_own_folder_and_no_key_is_for_others_eyes(made):
     for key in (*made.rglob("*.key"), made / "client" / "token"):
         assert stat.S_IMODE(key.stat().st_mode) == 0o600
     assert [path.parent for path in made.rglob("authority.key")] == [made]
+    asks = [service.name for service in topology.load().services.values() if service.triton]
+    assert {path.parent.name for path in made.rglob("triton.key")} == {"triton", *asks}
+    assert len({path.read_text() for path in made.rglob("triton.key")}) == 1
 
 
 def test_a_second_run_makes_nothing_and_hands_the_edited_policy_out(tmp_path):

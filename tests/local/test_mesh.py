@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+import grpc
 import pytest
 
 from medmesh import Client, MedmeshError
@@ -58,6 +59,18 @@ def test_it_starts_names_what_dies_and_leaves_nothing_behind(tmp_path: Path):
         state = json.loads((tmp_path / "mesh.json").read_text())
         assert set(state["addresses"]) == {*SERVICES, "triton"}
         assert sum("services healthy" in line for line in said) == len(SERVICES)
+        key = tmp_path / "triton.key"
+        assert key.stat().st_mode & 0o777 == 0o600
+        setting = f"MEDMESH_TRITON_KEY_FILE={key}".encode()
+        environments = {n: Path(f"/proc/{pid}/environ").read_bytes() for n, pid in mesh.pids().items()}
+        told = {name for name, variables in environments.items() if setting in variables.split(b"\0")}
+        assert told == {"imaging", "language", "recommendation"}
+        for pid in state["pids"].values():
+            assert key.read_bytes() not in Path(f"/proc/{pid}/cmdline").read_bytes()
+        with grpc.insecure_channel(mesh.addresses["triton"]) as channel:
+            index = channel.unary_unary("/inference.GRPCInferenceService/RepositoryIndex")
+            with pytest.raises(grpc.RpcError, match="This protocol is restricted"):
+                index(b"")
         mesh.check()
         os.kill(state["pids"]["language"], signal.SIGKILL)
         wait_until(lambda: complaint(mesh))

@@ -27,6 +27,7 @@ from services.chassis.models.catalog import Catalog
 from services.chassis.models.inference import ModelVersion
 from services.chassis.models.triton import TritonInference
 from services.chassis.models.triton_calls import asked
+from services.chassis.models.triton_key import TritonKey
 from services.chassis.models.triton_streams import CANCELS
 from services.chassis.observability.telemetry import Telemetry
 from services.chassis.settings import MODEL_REPOSITORY
@@ -92,9 +93,10 @@ async def side_by_side(writer: TextGenerator, prompt: str, count: int, callers: 
     )
 
 
-async def after_cancelling(address: str, runs: ModelVersion, prompt: str) -> list[int]:
+async def after_cancelling(address: str, key: Path, runs: ModelVersion, prompt: str) -> list[int]:
     """Pieces that still came after the request to cancel was sent, of several tries."""
     client = InferenceServerClient(address)
+    client.register_plugin(TritonKey(key))
     counts = []
     for at in range(20):
         parameters = {"max_tokens": 300, "temperature": 1.0, "seed": at}
@@ -140,9 +142,9 @@ def megabytes(name: str) -> int:
     return 0
 
 
-async def measure(address: str, repository: Path, name: str, prompt: str, count: int) -> None:
+async def measure(address: str, key: Path, repository: Path, name: str, prompt: str, count: int) -> None:
     """Prints everything."""
-    inference = TritonInference(address)
+    inference = TritonInference(address, key=TritonKey(key))
     catalog = Catalog("language", [repository], TASKS, inference, Telemetry("language"))
     writer = catalog.named(TEXT_GENERATION, name)
     print(f"{name}: a prompt of {writer.count([Message(USER, prompt)])} tokens, at most {count} written")
@@ -153,7 +155,7 @@ async def measure(address: str, repository: Path, name: str, prompt: str, count:
     if served is None:
         raise SystemExit(f"{name} is not served")
     runs = served.version.runs
-    late = await after_cancelling(address, runs, writer.prompt([Message(USER, prompt)]))
+    late = await after_cancelling(address, key, runs, writer.prompt([Message(USER, prompt)]))
     print(f"pieces after cancelling: {statistics.median(late):.0f} (most {max(late)}, {len(late)} tries)")
     print(f"its process takes {megabytes(name)} MB")
     await inference.close()
@@ -173,7 +175,9 @@ def main() -> None:
         settings = MeshSettings.from_environment().with_models([given.models]).on_free_ports(folder)
         variables = {"MEDMESH_RECEIPT_FOLDER": str(folder / "receipts")}
         with Mesh.start(dataclasses.replace(settings, variables=variables), print) as mesh:
-            asyncio.run(measure(mesh.addresses["triton"], given.models, given.name, prompt, given.tokens))
+            key = folder / "triton.key"
+            address = mesh.addresses["triton"]
+            asyncio.run(measure(address, key, given.models, given.name, prompt, given.tokens))
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from services.chassis.models.inspection import CheckedModel, inspect
 from services.chassis.models.repository import ALIASES, CARD, ModelFolder, model_folders
 from services.chassis.models.served import ServedModel, Task
 from services.chassis.models.shadow import Shadow
+from services.chassis.models.signatures import TrustedKeys
 from services.chassis.observability.telemetry import Telemetry
 
 logger = logging.getLogger("medmesh.models")
@@ -72,10 +73,13 @@ class Catalog:
         *,
         intended_use: str = "",
         terminology_sha256: str = "",
+        trusted: TrustedKeys | None = None,
     ) -> None:
         """Reads the repository once. A model that does not hold is refused by name; the others are served."""
         self.service = service
         self.inference = inference
+        self.trusted = trusted
+        """The keys that a model must be signed with; None: with none."""
         self._repository = tuple(repository)
         self._tasks = {task.name: task for task in tasks}
         self._telemetry = telemetry
@@ -149,7 +153,7 @@ class Catalog:
         for folder in model_folders(self._repository).values():
             if self._is_plainly_anothers(folder):
                 continue
-            checked = inspect(folder)
+            checked = inspect(folder, trusted=self.trusted)
             if self._is_ours(checked):
                 found[folder.name] = checked
                 if folder.shadowed:

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 
 from medmesh.common.v1.model_card_pb2 import ModelCard, TensorContract
-from services.chassis.models import checks, tasks
+from services.chassis.models import checks, signatures, tasks
 from services.chassis.models.card import Problem, card_in, read_aliases, task_named_in
 from services.chassis.models.inference import DATATYPES, ModelVersion, Tensor
 from services.chassis.models.repository import ALIASES, CARD, CONFIG, WEIGHTS, ModelFolder
+from services.chassis.models.signatures import TrustedKeys
 from services.chassis.models.triton_config import Configuration
 
 
@@ -55,6 +56,11 @@ class CheckedModel:
     """Whether the candidate runs on the inputs of the stable version."""
     problems: tuple[Problem, ...]
     """All that is wrong, with the candidate too."""
+    path: Path
+    """Its folder."""
+    small_files: Mapping[Path, str] = field(default_factory=dict)
+    """Digests of what decides its answers beside the weights and the files that a card lists: cards,
+    configurations, aliases, the signature."""
 
     @property
     def fingerprint(self) -> tuple[object, ...]:
@@ -63,20 +69,24 @@ class CheckedModel:
         return (*versions, self.shadow)
 
 
-def inspect(folder: ModelFolder, *, complete: bool = False) -> CheckedModel:
-    """Reads and checks a model's folder. `complete`: weights and configuration have to be there.
+def inspect(
+    folder: ModelFolder, *, complete: bool = False, trusted: TrustedKeys | None = None
+) -> CheckedModel:
+    """Reads and checks a model's folder. `complete`: weights and configuration have to be there;
+    `trusted`: one of these keys must have signed it.
 
     What the machine does not let be read is a problem of the model too.
     """
     try:
-        return _inspect(folder, complete=complete)
+        return _inspect(folder, complete=complete, trusted=trusted)
     except OSError as error:
         name = Path(str(error.filename)).name if error.filename else folder.name
         problem = Problem(name, f"cannot be read ({error.strerror})", "see its permissions")
-        return CheckedModel(folder.name, folder.place, "", None, None, None, False, (problem,))
+        return CheckedModel(folder.name, folder.place, "", None, None, None, False, (problem,), folder.path)
 
 
-def _inspect(folder: ModelFolder, *, complete: bool) -> CheckedModel:
+def _inspect(folder: ModelFolder, *, complete: bool, trusted: TrustedKeys | None) -> CheckedModel:
+    small = small_files(folder.path)  # before any is read: a change meanwhile is found at the next look
     aliases, problems = read_aliases(folder.path)
     problems = [replace(problem, field=f"{ALIASES}: {problem.field}") for problem in problems]
     stable, card, wrong = _version(folder, aliases.stable, complete=complete)
@@ -95,9 +105,28 @@ def _inspect(folder: ModelFolder, *, complete: bool) -> CheckedModel:
             )
             candidate = None
     task = tasks.task_of(card.serving) if card is not None else task_named_in(folder.path / CARD)
+    if trusted is not None and (unsigned := trusted.problems(folder.path)):
+        problems += unsigned
+        stable = candidate = None
     return CheckedModel(
-        folder.name, folder.place, task, card, stable, candidate, aliases.shadow_candidate, tuple(problems)
+        folder.name,
+        folder.place,
+        task,
+        card,
+        stable,
+        candidate,
+        aliases.shadow_candidate,
+        tuple(problems),
+        folder.path,
+        small,
     )
+
+
+def small_files(folder: Path) -> dict[Path, str]:
+    """See `CheckedModel.small_files`. Raises OSError."""
+    named = (folder / name for name in (CARD, CONFIG, ALIASES, signatures.FILE))
+    found = (*named, *folder.glob("configs/*.pbtxt"), *folder.glob(f"[0-9]*/{CARD}"))
+    return {path: checks.sha256(path) for path in found if path.is_file()}
 
 
 def _version(

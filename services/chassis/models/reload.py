@@ -19,7 +19,8 @@ from services.chassis.models import checks
 from services.chassis.models.card import Problem
 from services.chassis.models.catalog import Catalog, Entry, log_problems
 from services.chassis.models.inference import ModelVersion, ask_once
-from services.chassis.models.inspection import CheckedModel, CheckedVersion
+from services.chassis.models.inspection import CheckedModel, small_files
+from services.chassis.models.signatures import TrustedKeys
 from services.chassis.rpc import request
 
 logger = logging.getLogger("medmesh.models")
@@ -97,7 +98,8 @@ class Reloader:
             async with self._lock:
                 for entry in self._catalog.entries():
                     if entry.served is not None:
-                        self._mark(entry, await asyncio.to_thread(_changed_files, entry.served.version))
+                        found = await asyncio.to_thread(_changed_files, entry.checked, self._catalog.trusted)
+                        self._mark(entry, found)
 
     async def _take_up(self, checked: CheckedModel, before: Entry | None) -> Reloaded:
         if (
@@ -204,18 +206,25 @@ def _reused_number(checked: CheckedModel, loaded: Iterable[ModelVersion]) -> lis
     return []
 
 
-def _changed_files(version: CheckedVersion) -> list[Problem]:
-    """Weights, and the tokenizer, labels and vocabulary beside them that a restart would read."""
-    stated = {version.folder / file.path: file.sha256 for file in version.card.serving.files}
-    if version.weights is not None:
-        stated[version.weights] = version.card.weights_sha256
+def _changed_files(checked: CheckedModel, trusted: TrustedKeys | None) -> list[Problem]:
+    """What of a model's folder is no longer as it was taken up: all that a restart would read, of the
+    candidate too. With trusted keys that is everything that was signed.
+    """
+    stated = dict(checked.small_files)
+    for version in filter(None, (checked.stable, checked.candidate)):
+        stated |= {version.folder / file.path: file.sha256 for file in version.card.serving.files}
+        if version.weights is not None:
+            stated[version.weights] = version.card.weights_sha256
     problems = []
     for path, digest in stated.items():
-        name = path.name if path.parent == version.folder else f"{path.parent.name}/{path.name}"
+        name = path.relative_to(checked.path).as_posix()
         if not path.is_file():
             told, remedy = "has disappeared since it was taken up", "put it back, or reload the models"
             problems.append(Problem(name, told, remedy))
         elif checks.sha256(path) != digest:
             told, remedy = "has changed since it was taken up", "put it back, or add a new version"
             problems.append(Problem(name, told, remedy))
-    return problems
+    for path in small_files(checked.path).keys() - checked.small_files.keys():
+        told, remedy = "has appeared since it was taken up", "take it out, or reload the models"
+        problems.append(Problem(path.relative_to(checked.path).as_posix(), told, remedy))
+    return problems or (trusted.problems(checked.path) if trusted is not None else [])

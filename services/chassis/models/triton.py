@@ -32,6 +32,7 @@ from services.chassis.models.inference import (
 from services.chassis.models.repository import EMBEDDED_ID
 from services.chassis.models.triton_calls import INFER, STREAM, Part
 from services.chassis.models.triton_config import configuration, override
+from services.chassis.models.triton_key import TritonKey
 from services.chassis.models.triton_streams import Streams
 from services.chassis.observability.attributes import Attributes, Name
 from services.chassis.observability.client_call import ClientCall
@@ -54,6 +55,7 @@ _KEEPALIVE_OPTIONS = [
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 2_000),
 ]
+_MESSAGE_BYTES = 64 * 1024 * 1024
 _NEVER = float("-inf")
 
 
@@ -73,20 +75,20 @@ class _State:
 class TritonInference:
     """Runs models on one Triton server (`services.chassis.models.inference.Inference`)."""
 
-    def __init__(
-        self, url: str, *, default_timeout_s: float = 30.0, maximum_message_bytes: int = 64 * 1024 * 1024
-    ) -> None:
+    def __init__(self, url: str, *, default_timeout_s: float = 30.0, key: TritonKey | None = None) -> None:
         self._url = url
         self._default_timeout_s = default_timeout_s
         self._client = InferenceServerClient(
             url,
             channel_args=[
-                ("grpc.max_send_message_length", maximum_message_bytes),
-                ("grpc.max_receive_message_length", maximum_message_bytes),
+                ("grpc.max_send_message_length", _MESSAGE_BYTES),
+                ("grpc.max_receive_message_length", _MESSAGE_BYTES),
                 DIRECT,
                 *_KEEPALIVE_OPTIONS,
             ],
         )
+        if key is not None:
+            self._client.register_plugin(key)
         self._streams = Streams(self._client)
         self._states: dict[ModelVersion, _State] = {}
         self._probes: dict[ModelVersion, asyncio.Task[bool]] = {}

@@ -26,6 +26,7 @@ _NOT_THERE = re.compile(r"failed to poll from model repository", re.IGNORECASE)
 _LOAD_REASON = re.compile(
     r"version \d+ is at UNAVAILABLE state: (?:[\w ]+: )?(?:TritonModelException: )?([^\n;]+)"
 )
+_RESTRICTED = re.compile(r"this protocol is restricted", re.IGNORECASE)
 _PATH = re.compile(r"(?:/[\w.@=+-]+)+/")
 
 
@@ -46,6 +47,9 @@ def mapped(model: str, error: InferenceServerException) -> MedmeshError:
         return ModelUnavailable(f"{model}: its process in Triton has ended", metadata=metadata)
     if is_not_loaded(error):
         return NotLoaded(f"{model}: not loaded by Triton", metadata=metadata)
+    if _RESTRICTED.search(text):
+        told = f"{model}: Triton asks for a key: set MEDMESH_TRITON_KEY_FILE to a file that holds it"
+        return ModelUnavailable(told, metadata=metadata)
     if status in {"UNAVAILABLE", "CANCELLED"}:
         return ModelUnavailable(f"{model}: Triton does not answer", metadata=metadata)
     return ModelFailed(f"{model}: Triton answered {status or 'an error'}", metadata=metadata)

@@ -68,6 +68,8 @@ class Name(StrEnum):
     BRANCH_FAILED = "medmesh.branch.failed"
     COMPLETENESS = "medmesh.completeness"
     """`COMPLETENESS_COMPLETE` or `COMPLETENESS_PARTIAL`."""
+    CERTIFICATE = "medmesh.tls.certificate"
+    """What a file of certificates is for: `certificate`, `client_authority`, `upstream_authority`."""
     AGREED = "medmesh.candidate.agreed"
     """Whether a candidate model found what the one that answers did."""
 

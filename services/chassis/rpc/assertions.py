@@ -15,8 +15,8 @@ from typing import Any, Self
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
+from services.chassis import ed25519
 from services.chassis.errors import Unauthenticated
 
 KEY = "x-medmesh-assertion"
@@ -46,7 +46,7 @@ class Signer:
     @classmethod
     def read(cls, path: Path) -> Self:
         """From an unencrypted Ed25519 key in PEM. Raises OSError, ValueError."""
-        return cls(_ed25519(load_pem_private_key(path.read_bytes(), None), Ed25519PrivateKey))
+        return cls(ed25519.private_key(path))
 
     def sign(self, caller: Caller, service: str, method: str) -> str:
         """The assertion for one method (`/package.Service/Method`) of one service, in some 0.15 ms."""
@@ -73,7 +73,7 @@ class Verifier:
     @classmethod
     def read(cls, path: Path) -> Self:
         """From an Ed25519 public key in PEM. Raises OSError, ValueError."""
-        return cls(_ed25519(load_pem_public_key(path.read_bytes()), Ed25519PublicKey))
+        return cls(ed25519.public_key(path))
 
     def verify(self, assertion: str, service: str, method: str) -> Caller:
         """Whom the call is for. Raises Unauthenticated, which says of no cause but clocks that differ."""

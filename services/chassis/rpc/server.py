@@ -28,6 +28,7 @@ from google.protobuf.descriptor import ServiceDescriptor
 
 from medmesh.common.v1 import catalog_pb2, catalog_pb2_grpc, trace_pb2
 from services.chassis import environment, memory
+from services.chassis.certificates import Certificates
 from services.chassis.models import check
 from services.chassis.models.catalog import Catalog
 from services.chassis.models.inference import Inference
@@ -35,7 +36,9 @@ from services.chassis.models.reload import Reloader
 from services.chassis.models.routing import RoutedInference
 from services.chassis.models.served import Task
 from services.chassis.models.servicer import UNANSWERED, CatalogServicer
+from services.chassis.models.signatures import TrustedKeys
 from services.chassis.models.triton import TritonInference
+from services.chassis.models.triton_key import TritonKey
 from services.chassis.observability import log, setup
 from services.chassis.observability.attributes import Attributes, Name
 from services.chassis.observability.audit import AuditLog
@@ -128,6 +131,8 @@ async def running_server(
     """
     settings = settings if settings is not None else service.settings(listen="127.0.0.1:0")
     terminology_sha256 = _take_terminology(service, settings)
+    certificates = Certificates.of(settings)
+    certificates.check()
     async with AsyncExitStack() as stack:
         telemetry = await stack.enter_async_context(_telemetry(service.name, settings))
         health = Health(
@@ -151,6 +156,7 @@ async def running_server(
         audit = _audit_log(service.name, settings, stack)
         if audit is not None:
             health.require("audit", audit.problem)
+        health.require("certificates", _off_the_loop(certificates.problem))
         quotas = Quotas()
         interceptor = RequestInterceptor(
             service=service.name,
@@ -173,6 +179,12 @@ async def running_server(
         parts = Parts(settings, telemetry, health, resources, catalog, add_traces(telemetry.kept, server))
         await service.register(parts, server)
         _observe(telemetry.instruments, admission, health, catalog)
+        telemetry.instruments.observe(
+            "medmesh.tls.certificate.remaining",
+            "s",
+            "Time until the first certificate of a file ends.",
+            lambda: [(left_s, {Name.CERTIFICATE: purpose}) for purpose, left_s in certificates.remaining_s()],
+        )
         reloader = None
         if catalog is not None:
             reloader = Reloader(catalog, retire_after_s=settings.maximum_deadline_s)
@@ -185,7 +197,7 @@ async def running_server(
         address = transport.bind(server, settings)
         await health.refresh()
         await server.start()
-        watchers = [asyncio.create_task(health.follow())]
+        watchers = [asyncio.create_task(health.follow()), asyncio.create_task(certificates.follow())]
         if reloader is not None and settings.weights_check_s:
             watchers.append(asyncio.create_task(reloader.follow(settings.weights_check_s)))
         logger.info("serving", extra={"facts": {"address": address, "problems": health.problems}})
@@ -245,8 +257,9 @@ def _audit_log(service: str, settings: ServiceSettings, stack: AsyncExitStack) -
 
 
 def _triton(settings: ServiceSettings, stack: AsyncExitStack) -> Inference:
+    key = TritonKey(settings.triton_key_file) if settings.triton_key_file else None
     servers = [
-        TritonInference(url, default_timeout_s=settings.default_deadline_s)
+        TritonInference(url, default_timeout_s=settings.default_deadline_s, key=key)
         for url in dict.fromkeys(filter(None, (settings.triton_url, settings.writer_triton_url)))
     ]
     for triton in servers:
@@ -274,6 +287,7 @@ def _catalog(
         telemetry,
         intended_use=settings.intended_use,
         terminology_sha256=terminology_sha256,
+        trusted=TrustedKeys.read(settings.model_keys),
     )
 
 
@@ -288,6 +302,13 @@ def _required_models(catalog: Catalog) -> Callable[[], Awaitable[str]]:
         ]
         refused = [entry.refusal for entry in required if entry.served is None]
         return " ".join([*refused, *(f"{name}: {UNANSWERED}" for name in silent)])
+
+    return check
+
+
+def _off_the_loop(look: Callable[[], str]) -> Callable[[], Awaitable[str]]:
+    async def check() -> str:
+        return await asyncio.to_thread(look)
 
     return check
 
@@ -322,6 +343,12 @@ def _observe(instruments: Instruments, admission: Admission, health: Health, cat
     if catalog is not None:
         instruments.observe(
             "medmesh.model.info", "1", "1 for each model that is served.", lambda: _served(catalog)
+        )
+        instruments.observe(
+            "medmesh.model.problems",
+            "{problem}",
+            "What is wrong with a model's folder now.",
+            lambda: [(len(entry.problems), {Name.MODEL: entry.name}) for entry in catalog.entries()],
         )
 
 

@@ -31,7 +31,7 @@ from services.chassis.settings import (
 )
 from services.local import ports
 from services.local.process import Child
-from services.local.triton import leftovers, repository, server_log
+from services.local.triton import key, leftovers, repository, server_log
 from services.local.triton.installation import Installation
 from services.local.triton.processes import ModelProcesses
 from tools import bootstrap
@@ -71,6 +71,9 @@ class TritonSettings(Settings):
     """Port of its metrics; 0: a free one. `.env` says 8002."""
     ready_timeout_s: float = bounded(120.0, 0.0, 86_400.0)
     """How long loading the models may take, in seconds."""
+    key_file: Path | None = None
+    """File with the key that its callers have to show, for anything but health. Unset: it asks for none;
+    `medmesh up` makes one at each start."""
     log: Path = bootstrap.ROOT / ".medmesh" / "run" / "triton.log"
     """File of its log; `-`: this process's own output."""
     traces_url: str = ""
@@ -106,6 +109,7 @@ class EmbeddedTriton:
         host = "127.0.0.1" if settings.host == "0.0.0.0" else settings.host  # noqa: S104 - a comparison
         self.grpc_address, self.http_address, self.metrics_address = (f"{host}:{port}" for port in claimed)
         self._log_read = 0
+        self._shows_key = settings.key_file is not None
         self._environments = set(leftovers.environment_folders())
         self._processes = ModelProcesses(child.process.pid)
 
@@ -247,6 +251,20 @@ class EmbeddedTriton:
             with contextlib.suppress(FileNotFoundError):  # unloaded
                 region.chmod(0o600)
 
+    def _hide_key(self, say: Callable[[str], object], *, has_read: bool = False) -> None:
+        """Takes the key out of the list of processes, once the server has read its arguments: it logs after
+        that.
+        """
+        log, file = self._child.log, self._settings.key_file
+        if not self._shows_key or file is None or not (has_read or (log is not None and log.stat().st_size)):
+            return
+        self._shows_key = False
+        if not key.hide(self.pid, file):
+            say(
+                "Triton's key cannot be taken out of the list of processes: every user of this machine can "
+                "read it"
+            )
+
     def _has_finished_requests(self) -> bool:
         """Whether only the unloading of models is left, which takes Triton seconds and changes nothing."""
         log = self._child.log
@@ -258,11 +276,13 @@ class EmbeddedTriton:
         say(f"starting Triton with {len(names)} model(s): {', '.join(names)}")
         while True:
             self.check()
+            self._hide_key(say)
             ready = self.is_ready()  # asked before the log is read: what is ready has been logged
             for name in self._loaded_models()[told:]:
                 told += 1
                 say(f"  {told}/{len(names)} models loaded ({name})")
             if ready:
+                self._hide_key(say, has_read=True)
                 for name in set(names) - set(self._loaded_models()):
                     say(f"not loaded: {self._explain(name, name)}")
                 break
@@ -351,6 +371,11 @@ def _arguments(
             "opentelemetry,bsp_schedule_delay=200",  # ms, as soon as `medmesh diagnose --trace` asks for them
         ]
         words += [f"--trace-config={option}" for option in traces]
+    if settings.key_file is not None:
+        try:
+            words += key.arguments(settings.key_file)
+        except (OSError, ValueError) as error:
+            raise Missing(f"{settings.key('key_file')}: the file cannot be read") from error
     return [*words, *settings.arguments]
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from medmesh import receipt as receipts
 from medmesh.orchestrator.v1.receipt_pb2 import EvidenceReceipt, ReceiptStatement, Signature
+from services.chassis import ed25519
 
 
 class Signer:
@@ -24,15 +24,7 @@ class Signer:
 
         Raises OSError where it cannot be read, ValueError where it is no such key.
         """
-        content = path.read_bytes()
-        try:
-            key = load_pem_private_key(content, password=None)
-        except (ValueError, TypeError) as error:
-            raise ValueError("the file is not an unencrypted PEM private key") from error
-        if not isinstance(key, Ed25519PrivateKey):
-            problem = "the key is not an Ed25519 key; make one with openssl genpkey -algorithm ed25519"
-            raise ValueError(problem)  # noqa: TRY004 - a file, not an argument
-        return cls(key)
+        return cls(ed25519.private_key(path))
 
     def seal(self, statement: ReceiptStatement) -> EvidenceReceipt:
         """The statement's bytes in an envelope. From here on only these bytes count."""

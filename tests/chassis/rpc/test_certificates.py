@@ -1,14 +1,25 @@
-"""A server's certificates are renewed under it, over real mutual TLS."""
+"""Certificates end, and are renewed under those who use them, over real mutual TLS."""
 
 from __future__ import annotations
 
+import asyncio
+import json
+import urllib.request
 from pathlib import Path
 
 import grpc
+import pytest
+from typer.testing import CliRunner
 
+from clients.cli.main import app
+from clients.gateway.server import running_gateway
+from clients.gateway.settings import GatewaySettings
+from medmesh.connection import Connection, Tls
+from services.chassis import certificates
+from services.chassis.certificates import Certificates
 from services.chassis.rpc import transport
 from services.chassis.rpc.server import running_server
-from services.chassis.settings import ServiceSettings
+from services.chassis.settings import ServiceSettings, SettingsError
 from services.local import credentials
 from tests.chassis.conftest import Handlers
 
@@ -40,3 +51,108 @@ async def test_a_server_takes_renewed_certificates_up_and_keeps_the_old_ones_whe
         assert await is_trusted(running.address, renewed)
         assert not await is_trusted(running.address, mesh)
         assert log_lines("certificates taken")
+
+
+ENDED = -1 / 1440
+"""A minute ago, in days."""
+
+
+def made(folder: Path, monkeypatch, *, days: float, authority_days: float = 400) -> Path:
+    """An identity folder whose parts' certificates last so long."""
+    monkeypatch.setattr(credentials, "CERTIFICATE_DAYS", days)
+    monkeypatch.setattr(credentials, "AUTHORITY_DAYS", authority_days)
+    credentials.make(folder)
+    return folder
+
+
+async def test_a_certificate_that_ends_soon_is_told_in_the_log_measured_and_found_by_doctor(
+    tmp_path, monkeypatch, log_lines
+):
+    mesh = made(tmp_path / "mesh", monkeypatch, days=20)
+    settings = ServiceSettings(
+        listen="127.0.0.1:0", identity_folder=mesh / "imaging", metrics_listen="127.0.0.1:0"
+    )
+    async with running_server(Handlers(tasks=()).service(), settings) as running:
+        async with asyncio.timeout(10):
+            while not log_lines("a certificate ends soon"):  # noqa: ASYNC110 - a thread logs it
+                await asyncio.sleep(0.02)
+        [facts] = log_lines("a certificate ends soon")
+        assert (facts["certificate"], facts["file"], facts["days"]) == ("certificate", "tls.crt", 19)
+        [door] = log_lines("metrics can be scraped")
+        page = await asyncio.to_thread(
+            lambda: urllib.request.urlopen(f"http://{door['address']}/metrics").read().decode()
+        )
+        left = {
+            line.partition('medmesh_tls_certificate="')[2].partition('"')[0]: float(line.rpartition(" ")[2])
+            for line in page.splitlines()
+            if line.startswith("medmesh_tls_certificate_remaining_seconds{")
+        }
+        assert left.keys() == {"certificate", "client_authority", "upstream_authority"}
+        assert 19 * 86_400 < left["certificate"] < 20 * 86_400 < left["client_authority"]
+        monkeypatch.setenv("MEDMESH_IDENTITY_FOLDER", str(mesh))
+        monkeypatch.setenv("MEDMESH_URL", running.address)
+        monkeypatch.setenv("MEDMESH_IMAGING_URL", running.address)
+        told = json.loads((await asyncio.to_thread(CliRunner().invoke, app, ["doctor", "--json"])).stdout)
+    found = {one["subject"]: one for one in told if one["section"] == "Mesh"}
+    for subject in ("imaging's certificate", "own certificate as caller"):
+        assert (found[subject]["verdict"], found[subject]["found"]) == ("NOTED", "ends in 19 days")
+    assert found["own mesh authority"]["verdict"] == "GOOD"
+
+
+async def test_doctor_says_of_a_service_that_its_certificate_has_ended(tmp_path, monkeypatch):
+    mesh = made(tmp_path / "mesh", monkeypatch, days=400)
+    settings = ServiceSettings(listen="127.0.0.1:0", identity_folder=mesh / "imaging")
+    ended = mesh / "imaging" / "tls.crt"
+    async with running_server(Handlers(tasks=()).service(), settings) as running:
+        ended.unlink()
+        made(mesh, monkeypatch, days=ENDED)
+        monkeypatch.setenv("MEDMESH_IDENTITY_FOLDER", str(mesh))
+        monkeypatch.setenv("MEDMESH_URL", running.address)
+        told = json.loads((await asyncio.to_thread(CliRunner().invoke, app, ["doctor", "--json"])).stdout)
+        await running.parts.health.refresh()
+        assert running.parts.health.problems["certificates"] == "a certificate has ended (certificate)"
+    found = [one for one in told if one["subject"] == "orchestrator"]
+    assert "certificate has expired" in found[0]["found"]
+
+
+@pytest.mark.parametrize(
+    ("name", "key"), [("tls.crt", "MEDMESH_TLS_CERTIFICATE"), ("ca.crt", "MEDMESH_TLS_CLIENT_CA")]
+)
+async def test_one_that_has_ended_is_named_at_the_start(tmp_path, monkeypatch, name, key):
+    mesh = made(tmp_path / "mesh", monkeypatch, days=400)
+    ended = made(tmp_path / "ended", monkeypatch, days=ENDED, authority_days=ENDED)
+    (mesh / "imaging" / name).write_bytes((ended / "imaging" / name).read_bytes())
+    settings = ServiceSettings(listen="127.0.0.1:0", identity_folder=mesh / "imaging")
+    with pytest.raises(SettingsError, match=rf"{key}: the certificate CN=.* ended at 20\d\d-"):
+        async with running_server(Handlers(tasks=()).service(), settings):
+            pass
+
+
+def test_an_authority_that_has_ended_may_lie_beside_its_successor(tmp_path, monkeypatch):
+    mesh = made(tmp_path / "mesh", monkeypatch, days=400)
+    ended = made(tmp_path / "ended", monkeypatch, days=ENDED, authority_days=ENDED)
+    both = mesh / "imaging" / "ca.crt"
+    both.write_bytes((ended / "authority.crt").read_bytes() + (mesh / "authority.crt").read_bytes())
+    found = Certificates.of(ServiceSettings(identity_folder=mesh / "imaging"))
+    found.check()
+    assert dict(found.remaining_s())["client_authority"] > 390 * 86_400
+
+
+def test_what_ends_soon_is_told_once_a_day(tmp_path, monkeypatch, log_lines):
+    mesh = made(tmp_path / "mesh", monkeypatch, days=20)
+    now = 1e6
+    monkeypatch.setattr(certificates.time, "monotonic", lambda: now)
+    found = Certificates.of(ServiceSettings(identity_folder=mesh / "imaging"))
+    for hour in range(49):
+        now = 1e6 + hour * 3600
+        found.tell()
+    assert len(log_lines("a certificate ends soon")) == 3
+
+
+async def test_a_door_whose_certificate_as_a_caller_has_ended_does_not_start(tmp_path, monkeypatch):
+    mesh = made(tmp_path / "mesh", monkeypatch, days=ENDED)
+    own = mesh / "client"
+    to = Connection({"orchestrator": "127.0.0.1:1"}, Tls(own / "ca.crt", own / "tls.crt", own / "tls.key"))
+    with pytest.raises(SettingsError, match="MEDMESH_CLIENT_CERTIFICATE: the certificate CN=client ended"):
+        async with running_gateway(GatewaySettings(listen="127.0.0.1:0"), to):
+            pass
