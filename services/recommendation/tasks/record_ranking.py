@@ -112,6 +112,7 @@ class RecordRanker:
         self._rules = rules
         self._equivalents = equivalents
         self._treatments = [_concept(treatment) for treatment in self._encoder.vocabulary.treatments]
+        self._products = [rules.product(CodedConcept((treatment,))) for treatment in self._treatments]
         require_shape(model.card.outputs, task.scores_tensor, "scores_tensor", (len(self._treatments),))
 
     async def rank(
@@ -185,7 +186,7 @@ class RecordRanker:
                 self._encoder.vocabulary.treatments[column].kind,
                 float(scores[0, column]),
                 _drivers(scores[:, column], parts),
-                tuple(check.alerts(self._treatments[column])),
+                tuple(check.alerts(self._products[column])),
             )
             for column in self._order(scores[0], had, record.gender, count)
         ]
@@ -209,8 +210,12 @@ class RecordRanker:
 
     def _order(self, scores: NDArray[np.float64], had: set[str], gender: Gender, count: int) -> list[int]:
         """Columns of the best treatments that may be offered, the highest score first."""
-        order = [(column, self._treatments[column]) for column in np.argsort(-scores, kind="stable").tolist()]
-        offered = (c for c, t in order if t.key not in had and self._rules.may_be_offered(t, gender))
+        offered = (
+            column
+            for column in np.argsort(-scores, kind="stable").tolist()
+            if (treatment := self._treatments[column]).key not in had
+            and self._rules.may_be_offered(treatment, self._products[column], gender)
+        )
         return list(itertools.islice(offered, count))
 
     def _split_conditions(self, record: PatientRecord) -> tuple[tuple[Reference, ...], tuple[Reference, ...]]:
