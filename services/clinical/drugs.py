@@ -117,6 +117,8 @@ class Drugs:
                 self._classes[member].add(drug_class.name)
         if unknown := frozenset().union(*self._by_code.values()) - self._classes.keys() - self.classes:
             raise ValueError(f"a code belongs to what is neither a drug nor a class: {min(unknown)}")
+        self.names = frozenset(self._classes)
+        """Every ingredient."""
         self._names = Names(names)
         for rxcui, name in products:
             if found := self._names.within(name):
@@ -132,11 +134,6 @@ class Drugs:
             ((rxcui, name) for rxcui, name, _source in known_rows(folder / "drug_products.tsv")),
             ((drug, name) for drug, name, *_ in known_rows(folder / "pharmacologic_classes.tsv")),
         )
-
-    @property
-    def names(self) -> frozenset[str]:
-        """Every ingredient."""
-        return frozenset(self._classes)
 
     def members(self, drug_class: str) -> frozenset[str]:
         """The drugs of a class; empty where there is no such class."""

@@ -153,6 +153,16 @@ class PatientRecord:
     observations: tuple[Observation, ...] = ()
 
     @property
+    def item_count(self) -> int:
+        """How many entries it has."""
+        return sum(
+            map(
+                len,
+                (self.conditions, self.medications, self.procedures, self.allergies, self.observations),
+            )
+        )
+
+    @property
     def age_years(self) -> int | None:
         """The age in completed years."""
         return None if self.age is None else self.age.years

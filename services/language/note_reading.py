@@ -10,6 +10,7 @@ from medmesh.common.v1.answer_pb2 import Provenance
 from services.chassis.errors import MedmeshError
 from services.chassis.notices import Notice
 from services.chassis.observability import telemetry
+from services.chassis.off_loop import off_loop
 from services.language.allergies import allergy_notices
 from services.language.chinese.reader import ChineseReader
 from services.language.entities import Entity, Origin
@@ -18,9 +19,12 @@ from services.language.legibility import damage_notices, language_notices, lines
 from services.language.mentions import Mention, mentions
 from services.language.note_entities import EntityReader
 from services.language.tasks.text_classification import Classified, TextClassifier
-from services.language.tasks.token_classification import TokenClassifier
+from services.language.tasks.token_classification import TaggedText, TokenClassifier
 from services.language.texts import check_text
 from services.language.typography import plain
+
+SHORT_CHARACTERS = 400
+"""A note of fewer characters is read at once: so many take some four milliseconds."""
 
 
 @dataclass(frozen=True)
@@ -65,41 +69,55 @@ class NoteReader:
         Raises InvalidInput naming `note`, and what the first model raised where every one failed.
         """
         check_text(note, "note")
-        asked = await asyncio.gather(*(self._ask(model, note) for model in models), return_exceptions=True)
-        results, missing = [], [_not_answered(name, "it is refused") for name in refused]
-        failures = []
-        for model, answer in zip(models, asked, strict=True):
-            if isinstance(answer, ModelReading):
-                results.append(answer)
-            elif isinstance(answer, MedmeshError):
-                failures.append(answer)
-                missing.append(_not_answered(model.name, answer.reason))
-            else:
-                raise answer
-        if not results:
-            raise failures[0]
-        # What could not be read is looked for in the whole note, which may be long: off the event loop.
-        chinese = self._chinese if with_rules else None
-        return await asyncio.to_thread(_reading, note, results, missing, chinese)
-
-    async def _ask(self, model: TokenClassifier | TextClassifier, note: str) -> ModelReading:
         # Every offset of the plain text is one of the note.
         text = plain(note)
-        if isinstance(model, TextClassifier):
-            classified = await model.classify(text)
+        answers = await asyncio.gather(*(_ask(model, text) for model in models), return_exceptions=True)
+        asked, missing = [], [_not_answered(name, "it is refused") for name in refused]
+        failures = []
+        for model, answer in zip(models, answers, strict=True):
+            if isinstance(answer, MedmeshError):
+                failures.append(answer)
+                missing.append(_not_answered(model.name, answer.reason))
+            elif isinstance(answer, BaseException):
+                raise answer
+            else:
+                asked.append((model, answer))
+        if not asked:
+            raise failures[0]
+        # A long note takes tens of milliseconds to decode, and is looked through for what could not be read.
+        is_short = len(note) < SHORT_CHARACTERS
+        return await off_loop(is_short, None, self._read, note, text, asked, missing, with_rules)
+
+    def _read(
+        self,
+        note: str,
+        text: str,
+        asked: Sequence[tuple[TokenClassifier | TextClassifier, TaggedText | Classified]],
+        missing: Sequence[Notice],
+        with_rules: bool,
+    ) -> NoteReading:
+        results = [self._of_model(note, text, model, answer) for model, answer in asked]
+        return _reading(note, results, missing, self._chinese if with_rules else None)
+
+    def _of_model(
+        self, note: str, text: str, model: TokenClassifier | TextClassifier, answer: TaggedText | Classified
+    ) -> ModelReading:
+        if isinstance(answer, Classified):
             return ModelReading(
-                classified.provenance,
+                answer.provenance,
                 model.reads,
                 model.is_calibrated,
-                classified=classified,
-                notices=_cut(classified),
+                classified=answer,
+                notices=_cut(answer),
             )
-        tagged = await model.tag(text)
-        # A long note takes tens of milliseconds to decode: off the event loop.
         with telemetry.span("read entities"):
-            found = await asyncio.to_thread(self._entities.read, text, tagged.tagged)
+            found = self._entities.read(text, answer.tagged)
         entities = tuple(replace(entity, text=note[entity.span.start : entity.span.end]) for entity in found)
-        return ModelReading(tagged.provenance, model.reads, model.is_calibrated, entities)
+        return ModelReading(answer.provenance, model.reads, model.is_calibrated, entities)
+
+
+async def _ask(model: TokenClassifier | TextClassifier, text: str) -> TaggedText | Classified:
+    return await (model.classify(text) if isinstance(model, TextClassifier) else model.tag(text))
 
 
 def _reading(

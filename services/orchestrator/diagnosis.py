@@ -18,12 +18,14 @@ from services.chassis.observability.attributes import Name
 from services.chassis.rpc import request as requests
 from services.orchestrator.assessment import assess
 from services.orchestrator.cards import ModelCards
+from services.orchestrator.case import Case
 from services.orchestrator.convert.assessment import assessment_messages, disagreement_messages
 from services.orchestrator.convert.branches import branch_message, duration
 from services.orchestrator.convert.case import case_from, missing_sources
 from services.orchestrator.convert.further import further
 from services.orchestrator.convert.notices import all_notices, notices
 from services.orchestrator.convert.report import report_evidence
+from services.orchestrator.declared import Declaration
 from services.orchestrator.drafting import SentenceListener, draft_report
 from services.orchestrator.fanout import Answers, BranchResult, Further, Services, Split, ask
 from services.orchestrator.fusion import Source
@@ -96,19 +98,25 @@ class Diagnostician:
         def listen(result: BranchResult[Any]) -> None:
             listeners.branch(branch_message(result))
 
+        read = CaseReader(self._cards)
+
+        async def find_further(answers: Answers) -> Further:
+            await self._learn_cards(answers)
+            return further(answers, read.of(answers), self._knowledge)
+
         answers = await ask(
             case,
             self._services,
             total_s,
             self._split,
-            self._further,
+            find_further,
             listen,
             bytes.fromhex(salt),
         )
         _refuse_if_nothing_answered(answers)
         await self._learn_cards(answers)
         with telemetry.span("fuse"):
-            diagnosis = self._fuse(answers)
+            diagnosis = self._fuse(answers, read.of(answers))
         drafted = None
         if case.HasField("draft_report"):
             evidence = report_evidence(diagnosis, answers, self._knowledge)
@@ -132,17 +140,12 @@ class Diagnostician:
         """Of the current request's deadline, in seconds."""
         return requests.remaining_s() or self._default_deadline_s
 
-    async def _further(self, answers: Answers) -> Further:
-        await self._learn_cards(answers)
-        return further(answers, self._knowledge, self._cards)
-
     async def _learn_cards(self, answers: Answers) -> None:
         timeout_s = min(self._card_timeout_s, CARD_SHARE * self.remaining_s())
         await self._cards.learn(Source.IMAGE, _image_provenances(answers), timeout_s)
         await self._cards.learn(Source.NOTE, _label_provenances(answers), timeout_s)
 
-    def _fuse(self, answers: Answers) -> pb.Diagnosis:
-        case = case_from(answers, self._cards)
+    def _fuse(self, answers: Answers, case: Case) -> pb.Diagnosis:
         assessment = assess(case, missing_sources(answers), self._knowledge, self._cards.served())
         partial = any(branch.failed for branch in answers.branches())
         found = notices(answers, case, self._knowledge)
@@ -175,8 +178,7 @@ class Diagnostician:
         self, diagnosis: pb.Diagnosis, inputs: Sequence[InputDigest], salt: str, answers: Answers
     ) -> EvidenceReceipt:
         """The receipt, written; the request's line in the audit log names it, whoever has left meanwhile."""
-        provenances = (*_image_provenances(answers), *_label_provenances(answers))
-        known = [one for one in map(self._cards.of_answer, provenances) if one is not None]
+        known = [one for one in _declared(answers, self._cards) if one is not None]
 
         def seal() -> EvidenceReceipt:
             fusion_sha256 = fusion_digest(self._knowledge, known)
@@ -192,6 +194,26 @@ class Diagnostician:
             return await asyncio.shield(sealing)
         finally:
             await asyncio.wait([sealing])  # a thread goes on when its task is cancelled
+
+
+class CaseReader:
+    """Reads the case from what the branches brought: once, and again where other cards are known by then."""
+
+    def __init__(self, cards: ModelCards) -> None:
+        self._cards = cards
+        self._declared: list[Declaration | None] | None = None
+        self._case = Case()
+
+    def of(self, answers: Answers) -> Case:
+        """What image, note and record say."""
+        declared = _declared(answers, self._cards)
+        if declared != self._declared:
+            self._declared, self._case = declared, case_from(answers, self._cards)
+        return self._case
+
+
+def _declared(answers: Answers, cards: ModelCards) -> list[Declaration | None]:
+    return list(map(cards.of_answer, (*_image_provenances(answers), *_label_provenances(answers))))
 
 
 def _count(completeness: str, branches: Iterable[BranchResult[Any]]) -> None:

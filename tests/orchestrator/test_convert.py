@@ -14,6 +14,7 @@ from services.orchestrator.case import Assertion, Case, Standing
 from services.orchestrator.convert.case import case_from, missing_sources
 from services.orchestrator.convert.further import further
 from services.orchestrator.declared import Declaration
+from services.orchestrator.diagnosis import CaseReader
 from services.orchestrator.fanout import Answers, BranchKind, BranchResult
 from services.orchestrator.fusion import Source
 from services.orchestrator.references import NoteEntity
@@ -225,5 +226,16 @@ def test_the_sources_of_failed_branches_are_missing():
 
 
 def test_no_more_conditions_go_on_than_the_treatments_take():
-    many = note(*(entity(str(number)) for number in range(300)))
-    assert len(further(answers(text=many), KNOWLEDGE, Cards()).conditions) == 100
+    many = answers(text=note(*(entity(str(number)) for number in range(300))))
+    assert len(further(many, case_from(many, Cards()), KNOWLEDGE).conditions) == 100
+
+
+def test_a_case_is_read_once_and_again_where_a_card_has_come_meanwhile():
+    cards, brought = Cards(CHEST), answers(image=analysis())
+    reader = CaseReader(cards)
+    before = reader.of(brought)
+    assert before == case_from(brought, cards)
+    assert reader.of(brought) is before
+    cards.known.clear()
+    assert before.readings[0].declaration is not None
+    assert reader.of(brought).readings[0].declaration is None

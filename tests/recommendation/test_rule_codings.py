@@ -89,7 +89,12 @@ def members(group):
 def product(group):
     """A product with a drug of the group in it."""
     named = {"lactose inhaler": "Salmeterol [Advair]"}
-    return Concept(RXNORM, "0", named.get(group) or members(group)[0])
+    return seen(Concept(RXNORM, "0", named.get(group) or members(group)[0]))
+
+
+def seen(concept):
+    """What the rules see of a product."""
+    return RULES.product(CodedConcept((concept,)))
 
 
 def spoken(rule, record, group):
@@ -157,7 +162,7 @@ def test_a_condition_that_is_not_confirmed_cautions_at_most(tentative):
         (Verification.CONFIRMED, Severity.CONTRAINDICATED),
     ):
         record = PatientRecord(conditions=(Condition(concept, ClinicalStatus.ACTIVE, verification),))
-        [alert] = SafetyCheck(RULES, record).alerts(Concept(RXNORM, "0", "Captopril"))
+        [alert] = SafetyCheck(RULES, record).alerts(seen(Concept(RXNORM, "0", "Captopril")))
         assert alert.severity is severity
 
 
@@ -206,7 +211,7 @@ def test_an_allergy_to_a_drug_that_no_rule_names_says_nothing_of_others():
     unruled = [name for name in sorted(RULES.drugs.names) if not RULES.groups({name}) & ruled]
     assert len(unruled) > 200
     treatments = {
-        name: Concept(RXNORM, "0", name) for rule in RULES.allergies for name in all_members(rule.drugs)
+        name: seen(Concept(RXNORM, "0", name)) for rule in RULES.allergies for name in all_members(rule.drugs)
     }
     for name in unruled:
         check = SafetyCheck(RULES, PatientRecord(allergies=(Allergy(CodedConcept(text=name)),)))
@@ -228,13 +233,13 @@ def test_a_rule_on_interactions_holds_both_ways(rule):
             for met in other:
                 ordered = next((name for name in members(met) if name != taken), None)
                 if ordered is not None:
-                    alerts = check.alerts(Concept(RXNORM, "0", ordered))
+                    alerts = check.alerts(seen(Concept(RXNORM, "0", ordered)))
                     assert any(alert.severity >= rule.severity for alert in alerts), (taken, ordered)
 
 
 @pytest.mark.parametrize("name", sorted(RULES.drugs.names))
 def test_an_allergy_to_a_drug_contraindicates_it_and_taking_it_is_a_duplicate(name):
-    treatment, concept = Concept(RXNORM, "0", name), DRUGS[name][0]
+    treatment, concept = seen(Concept(RXNORM, "0", name)), DRUGS[name][0]
     allergic = SafetyCheck(RULES, PatientRecord(allergies=(Allergy(concept),))).alerts(treatment)
     assert (allergic[0].kind, allergic[0].severity) == (Kind.ALLERGY, Severity.CONTRAINDICATED)
     taking = PatientRecord(medications=(Medication(concept, status=MedicationStatus.ACTIVE),))

@@ -16,7 +16,7 @@ import pytest
 
 from medmesh.common.v1.patient_pb2 import PatientInput
 from services.clinical.code_systems import SYSTEM_BY_SHORT_NAME
-from services.clinical.concepts import Concept
+from services.clinical.concepts import CodedConcept, Concept
 from services.recommendation.convert_record import record_from, record_message
 from services.recommendation.safety.alerts import Kind
 
@@ -106,17 +106,17 @@ IDS = [f"{case[0]}-{case[2]}" for case in ALL]
 
 
 @pytest.mark.parametrize(("content", "treatment", "right"), [case[1:] for case in ALL], ids=IDS)
-def test_a_case_is_judged_as_is_right(ranker, encoder, content, treatment, right):
+def test_a_case_is_judged_as_is_right(ranker, rules, encoder, content, treatment, right):
     read = record_from(PatientInput(fhir_bundle=content))
     # The orchestrator sends back the typed record: it must say the same.
     typed = record_from(PatientInput(record=record_message(read.record)))
-    drug = ranked_drug(encoder, treatment)
+    drug = rules.product(CodedConcept((ranked_drug(encoder, treatment),)))
     assert [judged(ranker, item, read.notices, drug) for item in (read.record, typed.record)] == [right] * 2
 
 
-def judged(ranker, record, read_notices, treatment) -> str:
+def judged(ranker, record, read_notices, product) -> str:
     check = ranker.check(record)
-    alerts = [alert for alert in check.alerts(treatment) if alert.kind is not Kind.AGE]
+    alerts = [alert for alert in check.alerts(product) if alert.kind is not Kind.AGE]
     lines = {
         f"{KINDS_OF_ALERT.get(alert.kind, 'condition')} {alert.severity.name.lower()}" for alert in alerts
     }

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import Final
 
-from opentelemetry import metrics
+from opentelemetry import metrics, trace
+from opentelemetry.context import Context
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
 from services.chassis.observability.attributes import Attributes, Value
@@ -19,26 +22,60 @@ Reading = Callable[[], Iterable[tuple[float, Attributes]]]
 """Values now, each with its attributes."""
 
 
+_MOST_WAITING = 64
+_UNTRACED: Final = Context()
+
+
+class _Waiting:
+    """Values on their way to the meter, which takes them many at once: to take one costs it a hundred calls,
+    for which, one by one among other work, the processor's caches have no room. All are there when
+    somebody reads the metrics.
+    """
+
+    def __init__(self, meter: Meter) -> None:
+        self._values: deque[tuple[Callable[..., None], float, Attributes]] = deque()
+        meter.create_observable_gauge("medmesh.metrics.waiting", [self._observed])
+
+    def add(self, take: Callable[..., None], value: float, attributes: Attributes) -> None:
+        """Adds a value for `take`, at once where it is an exemplar of a trace."""
+        if trace.get_current_span().get_span_context().trace_flags.sampled:
+            take(value, attributes)
+            return
+        self._values.append((take, value, dict(attributes)))
+        if len(self._values) >= _MOST_WAITING:
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        with suppress(IndexError):  # none is left: another thread may hand over too
+            while True:
+                take, value, attributes = self._values.popleft()
+                take(value, attributes, _UNTRACED)
+
+    def _observed(self, _: CallbackOptions) -> Iterable[Observation]:
+        self._hand_over()  # before the meter gives what it has to whoever reads
+        return ()
+
+
 class Histogram:
     """A distribution of values, which takes registered attributes alone."""
 
-    def __init__(self, histogram: metrics.Histogram) -> None:
-        self._histogram = histogram
+    def __init__(self, histogram: metrics.Histogram, waiting: _Waiting) -> None:
+        self._histogram, self._waiting = histogram, waiting
 
     def record(self, value: float, attributes: Attributes) -> None:
         """Adds one value."""
-        self._histogram.record(value, attributes)  # type: ignore[arg-type]  # a Name is a str
+        self._waiting.add(self._histogram.record, value, attributes)
 
 
 class Counter:
     """A sum that only grows, which takes registered attributes alone."""
 
-    def __init__(self, counter: metrics.Counter) -> None:
-        self._counter = counter
+    def __init__(self, counter: metrics.Counter, waiting: _Waiting) -> None:
+        self._counter, self._waiting = counter, waiting
 
     def add(self, count: int, attributes: Attributes) -> None:
         """Adds to the sum."""
-        self._counter.add(count, attributes)  # type: ignore[arg-type]  # a Name is a str
+        self._waiting.add(self._counter.add, count, attributes)
 
 
 class Instruments:
@@ -46,6 +83,7 @@ class Instruments:
 
     def __init__(self, meter: Meter) -> None:
         self._meter = meter
+        self._waiting = _Waiting(meter)
         self.server_duration = self._seconds(
             "rpc.server.call.duration", "Time to answer a call, by method and status."
         )
@@ -101,10 +139,10 @@ class Instruments:
         made = self._meter.create_histogram(
             name, unit=unit, description=description, explicit_bucket_boundaries_advisory=bounds
         )
-        return Histogram(made)
+        return Histogram(made, self._waiting)
 
     def _counter(self, name: str, unit: str, description: str) -> Counter:
-        return Counter(self._meter.create_counter(name, unit=unit, description=description))
+        return Counter(self._meter.create_counter(name, unit=unit, description=description), self._waiting)
 
 
 def _plain(attributes: Attributes) -> dict[str, Value]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +11,7 @@ from medmesh.common.v1.serving_pb2 import TokenClassification
 from services.chassis.models.activation import activated
 from services.chassis.models.served import ServedModel
 from services.chassis.observability import telemetry
+from services.chassis.off_loop import off_loop
 from services.language.confidence import Confidence
 from services.language.consistency import LEAST_PROBABILITY
 from services.language.decoding import FloatArray, assemble, word_log_probabilities
@@ -21,6 +21,11 @@ from services.language.tagging import Columns
 from services.language.tasks.model import TextModel
 from services.language.tokenization import Encoding
 from services.language.windows import windows
+
+SHORT_CHARACTERS = 1_000
+"""A text of fewer characters is cut into tokens at once: so many take a millisecond."""
+SHORT_COUNT = 500
+"""The scores of fewer words are put together at once: so many take a millisecond."""
 
 
 @dataclass(frozen=True)
@@ -58,15 +63,16 @@ class TokenClassifier:
     async def tag(self, text: str) -> TaggedText:
         """What it says of each word of `text`, however long; raises what `TextModel.run` raises."""
         with telemetry.span("tokenize"):
-            encoding = await asyncio.to_thread(self._text.tokenizer.encode, text)
+            encoding = await off_loop(len(text) < SHORT_CHARACTERS, None, self._text.tokenizer.encode, text)
         cuts = list(windows(encoding.word_of, self._text.room, self._text.stride_tokens))
         # Of a text without tokens the model is asked all the same: the answer says which version it was.
         parts = [encoding.ids[cut.start : cut.end] for cut in cuts] or [encoding.ids]
         rows = await self._text.run(parts, self._scores)
         scores = assemble(cuts, rows.values[: len(cuts)], len(encoding), self._text.tokenizer.before_count)
+        is_short = len(encoding.words) < SHORT_COUNT
         tagged = Tagged(
             words=encoding.words,
-            log_probabilities=await asyncio.to_thread(self._of_words, encoding, scores),
+            log_probabilities=await off_loop(is_short, None, self._of_words, encoding, scores),
             columns=self._columns.names,
             reads=self.reads,
             confidence=self._confidence,

@@ -9,9 +9,8 @@ from medmesh.common.v1.concept_pb2 import Concept as ConceptMessage
 from medmesh.language.v1 import language_pb2
 from services.clinical.code_systems import RXNORM, SNOMED
 from services.orchestrator import evidence
-from services.orchestrator.cards import ModelCards
-from services.orchestrator.case import CONFIDENT_MENTION
-from services.orchestrator.convert.case import CHEMICAL, case_from, concepts, entities, mention_of
+from services.orchestrator.case import CONFIDENT_MENTION, Case
+from services.orchestrator.convert.case import CHEMICAL, concepts, entities, mention_of
 from services.orchestrator.fanout import Answers, Further
 from services.orchestrator.knowledge import Knowledge
 
@@ -20,15 +19,18 @@ MAXIMUM_COUNT = 100
 MAXIMUM_TEXT_LENGTH = 512
 
 
-def further(answers: Answers, knowledge: Knowledge, cards: ModelCards) -> Further:
-    """The conditions that note and models give with confidence, and the allergies and drugs of the note."""
-    return Further(_conditions(answers, knowledge, cards), _allergies(answers), _medications(answers))
+def further(answers: Answers, case: Case, knowledge: Knowledge) -> Further:
+    """The conditions that note and models give with confidence, and the allergies and drugs of the note.
+
+    `case` is what was read from `answers`.
+    """
+    return Further(_conditions(answers, case, knowledge), _allergies(answers), _medications(answers))
 
 
-def _conditions(answers: Answers, knowledge: Knowledge, cards: ModelCards) -> Sequence[CodedConcept]:
+def _conditions(answers: Answers, case: Case, knowledge: Knowledge) -> Sequence[CodedConcept]:
     found = [
         ConceptMessage(system=one.system, code=one.code, display=one.display)
-        for one in evidence.further_conditions(case_from(answers, cards), knowledge)
+        for one in evidence.further_conditions(case, knowledge)
     ]
     for entity, reference in entities(answers):
         mention = mention_of(entity, reference)

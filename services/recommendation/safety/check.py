@@ -15,7 +15,7 @@ from services.clinical.concepts import CodedConcept, Concept
 from services.clinical.record import Allergy, Condition, Medication, PatientRecord, Reference
 from services.recommendation.safety.alerts import Alert, Evidence, Kind, Severity
 from services.recommendation.safety.facts import Facts
-from services.recommendation.safety.rules import SafetyRules
+from services.recommendation.safety.rules import Product, SafetyRules
 
 _ALLERGY_NOT_CHECKED = (
     "ALLERGY_NOT_CHECKED",
@@ -47,8 +47,7 @@ class Taken:
 
     entry: Reference
     concept: CodedConcept
-    drugs: frozenset[str]
-    is_local: bool = False
+    product: Product
 
 
 class SafetyCheck:
@@ -71,6 +70,10 @@ class SafetyCheck:
         stated = {item for item in record.conditions if rules.allergens.is_one(item.concept)}
         active = (item for item in record.conditions if item in stated and item.is_active)
         self._allergens = [*self._read_allergies((*record.allergies, *further_allergies, *active))]
+        self._rules_on_allergens = [
+            (entry, rules.allergies_by_allergen.on(rules.groups(allergens)))
+            for entry, allergens in self._allergens
+        ]
         today = record.latest_day()
         self.taken = [*self._read_medications([m for m in record.medications if m.is_taken(today)])]
         self._unread_conditions = [
@@ -106,23 +109,21 @@ class SafetyCheck:
             if places
         )
 
-    def alerts(self, treatment: Concept) -> list[Alert]:
-        """What in the record argues against a ranked `treatment`, the worst first; one alert a kind and
+    def alerts(self, treatment: Product) -> list[Alert]:
+        """What in the record argues against a ranked treatment, the worst first; one alert a kind and
         trigger.
         """
-        return worst_of_each(self.against(CodedConcept((treatment,)), self.taken))
+        return worst_of_each(self.against(treatment, self.taken))
 
-    def against(self, concept: CodedConcept, taken: Sequence[Taken], route: str = "") -> Iterator[Alert]:
+    def against(self, product: Product, taken: Sequence[Taken]) -> Iterator[Alert]:
         """Every alert on the drug, which meets those of `taken`."""
-        drugs = self._rules.drugs_of(concept)
-        groups = self._rules.groups(drugs)
-        local = self._rules.is_local(concept, route)
+        drugs, groups, local = product.drugs, product.groups, product.is_local
         yield from self._of_allergens(drugs, "very drug", "allergy_to_drug")
         for other in taken if drugs else ():
-            for alert in self._of_taken(drugs, groups, other):
-                yield _milder(alert) if local or other.is_local else alert
+            for alert in self._of_taken(product, other):
+                yield _milder(alert) if local or other.product.is_local else alert
         for item in self.facts.triggered:
-            if groups & item.rule.drugs:
+            if not groups.isdisjoint(item.rule.drugs):
                 alert = item.rule.alert(item.trigger, at_most=item.at_most)
                 yield _milder(alert) if local else alert
         yield from self._by_allergy(groups)
@@ -131,8 +132,8 @@ class SafetyCheck:
 
     def takes(self, concept: CodedConcept, entry: Reference, route: str = "") -> Taken | None:
         """The drug as one that others meet; None where it is not known."""
-        drugs = self._rules.drugs_of(concept)
-        return Taken(entry, concept, drugs, self._rules.is_local(concept, route)) if drugs else None
+        product = self._rules.product(concept, route)
+        return Taken(entry, concept, product) if product.drugs else None
 
     def _read_allergies(
         self, allergies: Sequence[Allergy | Condition]
@@ -149,22 +150,23 @@ class SafetyCheck:
             concept = medication.concept
             if self._rules.is_no_medication(concept):
                 continue
-            drugs = self._rules.drugs_of(concept)
-            if not self.is_understood(concept):
-                self._unread_medications.append(medication)
-            elif not self._has_rules(drugs):
-                self._medications_without_rule.append(medication)
             taken = self.takes(concept, Reference.to(medication))
+            if taken is None or not self._is_whole(concept):
+                self._unread_medications.append(medication)
+            elif not self._has_rules(taken.product.drugs):
+                self._medications_without_rule.append(medication)
             if taken is not None:
                 yield taken
 
     def is_understood(self, concept: CodedConcept) -> bool:
         """Whether every drug in a product is known."""
+        return bool(self._rules.drugs_of(concept)) and self._is_whole(concept)
+
+    def _is_whole(self, concept: CodedConcept) -> bool:
         known = self._rules.drugs
-        whole = any(all(known.by_name(part) for part in _PARTS.split(name)) for name in concept.names) or any(
+        return any(all(known.by_name(part) for part in _PARTS.split(name)) for name in concept.names) or any(
             map(known.by_code, concept.keys)
         )
-        return bool(self._rules.drugs_of(concept)) and whole
 
     def _has_rules(self, drugs: frozenset[str]) -> bool:
         """Whether some rule speaks of every drug in a product; of a group's code, of a class that it is."""
@@ -188,23 +190,23 @@ class SafetyCheck:
                     "Ask what the reaction was; choose another drug.",
                 )
 
-    def _of_taken(self, drugs: frozenset[str], groups: frozenset[str], taken: Taken) -> Iterator[Alert]:
-        theirs = self._rules.groups(taken.drugs)
-        if taken.drugs & drugs:
+    def _of_taken(self, product: Product, taken: Taken) -> Iterator[Alert]:
+        drugs, theirs = product.drugs, taken.product.drugs
+        new, old = product.groups, taken.product.groups
+        if not drugs.isdisjoint(theirs):
+            # What is in both products at once meets itself: that is a duplicate, no interaction.
+            new, old = self._rules.groups(drugs - theirs), self._rules.groups(theirs - drugs)
             yield _duplicate("duplicate_drug", taken.entry, "this drug", Evidence.HIGH)
-        elif groups & theirs & self._rules.duplicates:
+        elif new & old & self._rules.duplicates:
             yield _duplicate("duplicate_class", taken.entry, "another drug of its class", Evidence.MODERATE)
-        # What is in both products at once meets itself: that is a duplicate, no interaction.
-        new, old = self._rules.groups(drugs - taken.drugs), self._rules.groups(taken.drugs - drugs)
-        for rule in self._rules.interactions:
-            if new & rule.drugs and old & rule.against:
+        for rule in self._rules.interactions_by_drug.on(new):
+            if not old.isdisjoint(rule.against):
                 yield dataclasses.replace(rule.alert(taken.entry), is_between_drugs=True)
 
     def _by_allergy(self, groups: frozenset[str]) -> Iterator[Alert]:
-        for entry, allergens in self._allergens:
-            known_as = self._rules.groups(allergens)
-            for rule in self._rules.allergies:
-                if known_as & rule.against and groups & rule.drugs:
+        for entry, rules in self._rules_on_allergens:
+            for rule in rules:
+                if not groups.isdisjoint(rule.drugs):
                     yield rule.alert(entry)
 
 

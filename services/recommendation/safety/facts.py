@@ -71,8 +71,8 @@ class Facts:
 
     def _by_group(self) -> Iterator[Triggered]:
         for groups, entry, at_most, active in self._groups:
-            for rule in self._rules.conditions:
-                if groups & rule.against and (active or not rule.active):
+            for rule in self._rules.conditions_by_group.on(groups):
+                if active or not rule.active:
                     yield Triggered(rule, entry, at_most)
 
     def _by_measurement(self) -> Iterator[Triggered]:

@@ -100,19 +100,19 @@ def _checked(
         if other is not order
     )
     taken = [*check.taken, *(other for other in others if other is not None)]
-    route = order.dosage.route if order.dosage else ""
+    product = rules.product(order.concept, order.dosage.route if order.dosage else "")
     renewed = {item.entry.place for item in check.taken if _is_renewal(order.concept, item.concept)}
     found = [
         *(
             _renewal(alert) if alert.kind is Kind.DUPLICATE and _place(alert) in renewed else alert
-            for alert in check.against(order.concept, taken, route)
+            for alert in check.against(product, taken)
         ),
         *dose_alerts(order.concept, order.dosage, record.age_years, rules.doses, rules.drugs),
     ]
     ranked = sorted(_merged(worst_of_each(iter(found))), key=_rank)
     return CheckedOrder(
         order,
-        tuple(sorted(rules.drugs_of(order.concept))),
+        tuple(sorted(product.drugs)),
         tuple(item for item in ranked if item.alert.priority >= SHOWN_FROM),
         tuple(item for item in ranked if item.alert.priority < SHOWN_FROM),
     )

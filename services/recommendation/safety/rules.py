@@ -10,7 +10,7 @@ import dataclasses
 import hashlib
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -86,6 +86,33 @@ class Rule:
         return self.youngest_days <= age_days < self.oldest_days
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Product:
+    """A product as the rules see it."""
+
+    drugs: frozenset[str]
+    """As `SafetyRules.drugs_of`."""
+    groups: frozenset[str]
+    """The drugs and the classes that they belong to."""
+    is_local: bool
+
+
+class RulesByGroup:
+    """Rules in their order, found by the groups that they speak of."""
+
+    def __init__(self, rules: Iterable[Rule], groups_of: Callable[[Rule], Iterable[str]]) -> None:
+        self._rules = [*rules]
+        self._places: dict[str, list[int]] = {}
+        for place, rule in enumerate(self._rules):
+            for group in groups_of(rule):
+                self._places.setdefault(group, []).append(place)
+
+    def on(self, groups: Iterable[str]) -> list[Rule]:
+        """The rules that speak of any of `groups`."""
+        places = {place for group in groups for place in self._places.get(group, ())}
+        return [self._rules[place] for place in sorted(places)]
+
+
 class SafetyRules:
     """The rules and the drugs, allergens, conditions and genes that they speak of; immutable."""
 
@@ -120,12 +147,15 @@ class SafetyRules:
         self._no_medication_codes = frozenset(no_medication["codes"])
         self._no_medication_names = Names({"none": no_medication["names"]})
         self.allergies = [*tables["allergies"]]
+        self.allergies_by_allergen = RulesByGroup(self.allergies, lambda rule: rule.against)
         self.interactions = [
             side
             for rule in tables["interactions"]
             for side in (rule, dataclasses.replace(rule, drugs=rule.against, against=rule.drugs))
         ]
+        self.interactions_by_drug = RulesByGroup(self.interactions, lambda rule: rule.drugs)
         self.conditions = [*tables["conditions"]]
+        self.conditions_by_group = RulesByGroup(self.conditions, lambda rule: rule.against)
         self.measurements = [*tables["measurements"]]
         self.ages = [*tables["ages"]]
         self.phenotypes = [*tables["genes"]]
@@ -170,16 +200,24 @@ class SafetyRules:
         """Whether the product acts where it is applied: on skin, eye, ear or nose."""
         return any(self._local.within(text) for text in (*concept.names, route))
 
+    def product(self, concept: CodedConcept, route: str = "") -> Product:
+        """What the rules see of a product."""
+        drugs = self.drugs_of(concept)
+        return Product(drugs, self.groups(drugs), self.is_local(concept, route))
+
     def is_no_medication(self, concept: CodedConcept) -> bool:
         """Whether the entry says that there is no medication."""
         named = concept.names and all(self._no_medication_names.whole(name) for name in concept.names)
         return bool(named) or not self._no_medication_codes.isdisjoint(concept.keys)
 
-    def may_be_offered(self, treatment: Concept, gender: Gender) -> bool:
-        """Whether the treatment is on the market and meant for this gender."""
-        drugs = self.drugs_of(CodedConcept((treatment,)))
-        groups = self.groups(drugs) | ({treatment.code} if treatment.system == SNOMED else frozenset())
-        return not drugs & self._withdrawn and not groups & self._not_for.get(gender, frozenset())
+    def may_be_offered(self, treatment: Concept, product: Product, gender: Gender) -> bool:
+        """Whether the treatment, `product` to the rules, is on the market and meant for this gender."""
+        not_for = self._not_for.get(gender, frozenset())
+        return (
+            self._withdrawn.isdisjoint(product.drugs)
+            and not_for.isdisjoint(product.groups)
+            and not (treatment.system == SNOMED and treatment.code in not_for)
+        )
 
     def groups(self, drugs: Iterable[str]) -> frozenset[str]:
         """These drugs and the classes they belong to."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import urllib.error
@@ -10,6 +11,7 @@ import urllib.request
 import numpy as np
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from medmesh.common.v1 import trace_pb2, trace_pb2_grpc
@@ -215,6 +217,31 @@ async def test_metrics_are_scraped_with_exemplars(serve, log_lines):
     assert model.labels["medmesh_model_name"] == "doubler"
     assert families["medmesh_server_active_requests"].samples[0].value == 0
     assert "Mrs Example" not in text
+
+
+def test_all_values_are_there_when_metrics_are_read_each_under_its_own_trace_alone():
+    reader = InMemoryMetricReader()
+    telemetry_of_service = telemetry.Telemetry("sample", metric_readers=(reader,))
+    labels = {Name.RPC_METHOD: UNARY}
+    record = telemetry_of_service.instruments.server_duration.record
+
+    async def traced():
+        telemetry_of_service.begin(UNARY, dict(SAMPLED))
+        record(0.2, labels)
+
+    for number in range(100):
+        record(0.001, labels)
+        if number == 50:
+            asyncio.run(traced())
+        labels = dict(labels)  # whoever measures may use its attributes again
+    labels[Name.RPC_METHOD] = "another"
+    record(0.001, labels)
+    labels.clear()
+    [metric] = reader.get_metrics_data().resource_metrics[0].scope_metrics[0].metrics
+    own, other = sorted(metric.data.data_points, key=lambda point: -point.count)
+    assert (own.count, own.max, other.count) == (101, 0.2, 1)
+    assert [f"{one.trace_id:032x}" for one in own.exemplars] == [TRACE]
+    telemetry_of_service.close()
 
 
 async def test_spans_of_triton_are_taken_over_the_door(serve, log_lines):
