@@ -30,10 +30,11 @@ class _Use:
     models: Counter[str] = field(default_factory=Counter)
 
     def add(self, record: dict[str, Any]) -> None:
-        self.calls += 1
+        count = int(record.get("count", 1))
+        self.calls += count
         status = record.get("status", "")
-        self.refused += status in _REFUSED
-        self.failed += status not in {"OK", *_REFUSED}
+        self.refused += count * (status in _REFUSED)
+        self.failed += count * (status not in {"OK", *_REFUSED})
         self.seconds += float(record.get("elapsed_ms", 0)) / 1e3
         self.bytes += int(record.get("request_bytes", 0)) + int(record.get("response_bytes", 0))
         self.models.update(record.get("models", ()))

@@ -174,7 +174,8 @@ def _audited(files: dict[str, list[bytes]]) -> tuple[dict[str, list[str]], list[
     found: dict[str, list[str]] = {}
     for line in files.get("calls-orchestrator.jsonl", ()):
         record = json.loads(line)
-        found.setdefault(record["request_id"], []).append(record.get("receipt_id", ""))
+        # Refusals that were counted together have no id.
+        found.setdefault(record.get("request_id", ""), []).append(record.get("receipt_id", ""))
     faults = [
         f"{name}, line {fault.line}: {fault.problem}"
         for name, lines in files.items()

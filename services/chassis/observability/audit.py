@@ -1,4 +1,5 @@
-"""Who called what, and how it ended: one line of JSON a call, chained by digests, without patient data.
+"""Who called what, and how it ended: one line of JSON a call, chained by digests, without patient data. Of
+refusals that come in numbers, those that are alike share a line, which says how many they are.
 
 The log is kept beside the request log because it must last: it is appended to, never rotated here, and what
 is metered (`medmesh usage`) is counted from it, so that the two cannot differ. Each line holds the SHA-256 of
@@ -22,6 +23,8 @@ from services.chassis.append_only import append_line, last_record
 
 PATTERN = "calls-*.jsonl"
 """Of the files of a folder, one a service."""
+COUNT = "count"
+"""Of a record: how many calls it stands for; without it one."""
 _PREVIOUS = "previous_sha256"
 _MINIMUM_FREE_BYTES = 1 << 20
 

@@ -45,11 +45,11 @@ class _Waiter:
     arrived: float = field(default_factory=time.monotonic)
     turn: asyncio.Future[bool] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     """True: it has its places; False: it lost its room in the queue to one that goes before it."""
+    order: tuple[int, float, float] = field(init=False)
+    """The smallest goes first."""
 
-    @property
-    def order(self) -> tuple[int, float, float]:
-        """The smallest goes first."""
-        return self.priority, self.start, self.arrived
+    def __post_init__(self) -> None:
+        self.order = self.priority, self.start, self.arrived
 
 
 class Admission:

@@ -11,25 +11,26 @@ import asyncio
 import inspect
 import logging
 import time
-import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import aclosing, asynccontextmanager, nullcontext, suppress
+from contextlib import aclosing, asynccontextmanager, nullcontext
 from functools import partial
 from typing import Any, NoReturn
 
 import grpc
 from opentelemetry.trace import Span, StatusCode
 
-from services.chassis.errors import DeadlineExceeded, InvalidInput, MedmeshError, Reason
+from services.chassis.errors import PUBLIC, DeadlineExceeded, MedmeshError, Reason
 from services.chassis.observability import telemetry
 from services.chassis.observability.attributes import Name
 from services.chassis.observability.audit import AuditLog
 from services.chassis.rpc import assertions, status
 from services.chassis.rpc import request as requests
 from services.chassis.rpc.admission import Admission
-from services.chassis.rpc.auth import Policy, PolicyFile, certificate_names
-from services.chassis.rpc.incoming import Incoming, is_infrastructure, let_go
+from services.chassis.rpc.auth import Identity, Policy, PolicyFile, certificate_names
+from services.chassis.rpc.failing import Outcome, answer_error
+from services.chassis.rpc.incoming import Incoming, is_infrastructure
 from services.chassis.rpc.quotas import Quotas
+from services.chassis.rpc.refusals import Refusals
 from services.chassis.rpc.request import Request
 
 logger = logging.getLogger("medmesh.request")
@@ -37,7 +38,6 @@ logger = logging.getLogger("medmesh.request")
 _HUGE_S = 10 * 365 * 86400.0
 _ANSWER_MARGIN_SHARE = 0.05
 _ANSWER_MARGIN_S = 0.1
-_READ_OUT_S = 1.0
 _ROUNDING_SHARE = 0.01
 """gRPC rounds a deadline up by as much on its way: 14.93 s arrive as 15 s, which is too late."""
 
@@ -64,6 +64,7 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # g
         self._admission = admission
         self._telemetry = telemetry
         self._audit = audit
+        self._refusals = Refusals(audit.write if audit is not None else None)
         self._default_deadline_s = default_deadline_s
         self._maximum_deadline_s = maximum_deadline_s
         self._maximum_stall_s = maximum_stall_s
@@ -99,6 +100,7 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # g
             _, left = await asyncio.wait(self._running, timeout=timeout_s)
             if left:
                 logger.warning("requests did not end", extra={"facts": {"count": len(left)}})
+        self._refusals.tell()
 
     def _framed(self, handler: grpc.RpcMethodHandler, method: str) -> grpc.RpcMethodHandler:
         call = next(
@@ -111,6 +113,8 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # g
             call = _unimplemented_stream if handler.response_streaming else _unimplemented
 
         frame = partial(self._frame, method, streaming=handler.request_streaming)
+        # A caller who streams is read out when it is refused, and probes are not refused.
+        may_be_counted = not handler.request_streaming and not is_infrastructure(method)
 
         # Also a single message is taken as a stream of one: the frame, and with it the deadline, begins when
         # the call does, not when its message has arrived, which a half-open call never lets happen.
@@ -120,6 +124,8 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # g
             )
 
         async def one_answer(raw: AsyncIterator[bytes], context: grpc.aio.ServicerContext) -> bytes:
+            if may_be_counted and self._refusals.are_many:
+                await self._count_refusal(method, context)
             async with frame(context, raw) as current, taken(raw, current) as incoming:
                 request = incoming.messages() if handler.request_streaming else await incoming.only()
                 answer: bytes = encode(await call(request, context))
@@ -128,6 +134,8 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # g
             raise AssertionError("unreachable: the frame raises what it does not return")
 
         async def many_answers(raw: AsyncIterator[bytes], context: grpc.aio.ServicerContext) -> None:
+            if may_be_counted and self._refusals.are_many:
+                await self._count_refusal(method, context)
             async with frame(context, raw) as current, taken(raw, current) as incoming:
                 request = incoming.messages() if handler.request_streaming else await incoming.only()
                 await context.send_initial_metadata(((requests.REQUEST_ID_KEY, current.request_id),))
@@ -154,25 +162,20 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # g
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - grpc.aio runs each handler in a task of its own
         self._running.add(task)
-        metadata = {k: v for k, v in context.invocation_metadata() or () if isinstance(v, str)}
         started = time.monotonic()
-        current = Request(
-            request_id=requests.accept_request_id(metadata.get(requests.REQUEST_ID_KEY)),
-            method=method,
-            deadline=started + self._granted_s(context.time_remaining()),
-        )
+        metadata, current = self._request(method, context, started)
         # Neither is put back: grpc.aio runs each handler in a task of its own, and its context ends with it.
         # A call that its event loop abandons is closed by the garbage collector, in a context in which
         # nothing can be.
         requests.current.set(current)
         span = self._telemetry.begin(method[1:], metadata, traced=not method.startswith(_UNTRACED))
         context.set_trailing_metadata(((requests.REQUEST_ID_KEY, current.request_id),))
-        outcome = _Outcome()
+        outcome = Outcome()
         try:
             async with self._bounded(current, context, metadata):
                 yield current
         except BaseException as error:  # noqa: BLE001 - nothing may pass unmapped
-            await _answer_error(error, current, context, raw, outcome, streaming=streaming)
+            await answer_error(error, current, context, raw, outcome, streaming=streaming)
         finally:
             self._report(current, outcome, time.monotonic() - started)
             if span.is_recording():
@@ -180,10 +183,48 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # g
             span.end()
             self._running.discard(task)
 
-    @asynccontextmanager
-    async def _bounded(
+    async def _count_refusal(self, method: str, context: grpc.aio.ServicerContext) -> None:
+        """Ends the call at once where it would be refused; else, and where it is no call to be counted,
+        returns, and it goes on as every other.
+
+        Of a refused call there is neither a frame nor a span, and no line of its own.
+        """
+        started = time.monotonic()
+        metadata, current = self._request(method, context, started)
+        try:
+            identity = self._identify(current, context, metadata)
+            if not identity.via:
+                self._quotas.check(identity.tenant)
+            self._admission.refuse_where_full(current)
+        except MedmeshError as error:
+            code = status.code_name(error)
+            details = (
+                (requests.REQUEST_ID_KEY, current.request_id),
+                (status.DETAILS_KEY, status.to_bytes(error, current.request_id)),
+            )
+            elapsed_s = time.monotonic() - started
+            self._record(current, code, error.reason, elapsed_s)
+            facts = {"status": code, "reason": error.reason.value, **_who(current)}
+            self._refusals.count(facts, elapsed_s)
+            sentence = PUBLIC[error.reason].sentence
+            del error  # holds this frame, which would hold it
+            await context.abort(getattr(grpc.StatusCode, code), sentence, details)
+
+    def _request(
+        self, method: str, context: grpc.aio.ServicerContext, started: float
+    ) -> tuple[dict[str, str], Request]:
+        """The metadata of a call, and what is known of it before its caller is."""
+        metadata = {k: v for k, v in context.invocation_metadata() or () if isinstance(v, str)}
+        return metadata, Request(
+            request_id=requests.accept_request_id(metadata.get(requests.REQUEST_ID_KEY)),
+            method=method,
+            deadline=started + self._granted_s(context.time_remaining()),
+        )
+
+    def _identify(
         self, current: Request, context: grpc.aio.ServicerContext, metadata: Mapping[str, str]
-    ) -> AsyncIterator[None]:
+    ) -> Identity:
+        """Notes who calls. Raises Unauthenticated, PermissionDenied."""
         identity = self._policy.authorize(
             current.method,
             metadata.get("authorization"),
@@ -203,6 +244,13 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # g
         else:
             current.sharer = identity.tenant or context.peer()
         current.priority = max(requests.Priority.of(metadata.get(requests.PRIORITY_KEY)), identity.priority)
+        return identity
+
+    @asynccontextmanager
+    async def _bounded(
+        self, current: Request, context: grpc.aio.ServicerContext, metadata: Mapping[str, str]
+    ) -> AsyncIterator[None]:
+        identity = self._identify(current, context, metadata)
         if is_infrastructure(current.method):
             yield
             return
@@ -224,25 +272,17 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # g
         margin_s = min(_ANSWER_MARGIN_SHARE * asked_s, _ANSWER_MARGIN_S) + _ROUNDING_SHARE * asked_s
         return min(asked_s - margin_s, self._maximum_deadline_s)
 
-    def _report(self, current: Request, outcome: _Outcome, elapsed_s: float) -> None:
+    def _report(self, current: Request, outcome: Outcome, elapsed_s: float) -> None:
         if is_infrastructure(current.method) and not outcome.reason:
             return
-        attributes = {
-            Name.RPC_SYSTEM: "grpc",
-            Name.RPC_METHOD: current.method[1:],
-            Name.RPC_STATUS: outcome.code,
-        }
-        if outcome.reason:
-            attributes[Name.ERROR_TYPE] = outcome.reason
-        self._telemetry.instruments.server_duration.record(elapsed_s, attributes)
+        self._record(current, outcome.code, outcome.reason, elapsed_s)
+        if outcome.reason in _REFUSALS:
+            self._refusals.told()
         facts = {
-            "method": current.method,
             "status": outcome.code,
             "reason": outcome.reason,
             "elapsed_ms": round(elapsed_s * 1e3, 1),
-            "identity": current.identity,
-            "identity_kind": current.identity_kind,
-            "tenant": current.tenant,
+            **_who(current),
             **current.facts,
         }
         if self._audit is not None:
@@ -250,6 +290,21 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # g
         level = logging.ERROR if outcome.code == "INTERNAL" else logging.INFO
         logger.log(level, "request", extra={"facts": facts}, exc_info=outcome.error)
 
+    def _record(self, current: Request, code: str, reason: str, elapsed_s: float) -> None:
+        attributes = {
+            Name.RPC_SYSTEM: "grpc",
+            Name.RPC_METHOD: current.method[1:],
+            Name.RPC_STATUS: code,
+        }
+        if reason:
+            attributes[Name.ERROR_TYPE] = reason
+        self._telemetry.instruments.server_duration.record(elapsed_s, attributes)
+
+
+_REFUSALS = frozenset(
+    {Reason.OVERLOADED, Reason.QUOTA_EXCEEDED, Reason.UNAUTHENTICATED, Reason.PERMISSION_DENIED}
+)
+"""What is told of calls that nothing was done for."""
 
 _UNTRACED = ("/grpc.", "/medmesh.common.v1.TraceService/")
 """Probes ask all the time; and to ask for a trace is no part of it."""
@@ -261,7 +316,7 @@ _FACTS = {
 }
 
 
-def _describe(span: Span, current: Request, outcome: _Outcome) -> None:
+def _describe(span: Span, current: Request, outcome: Outcome) -> None:
     """Writes into the span of a call how it ended."""
     span.set_attribute(Name.REQUEST_ID, current.request_id)
     span.set_attribute(Name.RPC_STATUS, outcome.code)
@@ -293,6 +348,15 @@ _AUDITED = (
 )
 
 
+def _who(current: Request) -> dict[str, str]:
+    return {
+        "method": current.method,
+        "identity": current.identity,
+        "identity_kind": current.identity_kind,
+        "tenant": current.tenant,
+    }
+
+
 def _audited(facts: Mapping[str, str | float], current: Request) -> dict[str, object]:
     record: dict[str, object] = {"request_id": current.request_id}
     return (
@@ -300,85 +364,6 @@ def _audited(facts: Mapping[str, str | float], current: Request) -> dict[str, ob
         | {name: facts[name] for name in _AUDITED if name in facts}
         | {"models": sorted(current.models)}
     )
-
-
-class _Outcome:
-    """How a request ended, for its log line."""
-
-    def __init__(self) -> None:
-        self.code = "OK"
-        self.reason = ""
-        self.error: BaseException | None = None
-
-
-async def _answer_error(
-    error: BaseException,
-    current: Request,
-    context: grpc.aio.ServicerContext,
-    raw: Any,
-    outcome: _Outcome,
-    *,
-    streaming: bool,
-) -> NoReturn:
-    """Ends the call with the status of `error`; raises AbortError, or what has to go through."""
-    if isinstance(error, grpc.aio.AbortError):
-        code = context.code()
-        outcome.code = code.name if isinstance(code, grpc.StatusCode) else grpc.StatusCode(code).name
-        outcome.reason = "ABORTED_BY_HANDLER"
-        raise error
-    if isinstance(error, asyncio.CancelledError | GeneratorExit):
-        # Cancelled by the caller, by its deadline, or by the drain: nobody listens any more.
-        outcome.code = "DEADLINE_EXCEEDED" if current.remaining_s <= 0 else "CANCELLED"
-        outcome.reason = outcome.code
-        raise error
-    typed = _typed(error)
-    if typed is None:
-        typed, outcome.error = MedmeshError(), error
-    elif typed.reason in {Reason.INTERNAL, Reason.MODEL_FAILED}:
-        outcome.error = error
-    # What is left of the refused request's frames holds the request; the lines of the traceback stay.
-    traceback.clear_frames(error.__traceback__)
-    answer = status.to_status(typed, current.request_id)
-    code = getattr(grpc.StatusCode, status.code_name(typed))
-    outcome.code, outcome.reason = code.name, typed.reason
-    current.facts |= {f"error_{key}": value for key, value in typed.metadata.items()}
-    if isinstance(typed, InvalidInput):
-        current.facts["error_field"] = typed.field
-    else:
-        current.facts["error_detail"] = str(typed)
-    details = (
-        (requests.REQUEST_ID_KEY, current.request_id),
-        (status.DETAILS_KEY, answer.SerializeToString()),
-    )
-    if current.remaining_s > 0 and streaming:
-        await _read_out(raw)
-    else:
-        await let_go(raw)
-    await context.abort(code, answer.message, details)
-    raise AssertionError("unreachable: abort raises")
-
-
-async def _read_out(raw: AsyncIterator[bytes]) -> None:
-    """Takes what a streaming caller is still sending, for a moment, so that it reads the answer.
-
-    A grpc.aio client whose write meets a call that has ended shows `Internal error from Core` to its user in
-    place of the status (grpc issue 36066).
-    """
-    with suppress(TimeoutError):
-        async with asyncio.timeout(_READ_OUT_S):
-            async for _ in raw:
-                pass
-    await let_go(raw)
-
-
-def _typed(error: BaseException) -> MedmeshError | None:
-    """The typed error in `error`; of a task group's errors the first, provided that all are typed."""
-    if isinstance(error, MedmeshError):
-        return error
-    if isinstance(error, BaseExceptionGroup):
-        inner = [_typed(e) for e in error.exceptions]
-        return inner[0] if all(inner) else None
-    return None
 
 
 async def _unimplemented(_request: Any, context: grpc.aio.ServicerContext) -> NoReturn:

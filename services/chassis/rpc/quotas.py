@@ -80,28 +80,42 @@ class Quotas:
     @contextmanager
     def taking(self, tenant: str) -> Iterator[None]:
         """Counts one request of `tenant` within the block. Raises QuotaExceeded."""
-        quota = self._quotas.get(tenant)
-        if quota is None:
+        use = self._checked(tenant)
+        if use is None:
             yield
             return
-        now = self._clock()
-        use = self._uses.setdefault(tenant, _Use(now))
-        if quota.in_flight is not None and use.in_flight >= quota.in_flight:
-            raise QuotaExceeded(retry_after_s=_IN_FLIGHT_RETRY_S)
-        if quota.requests_per_minute is not None:
-            _take(use, quota.requests_per_minute, now)
+        if use.tokens is not None:
+            use.tokens -= 1.0
         use.in_flight += 1
         try:
             yield
         finally:
             use.in_flight -= 1
 
+    def check(self, tenant: str) -> None:
+        """Raises QuotaExceeded where `taking` would; counts nothing."""
+        self._checked(tenant)
 
-def _take(use: _Use, per_minute: float, now: float) -> None:
+    def _checked(self, tenant: str) -> _Use | None:
+        quota = self._quotas.get(tenant)
+        if quota is None:
+            return None
+        now = self._clock()
+        use = self._uses.setdefault(tenant, _Use(now))
+        if quota.in_flight is not None and use.in_flight >= quota.in_flight:
+            raise QuotaExceeded(retry_after_s=_IN_FLIGHT_RETRY_S)
+        if quota.requests_per_minute is None:
+            use.tokens = None
+        else:
+            _fill(use, quota.requests_per_minute, now)
+        return use
+
+
+def _fill(use: _Use, per_minute: float, now: float) -> None:
+    """Fills the bucket up to `now`. Raises QuotaExceeded where it holds no request."""
     most = max(1.0, per_minute * _BURST_SHARE)
     per_s = per_minute / 60.0
     held = most if use.tokens is None else min(most, use.tokens + (now - use.filled_at) * per_s)
     use.filled_at, use.tokens = now, held
     if held < 1.0:
         raise QuotaExceeded(retry_after_s=(1.0 - held) / per_s)
-    use.tokens = held - 1.0

@@ -1,0 +1,98 @@
+"""How a call ends that is not answered: the status of its error, and what its log line says of it."""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Any, NoReturn
+
+import grpc
+
+from services.chassis.errors import InvalidInput, MedmeshError, Reason
+from services.chassis.rpc import request as requests
+from services.chassis.rpc import status
+from services.chassis.rpc.incoming import let_go
+from services.chassis.rpc.request import Request
+
+_READ_OUT_S = 1.0
+
+
+class Outcome:
+    """How a request ended, for its log line."""
+
+    def __init__(self) -> None:
+        self.code = "OK"
+        self.reason = ""
+        self.error: BaseException | None = None
+
+
+async def answer_error(
+    error: BaseException,
+    current: Request,
+    context: grpc.aio.ServicerContext,
+    raw: Any,
+    outcome: Outcome,
+    *,
+    streaming: bool,
+) -> NoReturn:
+    """Ends the call with the status of `error`; raises AbortError, or what has to go through."""
+    if isinstance(error, grpc.aio.AbortError):
+        code = context.code()
+        outcome.code = code.name if isinstance(code, grpc.StatusCode) else grpc.StatusCode(code).name
+        outcome.reason = "ABORTED_BY_HANDLER"
+        raise error
+    if isinstance(error, asyncio.CancelledError | GeneratorExit):
+        # Cancelled by the caller, by its deadline, or by the drain: nobody listens any more.
+        outcome.code = "DEADLINE_EXCEEDED" if current.remaining_s <= 0 else "CANCELLED"
+        outcome.reason = outcome.code
+        raise error
+    typed = _typed(error)
+    if typed is None:
+        typed, outcome.error = MedmeshError(), error
+    elif typed.reason in {Reason.INTERNAL, Reason.MODEL_FAILED}:
+        outcome.error = error
+    # What is left of the refused request's frames holds the request; the lines of the traceback stay.
+    traceback.clear_frames(error.__traceback__)
+    answer = status.to_status(typed, current.request_id)
+    code = getattr(grpc.StatusCode, status.code_name(typed))
+    outcome.code, outcome.reason = code.name, typed.reason
+    current.facts |= {f"error_{key}": value for key, value in typed.metadata.items()}
+    if isinstance(typed, InvalidInput):
+        current.facts["error_field"] = typed.field
+    else:
+        current.facts["error_detail"] = str(typed)
+    details = (
+        (requests.REQUEST_ID_KEY, current.request_id),
+        (status.DETAILS_KEY, answer.SerializeToString()),
+    )
+    if current.remaining_s > 0 and streaming:
+        await _read_out(raw)
+    else:
+        await let_go(raw)
+    await context.abort(code, answer.message, details)
+    raise AssertionError("unreachable: abort raises")
+
+
+async def _read_out(raw: AsyncIterator[bytes]) -> None:
+    """Takes what a streaming caller is still sending, for a moment, so that it reads the answer.
+
+    A grpc.aio client whose write meets a call that has ended shows `Internal error from Core` to its user in
+    place of the status (grpc issue 36066).
+    """
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_READ_OUT_S):
+            async for _ in raw:
+                pass
+    await let_go(raw)
+
+
+def _typed(error: BaseException) -> MedmeshError | None:
+    """The typed error in `error`; of a task group's errors the first, provided that all are typed."""
+    if isinstance(error, MedmeshError):
+        return error
+    if isinstance(error, BaseExceptionGroup):
+        inner = [_typed(e) for e in error.exceptions]
+        return inner[0] if all(inner) else None
+    return None
