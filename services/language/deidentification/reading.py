@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from medmesh.common.v1.answer_pb2 import Provenance
 from services.chassis.errors import InvalidInput, MedmeshError, Reason
@@ -51,8 +52,16 @@ class Deidentifier:
     """De-identifies; keeps nothing of a request."""
 
     def __init__(self, lexicon: Lexicon | None = None) -> None:
-        self._lexicon = lexicon or default_lexicon()
-        self._places = PlaceFinder(self._lexicon)
+        self._given = lexicon
+
+    @cached_property
+    def _lexicon(self) -> Lexicon:
+        """Read when a text is first de-identified: the lists take 13 MB."""
+        return self._given or default_lexicon()
+
+    @cached_property
+    def _places(self) -> PlaceFinder:
+        return PlaceFinder(self._lexicon)
 
     async def deidentify(
         self, texts: Sequence[str], options: Options, model: TokenClassifier | None

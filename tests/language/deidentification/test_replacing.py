@@ -119,3 +119,11 @@ def test_kept_kinds_are_left(deidentifier):
     assert "March 5th, 2019" in done.text
     assert "92-year-old" in done.text
     assert "Castellano" not in done.text
+
+
+def test_the_lists_are_read_when_a_text_is_first_deidentified():
+    default_lexicon.cache_clear()
+    deidentifier = Deidentifier()
+    assert default_lexicon.cache_info().currsize == 0, "most services never need them"
+    deidentifier.replaced(["Seen by Dr. Miller."], Options())
+    assert default_lexicon.cache_info().currsize == 1
