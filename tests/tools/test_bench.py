@@ -97,6 +97,7 @@ sys.stdin.read()
         found = {"busy": [process.pid], "gone": [1 << 30]}
         assert sampling.cpu_ms(found)["busy"] >= 450
         assert sampling.rss_mb(found)["busy"] >= 64
+        assert 64 <= sampling.pss_mb(found)["busy"] <= sampling.rss_mb(found)["busy"]
         assert sampling.cpu_ms(found)["gone"] == 0
         process.stdin.close()
 

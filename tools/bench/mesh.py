@@ -51,6 +51,10 @@ def _resident_gb(samples: Samples) -> float:
     return sum(mb for name, mb in samples[MESH].rss_mb.items() if name != "client") / 1e3
 
 
+def _proportional_gb(samples: Samples) -> float:
+    return sum(mb for name, mb in samples[MESH].pss_mb.items() if name != "client") / 1e3
+
+
 ROWS: Sequence[Row] = (
     Row(
         "mesh.memory",
@@ -61,6 +65,15 @@ ROWS: Sequence[Row] = (
         16,
         unit="GB",
         before="1.65-1.76 GB",
+    ),
+    Row(
+        "mesh.memory-once",
+        "the same with pages that processes share (libraries) counted once, which is what the machine spends",
+        {MESH: imaging.mesh("small")},
+        _proportional_gb,
+        None,
+        16,
+        unit="GB",
     ),
     Row(
         "mesh.start",

@@ -29,6 +29,8 @@ class Sample:
     """Processor time (user and system) of each kind of process within the stretch."""
     rss_mb: Mapping[str, float] = field(default_factory=dict)
     """Resident memory of each kind of process at its end."""
+    pss_mb: Mapping[str, float] = field(default_factory=dict)
+    """The same, with pages that processes share counted once: divided among them."""
 
     @property
     def per_second(self) -> float:
@@ -98,6 +100,11 @@ def rss_mb(processes: Processes) -> dict[str, float]:
     return {name: sum(_rss_mb(pid) for pid in pids) for name, pids in processes.items()}
 
 
+def pss_mb(processes: Processes) -> dict[str, float]:
+    """Proportional resident memory now."""
+    return {name: sum(_pss_mb(pid) for pid in pids) for name, pids in processes.items()}
+
+
 def children(pid: int) -> list[int]:
     """The processes below one, whatever their depth."""
     parents = {}
@@ -119,6 +126,14 @@ def _cpu_ms(pid: int) -> float:
 def _rss_mb(pid: int) -> float:
     fields = _fields(Path(f"/proc/{pid}/stat"))
     return int(fields[21]) * _PAGE_MB if fields else 0.0
+
+
+def _pss_mb(pid: int) -> float:
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("Pss:")), 0.0)
 
 
 def _fields(stat: Path) -> list[str]:

@@ -17,7 +17,7 @@ from medmesh.connection import CHANNEL_OPTIONS
 from services.local import ports
 from tools.bench import http
 from tools.bench.meshes import PLAIN, Meshes
-from tools.bench.sampling import Processes, Sample, children, closed_loop, cpu_ms, rss_mb
+from tools.bench.sampling import Processes, Sample, children, closed_loop, cpu_ms, pss_mb, rss_mb
 from tools.bootstrap import ENVIRONMENTS, ROOT
 
 WARM_UP_S = 0.7
@@ -193,7 +193,7 @@ async def watched(run: Callable[[], Awaitable[Sample]], processes: Callable[[], 
     sample = await run()
     after = cpu_ms(seen)
     spent = {name: after[name] - before[name] for name in seen}
-    return replace(sample, cpu_ms=spent, rss_mb=rss_mb(seen))
+    return replace(sample, cpu_ms=spent, rss_mb=rss_mb(seen), pss_mb=pss_mb(seen))
 
 
 async def _started(module: str, arguments: Sequence[str]) -> asyncio.subprocess.Process:
