@@ -85,3 +85,36 @@ async def test_nobody_passes_a_call_that_has_waited_long(tmp_path, monkeypatch):
     stands.set()
     assert len((await short).tagged.words) == 1
     assert len((await long).tagged.words) == 360
+
+
+async def test_a_long_text_has_one_call_under_way_while_a_shorter_one_has_some(tmp_path, monkeypatch):
+    """Else two of its windows run on a machine of two cores, and the short text waits for both."""
+    add_model(tmp_path, "tags", cased_wordpiece(), TAGS, (-1, 4))
+    inference = FakeInference({"tags": tags_words(cased_wordpiece(), 4, {"aspirin": 0}, outside=1)})
+    answer, under_way, most = inference.infer, {"long": 0, "short": 0}, {False: 0, True: 0}
+    short_ends, began = asyncio.Event(), asyncio.Event()
+
+    async def infer(model, inputs, *, timeout_s=None, priority=0):
+        whose = "long" if priority > 3 else "short"
+        under_way[whose] += 1
+        beside = under_way["short"] > 0
+        most[beside] = max(most[beside], under_way["long"])
+        if whose == "long":
+            began.set()
+        await (asyncio.sleep(0.005) if whose == "long" else short_ends.wait())
+        under_way[whose] -= 1
+        return await answer(model, inputs, timeout_s=timeout_s)
+
+    monkeypatch.setattr(inference, "infer", infer)
+    catalog = Catalog("language", [tmp_path], TASKS, inference, Telemetry("language"))
+    [tagger] = catalog.models(TOKEN_CLASSIFICATION)
+    short = asyncio.create_task(tagger.tag("aspirin"))
+    await asyncio.sleep(0.05)
+    long = asyncio.create_task(tagger.tag("was given aspirin and water . " * 400))
+    await began.wait()
+    await asyncio.sleep(0.05)
+    assert most[True] == 1
+    short_ends.set()
+    assert len((await short).tagged.words) == 1
+    assert len((await long).tagged.words) == 2400
+    assert most[False] > 1

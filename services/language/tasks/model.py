@@ -24,7 +24,9 @@ BATCH = 64
 """Most sequences a call, where the model takes as many; 8 where that is not known."""
 
 CONCURRENT_CALLS = 4
-"""Calls under way for one request: the windows of a long note are fed to the model as it reads them."""
+"""Calls under way for one request: the windows of a long note are fed to the model as it reads them. One
+while a text with less left is under way, so that no other waits for more than one of them.
+"""
 
 FloatArray = npt.NDArray[np.float32]
 _INTEGERS: dict[str, type[np.integer]] = {"INT64": np.int64, "INT32": np.int32}
@@ -57,6 +59,7 @@ class TextModel:
         self.tokenizer = TextTokenizer.from_card(model.folder, preprocessing)
         self._pace = Pace()
         self._under_way: set[Asked] = set()
+        self._turns: set[Turn] = set()
         self.stride_tokens = preprocessing.stride_token_count
         self.room = preprocessing.max_token_count - self.tokenizer.frame_count
         """Tokens of a text that fit one input."""
@@ -78,25 +81,32 @@ class TextModel:
         """
         lengths = [self._length(ids) for ids in sequences]
         turn = Turn(sum(lengths), self._preprocessing.max_token_count)
-        calls = self._calls(lengths)
         answers: dict[int, FloatArray] = {}
         provenance = Provenance()
 
-        async def work() -> None:
+        async def ask(rows: list[int], length: int) -> None:
             nonlocal provenance
-            for rows, length in calls:
-                inputs = self._inputs([sequences[row] for row in rows], length)
-                result, provenance = await self._call(inputs, output, turn)
-                answers.update(zip(rows, result, strict=True))
+            inputs = self._inputs([sequences[row] for row in rows], length)
+            result, provenance = await self._call(inputs, output, turn)
+            answers.update(zip(rows, result, strict=True))
 
-        workers = [asyncio.ensure_future(work()) for _ in range(min(CONCURRENT_CALLS, len(sequences)))]
+        asked: set[asyncio.Task[None]] = set()
+        self._turns.add(turn)
         try:
-            await asyncio.gather(*workers)
+            for rows, length in self._calls(lengths):
+                while len(asked) >= self._most_calls(turn):
+                    asked = await _one_answered(asked)
+                call = asyncio.ensure_future(ask(rows, length))
+                call.add_done_callback(_told)
+                asked.add(call)
+            while asked:
+                asked = await _one_answered(asked)
         finally:
             # When one call fails, or the caller has gone, the others are of no use. A task group would do the
             # same, but hide the typed error in an ExceptionGroup.
-            for worker in workers:
-                worker.cancel()
+            self._turns.remove(turn)
+            for call in asked:
+                call.cancel()
         return Rows([answers[row] for row in range(len(sequences))], provenance)
 
     async def _call(
@@ -125,6 +135,10 @@ class TextModel:
         while passed := [asked for asked in self._under_way if asked.was_passed_enough(priority)]:
             await passed[0].ended.wait()
 
+    def _most_calls(self, turn: Turn) -> int:
+        """How many calls of a text may be under way."""
+        return 1 if any(other.left < turn.left for other in self._turns) else CONCURRENT_CALLS
+
     def _length(self, ids: Int64Array) -> int:
         count = len(ids) + self.tokenizer.frame_count
         return self._fixed_length or padded_length(count, self._preprocessing.max_token_count)
@@ -149,6 +163,20 @@ class TextModel:
             for at, name in enumerate(self._names)
             if name
         }
+
+
+async def _one_answered(asked: set[asyncio.Task[None]]) -> set[asyncio.Task[None]]:
+    """Those that are still under way once one is not; raises what it raised."""
+    done, rest = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
+    for call in done:
+        call.result()
+    return rest
+
+
+def _told(call: asyncio.Task[None]) -> None:
+    """Of several that fail, one is told of."""
+    if not call.cancelled():
+        call.exception()
 
 
 def _dtype(tensor: TensorContract) -> type[np.integer]:

@@ -50,15 +50,16 @@ class Turn:
 
     def __init__(self, tokens: int, longest: int) -> None:
         """`tokens`: all that there are, padding counted; `longest`: the most that one sequence may have."""
-        self._left = tokens
+        self.left = tokens
+        """Those that are not asked for yet."""
         self._longest = longest
         self._began = time.monotonic()
 
     def next(self, tokens: int) -> int:
         """The priority of a call with so many of the tokens, 1 to LEVELS."""
         waited_s = time.monotonic() - self._began
-        calls = max(self._left, 1) / self._longest / 2 ** (waited_s / PATIENCE_S)
-        self._left -= tokens
+        calls = max(self.left, 1) / self._longest / 2 ** (waited_s / PATIENCE_S)
+        self.left -= tokens
         level = _WHOLE_LEVEL + math.ceil(math.log2(calls)) + _STEPS[requests.priority()]
         return min(max(level, 1), LEVELS)
 
