@@ -10,12 +10,14 @@ import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-
-from cryptography import x509
+from typing import TYPE_CHECKING
 
 from medmesh.connection import Tls
 from services.chassis.peers import TlsFiles
 from services.chassis.settings import ListeningSettings, ServiceSettings, SettingsError
+
+if TYPE_CHECKING:
+    from cryptography import x509
 
 logger = logging.getLogger("medmesh.tls")
 
@@ -128,6 +130,8 @@ def _key(purpose: str) -> str:
 
 def _read(path: Path) -> list[x509.Certificate]:
     """Raises OSError, ValueError."""
+    from cryptography import x509  # with the first certificate: 8 MB
+
     return x509.load_pem_x509_certificates(path.read_bytes())
 
 

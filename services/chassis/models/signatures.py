@@ -12,10 +12,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Self
-
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from typing import TYPE_CHECKING, Any, Self
 
 from medmesh.receipt import key_id, pre_authentication_encoding
 from services.chassis import ed25519
@@ -23,6 +20,9 @@ from services.chassis.models.card import Problem
 from services.chassis.models.checks import sha256
 from services.chassis.models.repository import CARD, CONFIG
 from services.chassis.settings import ServiceSettings, SettingsError
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 FILE = "signature.json"
 PAYLOAD_TYPE = "application/vnd.medmesh.model+json"
@@ -105,6 +105,8 @@ class TrustedKeys:
 
     def _verified(self, envelope: Mapping[str, Any]) -> bytes | None:
         """What one of the keys has signed; None: nothing."""
+        from cryptography.exceptions import InvalidSignature
+
         payload = base64.b64decode(envelope["payload"], validate=True)
         for one in envelope["signatures"]:
             key = self._keys.get(one["keyid"])
