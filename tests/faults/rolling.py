@@ -56,6 +56,14 @@ class Rolling:
         self.said: list[str] = []
 
     def __enter__(self) -> Self:
+        try:
+            self._start()
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def _start(self) -> None:
         for model in MODELS:
             shutil.copytree(ROOT / "triton_repo" / model, self._folder / "models" / model)
         named = [f"{name}_{half}" for half in "ab" for name in SERVICES]
@@ -71,18 +79,19 @@ class Rolling:
             made = dataclasses.replace(
                 made,
                 triton=dataclasses.replace(made.triton, repository=(self._folder / "models",)),
-                triton_url=self._halves[0].addresses["triton"] if self._halves else "",
                 variables={
                     "MEDMESH_RECEIPT_FOLDER": str(self._folder / "receipts"),
                     "MEDMESH_AUDIT_FOLDER": str(self._folder / "audit"),
                     "MEDMESH_HEALTH_INTERVAL_S": "1",
                 },
             )
+            if self._halves:
+                first = self._halves[0]
+                made = made.with_triton(first.addresses["triton"], first.triton_key_file)
             self._halves.append(self._stack.enter_context(_Half.start(made, self.said.append)))
         self.callers = Recorder(both["orchestrator"], {}, self._rate_per_s, DEADLINE_S)
         self._stack.enter_context(self.callers)
         assert self._until(lambda: self._answered() >= 4), self.said
-        return self
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()

@@ -8,7 +8,7 @@ import json
 import random
 import time
 import uuid
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import grpc
 import pytest
@@ -18,9 +18,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from medmesh import receipt
 from medmesh.orchestrator.v1 import orchestrator_pb2 as pb
 from services.chassis.observability import audit
+from services.chassis.rpc.server import running_server
 from services.orchestrator.receipts.log import ReceiptLog
 from tests.orchestrator.answers import full_case
-from tests.orchestrator.conftest import running_mesh
+from tests.orchestrator.conftest import FakeCatalog, FakeServices, _service, running_mesh
 
 TENANTS = {"ward": "surgery", "clinic": "medicine"}
 POLICY = "".join(
@@ -106,6 +107,30 @@ async def test_an_answer_whose_asker_left_is_accounted_to_who_gets_it(tmp_path):
     assert [one["status"] for one in records] == ["CANCELLED", "OK", "OK"]
     assert [one.get("receipt_id", "") for one in records].count(written.receipt_id) == 1
     assert sum(map(len, (one["models"] for one in records))) == len(models_of(receipts)[0])
+
+
+async def test_a_branch_that_is_asked_of_two_replicas_is_one_receipt_and_one_line(tmp_path):
+    fakes = FakeServices(), FakeServices()
+    async with AsyncExitStack() as stack:
+        replicas = [
+            await stack.enter_async_context(
+                running_server(_service("language", one, FakeCatalog("language")))
+            )
+            for one in fakes
+        ]
+        both = f"ipv4:{','.join(one.address for one in replicas)}"
+        mesh, read = await stack.enter_async_context(audited(tmp_path, language_url=both, hedge_share=0.2))
+        case = pb.DiagnosticCase(note="Cough.")
+        for _ in range(30):  # until both are known, and a pace
+            await mesh.diagnose(case)
+        fakes[0].hold("AnalyzeNote")
+        for _ in range(2):
+            assert (await mesh.diagnose(case)).completeness == pb.COMPLETENESS_COMPLETE
+        receipts, records = read()
+    assert fakes[0].cancelled == ["AnalyzeNote"]
+    assert sum(len(one.requests("AnalyzeNote")) for one in fakes) > 32
+    assert len(receipts) == len(records) == 32
+    assert len({one["receipt_id"] for one in records}) == 32
 
 
 @pytest.mark.parametrize("held", [False, True])

@@ -156,3 +156,17 @@ async def test_a_door_whose_certificate_as_a_caller_has_ended_does_not_start(tmp
     with pytest.raises(SettingsError, match="MEDMESH_CLIENT_CERTIFICATE: the certificate CN=client ended"):
         async with running_gateway(GatewaySettings(listen="127.0.0.1:0"), to):
             pass
+
+
+@pytest.mark.parametrize(("name", "is_trusted"), [("imaging", True), ("another-host", False)])
+async def test_one_address_of_a_name_shows_a_certificate_of_that_name(tmp_path, name, is_trusted):
+    """As an upstream's replicas do, whose addresses no certificate names."""
+    credentials.make(tmp_path)
+    settings = ServiceSettings(listen="127.0.0.1:0", identity_folder=tmp_path / "imaging")
+    caller = ServiceSettings(identity_folder=tmp_path / "client")
+    async with (
+        running_server(Handlers(tasks=()).service(), settings) as running,
+        transport.channel(running.address, caller, named=f"{name}:50061") as channel,
+    ):
+        code = await channel.unary_unary("/grpc.health.v1.Health/Check")(b"", timeout=10).code()
+    assert code is (grpc.StatusCode.OK if is_trusted else grpc.StatusCode.UNAVAILABLE)
