@@ -158,7 +158,7 @@ async def _once(kind: Kind, delay_s: float | None) -> str:
             return "CANCELLED"
         await call
     except grpc.aio.AioRpcError as error:
-        return error.code().name
+        return str(error.code().name)
     if delay_s is None:
         kind.usual_s += _NEWEST_SHARE * (time.monotonic() - began - kind.usual_s)
     return "OK"
@@ -280,9 +280,7 @@ def main() -> int:
             if set(mesh.pids().values()) != first:
                 problems.append("a process was replaced")
             stopping = time.monotonic()
-        print(
-            f"{dict(canceller.ends)}; in the services' logs {dict(phases(run_folder, canceller.cancelled))}"
-        )
+        say(dict(canceller.ends), "in the services' logs", dict(phases(run_folder)))
         logs = "".join(log.read_text(errors="replace") for log in run_folder.glob("*.log"))
         problems += [sentence for sentence in ("requests did not end", "never handled") if sentence in logs]
         internal = logs.count('"INTERNAL"')
