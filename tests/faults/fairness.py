@@ -151,9 +151,8 @@ async def measure(pair: Pair, address: str, seconds: float) -> None:
             flood.cancel()
         await asyncio.gather(*floods, return_exceptions=True)
     if len(beside.times_ms) < _LEAST:
-        say(
-            f"{pair.at_once} {pair.name}: {len(beside.times_ms)} small ones answered, {beside.failed} not; {dict(ends)}"
-        )
+        answered = f"{len(beside.times_ms)} small ones answered, {beside.failed} not"
+        say(f"{pair.at_once} {pair.name}: {answered}; large ones: {dict(ends)}")
         return
     factor = beside.quantile(0.99) / alone.quantile(0.99)
     say(
