@@ -55,8 +55,8 @@ _PHASES: tuple[tuple[float, float | None], ...] = (
 """From when to when they are cancelled, as shares of how long the call usually takes."""
 _WEIGHTS = (4, 4, 1, 1, 1)
 _QUIET_S = 30.0
-_SETTLED_SHARE = 0.2
-"""Of the calls, after which memory is no longer expected to grow."""
+_SETTLED_SHARE, _SETTLED_COUNT = 0.2, 5000
+"""Of the calls, after which memory is no longer expected to grow; of fewer it says nothing."""
 _MOST_GROWTH = 1.15
 _MOST_DESCRIPTORS = 16
 _GAUGES = ("active_requests", "queue_length", "held_bytes")
@@ -270,7 +270,8 @@ def main() -> int:
                         if name in mesh.pids()
                     ),
                 )
-                if settled is None and canceller.cancelled >= _SETTLED_SHARE * given.calls:
+                enough = max(_SETTLED_COUNT, _SETTLED_SHARE * given.calls)
+                if settled is None and canceller.cancelled >= enough:
                     settled = now
 
             asyncio.run(canceller.run(given.calls, look))
