@@ -112,7 +112,8 @@ def _long(bundle: bytes) -> patient_pb2.PatientInput:
 
 
 async def _small(method: Any, request: Any, seconds: float) -> Seen:
-    times, failed, began_s = [], 0, time.monotonic()
+    times: list[float] = []
+    failed, began_s = 0, time.monotonic()
     while (spent_s := time.monotonic() - began_s) < seconds or (len(times) < _LEAST and spent_s < _TIMEOUT_S):
         began = time.perf_counter()
         try:

@@ -91,10 +91,7 @@ class Admission:
         """Holds `count` bytes of a request. Raises Overloaded when all requests would hold too many, or those
         of a caller who holds some already too large a share.
         """
-        own = self._held[caller]
-        most_of_one = (1 - _SPARED_SHARE) * self._maximum_held_bytes
-        if self.held_bytes + count > self._maximum_held_bytes or (own and own + count > most_of_one):
-            raise Overloaded
+        self._check_bytes(caller, count)
         self.held_bytes += count
         self._held[caller] += count
         try:
@@ -105,8 +102,15 @@ class Admission:
             if not self._held[caller]:
                 del self._held[caller]
 
+    def _check_bytes(self, caller: str, count: int) -> None:
+        own = self._held[caller]
+        most_of_one = (1 - _SPARED_SHARE) * self._maximum_held_bytes
+        if self.held_bytes + count > self._maximum_held_bytes or (own and own + count > most_of_one):
+            raise Overloaded
+
     def refuse_where_full(self, request: Request) -> None:
-        """Raises what `place` would for the smallest request, before anything is done for it."""
+        """Raises what `holding` and `place` would for the smallest request, before anything is done."""
+        self._check_bytes(request.sharer, 1)
         newcomer = self._newcomer(request, 0)
         if not self._may_begin(newcomer):
             self._check_room(newcomer, request.remaining_s)
