@@ -12,6 +12,8 @@ import argparse
 import asyncio
 import io
 import json
+import subprocess
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -35,9 +37,11 @@ from services.local.mesh_settings import MeshSettings
 from tests.faults.recording import case
 from tests.faults.wire import Seen
 
-_TIMEOUT_S = 60.0
+_TIMEOUT_S = 30.0
+_FLOODING_S = 5.0
+"""Until the large ones are under way."""
 _LEAST = 10
-"""Small ones that are measured, however long they take, up to a minute."""
+"""Small ones that are measured, however long they take, up to half a minute."""
 _NOTE_CHARACTERS = 200_000
 _IMAGE_PX = 4000
 _OBSERVATIONS = 8_000
@@ -134,32 +138,41 @@ async def _large(method: Any, request: Any, ends: Counter[str]) -> None:
             await asyncio.sleep(1.0)  # as RetryInfo asks at least
 
 
+async def flood(pair: Pair, address: str) -> None:
+    """Sends large ones until standard input ends; prints how they ended."""
+    ends: Counter[str] = Counter()
+    async with grpc.aio.insecure_channel(address, _OPTIONS) as channel:
+        method = pair.method(channel)
+        floods = [asyncio.create_task(_large(method, pair.large, ends)) for _ in range(pair.at_once)]
+        await asyncio.to_thread(sys.stdin.read)
+        for one in floods:
+            one.cancel()
+        await asyncio.gather(*floods, return_exceptions=True)
+    say(json.dumps(ends))
+
+
 async def measure(pair: Pair, address: str, seconds: float) -> None:
-    """Prints what the small ones see, alone and beside the large ones."""
-    async with (
-        grpc.aio.insecure_channel(address, _OPTIONS) as one,
-        grpc.aio.insecure_channel(address, _OPTIONS) as other,
-    ):
-        small = pair.method(one)
+    """Prints what the small ones see, alone and beside the large ones, which another process sends."""
+    async with grpc.aio.insecure_channel(address, _OPTIONS) as channel:
+        small = pair.method(channel)
         await _small(small, pair.small, 2.0)
         alone = await _small(small, pair.small, seconds)
-        ends: Counter[str] = Counter()
-        large = pair.method(other)
-        floods = [asyncio.create_task(_large(large, pair.large, ends)) for _ in range(pair.at_once)]
-        await asyncio.sleep(2.0)
-        beside = await _small(small, pair.small, seconds)
-        for flood in floods:
-            flood.cancel()
-        await asyncio.gather(*floods, return_exceptions=True)
+        command = [sys.executable, "-m", "tests.faults.fairness", "--only", pair.service, "--flood", address]
+        with subprocess.Popen(  # noqa: ASYNC220 - nothing else runs meanwhile
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as flooding:
+            await asyncio.sleep(_FLOODING_S)
+            beside = await _small(small, pair.small, seconds)
+            ends = json.loads(flooding.communicate()[0])
     if len(beside.times_ms) < _LEAST:
         answered = f"{len(beside.times_ms)} small ones answered, {beside.failed} not"
-        say(f"{pair.at_once} {pair.name}: {answered}; large ones: {dict(ends)}")
+        say(f"{pair.at_once} {pair.name}: {answered}; large ones: {ends}")
         return
     factor = beside.quantile(0.99) / alone.quantile(0.99)
     say(
         f"{pair.at_once} {pair.name}: p50 {alone.quantile(0.5):.0f} -> {beside.quantile(0.5):.0f} ms, "
         f"p99 {alone.quantile(0.99):.0f} -> {beside.quantile(0.99):.0f} ms ({factor:.1f} times); "
-        f"{len(beside.times_ms)} small ones answered, {beside.failed} not; large ones: {dict(ends)}"
+        f"{len(beside.times_ms)} small ones answered, {beside.failed} not; large ones: {ends}"
     )
 
 
@@ -168,7 +181,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=15.0, help="of each measurement")
     parser.add_argument("--only", default="", help="the services whose names contain this")
+    parser.add_argument("--flood", metavar="HOST:PORT", help="send the large ones to this service alone")
     given = parser.parse_args()
+    if given.flood:
+        asyncio.run(flood(next(pair for pair in pairs() if pair.service == given.only), given.flood))
+        return
     with tempfile.TemporaryDirectory(prefix="medmesh-fairness-") as folder:
         settings = replace(
             MeshSettings.from_environment().on_free_ports(Path(folder) / "run"),
