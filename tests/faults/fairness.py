@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-import numpy as np
 from PIL import Image
 
 from medmesh.common.v1 import patient_pb2
@@ -32,6 +31,7 @@ from medmesh.imaging.v1 import imaging_pb2, imaging_pb2_grpc
 from medmesh.language.v1 import language_pb2, language_pb2_grpc
 from medmesh.recommendation.v1 import recommendation_pb2, recommendation_pb2_grpc
 from services.chassis.rpc.transport import DIRECT
+from services.imaging.decoding import decode_image
 from services.local.mesh import Mesh
 from services.local.mesh_settings import MeshSettings
 from tests.faults.recording import case
@@ -99,10 +99,10 @@ def pairs() -> list[Pair]:
 
 
 def _image(side: int) -> imaging_pb2.AnalyzeImageRequest:
-    """Of detail that does not compress: the larger one has 16 MB."""
-    grain = np.random.default_rng(1).integers(0, 255, (side, side), dtype=np.uint8)
+    """The sample in another size, not compressed: the larger one has 16 MB."""
+    grey = decode_image(case().images[0].sources[0].content).grey
     out = io.BytesIO()
-    Image.fromarray(grain).save(out, "PNG", compress_level=0)
+    Image.fromarray(grey).resize((side, side)).save(out, "PNG", compress_level=0)
     return imaging_pb2.AnalyzeImageRequest(sources=[imaging_pb2.ImageSource(content=out.getvalue())])
 
 
@@ -157,6 +157,8 @@ async def measure(pair: Pair, address: str, seconds: float) -> None:
         small = pair.method(channel)
         await _small(small, pair.small, 2.0)
         alone = await _small(small, pair.small, seconds)
+        if alone.failed:
+            raise SystemExit(f"{pair.name}: {alone.failed} small ones failed alone")
         command = [sys.executable, "-m", "tests.faults.fairness", "--only", pair.service, "--flood", address]
         with subprocess.Popen(  # noqa: ASYNC220 - nothing else runs meanwhile
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
