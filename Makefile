@@ -90,6 +90,12 @@ fuzz: venv  ## Feed each parser of bytes what reaches new code, SECONDS=60 each;
 wire: venv  ## Send a service 200,000 hostile streams of HTTP/2 and time a good client beside them (STREAMS=20000)
 	@$(VENV)/python -m tests.faults.wire --streams $(or $(STREAMS),200000)
 
+cancelled: venv  ## Cancel 100,000 calls of a real mesh in every phase, and look what they leave behind (CALLS=2000)
+	@$(VENV)/python -m tests.faults.cancelled --calls $(or $(CALLS),100000)
+
+fairness: venv  ## Time small requests beside a caller of large ones on a real mesh (ARGS="--only imaging")
+	@$(VENV)/python -m tests.faults.fairness $(ARGS)
+
 drill-hl7: venv  ## Kill the HL7 node again and again while it is sent messages, and count (RUNS=20 MESSAGES=200)
 	@$(VENV)/python -m tests.hl7_node.drill --runs $(or $(RUNS),20) --messages $(or $(MESSAGES),200)
 

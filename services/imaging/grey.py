@@ -31,8 +31,13 @@ def spread(values: npt.NDArray[Any]) -> Grey:
 
 def every_nth(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Every n-th row and column of a large image: a percentile of millions of values takes seconds."""
-    step = max(1, int((values.size / LARGEST_SAMPLE) ** 0.5))
-    return values[::step, ::step]
+    nth = step(values.size)
+    return values[::nth, ::nth]
+
+
+def step(size: int) -> int:
+    """How many rows and columns of so many values lie between two that are sampled."""
+    return max(1, int((size / LARGEST_SAMPLE) ** 0.5))
 
 
 def display_range(values: npt.NDArray[np.floating]) -> tuple[float, float]:

@@ -64,6 +64,9 @@ class DecodingLimits:
     """Size of the file."""
     max_pixels: int = 64_000_000
     """Declared rows x columns."""
+    max_picture_bytes: int = 256_000_000
+    """What a PNG or JPEG takes while it is decoded: its pixels as they are unpacked, and those of the
+    result."""
     max_inflated_bytes: int = 256 * 1024 * 1024
     """Size of a DICOM data set of the deflated transfer syntax once inflated; pydicom itself has no bound."""
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from services.chassis.errors import InvalidInput
-from services.imaging.grey import Grey, spread
+from services.imaging.grey import Grey, apply_window, display_range, step
 from services.imaging.images import (
     GREY_SCALE_MEASURED,
     ROWS_AT_A_TIME,
@@ -27,10 +27,13 @@ from services.imaging.images import (
     unsupported,
 )
 
+_HELD_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2}
+"""Of a pixel, by Pillow's mode; of all others 4."""
+
 
 def decode_picture(data: bytes, limits: DecodingLimits) -> DecodedImage:
     """Decodes a PNG or JPEG file. Raises InvalidInput as `decode_image` does."""
-    with opened_picture(data, limits) as image:
+    with opened_picture(data, limits, may_shrink=True) as image:
         ImageOps.exif_transpose(image, in_place=True)
         colours = colourfulness(image)  # first: it makes a copy of its own, which then goes
         grey, rgb = _pixels(image)
@@ -44,8 +47,9 @@ def decode_picture(data: bytes, limits: DecodingLimits) -> DecodedImage:
 
 
 @contextmanager
-def opened_picture(data: bytes, limits: DecodingLimits) -> Iterator[Image.Image]:
-    """The picture of a PNG or JPEG file as it is stored, its size checked before it is unpacked.
+def opened_picture(data: bytes, limits: DecodingLimits, *, may_shrink: bool = False) -> Iterator[Image.Image]:
+    """The picture of a PNG or JPEG file as it is stored, its size checked before it is unpacked; with
+    `may_shrink` a JPEG that would take too much memory is unpacked at half its width and height.
 
     Raises InvalidInput as `decode_image` does, also for what Pillow raises within the block.
     """
@@ -56,6 +60,12 @@ def opened_picture(data: bytes, limits: DecodingLimits) -> Iterator[Image.Image]
                 check_scans(data)
             if getattr(image, "n_frames", 1) > 1:
                 raise unsupported("holds more than one frame")
+            stored_px = image.width * image.height
+            if may_shrink and _taken_bytes(image, stored_px) > limits.max_picture_bytes:
+                image.draft(image.mode, (image.width // 2, image.height // 2))  # of a PNG it does nothing
+            if _taken_bytes(image, stored_px) > limits.max_picture_bytes:
+                most_mb = limits.max_picture_bytes // 10**6
+                raise too_large(f"would take more than {most_mb} MB while it is decoded: store it in grey")
             image.load()
             yield image
     except InvalidInput:
@@ -78,16 +88,44 @@ def opened_picture(data: bytes, limits: DecodingLimits) -> Iterator[Image.Image]
 def _pixels(image: Image.Image) -> tuple[Grey, npt.NDArray[np.uint8] | None]:
     """As `DecodedImage` has them: grey, and colours where there are any."""
     if _is_deep(image):  # PNG has no window, so the range is measured
-        return spread(np.asarray(image)), None
+        return _spread(image), None
     grey = np.empty((image.height, image.width), dtype=np.uint8)
     rgb = None if _is_grey(image) else np.empty((*grey.shape, 3), dtype=np.uint8)
-    for top in range(0, image.height, ROWS_AT_A_TIME):
-        rows = slice(top, min(top + ROWS_AT_A_TIME, image.height))
-        shown = _on_black(image.crop((0, rows.start, image.width, rows.stop)))
+    for rows, part in _strips(image):
+        shown = _on_black(part)
         grey[rows] = np.asarray(shown.convert("L"))
         if rgb is not None:
             rgb[rows] = np.asarray(shown.convert("RGB"))
     return grey, rgb
+
+
+def _spread(image: Image.Image) -> Grey:
+    """As `grey.spread`, without a copy of all of the numbers."""
+    nth = step(image.height * image.width)
+    sample = [
+        np.asarray(part)[-rows.start % nth :: nth, ::nth].astype(np.float32) for rows, part in _strips(image)
+    ]
+    low, high = display_range(np.concatenate(sample))
+    grey = np.empty((image.height, image.width), dtype=np.uint8)
+    for rows, part in _strips(image):
+        grey[rows] = apply_window(np.asarray(part).astype(np.float32), (low + high) / 2, high - low)
+    return grey
+
+
+def _strips(image: Image.Image) -> Iterator[tuple[slice, Image.Image]]:
+    for top in range(0, image.height, ROWS_AT_A_TIME):
+        rows = slice(top, min(top + ROWS_AT_A_TIME, image.height))
+        yield rows, image.crop((0, rows.start, image.width, rows.stop))
+
+
+def _taken_bytes(image: Image.Image, stored_px: int) -> int:
+    """What decoding takes at most: what Pillow holds of a pixel, and then either the result, 3 bytes for
+    colours and 1 for grey, or before it the coefficients of a progressive JPEG, 2 bytes for each value.
+    """
+    held = _HELD_BYTES.get(image.mode, 4)
+    coefficients = 2 * len(image.getbands()) * stored_px if "progressive" in image.info else 0
+    pixels = image.width * image.height
+    return pixels * held + max(coefficients, pixels * (1 if _is_grey(image) else 4))
 
 
 def _on_black(image: Image.Image) -> Image.Image:

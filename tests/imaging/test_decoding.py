@@ -12,6 +12,7 @@ from pydicom.uid import JPEGBaseline8Bit
 
 from services.chassis.errors import InvalidInput, Reason
 from services.imaging.decoding import decode_image
+from services.imaging.grey import spread
 from services.imaging.images import DecodingLimits, FileFormat
 from tests.imaging import samples
 
@@ -154,18 +155,53 @@ def test_a_jpeg_of_thousands_of_scans_is_refused_undecoded_as_a_picture_and_as_a
     assert decode_image(progressive(5)).grey.shape == (512, 512)
 
 
-@pytest.mark.parametrize(("mode", "bytes_a_pixel"), [("RGBA", 10), ("RGB", 10), ("L", 5), ("I;16", 8)])
-def test_a_large_picture_takes_no_more_memory_than_its_pixels(tmp_path, mode, bytes_a_pixel):
-    """Those that Pillow holds, 4 bytes of each in colour, and those of the result, 4 bytes too."""
-    side = 4000
-    Image.new(mode, (side, side)).save(tmp_path / "large.png")
-    grown = int(subprocess.check_output([sys.executable, "-c", MEASURED, tmp_path / "large.png"], text=True))
-    assert grown < bytes_a_pixel * side**2
+KINDS = {
+    "RGBA": ("PNG", {}),
+    "RGB": ("PNG", {}),
+    "P": ("PNG", {}),
+    "LA": ("PNG", {}),
+    "L": ("PNG", {}),
+    "I;16": ("PNG", {}),
+    "RGB, JPEG": ("JPEG", {}),
+    "CMYK, JPEG": ("JPEG", {}),
+    "L, progressive": ("JPEG", {"progressive": True}),
+    "RGB, progressive": ("JPEG", {"progressive": True, "subsampling": 0}),
+    "CMYK, progressive": ("JPEG", {"progressive": True, "subsampling": 0}),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("side", [4000, 5500, 8000])
+def test_a_large_picture_takes_no_more_memory_than_the_limit(tmp_path, kind, side):
+    """It is decoded within it, a JPEG at half its sides where that helps, or refused undecoded."""
+    form, options = KINDS[kind]
+    if side == 5500 and "progressive" not in kind:
+        pytest.skip("between what fits and what does not lie the progressive ones")
+    Image.new(kind.partition(",")[0], (side, side)).save(tmp_path / "large", form, **options)
+    said = subprocess.check_output([sys.executable, "-c", MEASURED, tmp_path / "large"], text=True)
+    grown, shape = said.split(maxsplit=1)
+    assert int(grown) < 1.04 * DecodingLimits().max_picture_bytes
+    expected = {
+        8000: "4000" if kind.endswith("JPEG") else "8000" if kind in GREY_ALONE else "refused",
+        5500: {"CMYK, progressive": "refused", "RGB, progressive": "2750"}.get(kind, "5500"),
+    }.get(side, "4000")
+    assert shape.strip() == expected
+
+
+GREY_ALONE = {"L", "I;16", "L, progressive"}
+
+
+def test_deep_values_are_shown_as_if_all_of_them_were_looked_at_at_once():
+    values = np.random.default_rng(3).integers(100, 60_000, (1311, 1507), dtype=np.uint16)
+    out = io.BytesIO()
+    Image.fromarray(values).save(out, "PNG")
+    assert np.array_equal(decode_image(out.getvalue()).grey, spread(values))
 
 
 MEASURED = """
 import sys
 from pathlib import Path
+from services.chassis.errors import InvalidInput, Reason
 from services.imaging.decoding import decode_image
 
 def peak():
@@ -174,8 +210,12 @@ def peak():
 
 content = Path(sys.argv[1]).read_bytes()
 before = peak()
-decode_image(content)
-print(peak() - before)
+try:
+    shown = decode_image(content).grey.shape[0]
+except InvalidInput as error:
+    assert error.reason is Reason.INPUT_TOO_LARGE
+    shown = "refused"
+print(peak() - before, shown)
 """
 
 

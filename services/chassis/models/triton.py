@@ -89,6 +89,7 @@ class TritonInference:
         )
         if key is not None:
             self._client.register_plugin(key)
+        self._calls = triton_calls.Calls(self._client)
         self._streams = Streams(self._client)
         self._states: dict[ModelVersion, _State] = {}
         self._probes: dict[ModelVersion, asyncio.Task[bool]] = {}
@@ -102,6 +103,7 @@ class TritonInference:
         for task in under_way:
             task.cancel()
         await asyncio.gather(*under_way, return_exceptions=True)
+        await self._calls.close()
         await self._streams.close()
         await self._client.close()
 
@@ -349,7 +351,7 @@ class TritonInference:
 
     async def _ask(self, model: ModelVersion, inputs: Arrays, left_s: float, priority: int) -> Part:
         try:
-            return await triton_calls.ask(self._client, model, inputs, left_s, priority)
+            return await self._calls.ask(model, inputs, left_s, priority)
         except InferenceServerException as error:
             raise self._failed(model, error) from error
 

@@ -4,6 +4,7 @@ tritonclient's own exceptions, which `triton_errors` maps.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,7 @@ from tritonclient.grpc import InferInput, InferRequestedOutput, InferResult
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import np_to_triton_dtype
 
-from services.chassis.errors import ModelFailed, ModelUnavailable
+from services.chassis.errors import DeadlineExceeded, ModelFailed, ModelUnavailable
 from services.chassis.models.inference import Arrays, ModelVersion
 from services.chassis.observability import telemetry
 from services.chassis.rpc import request
@@ -21,6 +22,10 @@ from services.chassis.rpc import request
 INFER = "inference.GRPCInferenceService/ModelInfer"
 STREAM = "inference.GRPCInferenceService/ModelStreamInfer"
 """The rpcs that run a model."""
+
+_OUTLASTS_S = 30.0
+"""By so much gRPC's deadline lies behind the caller's: when it passes, that is a cancellation. Triton itself
+is told the caller's, and drops what waits for longer."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,40 @@ class Part:
     """The version that Triton says it ran."""
 
 
+class Calls:
+    """The requests that are under way. Whoever no longer waits leaves his to its end: the Python backend of
+    24.10 takes all of Triton with it (SIGSEGV) once some thousand were cancelled, by a caller or by gRPC.
+    """
+
+    def __init__(self, client: InferenceServerClient) -> None:
+        self._client = client
+        self._under_way: set[asyncio.Task[Part]] = set()
+
+    async def ask(self, model: ModelVersion, inputs: Arrays, left_s: float, priority: int) -> Part:
+        """The one answer of a model to a request. Raises DeadlineExceeded when the time is over."""
+        asking = asyncio.create_task(ask(self._client, model, inputs, left_s, priority))
+        self._under_way.add(asking)
+        asking.add_done_callback(self._ended)
+        try:
+            async with asyncio.timeout(left_s):
+                return await asyncio.shield(asking)
+        except TimeoutError as error:
+            told = f"{model.name}: no answer within the time given"
+            raise DeadlineExceeded(told, metadata={"model": model.name}) from error
+
+    async def close(self) -> None:
+        """Ends all of them."""
+        left = list(self._under_way)
+        for asking in left:
+            asking.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+
+    def _ended(self, asking: asyncio.Task[Part]) -> None:
+        self._under_way.discard(asking)
+        if not asking.cancelled():
+            asking.exception()  # told to whoever still waits
+
+
 async def ask(
     client: InferenceServerClient, model: ModelVersion, inputs: Arrays, left_s: float, priority: int = 0
 ) -> Part:
@@ -39,7 +78,7 @@ async def ask(
     result = await client.infer(
         **asked(model, inputs, left_s),
         priority=priority,
-        client_timeout=left_s,
+        client_timeout=left_s + _OUTLASTS_S,
         headers=telemetry.metadata_of_sampled(),
     )
     return part_of(model, result)

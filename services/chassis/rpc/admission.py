@@ -27,7 +27,7 @@ that does not get shorter only makes all of them late (Nichols and Jacobson, "Co
 SHORTEST_LEFT_S = 0.05
 """A request with less time left is not begun."""
 _SPARED_SHARE = 0.25
-"""Of the places, which one caller alone never takes: whoever else comes finds one."""
+"""Of the places and of the bytes held, which one caller alone never takes: whoever else comes finds one."""
 _NEWEST_SHARE = 0.1
 """Of the latest request in the mean of how long places are held."""
 
@@ -76,6 +76,8 @@ class Admission:
         """Virtual end of each caller's last request, where it lies ahead."""
         self._held_s: dict[str, float] = {}
         """How long a request holds its places, by method; of all under ""."""
+        self._held: Counter[str] = Counter()
+        """Bytes held, by caller."""
         self.held_bytes = 0
         self.in_flight_count = 0
 
@@ -85,18 +87,30 @@ class Admission:
         return len(self._waiting)
 
     @contextmanager
-    def holding(self, count: int) -> Iterator[None]:
-        """Holds `count` bytes of a request. Raises Overloaded when all requests would hold too many."""
-        if self.held_bytes + count > self._maximum_held_bytes:
-            raise Overloaded
+    def holding(self, count: int, caller: str = "") -> Iterator[None]:
+        """Holds `count` bytes of a request. Raises Overloaded when all requests would hold too many, or those
+        of a caller who holds some already too large a share.
+        """
+        self._check_bytes(caller, count)
         self.held_bytes += count
+        self._held[caller] += count
         try:
             yield
         finally:
             self.held_bytes -= count
+            self._held[caller] -= count
+            if not self._held[caller]:
+                del self._held[caller]
+
+    def _check_bytes(self, caller: str, count: int) -> None:
+        own = self._held[caller]
+        most_of_one = (1 - _SPARED_SHARE) * self._maximum_held_bytes
+        if self.held_bytes + count > self._maximum_held_bytes or (own and own + count > most_of_one):
+            raise Overloaded
 
     def refuse_where_full(self, request: Request) -> None:
-        """Raises what `place` would for the smallest request, before anything is done for it."""
+        """Raises what `holding` and `place` would for the smallest request, before anything is done."""
+        self._check_bytes(request.sharer, 1)
         newcomer = self._newcomer(request, 0)
         if not self._may_begin(newcomer):
             self._check_room(newcomer, request.remaining_s)

@@ -108,7 +108,7 @@ class Incoming:
                 raise DeadlineExceeded("the caller stalled") from error
             raise
         if part is not None:
-            self._held.enter_context(self._admission.holding(len(part)))
+            self._held.enter_context(self._admission.holding(len(part), self._request.sharer))
             self._size_bytes += len(part)
         return part
 

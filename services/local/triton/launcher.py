@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _NEEDED_DISK_MB = 200
-_NICENESS = 5
+_NICENESS = 10
 """The models fill every core under load, and a service that waits for its turn cannot even refuse a
 request."""
 OWN_OUTPUT = Path("-")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 
 import pytest
 
@@ -176,3 +176,17 @@ async def test_whoever_leaves_gives_everything_back():
         await asyncio.gather(*waiting, return_exceptions=True)
     state = place.admission
     assert (state._free, state.in_flight_count, state.queued_count, +state._taken) == (2, 0, 0, {})
+
+
+def test_one_caller_never_holds_all_of_the_bytes():
+    admission_ = Admission(4, 4, 1000, MIB)
+    with ExitStack() as held:
+        held.enter_context(admission_.holding(700, "a"))
+        with pytest.raises(Overloaded), admission_.holding(100, "a"):
+            pass
+        held.enter_context(admission_.holding(200, "b"))
+        with pytest.raises(Overloaded), admission_.holding(200, "c"):
+            pass
+    assert admission_.held_bytes == 0
+    with admission_.holding(1000, "a"):
+        assert admission_.held_bytes == 1000, "a single request may be as large as all of it"

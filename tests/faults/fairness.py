@@ -1,0 +1,206 @@
+"""What a caller of small requests waits beside one who sends large ones, on a real mesh:
+`python -m tests.faults.fairness`.
+
+Both call the same service, each over a connection of its own, which is what tells callers without identities
+apart. The small ones go one after the other; first alone, then beside so many large ones at once that are
+sent again whenever one ends.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import io
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import grpc
+from PIL import Image
+
+from medmesh.common.v1 import patient_pb2
+from medmesh.imaging.v1 import imaging_pb2, imaging_pb2_grpc
+from medmesh.language.v1 import language_pb2, language_pb2_grpc
+from medmesh.recommendation.v1 import recommendation_pb2, recommendation_pb2_grpc
+from services.chassis.rpc.transport import DIRECT
+from services.imaging.decoding import decode_image
+from services.local.mesh import Mesh
+from services.local.mesh_settings import MeshSettings
+from tests.faults.recording import case
+from tests.faults.wire import Seen
+
+_TIMEOUT_S = 30.0
+_FLOODING_S = 5.0
+"""Until the large ones are under way."""
+_LEAST = 10
+"""Small ones that are measured, however long they take, up to half a minute."""
+_NOTE_CHARACTERS = 200_000
+_IMAGE_PX = 4000
+_OBSERVATIONS = 8_000
+_OPTIONS = [
+    DIRECT,
+    ("grpc.use_local_subchannel_pool", 1),
+    ("grpc.max_send_message_length", 1 << 30),
+    ("grpc.max_receive_message_length", 1 << 30),
+]
+say = partial(print, flush=True)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A small request and a large one of the same rpc."""
+
+    name: str
+    service: str
+    method: Callable[[grpc.aio.Channel], Any]
+    small: Any
+    large: Any
+    at_once: int
+
+
+def pairs() -> list[Pair]:
+    """Large ones as they were found to hold up others."""
+    sample = case()
+    note = (sample.note + " ") * (_NOTE_CHARACTERS // len(sample.note) + 1)
+    return [
+        Pair(
+            f"images of {_IMAGE_PX}² pixels beside one of 512²",
+            "imaging",
+            lambda channel: imaging_pb2_grpc.ImagingServiceStub(channel).AnalyzeImage,
+            _image(512),
+            _image(_IMAGE_PX),
+            50,
+        ),
+        Pair(
+            f"notes of {_NOTE_CHARACTERS:,} characters beside one of {len(sample.note)}",
+            "language",
+            lambda channel: language_pb2_grpc.LanguageServiceStub(channel).AnalyzeNote,
+            language_pb2.AnalyzeNoteRequest(note=sample.note),
+            language_pb2.AnalyzeNoteRequest(note=note[:_NOTE_CHARACTERS]),
+            8,
+        ),
+        Pair(
+            f"records of {_OBSERVATIONS:,} observations beside the sample",
+            "recommendation",
+            lambda channel: recommendation_pb2_grpc.RecommendationServiceStub(channel).RankTreatments,
+            recommendation_pb2.RankTreatmentsRequest(patient=sample.patient),
+            recommendation_pb2.RankTreatmentsRequest(patient=_long(sample.patient.fhir_bundle)),
+            20,
+        ),
+    ]
+
+
+def _image(side: int) -> imaging_pb2.AnalyzeImageRequest:
+    """The sample in another size, not compressed: the larger one has 16 MB."""
+    grey = decode_image(case().images[0].sources[0].content).grey
+    out = io.BytesIO()
+    Image.fromarray(grey).resize((side, side)).save(out, "PNG", compress_level=0)
+    return imaging_pb2.AnalyzeImageRequest(sources=[imaging_pb2.ImageSource(content=out.getvalue())])
+
+
+def _long(bundle: bytes) -> patient_pb2.PatientInput:
+    made = json.loads(bundle)
+    one = next(e for e in made["entry"] if e["resource"]["resourceType"] == "Observation")
+    made["entry"] += [
+        {"resource": one["resource"] | {"id": f"long-{number}"}} for number in range(_OBSERVATIONS)
+    ]
+    return patient_pb2.PatientInput(fhir_bundle=json.dumps(made).encode())
+
+
+async def _small(method: Any, request: Any, seconds: float) -> Seen:
+    times: list[float] = []
+    failed, began_s = 0, time.monotonic()
+    while (spent_s := time.monotonic() - began_s) < seconds or (len(times) < _LEAST and spent_s < _TIMEOUT_S):
+        began = time.perf_counter()
+        try:
+            await method(request, timeout=_TIMEOUT_S)
+            times.append((time.perf_counter() - began) * 1e3)
+        except grpc.aio.AioRpcError:
+            failed += 1
+    return Seen(times, failed)
+
+
+async def _large(method: Any, request: Any, ends: Counter[str]) -> None:
+    while True:
+        try:
+            await method(request, timeout=_TIMEOUT_S)
+            ends["OK"] += 1
+        except grpc.aio.AioRpcError as error:
+            ends[error.code().name] += 1
+            await asyncio.sleep(1.0)  # as RetryInfo asks at least
+
+
+async def flood(pair: Pair, address: str) -> None:
+    """Sends large ones until standard input ends; prints how they ended."""
+    ends: Counter[str] = Counter()
+    async with grpc.aio.insecure_channel(address, _OPTIONS) as channel:
+        method = pair.method(channel)
+        floods = [asyncio.create_task(_large(method, pair.large, ends)) for _ in range(pair.at_once)]
+        await asyncio.to_thread(sys.stdin.read)
+        for one in floods:
+            one.cancel()
+        await asyncio.gather(*floods, return_exceptions=True)
+    say(json.dumps(ends))
+
+
+async def measure(pair: Pair, address: str, seconds: float) -> None:
+    """Prints what the small ones see, alone and beside the large ones, which another process sends."""
+    async with grpc.aio.insecure_channel(address, _OPTIONS) as channel:
+        small = pair.method(channel)
+        await _small(small, pair.small, 2.0)
+        alone = await _small(small, pair.small, seconds)
+        if alone.failed:
+            raise SystemExit(f"{pair.name}: {alone.failed} small ones failed alone")
+        command = [sys.executable, "-m", "tests.faults.fairness", "--only", pair.service, "--flood", address]
+        with subprocess.Popen(  # noqa: ASYNC220 - nothing else runs meanwhile
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as flooding:
+            await asyncio.sleep(_FLOODING_S)
+            beside = await _small(small, pair.small, seconds)
+            ends = json.loads(flooding.communicate()[0])
+    if len(beside.times_ms) < _LEAST:
+        answered = f"{len(beside.times_ms)} small ones answered, {beside.failed} not"
+        say(f"{pair.at_once} {pair.name}: {answered}; large ones: {ends}")
+        return
+    factor = beside.quantile(0.99) / alone.quantile(0.99)
+    say(
+        f"{pair.at_once} {pair.name}: p50 {alone.quantile(0.5):.0f} -> {beside.quantile(0.5):.0f} ms, "
+        f"p99 {alone.quantile(0.99):.0f} -> {beside.quantile(0.99):.0f} ms ({factor:.1f} times); "
+        f"{len(beside.times_ms)} small ones answered, {beside.failed} not; large ones: {ends}"
+    )
+
+
+def main() -> None:
+    """Reads the command line, starts a mesh, and prints a line for each kind of request."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=15.0, help="of each measurement")
+    parser.add_argument("--only", default="", help="the services whose names contain this")
+    parser.add_argument("--flood", metavar="HOST:PORT", help="send the large ones to this service alone")
+    given = parser.parse_args()
+    if given.flood:
+        asyncio.run(flood(next(pair for pair in pairs() if pair.service == given.only), given.flood))
+        return
+    with tempfile.TemporaryDirectory(prefix="medmesh-fairness-") as folder:
+        settings = replace(
+            MeshSettings.from_environment().on_free_ports(Path(folder) / "run"),
+            variables={
+                "MEDMESH_AUDIT_FOLDER": f"{folder}/audit",
+                "MEDMESH_RECEIPT_FOLDER": f"{folder}/receipts",
+            },
+        )
+        with Mesh.start(settings, lambda _: None) as mesh:
+            for pair in pairs():
+                if given.only in pair.service:
+                    asyncio.run(measure(pair, mesh.addresses[pair.service], given.seconds))
+
+
+if __name__ == "__main__":
+    main()
