@@ -144,6 +144,10 @@ def read_whole(data: bytes, limits: DecodingLimits) -> Dataset:
         raise malformed("is truncated or damaged") from error
 
 
+_VRS_OF_BYTES = {None, "OB", "OW", "OB or OW", "UN"}
+"""Of pixel data: both that PS3.5 allows, how an implicit one is told, and what relays make of the unknown."""
+
+
 def _located(dataset: Dataset, data: bytes, pixels: RawDataElement | DataElement | None) -> Header:
     if not isinstance(pixels, RawDataElement) or pixels.tag != _PIXEL_DATA:
         return Header(dataset, data, 0, 0, "OW")
@@ -151,6 +155,8 @@ def _located(dataset: Dataset, data: bytes, pixels: RawDataElement | DataElement
     length = left if pixels.length == _UNDEFINED_LENGTH else pixels.length
     if length > left + 1:  # the byte that makes a length even may be missing
         raise malformed("ends before its pixel data does")
+    if pixels.VR not in _VRS_OF_BYTES:
+        raise malformed("holds pixel data of a value representation other than OB or OW")
     return Header(dataset, data, pixels.value_tell, length, pixels.VR or "OW")
 
 
