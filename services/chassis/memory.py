@@ -6,7 +6,7 @@ import asyncio
 import ctypes
 import time
 
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 LARGE_BYTES = 32 << 20
 """The most that glibc takes from a heap rather than from the system."""
 EVERY_S = 3.0
@@ -18,13 +18,15 @@ def reuse_large_blocks() -> bool:
 
     A block that comes from the system anew costs a page fault for every 4 KiB: half of the time in which a
     film of 8 MB is decoded. By itself glibc learns that threshold from what is freed (mallopt(3), dynamic
-    mmap threshold), and never gives back what lies below a small block that stays: `give_back` does.
+    mmap threshold), and never gives back what lies below a small block that stays: `give_back` does. One heap
+    for all threads: a block that one has freed serves another.
     """
     mallopt = _glibc("mallopt")
     return (
         mallopt is not None
         and bool(mallopt(_M_MMAP_THRESHOLD, LARGE_BYTES))
         and bool(mallopt(_M_TRIM_THRESHOLD, LARGE_BYTES))
+        and bool(mallopt(_M_ARENA_MAX, 1))
     )
 
 

@@ -20,6 +20,7 @@ from services.imaging.digests import ImageDigests, digests
 from services.imaging.early import EarlyReadings
 from services.imaging.images import DecodedImage, DecodingLimits
 from services.imaging.judging import Asked, is_asked, judged, upright_grey
+from services.imaging.pictures import is_quick
 from services.imaging.results import ImageAnalysis, ImageOptions, ModelResult
 from services.imaging.routing import Choice, contradicted, outside, stated
 from services.imaging.series.analysis import SeriesAnalyzer
@@ -35,7 +36,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class _Opened:
-    """What the one hop off the event loop gives."""
+    """What is made of the files at once, off the event loop but for small pictures."""
 
     image: DecodedImage
     choice: Choice | None
@@ -78,8 +79,10 @@ class ImageAnalyzer:
 
     async def _analyzed(self, files: Sequence[bytes], options: ImageOptions) -> ImageAnalysis:
         readers, gates = candidates(self._served, options), self._served.gates()
+        work = partial(self._open, files, options, readers, gates)
         with telemetry.span("open image"):
-            opened = await self.blocking(partial(self._open, files, options, readers, gates))
+            # To hand a small picture to a thread costs more than to decode it.
+            opened = work() if len(files) == 1 and is_quick(files[0]) else await self.blocking(work)
         if opened is None:
             return await self._series.analyze(files, options)
         with self._early(opened, options.wanted) as early:

@@ -29,8 +29,10 @@ KNOWN_MODALITIES = frozenset({
 """Defined terms of Modality (0008,0060), PS3.3 C.7.3.1.1.1, and the retired DR; others may be anything."""
 LARGEST_SCAN_COUNT = 100
 """Scans of a progressive JPEG; encoders make about ten."""
-_SCAN_START = b"\xff\xda"
+SCAN_START = b"\xff\xda"
 """SOS of ISO/IEC 10918-1 B.2.3; compressed data never holds these two bytes."""
+AT_ONCE_PX = 512 * 512
+"""An image of so few pixels is worked on as a whole."""
 ROWS_AT_A_TIME = 64
 """So many rows of an image are worked on at once, where each step would otherwise copy all of it."""
 
@@ -155,5 +157,5 @@ def check_scans(jpeg: bytes) -> None:
     """Raises InvalidInput when a JPEG goes over its pixels more often than encoders do, of which each time
     costs as much as an image: 3,000 scans of 160 kB are half a minute.
     """
-    if jpeg.count(_SCAN_START) > LARGEST_SCAN_COUNT:
+    if jpeg.count(SCAN_START) > LARGEST_SCAN_COUNT:
         raise too_large(f"has more than {LARGEST_SCAN_COUNT} scans")

@@ -13,10 +13,13 @@ import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from services.chassis.errors import InvalidInput
+from services.imaging.dicom.codestream import JPEG_START, NotReadableError, read_header
 from services.imaging.grey import Grey, apply_window, display_range, step
 from services.imaging.images import (
+    AT_ONCE_PX,
     GREY_SCALE_MEASURED,
     ROWS_AT_A_TIME,
+    SCAN_START,
     DecodedImage,
     DecodingLimits,
     FileFormat,
@@ -27,6 +30,7 @@ from services.imaging.images import (
     unsupported,
 )
 
+_QUICK_BYTES = 64 * 1024
 _HELD_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2}
 """Of a pixel, by Pillow's mode; of all others 4."""
 
@@ -44,6 +48,17 @@ def decode_picture(data: bytes, limits: DecodingLimits) -> DecodedImage:
             rgb=rgb,
             notices=(GREY_SCALE_MEASURED,) if _is_deep(image) else (),
         )
+
+
+def is_quick(data: bytes) -> bool:
+    """Whether `decode_picture` is a matter of a millisecond: a small JPEG of one pass over its pixels."""
+    if len(data) > _QUICK_BYTES or not data.startswith(JPEG_START) or data.count(SCAN_START) > 1:
+        return False
+    try:
+        header = read_header(data)
+    except NotReadableError:
+        return False
+    return header.rows * header.columns <= AT_ONCE_PX
 
 
 @contextmanager
@@ -89,6 +104,8 @@ def _pixels(image: Image.Image) -> tuple[Grey, npt.NDArray[np.uint8] | None]:
     """As `DecodedImage` has them: grey, and colours where there are any."""
     if _is_deep(image):  # PNG has no window, so the range is measured
         return _spread(image), None
+    if image.mode == "L" and "transparency" not in image.info and image.width * image.height <= AT_ONCE_PX:
+        return np.asarray(image), None
     grey = np.empty((image.height, image.width), dtype=np.uint8)
     rgb = None if _is_grey(image) else np.empty((*grey.shape, 3), dtype=np.uint8)
     for rows, part in _strips(image):

@@ -47,6 +47,7 @@ class ImagingServicer(imaging_pb2_grpc.ImagingServiceServicer):
         response = pb.AnalyzeImageResponse()
         async with AsyncExitStack() as held:
             files = await self._files(request.sources, held)
+            del request  # with its own copy of the files
             fill_analysis(response.analysis, await self._analyzer.analyze(files, options))
         return response
 

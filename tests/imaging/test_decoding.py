@@ -14,6 +14,7 @@ from services.chassis.errors import InvalidInput, Reason
 from services.imaging.decoding import decode_image
 from services.imaging.grey import spread
 from services.imaging.images import DecodingLimits, FileFormat
+from services.imaging.pictures import is_quick
 from tests.imaging import samples
 
 CHEST = samples.chest()
@@ -25,6 +26,23 @@ def test_a_picture_keeps_its_grey_values(file_format):
     assert image.file_format == file_format
     assert image.colourfulness == 0
     assert np.abs(image.grey.astype(int) - CHEST).mean() < 2
+
+
+@pytest.mark.parametrize(
+    ("data", "quick"),
+    [
+        (samples.picture(CHEST, "JPEG"), True),
+        (samples.picture(CHEST, "JPEG", progressive=True), False),  # goes over its pixels many times
+        (samples.picture(CHEST, "PNG"), False),  # its header does not bound what it inflates to
+        (samples.picture(np.zeros((513, 512), np.uint8), "JPEG"), False),
+        (samples.picture(CHEST, "JPEG", comment=b"x" * 60_000) + b"\0" * 8_000, False),
+        (samples.picture(CHEST, "JPEG")[:20], False),
+        (samples.dicom(CHEST), False),
+        (b"", False),
+    ],
+)
+def test_only_a_small_picture_of_one_pass_is_quick(data, quick):
+    assert is_quick(data) is quick
 
 
 def test_colour_is_reduced_to_grey_and_noticed():

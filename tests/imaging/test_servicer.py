@@ -13,6 +13,7 @@ from PIL import Image
 from medmesh.common.v1 import catalog_pb2, catalog_pb2_grpc, serving_pb2
 from medmesh.imaging.v1 import imaging_pb2 as pb
 from services.chassis.errors import DeadlineExceeded, ModelFailed, ModelUnavailable, Overloaded
+from services.imaging.analysis import ImageAnalyzer
 from services.imaging.preprocessing import VOCABULARY
 from services.imaging.preprocessing.resizing import resized
 from tests.imaging import samples
@@ -335,3 +336,16 @@ async def test_the_models_are_listed(imaging):
         ("head_ct", True),
         ("image_gate", True),
     ]
+
+
+async def test_a_small_picture_takes_no_thread(imaging, monkeypatch):
+    async def refused(_self, _work):
+        raise AssertionError("handed to a thread")
+
+    monkeypatch.setattr(ImageAnalyzer, "blocking", refused)
+    answer = await imaging.stub.AnalyzeImage(
+        request(samples.picture(samples.chest(), "JPEG"), body_part="CHEST")
+    )
+    assert [one.provenance.model_name for one in answer.analysis.results] == ["chest_xray"]
+    with pytest.raises(grpc.RpcError):
+        await imaging.stub.AnalyzeImage(request(samples.picture(samples.chest()), body_part="CHEST"))

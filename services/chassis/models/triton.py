@@ -1,6 +1,6 @@
 """The inference seam on a Triton server. Beside the modules named `triton_…` the only one with tritonclient.
 
-One gRPC channel for all models. A version is asked for by its number, and before the first call, and then
+One gRPC connection for all models. A version is asked for by its number, and before the first call, and then
 twice a minute, Triton's own configuration of it is held against the card; a version that is not loaded is
 loaded, where Triton allows it. Triton's exceptions are mapped in `triton_errors`; no tensor's content ever
 gets into a message.
@@ -15,7 +15,9 @@ import time
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
+import grpc
 from tritonclient.grpc.aio import InferenceServerClient
+from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
 from tritonclient.utils import InferenceServerException
 
 from services.chassis.errors import DeadlineExceeded, MedmeshError, ModelUnavailable, Overloaded
@@ -30,7 +32,7 @@ from services.chassis.models.inference import (
     check_outputs,
 )
 from services.chassis.models.repository import EMBEDDED_ID
-from services.chassis.models.triton_calls import INFER, STREAM, Part
+from services.chassis.models.triton_calls import INFER, STREAM, KeyedStub, Part
 from services.chassis.models.triton_config import configuration, override
 from services.chassis.models.triton_key import TritonKey
 from services.chassis.models.triton_streams import Streams
@@ -78,19 +80,19 @@ class TritonInference:
     def __init__(self, url: str, *, default_timeout_s: float = 30.0, key: TritonKey | None = None) -> None:
         self._url = url
         self._default_timeout_s = default_timeout_s
-        self._client = InferenceServerClient(
-            url,
-            channel_args=[
-                ("grpc.max_send_message_length", _MESSAGE_BYTES),
-                ("grpc.max_receive_message_length", _MESSAGE_BYTES),
-                DIRECT,
-                *_KEEPALIVE_OPTIONS,
-            ],
-        )
+        options = [
+            ("grpc.max_send_message_length", _MESSAGE_BYTES),
+            ("grpc.max_receive_message_length", _MESSAGE_BYTES),
+            DIRECT,
+            *_KEEPALIVE_OPTIONS,
+        ]
+        self._client = InferenceServerClient(url, channel_args=options)
         if key is not None:
             self._client.register_plugin(key)
-        self._calls = triton_calls.Calls(self._client)
-        self._streams = Streams(self._client)
+        self._channel = grpc.aio.insecure_channel(url, options=options)  # gRPC shares the connection
+        stub = KeyedStub(GRPCInferenceServiceStub(self._channel), key)
+        self._calls = triton_calls.Calls(stub)
+        self._streams = Streams(stub)
         self._states: dict[ModelVersion, _State] = {}
         self._probes: dict[ModelVersion, asyncio.Task[bool]] = {}
         self._verifications: dict[ModelVersion, asyncio.Task[Verification]] = {}
@@ -106,6 +108,7 @@ class TritonInference:
         await self._calls.close()
         await self._streams.close()
         await self._client.close()
+        await self._channel.close()
 
     async def infer(
         self, model: ModelVersion, inputs: Arrays, *, timeout_s: float | None = None, priority: int = 0

@@ -15,13 +15,12 @@ from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
 from typing import Any
 
 import grpc
-from tritonclient.grpc.aio import InferenceServerClient
+from tritonclient.grpc.service_pb2 import ModelInferRequest
 from tritonclient.utils import InferenceServerException
 
 from services.chassis.errors import MedmeshError
 from services.chassis.models.inference import Arrays, ModelVersion
-from services.chassis.models.triton_calls import Part, asked, part_of
-from services.chassis.observability import telemetry
+from services.chassis.models.triton_calls import KeyedStub, Part, asked, failure, part_of
 
 CANCELS = "medmesh_cancels"
 """Parameter of a request that cancels the one with the id that it holds."""
@@ -30,10 +29,10 @@ _LAST_S = 2.0
 
 
 class Streams:
-    """The streams of one client. Each has a gRPC stream of its own, which Triton ends with the answer."""
+    """The streams to one server. Each has a gRPC stream of its own, which Triton ends with the answer."""
 
-    def __init__(self, client: InferenceServerClient) -> None:
-        self._client = client
+    def __init__(self, stub: KeyedStub) -> None:
+        self._stub = stub
         self._under_way: set[asyncio.Task[None]] = set()
 
     async def close(self) -> None:
@@ -49,8 +48,8 @@ class Streams:
     ) -> AsyncGenerator[Part]:
         """The answer to a request; closing the generator cancels it. `until`: on `time.monotonic`'s clock."""
         left_s = _left_s(until)
-        answers = self._client.stream_infer(
-            _one(asked(model, inputs, left_s)), stream_timeout=left_s, headers=telemetry.metadata_of_sampled()
+        answers = self._stub.rpcs.ModelStreamInfer(
+            _one(asked(model, inputs, left_s)), timeout=left_s, metadata=self._stub.metadata()
         )
         try:
             async for piece in _pieces(model, answers):
@@ -63,9 +62,9 @@ class Streams:
     ) -> AsyncGenerator[Part]:
         """The same of a backend that takes requests to cancel."""
         request = asked(model, inputs, _left_s(until))
-        request["request_id"] = f"{request['request_id']}.{secrets.token_hex(8)}"
+        request.id = f"{request.id}.{secrets.token_hex(8)}"
         # No deadline of gRPC's: when it passes, that is a cancellation too.
-        answers = self._client.stream_infer(_one(request), headers=telemetry.metadata_of_sampled())
+        answers = self._stub.rpcs.ModelStreamInfer(_one(request), metadata=self._stub.metadata())
         pieces: asyncio.Queue[Part | Exception | None] = asyncio.Queue()
         reading = self._begin(_read(model, answers, pieces))
         try:
@@ -81,26 +80,29 @@ class Streams:
         task.add_done_callback(self._under_way.discard)
         return task
 
-    async def _cancel(self, request: dict[str, Any]) -> None:
-        other = {**request, "request_id": "", "parameters": {CANCELS: request["request_id"]}}
+    async def _cancel(self, request: ModelInferRequest) -> None:
+        other = ModelInferRequest()
+        other.CopyFrom(request)
+        other.id = ""
+        other.parameters[CANCELS].string_param = request.id
         try:
-            async for _ in self._client.stream_infer(_one(other)):
+            async for _ in self._stub.rpcs.ModelStreamInfer(_one(other), metadata=self._stub.metadata()):
                 pass
         except grpc.RpcError:
             return  # then the server is gone, and the text with it
 
 
-async def _one(request: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
+async def _one(request: ModelInferRequest) -> AsyncIterator[ModelInferRequest]:
     yield request
 
 
 async def _pieces(model: ModelVersion, answers: Any) -> AsyncIterator[Part]:
     try:
-        async for result, error in answers:
-            if error is not None:
-                raise error
-            if result.get_response().outputs:  # the last one may be empty
-                yield part_of(model, result)
+        async for answer in answers:
+            if answer.error_message:
+                raise InferenceServerException(answer.error_message)
+            if answer.infer_response.outputs:  # the last one may be empty
+                yield part_of(model, answer.infer_response)
     except asyncio.CancelledError:
         task = asyncio.current_task()
         if task is None or task.cancelling():
@@ -108,7 +110,7 @@ async def _pieces(model: ModelVersion, answers: Any) -> AsyncIterator[Part]:
         # gRPC's word for a stream that ended under a caller who still waits.
         raise InferenceServerException("", status=str(grpc.StatusCode.CANCELLED)) from None
     except grpc.RpcError as error:
-        raise InferenceServerException(error.details() or "", status=str(error.code())) from error
+        raise failure(error) from error
 
 
 async def _read(model: ModelVersion, answers: Any, pieces: asyncio.Queue[Part | Exception | None]) -> None:

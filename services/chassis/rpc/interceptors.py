@@ -127,8 +127,12 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # g
             if may_be_counted and self._refusals.are_many:
                 await self._count_refusal(method, context)
             async with frame(context, raw) as current, taken(raw, current) as incoming:
-                request = incoming.messages() if handler.request_streaming else await incoming.only()
-                answer: bytes = encode(await call(request, context))
+                # No name is kept of the request: a handler that has taken a large file from it may let it go.
+                answer: bytes = encode(
+                    await call(
+                        incoming.messages() if handler.request_streaming else await incoming.only(), context
+                    )
+                )
                 current.add("response_bytes", len(answer))
                 return answer
             raise AssertionError("unreachable: the frame raises what it does not return")

@@ -162,7 +162,7 @@ def _stored_values(frame: Frame, pixels: PixelModule, dataset: Dataset) -> Store
         values = values.view(f"i{values.itemsize}")
         if bits < word_bits:
             values = values << (word_bits - bits) >> (word_bits - bits)
-    elif bits < word_bits:
+    elif bits < word_bits and int(values.max()) >> bits:  # seldom: a film's copy takes a millisecond
         values = values & ((1 << bits) - 1)
     low, high = (0, 255) if bits <= 8 and not pixels.signed else (int(values.min()), int(values.max()))
     index = (values - values.dtype.type(low) if low else values).view(f"u{values.itemsize}")

@@ -134,7 +134,7 @@ def decode_frame(dataset: Dataset, pixels: PixelModule) -> Frame:
 
 def _by_pydicom(dataset: Dataset, decoder: Decoder, pixels: PixelModule) -> npt.NDArray[Any]:
     """Native values, and JPEG of 8 bits by Pillow, whose colours pydicom tells apart by their markers."""
-    options: dict[str, Any] = {"correct_unused_bits": False}
+    options: dict[str, Any] = {"correct_unused_bits": False, "view_only": True}
     samples, _ = get_decoder(dataset.file_meta.TransferSyntaxUID).as_array(
         dataset, index=0, decoding_plugin=decoder.value, raw=pixels.samples == 1, **options
     )

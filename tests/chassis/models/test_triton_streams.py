@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from tritonclient.grpc import service_pb2 as pb
 from tritonclient.grpc import service_pb2_grpc
-from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
 from services.chassis.models.inference import Tensor
+from services.chassis.models.triton_calls import KeyedStub
 from services.chassis.models.triton_streams import CANCELS, Streams
 from tests.fakes import model_version
 
@@ -80,11 +80,10 @@ async def server():
 
 @pytest.fixture
 async def streams(server):
-    client = InferenceServerClient(f"127.0.0.1:{server.port}")
-    made = Streams(client)
-    yield made
-    await made.close()
-    await client.close()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+        made = Streams(KeyedStub(service_pb2_grpc.GRPCInferenceServiceStub(channel)))
+        yield made
+        await made.close()
 
 
 async def numbers(pieces):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from pathlib import Path
 
 import grpc
@@ -405,6 +406,18 @@ async def test_the_bytes_that_all_requests_hold_are_bounded(serve):
         gate.set()
         await first
         await call(Text(note="x" * 1000), timeout=20)
+
+
+async def test_nobody_but_the_handler_holds_its_request(serve):
+    counts = []
+
+    async def count(parts, message, context):
+        counts.append(sys.getrefcount(message))
+        return message
+
+    async with serve(Handlers(unary=count)) as sample:
+        await sample.call("Unary")(Text(note="x"))
+    assert counts == [3]  # the fake service's two functions, and `getrefcount` itself
 
 
 async def test_a_compressed_message_is_refused_before_it_is_inflated(serve):
