@@ -180,9 +180,7 @@ def channel(
 
     def make() -> grpc.aio.Channel:
         if certificate is not None and key is not None:
-            check_pair(
-                certificate, key
-            )  # of a pair that does not fit gRPC makes a channel that never connects
+            check_pair(certificate, key)  # gRPC would say nothing, and never connect
         credentials = grpc.ssl_channel_credentials(
             _read(ca, "tls_upstream_ca"), _read(key, "tls_key"), _read(certificate, "tls_certificate")
         )
