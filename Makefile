@@ -63,6 +63,9 @@ capacity: venv  ## How many cores, processes and GPUs a load needs: docs/capacit
 test-load-tools: venv  ## Run the Locust user class and the k6 script against a mesh (installs both beside, 150 MB)
 	@TEST_LOAD_TOOLS=1 $(VENV)/python -m pytest tests/end_to_end/test_load_tools.py $(ARGS)
 
+test-prometheus: venv  ## Run a real Prometheus on a mesh under load: its configuration, alerts, dashboards (needs Debian's prometheus)
+	@TEST_PROMETHEUS=1 $(VENV)/python -m pytest tests/end_to_end/test_prometheus.py $(ARGS)
+
 archive-proof: venv  ## Read 10,000 small files with kill -9 in the midst of it, and count (ARGS="--stand-in", "--count N")
 	@$(VENV)/python -m tests.clients.archive_proof $(ARGS)
 
@@ -102,6 +105,9 @@ drill-hl7: venv  ## Kill the HL7 node again and again while it is sent messages,
 helm: venv  ## Render the Helm chart over a matrix of values and hold it to Kubernetes' schemas (installs helm beside, 250 MB)
 	@$(VENV)/python tools/helm.py .medmesh/helm
 	@TEST_HELM=.medmesh/helm $(VENV)/python -m pytest tests/deploy $(ARGS)
+
+sbom: venv  ## Write a bill of materials (CycloneDX) of each environment into .medmesh/sbom, and look that all is held to hashes
+	@$(VENV)/python tools/sbom.py .medmesh/sbom
 
 lint: venv  ## Check style, types and contracts
 	@echo "medmesh: ruff" && $(VENV)/ruff check && $(VENV)/ruff format --check
@@ -148,7 +154,7 @@ models:  ## Train, evaluate and export every model; with PRECISION=fp32|fp16|int
 
 requirements:  ## Pin requirements/*.in again, with hashes, into requirements/*.txt (needs uv)
 	@command -v uv >/dev/null || { echo "medmesh: uv is missing; it resolves the pins (https://docs.astral.sh/uv)" >&2; exit 1; }
-	@cd requirements && for name in services gateway local dev triton peers dicom-node archive; do \
+	@cd requirements && for name in services gateway local dev triton peers dicom-node archive sbom; do \
 	  case $$name in triton) extra="--no-deps --python-platform x86_64-manylinux_2_35";; \
 	  peers) extra="--override overrides.txt --constraint services.txt --python-platform x86_64-manylinux_2_28";; \
 	  *) extra="--override overrides.txt --python-platform x86_64-manylinux_2_28";; esac; \

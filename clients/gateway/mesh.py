@@ -24,6 +24,7 @@ from clients.gateway.settings import GatewaySettings
 from medmesh.connection import CHANNEL_OPTIONS, STAYING, Connection, is_loopback, resolve
 from medmesh.rpcs import Rpc
 from services.chassis.errors import InvalidInput, MedmeshError, Reason, Unauthenticated
+from services.chassis.rpc import transport
 from services.chassis.rpc.auth import Policy, PolicyFile
 from services.chassis.rpc.request import PRINCIPAL_KEY, PRIORITY_KEY, REQUEST_ID_KEY, accept_request_id
 from services.chassis.rpc.status import DETAILS_KEY, from_rpc_error
@@ -128,11 +129,10 @@ class Mesh:
             "grpc.max_send_message_length": settings.maximum_request_bytes,
             "grpc.max_receive_message_length": settings.maximum_response_bytes,
         }
-        credentials = to.tls.credentials() if to.tls is not None else None
         self._channels = {
             server: grpc.aio.insecure_channel(target, options=[*options.items()])
-            if credentials is None
-            else grpc.aio.secure_channel(target, credentials, options=[*options.items()])
+            if to.tls is None
+            else to.tls.async_channel(target, [*options.items()], transport.tell)
             for server, target in to.targets.items()
         }
         self._methods: dict[tuple[str, str], Any] = {}

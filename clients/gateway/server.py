@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -17,9 +18,13 @@ from clients.gateway.mesh import Mesh, connection
 from clients.gateway.settings import GatewaySettings
 from medmesh.connection import Connection
 from services.chassis.certificates import Certificates
+from services.chassis.rpc import transport
 from services.chassis.rpc.transport import BindError
 from services.chassis.settings import SettingsError
 
+logger = logging.getLogger("medmesh.gateway")
+
+_LOOK_S = 1.0
 _CONNECTIONS_PER_PLACE = 8
 """Connections that may be open for each place: most callers keep theirs between two requests."""
 
@@ -59,7 +64,7 @@ async def running_gateway(
         listener = _listener(settings.listen)
         host, port = listener.getsockname()[:2]
         serving = asyncio.create_task(server.serve(sockets=[listener]))
-        following = asyncio.create_task(certificates.follow())
+        following = asyncio.gather(certificates.follow(), _renew(server.config, settings))
         try:
             await server.listening.wait()
             yield f"{host}:{port}"
@@ -98,6 +103,33 @@ def _config(settings: GatewaySettings, app: ASGIApp) -> uvicorn.Config:
             "a file of TLS cannot be read, or is not a PEM certificate with its key",
         ) from error
     return config
+
+
+async def _renew(config: uvicorn.Config, settings: GatewaySettings) -> None:
+    """Shows each new connection the certificate that is in the files by then, until cancelled. An
+    authority of clients that is taken out counts until the next start.
+    """
+    context, certificate, key = config.ssl, settings.tls_certificate, settings.tls_key
+    if context is None or certificate is None or key is None:
+        return
+    files = [path for path in (certificate, key, settings.tls_client_ca) if path is not None]
+    seen = transport.state_of(files)
+    while True:
+        await asyncio.sleep(_LOOK_S)
+        state = transport.state_of(files)
+        if state == seen:
+            continue
+        seen = state
+        try:
+            transport.check_pair(certificate, key)  # first: of a pair that does not fit half would be taken
+            context.load_cert_chain(certificate, key)
+            if settings.tls_client_ca is not None:
+                context.load_verify_locations(settings.tls_client_ca)
+        except (SettingsError, OSError) as error:
+            told = str(error) if isinstance(error, SettingsError) else type(error).__name__
+            logger.error("certificates not taken", extra={"facts": {"problem": told}})  # noqa: TRY400
+        else:
+            logger.info("certificates taken")
 
 
 def _listener(address: str) -> socket.socket:

@@ -1,6 +1,7 @@
 """Makes who is who in one mesh: an authority, a certificate for each part and a policy, for development.
 
     FOLDER/authority.crt, authority.key     signs the others; the key belongs nowhere else
+    FOLDER/authority.previous.crt           the one before it, trusted for as long as it lasts
     FOLDER/policy.toml                      yours to edit: it is never overwritten, and each run hands it out
     FOLDER/<part>/                          what MEDMESH_IDENTITY_FOLDER of that part names:
         tls.crt, tls.key, ca.crt, policy.toml, assertion.pub
@@ -19,6 +20,7 @@ import argparse
 import hashlib
 import secrets
 import shutil
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -48,6 +50,8 @@ from services.local.topology import CLIENT
 AUTHORITY_DAYS = 5 * 365
 CERTIFICATE_DAYS = 365
 RENEWED_BEFORE_DAYS = 60
+TAKEN_WITHIN_S = 3.0
+"""Within which whoever runs has read a renewed file, and connected with it."""
 _CLOCKS_DIFFER = timedelta(minutes=5)
 _LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 
@@ -114,11 +118,16 @@ def make(folder: Path, names: Sequence[str] = (), owners: Owners | None = None) 
     said: list[str] = []
     folder.mkdir(parents=True, exist_ok=True, mode=0o711)
     authority = _Authority(folder / "authority.crt", folder / "authority.key")
+    trusted_before = (folder / CLIENT / "ca.crt").exists()
     if authority.renew():
         said.append(f"an authority: {authority.certificate_path}")
     for part in (*parts, CLIENT):
+        (folder / part).mkdir(exist_ok=True, mode=0o700)
+        _put(folder / part / "ca.crt", authority.trusted(), 0o644)
+    if said and trusted_before:
+        time.sleep(TAKEN_WITHIN_S)  # who runs trusts the new one before anybody shows a certificate of it
+    for part in (*parts, CLIENT):
         own = folder / part
-        own.mkdir(exist_ok=True, mode=0o700)
         if authority.certify(own, part, () if part == CLIENT else names):
             said.append(f"a certificate of {part}: {own / 'tls.crt'}")
     _make_policy(folder, [door for door in topo.doors if door not in _CALL_FOR_OTHERS])
@@ -127,7 +136,6 @@ def make(folder: Path, names: Sequence[str] = (), owners: Owners | None = None) 
     for part in (*parts, CLIENT):
         _put(folder / part / "assertion.pub", (folder / "assertion.pub").read_bytes(), 0o644)
         _put(folder / part / "policy.toml", (folder / "policy.toml").read_bytes(), 0o640)
-        _put(folder / part / "ca.crt", authority.certificate_path.read_bytes(), 0o644)
         _give(folder / part, owners.client if part == CLIENT else owners.parts)
     return said
 
@@ -138,13 +146,24 @@ class _Authority:
     def __init__(self, certificate_path: Path, key_path: Path) -> None:
         self.certificate_path = certificate_path
         self._key_path = key_path
+        self._previous_path = certificate_path.with_name("authority.previous.crt")
+
+    def trusted(self) -> bytes:
+        """The authority, and the one before while it lasts: what it has signed is replaced part by part."""
+        trusted = self.certificate_path.read_bytes()
+        if self._previous_path.exists() and _lasts(self._previous_path, days=0):
+            trusted += self._previous_path.read_bytes()
+        return trusted
 
     def renew(self) -> bool:
         """Whether there was none that lasts."""
         if self._key_path.exists() and _lasts(self.certificate_path):
             return False
+        if self.certificate_path.exists():
+            _put(self._previous_path, self.certificate_path.read_bytes(), 0o644)
         key = _make_key(self._key_path)
-        name = _name("medmesh development authority")
+        # A name of its own: of two authorities with one name TLS libraries try the first alone.
+        name = _name(f"medmesh development authority {secrets.token_hex(4)}")
         made = (
             _builder(name, name, key, AUTHORITY_DAYS)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
@@ -209,11 +228,11 @@ def _make_triton_key(folder: Path, parts: Sequence[str], owners: Owners) -> None
             given.chmod(mode)
 
 
-def _lasts(path: Path) -> bool:
+def _lasts(path: Path, days: float = RENEWED_BEFORE_DAYS) -> bool:
     if not path.exists():
         return False
     ends = x509.load_pem_x509_certificate(path.read_bytes()).not_valid_after_utc
-    return ends > datetime.now(UTC) + timedelta(days=RENEWED_BEFORE_DAYS)
+    return ends > datetime.now(UTC) + timedelta(days=days)
 
 
 def _is_of(path: Path, authority: x509.Certificate, names: x509.SubjectAlternativeName) -> bool:

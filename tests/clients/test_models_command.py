@@ -114,4 +114,4 @@ def test_models_are_signed_and_checked_by_the_keys_that_are_trusted(tmp_path, mo
     monkeypatch.delenv("MEDMESH_MODEL_KEYS")
     assert "which nothing verifies" in doctor()
     code, told = run("models", "sign", models, "--key", str(tmp_path / "key.pub"))
-    assert (code, "not an unencrypted PEM private key" in told) == (2, True)
+    assert (code, "not an unencrypted PEM private key" in told) == (3, True)

@@ -40,6 +40,7 @@ ARROWS = {
     "tools.blocking_client": (),
     "tools.distribution": (),
     "tools.helm": (),
+    "tools.sbom": (),
     "tools.bench": ("services", "clients", "tools", "medmesh", "samples"),
     "tools.capacity": ("tools",),
     "tools.terminology": ("services.clinical",),

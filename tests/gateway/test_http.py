@@ -21,6 +21,7 @@ from clients.gateway.mesh import Caller, Mesh, connection
 from clients.gateway.settings import GatewaySettings
 from medmesh.connection import Connection, Tls
 from medmesh.orchestrator.v1.orchestrator_pb2 import DiagnoseResponse
+from services.local import credentials
 from tests.clients.fake_mesh import SERVICES, error_info, stored_diagnosis
 from tests.gateway.conftest import SERVERS, HttpCaller, connection_to, door
 
@@ -193,11 +194,10 @@ def test_beyond_loopback_a_door_opens_a_trusting_mesh_to_callers_of_its_own_poli
 
 
 async def test_where_the_door_presents_a_certificate_nobody_gets_in_without_a_token(tmp_path):
-    for name in ("ca", "certificate", "key"):
-        (tmp_path / name).write_text("")
+    credentials.make(tmp_path)
+    own = tmp_path / "gateway"
     to = Connection(
-        dict.fromkeys(SERVERS, "127.0.0.1:1"),
-        tls=Tls(tmp_path / "ca", tmp_path / "certificate", tmp_path / "key"),
+        dict.fromkeys(SERVERS, "127.0.0.1:1"), tls=Tls(own / "ca.crt", own / "tls.crt", own / "tls.key")
     )
     settings = GatewaySettings()
     async with Mesh(to, settings) as mesh:

@@ -159,8 +159,8 @@ async def test_nobody_is_admitted_who_may_not_and_all_who_reach_the_service_are_
                         refused[method, code.name] += 1
     lines = list(audit.records(tmp_path / "audit" / f"calls-{service.name}.jsonl"))
     found: Counter[tuple[str, str]] = Counter()
-    for line in lines:
-        found[line["method"], line["status"]] += line.get(audit.COUNT, 1)  # many in a second share lines
+    for line in lines:  # refusals that come in numbers share lines
+        found[line["method"], line["status"]] += line.get(audit.COUNT, 1)
     assert {
         key: count for key, count in found.items() if key[1] in {UNAUTHENTICATED.name, DENIED.name}
     } == refused

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import ssl
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
 
+from medmesh.renewing import AsyncRenewingChannel, RenewingChannel
+
+Options = Sequence[tuple[str, int | str]]
+"""Of gRPC, of a channel."""
 DEFAULT_TIMEOUT_S = 30.0
 """Deadline of a call that states none. A call without a deadline could wait for ever."""
 
@@ -85,10 +90,35 @@ class Tls:
     """PEM file of the client's private key."""
 
     def credentials(self) -> grpc.ChannelCredentials:
-        """Reads the files. OSError: one cannot be read."""
+        """Reads the files. OSError: one cannot be read, or is no certificate with its key."""
         if (self.certificate is None) != (self.key is None):
             raise ValueError("a client certificate needs its key, and a key its certificate")
+        if self.certificate is not None:  # gRPC would say nothing, and never connect
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(self.certificate, self.key)
         return grpc.ssl_channel_credentials(_read(self.ca), _read(self.key), _read(self.certificate))
+
+    @property
+    def files(self) -> tuple[Path | str, ...]:
+        """Those that are named."""
+        return tuple(file for file in (self.ca, self.certificate, self.key) if file is not None)
+
+    def channel(self, target: str, options: Options) -> grpc.Channel:
+        """A channel that follows the files: what is renewed counts within a second. OSError: one cannot
+        be read.
+        """
+        return RenewingChannel(
+            lambda: grpc.secure_channel(target, self.credentials(), options=options), self.files
+        )
+
+    def async_channel(
+        self, target: str, options: Options, told: Callable[[Exception | None], object] = lambda _: None
+    ) -> grpc.aio.Channel:
+        """The same for the running event loop. `told` gets the error where new files cannot be used, and None
+        where they were taken.
+        """
+        return AsyncRenewingChannel(
+            lambda: grpc.aio.secure_channel(target, self.credentials(), options=options), self.files, told
+        )
 
 
 @dataclass(frozen=True)
@@ -125,14 +155,14 @@ class Connection:
         options = (*CHANNEL_OPTIONS, BALANCED if balanced else STAYING)
         if self.tls is None:
             return grpc.insecure_channel(self.targets[service], options=options)
-        return grpc.secure_channel(self.targets[service], self.tls.credentials(), options=options)
+        return self.tls.channel(self.targets[service], options)
 
     def async_channel(self, service: str, *, balanced: bool = True) -> grpc.aio.Channel:
         """The same for the running event loop."""
         options = (*CHANNEL_OPTIONS, BALANCED if balanced else STAYING)
         if self.tls is None:
             return grpc.aio.insecure_channel(self.targets[service], options=options)
-        return grpc.aio.secure_channel(self.targets[service], self.tls.credentials(), options=options)
+        return self.tls.async_channel(self.targets[service], options)
 
     def call(self, service: str, timeout_s: float | None, request_id: str | None) -> Call:
         """What one call sends beside its request."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import ssl
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import grpc
 
+from medmesh.renewing import AsyncRenewingChannel
 from services.chassis.rpc import targets
 from services.chassis.settings import ServiceSettings, SettingsError, is_loopback
 
@@ -105,7 +107,7 @@ class _ServerFiles:
 
     def configuration(self) -> grpc.ServerCertificateConfiguration:
         """Raises SettingsError where a file cannot be used."""
-        _check_pair(self._certificate, self._key)
+        check_pair(self._certificate, self._key)
         return grpc.ssl_server_certificate_configuration(
             [(_read(self._key, "tls_key"), _read(self._certificate, "tls_certificate"))],
             root_certificates=_read(self._settings.tls_client_ca, "tls_client_ca"),
@@ -126,17 +128,22 @@ class _ServerFiles:
         return found
 
     def _state(self) -> tuple[tuple[int, int], ...]:
-        found = []
-        for path in filter(None, (self._certificate, self._key, self._settings.tls_client_ca)):
-            try:
-                status = path.stat()
-            except OSError:
-                return ()
-            found.append((status.st_mtime_ns, status.st_size))
-        return tuple(found)
+        return state_of(filter(None, (self._certificate, self._key, self._settings.tls_client_ca)))
 
 
-def _check_pair(certificate: Path, key: Path) -> None:
+def state_of(files: Iterable[Path]) -> tuple[tuple[int, int], ...]:
+    """What differs once one of the files has changed; empty where one is not there."""
+    found = []
+    for path in files:
+        try:
+            status = path.stat()
+        except OSError:
+            return ()
+        found.append((status.st_mtime_ns, status.st_size))
+    return tuple(found)
+
+
+def check_pair(certificate: Path, key: Path) -> None:
     """Raises SettingsError where gRPC would only say that it cannot listen."""
     for path, field in ((certificate, "tls_certificate"), (key, "tls_key")):
         _read(path, field)
@@ -152,7 +159,8 @@ def _check_pair(certificate: Path, key: Path) -> None:
 def channel(
     address: str, settings: ServiceSettings, *, balanced: bool = True, named: str = ""
 ) -> grpc.aio.Channel:
-    """A channel to another service, with TLS when `tls_upstream_ca` is set; BALANCED, or STAYING.
+    """A channel to another service, with TLS when `tls_upstream_ca` is set, of which renewed files count
+    within a second; BALANCED, or STAYING.
 
     `named`: the address whose host a certificate has to name, where `address` is one that it has.
     """
@@ -168,12 +176,26 @@ def channel(
                 f"the token would go to {address} in clear: name the authority of its certificate",
             )
         return grpc.aio.insecure_channel(address, options=options)
-    credentials = grpc.ssl_channel_credentials(
-        _read(settings.tls_upstream_ca, "tls_upstream_ca"),
-        _read(settings.tls_key, "tls_key"),
-        _read(settings.tls_certificate, "tls_certificate"),
-    )
-    return grpc.aio.secure_channel(address, credentials, options=options)
+    ca, certificate, key = settings.tls_upstream_ca, settings.tls_certificate, settings.tls_key
+
+    def make() -> grpc.aio.Channel:
+        if certificate is not None and key is not None:
+            check_pair(certificate, key)  # gRPC would say nothing, and never connect
+        credentials = grpc.ssl_channel_credentials(
+            _read(ca, "tls_upstream_ca"), _read(key, "tls_key"), _read(certificate, "tls_certificate")
+        )
+        return grpc.aio.secure_channel(address, credentials, options=options)
+
+    return AsyncRenewingChannel(make, [path for path in (ca, certificate, key) if path is not None], tell)
+
+
+def tell(error: Exception | None) -> None:
+    """Logs that a channel has taken renewed files, or why it has not."""
+    if error is None:
+        logger.info("certificates taken as a caller")
+    else:
+        told = str(error) if isinstance(error, SettingsError) else type(error).__name__
+        logger.error("certificates not taken as a caller", extra={"facts": {"problem": told}})
 
 
 def _read(path: Path | None, field: str) -> bytes | None:
