@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 
 from medmesh.common.v1.answer_pb2 import Provenance
 from medmesh.common.v1.concept_pb2 import CodedConcept
@@ -18,6 +19,7 @@ from services.recommendation.tasks.record_embedding import SimilarPatient
 from services.recommendation.tasks.record_ranking import Ranking, Recommendation
 
 DEFAULT_RESULTS = 10
+Refer = Callable[[Reference], RecordReference]
 
 _TREATMENT_KINDS = {
     "medication": pb.TREATMENT_KIND_MEDICATION,
@@ -65,10 +67,12 @@ def further_medications_from(messages: Sequence[CodedConcept]) -> tuple[Medicati
 
 def ranking_message(ranking: Ranking, read: ReadBundle, provenance: Provenance) -> pb.TreatmentRanking:
     """The answer of RankTreatments."""
+    # One entry drives many treatments, and raises alerts on many.
+    refer = functools.cache(reference_message)
     return pb.TreatmentRanking(
-        treatments=map(_treatment, ranking.recommendations),
-        known_conditions=map(reference_message, ranking.known_conditions),
-        unknown_conditions=map(reference_message, ranking.unknown_conditions),
+        treatments=[_treatment(item, refer) for item in ranking.recommendations],
+        known_conditions=map(refer, ranking.known_conditions),
+        unknown_conditions=map(refer, ranking.unknown_conditions),
         notices=notice_messages([*read.notices, *ranking.notices]),
         provenance=provenance,
     )
@@ -92,30 +96,30 @@ def similar_message(
     )
 
 
-def _treatment(item: Recommendation) -> pb.RankedTreatment:
+def _treatment(item: Recommendation, refer: Refer) -> pb.RankedTreatment:
     return pb.RankedTreatment(
         treatment=concept_message(item.treatment),
         kind=_TREATMENT_KINDS[item.kind],
         score=item.score,
         drivers=(
             pb.TreatmentDriver(
-                entry=reference_message(driver.entry),
+                entry=refer(driver.entry),
                 score_without=driver.score_without,
                 contribution=driver.contribution,
             )
             for driver in item.drivers
         ),
-        alerts=map(_alert, item.alerts),
+        alerts=[_alert(alert, refer) for alert in item.alerts],
         contraindicated=any(alert.severity is Severity.CONTRAINDICATED for alert in item.alerts),
     )
 
 
-def _alert(alert: Alert) -> pb.SafetyAlert:
+def _alert(alert: Alert, refer: Refer) -> pb.SafetyAlert:
     return pb.SafetyAlert(
         kind=_alert_kind(alert),
         severity=_SEVERITIES[alert.severity],
         rule_id=alert.rule_id,
-        trigger=None if alert.trigger is None else reference_message(alert.trigger),
+        trigger=None if alert.trigger is None else refer(alert.trigger),
         explanation=alert.explanation,
         source=alert.source,
     )
