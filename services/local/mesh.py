@@ -198,7 +198,7 @@ class Mesh:
         for name in SERVICES:
             self._start_child(name)
         if self._triton is not None:
-            self._triton.wait(say)
+            self._triton = self._triton.wait(say)
         asyncio.run(self._wait_until_healthy(SERVICES, say))
         for name in settings.doors:
             self._start_child(name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -132,3 +133,19 @@ class Installation:
                 return folder
             raise Missing(f"the backend folder {folder} cannot be made: {error.strerror}.") from error
         return folder
+
+
+def is_plain(path: Path) -> bool:
+    """Whether Triton's Python backend can start its processes on `path`: it hands it to a shell unquoted."""
+    return re.fullmatch(r"[\w./+@=-]+", str(path), re.ASCII) is not None
+
+
+def scratch_folder() -> Path:
+    """A new folder for what a server needs while it runs. Raises Missing where its name would not do."""
+    parent = Path(tempfile.gettempdir())
+    if not is_plain(parent):
+        raise Missing(
+            f"the temporary folder {parent} has a space or a special character in its name, which Triton "
+            "cannot work with: set TMPDIR to another folder."
+        )
+    return Path(tempfile.mkdtemp(prefix="medmesh-triton-", dir=parent))

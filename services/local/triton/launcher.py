@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import http.client
-import re
 import shutil
 import tempfile
 import time
@@ -32,7 +31,7 @@ from services.chassis.settings import (
 from services.local import ports
 from services.local.process import Child
 from services.local.triton import key, leftovers, repository, server_log
-from services.local.triton.installation import Installation
+from services.local.triton.installation import Installation, is_plain, scratch_folder
 from services.local.triton.processes import ModelProcesses
 from tools import bootstrap
 from tools.bootstrap import Missing
@@ -49,6 +48,10 @@ OWN_OUTPUT = Path("-")
 
 class TritonError(RuntimeError):
     """The embedded Triton did not start, or has ended; the message is for the operator."""
+
+
+class TritonAbortedError(TritonError):
+    """A signal ended it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,9 +121,7 @@ class EmbeddedTriton:
         cls, settings: TritonSettings | None = None, say: Callable[[str], object] = print
     ) -> EmbeddedTriton:
         """Starts the server and returns when every model that can be is loaded: `launch` and `wait`."""
-        started = cls.launch(settings, say)
-        started.wait(say)
-        return started
+        return cls.launch(settings, say).wait(say)
 
     @classmethod
     def launch(
@@ -146,7 +147,7 @@ class EmbeddedTriton:
         bootstrap.check_disk(leftovers.SHARED_MEMORY, 16 * len(names))
         claimed = _ports(settings)
         leftovers.remove_of_the_dead()
-        scratch = _scratch()
+        scratch = scratch_folder()
         try:
             backends = installation.backends(None if is_plain(installation.environment) else scratch)
             links = repository.Links(scratch / "repository", settings.repository, settings.models)
@@ -168,11 +169,22 @@ class EmbeddedTriton:
             say(f"to be loaded on first use: {', '.join(sorted(later))}")
         return cls(child, settings, claimed, scratch, links, names)
 
-    def wait(self, say: Callable[[str], object] = print) -> None:
-        """Returns when every model that can be is loaded; `say` receives the progress.
+    def wait(self, say: Callable[[str], object] = print) -> EmbeddedTriton:
+        """The server, with every model loaded that can be; `say` receives the progress.
 
+        Another one, started in its place, where this was aborted: it is on machines that have no time for it.
         Raises TritonError where the server ended, or was not ready in time; it is stopped then.
         """
+        try:
+            self._wait(say)
+        except TritonAbortedError:
+            say(f"{self._child.describe_exit()} while it started; starting it once more")
+            again = EmbeddedTriton.launch(self.settings_on_its_ports(), say)
+            again._wait(say)  # noqa: SLF001 - its own class
+            return again
+        return self
+
+    def _wait(self, say: Callable[[str], object]) -> None:
         try:
             self._wait_until_ready(self._names, say)
             self._close_regions()
@@ -216,7 +228,8 @@ class EmbeddedTriton:
         Triton does not start a model's process again and goes on saying that the model is ready.
         """
         if self._child.exit_code is not None:
-            raise TritonError(self._explain(self._child.describe_exit()))
+            kind = TritonAbortedError if self._child.exit_code < 0 else TritonError
+            raise kind(self._explain(self._child.describe_exit()))
         self._links.refresh()
         self._close_regions()
         if broken := self._processes.broken():
@@ -377,18 +390,3 @@ def _arguments(
         except (OSError, ValueError) as error:
             raise Missing(f"{settings.key('key_file')}: the file cannot be read") from error
     return [*words, *settings.arguments]
-
-
-def is_plain(path: Path) -> bool:
-    """Whether Triton's Python backend can start its processes on `path`: it hands it to a shell unquoted."""
-    return re.fullmatch(r"[\w./+@=-]+", str(path), re.ASCII) is not None
-
-
-def _scratch() -> Path:
-    parent = Path(tempfile.gettempdir())
-    if not is_plain(parent):
-        raise Missing(
-            f"the temporary folder {parent} has a space or a special character in its name, which Triton "
-            "cannot work with: set TMPDIR to another folder."
-        )
-    return Path(tempfile.mkdtemp(prefix="medmesh-triton-", dir=parent))

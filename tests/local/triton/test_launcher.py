@@ -146,6 +146,21 @@ def test_a_killed_server_is_reported_and_not_started_again(repository: Path, tmp
 
 
 @pytest.mark.live
+def test_a_server_that_aborts_while_it_starts_is_started_once_more(repository: Path, tmp_path: Path):
+    said: list[str] = []
+    aborted = EmbeddedTriton.launch(
+        TritonSettings(repository=(repository,), log=tmp_path / "log"), said.append
+    )
+    os.kill(aborted.pid, signal.SIGABRT)
+    with aborted.wait(said.append) as triton:
+        triton.check()
+        assert triton.is_ready()
+        assert triton.grpc_address == aborted.grpc_address
+    assert "triton was ended by SIGABRT while it started; starting it once more" in said
+    assert wait_until(lambda: not processes_naming(str(tmp_path)))
+
+
+@pytest.mark.live
 def test_a_model_process_that_dies_is_reported(repository: Path, tmp_path: Path):
     """Triton itself would go on saying that the model is ready."""
     with EmbeddedTriton.start(
