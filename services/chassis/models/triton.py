@@ -49,7 +49,11 @@ _BUSY_FOR_S = _VERIFIED_FOR_S = _RUNTIME_FOR_S = 30.0
 _LOAD_TIMEOUT_S = 300.0
 _LOAD_AGAIN_S = 5.0
 _APPEARS_WITHIN_S = 5.0
-_KEEPALIVE_OPTIONS = [
+_MESSAGE_BYTES = 64 * 1024 * 1024
+_CHANNEL_OPTIONS = [
+    ("grpc.max_send_message_length", _MESSAGE_BYTES),
+    ("grpc.max_receive_message_length", _MESSAGE_BYTES),
+    DIRECT,
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 0),
@@ -57,7 +61,6 @@ _KEEPALIVE_OPTIONS = [
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 2_000),
 ]
-_MESSAGE_BYTES = 64 * 1024 * 1024
 _NEVER = float("-inf")
 
 
@@ -80,16 +83,10 @@ class TritonInference:
     def __init__(self, url: str, *, default_timeout_s: float = 30.0, key: TritonKey | None = None) -> None:
         self._url = url
         self._default_timeout_s = default_timeout_s
-        options = [
-            ("grpc.max_send_message_length", _MESSAGE_BYTES),
-            ("grpc.max_receive_message_length", _MESSAGE_BYTES),
-            DIRECT,
-            *_KEEPALIVE_OPTIONS,
-        ]
-        self._client = InferenceServerClient(url, channel_args=options)
+        self._client = InferenceServerClient(url, channel_args=_CHANNEL_OPTIONS)
         if key is not None:
             self._client.register_plugin(key)
-        self._channel = grpc.aio.insecure_channel(url, options=options)  # gRPC shares the connection
+        self._channel = grpc.aio.insecure_channel(url, options=_CHANNEL_OPTIONS)  # gRPC shares the connection
         stub = KeyedStub(GRPCInferenceServiceStub(self._channel), key)
         self._calls = triton_calls.Calls(stub)
         self._streams = Streams(stub)
