@@ -24,7 +24,6 @@ from tritonclient.utils import InferenceServerException
 from services.chassis.settings import SettingsError
 from services.local.triton import EmbeddedTriton, TritonError, TritonSettings
 from services.local.triton.installation import PYTHON, Installation
-from services.local.triton.repository import Links
 from tests.local.triton import tiny_models
 from tools import bootstrap
 from tools.bootstrap import Missing
@@ -307,20 +306,6 @@ def test_a_folder_dropped_in_can_be_loaded_and_one_taken_out_cannot(repository: 
         triton.check()
         with pytest.raises(InferenceServerException, match="failed to poll"):
             client.load_model("lookup")
-
-
-def test_of_two_folders_of_one_name_the_first_one_is_linked(tmp_path: Path):
-    for place in ("own", "shipped"):
-        (tmp_path / place / "reader").mkdir(parents=True)
-        (tmp_path / place / "reader" / "config.pbtxt").write_text("")
-    links = Links(tmp_path / "links", [tmp_path / "own", tmp_path / "shipped"])
-    assert (tmp_path / "links" / "reader").resolve() == tmp_path / "own" / "reader"
-    shutil.rmtree(tmp_path / "own" / "reader")
-    links.refresh()
-    assert (tmp_path / "links" / "reader").resolve() == tmp_path / "shipped" / "reader"
-    (tmp_path / "shipped" / "leftover" / "configs").mkdir(parents=True)
-    links.refresh()
-    assert [link.name for link in (tmp_path / "links").iterdir()] == ["reader"]
 
 
 @pytest.mark.live

@@ -1,14 +1,16 @@
-"""The configurations of the committed models hold under the embedded Triton and under NVIDIA's."""
+"""The configurations of the committed models hold under the embedded Triton and under NVIDIA's; the links
+that it is given."""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
-from services.local.triton.repository import model_names, onnxruntime_models
+from services.local.triton.repository import Links, model_names, onnxruntime_models
 from tools.bootstrap import ROOT
 
 REPOSITORY = ROOT / "triton_repo"
@@ -41,3 +43,17 @@ class TestConfiguration:
     def test_no_answer_comes_from_a_cache(self, name: str):
         """The cache does not know about weights: it would answer with those of yesterday."""
         assert not read(REPOSITORY / name / "config.pbtxt").response_cache.enable
+
+
+def test_of_two_folders_of_one_name_the_first_one_is_linked(tmp_path: Path):
+    for place in ("own", "shipped"):
+        (tmp_path / place / "reader").mkdir(parents=True)
+        (tmp_path / place / "reader" / "config.pbtxt").write_text("")
+    links = Links(tmp_path / "links", [tmp_path / "own", tmp_path / "shipped"])
+    assert (tmp_path / "links" / "reader").resolve() == tmp_path / "own" / "reader"
+    shutil.rmtree(tmp_path / "own" / "reader")
+    links.refresh()
+    assert (tmp_path / "links" / "reader").resolve() == tmp_path / "shipped" / "reader"
+    (tmp_path / "shipped" / "leftover" / "configs").mkdir(parents=True)
+    links.refresh()
+    assert [link.name for link in (tmp_path / "links").iterdir()] == ["reader"]
