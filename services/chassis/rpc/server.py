@@ -58,9 +58,6 @@ logger = logging.getLogger("medmesh.server")
 
 S = TypeVar("S", bound=ServiceSettings)
 _CLEAN_UP_S = 5.0
-_SWITCH_S = 0.001
-"""After so long a thread at work hands the interpreter to the event loop, which has refusals to tell. The
-usual 5 ms add up where images are decoded."""
 
 
 @dataclass(frozen=True)
@@ -226,7 +223,6 @@ def run(service: Service[S]) -> None:
         check.report(service.name, sys.argv[2:], service.tasks)
         return
     memory.reuse_large_blocks()
-    sys.setswitchinterval(_SWITCH_S)
     try:
         settings = service.settings.from_environment()
         handler = log.configure(service.name, settings.log_level)

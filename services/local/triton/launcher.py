@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _NEEDED_DISK_MB = 200
-_NICENESS = 10
+_NICENESS = 5
 """The models fill every core under load, and a service that waits for its turn cannot even refuse a
 request."""
 OWN_OUTPUT = Path("-")
