@@ -199,6 +199,17 @@ async def watched(model: Path, trusted: TrustedKeys | None) -> tuple[Catalog, Re
     return catalog, Reloader(catalog, retire_after_s=0.05)
 
 
+async def found_by(following, catalog):
+    """The one problem that looking again finds."""
+    async with asyncio.timeout(5):
+        while not catalog.entry("doubler").problems:  # noqa: ASYNC110 - it has no event
+            await asyncio.sleep(0.01)
+    following.cancel()
+    await asyncio.gather(following, return_exceptions=True)
+    [problem] = catalog.entry("doubler").problems
+    return problem
+
+
 @pytest.mark.parametrize("with_keys", [False, True])
 async def test_each_look_at_a_running_model_finds_one_bit_of_any_file(model, keys, with_keys):
     trusted = TrustedKeys.read([keys[1]]) if with_keys else None
@@ -211,12 +222,7 @@ async def test_each_look_at_a_running_model_finds_one_bit_of_any_file(model, key
         await asyncio.sleep(0.05)
         assert catalog.entry("doubler").problems == ()
         flip(path)
-        async with asyncio.timeout(5):
-            while not catalog.entry("doubler").problems:  # noqa: ASYNC110 - it has no event
-                await asyncio.sleep(0.01)
-        following.cancel()
-        await asyncio.gather(following, return_exceptions=True)
-        [problem] = catalog.entry("doubler").problems
+        problem = await found_by(following, catalog)
         assert problem.field == path.relative_to(model).as_posix()
         assert "has changed since it was taken up" in problem.what
         path.write_bytes(before)
@@ -232,12 +238,7 @@ async def test_each_look_finds_what_has_appeared(model, keys):
         (model / added).parent.mkdir(exist_ok=True)
         (model / added).write_text("{}")
         following = asyncio.create_task(reloader.follow(0.01))
-        async with asyncio.timeout(5):
-            while not catalog.entry("doubler").problems:  # noqa: ASYNC110 - it has no event
-                await asyncio.sleep(0.01)
-        following.cancel()
-        await asyncio.gather(following, return_exceptions=True)
-        [problem] = catalog.entry("doubler").problems
+        problem = await found_by(following, catalog)
         assert (problem.field, problem.what) == (added, told)
         (model / added).unlink()
         await reloader.close()
