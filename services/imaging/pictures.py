@@ -13,6 +13,7 @@ import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from services.chassis.errors import InvalidInput
+from services.chassis.notices import Notice
 from services.imaging.dicom.codestream import JPEG_START, NotReadableError, read_header
 from services.imaging.grey import Grey, apply_window, display_range, step
 from services.imaging.images import (
@@ -37,7 +38,7 @@ _HELD_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2}
 
 def decode_picture(data: bytes, limits: DecodingLimits) -> DecodedImage:
     """Decodes a PNG or JPEG file. Raises InvalidInput as `decode_image` does."""
-    with opened_picture(data, limits, may_shrink=True) as image:
+    with opened_picture(data, limits, may_shrink=True) as (image, is_reduced):
         ImageOps.exif_transpose(image, in_place=True)
         colours = colourfulness(image)  # first: it makes a copy of its own, which then goes
         grey, rgb = _pixels(image)
@@ -46,7 +47,10 @@ def decode_picture(data: bytes, limits: DecodingLimits) -> DecodedImage:
             grey,
             colourfulness=colours,
             rgb=rgb,
-            notices=(GREY_SCALE_MEASURED,) if _is_deep(image) else (),
+            notices=(
+                *((GREY_SCALE_MEASURED,) if _is_deep(image) else ()),
+                *((_REDUCED,) if is_reduced else ()),
+            ),
         )
 
 
@@ -62,9 +66,12 @@ def is_quick(data: bytes) -> bool:
 
 
 @contextmanager
-def opened_picture(data: bytes, limits: DecodingLimits, *, may_shrink: bool = False) -> Iterator[Image.Image]:
-    """The picture of a PNG or JPEG file as it is stored, its size checked before it is unpacked; with
-    `may_shrink` a JPEG that would take too much memory is unpacked at half its width and height.
+def opened_picture(
+    data: bytes, limits: DecodingLimits, *, may_shrink: bool = False
+) -> Iterator[tuple[Image.Image, bool]]:
+    """The picture of a PNG or JPEG file as it is stored, its size checked before it is unpacked, and whether
+    it was reduced: with `may_shrink` a JPEG that would take too much memory is unpacked at half its width and
+    height.
 
     Raises InvalidInput as `decode_image` does, also for what Pillow raises within the block.
     """
@@ -82,7 +89,7 @@ def opened_picture(data: bytes, limits: DecodingLimits, *, may_shrink: bool = Fa
                 most_mb = limits.max_picture_bytes // 10**6
                 raise too_large(f"would take more than {most_mb} MB while it is decoded: store it in grey")
             image.load()
-            yield image
+            yield image, image.width * image.height < stored_px
     except InvalidInput:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -170,3 +177,9 @@ def colourfulness(image: Image.Image) -> float:
     coloured = image if image.mode == "RGB" else image.convert("RGB")
     small = np.asarray(coloured.resize((64, 64)), dtype=np.float32)
     return float((small.max(axis=2) - small.min(axis=2)).mean() / 255)
+
+
+_REDUCED = Notice(
+    "IMAGE_REDUCED",
+    "The picture has so many pixels in colour that it was read at half its width and height.",
+)

@@ -197,13 +197,14 @@ def test_a_large_picture_takes_no_more_memory_than_the_limit(tmp_path, kind, sid
         pytest.skip("between what fits and what does not lie the progressive ones")
     Image.new(kind.partition(",")[0], (side, side)).save(tmp_path / "large", form, **options)
     said = subprocess.check_output([sys.executable, "-c", MEASURED, tmp_path / "large"], text=True)
-    grown, shape = said.split(maxsplit=1)
+    grown, shape, *notices = said.split()
     assert int(grown) < 1.04 * DecodingLimits().max_picture_bytes
     expected = {
         8000: "4000" if kind.endswith("JPEG") else "8000" if kind in GREY_ALONE else "refused",
         5500: {"CMYK, progressive": "refused", "RGB, progressive": "2750"}.get(kind, "5500"),
     }.get(side, "4000")
-    assert shape.strip() == expected
+    assert shape == expected
+    assert ("IMAGE_REDUCED" in notices) == (shape not in {"refused", str(side)})
 
 
 GREY_ALONE = {"L", "I;16", "L, progressive"}
@@ -229,11 +230,12 @@ def peak():
 content = Path(sys.argv[1]).read_bytes()
 before = peak()
 try:
-    shown = decode_image(content).grey.shape[0]
+    image = decode_image(content)
+    shown = image.grey.shape[0], *(notice.reason for notice in image.notices)
 except InvalidInput as error:
     assert error.reason is Reason.INPUT_TOO_LARGE
-    shown = "refused"
-print(peak() - before, shown)
+    shown = ["refused"]
+print(peak() - before, *shown)
 """
 
 

@@ -57,7 +57,7 @@ class WrittenPicture:
 
 def opened(data: bytes, limits: DecodingLimits) -> OpenedPicture:
     """Decodes the picture as it is stored, not turned; blocking. Raises InvalidInput as `decode_picture`."""
-    with opened_picture(data, limits) as image:
+    with opened_picture(data, limits) as (image, _):
         check_size(image.height, image.width, limits)
         if image.mode.startswith(("I", "F")):
             return OpenedPicture(data, grey_views(np.asarray(image)))
@@ -78,7 +78,7 @@ def written(file: OpenedPicture, boxes: Sequence[Box], limits: DecodingLimits) -
     if not boxes:
         return WrittenPicture(stripped, FileFormat.PNG if is_png else FileFormat.JPEG, changes)
     out = io.BytesIO()
-    with opened_picture(stripped, limits) as image:
+    with opened_picture(stripped, limits) as (image, _):
         orientation = image.getexif().get(_ORIENTATION, 1)
         # Pillow's CMYK has no PNG.
         canvas = image.convert("RGB") if image.mode in {"CMYK", "YCbCr", "LAB", "HSV"} else image.copy()
