@@ -185,15 +185,13 @@ def _audited(files: dict[str, list[bytes]]) -> tuple[dict[str, list[str]], list[
 
 
 def _order(chance: random.Random, drill: Drill, ends: float) -> Iterator[Fault]:
-    """Every fault once in random order, then any; what may not be done yet comes later."""
+    """Every fault once in random order; while the rest waits for its turn, and then, what ends no part again."""
     while time.monotonic() < ends:
-        left = [fault for name, fault in FAULTS.items() if name not in drill.struck]
-        fitting = [fault for fault in left or FAULTS.values() if drill.fits(fault)]
-        if not fitting:
-            time.sleep(1.0)
-            continue
+        fitting = [fault for fault in FAULTS.values() if drill.fits(fault)]
+        new = [fault for fault in fitting if fault.name not in drill.struck]
+        again = [fault for fault in fitting if not fault.ends]
         # What ends parts of the mesh waits for its turn, so it goes first where it may.
-        yield chance.choice([fault for fault in fitting if fault.ends] or fitting)
+        yield chance.choice([fault for fault in new if fault.ends] or new or again)
 
 
 def main(arguments: Iterable[str] | None = None) -> int:

@@ -21,7 +21,6 @@ _COVERED = [
     *("pydicom.filereader", "pydicom.dataset", "pydicom.dataelem", "pydicom.values", "pydicom.encaps"),
 ]
 """Modules whose branches guide the search: the parsers' own, and those of libraries that read most bytes."""
-_LONGEST_BYTES = 8192
 _MOST_SECONDS_AN_INPUT = 60
 _MOST_MEMORY_MB = 1024
 
@@ -53,7 +52,7 @@ def _fuzz(name: str, found: Path, seconds: int, runs: int) -> None:
     options = [
         f"-max_total_time={seconds}",
         f"-runs={runs}",
-        f"-max_len={_LONGEST_BYTES}",
+        f"-max_len={PARSERS[name].longest_bytes}",
         f"-timeout={_MOST_SECONDS_AN_INPUT}",
         f"-rss_limit_mb={_MOST_MEMORY_MB}",
         f"-artifact_prefix={found}/",

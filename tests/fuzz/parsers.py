@@ -46,6 +46,8 @@ class Parser:
     refusals: type[Exception] | tuple[type[Exception], ...] = InvalidInput
     preamble: bytes = b""
     """What every input begins with: without it the parser would only see that it is not its own."""
+    longest_bytes: int = 8192
+    """Longer inputs are not tried."""
 
     def try_on(self, data: bytes) -> bool:
         """Whether the input was read; False: it was refused. Raises whatever else the parser raises."""
@@ -111,7 +113,7 @@ PARSERS = {
     "dicom": Parser(lambda data: decode_image(data, _IMAGE), preamble=bytes(128) + b"DICM"),
     "series": Parser(_series),
     "fhir": Parser(read_bundle),
-    "note": Parser(_note),
+    "note": Parser(_note, longest_bytes=512),  # read as a whole by seven readers
     "receipts": Parser(_receipts, ValueError),
     "statement": Parser(_statement, ValueError),
     "card": Parser(_card),
