@@ -31,6 +31,7 @@ from services.chassis.settings import (
 from services.local import ports
 from services.local.process import Child
 from services.local.triton import key, leftovers, repository, server_log
+from services.local.triton.backends import own_core
 from services.local.triton.installation import Installation, is_plain, scratch_folder
 from services.local.triton.processes import ModelProcesses
 from tools import bootstrap
@@ -156,7 +157,7 @@ class EmbeddedTriton:
             child = Child.start(
                 "triton",
                 command,
-                env=installation.variables(),
+                env={**installation.variables(), own_core.FILE: str(scratch / "cores")},
                 cwd=scratch,
                 log=None if settings.log == OWN_OUTPUT else settings.log,
                 niceness=_NICENESS,

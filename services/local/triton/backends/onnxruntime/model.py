@@ -11,6 +11,7 @@ from __future__ import annotations
 import ctypes
 import json
 from collections import defaultdict
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,7 @@ import numpy as np
 import onnxruntime
 import triton_python_backend_utils as pb_utils
 from onnx_session import session_options, weights_of
+from own_core import OwnCore
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 
@@ -76,6 +78,7 @@ class TritonPythonModel:
         self._session = onnxruntime.InferenceSession(
             str(path), sess_options=session_options(config), providers=["CPUExecutionProvider"]
         )
+        self._core = OwnCore() if self._session.get_session_options().intra_op_num_threads == 1 else None
         check_graph(self._inputs, self._session.get_inputs(), "input")
         check_graph(list(self._outputs.values()), self._session.get_outputs(), "output")
         ctypes.CDLL(None).malloc_trim(0)  # what reading and optimising the graph took
@@ -85,9 +88,6 @@ class TritonPythonModel:
         responses: list[Any] = [None] * len(requests)
         batches: dict[tuple[Any, ...], list[tuple[int, Arrays]]] = defaultdict(list)
         for index, request in enumerate(requests):
-            if request.is_cancelled():
-                responses[index] = _failure("the caller has gone", pb_utils.TritonError.CANCELLED)
-                continue
             arrays = {tensor.name(): tensor.as_numpy() for tensor in request.inputs()}
             problem = self._problem_with(arrays)
             if problem:
@@ -122,7 +122,8 @@ class TritonPythonModel:
                 spec.name: np.concatenate([arrays[spec.name] for _, arrays in batch]) for spec in self._inputs
             }
         try:
-            results = dict(zip(names, self._session.run(names, feed), strict=True))
+            with self._core.held() if self._core else nullcontext():
+                results = dict(zip(names, self._session.run(names, feed), strict=True))
         except Exception as error:  # noqa: BLE001 - onnxruntime's errors share no base class
             if len(batch) > 1:
                 return [answer for one in batch for answer in self._compute([one], requests)]
