@@ -22,19 +22,14 @@ if TYPE_CHECKING:
 
 # Runs in the child before the real program. A preexec_fn would do the same inside the parent's memory, where
 # gRPC's threads make a fork unsafe. The parent may die before prctl takes effect, hence the look at getppid
-# after it. 1 is PR_SET_PDEATHSIG. Where the kernel groups the processes of a session (autogroup), what
-# counts between sessions is the niceness of the group.
+# after it. 1 is PR_SET_PDEATHSIG.
 _PRELUDE = """
-import contextlib, ctypes, os, signal, sys
+import ctypes, os, signal, sys
 os.umask(0o077)
-if sys.argv[2] != "0":
-    os.nice(int(sys.argv[2]))
-    with contextlib.suppress(OSError), open("/proc/self/autogroup", "w") as group:
-        group.write(sys.argv[2])
 ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGTERM)
 if os.getppid() != int(sys.argv[1]):
     sys.exit(1)
-os.execvp(sys.argv[3], sys.argv[3:])
+os.execvp(sys.argv[2], sys.argv[2:])
 """
 
 # Told the child's process group, then that all ended in order; the end of its input in between means that the
@@ -75,14 +70,12 @@ class Child:
         log: Path | None,
         leaves: Sequence[str] = (),
         orphan_grace_s: float = 10.0,
-        niceness: int = 0,
     ) -> Child:
         """Starts `command`; nobody but its owner reads what it writes.
 
         It gets SIGTERM when the *thread* that calls this ends, so call it from one that lives as long as the
         child should. When the parent has gone, it and what it started are killed after `orphan_grace_s`
-        seconds, and `leaves` (paths or glob patterns without spaces) are removed. With a `niceness` above 0
-        others go first on the processor.
+        seconds, and `leaves` (paths or glob patterns without spaces) are removed.
         """
         sentinel = subprocess.Popen(
             ["/bin/sh", "-c", _SENTINEL, f"{name}-sentinel", str(round(orphan_grace_s * 10)), *leaves],
@@ -101,13 +94,15 @@ class Child:
                 log.touch(mode=0o600)
                 output = stack.enter_context(log.open("wb"))
             process = subprocess.Popen(
-                [sys.executable, "-I", "-S", "-c", _PRELUDE, str(os.getpid()), str(niceness), *command],
+                [sys.executable, "-I", "-S", "-c", _PRELUDE, str(os.getpid()), *command],
                 env=dict(env),
                 cwd=cwd,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT if output else None,
-                start_new_session=True,
+                # Not a session: where the kernel shares the processors among sessions (autogroup), niceness
+                # would count for nothing between them.
+                process_group=0,
             )
         child = cls(name, process, log, sentinel)
         child._tell_sentinel(str(process.pid))

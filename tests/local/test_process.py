@@ -46,13 +46,11 @@ def test_it_is_told_to_end_and_says_how_it_did(tmp_path: Path):
     assert child.describe_exit() == "sleeper was ended by SIGTERM"
 
 
-def test_a_nice_one_lets_others_go_first(tmp_path: Path):
-    shown = "import os; print('here', os.nice(0), flush=True)"
-    command = [sys.executable, "-c", f"{shown}; import time; time.sleep(600)"]
-    before = os.getpriority(os.PRIO_PROCESS, 0)
-    child = Child.start("sleeper", command, env=os.environ, cwd=tmp_path, log=tmp_path / "log", niceness=5)
-    wait_until(lambda: "here" in child.tail() or child.exit_code is not None)
-    assert child.tail() == f"here {min(before + 5, 19)}"
+def test_it_has_a_group_of_its_own_in_the_session_of_its_parent(tmp_path: Path):
+    """Between sessions niceness counts for nothing where the kernel groups them (autogroup)."""
+    child = start(tmp_path, PRINT_AND_WAIT)
+    assert os.getpgid(child.process.pid) == child.process.pid
+    assert os.getsid(child.process.pid) == os.getsid(0)
     child.stop()
 
 

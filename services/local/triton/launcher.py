@@ -41,9 +41,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _NEEDED_DISK_MB = 200
-_NICENESS = 5
-"""The models fill every core under load, and a service that waits for its turn cannot even refuse a
-request."""
 OWN_OUTPUT = Path("-")
 
 
@@ -160,7 +157,6 @@ class EmbeddedTriton:
                 env={**installation.variables(), own_core.FILE: str(scratch / "cores")},
                 cwd=scratch,
                 log=None if settings.log == OWN_OUTPUT else settings.log,
-                niceness=_NICENESS,
                 leaves=[str(scratch), str(leftovers.SHARED_MEMORY / f"{leftovers.region_prefix(scratch)}*")],
             )
         except BaseException:

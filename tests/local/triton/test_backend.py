@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,7 @@ import tritonclient.grpc
 from tritonclient.utils import InferenceServerException
 
 from services.local.triton import EmbeddedTriton
+from services.local.triton.processes import model_instances
 
 pytestmark = pytest.mark.live
 
@@ -175,3 +177,11 @@ def instances_of(triton: EmbeddedTriton, model: str) -> list[int]:
         if parent == triton.pid and words[0].endswith(b"stub") and f"/{model}/".encode() in words[1]:
             found.append(int(entry.name))
     return found
+
+
+def test_models_give_way_to_the_server_that_hands_them_requests(triton):
+    servers = os.getpriority(os.PRIO_PROCESS, triton.pid)
+    assert servers == os.getpriority(os.PRIO_PROCESS, 0)
+    instances = model_instances(triton.pid)
+    assert instances
+    assert {os.getpriority(os.PRIO_PROCESS, pid) for pid in instances} == {min(servers + 5, 19)}

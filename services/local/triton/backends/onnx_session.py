@@ -5,6 +5,7 @@ from a model's configuration. It is copied beside each of them.
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,14 @@ _FATAL = 4
 """ONNX Runtime's log level. It logs errors with values of the request in them (an index out of bounds), which
 may be a patient's."""
 onnxruntime.set_default_logger_severity(_FATAL)
+_NICENESS = 5
+
+
+def give_way() -> None:
+    """Lets others go first on the processor: models fill every core under load, and what waits for its turn
+    then, tritonserver or a service, cannot even refuse a request.
+    """
+    os.nice(_NICENESS)
 
 
 def weights_of(args: dict[str, str], config: dict[str, Any]) -> Path:

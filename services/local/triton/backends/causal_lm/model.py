@@ -37,7 +37,7 @@ from generation.onnx_network import OnnxNetwork
 from generation.parameters import SamplingParameters
 from generation.scheduler import Bounds, Ending, Refusal, Scheduler
 from generation.text import TextOfTokens
-from onnx_session import parameters_of, session_options, weights_of
+from onnx_session import give_way, parameters_of, session_options, weights_of
 from tokenizers import Tokenizer
 
 _CODES = {
@@ -63,6 +63,7 @@ class TritonPythonModel:
         config = json.loads(args["model_config"])
         if not pb_utils.using_decoupled_model_transaction_policy(config):
             raise pb_utils.TritonModelException("say decoupled: true in model_transaction_policy")
+        give_way()
         weights = weights_of(args, config)
         parameters = parameters_of(config)
         session = onnxruntime.InferenceSession(

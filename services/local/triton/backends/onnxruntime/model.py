@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import triton_python_backend_utils as pb_utils
-from onnx_session import session_options, weights_of
+from onnx_session import give_way, session_options, weights_of
 from own_core import OwnCore
 
 Arrays = dict[str, np.ndarray[Any, Any]]
@@ -74,6 +74,7 @@ class TritonPythonModel:
         self._outputs = {
             spec["name"]: TensorSpec.from_config(spec, batches=self._batches) for spec in config["output"]
         }
+        give_way()
         path = weights_of(args, config)
         self._session = onnxruntime.InferenceSession(
             str(path), sess_options=session_options(config), providers=["CPUExecutionProvider"]
