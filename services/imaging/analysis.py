@@ -14,6 +14,7 @@ from typing import TypeVar, cast
 from services.chassis.errors import InvalidInput
 from services.chassis.notices import Notice
 from services.chassis.observability import telemetry
+from services.chassis.off_loop import off_loop
 from services.imaging.choosing import answered, candidates, chosen, of_images, unrecognised
 from services.imaging.decoding import decode_image
 from services.imaging.digests import ImageDigests, digests
@@ -126,7 +127,7 @@ class ImageAnalyzer:
 
     async def blocking(self, work: Callable[[], T]) -> T:
         """Runs `work` off the event loop."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        return await off_loop(False, self._pool, work)
 
     def _open(
         self,

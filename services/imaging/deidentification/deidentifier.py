@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import TypeVar
 from medmesh.common.v1.answer_pb2 import Provenance
 from services.chassis.errors import InvalidInput, ModelUnavailable, Reason
 from services.chassis.notices import Notice
+from services.chassis.off_loop import off_loop
 from services.clinical.date_shift import MIN_KEY_BYTES
 from services.imaging.deidentification import dicom, pictures
 from services.imaging.deidentification.boxes import Box
@@ -160,7 +160,7 @@ class ImageDeidentifier:
         return without_markers(boxes) if options.keep_markers else boxes, provenance
 
     async def _blocking(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        return await off_loop(False, self._pool, work)
 
 
 def _cut(view: Grey, side_px: int) -> list[Tile]:
