@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def serve() -> None:
     """Serves until it is told to stop."""
-    main("console", ConsoleSettings, _page)
+    main(ConsoleSettings, _page)
 
 
 def _page(settings: ConsoleSettings) -> Around:

@@ -80,11 +80,12 @@ class Login:
         prefix = "__Host-" if self._secure else ""  # no other host and no plain HTTP can set such a cookie
         self._cookie, self._begun_cookie = f"{prefix}medmesh", f"{prefix}medmesh-login"
         self._provider: Any = _provider(settings) if settings.oidc_issuer else None
-        self._paths: dict[tuple[str, str], Callable[[Request], Awaitable[Response]]] = {
+        self.paths: dict[tuple[str, str], Callable[[Request], Awaitable[Response]]] = {
             ("GET", SESSION): self._session,
         }
+        """What it answers for itself, by method and path."""
         if self._provider is not None:
-            self._paths |= {
+            self.paths |= {
                 ("GET", LOGIN): self._begin,
                 ("GET", CALLBACK): self._finish,
                 ("POST", LOGOUT): self._end,
@@ -95,7 +96,7 @@ class Login:
             await self._door(scope, receive, send)
             return
         request = Request(scope, receive)
-        answer = self._paths.get((scope["method"], scope["path"]))
+        answer = self.paths.get((scope["method"], scope["path"]))
         if answer is None:
             await self._lend(request)
             await self._door(scope, receive, send)

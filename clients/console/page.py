@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,6 +70,11 @@ class Console:
         files |= {f"/samples/{path.name}": _File.of(path) for path in samples}
         files["/"] = files["/index.html"]
         self._files = files
+
+    @property
+    def paths(self) -> Iterable[str]:
+        """Where its files are."""
+        return self._files
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         known = scope["type"] == "http" and scope["method"] in {"GET", "HEAD"}

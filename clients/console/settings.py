@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from clients.gateway.settings import GatewaySettings
 from services.chassis.settings import bounded
@@ -12,6 +13,8 @@ from services.chassis.settings import bounded
 @dataclass(frozen=True, kw_only=True)
 class ConsoleSettings(GatewaySettings):
     """What the console is told: what the HTTP door is, which it stands on, and who lets people in."""
+
+    NAME: ClassVar[str] = "console"
 
     listen: str = "127.0.0.1:8081"
     """Address and port to listen on. Port 0 takes a free one."""

@@ -118,6 +118,10 @@ def check(configuration: Configuration) -> Configuration:
         tls.check_beyond_loopback(insecure=node.insecure)
     if node.web_listen and not ipaddress.ip_address(hosts[1]).is_loopback and node.web_token_file is None:
         raise ConfigurationError("node.web_token_file: beyond loopback STOW-RS needs a token")
+    if node.web_token_file is not None and not web_token(node):
+        raise ConfigurationError(
+            "node.web_token_file: give a file with a token; it is empty or cannot be read"
+        )
     tls.check()
     _ae_title(node.ae_title, "node.ae_title")
     for number, peer in enumerate(configuration.peers):
@@ -128,6 +132,14 @@ def check(configuration: Configuration) -> Configuration:
         if getattr(node, name) <= 0:
             raise ConfigurationError(f"node.{name}: must be more than 0")
     return configuration
+
+
+def web_token(node: Node) -> str:
+    """What senders by STOW-RS must show, as the file says now; empty: nothing that anybody could show."""
+    try:
+        return node.web_token_file.read_text(encoding="utf-8").strip() if node.web_token_file else ""
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 def _check_destinations(configuration: Configuration) -> None:

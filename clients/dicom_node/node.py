@@ -8,6 +8,8 @@ import time
 from pathlib import Path
 from typing import IO
 
+from pynetdicom.presentation import PresentationContext
+
 from clients.dicom_node import overview
 from clients.dicom_node.analyzing import Analyzer
 from clients.dicom_node.arrivals import Arrivals
@@ -60,6 +62,11 @@ class Node:
     def port(self) -> int:
         """Where C-STORE is taken."""
         return self._receiver.port
+
+    @property
+    def service_classes(self) -> list[PresentationContext]:
+        """What is agreed on there with who may call."""
+        return self._receiver.service_classes
 
     @property
     def web_port(self) -> int | None:

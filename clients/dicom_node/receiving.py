@@ -24,6 +24,7 @@ from pydicom.uid import (
     RLELossless,
 )
 from pynetdicom import AE, AllStoragePresentationContexts, evt
+from pynetdicom.presentation import PresentationContext
 from pynetdicom.sop_class import StorageCommitmentPushModel, Verification  # type: ignore[attr-defined]
 from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
@@ -31,7 +32,7 @@ from clients.dicom_node import commitment
 from clients.dicom_node.arrivals import MEGABYTE, Announced, Arrivals, Refusal, Refused
 from clients.dicom_node.configuration import PORT, Configuration, Peer
 from clients.dicom_node.outbox import Outbox
-from services.chassis.peers import endpoint
+from services.chassis.peers import because, endpoint
 
 log = logging.getLogger("medmesh.dicom_node")
 
@@ -89,18 +90,13 @@ class _Handler(RequestHandler):
             try:
                 data: bytearray = receive(size)
             except ssl.SSLError as error:
-                facts = {"address": self.client_address[0], "because": _because(error)}
+                facts = {"address": self.client_address[0], "because": because(error)}
                 log.warning("TLS with a caller failed", extra={"facts": facts})
                 raise
             return data
 
         association.dul.socket.recv = bounded
         return association
-
-
-def _because(error: ssl.SSLError) -> str:
-    """The library's word for it, such as `certificate has expired`."""
-    return str(getattr(error, "verify_message", "") or error.reason)
 
 
 class _Server(ThreadedAssociationServer):
@@ -145,6 +141,11 @@ class Receiver:
     def port(self) -> int:
         """Where it listens."""
         return int(self._server.server_address[1])
+
+    @property
+    def service_classes(self) -> list[PresentationContext]:
+        """What may be agreed on with who may call."""
+        return self._server.contexts
 
     def stop(self) -> None:
         """Takes no more associations, and ends those that there are."""

@@ -6,6 +6,8 @@ import hmac
 import json
 import logging
 import socket
+import ssl
+import sys
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,9 +15,9 @@ from typing import Any
 
 from clients.dicom_node import multipart
 from clients.dicom_node.arrivals import MEGABYTE, Arrivals, Refusal, Refused
-from clients.dicom_node.configuration import PORT, Configuration
+from clients.dicom_node.configuration import PORT, Configuration, web_token
 from clients.dicom_node.receiving import CONNECTIONS_WAITING, STATUSES
-from services.chassis.peers import endpoint
+from services.chassis.peers import because, endpoint
 
 log = logging.getLogger("medmesh.dicom_node")
 
@@ -41,6 +43,15 @@ class WebServer:
         class Server(ThreadingHTTPServer):
             request_queue_size = CONNECTIONS_WAITING
             address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+
+            def handle_error(self, _request: Any, client_address: Any) -> None:
+                """Says where, not what: the library prints all of it."""
+                error = sys.exc_info()[1]
+                if isinstance(error, ssl.SSLError):
+                    facts = {"address": client_address[0], "because": because(error)}
+                    log.warning("TLS with a caller failed", extra={"facts": facts})
+                elif not isinstance(error, OSError):  # else the caller went away
+                    log.warning("a connection failed", exc_info=sys.exc_info())
 
         self._server = Server(address, Handler, bind_and_activate=False)
         context = configuration.tls.server_context()
@@ -78,6 +89,10 @@ class _Handler(BaseHTTPRequestHandler):
         if parts[0] != "studies" or len(parts) > 2:
             self._say(404, "objects are stored at /studies or /studies/{study}")
         elif not self._may():
+            facts = {"address": self.client_address[0]}
+            log.warning(
+                "a sender by STOW-RS was refused: it shows no token, or another", extra={"facts": facts}
+            )
             self._say(401, "send the node's token: Authorization: Bearer …")
         elif not self.places.acquire(blocking=False):
             self._say(503, "too many senders at the same time: try again in a moment")
@@ -94,11 +109,13 @@ class _Handler(BaseHTTPRequestHandler):
     do_PUT = do_DELETE = do_HEAD = do_GET  # noqa: N815 - the names are http.server's
 
     def _may(self) -> bool:
-        file = self.configuration.node.web_token_file
-        if file is None:
+        if self.configuration.node.web_token_file is None:
             return True
-        sent = self.headers.get("Authorization", "").removeprefix("Bearer ")
-        return hmac.compare_digest(sent.encode(), file.read_text(encoding="utf-8").strip().encode())
+        scheme, _, sent = self.headers.get("Authorization", "").partition(" ")
+        token = web_token(self.configuration.node)
+        if scheme.lower() != "bearer" or not token:  # a file that was emptied opens nothing
+            return False
+        return hmac.compare_digest(sent.encode(), token.encode())
 
     def _take(self, study: str) -> None:
         stored: list[Any] = []
@@ -161,6 +178,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Connection", "close")
         self.end_headers()
         self.wfile.write(body)
+
+    def send_error(self, code: int, *_: Any) -> None:
+        """Of what is no request, or of a method that nothing has. The library's answer would quote it."""
+        self.close_connection = True
+        self._say(code, "this is no request that is answered here")
 
     def log_message(self, *_: Any) -> None:
         """Addresses hold identifiers of studies: nothing of a request is logged here."""

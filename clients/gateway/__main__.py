@@ -27,14 +27,14 @@ def _nothing(_settings: GatewaySettings) -> Around:
 
 
 def main(
-    name: str = "gateway",
     kind: type[Kind] = GatewaySettings,  # type: ignore[assignment]
     front: Callable[[Kind], Around] = _nothing,
 ) -> None:
     """Reads the settings, serves, drains, and ends the process.
 
-    A door that stands on this one gives its name, its settings, and what makes the application in front.
+    A door that stands on this one gives its settings, and what makes the application in front.
     """
+    name = kind.NAME
     memory.reuse_large_blocks()
     try:
         from clients.gateway.server import running_gateway

@@ -24,7 +24,7 @@ from clients.gateway.pages import Page, Refused, constant
 from clients.gateway.settings import GatewaySettings
 from medmesh import rpcs
 from medmesh.orchestrator.v1.orchestrator_pb2 import DiagnoseRequest, DiagnoseStreamRequest
-from services.chassis.errors import MedmeshError, PermissionDenied
+from services.chassis.errors import MedmeshError
 
 HTML = "text/html"
 
@@ -48,11 +48,12 @@ def application(mesh: Mesh, settings: GatewaySettings) -> ASGIApp:
         **cds_hooks.pages(mesh, settings),
         "/healthz": Page("GET", _alive),
         "/readyz": Page("GET", partial(_ready, mesh)),
-        "/diagnose": Page("POST", partial(_diagnose, mesh, settings)),
-        "/image": Page("POST", partial(_one, rpcs.ANALYZE_IMAGE, forms.image, mesh, settings)),
-        "/note": Page("POST", partial(_one, rpcs.ANALYZE_NOTE, forms.note, mesh, settings)),
+        "/diagnose": Page("POST", partial(_diagnose, mesh, settings), _diagnosing),
+        "/image": _one(rpcs.ANALYZE_IMAGE, forms.image, mesh, settings),
+        "/note": _one(rpcs.ANALYZE_NOTE, forms.note, mesh, settings),
     }
-    app: ASGIApp = Door(Application(mesh, settings, pages), settings)
+    inner = Application(mesh, settings, pages)
+    app: ASGIApp = Door(inner, settings, mesh.gate, inner.routes)
     if settings.allowed_origins:
         app = CORSMiddleware(
             app,
@@ -72,6 +73,8 @@ class Application:
         self._settings = settings
         self._pages = pages
         self._rpcs = routes.rpcs(mesh.servers)
+        self.routes = {path: page.method for path, page in pages.items()} | dict.fromkeys(self._rpcs, "POST")
+        """All that there is: path -> the method that it takes."""
         self._connect = Connect(self._rpcs, mesh, settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -80,7 +83,7 @@ class Application:
         path = scope["path"]
         request = Request(scope, receive)
         caller = Caller.of(request.headers, self._settings)
-        method = "POST" if path in self._rpcs else getattr(self._pages.get(path), "method", "")
+        method = self.routes.get(path, "")
         if method:
             scope[ROUTE] = path
         try:
@@ -93,7 +96,10 @@ class Application:
             elif path in self._rpcs:
                 await self._call(self._rpcs[path], request, caller, send)
             else:
-                response = await self._pages[path].endpoint(request, caller)
+                page = self._pages[path]
+                if page.asks is not None:
+                    self._mesh.admit(page.asks(request), caller)
+                response = await page.endpoint(request, caller)
                 await response(scope, receive, send)
         except Failure as failure:
             await refuse(send, path, failure)
@@ -103,12 +109,18 @@ class Application:
             await refuse(send, path, Failure.of(error, caller.request_id))
 
     async def _call(self, rpc: rpcs.Rpc, request: Request, caller: Caller, send: Send) -> None:
-        if rpc.name in routes.OPERATORS_ONLY and self._settings.is_open_to_others:
-            raise PermissionDenied
         kind = media_type(request)
         if kind.startswith(_CONNECT_TYPES) or "connect-protocol-version" in request.headers:
-            await self._connect(request.scope, request.receive, send)
-        elif kind == calls.JSON:
+            try:
+                if not rpc.method.client_streaming:  # else the endpoint judges, before it reads the stream
+                    self._mesh.admit(rpc, caller)
+            except Failure as failure:
+                await self._connect.refuse(failure, request.scope, send)
+            else:
+                await self._connect(request.scope, request.receive, send)
+            return
+        self._mesh.admit(rpc, caller)
+        if kind == calls.JSON:
             response = await calls.call(rpc, request, caller, self._mesh)
             await response(request.scope, request.receive, send)
         else:
@@ -127,25 +139,30 @@ async def _ready(mesh: Mesh, _request: Request, _caller: Caller) -> Response:
     problem = await mesh.problem()
     if problem:
         return JSONResponse({"status": "NOT_SERVING", "orchestrator": problem}, 503)
+    if problem := await mesh.gate.problem():
+        return JSONResponse({"status": "NOT_SERVING", "audit": problem}, 503)
     return JSONResponse({"status": "SERVING"})
+
+
+def _diagnosing(request: Request) -> rpcs.Rpc:
+    return rpcs.DIAGNOSE_STREAM if calls.wants_events(request) else rpcs.DIAGNOSE
 
 
 async def _diagnose(mesh: Mesh, settings: GatewaySettings, request: Request, caller: Caller) -> Response:
     given = await forms.parts(request, settings)
-    streamed = calls.wants_events(request)
-    rpc = rpcs.DIAGNOSE_STREAM if streamed else rpcs.DIAGNOSE
-    message = forms.diagnose(given, DiagnoseStreamRequest if streamed else DiagnoseRequest)
+    rpc = _diagnosing(request)
+    message = forms.diagnose(given, DiagnoseStreamRequest if rpc is rpcs.DIAGNOSE_STREAM else DiagnoseRequest)
     del given
     return await calls.answered(rpc, message, request, caller, mesh)
 
 
-async def _one(
-    rpc: rpcs.Rpc,
-    read: Callable[[forms.Parts], Message],
-    mesh: Mesh,
-    settings: GatewaySettings,
-    request: Request,
-    caller: Caller,
-) -> Response:
-    message = read(await forms.parts(request, settings))
-    return await calls.answered(rpc, message, request, caller, mesh)
+def _one(
+    rpc: rpcs.Rpc, read: Callable[[forms.Parts], Message], mesh: Mesh, settings: GatewaySettings
+) -> Page:
+    """A page that asks for one call with what its form or its body holds."""
+
+    async def endpoint(request: Request, caller: Caller) -> Response:
+        message = read(await forms.parts(request, settings))
+        return await calls.answered(rpc, message, request, caller, mesh)
+
+    return Page("POST", endpoint, lambda _request: rpc)

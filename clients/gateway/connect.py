@@ -57,6 +57,14 @@ class Connect(ConnectASGIApplication[Mapping[str, Rpc]]):
 
         await super().__call__(scope, received, send)
 
+    async def refuse(self, failure: Failure, scope: Scope, send: Send) -> None:
+        """Answers with the failure in the client's own protocol, and reads nothing of the body."""
+
+        async def received() -> Message:
+            raise wire_error(failure)
+
+        await super().__call__(scope, received, send)
+
 
 class _Binary:
     """Protobuf's binary form, of Google's messages."""

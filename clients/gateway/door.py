@@ -9,7 +9,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from contextlib import AsyncExitStack
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,11 +18,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from clients.gateway.failures import PROBLEM, Failure, problem_of
 from clients.gateway.fhir.outcome import FHIR_JSON, PREFIX, outcome
+from clients.gateway.gate import COUNTED, Gate
 from clients.gateway.settings import GatewaySettings
 from services.chassis.errors import (
     DeadlineExceeded,
     InvalidInput,
     MedmeshError,
+    PermissionDenied,
     Reason,
 )
 from services.chassis.rpc.admission import Admission
@@ -49,9 +51,12 @@ ROUTE = "medmesh.route"
 class Door:
     """The outermost application."""
 
-    def __init__(self, inner: ASGIApp, settings: GatewaySettings) -> None:
+    def __init__(self, inner: ASGIApp, settings: GatewaySettings, gate: Gate, routes: Container[str]) -> None:
+        """`routes`: the paths that there are."""
         self._inner = inner
         self._settings = settings
+        self._gate = gate
+        self.routes = routes
         self.admission = Admission(
             settings.maximum_in_flight_count,
             settings.maximum_queue_count,
@@ -84,6 +89,8 @@ class Door:
             body = _Body(receive, self._settings, self.admission, held)
             try:
                 if is_foreign(headers, self._settings):
+                    route = scope["path"] if scope["path"] in self.routes else "none"
+                    self._gate.refused(route, PermissionDenied(), request_id)
                     await refuse_plainly(answer, scope["path"], 403, _FOREIGN, request_id)
                     return
                 body.expect(headers.get("content-length", ""))
@@ -98,20 +105,21 @@ class Door:
                     raise
                 await refuse(answer, scope["path"], Failure.of(MedmeshError(), request_id))
             finally:
-                logger.info(
-                    "request",
-                    extra={
-                        "facts": {
-                            "method": scope["method"] if scope["method"] in _METHODS else "other",
-                            "route": scope.get(ROUTE, "none"),
-                            "status": answer.status,
-                            "request_bytes": body.count,
-                            "response_bytes": answer.count,
-                            "elapsed_ms": round((time.monotonic() - began) * 1e3, 1),
-                        }
-                    },
-                )
+                if COUNTED not in request.facts:
+                    self._tell(scope, body, answer, time.monotonic() - began)
                 current.reset(in_progress)
+
+    def _tell(self, scope: Scope, body: _Body, answer: _Answer, elapsed_s: float) -> None:
+        """The request's line in the log."""
+        facts = {
+            "method": scope["method"] if scope["method"] in _METHODS else "other",
+            "route": scope.get(ROUTE, "none"),
+            "status": answer.status,
+            "request_bytes": body.count,
+            "response_bytes": answer.count,
+            "elapsed_ms": round(elapsed_s * 1e3, 1),
+        }
+        logger.info("request", extra={"facts": facts})
 
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})

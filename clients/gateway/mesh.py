@@ -2,7 +2,8 @@
 
 The door has no rights to lend. It presents no token of its own; where it needs a certificate to reach the
 services (mTLS), it takes no call without a token, since the services would know that by the certificate.
-Where it can be reached from other machines, it judges the caller by a policy of its own before it calls.
+Where it can be reached from other machines, it judges the caller by a policy of its own before it calls
+(`clients.gateway.gate`).
 """
 
 from __future__ import annotations
@@ -20,12 +21,13 @@ from google.rpc.status_pb2 import Status
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from clients.gateway.failures import Failure
+from clients.gateway.gate import Gate
 from clients.gateway.settings import GatewaySettings
 from medmesh.connection import CHANNEL_OPTIONS, STAYING, Connection, is_loopback, resolve
 from medmesh.rpcs import Rpc
-from services.chassis.errors import InvalidInput, MedmeshError, Reason, Unauthenticated
+from services.chassis.errors import InvalidInput, Reason
+from services.chassis.observability.audit import AuditLog
 from services.chassis.rpc import transport
-from services.chassis.rpc.auth import Policy, PolicyFile
 from services.chassis.rpc.request import PRINCIPAL_KEY, PRIORITY_KEY, REQUEST_ID_KEY, accept_request_id
 from services.chassis.rpc.status import DETAILS_KEY, from_rpc_error
 from services.chassis.settings import SettingsError
@@ -116,14 +118,10 @@ def connection() -> Connection:
 class Mesh:
     """The services, over one channel each."""
 
-    def __init__(self, to: Connection, settings: GatewaySettings) -> None:
+    def __init__(self, to: Connection, settings: GatewaySettings, audit: AuditLog | None = None) -> None:
         self.servers = tuple(to.targets)
-        self._presents_certificate = to.tls is not None and to.tls.certificate is not None
-        self._policy = (
-            PolicyFile(settings.auth_policy, beyond_loopback=settings.is_open_to_others)
-            if settings.auth_policy
-            else Policy.open()
-        )
+        presents_certificate = to.tls is not None and to.tls.certificate is not None
+        self.gate = Gate(settings, presents_certificate=presents_certificate, audit=audit)
         # The uploads of all its callers pass through it.
         options = dict((*CHANNEL_OPTIONS, STAYING)) | {
             "grpc.max_send_message_length": settings.maximum_request_bytes,
@@ -141,12 +139,13 @@ class Mesh:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self.gate.close()
         for channel in self._channels.values():
             await channel.close()
 
     async def answer(self, rpc: Rpc, request: Message | AsyncIterator[Message], caller: Caller) -> Any:
         """The one answer to a request, or to a stream of them. Raises Failure."""
-        self._check(rpc, caller)
+        self.admit(rpc, caller)
         try:
             return await self._method(rpc)(request, timeout=caller.timeout_s, metadata=caller.metadata)
         except grpc.aio.AioRpcError as error:
@@ -156,7 +155,7 @@ class Mesh:
         self, rpc: Rpc, request: Message | AsyncIterator[Message], caller: Caller
     ) -> AsyncGenerator[Any, None]:
         """The stream of answers to a request, or to a stream of them. Raises Failure."""
-        self._check(rpc, caller)
+        self.admit(rpc, caller)
         call = self._method(rpc)(request, timeout=caller.timeout_s, metadata=caller.metadata)
         try:
             async for answer in call:
@@ -182,14 +181,9 @@ class Mesh:
             self._methods[key] = rpc.multicallable(self._channels[rpc.server])
         return self._methods[key]
 
-    def _check(self, rpc: Rpc, caller: Caller) -> None:
-        """The services judge the caller as well; those on loopback may be without a policy."""
-        try:
-            if self._presents_certificate and caller.authorization is None:
-                raise Unauthenticated
-            self._policy.authorize(f"/{rpc.name}", caller.authorization, ())
-        except MedmeshError as error:
-            raise Failure.of(error, caller.request_id) from None
+    def admit(self, rpc: Rpc, caller: Caller) -> None:
+        """Raises Failure where the door itself refuses the call."""
+        self.gate.admit(rpc.name, caller.authorization, caller.request_id)
 
 
 def _failure(error: grpc.aio.AioRpcError, rpc: Rpc, caller: Caller) -> Failure:

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from clients.gateway.mesh import Caller
+from medmesh.rpcs import Rpc
 
 Endpoint = Callable[[Request, Caller], Awaitable[Response]]
 
@@ -19,6 +20,9 @@ class Page:
 
     method: str
     endpoint: Endpoint
+    asks: Callable[[Request], Rpc] | None = None
+    """The rpc that it calls for its caller: who has no right to that has none to the page. None: it calls
+    none, or judges its callers itself."""
 
 
 class Refused(Exception):  # noqa: N818 - named for what it is to the caller

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from services.chassis.settings import ListeningSettings, bounded
 
@@ -11,6 +12,9 @@ from services.chassis.settings import ListeningSettings, bounded
 @dataclass(frozen=True, kw_only=True)
 class GatewaySettings(ListeningSettings):
     """What the HTTP door is told. Where the mesh is, and its TLS, it is told as every client is."""
+
+    NAME: ClassVar[str] = "gateway"
+    """What the door is called in its log and its audit log."""
 
     listen: str = "127.0.0.1:8080"
     """Address and port to listen on. Port 0 takes a free one."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 
 from clients.hl7_node.analyzing import ATTEMPTS, MESSAGES, Analyzer, results_queue
@@ -15,6 +15,7 @@ from clients.hl7_node.receiving import Receiver
 from clients.hl7_node.sending import REFUSALS, Sender
 from medmesh.aio.client import AsyncClient
 from services.queue.database import open_database
+from services.queue.items import State
 from services.queue.pressure import Pressure
 from services.queue.queue import Queue
 from services.queue.worker import Worker
@@ -68,6 +69,10 @@ class Node:
     def port(self) -> int:
         """Where it listens, once it does."""
         return self._receiver.port
+
+    def waiting(self) -> Mapping[State, int]:
+        """How many messages there are, by what has become of them."""
+        return self._queues["messages"].counts()
 
     async def start(self) -> None:
         """Raises OSError where the port is taken."""

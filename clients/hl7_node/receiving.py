@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 from contextlib import suppress
 
 from clients.hl7_node import mllp
 from clients.hl7_node.arrivals import Arrivals
 from clients.hl7_node.configuration import PORT, Configuration
-from services.chassis.peers import endpoint, is_within
+from services.chassis.peers import because, endpoint, is_within
 
 log = logging.getLogger("medmesh.hl7_node")
 
@@ -35,8 +36,6 @@ class Receiver:
             host,
             port,
             limit=self._node.max_message_kb * _KILOBYTE,
-            ssl=self._tls,
-            ssl_handshake_timeout=self._node.stall_s if self._tls else None,
         )
         self.port = self._server.sockets[0].getsockname()[1]
 
@@ -50,10 +49,13 @@ class Receiver:
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - asyncio runs this as one
+        begun = False
         try:
             if self._may(writer):
                 self._connections.add(task)
-                await self._serve(reader, writer)
+                begun = self._tls is None or await _shaken(writer, self._tls, self._node.stall_s)
+                if begun:
+                    await self._serve(reader, writer)
         except asyncio.CancelledError:
             pass  # the node ends
         except (OSError, mllp.BlockError) as error:
@@ -64,8 +66,9 @@ class Receiver:
         finally:
             self._connections.discard(task)
             writer.close()
-            with suppress(Exception, asyncio.CancelledError):
-                await writer.wait_closed()
+            if begun:  # of a handshake that failed nobody is told that it is closed
+                with suppress(Exception, asyncio.CancelledError):
+                    await writer.wait_closed()
 
     def _may(self, writer: asyncio.StreamWriter) -> bool:
         address = str(writer.get_extra_info("peername")[0])
@@ -99,3 +102,15 @@ class Receiver:
             writer.write(mllp.framed(acknowledgement))
             async with asyncio.timeout(self._node.stall_s):
                 await writer.drain()
+
+
+async def _shaken(writer: asyncio.StreamWriter, tls: ssl.SSLContext, patience_s: float) -> bool:
+    """Whether TLS came about. It begins here and not in `start_server`, which tells nobody of what fails."""
+    address = str(writer.get_extra_info("peername")[0])
+    try:
+        await writer.start_tls(tls, ssl_handshake_timeout=patience_s)
+    except OSError as error:
+        facts = {"address": address, "because": because(error)}
+        log.warning("TLS with a caller failed", extra={"facts": facts})
+        return False
+    return True

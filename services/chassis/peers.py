@@ -83,6 +83,15 @@ class TlsFiles:
             raise ConfigurationError(f"tls.ca: give a PEM file of certificates ({_said(error)})") from error
 
 
+def because(error: Exception) -> str:
+    """Why TLS with the other side failed, in the library's words, such as `certificate has expired`: they
+    hold nothing of what was sent.
+    """
+    if not isinstance(error, ssl.SSLError):
+        return type(error).__name__
+    return str(getattr(error, "verify_message", "") or error.reason or type(error).__name__)
+
+
 def _said(error: OSError) -> str:
     return str(getattr(error, "reason", None) or error.strerror or type(error).__name__)
 

@@ -149,6 +149,9 @@ class ListeningSettings(Settings):
     identity_folder: Path | None = None
     """Folder with `tls.crt`, `tls.key`, `ca.crt` and `policy.toml`, as `medmesh certificates` makes it: TLS
     in both directions and the policy, by one setting. What is set by itself goes before it."""
+    audit_folder: Path | None = None
+    """Folder of the audit log: one line a call, `calls-<service>.jsonl`; of an HTTP door one for each that it
+    refuses itself. Unset: none is kept."""
     insecure: bool = False
     """Whether to listen beyond loopback in clear, because a proxy beside this process ends TLS. Callers have
     to be known all the same."""
@@ -238,8 +241,6 @@ class ServiceSettings(ListeningSettings):
     tls_upstream_ca: Path | None = None
     """PEM file with the authorities of the upstreams' certificates. Turns TLS to the upstreams on; with mTLS
     this service's own certificate is presented."""
-    audit_folder: Path | None = None
-    """Folder of the audit log: one line a call, `calls-<service>.jsonl`. Unset: none is kept."""
     token: Secret | None = None
     """Bearer token that this service presents to its upstreams."""
     token_file: Path | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 import subprocess
 
@@ -15,7 +16,7 @@ from connectrpc.method import IdempotencyLevel, MethodInfo, StreamType
 from connectrpc.protocol import ProtocolType
 from google.rpc import error_details_pb2
 
-from clients.gateway.server import running_gateway
+from clients.gateway.server import _listener, running_gateway
 from clients.gateway.settings import GatewaySettings
 from medmesh.common.v1.upload_pb2 import WriteUploadRequest, WriteUploadResponse
 from medmesh.language.v1.language_pb2 import AnalyzeNoteRequest, AnalyzeNoteResponse
@@ -152,3 +153,13 @@ async def test_it_serves_tls_and_says_which_file_is_wrong(certificate, mesh):
     with pytest.raises(SettingsError, match="MEDMESH_TLS_CERTIFICATE"):
         async with running_gateway(wrong, connection_to(mesh)):
             pass
+
+
+def test_what_is_answered_on_a_kept_connection_does_not_wait_for_the_caller():
+    """Headers and body are two packets: the second must not wait until the first is acknowledged."""
+    with (
+        _listener("127.0.0.1:0") as listener,
+        socket.create_connection(listener.getsockname()),
+        listener.accept()[0] as accepted,
+    ):
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

@@ -6,7 +6,6 @@ its authority ends in the handshake: no service hears of him, so no audit line c
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 from collections import Counter
 from pathlib import Path
@@ -18,7 +17,7 @@ from medmesh.common.v1 import catalog_pb2, trace_pb2
 from services.chassis.observability import audit
 from services.chassis.rpc.assertions import KEY, Caller, Signer
 from services.chassis.rpc.server import Service, running_server
-from services.local import credentials, topology
+from services.local import topology
 from tests.fakes import FakeInference
 
 TOPOLOGY = topology.load()
@@ -31,42 +30,6 @@ EVERYWHERE = (
 )
 REFLECTION = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"
 UNAUTHENTICATED, DENIED = grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED
-CLERK = f"""
-[identities.clerk] # known, and allowed nothing
-token_sha256 = "{hashlib.sha256(b"clerk").hexdigest()}"
-allow = []
-tenant = "another"
-"""
-
-
-@pytest.fixture(scope="module")
-def mesh(tmp_path_factory) -> Path:
-    folder: Path = tmp_path_factory.mktemp("mesh")
-    credentials.make(folder)
-    policy = folder / "policy.toml"
-    policy.write_text(policy.read_text() + CLERK)
-    credentials.make(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def others(tmp_path_factory) -> Path:
-    """Another authority's mesh, whose parts have the same names."""
-    folder: Path = tmp_path_factory.mktemp("others")
-    credentials.make(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def expired(mesh, tmp_path_factory) -> Path:
-    """A client's certificate of the same authority that ended a minute ago."""
-    folder: Path = tmp_path_factory.mktemp("expired")
-    for name in ("authority.crt", "authority.key"):
-        (folder / name).write_bytes((mesh / name).read_bytes())
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(credentials, "CERTIFICATE_DAYS", -1 / 1440)
-        credentials.make(folder)
-    return folder
 
 
 def methods(service: Service) -> list[str]:

@@ -49,6 +49,7 @@ class Hooks:
 
         async def endpoint(request: Request, caller: Caller) -> Response:
             known = self._admitted(request, caller, service)
+            self._mesh.admit(_asked(service), known)
             asked = await asyncio.to_thread(reading.read, await _body(request), service)
             base = str(request.base_url)
             made = await while_connected(request, caller, self._cards(service, asked, known, base))
@@ -70,24 +71,34 @@ class Hooks:
     async def _cards(
         self, service: Service, asked: reading.Asked, caller: Caller, base: str
     ) -> list[cards.Card]:
-        if service.hook == "patient-view":
+        rpc = _asked(service)
+        if rpc is rpcs.DIAGNOSE:
             request = DiagnoseRequest()
             request.case.patient.CopyFrom(requests.patient_input(asked.record))
-            found = await self._mesh.answer(rpcs.DIAGNOSE, request, caller)
+            found = await self._mesh.answer(rpc, request, caller)
             return cards.assessment_cards(found.diagnosis, asked, base)
         if not asked.orders:
             return cards.medication_cards(MedicationCheck(), asked, base) if asked.unchecked_count else []
-        checked = await self._mesh.answer(rpcs.CHECK_MEDICATIONS, asked.request(), caller)
+        checked = await self._mesh.answer(rpc, asked.request(), caller)
         return cards.medication_cards(checked.check, asked, base)
 
     def _admitted(self, request: Request, caller: Caller, service: Service) -> Caller:
-        """The caller as the mesh knows him. Raises Unauthenticated."""
+        """The caller as the mesh knows him. Raises Failure."""
+        if self._ehrs is None and not self._settings.is_open_to_others:
+            return caller
+        refusal = Unauthenticated("MEDMESH_CDS_CLIENTS names no EHR")
         if self._ehrs is not None:
-            token = self._ehrs.mesh_token(request.headers.get("authorization", ""), service.identifier)
-            return caller.with_token(token)
-        if self._settings.is_open_to_others:
-            raise Unauthenticated("MEDMESH_CDS_CLIENTS names no EHR")
-        return caller
+            try:
+                token = self._ehrs.mesh_token(request.headers.get("authorization", ""), service.identifier)
+                return caller.with_token(token)
+            except Unauthenticated as error:
+                refusal = error
+        path = request.scope["path"]  # a route: nothing else leads here
+        raise self._mesh.gate.refused(path, refusal, caller.request_id)
+
+
+def _asked(service: Service) -> rpcs.Rpc:
+    return rpcs.DIAGNOSE if service.hook == "patient-view" else rpcs.CHECK_MEDICATIONS
 
 
 async def _body(request: Request) -> bytes:

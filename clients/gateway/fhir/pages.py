@@ -51,7 +51,7 @@ def pages(mesh: Mesh) -> dict[str, Page]:
         "/fhir/OperationDefinition/diagnose": Page(
             "GET", constant(json.dumps(statements.operation_definition()), FHIR_JSON)
         ),
-        "/fhir/$diagnose": Page("POST", diagnose),
+        "/fhir/$diagnose": Page("POST", diagnose, lambda _request: rpcs.DIAGNOSE),
     }
 
 

@@ -19,6 +19,14 @@ HEADER = f"triton-grpc-protocol-{NAME}"
 _READ_AGAIN_S = 1.0
 
 
+def key_of(file: Path) -> str:
+    """The key in a file. Raises OSError, ValueError where there is none: everybody could show that."""
+    key = file.read_text(encoding="ascii").strip()
+    if not key:
+        raise ValueError("the file is empty")
+    return key
+
+
 class TritonKey:
     """Adds the key to each call of a client, as its plugin; a file that changed is read within a second."""
 
@@ -30,7 +38,9 @@ class TritonKey:
         try:
             self._key = self._read()
         except (OSError, ValueError) as error:
-            raise SettingsError(ServiceSettings.key("triton_key_file"), "the file cannot be read") from error
+            raise SettingsError(
+                ServiceSettings.key("triton_key_file"), "the file cannot be read, or is empty"
+            ) from error
 
     def headers(self) -> dict[str, str]:
         """What each call has to carry."""
@@ -46,4 +56,4 @@ class TritonKey:
 
     def _read(self) -> str:
         self._read_at = time.monotonic()
-        return self._file.read_text(encoding="ascii").strip()
+        return key_of(self._file)

@@ -358,6 +358,8 @@ def _entry(name: str, table: object, roles: Mapping[str, _Rights], folder: Path)
         raise ValueError(f"identities.{name} needs token_sha256 or certificate")
     if token and (len(token) != 64 or set(token) - set("0123456789abcdef")):
         raise ValueError(f"identities.{name}.token_sha256 must be 64 lower-case hexadecimal digits")
+    if token == hashlib.sha256(b"").hexdigest():  # of a file that was empty: everybody could show it
+        raise ValueError(f"identities.{name}.token_sha256 is that of no token at all")
     own = table.get("roles", [])
     if not isinstance(own, list) or not all(role in roles for role in own):
         raise ValueError(f"identities.{name}.roles must be a list of roles of the policy")

@@ -10,7 +10,7 @@ import os
 import secrets
 from pathlib import Path
 
-from services.chassis.models.triton_key import NAME
+from services.chassis.models.triton_key import NAME, key_of
 
 RESTRICTED = (
     "metadata",
@@ -36,9 +36,8 @@ def make(file: Path) -> Path:
 
 
 def arguments(file: Path) -> list[str]:
-    """Those of tritonserver that make it ask for the key. Raises OSError where the file cannot be read."""
-    key = file.read_text(encoding="ascii").strip()
-    restricted = f"{','.join(RESTRICTED)}:{NAME}={key}"
+    """Those of tritonserver that make it ask for the key. Raises OSError, ValueError where there is none."""
+    restricted = f"{','.join(RESTRICTED)}:{NAME}={key_of(file)}"
     return [f"--grpc-restricted-protocol={restricted}", f"--http-restricted-api={restricted}"]
 
 

@@ -385,5 +385,5 @@ def _arguments(
         try:
             words += key.arguments(settings.key_file)
         except (OSError, ValueError) as error:
-            raise Missing(f"{settings.key('key_file')}: the file cannot be read") from error
+            raise Missing(f"{settings.key('key_file')}: the file cannot be read, or is empty") from error
     return [*words, *settings.arguments]

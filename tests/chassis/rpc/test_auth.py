@@ -63,6 +63,7 @@ def test_the_policy_lets_in_whom_it_names_and_nobody_else(policy):
         "identities = 3",
         "[identities.x]\nallow = ['*']",
         "[identities.x]\ntoken_sha256 = 'abc'\nallow = ['*']",
+        f"[identities.x]\ntoken_sha256 = '{hashlib.sha256(b'').hexdigest()}'\nallow = ['*']",
         "[identities.x]\ncertificate = 'c'",
         "[identities.x]\ncertificate = 'c'\nallow = '*'",
         "[identities.x]\ncertificate = 'c'\nallow = []\ncolour = 'red'",

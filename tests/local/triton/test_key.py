@@ -149,7 +149,11 @@ def test_a_key_that_changes_is_read_again_and_one_that_cannot_be_read_is_named(t
     assert shown.headers() != first
     with pytest.raises(SettingsError, match="MEDMESH_TRITON_KEY_FILE: the file cannot be read"):
         TritonKey(file)
-    with pytest.raises(Missing, match="MEDMESH_TRITON_KEY_FILE: the file cannot be read"):
+    file.write_text("\n")  # of an empty one everybody has the key
+    assert shown.headers()[HEADER]
+    with pytest.raises(SettingsError, match="MEDMESH_TRITON_KEY_FILE: the file cannot be read, or is empty"):
+        TritonKey(file)
+    with pytest.raises(Missing, match="MEDMESH_TRITON_KEY_FILE: the file cannot be read, or is empty"):
         EmbeddedTriton.start(TritonSettings(key_file=file, log=tmp_path / "log"), lambda _: None)
 
 
