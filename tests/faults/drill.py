@@ -185,7 +185,7 @@ def _audited(files: dict[str, list[bytes]]) -> tuple[dict[str, list[str]], list[
 
 
 def _order(chance: random.Random, drill: Drill, ends: float) -> Iterator[Fault]:
-    """Every fault once in random order; while others wait for their turn, and after that, what ends no part."""
+    """Every fault once in random order; while others wait for their turn, and then, what ends no part."""
     while time.monotonic() < ends:
         fitting = [fault for fault in FAULTS.values() if drill.fits(fault)]
         new = [fault for fault in fitting if fault.name not in drill.struck]

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-FILE = "MEDMESH_CORES_FILE"
+FILE = "MODEL_CORES_FILE"
 """The variable that names the file; without it runs are left where the system puts them."""
 _TOPOLOGY = "/sys/devices/system/cpu/cpu{}/topology/thread_siblings_list"
 
