@@ -1,7 +1,9 @@
-"""A call's messages on their way in: decoded, held to their limits, admitted when they are all there.
+"""A call's messages on their way in: admitted when they are all there, decoded, held to their limits.
 
 A caller that stalls holds neither a place nor, for long, any memory: a place is taken when the request has
 arrived whole, each message must follow the one before it within a bounded time, and all that is held counts.
+A single message is decoded once it has its place: to decode one of 16 MB holds the event loop for tens of
+milliseconds, and those that wait must not do so in a row.
 """
 
 from __future__ import annotations
@@ -85,10 +87,8 @@ class Incoming:
         if part is None:
             raise InvalidInput(Reason.INPUT_MISSING, "request", "is missing: the call holds no message")
         await let_go(self._raw)
-        message = await self._decoded(part)
-        del part  # the handler runs with the message alone, not with its encoded form beside it
         await self._admit()
-        return message
+        return await self._decoded(part)
 
     async def messages(self) -> AsyncIterator[Any]:
         """The requests of a method that takes a stream; a place is taken when the stream has ended."""
@@ -110,6 +110,7 @@ class Incoming:
         if part is not None:
             self._held.enter_context(self._admission.holding(len(part), self._request.sharer))
             self._size_bytes += len(part)
+            self._request.add("request_bytes", len(part))
         return part
 
     async def _next_until_drain(self) -> bytes | None:
@@ -132,7 +133,6 @@ class Incoming:
         telemetry.instruments().queue_duration.record(waited_s, {Name.RPC_METHOD: self._request.method[1:]})
 
     async def _decoded(self, part: bytes) -> Any:
-        self._request.add("request_bytes", len(part))
         if self._decode is None:
             return part
         try:

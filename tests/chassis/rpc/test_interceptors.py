@@ -15,6 +15,7 @@ import pytest
 from services.chassis import errors
 from services.chassis.errors import InvalidInput, MedmeshError, Reason
 from services.chassis.rpc import admission, request
+from services.chassis.rpc.incoming import Incoming
 from tests.chassis.conftest import DOUBLING, PREFIX, Handlers, Text, refusal_of
 
 SECRET = "Mrs Example has pneumonia"
@@ -513,6 +514,35 @@ async def test_a_refused_callers_message_is_not_even_read(serve):
         assert 1 <= answer.retry.retry_delay.ToTimedelta().total_seconds() <= 3
         gate.set()
         await first
+
+
+async def test_a_message_is_decoded_when_its_turn_has_come(serve, monkeypatch):
+    """To decode large ones holds everybody up, and those that wait would be decoded in a row."""
+    entered, gate = asyncio.Event(), asyncio.Event()
+    decoded = []
+    decode = Incoming._decoded
+
+    async def counted(self, part):
+        decoded.append(part)
+        return await decode(self, part)
+
+    async def wait(parts, message, context):
+        entered.set()
+        await gate.wait()
+        return message
+
+    monkeypatch.setattr(Incoming, "_decoded", counted)
+    async with serve(Handlers(unary=wait), maximum_in_flight_count=1) as sample:
+        call = sample.call("Unary")
+        first = asyncio.ensure_future(_awaited(call(Text(note="short"), timeout=20)))
+        await entered.wait()
+        queued = [asyncio.ensure_future(_awaited(call(Text(note="short"), timeout=20))) for _ in range(3)]
+        while sample.running.interceptor._admission.queued_count < 3:  # noqa: ASYNC110 - it has no event
+            await asyncio.sleep(0.001)
+        assert len(decoded) == 1
+        gate.set()
+        await asyncio.gather(first, *queued)
+        assert len(decoded) == 4
 
 
 async def test_calls_that_are_cancelled_in_any_phase_leave_nothing_behind(serve, log_lines):
