@@ -11,6 +11,7 @@ import pytest
 
 from services.chassis.observability import log
 from services.local import credentials
+from tests.clients.fake_mesh import FakeMesh, start
 
 CLERK = f"""
 [identities.clerk] # known, and allowed nothing
@@ -62,3 +63,14 @@ def written(monkeypatch):
     yield stream
     root.removeHandler(handler)
     own.removeHandler(handler)
+
+
+@pytest.fixture
+def behind(monkeypatch):
+    """The mesh behind a door, which asks nobody who he is."""
+    for name in ("URL", "TOKEN", "LISTEN"):
+        monkeypatch.delenv(f"MEDMESH_{name}", raising=False)
+    fake = FakeMesh()
+    server = start(fake)
+    yield fake
+    server.stop(grace=None).wait(5)

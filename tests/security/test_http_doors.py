@@ -33,7 +33,7 @@ from medmesh import rpcs
 from medmesh.rpcs import Rpc
 from services.chassis.observability import audit
 from services.chassis.settings import SettingsError
-from tests.clients.fake_mesh import FakeMesh, start
+from tests.clients.fake_mesh import FakeMesh
 from tests.gateway.conftest import SERVERS, connection_to
 from tests.security.https import DENIED, UNAUTHENTICATED, Caller, Headers
 
@@ -78,17 +78,6 @@ def forms(path: str) -> list[Headers]:
     streams = method.client_streaming or method.server_streaming
     connect = {"content-type": "application/connect+json"} if streams else JSON
     return [JSON, CONNECT | connect, {"content-type": "application/grpc-web+proto"}]
-
-
-@pytest.fixture
-def behind(monkeypatch):
-    """The mesh behind the door, which asks nobody who he is."""
-    for name in ("URL", "TOKEN", "LISTEN"):
-        monkeypatch.delenv(f"MEDMESH_{name}", raising=False)
-    fake = FakeMesh()
-    server = start(fake)
-    yield fake
-    server.stop(grace=None).wait(5)
 
 
 @pytest.fixture(scope="module")

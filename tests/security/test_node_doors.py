@@ -37,7 +37,7 @@ from medmesh import Client
 from medmesh.aio.client import AsyncClient
 from services.chassis.configuration_file import ConfigurationError
 from services.chassis.peers import TlsFiles
-from tests.clients.fake_mesh import FakeMesh, start
+from tests.clients.fake_mesh import FakeMesh
 from tests.dicom_node.stand_ins import image
 from tests.hl7_node.stand_ins import oru
 
@@ -62,14 +62,6 @@ def collected(monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr("sys.unraisablehook", lambda _: None)
         gc.collect()
-
-
-@pytest.fixture
-def behind():
-    fake = FakeMesh()
-    server = start(fake)
-    yield fake
-    server.stop(grace=None).wait(5)
 
 
 def tls_files(mesh: Path, part: str) -> TlsFiles:
