@@ -16,7 +16,7 @@ from medmesh.common.v1.model_card_pb2 import TensorContract
 from medmesh.common.v1.serving_pb2 import TextPreprocessing
 from services.chassis.errors import ModelFailed
 from services.chassis.models.served import ServedModel
-from services.language.tasks.scheduling import Asked, Pace, Turn
+from services.language.tasks.scheduling import Asked, OneAtATime, Pace, Turn
 from services.language.tokenization import Int64Array, TextTokenizer
 from services.language.windows import padded_length
 
@@ -58,6 +58,7 @@ class TextModel:
         )
         self.tokenizer = TextTokenizer.from_card(model.folder, preprocessing)
         self._pace = Pace()
+        self._very_long = OneAtATime()
         self._under_way: set[Asked] = set()
         self._turns: set[Turn] = set()
         self.stride_tokens = preprocessing.stride_token_count
@@ -80,7 +81,7 @@ class TextModel:
         raises, and ModelFailed where the answer is not of finite numbers.
         """
         lengths = [self._length(ids) for ids in sequences]
-        turn = Turn(sum(lengths), self._preprocessing.max_token_count)
+        turn = Turn(sum(lengths), self._preprocessing.max_token_count, self._pace)
         answers: dict[int, FloatArray] = {}
         provenance = Provenance()
 
@@ -110,6 +111,12 @@ class TextModel:
         return Rows([answers[row] for row in range(len(sequences))], provenance)
 
     async def _call(
+        self, inputs: dict[str, npt.NDArray[np.integer]], output: str, turn: Turn
+    ) -> tuple[FloatArray, Provenance]:
+        async with self._very_long.turn(turn):
+            return await self._called(inputs, output, turn)
+
+    async def _called(
         self, inputs: dict[str, npt.NDArray[np.integer]], output: str, turn: Turn
     ) -> tuple[FloatArray, Provenance]:
         ids = inputs[self._names[0]]
