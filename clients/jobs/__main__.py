@@ -18,7 +18,8 @@ from medmesh.jobs.v1 import jobs_pb2, jobs_pb2_grpc
 from medmesh.orchestrator.v1.orchestrator_pb2 import DiagnoseRequest, DiagnoseResponse
 from medmesh.orchestrator.v1.orchestrator_pb2_grpc import DiagnosticServiceStub
 from services.chassis.rpc import request as requests
-from services.chassis.rpc.server import Parts, Service, run
+from services.chassis.rpc.server import run
+from services.chassis.rpc.service import Parts, Service
 from services.chassis.settings import SettingsError
 from services.chassis.upstream.call import Upstream
 from services.queue.database import DatabaseError, open_database

@@ -29,6 +29,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
+from typing import Any
 
 DOMAIN = "medmesh"
 """`ErrorInfo.domain` of every error of the mesh."""
@@ -131,6 +132,16 @@ class MedmeshError(Exception):
     def __init__(self, detail: str = "", *, metadata: Mapping[str, str] | None = None) -> None:
         super().__init__(detail or PUBLIC[self.reason].sentence)
         self.metadata: Mapping[str, str] = dict(metadata or {})
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # By itself an exception is made again from its text alone, which is not what the classes here take.
+        return _made_again, (type(self), self.args, self.__dict__)
+
+
+def _made_again(kind: type[MedmeshError], arguments: tuple[Any, ...], state: dict[str, Any]) -> MedmeshError:
+    error = kind.__new__(kind, *arguments)
+    error.__dict__.update(state)
+    return error
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,11 @@ async def off_loop(
         stretch.nobody_waits()
 
 
+def abandoned_count() -> int:
+    """Pieces of work that go on in a thread though nobody waits for them: a thread cannot be stopped."""
+    return _Stretch.abandoned_count
+
+
 class _Stretch:
     """One piece of work in its thread, which is long once it has run for `LONG_S`. It may outlast whoever
     waits for it, and may never begin where nobody does.
@@ -57,10 +62,12 @@ class _Stretch:
 
     _lock = threading.Lock()
     _long_count = 0
+    abandoned_count = 0
+    """Pieces that are computed though nobody waits for them."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._runs = self._has_ended = self._is_long = False
+        self._runs = self._has_ended = self._is_long = self._is_abandoned = False
         self._timer = loop.call_later(LONG_S, self._look)
 
     def __enter__(self) -> None:
@@ -71,11 +78,17 @@ class _Stretch:
             self._runs, self._has_ended = False, True
             if self._is_long:
                 self._count(-1)
+            if self._is_abandoned:
+                type(self).abandoned_count -= 1
 
     def nobody_waits(self) -> None:
         """It has ended, will not begin, or goes on for nobody."""
-        if not self._runs:
-            self._timer.cancel()
+        with self._lock:
+            if self._runs:
+                self._is_abandoned = True
+                type(self).abandoned_count += 1
+            else:
+                self._timer.cancel()
 
     def _look(self) -> None:
         with self._lock:

@@ -230,6 +230,9 @@ class ServiceSettings(ListeningSettings):
     """Time between two checks that all files of the models on disk are still those that were taken up, in
     seconds. 0: never."""
 
+    large_apart: bool = True
+    """Whether large requests are computed in a second process of lower rank while others send small ones, in
+    services that can (imaging, recommendation)."""
     maximum_stream_count: int = bounded(256, 1, 100_000)
     """Concurrent streams (requests) on one connection; HTTP/2 makes the caller wait for more."""
     maximum_connection_age_s: float = bounded(0.0, 0.0, 86_400.0)

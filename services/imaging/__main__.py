@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import grpc
 
 from medmesh.imaging.v1 import imaging_pb2, imaging_pb2_grpc
-from services.chassis.rpc.server import Parts, Service, run
+from services.chassis.rpc.server import run
+from services.chassis.rpc.service import Parts, Service
 from services.chassis.uploads.servicer import DESCRIPTOR as UPLOADS
 from services.chassis.uploads.servicer import serve_uploads
 from services.imaging.analysis import ImageAnalyzer
@@ -43,6 +44,7 @@ SERVICE = Service(
     settings=ImagingSettings,
     descriptors=(imaging_pb2.DESCRIPTOR.services_by_name["ImagingService"], UPLOADS),
     register=register,
+    apart="services.imaging",
     tasks=(*READERS, GATE, TEXT_DETECTION),
 )
 

@@ -8,7 +8,8 @@ import grpc
 
 from medmesh.language.v1 import language_pb2, language_pb2_grpc
 from services.chassis.models.catalog import Catalog
-from services.chassis.rpc.server import Parts, Service, run
+from services.chassis.rpc.server import run
+from services.chassis.rpc.service import Parts, Service
 from services.chassis.settings import SettingsError
 from services.clinical import own_terminology
 from services.clinical.date_shift import MIN_KEY_BYTES

@@ -23,7 +23,8 @@ from medmesh.recommendation.v1.recommendation_pb2_grpc import RecommendationServ
 from services.chassis.errors import MedmeshError, UpstreamUnavailable
 from services.chassis.rpc import assertions
 from services.chassis.rpc.health import Check
-from services.chassis.rpc.server import Parts, Service, run
+from services.chassis.rpc.server import run
+from services.chassis.rpc.service import Parts, Service
 from services.chassis.settings import SettingsError
 from services.chassis.uploads.forwarding import Forwarder
 from services.chassis.uploads.servicer import DESCRIPTOR as UPLOADS

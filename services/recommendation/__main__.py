@@ -9,7 +9,8 @@ import grpc
 
 from medmesh.recommendation.v1 import recommendation_pb2, recommendation_pb2_grpc
 from services.chassis.models.served import ServedModel, Task
-from services.chassis.rpc.server import Parts, Service, run
+from services.chassis.rpc.server import run
+from services.chassis.rpc.service import Parts, Service
 from services.clinical import own_terminology
 from services.recommendation.equivalents import Equivalents
 from services.recommendation.medication_checker import MedicationChecker
@@ -57,6 +58,7 @@ SERVICE = Service(
     settings=RecommendationSettings,
     descriptors=(recommendation_pb2.DESCRIPTOR.services_by_name["RecommendationService"],),
     register=register,
+    apart="services.recommendation",
     take_terminology=lambda settings: own_terminology.take(settings.terminology),
     tasks=(RANKING, EMBEDDING, RISK),
 )

@@ -23,7 +23,8 @@ from medmesh.orchestrator.v1 import orchestrator_pb2
 from services.chassis.models.inference import Tensor
 from services.chassis.models.served import ServedModel, Task
 from services.chassis.observability import log
-from services.chassis.rpc.server import Parts, Running, Service, running_server
+from services.chassis.rpc.server import Running, running_server
+from services.chassis.rpc.service import Parts, Service
 from services.chassis.settings import ServiceSettings
 from tests.fakes import FakeInference, model_card, write_model_repository
 

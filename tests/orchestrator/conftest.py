@@ -29,7 +29,8 @@ from medmesh.orchestrator.v1 import orchestrator_pb2_grpc
 from medmesh.recommendation.v1 import recommendation_pb2, recommendation_pb2_grpc
 from services.chassis.errors import MedmeshError, ModelUnknown
 from services.chassis.observability import log
-from services.chassis.rpc.server import Running, Service, running_server
+from services.chassis.rpc.server import Running, running_server
+from services.chassis.rpc.service import Service
 from services.chassis.settings import ServiceSettings
 from services.chassis.uploads.servicer import serve_uploads
 from services.chassis.uploads.settings import UploadSettings

@@ -17,7 +17,8 @@ import pytest
 from medmesh.common.v1 import catalog_pb2, trace_pb2
 from services.chassis.observability import audit
 from services.chassis.rpc.assertions import KEY, Caller, Signer
-from services.chassis.rpc.server import Service, running_server
+from services.chassis.rpc.server import running_server
+from services.chassis.rpc.service import Service
 from services.local import topology
 from tests.fakes import FakeInference
 

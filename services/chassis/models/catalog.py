@@ -144,6 +144,12 @@ class Catalog:
             raise ModelUnavailable(refused[0].refusal, metadata={"model": refused[0].name})
         raise ModelUnavailable(f"no model with the task {task.name} is served; add one to the repository")
 
+    @property
+    def edition(self) -> tuple[object, ...]:
+        """What answers are made from: two catalogs of one service with the same edition answer alike."""
+        served = ((e.name, e.checked.fingerprint) for e in self.entries() if e.served is not None)
+        return self._intended_use, self._terminology_sha256, *served
+
     # What a reload works with
     # --------------------------------------------------------------------------------------
 

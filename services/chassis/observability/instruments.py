@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 from opentelemetry import metrics, trace
 from opentelemetry.context import Context
@@ -43,16 +43,17 @@ class _Waiting:
             return
         self._values.append((take, value, dict(attributes)))
         if len(self._values) >= _MOST_WAITING:
-            self._hand_over()
+            self.hand_over()
 
-    def _hand_over(self) -> None:
+    def hand_over(self) -> None:
+        """Gives the meter all that waits."""
         with suppress(IndexError):  # none is left: another thread may hand over too
             while True:
                 take, value, attributes = self._values.popleft()
                 take(value, attributes, _UNTRACED)
 
     def _observed(self, _: CallbackOptions) -> Iterable[Observation]:
-        self._hand_over()  # before the meter gives what it has to whoever reads
+        self.hand_over()  # before the meter gives what it has to whoever reads
         return ()
 
 
@@ -84,6 +85,7 @@ class Instruments:
     def __init__(self, meter: Meter) -> None:
         self._meter = meter
         self._waiting = _Waiting(meter)
+        self._taking: dict[str, Callable[[Any, Attributes], None]] = {}
         self.server_duration = self._seconds(
             "rpc.server.call.duration", "Time to answer a call, by method and status."
         )
@@ -132,6 +134,14 @@ class Instruments:
 
         self._meter.create_observable_gauge(name, [observations], unit=unit, description=description)
 
+    def take(self, name: str, value: float, attributes: Attributes) -> None:
+        """Adds a value that another process observed to the histogram or the sum of that name."""
+        self._taking[name](value, attributes)
+
+    def hand_over(self) -> None:
+        """Gives the meter what is on its way to it."""
+        self._waiting.hand_over()
+
     def _seconds(self, name: str, description: str) -> Histogram:
         return self._histogram(name, "s", description, SECONDS)
 
@@ -139,10 +149,14 @@ class Instruments:
         made = self._meter.create_histogram(
             name, unit=unit, description=description, explicit_bucket_boundaries_advisory=bounds
         )
-        return Histogram(made, self._waiting)
+        histogram = Histogram(made, self._waiting)
+        self._taking[name] = histogram.record
+        return histogram
 
     def _counter(self, name: str, unit: str, description: str) -> Counter:
-        return Counter(self._meter.create_counter(name, unit=unit, description=description), self._waiting)
+        counter = Counter(self._meter.create_counter(name, unit=unit, description=description), self._waiting)
+        self._taking[name] = counter.add
+        return counter
 
 
 def _plain(attributes: Attributes) -> dict[str, Value]:

@@ -23,12 +23,14 @@ from opentelemetry.sdk.metrics.export import MetricReader
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import NonRecordingSpan, NoOpTracer, Span, SpanContext, SpanKind, TraceFlags, Tracer
 
 from services.chassis.errors import MedmeshError
 from services.chassis.observability.attributes import Attributes, Name, Value
 from services.chassis.observability.instruments import Instruments
 from services.chassis.observability.kept_traces import KeptTraces
+from services.chassis.observability.observed import Observed
 
 SCOPE = "medmesh"
 _TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
@@ -49,9 +51,10 @@ class Telemetry:
         kept: KeptTraces | None = None,
         span_processors: tuple[SpanProcessor, ...] = (),
         metric_readers: tuple[MetricReader, ...] = (),
+        meter: Meter | None = None,
         begins_traces: bool = True,
     ) -> None:
-        """Without processors and `kept` there are no spans, without readers no metrics.
+        """Without processors and `kept` there are no spans, without readers or a `meter` no metrics.
 
         `begins_traces`: whether a call without a sampled trace may begin one, as OTEL_TRACES_SAMPLER says.
         """
@@ -62,7 +65,8 @@ class Telemetry:
         self._tracer: Tracer = NoOpTracer()
         self._traces: TracerProvider | None = None
         self._metrics: MeterProvider | None = None
-        meter: Meter = NoOpMeter(service)
+        self._processors = processors
+        meter = meter or NoOpMeter(service)
         if processors:
             # None: the sampler of OTEL_TRACES_SAMPLER, by default all but what the caller does not sample.
             sampler = None if self._begins_traces else ParentBased(ALWAYS_OFF)
@@ -81,9 +85,26 @@ class Telemetry:
             if provider is not None:
                 provider.shutdown()
 
-    def begin(self, method: str, metadata: Mapping[str, str], *, traced: bool = True) -> Span:
-        """Begins the span of an rpc, a child of the caller's where it sent a `traceparent`, and makes it and
-        this telemetry those of the task that runs; whoever begins it ends it.
+    def take(self, observed: Observed) -> None:
+        """Takes what another process observed of the current request as this service's own."""
+        for ended in observed.spans:
+            span = ended.of(self.resource, InstrumentationScope(SCOPE))
+            for processor in self._processors:
+                processor.on_end(span)
+        for name, value, attributes in observed.values:
+            self.instruments.take(name, value, attributes)
+
+    def begin(
+        self,
+        method: str,
+        metadata: Mapping[str, str],
+        *,
+        traced: bool = True,
+        kind: SpanKind = SpanKind.SERVER,
+    ) -> Span:
+        """Begins the span of an rpc (of a step of one where `kind` is INTERNAL), a child of the caller's
+        where it sent a `traceparent`, and makes it and this telemetry those of the task that runs; whoever
+        begins it ends it.
 
         Nothing has to be put back: each rpc is a task of its own, and its context ends with it.
         """
@@ -95,8 +116,8 @@ class Telemetry:
             span = self._tracer.start_span(
                 method,
                 trace.set_span_in_context(NonRecordingSpan(parent), Context()),
-                SpanKind.SERVER,
-                {Name.RPC_SYSTEM: "grpc", Name.RPC_METHOD: method},
+                kind,
+                {Name.RPC_SYSTEM: "grpc", Name.RPC_METHOD: method} if kind is SpanKind.SERVER else None,
             )
         else:
             span = NonRecordingSpan(parent)

@@ -11,6 +11,7 @@ Counted here: grpc.aio's `maximum_concurrent_rpcs` miscounts after its first rej
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
@@ -28,6 +29,9 @@ SHORTEST_LEFT_S = 0.05
 """A request with less time left is not begun."""
 _SPARED_SHARE = 0.25
 """Of the places and of the bytes held, which one caller alone never takes: whoever else comes finds one."""
+_IN_VAIN_BYTES_PER_S = 32 * 1024 * 1024
+"""What is read of one caller's messages though they are then refused: only their size tells that they would
+have to wait."""
 _NEWEST_SHARE = 0.1
 """Of the latest request in the mean of how long places are held."""
 
@@ -78,6 +82,10 @@ class Admission:
         """How long a request holds its places, by method; of all under ""."""
         self._held: Counter[str] = Counter()
         """Bytes held, by caller."""
+        self._in_vain_until: dict[str, float] = {}
+        """When a caller's next message may be read in vain, where some were lately."""
+        self._reading: Counter[str] = Counter()
+        """Calls whose message has not come yet, by caller."""
         self.held_bytes = 0
         self.in_flight_count = 0
 
@@ -108,8 +116,31 @@ class Admission:
         if self.held_bytes + count > self._maximum_held_bytes or (own and own + count > most_of_one):
             raise Overloaded
 
+    @contextmanager
+    def reading(self, request: Request) -> Iterator[None]:
+        """While the request's message is on its way. Raises what `refuse_where_full` does."""
+        self.refuse_where_full(request)
+        self._reading[request.sharer] += 1
+        try:
+            yield
+        finally:
+            self._reading[request.sharer] -= 1
+            if not self._reading[request.sharer]:
+                del self._reading[request.sharer]
+
+    def read_in_vain(self, caller: str, size_bytes: int) -> None:
+        """Notes that a message was read and then refused."""
+        now = time.monotonic()
+        self._in_vain_until = {c: u for c, u in self._in_vain_until.items() if u > now - LONGEST_WAIT_S}
+        self._in_vain_until[caller] = now + size_bytes / _IN_VAIN_BYTES_PER_S
+
     def refuse_where_full(self, request: Request) -> None:
-        """Raises what `holding` and `place` would for the smallest request, before anything is done."""
+        """Raises what `holding` and `place` would for the smallest request, before anything is done; and for
+        a caller of whose messages some were read in vain just now, or one is being read.
+        """
+        since_s = time.monotonic() - self._in_vain_until.get(request.sharer, -math.inf)
+        if since_s < 0 or (since_s < LONGEST_WAIT_S and self._reading[request.sharer]):
+            raise Overloaded
         self._check_bytes(request.sharer, 1)
         newcomer = self._newcomer(request, 0)
         if not self._may_begin(newcomer):

@@ -48,21 +48,21 @@ async def answer_error(
         outcome.code = "DEADLINE_EXCEEDED" if current.remaining_s <= 0 else "CANCELLED"
         outcome.reason = outcome.code
         raise error
-    typed = _typed(error)
-    if typed is None:
-        typed, outcome.error = MedmeshError(), error
-    elif typed.reason in {Reason.INTERNAL, Reason.MODEL_FAILED}:
+    known = typed(error)
+    if known is None:
+        known, outcome.error = MedmeshError(), error
+    elif known.reason in {Reason.INTERNAL, Reason.MODEL_FAILED}:
         outcome.error = error
     # What is left of the refused request's frames holds the request; the lines of the traceback stay.
     traceback.clear_frames(error.__traceback__)
-    answer = status.to_status(typed, current.request_id)
-    code = getattr(grpc.StatusCode, status.code_name(typed))
-    outcome.code, outcome.reason = code.name, typed.reason
-    current.facts |= {f"error_{key}": value for key, value in typed.metadata.items()}
-    if isinstance(typed, InvalidInput):
-        current.facts["error_field"] = typed.field
+    answer = status.to_status(known, current.request_id)
+    code = getattr(grpc.StatusCode, status.code_name(known))
+    outcome.code, outcome.reason = code.name, known.reason
+    current.facts |= {f"error_{key}": value for key, value in known.metadata.items()}
+    if isinstance(known, InvalidInput):
+        current.facts["error_field"] = known.field
     else:
-        current.facts["error_detail"] = str(typed)
+        current.facts["error_detail"] = str(known)
     details = (
         (requests.REQUEST_ID_KEY, current.request_id),
         (status.DETAILS_KEY, answer.SerializeToString()),
@@ -88,11 +88,11 @@ async def _read_out(raw: AsyncIterator[bytes]) -> None:
     await let_go(raw)
 
 
-def _typed(error: BaseException) -> MedmeshError | None:
+def typed(error: BaseException) -> MedmeshError | None:
     """The typed error in `error`; of a task group's errors the first, provided that all are typed."""
     if isinstance(error, MedmeshError):
         return error
     if isinstance(error, BaseExceptionGroup):
-        inner = [_typed(e) for e in error.exceptions]
+        inner = [typed(e) for e in error.exceptions]
         return inner[0] if all(inner) else None
     return None

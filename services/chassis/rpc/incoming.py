@@ -17,7 +17,7 @@ from typing import Any, Self
 
 from google.protobuf.message import DecodeError, Message
 
-from services.chassis.errors import DeadlineExceeded, InvalidInput, Reason
+from services.chassis.errors import DeadlineExceeded, InvalidInput, Overloaded, Reason
 from services.chassis.observability import redaction, telemetry
 from services.chassis.observability.attributes import Name
 from services.chassis.rpc import validation
@@ -76,24 +76,38 @@ class Incoming:
             await let_go(self._raw)
         await self._held.aclose()
 
-    async def only(self) -> Any:
-        """The request of a method that takes one message.
+    async def only(self) -> bytes:
+        """The one message of a method that takes no stream, not decoded yet, once it has its place.
 
-        Raises InvalidInput (no message, or one that cannot be decoded), Overloaded, DeadlineExceeded.
+        Raises InvalidInput (no message), Overloaded, DeadlineExceeded.
         """
-        if not is_infrastructure(self._request.method):
-            self._admission.refuse_where_full(self._request)  # before any work on what is refused anyway
-        part = await self._next()
+        if is_infrastructure(self._request.method):
+            part = await self._next()
+        else:
+            with self._admission.reading(self._request):  # before any work on what is refused anyway
+                part = await self._next()
         if part is None:
             raise InvalidInput(Reason.INPUT_MISSING, "request", "is missing: the call holds no message")
         await let_go(self._raw)
-        await self._admit()
-        return await self._decoded(part)
+        try:
+            await self._admit()
+        except Overloaded:
+            self._admission.read_in_vain(self._request.sharer, len(part))
+            raise
+        return part
+
+    async def request(self) -> Any:
+        """The same, decoded. Raises what both do."""
+        return await self.decoded(await self.only())
+
+    async def decoded(self, part: bytes) -> Any:
+        """The request that a message is. Raises InvalidInput."""
+        return part if self._decode is None else await decoded(self._decode, part, self._request)
 
     async def messages(self) -> AsyncIterator[Any]:
         """The requests of a method that takes a stream; a place is taken when the stream has ended."""
         while (part := await self._next()) is not None:
-            yield await self._decoded(part)
+            yield await self.decoded(part)
         await self._admit()
 
     async def _next(self) -> bytes | None:
@@ -108,7 +122,11 @@ class Incoming:
                 raise DeadlineExceeded("the caller stalled") from error
             raise
         if part is not None:
-            self._held.enter_context(self._admission.holding(len(part), self._request.sharer))
+            try:
+                self._held.enter_context(self._admission.holding(len(part), self._request.sharer))
+            except Overloaded:
+                self._admission.read_in_vain(self._request.sharer, len(part))
+                raise
             self._size_bytes += len(part)
             self._request.add("request_bytes", len(part))
         return part
@@ -132,20 +150,20 @@ class Incoming:
         self._request.facts["queue_ms"] = round(waited_s * 1e3, 1)
         telemetry.instruments().queue_duration.record(waited_s, {Name.RPC_METHOD: self._request.method[1:]})
 
-    async def _decoded(self, part: bytes) -> Any:
-        if self._decode is None:
-            return part
-        try:
-            message = self._decode(part)
-        except DecodeError as error:
-            raise InvalidInput(
-                Reason.INPUT_MALFORMED, "request", "is not the protobuf message that the method takes"
-            ) from error
-        if logger.isEnabledFor(logging.DEBUG):
-            logger.debug("received", extra={"facts": {"content": redaction.redacted(message)}})
-        if isinstance(message, Message) and not is_infrastructure(self._request.method):
-            if len(part) < LONG_BYTES:
-                validation.check(message, len(part))
-            else:
-                await asyncio.to_thread(validation.check, message, len(part))
-        return message
+
+async def decoded(decode: Callable[[bytes], Any], part: bytes, request: Request) -> Any:
+    """The message that `part` is, held to its limits. Raises InvalidInput."""
+    try:
+        message = decode(part)
+    except DecodeError as error:
+        raise InvalidInput(
+            Reason.INPUT_MALFORMED, "request", "is not the protobuf message that the method takes"
+        ) from error
+    if logger.isEnabledFor(logging.DEBUG):
+        logger.debug("received", extra={"facts": {"content": redaction.redacted(message)}})
+    if isinstance(message, Message) and not is_infrastructure(request.method):
+        if len(part) < LONG_BYTES:
+            validation.check(message, len(part))
+        else:
+            await asyncio.to_thread(validation.check, message, len(part))
+    return message

@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 import grpc
 from opentelemetry.trace import Span, StatusCode
 
+from services.chassis.apart.parent import Apart
 from services.chassis.errors import PUBLIC, DeadlineExceeded, MedmeshError, Reason
 from services.chassis.observability import telemetry
 from services.chassis.observability.attributes import Name
@@ -54,6 +55,7 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # g
         admission: Admission,
         telemetry: telemetry.Telemetry,
         audit: AuditLog | None = None,
+        apart: Apart | None = None,
         default_deadline_s: float,
         maximum_deadline_s: float,
         maximum_stall_s: float,
@@ -64,6 +66,7 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # g
         self._admission = admission
         self._telemetry = telemetry
         self._audit = audit
+        self._apart = apart
         self._refusals = Refusals(audit.write if audit is not None else None)
         self._default_deadline_s = default_deadline_s
         self._maximum_deadline_s = maximum_deadline_s
@@ -127,12 +130,10 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # g
             if may_be_counted and self._refusals.are_many:
                 await self._count_refusal(method, context)
             async with frame(context, raw) as current, taken(raw, current) as incoming:
-                # No name is kept of the request: a handler that has taken a large file from it may let it go.
-                answer: bytes = encode(
-                    await call(
-                        incoming.messages() if handler.request_streaming else await incoming.only(), context
-                    )
-                )
+                if handler.request_streaming:
+                    answer: bytes = encode(await call(incoming.messages(), context))
+                else:
+                    answer = await self._answered(current, incoming, partial(call, context=context), encode)
                 current.add("response_bytes", len(answer))
                 return answer
             raise AssertionError("unreachable: the frame raises what it does not return")
@@ -141,7 +142,7 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # g
             if may_be_counted and self._refusals.are_many:
                 await self._count_refusal(method, context)
             async with frame(context, raw) as current, taken(raw, current) as incoming:
-                request = incoming.messages() if handler.request_streaming else await incoming.only()
+                request = incoming.messages() if handler.request_streaming else await incoming.request()
                 await context.send_initial_metadata(((requests.REQUEST_ID_KEY, current.request_id),))
                 # Closed here: left to the garbage collector, the handler's clean-up would miss the drain.
                 async with aclosing(call(request, context)) as messages:
@@ -186,6 +187,23 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # g
                 _describe(span, current, outcome)
             span.end()
             self._running.discard(task)
+
+    async def _answered(
+        self,
+        current: Request,
+        incoming: Incoming,
+        call: Callable[[Any], Awaitable[Any]],
+        encode: Callable[[Any], bytes],
+    ) -> bytes:
+        part = await incoming.only()
+        if self._apart is not None and self._apart.takes(current, len(part)):
+            answer = await self._apart.answer(current, part)
+            if answer is not None:
+                return answer
+        # No name is kept of the request: a handler that has taken a large file from it may let it go.
+        decoding = incoming.decoded(part)
+        del part
+        return encode(await call(await decoding))
 
     async def _count_refusal(self, method: str, context: grpc.aio.ServicerContext) -> None:
         """Ends the call at once where it would be refused; else, and where it is no call to be counted,

@@ -21,29 +21,25 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import grpc
-from google.protobuf.descriptor import ServiceDescriptor
 
 from medmesh.common.v1 import catalog_pb2, catalog_pb2_grpc, trace_pb2
 from services.chassis import environment, memory
+from services.chassis.apart.calls import COMMAND
 from services.chassis.certificates import Certificates
 from services.chassis.models import check
 from services.chassis.models.catalog import Catalog
 from services.chassis.models.inference import Inference
 from services.chassis.models.reload import Reloader
-from services.chassis.models.routing import RoutedInference
-from services.chassis.models.served import Task
 from services.chassis.models.servicer import UNANSWERED, CatalogServicer
-from services.chassis.models.signatures import TrustedKeys
-from services.chassis.models.triton import TritonInference
-from services.chassis.models.triton_key import TritonKey
 from services.chassis.observability import log, setup
 from services.chassis.observability.attributes import Attributes, Name
 from services.chassis.observability.audit import AuditLog
 from services.chassis.observability.instruments import Instruments, Reading
 from services.chassis.observability.telemetry import Telemetry
+from services.chassis.rpc import service as made
 from services.chassis.rpc import transport
 from services.chassis.rpc.admission import Admission
 from services.chassis.rpc.auth import Policy, PolicyFile
@@ -51,56 +47,14 @@ from services.chassis.rpc.health import Health, add_health
 from services.chassis.rpc.interceptors import RequestInterceptor
 from services.chassis.rpc.quotas import Quotas
 from services.chassis.rpc.reflection import add_reflection
-from services.chassis.rpc.traces import TraceServicer, add_traces
+from services.chassis.rpc.service import Parts, Service
+from services.chassis.rpc.traces import add_traces
 from services.chassis.settings import ServiceSettings, SettingsError
 
 logger = logging.getLogger("medmesh.server")
 
 S = TypeVar("S", bound=ServiceSettings)
 _CLEAN_UP_S = 5.0
-
-
-@dataclass(frozen=True)
-class Parts(Generic[S]):
-    """What a service's servicers are wired from."""
-
-    settings: S
-    telemetry: Telemetry
-    health: Health
-    """`require(dependency, check)` makes the service's health follow something else than its models."""
-    resources: AsyncExitStack
-    """What is entered here is closed after the drain."""
-    models: Catalog | None
-    """None: the service serves no task."""
-    traces: TraceServicer
-    """`ask_too(upstreams)` makes it answer for the services that this one calls."""
-
-    @property
-    def catalog(self) -> Catalog:
-        """The service's models; only of a service that serves tasks."""
-        if self.models is None:
-            raise LookupError("the service serves no task, so it has no models")
-        return self.models
-
-
-@dataclass(frozen=True, kw_only=True)
-class Service(Generic[S]):
-    """What makes a service."""
-
-    name: str
-    """Short name, e.g. `imaging`."""
-    settings: type[S]
-    """Class of its settings."""
-    descriptors: tuple[ServiceDescriptor, ...]
-    """Its own gRPC services, for health and reflection."""
-    register: Callable[[Parts[S], grpc.aio.Server], Awaitable[None]]
-    """Adds its servicers to the server."""
-    take_terminology: Callable[[S], str] | None = None
-    """Takes what the setting `terminology` names into use, before anything is made of it, and gives its
-    digest; ValueError where it cannot be used."""
-    tasks: tuple[Task[Any], ...] = ()
-    """The kinds of model that it serves. None: it has neither models nor a connection to Triton, and
-    `register` may add a ModelCatalogService of its own."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +84,7 @@ async def running_server(
     Without `settings` they are the defaults on a free port of loopback; without `inference` it is Triton.
     """
     settings = settings if settings is not None else service.settings(listen="127.0.0.1:0")
-    terminology_sha256 = _take_terminology(service, settings)
+    terminology_sha256 = made.take_terminology(service, settings)
     certificates = Certificates.of(settings)
     certificates.check()
     async with AsyncExitStack() as stack:
@@ -142,8 +96,8 @@ async def running_server(
         )
         catalog = None
         if service.tasks:
-            catalog = _catalog(
-                service, settings, inference or _triton(settings, stack), telemetry, terminology_sha256
+            catalog = made.catalog(
+                service, settings, inference or made.triton(settings, stack), telemetry, terminology_sha256
             )
             health.require("models", _required_models(catalog))
         resources = await stack.enter_async_context(AsyncExitStack())
@@ -158,6 +112,8 @@ async def running_server(
             health.require("audit", audit.problem)
         health.require("certificates", _off_the_loop(certificates.problem))
         quotas = Quotas()
+        # Another process cannot be given the inference of a test.
+        apart = made.apart(service, settings, catalog, telemetry, stack) if inference is None else None
         interceptor = RequestInterceptor(
             service=service.name,
             policy=PolicyFile(
@@ -171,6 +127,7 @@ async def running_server(
             admission=admission,
             telemetry=telemetry,
             audit=audit,
+            apart=apart,
             default_deadline_s=settings.default_deadline_s,
             maximum_deadline_s=settings.maximum_deadline_s,
             maximum_stall_s=settings.maximum_stall_s,
@@ -178,13 +135,7 @@ async def running_server(
         server = grpc.aio.server(interceptors=[interceptor], options=transport.server_options(settings))
         parts = Parts(settings, telemetry, health, resources, catalog, add_traces(telemetry.kept, server))
         await service.register(parts, server)
-        _observe(telemetry.instruments, admission, health, catalog)
-        telemetry.instruments.observe(
-            "medmesh.tls.certificate.remaining",
-            "s",
-            "Time until the first certificate of a file ends.",
-            lambda: [(left_s, {Name.CERTIFICATE: purpose}) for purpose, left_s in certificates.remaining_s()],
-        )
+        _observe(telemetry.instruments, admission, health, catalog, certificates)
         reloader = None
         if catalog is not None:
             reloader = Reloader(catalog, retire_after_s=settings.maximum_deadline_s)
@@ -223,9 +174,15 @@ def run(service: Service[S]) -> None:
         check.report(service.name, sys.argv[2:], service.tasks)
         return
     memory.reuse_large_blocks()
+    is_second = sys.argv[1:2] == [COMMAND]
     try:
         settings = service.settings.from_environment()
         handler = log.configure(service.name, settings.log_level)
+        if is_second:
+            from services.chassis.apart.serving import serve_apart  # of no use to the first
+
+            asyncio.run(serve_apart(service, settings, handler, int(sys.argv[2])))
+            return
         for sentence in environment.unknown(os.environ):
             logger.warning(sentence)
         asyncio.run(_serve(service, settings, handler))
@@ -254,41 +211,6 @@ def _audit_log(service: str, settings: ServiceSettings, stack: AsyncExitStack) -
         raise SettingsError("MEDMESH_AUDIT_FOLDER", f"cannot be written ({error.strerror})") from error
     stack.callback(audit.close)
     return audit
-
-
-def _triton(settings: ServiceSettings, stack: AsyncExitStack) -> Inference:
-    key = TritonKey(settings.triton_key_file) if settings.triton_key_file else None
-    servers = [
-        TritonInference(url, default_timeout_s=settings.default_deadline_s, key=key)
-        for url in dict.fromkeys(filter(None, (settings.triton_url, settings.writer_triton_url)))
-    ]
-    for triton in servers:
-        stack.push_async_callback(triton.close)
-    return RoutedInference(*servers) if len(servers) > 1 else servers[0]
-
-
-def _take_terminology(service: Service[S], settings: S) -> str:
-    if service.take_terminology is None:
-        return ""
-    try:
-        return service.take_terminology(settings)
-    except ValueError as error:
-        raise SettingsError(settings.key("terminology"), str(error)) from None
-
-
-def _catalog(
-    service: Service[S], settings: S, inference: Inference, telemetry: Telemetry, terminology_sha256: str
-) -> Catalog:
-    return Catalog(
-        service.name,
-        settings.model_repository,
-        service.tasks,
-        inference,
-        telemetry,
-        intended_use=settings.intended_use,
-        terminology_sha256=terminology_sha256,
-        trusted=TrustedKeys.read(settings.model_keys),
-    )
 
 
 def _required_models(catalog: Catalog) -> Callable[[], Awaitable[str]]:
@@ -326,7 +248,13 @@ async def _telemetry(service: str, settings: ServiceSettings) -> AsyncIterator[T
             await asyncio.to_thread(stack.close)
 
 
-def _observe(instruments: Instruments, admission: Admission, health: Health, catalog: Catalog | None) -> None:
+def _observe(
+    instruments: Instruments,
+    admission: Admission,
+    health: Health,
+    catalog: Catalog | None,
+    certificates: Certificates,
+) -> None:
     """Lets the service's state be read whenever somebody scrapes it or an export is due."""
     for name, unit, description, read in (
         ("medmesh.server.active_requests", "{call}", "Calls at work.", lambda: admission.in_flight_count),
@@ -340,6 +268,12 @@ def _observe(instruments: Instruments, admission: Admission, health: Health, cat
         ("medmesh.server.serving", "1", "1: its health is SERVING.", lambda: int(not health.problems)),
     ):
         instruments.observe(name, unit, description, _without_attributes(read))
+    instruments.observe(
+        "medmesh.tls.certificate.remaining",
+        "s",
+        "Time until the first certificate of a file ends.",
+        lambda: [(left_s, {Name.CERTIFICATE: purpose}) for purpose, left_s in certificates.remaining_s()],
+    )
     if catalog is not None:
         instruments.observe(
             "medmesh.model.info", "1", "1 for each model that is served.", lambda: _served(catalog)

@@ -190,3 +190,20 @@ def test_one_caller_never_holds_all_of_the_bytes():
     assert admission_.held_bytes == 0
     with admission_.holding(1000, "a"):
         assert admission_.held_bytes == 1000, "a single request may be as large as all of it"
+
+
+async def test_of_a_caller_whose_messages_are_read_in_vain_few_are_read():
+    """Only its size tells that a message has to wait: 17 of 16 MB a second were read and then refused."""
+    place = Place()
+    flooding, other = request(), request(caller="b")
+    place.admission.read_in_vain("a", 16 * MIB)
+    with pytest.raises(Overloaded):
+        place.admission.refuse_where_full(flooding)
+    place.admission.refuse_where_full(other)
+    place.admission.read_in_vain("a", 1)
+    await asyncio.sleep(0.01)
+    with place.admission.reading(flooding), pytest.raises(Overloaded):
+        place.admission.refuse_where_full(flooding)
+    place.admission.refuse_where_full(flooding)
+    with place.admission.reading(other), place.admission.reading(other):
+        place.admission.refuse_where_full(other)

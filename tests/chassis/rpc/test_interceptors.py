@@ -520,7 +520,7 @@ async def test_a_message_is_decoded_when_its_turn_has_come(serve, monkeypatch):
     """To decode large ones holds everybody up, and those that wait would be decoded in a row."""
     entered, gate = asyncio.Event(), asyncio.Event()
     decoded = []
-    decode = Incoming._decoded
+    decode = Incoming.decoded
 
     async def counted(self, part):
         decoded.append(part)
@@ -531,7 +531,7 @@ async def test_a_message_is_decoded_when_its_turn_has_come(serve, monkeypatch):
         await gate.wait()
         return message
 
-    monkeypatch.setattr(Incoming, "_decoded", counted)
+    monkeypatch.setattr(Incoming, "decoded", counted)
     async with serve(Handlers(unary=wait), maximum_in_flight_count=1) as sample:
         call = sample.call("Unary")
         first = asyncio.ensure_future(_awaited(call(Text(note="short"), timeout=20)))

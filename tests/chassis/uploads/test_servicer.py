@@ -15,7 +15,8 @@ from medmesh.common.v1 import upload_pb2 as pb
 from medmesh.common.v1.upload_pb2_grpc import UploadServiceStub
 from services.chassis.errors import InvalidInput, UploadUnknown
 from services.chassis.rpc import request as requests
-from services.chassis.rpc.server import Service, running_server
+from services.chassis.rpc.server import running_server
+from services.chassis.rpc.service import Service
 from services.chassis.uploads import forwarding
 from services.chassis.uploads.forwarding import Forwarder
 from services.chassis.uploads.servicer import DESCRIPTOR, caller, serve_uploads
