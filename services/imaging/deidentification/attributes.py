@@ -280,7 +280,7 @@ def _values(element: DataElement) -> list[Any]:
 
 def _text(item: Dataset, keyword: str) -> str:
     element = _read(item, Tag(keyword))
-    return "" if element is None else str(element.value or "").strip()
+    return "" if element is None or element.VR == "SQ" else str(element.value or "").strip()
 
 
 def _is_registered(uid: str) -> bool:

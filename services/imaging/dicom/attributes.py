@@ -47,13 +47,13 @@ def text(dataset: Dataset, keyword: str) -> str:
 
 def texts(dataset: Dataset, keyword: str) -> list[str]:
     """All values of a text attribute, each as `text` gives it."""
-    written = [_decoded(one) for one in _several(_value(dataset, keyword))]
+    written = [_decoded(one) for one in _scalars(dataset, keyword)]
     return [one.strip(" \0").upper() for one in written]
 
 
 def identifier(dataset: Dataset, keyword: str) -> str:
     """A unique identifier without its padding; empty when absent."""
-    return next((_decoded(one).strip(" \0") for one in _several(_value(dataset, keyword))), "")
+    return next((_decoded(one).strip(" \0") for one in _scalars(dataset, keyword)), "")
 
 
 @cache
@@ -86,6 +86,14 @@ def _several(value: Any) -> list[Any]:
     if value is None or value == "":
         return []
     return list(value) if isinstance(value, Sequence) and not isinstance(value, str | bytes) else [value]
+
+
+def _scalars(dataset: Dataset, keyword: str) -> list[Any]:
+    """The values of an attribute that holds texts or numbers, whatever the file says of it."""
+    values = _several(_value(dataset, keyword))
+    if any(isinstance(one, Dataset) for one in values):  # as a text pydicom would show all of its items
+        raise malformed(f"holds {keyword} in a form that DICOM does not have")
+    return values
 
 
 def _decoded(value: Any) -> str:
@@ -129,10 +137,10 @@ def decimals(dataset: Dataset, keyword: str) -> Decimals:
     element = unread(dataset, keyword)
     if element is None:
         return Decimals()
-    if isinstance(element, RawDataElement) and element.VR not in _BINARY_NUMBERS:
+    if isinstance(element, RawDataElement) and element.VR not in _BINARY_NUMBERS | {"SQ"}:
         written = bytes(element.value or b"").decode("ascii", "replace").split("\\")
     else:
-        written = [str(one) for one in _several(_value(dataset, keyword))]
+        written = [str(one) for one in _scalars(dataset, keyword)]
     if not any(one.strip(" \0") for one in written):
         return Decimals()
     numbers = [_number(one.strip(" \0\t\r\n")) for one in written]
