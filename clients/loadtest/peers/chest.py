@@ -22,6 +22,7 @@ from services.imaging.images import DecodedImage
 from services.imaging.preprocessing.declared import Preparation, compiled
 from services.imaging.tasks.gate import GateRules
 from services.imaging.tasks.probabilities import Calibration
+from services.local.triton.backends import int8_sums
 
 REPOSITORY = Path(__file__).resolve().parents[3] / "triton_repo"
 
@@ -35,8 +36,9 @@ class Network:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        if "session.x64quantprecision" in (folder / "config.pbtxt").read_text(encoding="utf-8"):
-            options.add_session_config_entry("session.x64quantprecision", "1")
+        stated = (folder / "config.pbtxt").read_text(encoding="utf-8")
+        if int8_sums.EXACT_SUMS in stated and not int8_sums.are_exact():
+            options.add_session_config_entry(int8_sums.EXACT_SUMS, "1")
         self._session = onnxruntime.InferenceSession(
             str(folder / "1" / "model.onnx"), options, providers=["CPUExecutionProvider"]
         )

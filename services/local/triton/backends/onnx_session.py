@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import int8_sums
 import numpy as np
 import onnxruntime
 import triton_python_backend_utils as pb_utils
@@ -108,7 +109,7 @@ def session_options(config: dict[str, Any]) -> onnxruntime.SessionOptions:
     if "enable_mem_pattern" in parameters:
         options.enable_mem_pattern = _is_true(parameters["enable_mem_pattern"])
     for key, value in parameters.items():
-        if key.startswith("session."):
+        if key.startswith("session.") and not (key == int8_sums.EXACT_SUMS and int8_sums.are_exact()):
             options.add_session_config_entry(key, value)
     return options
 
