@@ -17,7 +17,7 @@ from services.local.mesh_settings import MeshSettings
 from services.local.triton.processes import model_instances
 from tools.bench.certificates import Authority
 from tools.bench.otlp_sink import otlp_sink
-from tools.bench.sampling import Processes
+from tools.bench.sampling import Processes, children
 
 PLAIN = "plain"
 TLS = "tls"
@@ -42,8 +42,9 @@ class RunningMesh:
         return grpc.aio.secure_channel(address, self.credentials, options=CHANNEL_OPTIONS)
 
     def processes(self) -> Processes:
-        """Each service, tritonserver, and each model's processes under its name."""
-        found: dict[str, list[int]] = {name: [pid] for name, pid in self.pids.items()}
+        """Each service with its second process, tritonserver, and each model's processes under its name."""
+        found: dict[str, list[int]] = {name: [pid, *children(pid)] for name, pid in self.pids.items()}
+        found["triton"] = [self.pids["triton"]]
         for pid, model in model_instances(self.pids["triton"]).items():
             found.setdefault(f"model {model}", []).append(pid)
         return found
