@@ -8,8 +8,7 @@ import logging
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar
 
@@ -26,8 +25,6 @@ T = TypeVar("T")
 
 LARGE_PLACES = 4
 """A request that takes as many places by its size is large."""
-_HEAVY_SHARE = 1 / 16
-"""Of a large request's size: from there on requests are shared out between the two processes."""
 _LATELY_S = 10.0
 _IDLE_S = 60.0
 _START_S = 60.0
@@ -58,12 +55,9 @@ class Apart:
         self._telemetry = own_telemetry
         self._methods = methods
         self._large_bytes = large_bytes
-        self._here_count = 0
-        """Heavy requests that the service computes itself."""
         self._small: list[tuple[str, float]] = []
         """Callers of small requests and when they last sent one: the last two, so that one is another's."""
         self._process: _Process | None = None
-        self._starting: asyncio.Future[_Process | None] | None = None
         self._lock = asyncio.Lock()
         self._not_before = 0.0
         self._unlike: object = None
@@ -75,9 +69,8 @@ class Apart:
         return 0 if self._process is None else self._process.active_count
 
     def takes(self, current: Request, size_bytes: int) -> bool:
-        """Whether a request of so many bytes is computed apart: a large one while others send small ones, and
-        of several heavy ones as many as are computed here. There it gets what processor time is left, so an
-        urgent one is not.
+        """Whether a request of so many bytes is computed apart: a large one, while others send small ones. It
+        gets what processor time these leave, so an urgent one is not.
         """
         if not current.method.startswith(self._methods):
             return False
@@ -85,28 +78,10 @@ class Apart:
         if size_bytes < self._large_bytes:
             others = [one for one in self._small if one[0] != current.sharer]
             self._small = [*others[-1:], (current.sharer, now)]
-        if size_bytes < _HEAVY_SHARE * self._large_bytes or current.priority is Priority.URGENT:
             return False
-        if size_bytes >= self._large_bytes and any(
-            caller != current.sharer and now - at < _LATELY_S for caller, at in self._small
-        ):
-            return True
-        if self._here_count <= self.active_count:
+        if current.priority is Priority.URGENT:
             return False
-        if self._process is None or not self._process.runs:
-            self._spawn_start()  # it takes a second or two: meanwhile this process goes on alone
-            return False
-        return True
-
-    @contextmanager
-    def here(self, size_bytes: int) -> Iterator[None]:
-        """While the service computes a request of so many bytes itself."""
-        count = int(size_bytes >= _HEAVY_SHARE * self._large_bytes)
-        self._here_count += count
-        try:
-            yield
-        finally:
-            self._here_count -= count
+        return any(caller != current.sharer and now - at < _LATELY_S for caller, at in self._small)
 
     async def answer(self, current: Request, message: bytes) -> bytes | None:
         """The answer's message; None: there is no such process, and the service has to answer itself.
@@ -137,9 +112,6 @@ class Apart:
 
     async def close(self) -> None:
         """Ends the process."""
-        if self._starting is not None:
-            self._starting.cancel()
-            await asyncio.wait([self._starting])
         process, self._process = self._process, None
         if process is not None:
             await process.close()
@@ -147,10 +119,6 @@ class Apart:
     async def _running(self) -> _Process | None:
         # Shielded: whoever asks first may leave before it has started, and others wait for it too.
         return await asyncio.shield(asyncio.ensure_future(self._ensured()))
-
-    def _spawn_start(self) -> None:
-        if self._starting is None or self._starting.done():
-            self._starting = asyncio.ensure_future(self._ensured())
 
     async def _ensured(self) -> _Process | None:
         async with self._lock:

@@ -201,10 +201,9 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # g
             if answer is not None:
                 return answer
         # No name is kept of the request: a handler that has taken a large file from it may let it go.
-        with self._apart.here(len(part)) if self._apart is not None else nullcontext():
-            decoding = incoming.decoded(part)
-            del part
-            return encode(await call(await decoding))
+        decoding = incoming.decoded(part)
+        del part
+        return encode(await call(await decoding))
 
     async def _count_refusal(self, method: str, context: grpc.aio.ServicerContext) -> None:
         """Ends the call at once where it would be refused; else, and where it is no call to be counted,

@@ -94,25 +94,6 @@ async def test_large_requests_go_apart_while_another_caller_sends_small_ones(mon
         assert not apart.takes(large, LARGE), "the last small one was long ago"
 
 
-async def test_heavy_requests_are_shared_out():
-    async with started() as apart:
-        heavy, size = a_request(), LARGE // 10
-        assert not apart.takes(heavy, size), "it is alone"
-        with apart.here(LARGE // 100):
-            assert not apart.takes(heavy, size), "beside light ones"
-        with apart.here(size):
-            assert not apart.takes(heavy, LARGE // 100), "light ones stay"
-            assert not apart.takes(heavy, size), "nobody waits for the start"
-            await told(apart, "which")
-            assert apart.takes(heavy, size)
-            assert not apart.takes(a_request(priority=Priority.URGENT), size)
-            waiting = asyncio.create_task(told(apart, "wait"))
-            await asyncio.sleep(0.1)
-            assert not apart.takes(heavy, size), "as many are there"
-            waiting.cancel()
-        await asyncio.gather(waiting, return_exceptions=True)
-
-
 async def test_a_message_of_megabytes_goes_there_and_its_answer_comes_back():
     async with started() as apart:
         current = a_request()
