@@ -25,6 +25,7 @@ from services.chassis.off_loop import abandoned_count
 from services.chassis.rpc import request as requests
 from services.chassis.rpc.failing import typed
 from services.chassis.rpc.incoming import decoded
+from services.chassis.rpc.request import Request
 
 logger = logging.getLogger("medmesh.apart")
 
@@ -91,13 +92,15 @@ class _Answering:
                 task.cancel()
 
     async def _end(self, frame: Frame) -> None:
-        reply, answer = Reply(), b""
+        request: Request = frame.head.request
+        reply, answer = Reply(request), b""
+        self._collector.begin(request)
         try:
-            reply.request = frame.head.request
             answer = await self._answered(frame.head, frame.body)
         except asyncio.CancelledError:
             reply.request = None
-            while abandoned_count():  # noqa: ASYNC110 - counted by threads; the service ends this process where that takes too long
+            # Where that takes too long the service ends this process.
+            while abandoned_count():  # noqa: ASYNC110 - counted by threads
                 await asyncio.sleep(_LOOK_S)
         except BaseException as error:  # nothing may pass without an end
             reply.error = typed(error)
@@ -107,7 +110,7 @@ class _Answering:
         finally:
             del self._tasks[frame.call]
         self._telemetry.instruments.hand_over()
-        reply.observed = self._collector.take()
+        reply.observed = self._collector.take(request)
         await self._line.send(Frame(Kind.ANSWER, frame.call, reply, answer))
 
     async def _answered(self, call: Call, message: bytes) -> bytes:

@@ -16,6 +16,7 @@ from opentelemetry.trace import SpanContext, SpanKind, Status
 from opentelemetry.util.types import Attributes
 
 from services.chassis.observability.attributes import Attributes as Registered
+from services.chassis.rpc.request import Request, current
 
 
 @dataclass(frozen=True)
@@ -46,38 +47,48 @@ class Observed:
 
 
 class Collector(SpanProcessor):
-    """Collects what is observed until it is taken."""
+    """Collects what is observed until it is taken; spans for the request that they are part of, since they
+    are shown to its caller alone.
+    """
 
     def __init__(self) -> None:
-        self._observed = Observed()
         self.meter = _CollectingMeter(self)
+        self._values: list[tuple[str, float, Registered]] = []
+        self._spans: dict[int, list[EndedSpan]] = {}
+        """By the identity of the request's object."""
 
-    def take(self) -> Observed:
-        """What has come since the last time."""
-        taken, self._observed = self._observed, Observed()
-        return taken
+    def begin(self, request: Request) -> None:
+        """From now on spans of the request are collected."""
+        self._spans[id(request)] = []
+
+    def take(self, request: Request) -> Observed:
+        """The spans of a request that has ended, and all values that have come since the last time."""
+        values, self._values = self._values, []
+        return Observed(self._spans.pop(id(request)), values)
 
     def add(self, instrument: str, value: float, attributes: Attributes) -> None:
         """Collects one value."""
-        self._observed.values.append((instrument, value, cast("Registered", dict(attributes or {}))))
+        self._values.append((instrument, value, cast("Registered", dict(attributes or {}))))
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """A span is collected when it has ended."""
 
     def on_end(self, span: ReadableSpan) -> None:
-        """Collects a span."""
-        self._observed.spans.append(
-            EndedSpan(
-                span.name,
-                span.context,
-                span.parent,
-                dict(span.attributes or {}),
-                span.kind,
-                span.status,
-                span.start_time,
-                span.end_time,
+        """Collects a span, where its request has not ended."""
+        spans = self._spans.get(id(current.get()))
+        if spans is not None:
+            spans.append(
+                EndedSpan(
+                    span.name,
+                    span.context,
+                    span.parent,
+                    dict(span.attributes or {}),
+                    span.kind,
+                    span.status,
+                    span.start_time,
+                    span.end_time,
+                )
             )
-        )
 
 
 class _CollectingMeter(NoOpMeter):

@@ -46,6 +46,8 @@ async def unary(request: Text, context: None) -> Text:
             requests.used("doubler", "1")
             with telemetry.span("a step", {Name.MODEL: "doubler"}):
                 telemetry.instruments().batch_size.record(2, {Name.MODEL: "doubler"})
+            if "slowly" in request.note:
+                await asyncio.sleep(0.5)
     return Text(note=f"{os.getpid()} {len(request.images[0].sources[0].content)}")
 
 

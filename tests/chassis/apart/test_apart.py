@@ -131,6 +131,28 @@ async def test_what_it_observed_is_the_services_own():
     )
 
 
+async def test_spans_are_kept_for_the_caller_whose_request_they_are_part_of():
+    kept = KeptTraces(8)
+    telemetry = Telemetry("sample", kept=kept)
+
+    async def observed(apart, identity, trace_id, note):
+        current = replace(a_request(), identity=identity)
+        requests.current.set(current)
+        span = telemetry.begin("call", {"traceparent": f"00-{trace_id:032x}-{0xB2:016x}-01"})
+        await told(apart, note, current)
+        span.end()
+
+    async with started(telemetry) as apart:
+        await told(apart, "which")
+        slow = asyncio.create_task(observed(apart, "a", 0xA1, "observe slowly"))
+        await asyncio.sleep(0.2)
+        await asyncio.create_task(observed(apart, "b", 0xA2, "observe"))
+        await slow
+    for identity, own, other in (("a", 0xA1, 0xA2), ("b", 0xA2, 0xA1)):
+        assert {one.name for one in kept.of(own, identity).spans} == {"call", "compute apart", "a step"}
+        assert not kept.of(other, identity).spans
+
+
 async def test_errors_are_those_of_the_handler(capfd):
     async with started() as apart:
         with pytest.raises(InvalidInput) as invalid:
