@@ -49,16 +49,16 @@ async def test_a_dead_service_makes_the_answer_partial(tmp_path, service, lost):
 @pytest.mark.parametrize("name", list(METHODS))
 async def test_a_slow_branch_makes_the_answer_partial_within_the_deadline(mesh, name):
     mesh.fakes.hold(METHODS[name])
-    diagnosis = await mesh.diagnose(full_case(), timeout_s=1.5)
+    diagnosis = await mesh.diagnose(full_case(), timeout_s=3.0)
     assert {n for n, state in states(diagnosis).items() if state == "failed"} == {name}
     assert branch(diagnosis, name).reason == "DEADLINE_EXCEEDED"
-    assert branch(diagnosis, name).elapsed.ToTimedelta() < timedelta(seconds=1.5)
+    assert branch(diagnosis, name).elapsed.ToTimedelta() < timedelta(seconds=3.0)
     # What the first stage may use at most is what is left when the treatments' share is kept back.
     assert all(
-        branch(diagnosis, n).budget.ToTimedelta() <= timedelta(seconds=0.7 * 1.5)
+        branch(diagnosis, n).budget.ToTimedelta() <= timedelta(seconds=0.7 * 3.0)
         for n in ("image", "note", "record")
     )
-    assert branch(diagnosis, "treatments").budget.ToTimedelta() >= timedelta(seconds=0.25 * 1.5)
+    assert branch(diagnosis, "treatments").budget.ToTimedelta() >= timedelta(seconds=0.2 * 3.0)
 
 
 @pytest.mark.parametrize("name", list(METHODS))

@@ -1,8 +1,8 @@
 """Whether this processor adds the products of int8 exactly. Copied beside each backend.
 
 x86 without VNNI clips the sums of int8 networks unless ONNX Runtime takes a longer way. It takes that way
-where it is asked to also on processors that need not (those with AMX: 27 ms for `chest_xray` in place of 10,
-the same bits), so it is asked to only where it has to.
+where it is asked to also on processors that need not (those with AMX: 27 ms an image in place of 10, the same
+bits), so it is asked to only where it has to.
 """
 
 from __future__ import annotations
