@@ -223,7 +223,7 @@ def write_echo_service(root: Path) -> None:
         from dataclasses import dataclass
         from medmesh.echo.v1 import echo_pb2, echo_pb2_grpc
         from services.chassis.rpc.server import run
-from services.chassis.rpc.service import Service
+        from services.chassis.rpc.service import Service
         from services.chassis.settings import ServiceSettings
 
         @dataclass(frozen=True, kw_only=True)
