@@ -9,12 +9,11 @@ import os
 import pickle
 import socket
 import struct
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, TypeVar
+from typing import Any
 
-T = TypeVar("T")
+from services.chassis.off_loop import off_loop
 
 _FRAME = struct.Struct("!BQ")
 _HEAD_BYTES = struct.Struct("!Q")
@@ -55,7 +54,8 @@ class Line:
     async def send(self, frame: Frame) -> None:
         """Raises OSError where the other end has gone, or takes nothing."""
         with open(os.memfd_create("medmesh"), "wb", buffering=0) as file:  # noqa: ASYNC230, PTH123 - memory
-            await _beside(len(frame.body), lambda: _write(file.fileno(), frame))
+            is_short = len(frame.body) < _SHORT_BYTES
+            await off_loop(is_short, None, _write, file.fileno(), frame)
             header = _FRAME.pack(frame.kind, frame.call)
             socket.send_fds(self._socket, [header], [file.fileno()])
 
@@ -74,7 +74,7 @@ class Line:
         kind, call = _FRAME.unpack(header)
         with open(descriptors[0], "rb", buffering=0) as file:  # noqa: ASYNC230, PTH123 - memory
             size = os.fstat(file.fileno()).st_size
-            head, body = await _beside(size, lambda: _read(file.fileno(), size))
+            head, body = await off_loop(size < _SHORT_BYTES, None, _read, file.fileno(), size)
         return Frame(Kind(kind), call, head, body)
 
     def close(self) -> None:
@@ -89,13 +89,6 @@ class Line:
             await ready
         finally:
             loop.remove_reader(self._socket)
-
-
-async def _beside(size_bytes: int, work: Callable[[], T]) -> T:
-    """Not to be cancelled: it works on a descriptor that its caller closes."""
-    if size_bytes < _SHORT_BYTES:
-        return work()
-    return await asyncio.get_running_loop().run_in_executor(None, work)
 
 
 def _write(descriptor: int, frame: Frame) -> None:
