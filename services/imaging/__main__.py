@@ -34,6 +34,7 @@ async def register(parts: Parts[ImagingSettings], server: grpc.aio.Server) -> No
         ImageDeidentifier(served, pool, limits),
         AddressReader(settings.image_uri_prefixes, max_bytes=settings.maximum_image_bytes),
         await serve_uploads(settings, server, parts.resources),
+        parts.apart,
         max_image_bytes=settings.maximum_image_bytes,
     )
     imaging_pb2_grpc.add_ImagingServiceServicer_to_server(servicer, server)

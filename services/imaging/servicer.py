@@ -10,7 +10,10 @@ from typing import Any
 from medmesh.imaging.v1 import deidentification_pb2 as deid_pb
 from medmesh.imaging.v1 import imaging_pb2 as pb
 from medmesh.imaging.v1 import imaging_pb2_grpc
+from services.chassis.apart.calls import handed_over
+from services.chassis.apart.parent import Apart
 from services.chassis.errors import InvalidInput, Reason, UploadUnknown
+from services.chassis.rpc import request as requests
 from services.chassis.uploads.servicer import caller
 from services.chassis.uploads.store import Uploads
 from services.imaging.analysis import ImageAnalyzer
@@ -18,8 +21,10 @@ from services.imaging.convert import fill_analysis, options_from
 from services.imaging.deidentification.convert import deidentification_message, deidentification_options
 from services.imaging.deidentification.deidentifier import ImageDeidentifier
 from services.imaging.images import FIELD
+from services.imaging.results import ImageOptions
 from services.imaging.sources import AddressReader
 
+_ANALYZE_IMAGE = "/medmesh.imaging.v1.ImagingService/AnalyzeImage"
 CHUNK_BYTES = 1024 * 1024
 """Of a file that is sent back; the contract allows 3 MiB."""
 
@@ -33,6 +38,7 @@ class ImagingServicer(imaging_pb2_grpc.ImagingServiceServicer):
         deidentifier: ImageDeidentifier,
         addresses: AddressReader,
         uploads: Uploads,
+        apart: Apart | None = None,
         *,
         max_image_bytes: int,
     ) -> None:
@@ -40,15 +46,16 @@ class ImagingServicer(imaging_pb2_grpc.ImagingServiceServicer):
         self._deidentifier = deidentifier
         self._uploads = uploads
         self._addresses = addresses
+        self._apart = apart
         self._max_image_bytes = max_image_bytes
 
     async def AnalyzeImage(self, request: pb.AnalyzeImageRequest, context: Any) -> pb.AnalyzeImageResponse:
         options = options_from(request.options)
-        response = pb.AnalyzeImageResponse()
+        response, bare = pb.AnalyzeImageResponse(), pb.AnalyzeImageRequest(options=request.options)
         async with AsyncExitStack() as held:
-            files = await self._files(request.sources, held)
+            files = handed_over.get() or await self._files(request.sources, held)
             del request  # with its own copy of the files
-            fill_analysis(response.analysis, await self._analyzer.analyze(files, options))
+            await self._fill(response.analysis, bare, options, files)
         return response
 
     async def AnalyzeImageStream(
@@ -56,8 +63,8 @@ class ImagingServicer(imaging_pb2_grpc.ImagingServiceServicer):
     ) -> pb.AnalyzeImageStreamResponse:
         options, data = await self._collect(request_iterator)
         response = pb.AnalyzeImageStreamResponse()
-        analysis = await self._analyzer.analyze([data], options_from(options))
-        fill_analysis(response.analysis, analysis)
+        bare = pb.AnalyzeImageRequest(options=options)
+        await self._fill(response.analysis, bare, options_from(options), [data])
         return response
 
     async def DeidentifyImage(
@@ -68,6 +75,26 @@ class ImagingServicer(imaging_pb2_grpc.ImagingServiceServicer):
         yield deid_pb.DeidentifyImageResponse(deidentification=deidentification_message(done))
         for start in range(0, len(done.data), CHUNK_BYTES):
             yield deid_pb.DeidentifyImageResponse(chunk=done.data[start : start + CHUNK_BYTES])
+
+    async def _fill(
+        self,
+        analysis: pb.ImageAnalysis,
+        bare: pb.AnalyzeImageRequest,
+        options: ImageOptions,
+        files: Sequence[bytes],
+    ) -> None:
+        """Writes what was found. Large files that no message held (the chassis takes those that one did) are
+        analysed apart; `bare` is the request without them.
+        """
+        current = requests.current.get()
+        size = sum(map(len, files))
+        if self._apart is not None and current is not None and self._apart.takes(current, size):
+            message = bare.SerializeToString()
+            answer = await self._apart.answer(current, message, files, method=_ANALYZE_IMAGE)
+            if answer is not None:
+                analysis.CopyFrom(pb.AnalyzeImageResponse.FromString(answer).analysis)
+                return
+        fill_analysis(analysis, await self._analyzer.analyze(files, options))
 
     async def _files(self, sources: Sequence[pb.ImageSource], held: AsyncExitStack) -> Sequence[bytes]:
         """The bytes of each source; those of uploads count as in memory until `held` is closed."""

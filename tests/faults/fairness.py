@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -45,6 +45,7 @@ _LEAST = 10
 _NOTE_CHARACTERS = 200_000
 _IMAGE_PX = 4000
 _OBSERVATIONS = 8_000
+_CHUNK_BYTES = 1 << 20
 _OPTIONS = [
     DIRECT,
     ("grpc.use_local_subchannel_pool", 1),
@@ -56,14 +57,17 @@ say = partial(print, flush=True)
 
 @dataclass(frozen=True)
 class Pair:
-    """A small request and a large one of the same rpc."""
+    """A small request and a large one of the same service."""
 
+    key: str
     name: str
     service: str
     method: Callable[[Any], Any]
+    """The rpc of the small one, and of the large one where `large_method` is none."""
     small: Any
     large: Any
     at_once: int
+    large_method: Callable[[Any], Any] | None = None
 
 
 def pairs(image_px: int = _IMAGE_PX, observations: int = _OBSERVATIONS) -> list[Pair]:
@@ -72,6 +76,7 @@ def pairs(image_px: int = _IMAGE_PX, observations: int = _OBSERVATIONS) -> list[
     note = (sample.note + " ") * (_NOTE_CHARACTERS // len(sample.note) + 1)
     return [
         Pair(
+            "imaging",
             f"images of {image_px}² pixels beside one of 512²",
             "imaging",
             lambda channel: imaging_pb2_grpc.ImagingServiceStub(channel).AnalyzeImage,
@@ -80,6 +85,17 @@ def pairs(image_px: int = _IMAGE_PX, observations: int = _OBSERVATIONS) -> list[
             50,
         ),
         Pair(
+            "imaging-stream",
+            f"images of {image_px}² pixels, each as a stream, beside one of 512²",
+            "imaging",
+            lambda channel: imaging_pb2_grpc.ImagingServiceStub(channel).AnalyzeImage,
+            _image(512),
+            _image(image_px).sources[0].content,
+            50,
+            _streaming,
+        ),
+        Pair(
+            "language",
             f"notes of {_NOTE_CHARACTERS:,} characters beside one of {len(sample.note)}",
             "language",
             lambda channel: language_pb2_grpc.LanguageServiceStub(channel).AnalyzeNote,
@@ -88,6 +104,7 @@ def pairs(image_px: int = _IMAGE_PX, observations: int = _OBSERVATIONS) -> list[
             8,
         ),
         Pair(
+            "recommendation",
             f"records of {observations:,} observations beside the sample",
             "recommendation",
             lambda channel: recommendation_pb2_grpc.RecommendationServiceStub(channel).RankTreatments,
@@ -96,6 +113,20 @@ def pairs(image_px: int = _IMAGE_PX, observations: int = _OBSERVATIONS) -> list[
             20,
         ),
     ]
+
+
+def _streaming(channel: grpc.aio.Channel) -> Callable[..., Any]:
+    method = imaging_pb2_grpc.ImagingServiceStub(channel).AnalyzeImageStream
+
+    def call(content: bytes, timeout: float) -> Any:
+        def messages() -> Iterator[imaging_pb2.AnalyzeImageStreamRequest]:
+            yield imaging_pb2.AnalyzeImageStreamRequest(options=imaging_pb2.ImageOptions())
+            for start in range(0, len(content), _CHUNK_BYTES):
+                yield imaging_pb2.AnalyzeImageStreamRequest(chunk=content[start : start + _CHUNK_BYTES])
+
+        return method(messages(), timeout=timeout)
+
+    return call
 
 
 def _image(side: int) -> imaging_pb2.AnalyzeImageRequest:
@@ -142,7 +173,7 @@ async def flood(pair: Pair, address: str) -> None:
     """Sends large ones until standard input ends; prints how they ended."""
     ends: Counter[str] = Counter()
     async with grpc.aio.insecure_channel(address, _OPTIONS) as channel:
-        method = pair.method(channel)
+        method = (pair.large_method or pair.method)(channel)
         floods = [asyncio.create_task(_large(method, pair.large, ends)) for _ in range(pair.at_once)]
         await asyncio.to_thread(sys.stdin.read)
         for one in floods:
@@ -168,7 +199,7 @@ async def measure(pair: Pair, address: str, seconds: float) -> None:
                 "-m",
                 "tests.faults.fairness",
                 "--only",
-                pair.service,
+                pair.key,
                 "--flood",
                 address,
             ]
@@ -197,11 +228,11 @@ def main() -> None:
     """Reads the command line, starts a mesh, and prints a line for each kind of request."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=15.0, help="of each measurement")
-    parser.add_argument("--only", default="", help="the services whose names contain this")
+    parser.add_argument("--only", default="", help="the pairs whose keys contain this")
     parser.add_argument("--flood", metavar="HOST:PORT", help="send the large ones to this service alone")
     given = parser.parse_args()
     if given.flood:
-        asyncio.run(flood(next(pair for pair in pairs() if pair.service == given.only), given.flood))
+        asyncio.run(flood(next(pair for pair in pairs() if pair.key == given.only), given.flood))
         return
     with tempfile.TemporaryDirectory(prefix="medmesh-fairness-") as folder:
         settings = replace(
@@ -213,7 +244,7 @@ def main() -> None:
         )
         with Mesh.start(settings, lambda _: None) as mesh:
             for pair in pairs():
-                if given.only in pair.service:
+                if given.only in pair.key:
                     asyncio.run(measure(pair, mesh.addresses[pair.service], given.seconds))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 from services.chassis.errors import MedmeshError
@@ -10,6 +12,9 @@ from services.chassis.rpc.request import Request
 
 COMMAND = "apart"
 """Argument of a service's module that makes it the second process; after it, the descriptor of its socket."""
+
+handed_over: ContextVar[Sequence[bytes]] = ContextVar("medmesh_handed_over", default=())
+"""In the second process: the files of the request in progress that its message does not hold."""
 
 
 @dataclass(frozen=True)

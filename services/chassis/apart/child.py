@@ -16,7 +16,7 @@ import grpc
 from opentelemetry.trace import SpanKind
 
 from services.chassis import memory
-from services.chassis.apart.calls import Call, Reply
+from services.chassis.apart.calls import Call, Reply, handed_over
 from services.chassis.apart.line import Frame, Kind, Line
 from services.chassis.errors import MedmeshError
 from services.chassis.observability.observed import Collector
@@ -96,7 +96,7 @@ class _Answering:
         reply, answer = Reply(request), b""
         self._collector.begin(request)
         try:
-            answer = await self._answered(frame.head, frame.body)
+            answer = await self._answered(frame)
         except asyncio.CancelledError:
             reply.request = None
             # Where that takes too long the service ends this process.
@@ -113,13 +113,19 @@ class _Answering:
         reply.observed = self._collector.take(request)
         await self._line.send(Frame(Kind.ANSWER, frame.call, reply, answer))
 
-    async def _answered(self, call: Call, message: bytes) -> bytes:
+    async def _answered(self, frame: Frame) -> bytes:
+        call: Call = frame.head
         requests.current.set(call.request)
+        handed_over.set(frame.files)
         span = self._telemetry.begin("compute apart", call.traceparent, kind=SpanKind.INTERNAL)
         try:
             handler = self._handlers.of(call.request.method)
-            request = await decoded(handler.request_deserializer, message, call.request)
-            del message
+            # What has files beside it was made by the service, of a request that it has held to its limits.
+            request = (
+                handler.request_deserializer(frame.body)
+                if frame.files
+                else await decoded(handler.request_deserializer, frame.body, call.request)
+            )
             answer: bytes = handler.response_serializer(await handler.unary_unary(request, None))
             return answer
         finally:

@@ -9,6 +9,7 @@ import os
 import pickle
 import socket
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
@@ -35,12 +36,14 @@ class Kind(IntEnum):
 
 @dataclass(frozen=True)
 class Frame:
-    """One frame; `head` is any object, `body` bytes."""
+    """One frame; `head` is any object."""
 
     kind: Kind
     call: int
     head: Any = None
     body: bytes = b""
+    files: Sequence[bytes] = ()
+    """Of a `CALL`: what belongs to the request and did not come in its message."""
 
 
 class Line:
@@ -54,7 +57,7 @@ class Line:
     async def send(self, frame: Frame) -> None:
         """Raises OSError where the other end has gone, or takes nothing."""
         with open(os.memfd_create("medmesh"), "wb", buffering=0) as file:  # noqa: ASYNC230, PTH123 - memory
-            is_short = len(frame.body) < _SHORT_BYTES
+            is_short = len(frame.body) + sum(map(len, frame.files)) < _SHORT_BYTES
             await off_loop(is_short, None, _write, file.fileno(), frame)
             header = _FRAME.pack(frame.kind, frame.call)
             socket.send_fds(self._socket, [header], [file.fileno()])
@@ -74,8 +77,8 @@ class Line:
         kind, call = _FRAME.unpack(header)
         with open(descriptors[0], "rb", buffering=0) as file:  # noqa: ASYNC230, PTH123 - memory
             size = os.fstat(file.fileno()).st_size
-            head, body = await off_loop(size < _SHORT_BYTES, None, _read, file.fileno(), size)
-        return Frame(Kind(kind), call, head, body)
+            head, body, *files = await off_loop(size < _SHORT_BYTES, None, _read, file.fileno())
+        return Frame(Kind(kind), call, head, body, files)
 
     def close(self) -> None:
         """The other end sees that this one has gone."""
@@ -92,20 +95,21 @@ class Line:
 
 
 def _write(descriptor: int, frame: Frame) -> None:
-    head = pickle.dumps(frame.head)
-    left = memoryview(b"".join([_HEAD_BYTES.pack(len(head)), head])), memoryview(frame.body)
-    for part in left:
-        written = 0
-        while written < len(part):
-            written += os.write(descriptor, part[written:])
+    contents = (frame.body, *frame.files)
+    head = pickle.dumps((frame.head, [len(content) for content in contents]))
+    for part in (_HEAD_BYTES.pack(len(head)), head, *contents):
+        left = memoryview(part)
+        while left:
+            left = left[os.write(descriptor, left) :]
 
 
-def _read(descriptor: int, size: int) -> tuple[Any, bytes]:
+def _read(descriptor: int) -> list[Any]:
+    """The head, the body, and the files."""
     (head_bytes,) = _HEAD_BYTES.unpack(os.pread(descriptor, _HEAD_BYTES.size, 0))
-    head = pickle.loads(os.pread(descriptor, head_bytes, _HEAD_BYTES.size))  # noqa: S301 - our own process
+    head, sizes = pickle.loads(os.pread(descriptor, head_bytes, _HEAD_BYTES.size))  # noqa: S301 - our own
     start = _HEAD_BYTES.size + head_bytes
-    parts = []
-    while start < size:
-        parts.append(os.pread(descriptor, size - start, start))  # at most 2 GiB at a time
-        start += len(parts[-1])
-    return head, parts[0] if len(parts) == 1 else b"".join(parts)
+    contents = []
+    for size in sizes:
+        contents.append(os.pread(descriptor, size, start))  # of 2 GiB at most, as all messages are
+        start += size
+    return [head, *contents]

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self, TypeVar
 
 from services.chassis.apart.calls import Call, Reply
@@ -25,6 +25,8 @@ T = TypeVar("T")
 
 LARGE_PLACES = 4
 """A request that takes as many places by its size is large."""
+_MOST_BYTES = 256 * 1024 * 1024
+"""What is larger is computed by the service itself: handing it over would hold it three times."""
 _LATELY_S = 10.0
 _IDLE_S = 60.0
 _START_S = 60.0
@@ -79,22 +81,27 @@ class Apart:
             others = [one for one in self._small if one[0] != current.sharer]
             self._small = [*others[-1:], (current.sharer, now)]
             return False
-        if current.priority is Priority.URGENT:
+        if current.priority is Priority.URGENT or size_bytes > _MOST_BYTES:
             return False
         return any(caller != current.sharer and now - at < _LATELY_S for caller, at in self._small)
 
-    async def answer(self, current: Request, message: bytes) -> bytes | None:
+    async def answer(
+        self, current: Request, message: bytes, files: Sequence[bytes] = (), *, method: str = ""
+    ) -> bytes | None:
         """The answer's message; None: there is no such process, and the service has to answer itself.
+
+        `files` belong to the request beside its message, and its handler there finds them in `handed_over`.
+        `method` answers there, where the request's own takes a stream.
 
         Raises what the handler raised there; MedmeshError where the process ended twice meanwhile.
         """
-        call = Call(current, telemetry.metadata_of_sampled())
+        call = Call(replace(current, method=method or current.method), telemetry.metadata_of_sampled())
         for is_last in (False, True):
             process = await self._running()
             if process is None:
                 return None
             try:
-                end = await process.ask(call, message)
+                end = await process.ask(call, message, files)
             except ProcessEndedError:
                 if is_last:
                     raise MedmeshError("the process for large requests ended twice") from None
@@ -200,7 +207,7 @@ class _Process:
         """Calls that are under way."""
         return len(self._exchanges)
 
-    async def ask(self, call: Call, message: bytes) -> Frame:
+    async def ask(self, call: Call, message: bytes, files: Sequence[bytes]) -> Frame:
         """The frame that ends the call. Where nobody waits for it any more, it is stopped.
 
         Raises ProcessEndedError.
@@ -210,7 +217,7 @@ class _Process:
         number = next(self._numbers)
         exchange = _Exchange(asyncio.get_running_loop().create_future(), asyncio.Event())
         self._exchanges[number] = exchange
-        task = self._spawn(self._exchanged(exchange, Frame(Kind.CALL, number, call, message)))
+        task = self._spawn(self._exchanged(exchange, Frame(Kind.CALL, number, call, message, files)))
         try:
             end: Frame = await asyncio.shield(task)
         except asyncio.CancelledError:

@@ -133,7 +133,9 @@ async def running_server(
             maximum_stall_s=settings.maximum_stall_s,
         )
         server = grpc.aio.server(interceptors=[interceptor], options=transport.server_options(settings))
-        parts = Parts(settings, telemetry, health, resources, catalog, add_traces(telemetry.kept, server))
+        parts = Parts(
+            settings, telemetry, health, resources, catalog, add_traces(telemetry.kept, server), apart
+        )
         await service.register(parts, server)
         _observe(telemetry.instruments, admission, health, catalog, certificates)
         reloader = None

@@ -42,6 +42,8 @@ class Parts(Generic[S]):
     """None: the service serves no task."""
     traces: TraceServicer
     """`ask_too(upstreams)` makes it answer for the services that this one calls."""
+    apart: Apart | None = None
+    """Where servicers have large files computed that did not come in a request's own message; None: here."""
 
     @property
     def catalog(self) -> Catalog:

@@ -11,6 +11,7 @@ import time
 import grpc
 
 from services.chassis.apart import child
+from services.chassis.apart.calls import handed_over
 from services.chassis.errors import InvalidInput, QuotaExceeded, Reason, Violation
 from services.chassis.observability import telemetry
 from services.chassis.observability.attributes import Name
@@ -41,6 +42,8 @@ async def unary(request: Text, context: None) -> Text:
             await off_loop(False, None, lambda: [time.sleep(0.01) for _ in range(6000)])
         case "wait":
             await asyncio.sleep(5)
+        case "files":
+            return Text(note=" ".join(f"{len(file)}:{file[-1]}" for file in handed_over.get()))
         case "observe":
             requests.note(work=3)
             requests.used("doubler", "1")

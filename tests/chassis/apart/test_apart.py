@@ -87,6 +87,7 @@ async def test_large_requests_go_apart_while_another_caller_sends_small_ones(mon
         assert not apart.takes(a_request("small"), LARGE - 1), "small ones never do"
         assert apart.takes(large, LARGE)
         assert not apart.takes(a_request("large", priority=Priority.URGENT), LARGE)
+        assert not apart.takes(large, 300 << 20), "would be held three times"
         assert not apart.takes(large, 1)
         assert apart.takes(large, LARGE), "its own small ones change nothing"
         now = time.monotonic()
@@ -103,6 +104,18 @@ async def test_a_message_of_megabytes_goes_there_and_its_answer_comes_back():
         pids = await asyncio.gather(*(told(apart, "which", content=bytes(100_000)) for _ in range(8)))
         assert set(pids) == {(pid, 100_000)}
     assert await is_gone(pid)
+
+
+async def test_files_that_no_message_held_go_with_it_and_another_method_answers_for_a_stream():
+    async with started() as apart:
+        streamed = replace(a_request(), method=PREFIX + "Stream")
+        files = [bytes(9 << 20), b"\x01" * 100_000, b"\x02"]
+        message = Text(note="files").SerializeToString()
+        answer = await apart.answer(streamed, message, files, method=PREFIX + "Unary")
+        assert Text.FromString(answer).note == f"{9 << 20}:0 100000:1 1:2"
+        assert (streamed.method, streamed.facts) == (PREFIX + "Stream", {"apart": True})
+        answer = await apart.answer(a_request(), message)
+        assert not Text.FromString(answer).note, "those of another call"
 
 
 async def test_what_it_observed_is_the_services_own():
