@@ -17,6 +17,8 @@ from services.chassis.rpc.incoming import let_go
 from services.chassis.rpc.request import Request
 
 _READ_OUT_S = 1.0
+_READ_OUT_OF_THOSE_LET_IN_S = 5.0
+"""Of a caller who may call and is to come back: a large file takes its time on a busy machine."""
 
 
 class Outcome:
@@ -68,21 +70,23 @@ async def answer_error(
         (status.DETAILS_KEY, answer.SerializeToString()),
     )
     if current.remaining_s > 0 and streaming:
-        await _read_out(raw)
+        await _read_out(
+            raw, _READ_OUT_OF_THOSE_LET_IN_S if known.reason is Reason.OVERLOADED else _READ_OUT_S
+        )
     else:
         await let_go(raw)
     await context.abort(code, answer.message, details)
     raise AssertionError("unreachable: abort raises")
 
 
-async def _read_out(raw: AsyncIterator[bytes]) -> None:
-    """Takes what a streaming caller is still sending, for a moment, so that it reads the answer.
+async def _read_out(raw: AsyncIterator[bytes], seconds: float) -> None:
+    """Takes what a streaming caller is still sending, for so long, so that it reads the answer.
 
     A grpc.aio client whose write meets a call that has ended shows `Internal error from Core` to its user in
     place of the status (grpc issue 36066).
     """
     with suppress(TimeoutError):
-        async with asyncio.timeout(_READ_OUT_S):
+        async with asyncio.timeout(seconds):
             async for _ in raw:
                 pass
     await let_go(raw)

@@ -12,7 +12,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import AsyncExitStack, suppress
+from contextlib import AbstractContextManager, AsyncExitStack, nullcontext, suppress
 from typing import Any, Self
 
 from google.protobuf.message import DecodeError, Message
@@ -81,19 +81,12 @@ class Incoming:
 
         Raises InvalidInput (no message), Overloaded, DeadlineExceeded.
         """
-        if is_infrastructure(self._request.method):
+        with self._reading():
             part = await self._next()
-        else:
-            with self._admission.reading(self._request):  # before any work on what is refused anyway
-                part = await self._next()
         if part is None:
             raise InvalidInput(Reason.INPUT_MISSING, "request", "is missing: the call holds no message")
         await let_go(self._raw)
-        try:
-            await self._admit()
-        except Overloaded:
-            self._admission.read_in_vain(self._request.sharer, len(part))
-            raise
+        await self._admit()
         return part
 
     async def request(self) -> Any:
@@ -105,10 +98,20 @@ class Incoming:
         return part if self._decode is None else await decoded(self._decode, part, self._request)
 
     async def messages(self) -> AsyncIterator[Any]:
-        """The requests of a method that takes a stream; a place is taken when the stream has ended."""
-        while (part := await self._next()) is not None:
-            yield await self.decoded(part)
+        """The requests of a method that takes a stream; a place is taken when the stream has ended.
+
+        Raises what `request` does.
+        """
+        with self._reading():
+            while (part := await self._next()) is not None:
+                yield await self.decoded(part)
         await self._admit()
+
+    def _reading(self) -> AbstractContextManager[None]:
+        """While messages are on their way; refuses before any work on what is refused anyway."""
+        if is_infrastructure(self._request.method):
+            return nullcontext()
+        return self._admission.reading(self._request)
 
     async def _next(self) -> bytes | None:
         if is_infrastructure(self._request.method):
@@ -125,7 +128,7 @@ class Incoming:
             try:
                 self._held.enter_context(self._admission.holding(len(part), self._request.sharer))
             except Overloaded:
-                self._admission.read_in_vain(self._request.sharer, len(part))
+                self._admission.read_in_vain(self._request.sharer, self._size_bytes + len(part))
                 raise
             self._size_bytes += len(part)
             self._request.add("request_bytes", len(part))
@@ -145,7 +148,11 @@ class Incoming:
         if is_infrastructure(self._request.method):
             return
         arrived = time.monotonic()
-        await self._held.enter_async_context(self._admission.place(self._request, self._size_bytes))
+        try:
+            await self._held.enter_async_context(self._admission.place(self._request, self._size_bytes))
+        except Overloaded:
+            self._admission.read_in_vain(self._request.sharer, self._size_bytes)
+            raise
         waited_s = time.monotonic() - arrived
         self._request.facts["queue_ms"] = round(waited_s * 1e3, 1)
         telemetry.instruments().queue_duration.record(waited_s, {Name.RPC_METHOD: self._request.method[1:]})

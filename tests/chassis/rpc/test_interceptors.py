@@ -369,6 +369,30 @@ async def test_uploads_that_stall_hold_no_place_and_end(serve):
         assert (admission.in_flight_count, admission.held_bytes) == (0, 0)
 
 
+async def test_a_stream_that_would_be_refused_anyway_reaches_no_handler(serve):
+    gate, entered, taken = asyncio.Event(), asyncio.Event(), []
+
+    async def wait(parts, message, context):
+        entered.set()
+        await gate.wait()
+        return message
+
+    async def joined(parts, messages, context):
+        taken.extend([m.note async for m in messages])
+        return Text(note="short")
+
+    settings = {"maximum_in_flight_count": 1, "maximum_queue_count": 0}
+    async with serve(Handlers(unary=wait, upload=joined), **settings) as sample:
+        at_work = asyncio.ensure_future(_awaited(sample.call("Unary")(Text(note="short"))))
+        await entered.wait()
+        answer = await refusal_of(sample.call("Upload")(_texts(*"abc")))
+        assert (answer.info.reason, taken) == ("OVERLOADED", [])
+        gate.set()
+        await at_work
+        assert (await sample.call("Upload")(_texts(*"abc"))).note == "short"
+        assert taken == ["a", "b", "c"]
+
+
 async def test_a_call_whose_message_never_comes_ends(serve):
     """Half open: headers, no message, no deadline."""
 
