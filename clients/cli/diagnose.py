@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,7 +24,9 @@ from clients.cli.show.waterfall import waterfall
 from medmesh import Client, receipt
 from medmesh.orchestrator.v1 import orchestrator_pb2 as pb
 from medmesh.orchestrator.v1.receipt_pb2 import ReceiptStatement
+from medmesh.requests import BRANCHES
 
+Branch = StrEnum("Branch", {name: name for name in BRANCHES})  # type: ignore[misc]  # not spelled out twice
 DIGEST_START_LENGTH = 12
 """Hexadecimal digits that people compare."""
 
@@ -36,6 +39,12 @@ def diagnose(
     body_part: inputs.BodyPart = None,
     max_treatments: inputs.MaxTreatments = None,
     draft_report: inputs.DraftReport = False,
+    required: Annotated[
+        list[Branch] | None,
+        typer.Option(
+            "--require", help="Fail instead of answering in part where this one fails; may be repeated."
+        ),
+    ] = None,
     as_json: inputs.Json = False,
     output: Annotated[
         Path | None,
@@ -72,6 +81,7 @@ def diagnose(
         text = inputs.note_text(note)
         case = case_of(image, text, patient, body_part, model, max_treatments)
         case["draft_report"] = draft_report
+        case["required"] = [one.value for one in required or ()]
         spans = None
         if trace:
             answer, spans = tracing.traced(

@@ -138,7 +138,7 @@ async def _form(request: Request, settings: GatewaySettings) -> Parts:
 
 
 IMAGE_PARTS = ("image", "body_part", "models", "heat_map", "overlay")
-DIAGNOSE_PARTS = (*IMAGE_PARTS, "note", "patient", "max_treatments", "draft_report", "request_id")
+DIAGNOSE_PARTS = (*IMAGE_PARTS, "note", "patient", "max_treatments", "draft_report", "required", "request_id")
 NOTE_PARTS = ("note", "models")
 
 
@@ -156,8 +156,17 @@ def diagnose(
         options=_image_options(of),
         max_treatments=of.number("max_treatments"),
         draft_report=of.flag("draft_report"),
+        required=_required(of),
     )
     return message
+
+
+def _required(of: Parts) -> list[str]:
+    names = of.texts("required")
+    if any(name not in requests.BRANCHES for name in names):
+        known = ", ".join(requests.BRANCHES)
+        raise InvalidInput(Reason.INPUT_UNSUPPORTED, "required", f"names no branch; known are {known}")
+    return names
 
 
 def image(of: Parts) -> AnalyzeImageRequest:

@@ -15,12 +15,12 @@ from medmesh.common.v1 import catalog_pb2, catalog_pb2_grpc
 from medmesh.common.v1.model_card_pb2 import ModelCard
 from medmesh.imaging.v1.imaging_pb2 import AnalyzeImageResponse
 from medmesh.language.v1 import language_pb2
-from medmesh.language.v1.deidentification_pb2 import Deidentification, DeidentifyRequest, DeidentifyResponse
+from medmesh.language.v1.deidentification_pb2 import Deidentification, DeidentifyRequest
 from medmesh.language.v1.language_pb2_grpc import LanguageServiceStub
 from medmesh.language.v1.report_pb2 import Draft, DraftSentence, GenerateReportRequest
 from medmesh.orchestrator.v1 import orchestrator_pb2, orchestrator_pb2_grpc
 from medmesh.recommendation.v1.recommendation_pb2_grpc import RecommendationServiceStub
-from services.chassis.errors import MedmeshError, UpstreamUnavailable
+from services.chassis.errors import MedmeshError
 from services.chassis.rpc import assertions
 from services.chassis.rpc.health import Check
 from services.chassis.rpc.server import run
@@ -188,7 +188,7 @@ def _services(
     def caller(upstream: Upstream, method: Any, resource: str) -> Callable[[Any, float], Awaitable[Any]]:
         async def call(message: Any, timeout_s: float) -> Any:
             answer = await upstream.call(method, message, timeout_s=timeout_s, hedged=upstream.balanced)
-            return getattr(answer, resource)
+            return _part(answer, resource, upstream)
 
         return call
 
@@ -208,13 +208,15 @@ def _services(
             call = notes.GenerateReport(message, **options)
             try:
                 async for event in call:
+                    if event is None:  # no message, as gRPC gives it
+                        break
                     if event.HasField("draft"):
                         draft: Draft = event.draft
                         return draft
                     hear(event.sentence)
             finally:
                 call.cancel()
-            raise UpstreamUnavailable("the draft broke off", metadata={"upstream": language.name})
+            raise MedmeshError(f"{language.name} answered without the draft")
 
         # Not to be repeated: its first sentences have been heard.
         name = f"{language_pb2.DESCRIPTOR.services_by_name['LanguageService'].full_name}/GenerateReport"
@@ -238,10 +240,20 @@ def _deidentify(language: Upstream) -> Deidentify:
     stub = LanguageServiceStub(language.channel)
 
     async def call(request: DeidentifyRequest, timeout_s: float) -> Deidentification:
-        response: DeidentifyResponse = await language.call(stub.Deidentify, request, timeout_s=timeout_s)
-        return response.deidentification
+        response = await language.call(stub.Deidentify, request, timeout_s=timeout_s)
+        done: Deidentification = _part(response, "deidentification", language)
+        return done
 
     return call
+
+
+def _part(answer: Any, name: str, upstream: Upstream) -> Any:
+    """What an answer consists of. Raises MedmeshError where it is not there: nothing found and nothing
+    answered are not the same.
+    """
+    if not answer.HasField(name):
+        raise MedmeshError(f"{upstream.name} answered without the {name}")
+    return getattr(answer, name)
 
 
 def _catalog(upstream: Upstream, timeout_s: float, *, for_caller: bool = True) -> CatalogCalls:
@@ -260,7 +272,9 @@ def _card_calls(upstream: Upstream, timeout_s: float) -> CardCalls:
     catalog = _catalog(upstream, timeout_s, for_caller=False)
 
     async def get_card(name: str) -> ModelCard:
-        return (await catalog.get_card(catalog_pb2.GetModelCardRequest(name=name))).card
+        answer = await catalog.get_card(catalog_pb2.GetModelCardRequest(name=name))
+        card: ModelCard = _part(answer, "card", upstream)
+        return card
 
     return CardCalls(lambda: catalog.list_models(catalog_pb2.ListModelsRequest()), get_card, upstream.problem)
 

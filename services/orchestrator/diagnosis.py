@@ -12,7 +12,6 @@ from medmesh.common.v1.answer_pb2 import Provenance
 from medmesh.language.v1.report_pb2 import Draft, ReportEvidence
 from medmesh.orchestrator.v1 import orchestrator_pb2 as pb
 from medmesh.orchestrator.v1.receipt_pb2 import EvidenceReceipt, InputDigest
-from services.chassis.errors import ModelUnknown, Reason, UpstreamUnavailable
 from services.chassis.observability import telemetry
 from services.chassis.observability.attributes import Name
 from services.chassis.rpc import request as requests
@@ -27,7 +26,7 @@ from services.orchestrator.convert.notices import all_notices, notices
 from services.orchestrator.convert.report import report_evidence
 from services.orchestrator.declared import Declaration
 from services.orchestrator.drafting import SentenceListener, draft_report
-from services.orchestrator.fanout import Answers, BranchResult, Further, Services, Split, ask
+from services.orchestrator.fanout import Answers, BranchResult, Further, Services, Split, ask, unanswered
 from services.orchestrator.fusion import Source
 from services.orchestrator.knowledge import Knowledge
 from services.orchestrator.note_privacy import NOTICE as NOTE_DEIDENTIFIED
@@ -89,8 +88,8 @@ class Diagnostician:
         branches as they end, and of sentences of the draft.
 
         `inputs` are the digests of the case under `salt`, hexadecimal. Raises InvalidInput when the input is
-        bad, UpstreamUnavailable when every branch failed (ModelUnknown where no model has a name that the
-        case gives), ReceiptNotWritten.
+        bad, UpstreamUnavailable when every branch failed or one that the case requires (ModelUnknown where no
+        model has a name that the case gives), ReceiptNotWritten.
         """
         started = time.monotonic()
         total_s = self.remaining_s()
@@ -259,7 +258,4 @@ def _label_provenances(answers: Answers) -> list[Provenance]:
 def _refuse_if_nothing_answered(answers: Answers) -> None:
     asked = [branch for branch in answers.branches() if branch.requested]
     if all(branch.failed for branch in asked):
-        reasons = {branch.name: branch.error.reason.value for branch in asked if branch.error is not None}
-        if set(reasons.values()) == {Reason.MODEL_UNKNOWN.value}:
-            raise ModelUnknown(metadata=reasons)
-        raise UpstreamUnavailable("every branch failed", metadata=reasons)
+        raise unanswered(asked)

@@ -23,7 +23,8 @@ async def draft_report(
     hear: SentenceListener,
 ) -> BranchResult[Draft]:
     """Drafts the report that the case asks for. Raises InvalidInput, with the field's path in the combined
-    request, where the service refuses its options; everything else that fails is a result.
+    request, where the service refuses its options; everything else that fails is a result, unless the case
+    requires the draft.
     """
     request = GenerateReportRequest(evidence=evidence, options=case.draft_report)
 
@@ -38,4 +39,4 @@ async def draft_report(
             field = f"case.draft_report{error.field.removeprefix('options')}"
             raise InvalidInput(error.reason, field, error.description) from error
 
-    return await run_branch(BranchKind.REPORT, None, call(), budget_s, listen)
+    return await run_branch(case, BranchKind.REPORT, None, call(), budget_s, listen)

@@ -2,8 +2,8 @@
 
 Stage 1: every image, the note and the reading of the record. Stage 2: the treatments, from the record
 together with the conditions that note and images gave. The draft of a report comes after both (`drafting`),
-from what is fused. A branch that fails is a result, not an error; only
-bad input ends the whole case. Whoever cancels `ask` cancels every call under way.
+from what is fused. A branch that fails is a result, not an error; only bad input ends the whole case, and the
+failure of a branch that the case requires. Whoever cancels `ask` cancels every call under way.
 """
 
 from __future__ import annotations
@@ -21,14 +21,21 @@ from medmesh.common.v1.patient_pb2 import PatientInput
 from medmesh.imaging.v1.imaging_pb2 import ImageAnalysis
 from medmesh.language.v1.language_pb2 import AnalyzeNoteRequest, NoteAnalysis
 from medmesh.language.v1.report_pb2 import Draft, DraftSentence, GenerateReportRequest
-from medmesh.orchestrator.v1.orchestrator_pb2 import CaseImage, DiagnosticCase
+from medmesh.orchestrator.v1.orchestrator_pb2 import Branch, CaseImage, DiagnosticCase
 from medmesh.recommendation.v1.recommendation_pb2 import (
     RankTreatmentsRequest,
     ReadRecordRequest,
     RecordReading,
     TreatmentRanking,
 )
-from services.chassis.errors import DeadlineExceeded, InvalidInput, MedmeshError
+from services.chassis.errors import (
+    DeadlineExceeded,
+    InvalidInput,
+    MedmeshError,
+    ModelUnknown,
+    Reason,
+    UpstreamUnavailable,
+)
 
 logger = logging.getLogger("medmesh.orchestrator")
 _GUARD_SLACK_S = 0.05
@@ -150,7 +157,8 @@ async def ask(
     """Asks every service that the case needs, within `total_s` seconds.
 
     The imaging service digests what it reads under `digest_key`. Raises InvalidInput, with the field's path
-    in the combined request, when a service refuses the input.
+    in the combined request, when a service refuses the input; what `unanswered` gives when a branch fails
+    that the case requires.
     """
     started = time.monotonic()
     usable_s = total_s - split.kept_back_s(total_s)
@@ -174,26 +182,26 @@ async def _stage_one(
         sent = case.images[index]
         sent.options.digest_key = digest_key
         call = _within(f"case.images[{index}]", services.analyze_image(sent, budget_s))
-        return await run_branch(BranchKind.IMAGE, index, call, budget_s, listen)
+        return await run_branch(case, BranchKind.IMAGE, index, call, budget_s, listen)
 
     async def note() -> BranchResult[NoteAnalysis]:
         if not case.note:
             return BranchResult(BranchKind.NOTE, requested=False)
         call = _within("case", services.analyze_note(AnalyzeNoteRequest(note=case.note), budget_s))
-        return await run_branch(BranchKind.NOTE, None, call, budget_s, listen)
+        return await run_branch(case, BranchKind.NOTE, None, call, budget_s, listen)
 
     async def record() -> BranchResult[RecordReading]:
         if not case.HasField("patient"):
             return BranchResult(BranchKind.RECORD, requested=False)
         call = _within("case", services.read_record(ReadRecordRequest(patient=case.patient), budget_s))
-        return await run_branch(BranchKind.RECORD, None, call, budget_s, listen)
+        return await run_branch(case, BranchKind.RECORD, None, call, budget_s, listen)
 
     try:
         async with asyncio.TaskGroup() as group:
             images = [group.create_task(image(index)) for index in range(len(case.images))]
             note_task, record_task = group.create_task(note()), group.create_task(record())
     except BaseExceptionGroup as errors:
-        # Only bad input leaves a branch as an error; the others were cancelled with it.
+        # What leaves a branch as an error ends the case; the others were cancelled with it.
         raise _refusal(errors) from errors
     results = tuple(task.result() for task in images)
     none: BranchResult[ImageAnalysis] = BranchResult(BranchKind.IMAGE, requested=False)
@@ -227,13 +235,20 @@ async def _rank(
                 raise MedmeshError("the orchestrator's own request was refused") from error
             raise error.within("case") from error
 
-    return await run_branch(BranchKind.TREATMENTS, None, call(), budget_s, listen)
+    return await run_branch(case, BranchKind.TREATMENTS, None, call(), budget_s, listen)
 
 
 async def run_branch(
-    kind: BranchKind, index: int | None, call: Awaitable[T], budget_s: float, listen: Listener
+    case: DiagnosticCase,
+    kind: BranchKind,
+    index: int | None,
+    call: Awaitable[T],
+    budget_s: float,
+    listen: Listener,
 ) -> BranchResult[T]:
-    """How `call` ends within its time. Raises InvalidInput; all else that it raises is a result."""
+    """How `call` ends within its time. Raises InvalidInput; all else that it raises is a result, unless the
+    case requires the branch.
+    """
     started = time.monotonic()
     answer: T | None = None
     failure: MedmeshError | None = None
@@ -261,7 +276,17 @@ async def run_branch(
         budget_s=max(budget_s, 0.0),
     )
     listen(result)
+    if result.failed and Branch.Kind.Value(f"KIND_{kind.name}") in case.required_branches:
+        raise unanswered([result])
     return result
+
+
+def unanswered(failed: Sequence[BranchResult[Any]]) -> MedmeshError:
+    """The error of a case that cannot be answered without these branches; names each with its reason."""
+    reasons = {branch.name: branch.error.reason.value for branch in failed if branch.error is not None}
+    if set(reasons.values()) == {Reason.MODEL_UNKNOWN.value}:
+        return ModelUnknown(metadata=reasons)
+    return UpstreamUnavailable("branches failed that the case cannot do without", metadata=reasons)
 
 
 async def _within(parent: str, call: Awaitable[T]) -> T:
@@ -272,6 +297,10 @@ async def _within(parent: str, call: Awaitable[T]) -> T:
 
 
 def _refusal(errors: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Of several refusals always the same one, by field, whichever service was faster."""
+    """Of several refusals always the same one, by field, whichever service was faster; else the first of
+    the required branches that failed.
+    """
     refused = [error for error in errors.exceptions if isinstance(error, InvalidInput)]
-    return min(refused, key=lambda error: error.field) if refused else errors
+    if refused:
+        return min(refused, key=lambda error: error.field)
+    return next((error for error in errors.exceptions if isinstance(error, MedmeshError)), errors)

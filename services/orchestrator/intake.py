@@ -24,6 +24,18 @@ def check(case: pb.DiagnosticCase, request_bytes: int) -> None:
             if source.WhichOneof("source") is None:
                 field = f"case.images[{image_index}].sources[{index}]"
                 violations.append(Violation(Reason.INPUT_MISSING, field, "holds no image"))
+    asked = {
+        pb.Branch.KIND_IMAGE: bool(case.images),
+        pb.Branch.KIND_NOTE: bool(case.note),
+        pb.Branch.KIND_RECORD: case.HasField("patient"),
+        pb.Branch.KIND_TREATMENTS: case.HasField("patient"),
+        pb.Branch.KIND_REPORT: case.HasField("draft_report"),
+    }
+    for index, kind in enumerate(case.required_branches):
+        if not asked.get(kind):
+            field = f"case.required_branches[{index}]"
+            description = "is no branch that the case asks for"
+            violations.append(Violation(Reason.INPUT_INCONSISTENT, field, description))
     # To read a content is to copy it, and to ask protobuf for a size is to encode it.
     if request_bytes > MAXIMUM_IMAGES_BYTES and _image_bytes(case) > MAXIMUM_IMAGES_BYTES:
         limit = f"{MAXIMUM_IMAGES_BYTES / 2**20:g} MiB"

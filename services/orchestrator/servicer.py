@@ -94,10 +94,11 @@ class DiagnosticServicer(orchestrator_pb2_grpc.DiagnosticServiceServicer):
 
 def _wants(request: pb.DiagnoseRequest | pb.DiagnoseStreamRequest) -> tuple[Any, ...]:
     """What of a request changes the answer and is no input: the pictures that are drawn, the receipt's salt,
-    and images that are not in the message itself.
+    what must not fail, and images that are not in the message itself.
     """
     return (
         request.receipt_salt,
+        frozenset(request.case.required_branches),
         *(
             (
                 image.options.include_heat_map,

@@ -64,6 +64,14 @@ def test_a_diagnosis_may_ask_for_a_draft(mesh, client, asked, wanted):
     assert not mesh.last.request.case.HasField("draft_report")
 
 
+def test_what_an_answer_may_not_lack_is_named(mesh, client):
+    client.diagnose(note="Cough.", draft_report=True, required=["note", "report"])
+    kinds = list(mesh.last.request.case.required_branches)
+    assert kinds == [orchestrator_pb2.Branch.KIND_NOTE, orchestrator_pb2.Branch.KIND_REPORT]
+    with pytest.raises(ValueError, match="image, note, record, treatments, report"):
+        client.diagnose(note="Cough.", required=["notes"])
+
+
 @pytest.fixture
 def drafted(mesh):
     diagnosis = stored_diagnosis()

@@ -106,9 +106,21 @@ class FakeServices:
         answer = answer(request) if inspect.isfunction(answer) else answer
         if isinstance(answer, BaseException):
             raise answer
+        if answer is NOTHING:
+            return _EMPTY[method]
         return _RESPONSES[method](request, answer)
 
 
+NOTHING = object()
+"""As an answer: the response without anything in it."""
+_EMPTY = {
+    "AnalyzeImage": imaging_pb2.AnalyzeImageResponse(),
+    "AnalyzeNote": language_pb2.AnalyzeNoteResponse(),
+    "ReadRecord": recommendation_pb2.ReadRecordResponse(),
+    "RankTreatments": recommendation_pb2.RankTreatmentsResponse(),
+    "GenerateReport": [],
+    "Deidentify": DeidentifyResponse(),
+}
 _RESPONSES = {
     "AnalyzeImage": lambda request, found: answered(found)(request),
     "AnalyzeNote": lambda request, found: read(found),
@@ -225,6 +237,8 @@ class Mesh:
 
     fakes: FakeServices
     catalogs: dict[str, FakeCatalog]
+    servers: dict[str, Running[ServiceSettings]]
+    """The fake services."""
     running: Running[OrchestratorSettings]
     channel: grpc.aio.Channel
     log: StringIO
@@ -287,13 +301,12 @@ async def running_mesh(folder: Path, *, dead: tuple[str, ...] = (), **settings: 
     handler = log.configure("test", "debug", stream)
     async with AsyncExitStack() as stack:
         stack.callback(log.logging.getLogger(log.ROOT).removeHandler, handler)
-        urls = {}
+        urls, servers = dict.fromkeys((f"{name}_url" for name in _FAKES), DEAD), {}
         for name in _FAKES:
-            urls[f"{name}_url"] = DEAD
             if name not in dead:
                 service = _service(name, fakes, catalogs[name])
-                server = await stack.enter_async_context(running_server(service))
-                urls[f"{name}_url"] = server.address
+                servers[name] = await stack.enter_async_context(running_server(service))
+                urls[f"{name}_url"] = servers[name].address
         made = OrchestratorSettings(
             **{
                 "listen": "127.0.0.1:0",
@@ -304,7 +317,7 @@ async def running_mesh(folder: Path, *, dead: tuple[str, ...] = (), **settings: 
         )
         running = await stack.enter_async_context(running_server(SERVICE, made))
         channel = await stack.enter_async_context(grpc.aio.insecure_channel(running.address))
-        yield Mesh(fakes, catalogs, running, channel, stream)
+        yield Mesh(fakes, catalogs, servers, running, channel, stream)
 
 
 @pytest.fixture

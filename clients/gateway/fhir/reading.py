@@ -26,9 +26,16 @@ PARAMETERS: Final = {
     "model": "the name of a model that is to answer",
     "maxTreatments": "how many treatments to rank",
     "draftReport": "whether to draft a report",
+    "required": "a part without which no answer is wanted: image, note, record, treatments or report",
     "requestId": "a UUID that names the request, so that it can be sent again",
 }
 """The parameters of the operation and what each is."""
+_SINGLE: Final[dict[str, tuple[str, type]]] = {
+    "bodyPart": ("body_part", str),
+    "maxTreatments": ("max_treatments", int),
+    "draftReport": ("draft_report", bool),
+    "requestId": ("request_id", str),
+}
 _CARRIERS: Final = {"Binary", "Media", "DocumentReference"}
 
 
@@ -43,6 +50,7 @@ class Given:
     models: list[str] = field(default_factory=list)
     max_treatments: int | None = None
     draft_report: bool = False
+    required: list[str] = field(default_factory=list)
     request_id: str | None = None
     positions: list[int] = field(default_factory=list)
     """Of each entry of the record its index in the Bundle that was sent; empty: the same."""
@@ -60,6 +68,7 @@ class Given:
             options=requests.image_options(self.body_part, self.models),
             max_treatments=self.max_treatments,
             draft_report=self.draft_report,
+            required=self.required,
         )
         return message
 
@@ -94,20 +103,25 @@ def _parameters(document: dict[str, Any]) -> Given:
             given.images.append(_content(_attachment(parameter, place), place))
         elif name == "note":
             given.notes.append(_note(parameter, place))
-        elif name == "bodyPart":
-            given.body_part = _value(parameter, str, place)
         elif name == "model":
             given.models.append(_value(parameter, str, place))
-        elif name == "maxTreatments":
-            given.max_treatments = _value(parameter, int, place)
-        elif name == "draftReport":
-            given.draft_report = _value(parameter, bool, place)
-        elif name == "requestId":
-            given.request_id = _value(parameter, str, place)
+        elif name == "required":
+            given.required.append(_part(parameter, place))
+        elif name in _SINGLE:
+            field_name, kind = _SINGLE[name]
+            setattr(given, field_name, _value(parameter, kind, place))
         else:
             known = ", ".join(PARAMETERS)
             raise InvalidInput(Reason.INPUT_UNSUPPORTED, place, f"has an unknown name; known are {known}")
     return given
+
+
+def _part(parameter: dict[str, Any], place: str) -> str:
+    name: str = _value(parameter, str, place)
+    if name not in requests.BRANCHES:
+        known = ", ".join(requests.BRANCHES)
+        raise InvalidInput(Reason.INPUT_UNSUPPORTED, place, f"names no part of an answer; known are {known}")
+    return name
 
 
 def _bundle(document: dict[str, Any]) -> Given:

@@ -15,9 +15,10 @@ _TYPES: Final = {
     "model": "string",
     "maxTreatments": "integer",
     "draftReport": "boolean",
+    "required": "code",
     "requestId": "uuid",
 }
-_MOST: Final = {"image": "4", "model": "16"}
+_MOST: Final = {"image": "4", "model": "16", "required": "5"}
 _DATE: Final = "2026-11-28"
 _DEFINITION: Final = "OperationDefinition/diagnose"
 

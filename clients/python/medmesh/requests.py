@@ -26,7 +26,7 @@ from medmesh.common.v1.patient_pb2 import PatientInput, PatientRecord
 from medmesh.images import Image
 from medmesh.imaging.v1.imaging_pb2 import ImageOptions, ImageSource
 from medmesh.language.v1.report_pb2 import ReportOptions
-from medmesh.orchestrator.v1.orchestrator_pb2 import DiagnosticCase
+from medmesh.orchestrator.v1.orchestrator_pb2 import Branch, DiagnosticCase
 from medmesh.recommendation.v1.medication_check_pb2 import (
     CheckMedicationsRequest,
     DraftOrder,
@@ -38,6 +38,15 @@ Note: TypeAlias = "str | Path"
 Patient: TypeAlias = "str | Path | bytes | Mapping[str, Any] | PatientRecord | PatientInput"
 Stay: TypeAlias = "HospitalStay | Mapping[str, Any]"
 DraftedOrder: TypeAlias = "str | bytes | Mapping[str, Any] | MedicationOrder"
+
+BRANCHES: Mapping[str, Branch.Kind] = {
+    "image": Branch.KIND_IMAGE,
+    "note": Branch.KIND_NOTE,
+    "record": Branch.KIND_RECORD,
+    "treatments": Branch.KIND_TREATMENTS,
+    "report": Branch.KIND_REPORT,
+}
+"""The parts of a diagnosis, as callers name those without which it is of no use."""
 
 
 def note_text(note: Note) -> str:
@@ -104,8 +113,10 @@ def diagnostic_case(
     options: ImageOptions | None = None,
     max_treatments: int | None = None,
     draft_report: ReportOptions | bool = False,
+    required: Iterable[str] = (),
 ) -> DiagnosticCase:
-    """The case of `Diagnose`, with its images in it; `options` go with each of them.
+    """The case of `Diagnose`, with its images in it; `options` go with each of them. `required` names the
+    branches (`BRANCHES`) without which it is not to be answered.
 
     A list is of several images; a series in it is a list of its own, or a folder, or a zip.
     """
@@ -119,6 +130,7 @@ def diagnostic_case(
         options=options,
         max_treatments=max_treatments,
         draft_report=draft_report,
+        required=required,
     )
     return case
 
@@ -132,6 +144,7 @@ def fill_case(
     options: ImageOptions | None,
     max_treatments: int | None,
     draft_report: ReportOptions | bool = False,
+    required: Iterable[str] = (),
 ) -> None:
     """The same into an empty case where it stands, so that images are not copied once more."""
     for files in image_files:
@@ -147,6 +160,10 @@ def fill_case(
         case.draft_report.CopyFrom(draft_report)
     elif draft_report:
         case.draft_report.SetInParent()
+    for name in required:
+        if name not in BRANCHES:
+            raise ValueError(f"a required branch is one of {', '.join(BRANCHES)}")
+        case.required_branches.append(BRANCHES[name])
 
 
 def several(image: Image | Sequence[Image] | None) -> Sequence[Image]:

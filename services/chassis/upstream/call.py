@@ -155,7 +155,7 @@ class Upstream:
         other is cancelled. `name`: the rpc's full name, where `method` is no method of a stub. `for_caller`:
         False for what this service asks for itself, whoever's request it is about.
         Raises the upstream's own typed error, or UpstreamUnavailable, DeadlineExceeded, Overloaded, and
-        Unauthenticated where this service's own token cannot be read.
+        Unauthenticated where this service's own token cannot be read; MedmeshError where the answer cannot.
         """
         left_s = requests.remaining_s(timeout_s)
         deadline = time.monotonic() + (self._settings.default_deadline_s if left_s is None else left_s)
@@ -183,9 +183,10 @@ class Upstream:
             answer = await stub.Check(health_pb2.HealthCheckRequest(), timeout=_HEALTH_TIMEOUT_S)
         except grpc.aio.AioRpcError as error:
             return f"{self.name} does not answer ({error.code().name})"
-        return (
-            "" if answer.status == health_pb2.HealthCheckResponse.SERVING else f"{self.name} is not serving"
-        )
+        if answer is None:  # no message, as gRPC gives it
+            return f"{self.name} is no service of the mesh"
+        serves = answer.status == health_pb2.HealthCheckResponse.SERVING
+        return "" if serves else f"{self.name} is not serving"
 
     async def _hedged(self, attempt: _Attempt, replica: Replica, pace: Pace, rpc: str) -> Any:
         """The answer of the call at `replica`, or of another one that is made while it is late."""
@@ -282,6 +283,8 @@ class Upstream:
         for breaker in breakers:
             breaker.record(alive=True)
         self._retry_tokens = min(self._retry_tokens + 1, _RETRY_TOKENS)
+        if answer is None:  # as gRPC gives it
+            raise MedmeshError(f"{self.name}: answered with what is no message of the contract")
         return answer
 
     async def _connected(self, channel: grpc.aio.Channel, timeout_s: float) -> None:

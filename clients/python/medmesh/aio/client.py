@@ -144,6 +144,7 @@ class AsyncClient:
         overlay: bool = False,
         max_treatments: int | None = None,
         draft_report: ReportOptions | bool = False,
+        required: Iterable[str] = (),
         receipt_salt: str | None = None,
         timeout_s: float | None = None,
         request_id: str | None = None,
@@ -157,7 +158,8 @@ class AsyncClient:
         `receipt_salt` of a receipt, the new one's digests can be compared with it.
 
         A branch that fails makes the diagnosis PARTIAL (`completeness`, `branches`) and raises nothing;
-        Unavailable means that every branch failed. `request_id` names the request: the same one sent again
+        Unavailable means that every branch failed, or one of those `required` (`image`, `note`, `record`,
+        `treatments`, `report`). `request_id` names the request: the same one sent again
         with the same id, as the client's own second attempt is, gets the same answer and receipt.
         """
         request = orchestrator_pb2.DiagnoseRequest(
@@ -169,6 +171,7 @@ class AsyncClient:
             "patient": patient,
             "max_treatments": max_treatments,
             "draft_report": draft_report,
+            "required": required,
         }
         async with self._filled(request.case, case, image, options, timeout_s, **further):
             named = request.request_id or None
@@ -190,6 +193,7 @@ class AsyncClient:
         overlay: bool = False,
         max_treatments: int | None = None,
         draft_report: ReportOptions | bool = False,
+        required: Iterable[str] = (),
         receipt_salt: str | None = None,
         timeout_s: float | None = None,
         request_id: str | None = None,
@@ -204,6 +208,7 @@ class AsyncClient:
             "patient": patient,
             "max_treatments": max_treatments,
             "draft_report": draft_report,
+            "required": required,
         }
         async with self._filled(request.case, case, image, options, timeout_s, **further):
             events = self._calls.stream(rpcs.DIAGNOSE_STREAM, request, timeout_s, request_id)

@@ -145,6 +145,7 @@ class Client:
         overlay: bool = False,
         max_treatments: int | None = None,
         draft_report: ReportOptions | bool = False,
+        required: Iterable[str] = (),
         receipt_salt: str | None = None,
         timeout_s: float | None = None,
         request_id: str | None = None,
@@ -158,7 +159,8 @@ class Client:
         `receipt_salt` of a receipt, the new one's digests can be compared with it.
 
         A branch that fails makes the diagnosis PARTIAL (`completeness`, `branches`) and raises nothing;
-        Unavailable means that every branch failed. `request_id` names the request: the same one sent again
+        Unavailable means that every branch failed, or one of those `required` (`image`, `note`, `record`,
+        `treatments`, `report`). `request_id` names the request: the same one sent again
         with the same id, as the client's own second attempt is, gets the same answer and receipt.
         """
         request = orchestrator_pb2.DiagnoseRequest(
@@ -170,6 +172,7 @@ class Client:
             "patient": patient,
             "max_treatments": max_treatments,
             "draft_report": draft_report,
+            "required": required,
         }
         with self._filled(request.case, case, image, options, timeout_s, **further):
             named = request.request_id or None
@@ -191,6 +194,7 @@ class Client:
         overlay: bool = False,
         max_treatments: int | None = None,
         draft_report: ReportOptions | bool = False,
+        required: Iterable[str] = (),
         receipt_salt: str | None = None,
         timeout_s: float | None = None,
         request_id: str | None = None,
@@ -205,6 +209,7 @@ class Client:
             "patient": patient,
             "max_treatments": max_treatments,
             "draft_report": draft_report,
+            "required": required,
         }
         with self._filled(request.case, case, image, options, timeout_s, **further):
             events = self._calls.stream(rpcs.DIAGNOSE_STREAM, request, timeout_s, request_id)

@@ -50,18 +50,20 @@ class CaseImage(_message.Message):
     def __init__(self, sources: _Optional[_Iterable[_Union[_imaging_pb2.ImageSource, _Mapping]]] = ..., options: _Optional[_Union[_imaging_pb2.ImageOptions, _Mapping]] = ...) -> None: ...
 
 class DiagnosticCase(_message.Message):
-    __slots__ = ("images", "note", "patient", "max_treatment_count", "draft_report")
+    __slots__ = ("images", "note", "patient", "max_treatment_count", "draft_report", "required_branches")
     IMAGES_FIELD_NUMBER: _ClassVar[int]
     NOTE_FIELD_NUMBER: _ClassVar[int]
     PATIENT_FIELD_NUMBER: _ClassVar[int]
     MAX_TREATMENT_COUNT_FIELD_NUMBER: _ClassVar[int]
     DRAFT_REPORT_FIELD_NUMBER: _ClassVar[int]
+    REQUIRED_BRANCHES_FIELD_NUMBER: _ClassVar[int]
     images: _containers.RepeatedCompositeFieldContainer[CaseImage]
     note: str
     patient: _patient_pb2.PatientInput
     max_treatment_count: int
     draft_report: _report_pb2.ReportOptions
-    def __init__(self, images: _Optional[_Iterable[_Union[CaseImage, _Mapping]]] = ..., note: _Optional[str] = ..., patient: _Optional[_Union[_patient_pb2.PatientInput, _Mapping]] = ..., max_treatment_count: _Optional[int] = ..., draft_report: _Optional[_Union[_report_pb2.ReportOptions, _Mapping]] = ...) -> None: ...
+    required_branches: _containers.RepeatedScalarFieldContainer[Branch.Kind]
+    def __init__(self, images: _Optional[_Iterable[_Union[CaseImage, _Mapping]]] = ..., note: _Optional[str] = ..., patient: _Optional[_Union[_patient_pb2.PatientInput, _Mapping]] = ..., max_treatment_count: _Optional[int] = ..., draft_report: _Optional[_Union[_report_pb2.ReportOptions, _Mapping]] = ..., required_branches: _Optional[_Iterable[_Union[Branch.Kind, str]]] = ...) -> None: ...
 
 class DiagnoseRequest(_message.Message):
     __slots__ = ("case", "request_id", "receipt_salt")
