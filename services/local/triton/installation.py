@@ -65,7 +65,7 @@ class Installation:
             for distribution in importlib.metadata.distributions(path=[str(self.site)])
         }
         for package in ("numpy", "onnxruntime"):
-            if package not in versions:
+            if versions.keys().isdisjoint({package, f"{package}-gpu"}):
                 raise Missing(f"{package} is not in {self.environment}: {_MAKE_AGAIN}.")
         if int(versions["numpy"].split(".")[0]) >= 2:
             raise Missing(

@@ -62,6 +62,9 @@ class TritonSettings(Settings):
     """Folders of models; of two models of one name the one of the first folder counts."""
     models: tuple[str, ...] = ()
     """Names of the only models to load; none: all of the repository."""
+    model_config: str = ""
+    """Which of the models' `configs/` is taken in place of `config.pbtxt`, where a model has it; `tensorrt`:
+    the one for a GPU."""
     host: str = "127.0.0.1"
     """Address that it listens on; beyond loopback only in a network that only the services are in."""
     grpc_port: int = port()
@@ -370,6 +373,8 @@ def _arguments(
     words = [f"--{key}={value}" for key, value in arguments.items()]
     if settings.is_controlled:
         words += [f"--load-model={name}" for name in names]
+    if settings.model_config:
+        words.append(f"--model-config-name={settings.model_config}")
     words.append("--disable-auto-complete-config")  # config.pbtxt says everything, here as in production
     if settings.traces_url:
         # rate=0: no request is traced of Triton's own accord, only one that carries a traceparent.

@@ -254,6 +254,23 @@ def test_each_of_several_models_that_do_not_load_has_its_own_reason(repository: 
 
 
 @pytest.mark.live
+@pytest.mark.skipif(Path("/dev/nvidia0").exists(), reason="needs a machine without a GPU")
+def test_a_configuration_for_a_gpu_is_refused_where_there_is_none(repository: Path, tmp_path: Path):
+    """`model_config` names it; a model without one of that name keeps its `config.pbtxt`."""
+    config = repository / "arithmetic" / "config.pbtxt"
+    named = config.parent / "configs" / "gpu.pbtxt"
+    named.parent.mkdir()
+    named.write_text(config.read_text().replace("KIND_CPU", "KIND_GPU"))
+    tiny_models.write(repository, "lookup", *tiny_models.lookup())
+    settings = TritonSettings(repository=(repository,), model_config="gpu", log=tmp_path / "log")
+    said: list[str] = []
+    with EmbeddedTriton.start(settings, said.append):
+        text = "\n".join(said)
+    assert "1/2 models loaded (lookup)" in text
+    assert re.search(r"not loaded: arithmetic: .*KIND_GPU but no GPUs are available", text)
+
+
+@pytest.mark.live
 def test_missing_weights_are_named_and_the_others_are_served(repository: Path, tmp_path: Path):
     (repository / "arithmetic" / "1" / "model.onnx").unlink()
     settings = TritonSettings(repository=(repository,), log=tmp_path / "log")

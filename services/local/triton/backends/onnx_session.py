@@ -29,6 +29,7 @@ _FATAL = 4
 may be a patient's."""
 onnxruntime.set_default_logger_severity(_FATAL)
 _NICENESS = 5
+_CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 
 
 def give_way() -> None:
@@ -47,10 +48,6 @@ def weights_of(args: dict[str, str], config: dict[str, Any]) -> Path:
         # without an error.
         raise pb_utils.TritonModelException(
             f"numpy {np.__version__} is installed beside the embedded Triton, which needs numpy < 2"
-        )
-    if args["model_instance_kind"] != "CPU":
-        raise pb_utils.TritonModelException(
-            "the embedded Triton computes on CPUs: say KIND_CPU in instance_group, or use NVIDIA's server"
         )
     path = Path(
         args["model_repository"],
@@ -112,6 +109,27 @@ def session_options(config: dict[str, Any]) -> onnxruntime.SessionOptions:
         if key.startswith("session.") and not (key == int8_sums.EXACT_SUMS and int8_sums.are_exact()):
             options.add_session_config_entry(key, value)
     return options
+
+
+def open_session(path: Path, config: dict[str, Any], args: dict[str, str]) -> onnxruntime.InferenceSession:
+    """The session of one instance, on the processor that `instance_group` gives it: for KIND_GPU a GPU, with
+    a thread of the CPU for what its provider lacks. Raises TritonModelException where it has no GPU.
+    """
+    options = session_options(config)
+    kind = args["model_instance_kind"]
+    if kind == "CPU":
+        return onnxruntime.InferenceSession(str(path), sess_options=options, providers=[_CPU])
+    if kind == "GPU" and _CUDA in onnxruntime.get_available_providers():
+        onnxruntime.preload_dlls()  # CUDA's libraries, where they are packages of this environment
+        options.intra_op_num_threads = options.intra_op_num_threads or 1
+        gpu = (_CUDA, {"device_id": args["model_instance_device_id"]})
+        session = onnxruntime.InferenceSession(str(path), sess_options=options, providers=[gpu, _CPU])
+        if session.get_providers()[0] == _CUDA:  # else it fell back to the CPU, without an error
+            return session
+    raise pb_utils.TritonModelException(
+        f"instance_group says KIND_{kind}, and ONNX Runtime {onnxruntime.__version__} has no CUDA here: say "
+        "KIND_CPU, or put onnxruntime-gpu with CUDA's libraries into this Triton's environment (docs/gpu.md)"
+    )
 
 
 def _is_true(value: str) -> bool:

@@ -31,13 +31,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import triton_python_backend_utils as pb_utils
 from generation.onnx_network import OnnxNetwork
 from generation.parameters import SamplingParameters
 from generation.scheduler import Bounds, Ending, Refusal, Scheduler
 from generation.text import TextOfTokens
-from onnx_session import give_way, parameters_of, session_options, weights_of
+from onnx_session import give_way, open_session, parameters_of, weights_of
 from tokenizers import Tokenizer
 
 _CODES = {
@@ -63,12 +62,11 @@ class TritonPythonModel:
         config = json.loads(args["model_config"])
         if not pb_utils.using_decoupled_model_transaction_policy(config):
             raise pb_utils.TritonModelException("say decoupled: true in model_transaction_policy")
+        if args["model_instance_kind"] != "CPU":
+            raise pb_utils.TritonModelException("this backend writes on CPUs: say KIND_CPU in instance_group")
         give_way()
-        weights = weights_of(args, config)
         parameters = parameters_of(config)
-        session = onnxruntime.InferenceSession(
-            str(weights), sess_options=session_options(config), providers=["CPUExecutionProvider"]
-        )
+        session = open_session(weights_of(args, config), config, args)
         folder = Path(args["model_repository"])
         try:
             self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))

@@ -16,9 +16,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import triton_python_backend_utils as pb_utils
-from onnx_session import give_way, session_options, weights_of
+from onnx_session import give_way, open_session, weights_of
 from own_core import OwnCore
 
 Arrays = dict[str, np.ndarray[Any, Any]]
@@ -74,12 +73,12 @@ class TritonPythonModel:
         self._outputs = {
             spec["name"]: TensorSpec.from_config(spec, batches=self._batches) for spec in config["output"]
         }
-        give_way()
-        path = weights_of(args, config)
-        self._session = onnxruntime.InferenceSession(
-            str(path), sess_options=session_options(config), providers=["CPUExecutionProvider"]
-        )
-        self._core = OwnCore() if self._session.get_session_options().intra_op_num_threads == 1 else None
+        on_cpu = args["model_instance_kind"] == "CPU"
+        if on_cpu:  # one that feeds a GPU is not kept waiting
+            give_way()
+        self._session = open_session(weights_of(args, config), config, args)
+        one_thread = self._session.get_session_options().intra_op_num_threads == 1
+        self._core = OwnCore() if on_cpu and one_thread else None
         check_graph(self._inputs, self._session.get_inputs(), "input")
         check_graph(list(self._outputs.values()), self._session.get_outputs(), "output")
         ctypes.CDLL(None).malloc_trim(0)  # what reading and optimising the graph took
