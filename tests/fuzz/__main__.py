@@ -1,14 +1,16 @@
 """Feeds parsers inputs that reach new code, from those kept: `python -m tests.fuzz dicom --seconds 60`.
 
-Without a name each parser in turn, in a process of its own. A finding ends its parser's run and lies in the
-folder of findings; it is kept, once mended, in `inputs/<parser>`, which the fast tests replay. Needs atheris.
+Without a name all parsers, as many at a time as there are processors, each in a process of its own. A finding
+ends its parser's run and lies in the folder of findings; it is kept, once mended, in `inputs/<parser>`, which the fast tests replay. Needs atheris.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import atheris
@@ -38,7 +40,12 @@ def main() -> int:
     own = [sys.executable, "-m", "tests.fuzz"]
     rest = ["--seconds", str(given.seconds), "--runs", str(given.runs), "--found", str(given.found)]
     names = sorted(path.name for path in FOLDER.iterdir())
-    faulty = [name for name in names if subprocess.run([*own, name, *rest], check=False).returncode]
+
+    def code(name: str) -> int:
+        return subprocess.run([*own, name, *rest], check=False).returncode
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        faulty = [name for name, failed in zip(names, pool.map(code, names), strict=True) if failed]
     print(f"{len(names)} parsers, findings in {', '.join(faulty) or 'none'}")
     return 1 if faulty else 0
 
