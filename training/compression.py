@@ -12,6 +12,11 @@ import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper
 
+IN_INT8_WHERE_IT_CAN = (
+    "products in int8 where ONNX Runtime has them for the processor, each row by itself, so that no answer "
+    "depends on its batch"
+)
+"""How int8 weights of MatMul are computed with: ONNX Runtime makes MatMulNBits of them (accuracy level 4)."""
 SMALLEST_WEIGHT = 4096
 """Tensors with fewer elements stay as they are: they weigh nothing and may be sensitive."""
 
@@ -50,10 +55,11 @@ def store_weights_as_half(model: onnx.ModelProto) -> None:
 
 def store_weights_as_int8(model: onnx.ModelProto, but: Sequence[str] = ()) -> None:
     """Store the large weights of products, convolutions and GRUs as int8 with one scale an output (QDQ on the
-    weights); the arithmetic stays float32.
+    weights); the graph's arithmetic stays float32.
 
-    Nodes whose name holds one of `but` stay as they are. Activations are left alone on purpose: quantized at
-    each call, they would make an answer depend on whatever else is in its batch.
+    Nodes whose name holds one of `but` stay as they are. Activations are left alone on purpose: quantized for
+    a whole tensor, they would make an answer depend on whatever else is in its batch. ONNX Runtime may round
+    those of a product by itself, row by row (`IN_INT8_WHERE_IT_CAN`).
     """
     large = set(_large_weights(model))
     found = [

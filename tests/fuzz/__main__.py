@@ -1,7 +1,8 @@
 """Feeds parsers inputs that reach new code, from those kept: `python -m tests.fuzz dicom --seconds 60`.
 
 Without a name all parsers, as many at a time as there are processors, each in a process of its own. A finding
-ends its parser's run and lies in the folder of findings; it is kept, once mended, in `inputs/<parser>`, which the fast tests replay. Needs atheris.
+ends its parser's run and lies in the folder of findings; it is kept, once mended, in `inputs/<parser>`, which
+the fast tests replay. Needs atheris.
 """
 
 from __future__ import annotations

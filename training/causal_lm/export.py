@@ -140,7 +140,7 @@ def card(source: Source, *, max_token_count: int, end: str, bits: int) -> ModelC
         inputs=[_tensor(name, "BYTES", told) for name, told in texts.items()]
         + [_tensor(name, "BOOL", told) for name, told in flags.items()],
         outputs=[_tensor(name, "BYTES", told) for name, told in answers.items()],
-        precision="fp32" if bits == 32 else f"int{bits} weights, computed in fp32",
+        precision="fp32" if bits == 32 else f"int{bits} weights",
         licence=source.licence,
         model_version=1,
     )

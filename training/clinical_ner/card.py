@@ -11,12 +11,13 @@ from services.language.confidence import Confidence
 from services.language.consistency import LEAST_PROBABILITY
 from services.language.recovery import CONFIDENCE
 from training.clinical_ner.corpus import LABELS
+from training.compression import IN_INT8_WHERE_IT_CAN
 from training.model_card import INTENDED_USE, decided_serving
 
 NAME = "clinical_ner"
 
 PRECISIONS = {
-    "int8": "int8 weights and word table, computed in fp32, so that no answer depends on its batch",
+    "int8": f"int8 weights and word table; {IN_INT8_WHERE_IT_CAN}",
     "fp32": "fp32",
 }
 INTENDED = f"{INTENDED_USE} Not for de-identification, billing codes or complete medication lists."

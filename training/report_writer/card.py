@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from medmesh.common.v1.model_card_pb2 import Change, Dataset, Metric, ModelCard, TensorContract
+from training.compression import IN_INT8_WHERE_IT_CAN
 from training.model_card import INTENDED_USE, decided_serving
 from training.report_writer.network import Shape
 from training.report_writer.train import Recipe
@@ -106,7 +107,7 @@ def card(recipe: Recipe, parameters: int, metrics: Sequence[Metric], same_tokens
             _tensor("text_output", "BYTES", "a piece of the text"),
             _tensor("finish_reason", "BYTES", "`stop`, `length`, and `None` while the text goes on"),
         ],
-        precision=f"int8 matrices with a scale for each output, computed in fp32. {same_tokens}",
+        precision=f"int8 matrices with a scale for each output; {IN_INT8_WHERE_IT_CAN}. {same_tokens}",
         serving=decided_serving(NAME),
         licence="Apache-2.0",
         reproduce=(

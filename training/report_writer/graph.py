@@ -79,8 +79,8 @@ def to_onnx(network: Writer) -> onnx.ModelProto:
 def with_int8_weights(model: onnx.ModelProto) -> onnx.ModelProto:
     """The same graph with its matrices as int8 and a scale for each output, scaled back where they are used.
 
-    The arithmetic stays fp32, so any processor computes the same; a product of int8 would not on those
-    without VNNI, which saturate.
+    The graph's arithmetic stays fp32; what ONNX Runtime computes in int8 of it (MatMulNBits) does not
+    saturate on processors without VNNI, as a product of int8 in the graph would.
     """
     result = onnx.ModelProto()
     result.CopyFrom(model)
