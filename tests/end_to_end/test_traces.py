@@ -32,7 +32,7 @@ MODELS = {"chest_xray", "clinical_ner", "report_writer"}
 def diagnosed(mesh, collector):
     """The client's own span of one diagnosis, and the spans of it that the mesh exported.
 
-    Triton 24.10 loses the spans of a call now and then, most often of its first: then another one is made.
+    Triton 24.10 leaves out the spans of some requests (docs/triton.md): then another one is made.
     """
     exporter = InMemorySpanExporter()
     provider = TracerProvider()
@@ -117,7 +117,7 @@ def _of(collector, root):
 
 def _is_whole(root, spans) -> bool:
     """Whether every span's parent is there, and Triton's span for each service and each of MODELS:
-    processes send in turn, and Triton's spans of a call are lost now and then.
+    processes send in turn, and Triton leaves out the spans of some requests.
     """
     by_id = {span.span_id: (_service(who), span.name) for who, span in spans}
     parents = {span.parent_span_id for _, span in spans}
