@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -42,6 +43,8 @@ MATRIX: dict[str, list[str]] = {
         "networkPolicy.enabled=false",
     ],
     "nobody outside": [MODELS, "networkPolicy.clients=null"],
+    "collected": [MODELS, "telemetry.otlpEndpoint=http://collector.sight:4318", *DOORS],
+    "collected, GPUs": [MODELS, "telemetry.otlpEndpoint=http://collector.sight:4318", "triton.kind=nvidia"],
     "monitored": [MODELS, "networkPolicy.monitoring[0].namespaceSelector.matchLabels.team=sight", *DOORS],
 }
 """What is set beside the defaults."""
@@ -119,7 +122,7 @@ def test_addresses_lead_to_services_that_are_there(made: Made):
         if kind == "Service"
     }
     for name, pod in pods(made).items():
-        urls = {key: text for key, text in env(pod).items() if key.endswith("_URL")}
+        urls = {key: text for key, text in env(pod).items() if key.endswith("_URL") and "TRACES" not in key}
         for text in urls.values():
             host, _, port = text.rpartition(":")
             assert int(port) in ports[host], (name, text)
@@ -154,6 +157,12 @@ def admitted(made: Made, name: str, port: int) -> set[str]:
     return found
 
 
+def egress(made: Made, name: str) -> list[tuple[list[int], Any]]:
+    """Ports of each rule of a policy, and the peers that it leads to; None: anybody."""
+    rules = made["NetworkPolicy", name]["spec"].get("egress") or []
+    return [([one["port"] for one in rule["ports"]], rule.get("to")) for rule in rules]
+
+
 def test_triton_is_left_to_the_services_that_run_models(made: Made):
     policies = [name for kind, name in made if kind == "NetworkPolicy"]
     if not policies:
@@ -163,7 +172,9 @@ def test_triton_is_left_to_the_services_that_run_models(made: Made):
     for name in policies:
         if "triton" in name:
             assert admitted(made, name, 8001) == with_models
-            assert not made["NetworkPolicy", name]["spec"].get("egress")
+            # To a name server and the collector at most, where there is one.
+            reached = [port for ports, _ in egress(made, name) for port in ports]
+            assert reached in ([], [53, 53, 4318])
     for name, service in TOPOLOGY.services.items():
         callers = {other for other, theirs in TOPOLOGY.services.items() if name in theirs.calls}
         doors = {
@@ -173,6 +184,30 @@ def test_triton_is_left_to_the_services_that_run_models(made: Made):
         }
         allowed = admitted(made, f"medmesh-{name}", service.port)
         assert callers <= allowed <= callers | doors | ({"*"} if name == "orchestrator" else set())
+
+
+@pytest.mark.parametrize("name", ["collected", "collected, GPUs"])
+def test_one_value_sends_telemetry_of_the_services_and_triton_and_lets_it_out(name: str):
+    made = rendered(MATRIX[name])
+    senders = {f"medmesh-{service}" for service in TOPOLOGY.services} | {"medmesh-jobs"}
+    to_collector = ([4318], [{"namespaceSelector": {}}])
+    for part, pod in pods(made).items():
+        sends = part in senders or "triton" in part
+        assert (to_collector in egress(made, part)) == sends, part
+        endpoint = env(pod).get("OTEL_EXPORTER_OTLP_ENDPOINT")
+        assert endpoint == ("http://collector.sight:4318" if part in senders else None)
+        if "triton" in part:
+            [container] = pod["containers"]
+            told = [env(pod).get("MEDMESH_TRITON_TRACES_URL", ""), *container["command"]]
+            assert "http://collector.sight:4318/v1/traces" in " ".join(told)
+    if name == "collected, GPUs":
+        script = pods(made)["medmesh-triton"]["containers"][0]["command"][-1]
+        assert re.findall(r"--trace-config=(\S+)", script) == [
+            "mode=opentelemetry",
+            "level=TIMESTAMPS",
+            "rate=0",
+            "opentelemetry,url=http://collector.sight:4318/v1/traces",
+        ]
 
 
 def test_a_part_of_the_matrix_says_what_it_is_for():
@@ -203,6 +238,8 @@ def test_a_part_of_the_matrix_says_what_it_is_for():
         ("modelRepository.claim=", "modelRepository"),
         ("identity.secret=", "identity"),
         ("triton.kind=gpu", "kind"),
+        ("telemetry.otlpEndpoint=collector:4318", "otlpEndpoint"),
+        ("telemetry.collector=null", "collector"),
         ("services.imaging.port=0", "port"),
         ("services.imagin.port=1", "imagin"),
     ],

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 
 import grpc
 
+from medmesh import targets
 from medmesh.errors import MedmeshError
 from medmesh.rpcs import Rpc
 
@@ -32,13 +33,14 @@ def client_span(rpc: Rpc, target: str) -> Iterator[Metadata]:
     if not TRACED:
         yield ()
         return
-    host, _, port = target.rpartition(":")
+    host, port = targets.server(target)
     attributes: dict[str, str | int] = {
         "rpc.system.name": "grpc",
         "rpc.method": rpc.name,
-        "server.address": host.strip("[]"),
-        "server.port": int(port),
+        "server.address": host,
     }
+    if port is not None:
+        attributes["server.port"] = port
     span = trace.get_tracer("medmesh").start_span(rpc.name, kind=trace.SpanKind.CLIENT, attributes=attributes)
     carrier: dict[str, str] = {}
     # Not the application's own propagators: baggage is for its services, not for whoever runs the mesh.

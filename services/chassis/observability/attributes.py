@@ -83,7 +83,9 @@ class Kind(Enum):
     NUMBER = r"-?[0-9][0-9.e+-]*|True|False"
     CODE = r"[A-Za-z0-9_.:/\-]{1,128}"
     """From a closed set of the code or a contract, or from the deployment's own configuration: names of
-    models and rpcs, versions, addresses of services."""
+    models and rpcs, versions."""
+    ADDRESS = r"[A-Za-z0-9_.:,/\[\]\-]{1,512}"
+    """From the deployment's own configuration: a host, the path of a socket, a list of addresses."""
     ID = r"[0-9A-Fa-f-]{8,64}"
     """Hexadecimal digits and hyphens."""
 
@@ -107,11 +109,10 @@ _NUMBERS = frozenset(
     }
 )
 
+_OTHERS = {Name.REQUEST_ID: Kind.ID, Name.SERVER_ADDRESS: Kind.ADDRESS}
+
 KINDS: Mapping[Name, Kind] = MappingProxyType(
-    {
-        name: Kind.NUMBER if name in _NUMBERS else Kind.ID if name is Name.REQUEST_ID else Kind.CODE
-        for name in Name
-    }
+    {name: Kind.NUMBER if name in _NUMBERS else _OTHERS.get(name, Kind.CODE) for name in Name}
 )
 """Of each name."""
 

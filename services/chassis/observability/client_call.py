@@ -10,27 +10,26 @@ from typing import Self
 import grpc
 from opentelemetry.trace import SpanKind
 
+from medmesh import targets
 from services.chassis.errors import PUBLIC, MedmeshError
 from services.chassis.observability import telemetry
 from services.chassis.observability.attributes import Attributes, Name, Value
 
 
 class ClientCall(telemetry.span):
-    """Measures the block as a call of `method` (`package.Service/Method`) at `address` (HOST:PORT, with or
-    without a scheme).
-    """
+    """Measures the block as a call of `method` (`package.Service/Method`) at `address`, as gRPC spells it."""
 
     __slots__ = ("_labels", "_started")
 
     def __init__(self, method: str, address: str, attributes: Attributes | None = None) -> None:
-        host, _, port = address.rpartition("/")[2].rpartition(":")
+        host, port = targets.server(address)
         self._labels: dict[Name, Value] = {
             Name.RPC_SYSTEM: "grpc",
             Name.RPC_METHOD: method,
-            Name.SERVER_ADDRESS: host.strip("[]"),
+            Name.SERVER_ADDRESS: host,
         }
-        if port.isdigit():
-            self._labels[Name.SERVER_PORT] = int(port)
+        if port is not None:
+            self._labels[Name.SERVER_PORT] = port
         super().__init__(method, {**self._labels, **(attributes or {})}, SpanKind.CLIENT)
 
     def __enter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""What stands in the address of an upstream, in gRPC's spelling: one host, a list of addresses, or a name."""
+"""The replicas behind the address of an upstream, in gRPC's spelling (`medmesh.targets`)."""
 
 from __future__ import annotations
 
@@ -6,18 +6,7 @@ import asyncio
 import ipaddress
 import socket
 
-_LISTS = ("ipv4:", "ipv6:")
-_NAMES = ("dns:///", "dns:")
-
-
-def parts(target: str) -> list[tuple[str, str]]:
-    """Host and port of each address that the target spells out; a name stands for itself."""
-    for scheme in _LISTS:
-        if target.startswith(scheme):
-            return [_split(one) for one in target.removeprefix(scheme).split(",")]
-    for scheme in _NAMES:
-        target = target.removeprefix(scheme)
-    return [_split(target)]
+from medmesh.targets import parts
 
 
 def is_name(host: str) -> bool:
@@ -43,11 +32,6 @@ async def addresses(target: str) -> list[str]:
     # A host of both kinds is one replica, not two.
     family = socket.AF_INET if socket.AF_INET in families else socket.AF_INET6
     return sorted({_joined(str(one[4][0]), port) for one in known if one[0] == family})
-
-
-def _split(address: str) -> tuple[str, str]:
-    host, _, port = address.rpartition(":")
-    return host.strip("[]"), port
 
 
 def _joined(host: str, port: str) -> str:

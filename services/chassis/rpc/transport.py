@@ -11,6 +11,7 @@ from typing import Any
 import grpc
 
 from medmesh.renewing import AsyncRenewingChannel
+from medmesh.targets import parts
 from services.chassis.rpc import targets
 from services.chassis.settings import ServiceSettings, SettingsError, is_loopback
 
@@ -165,11 +166,11 @@ def channel(
     `named`: the address whose host a certificate has to name, where `address` is one that it has.
     """
     options = channel_options(settings, balanced=balanced)
-    host = targets.parts(named or address)[0][0]
+    host = parts(named or address)[0][0]
     if named and targets.is_name(host):
         options += [("grpc.ssl_target_name_override", host), ("grpc.default_authority", host)]
     if settings.tls_upstream_ca is None:
-        is_near = all(is_loopback(host) for host, _ in targets.parts(address))
+        is_near = all(is_loopback(host) for host, _ in parts(address))
         if (settings.token or settings.token_file) and not is_near:
             raise SettingsError(
                 ServiceSettings.key("tls_upstream_ca"),

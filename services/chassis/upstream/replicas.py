@@ -14,6 +14,7 @@ from typing import Any
 
 import grpc
 
+from medmesh.targets import parts
 from services.chassis.rpc import targets
 from services.chassis.upstream.breaker import Breaker
 
@@ -73,7 +74,7 @@ class Replicas:
         self._looking: asyncio.Task[None] | None = None
         self._looked_at = float("-inf")
         self._turn = 0
-        spelled = targets.parts(target)
+        spelled = parts(target)
         self._is_one = len(spelled) == 1 and not targets.is_name(spelled[0][0])
 
     async def close(self) -> None:

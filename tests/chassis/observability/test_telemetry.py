@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 
@@ -22,6 +25,7 @@ from services.chassis.observability.kept_traces import MAX_SPANS, KeptTraces
 from services.chassis.settings import ServiceSettings, SettingsError
 from tests.chassis.conftest import DOUBLING, PREFIX, Handlers, Text, refusal_of
 from tests.otlp import Receiver, attributes, points
+from tools.bootstrap import ROOT
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 SAMPLED = (("traceparent", f"00-{TRACE}-00f067aa0ba902b7-01"),)
@@ -298,6 +302,41 @@ async def test_the_standard_sampler_decides_what_begins_here(serve, receiver, mo
     async with serve(Handlers(upload=fail), otlp_endpoint=receiver.endpoint) as sample:
         await refusal_of(sample.call("Upload")(_nothing()))
     assert len(list(receiver.spans())) == count
+
+
+OFF = """
+import sys, threading
+from services.chassis.observability import setup, telemetry
+from services.chassis.settings import ServiceSettings
+
+with setup.running("sample", ServiceSettings(kept_trace_count=int(sys.argv[1]))) as (running, door):
+    recorded = []
+    for traceparent in sys.argv[2:]:
+        span = running.begin("sample.Service/Unary", {"traceparent": traceparent})
+        with telemetry.span("sample.step"):
+            recorded.append(span.is_recording())
+        running.instruments.server_duration.record(0.1, {})
+    print(recorded, bool(door), [one.name for one in threading.enumerate()])
+    print([name for name in sys.modules if "opentelemetry.exporter" in name or "prometheus_client" in name])
+"""
+
+
+@pytest.mark.parametrize(("kept_count", "sampled_is_recorded"), [(0, False), (32, True)])
+def test_without_an_endpoint_nothing_is_started_or_loaded_and_no_span_is_recorded(
+    kept_count, sampled_is_recorded
+):
+    """But for a call whose caller asks for its trace, where traces are kept."""
+    traceparents = ["", dict(UNSAMPLED)["traceparent"], dict(SAMPLED)["traceparent"]]
+    environment = {key: text for key, text in os.environ.items() if not key.startswith(("OTEL_", "MEDMESH_"))}
+    told = subprocess.run(
+        [sys.executable, "-c", OFF, str(kept_count), *traceparents],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert told == f"[False, False, {sampled_is_recorded}] False ['MainThread']\n[]\n"
 
 
 def _span(name, span_id, parent, start_ns):

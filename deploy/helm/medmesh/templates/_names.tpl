@@ -16,11 +16,11 @@ app.kubernetes.io/component: {{ .component }}
 {{- define "medmesh.parts" -}}
 {{- $parts := dict }}
 {{- range $name, $part := .Values.services }}
-{{- $_ := set $parts $name (merge (dict "door" false "probe" "grpc") $part) }}
+{{- $_ := set $parts $name (merge (dict "door" false "probe" "grpc" "telemetry" true) $part) }}
 {{- end }}
 {{- range $name, $part := .Values.doors }}
 {{- if $part.enabled }}
-{{- $_ := set $parts $name (merge (dict "door" true) $part) }}
+{{- $_ := set $parts $name (merge (dict "door" true "telemetry" (eq $name "jobs")) $part) }}
 {{- end }}
 {{- end }}
 {{- toYaml $parts }}
@@ -61,4 +61,10 @@ imagePullSecrets:
   - name: {{ . }}
   {{- end }}
 {{- end }}
+{{- end }}
+
+{{/* The rule that lets a pod reach the collector, where there is one. */}}
+{{- define "medmesh.toCollector" -}}
+- to: {{- toYaml .Values.telemetry.collector | nindent 4 }}
+  ports: [{ protocol: TCP, port: {{ .Values.telemetry.otlpEndpoint | splitList ":" | last }} }]
 {{- end }}
