@@ -117,6 +117,29 @@ def test_what_ends_is_named_and_started_again_while_the_others_go_on(tmp_path: P
     assert not list(tmp_path.glob("mesh.json"))
 
 
+def test_what_hangs_is_named_and_not_restarted_and_named_again_when_it_goes_on(mesh_in, tmp_path: Path):
+    said: list[str] = []
+
+    def hears(pattern: str) -> bool:
+        said.extend(mesh_in.tend())
+        return any(re.match(pattern, line) for line in said)
+
+    before = mesh_in.pids()
+    for name in ("language", "triton"):
+        assert not hears("")  # nothing is said of what is well
+        os.kill(before[name], signal.SIGSTOP)
+        began = time.monotonic()
+        try:
+            wait_until(lambda name=name: hears(rf"{name} no longer answers \(its process is stopped\)"))
+            took_s = time.monotonic() - began
+        finally:
+            os.kill(before[name], signal.SIGCONT)
+        wait_until(lambda name=name: hears(f"{name} answers again"))
+        assert took_s < 5.0
+        said.clear()
+    assert mesh_in.pids() == before
+
+
 def complete(client: Client) -> bool:
     try:
         answer = client.diagnose(image=ROOT / "samples" / "chest_xray.dcm", note="Fever and cough.")
