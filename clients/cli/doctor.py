@@ -205,6 +205,7 @@ def mesh(url: str | None) -> Iterator[Finding]:
             )
         elif reachable[service]:
             yield _health(client.connection, service)
+    yield from _parts(client.connection, [service for service in targets if reachable[service]])
     yield from _breakers(client.connection, targets)
     for model in listed.models:
         if not model.ready:
@@ -233,6 +234,28 @@ def _health(connection: Connection, service: str) -> Finding:
     return Finding(
         Verdict.BAD, service, found, "`medmesh models` says which model; see its log and Triton's."
     )
+
+
+def _parts(connection: Connection, services: Iterable[str]) -> Iterator[Finding]:
+    """Which safeguards are missing of services that serve without them."""
+    if importlib.util.find_spec("grpc_health") is None:
+        return
+    from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+    request = health_pb2.HealthCheckRequest(service="safeguards")
+    for service in services:
+        with connection.channel(service) as channel:
+            try:
+                answer, call = health_pb2_grpc.HealthStub(channel).Check.with_call(request, timeout=5.0)
+            except grpc.RpcError:
+                continue  # it has none, or is an older one
+        subject = f"{service}: safeguards"
+        if answer.status == health_pb2.HealthCheckResponse.SERVING:
+            yield Finding(Verdict.GOOD, subject, "each model that asks for a gate has one")
+        else:
+            told = dict(call.trailing_metadata() or ()).get("x-medmesh-problem", "missing")
+            remedy = "Answers ask for review meanwhile: `medmesh models` and its log say why."
+            yield Finding(Verdict.BAD, subject, told, remedy)
 
 
 def _breakers(connection: Connection, services: Iterable[str]) -> Iterator[Finding]:

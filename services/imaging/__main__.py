@@ -14,6 +14,7 @@ from services.chassis.uploads.servicer import serve_uploads
 from services.imaging.analysis import ImageAnalyzer
 from services.imaging.deidentification.deidentifier import ImageDeidentifier
 from services.imaging.images import DecodingLimits
+from services.imaging.safeguards import PART, Safeguards
 from services.imaging.served import ServedImageModels
 from services.imaging.servicer import ImagingServicer
 from services.imaging.settings import ImagingSettings
@@ -29,6 +30,14 @@ async def register(parts: Parts[ImagingSettings], server: grpc.aio.Server) -> No
     )
     limits = DecodingLimits(settings.maximum_image_bytes, settings.maximum_pixel_count)
     served = ServedImageModels(parts.catalog)
+    safeguards = Safeguards(parts.catalog)
+    parts.health.tell_asked(PART, safeguards.problem)
+    parts.telemetry.instruments.observe(
+        "medmesh.model.unjudged",
+        "1",
+        "1: the gate that a model's card asks for does not answer.",
+        safeguards.unjudged,
+    )
     servicer = ImagingServicer(
         ImageAnalyzer(served, pool, limits),
         ImageDeidentifier(served, pool, limits),

@@ -24,10 +24,12 @@ from services.chassis.settings import (
     join_folders,
 )
 from services.local import ports, topology
+from services.local.answering import Answering, Running
 from services.local.mesh_settings import DOORS, SERVICES, TOPOLOGY, MeshSettings
 from services.local.process import Child
 from services.local.restarts import LIMIT, WINDOW_S, Restarts
 from services.local.triton import EmbeddedTriton, TritonError, TritonSettings, key
+from services.local.watch import Watch
 from tools.bootstrap import ROOT, Missing
 
 _GRPC_DOORS = tuple(door.name for door in TOPOLOGY.doors.values() if door.grpc)
@@ -58,6 +60,7 @@ class Mesh:
         self._lock: IO[bytes] | None = None
         self._own_key: Path | None = None
         self._restarts = Restarts()
+        self._watch: Watch | None = None
         self.triton_key_file = self._settings.triton.key_file
         """What Triton asks its callers for; None: an external one that asks for nothing."""
         self.addresses: dict[str, str] = {}
@@ -99,11 +102,16 @@ class Mesh:
                 raise MeshError(f"{child.describe_exit()}; the end of its log ({child.log}):\n{child.tail()}")
 
     def tend(self) -> list[str]:
-        """Starts again what has ended, after a pause that grows; says what ended and what runs again.
+        """Starts again what has ended, after a pause that grows; says what ended and what runs again, and
+        from its first call on what no longer answers, or says by its health that it lacks something.
 
         The others go on meanwhile, and answers are PARTIAL. Raises MeshError where a part ends again and
         again.
         """
+        if self._watch is None:
+            asking = Answering(self._running, SERVICES, self._asking(), self._settings.run_folder)
+            self._watch = Watch(asking.look, asking.close)
+            self._watch.start()
         said = [self._report_end("triton", end)] if (end := self._triton_end()) else []
         for name, child in self._children.items():
             if name not in self._restarts.waiting and child.exit_code is not None:
@@ -122,7 +130,20 @@ class Mesh:
                 said.append(self._report_end(name, str(error)))
         if due:
             self._announce()
-        return said
+            self._watch.forget()  # what does not answer yet has a while again
+        return [*said, *self._watch.changes()]
+
+    def _running(self) -> dict[str, Running]:
+        """The parts whose processes are there."""
+        children = list(self._children.items())  # a copy: the watch asks from its own thread
+        found = {
+            name: Running(child.process.pid, self.addresses[name])
+            for name, child in children
+            if child.exit_code is None
+        }
+        if (triton := self._triton) is not None and triton.child.exit_code is None:
+            found["triton"] = Running(triton.pid, triton.http_address)
+        return found
 
     def _triton_end(self) -> str:
         """How the embedded Triton ended; empty while it runs, or while it waits for its start."""
@@ -164,6 +185,9 @@ class Mesh:
             say("stopping Triton")
             self._triton.stop()
             self._triton = None
+        if self._watch is not None:
+            self._watch.stop()
+            self._watch = None
         if self._own_key is not None:
             self._own_key.unlink(missing_ok=True)
         if self._announced:
@@ -302,10 +326,14 @@ class Mesh:
         writer.close()
         return ""
 
+    def _asking(self) -> ServiceSettings:
+        """How the services are asked: as a client asks."""
+        variables = {**os.environ, **self._settings.variables, **_identity(topology.CLIENT)}
+        return ServiceSettings.from_environment(variables)
+
     async def _wait_until_healthy(self, names: Sequence[str], say: Callable[[str], object]) -> None:
         deadline = time.monotonic() + self._settings.ready_timeout_s
-        variables = {**os.environ, **self._settings.variables, **_identity(topology.CLIENT)}
-        settings = ServiceSettings.from_environment(variables)
+        settings = self._asking()
         waiting = dict.fromkeys(names, "")
         while True:
             self.check()

@@ -24,6 +24,8 @@ OF_MODEL = {
     "clinical_ner": NOTE,
     "treatment_ranker": TREATMENTS,
 }
+NEED_TRITON = frozenset({"imaging", "language", "recommendation"})
+"""Each has a model that it cannot serve without."""
 _STUTTER_S = 0.1
 
 
@@ -36,7 +38,7 @@ class Fault:
     may_lack: frozenset[str] = frozenset()
     """Branches that answers may lack."""
     tells: frozenset[str] = frozenset()
-    """Services that must not say SERVING while it lasts."""
+    """Services, and parts that they tell of (`imaging/safeguards`), that must not say SERVING throughout."""
     up_says: str = ""
     """What `medmesh up` must say of it, as a regular expression."""
     ends: tuple[str, ...] = ()
@@ -96,12 +98,14 @@ def _of_processes() -> Iterator[Fault]:
             "may_lack": IMAGE | NOTE | TREATMENTS if of_triton else lacks,
             "silence": part == "orchestrator",
         }
+        tells = NEED_TRITON if of_triton else frozenset({part})
         what = f"the process of {part}" if model else part
         killed = functools.partial(_signalled, part=part, number=signal.SIGKILL)
         yield Fault(
             f"{what} is killed",
             killed,
             **common,
+            tells=tells,
             up_says=rf"{'model ' if model else ''}{part}.*(ended|killed|restarted)",
             ends=("triton" if of_triton else part,),
             loses_calls=part == "orchestrator",
@@ -112,8 +116,9 @@ def _of_processes() -> Iterator[Fault]:
             f"{what} is stopped",
             stopped,
             **common,
-            tells=frozenset() if of_triton else frozenset({part}),
-            up_says=f"{part} is stopped" if model else "",
+            # For so long a Triton that answers nothing may be busy; for longer its processes do not bear it.
+            tells=frozenset() if part == "triton" else tells,
+            up_says=f"{part} is stopped" if model else f"{part} no longer answers",
             ends=("triton",) if of_triton else (),
             lasts_s=9.0,
             in_ci=part == "language",
@@ -124,6 +129,7 @@ def _of_processes() -> Iterator[Fault]:
                 f"{what} is asked to end",
                 ended,
                 **common,
+                tells=tells,
                 up_says=f"{part}.*(ended|restarted)",
                 ends=("triton",) if of_triton else (),  # a service that ends in order counts for nothing
             )
@@ -153,10 +159,16 @@ def _of_connections() -> Iterator[Fault]:
             ("silent", f"nothing passes {between}", ()),
             ("slow", f"each piece takes 0.2 s {between}", (0.2,)),
         ):
+            if callee == "triton":
+                tells = {caller} if how in {"cut", "silent"} else set()
+            else:  # a breaker opens after some calls that hung, each of which takes its time
+                tells = {f"{caller}/upstream.{callee}"} if how == "cut" and not front else set()
             yield Fault(
                 words,
                 _edge(caller, callee, how, *arguments),
                 **common,
+                tells=frozenset(tells),
+                lasts_s=3.0 if not tells else 16.0 if how == "silent" else 9.0,
                 in_ci=of_ci.get((caller, callee)) == how,
             )
         if callee in {"imaging", "orchestrator"} or caller == "imaging":
@@ -200,11 +212,16 @@ def _of_clocks() -> Iterator[Fault]:
 
 def _of_files() -> Iterator[Fault]:
     yield Fault("the token file is gone", files.without_token, EVERYTHING, tells=frozenset(), in_ci=True)
-    for model, service in (("chest_xray", "imaging"), ("image_gate", "imaging")):
+    for model, service, tells, up_says in (
+        ("chest_xray", "imaging", "imaging", "imaging says that it cannot serve"),
+        ("image_gate", "imaging", "imaging/safeguards", "imaging: safeguards: missing: image_gate"),
+    ):
         yield Fault(
             f"a bit of the weights of {model} is flipped",
             functools.partial(files.flipped_weights, model=model, service=service),
             IMAGE | NOTE | TREATMENTS,
+            tells=frozenset({tells}),
+            up_says=up_says,
             ends=("triton", "triton", service, service),
             lasts_s=15.0,
             returns_s=90.0,
@@ -214,6 +231,7 @@ def _of_files() -> Iterator[Fault]:
             name,
             functools.partial(files.changed, path=change.path, change=change.change, service=change.service),
             OF_SERVICE[change.service],
+            tells=frozenset({f"{change.service}/models"}),
             ends=(change.service, change.service),
             lasts_s=8.0,
             returns_s=60.0,

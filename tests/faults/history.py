@@ -63,6 +63,7 @@ class HealthSample:
 
     at_s: float
     service: str
+    """Its name, or that of a part that is told beside it: `imaging/safeguards`."""
     serving: bool
 
 

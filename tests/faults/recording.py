@@ -9,18 +9,20 @@ import threading
 import time
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Self
 
 import grpc
 import pydicom
 from google.rpc.error_details_pb2 import ErrorInfo
 from google.rpc.status_pb2 import Status
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2
 
 from medmesh.common.v1 import patient_pb2
 from medmesh.imaging.v1 import imaging_pb2
 from medmesh.orchestrator.v1 import orchestrator_pb2 as pb
 from medmesh.orchestrator.v1 import orchestrator_pb2_grpc
+from services.chassis.rpc.health import list_states
 from services.chassis.rpc.transport import BALANCED, DIRECT
 from tests.faults.history import COMPLETE, PARTIAL, Answer, Call, HealthSample, answer_of
 from tools.bootstrap import ROOT
@@ -151,14 +153,15 @@ class Recorder:
 
     async def _watch(self, service: str, address: str) -> None:
         async with grpc.aio.insecure_channel(address, _CHANNEL) as channel:
-            stub = health_pb2_grpc.HealthStub(channel)
             while True:
-                try:
-                    asked = stub.Check(health_pb2.HealthCheckRequest(), timeout=_HEALTH_TIMEOUT_S)
-                    serving = (await asked).status == health_pb2.HealthCheckResponse.SERVING
-                except grpc.aio.AioRpcError:
-                    serving = False
-                self.health.append(HealthSample(self.now_s(), service, serving))
+                states = {"": 0}
+                with suppress(grpc.aio.AioRpcError):
+                    states = await list_states(channel, _HEALTH_TIMEOUT_S)
+                for name, state in states.items():
+                    if not name.startswith("medmesh."):  # gRPC services, which follow the empty name
+                        serving = state == health_pb2.HealthCheckResponse.SERVING
+                        part = f"{service}/{name}" if name else service
+                        self.health.append(HealthSample(self.now_s(), part, serving))
                 await asyncio.sleep(_HEALTH_EVERY_S)
 
 

@@ -12,7 +12,7 @@ import pytest
 from medmesh.common.v1.model_card_pb2 import ModelCard
 from medmesh.common.v1.serving_pb2 import Conformal
 from medmesh.imaging.v1 import imaging_pb2_grpc
-from services.chassis.rpc.server import running_server
+from services.chassis.rpc.server import Running, running_server
 from services.imaging.__main__ import SERVICE
 from services.imaging.settings import ImagingSettings
 from tests.fakes import FakeInference, real_card, write_model_repository
@@ -24,8 +24,9 @@ HEAD = [0.3, 0.7]
 
 @dataclass
 class Imaging:
-    """The running service: its stub, the fake models, and what they answer next."""
+    """The running service, its stub, the fake models, and what they answer next."""
 
+    running: Running[ImagingSettings]
     stub: Any
     channel: grpc.aio.Channel
     inference: FakeInference
@@ -84,4 +85,4 @@ async def imaging(tmp_path):
         running_server(SERVICE, settings, inference=inference) as running,
         grpc.aio.insecure_channel(running.address) as channel,
     ):
-        yield Imaging(imaging_pb2_grpc.ImagingServiceStub(channel), channel, inference, chest, gate)
+        yield Imaging(running, imaging_pb2_grpc.ImagingServiceStub(channel), channel, inference, chest, gate)

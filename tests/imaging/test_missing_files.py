@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
+import urllib.request
 from contextlib import asynccontextmanager
 
 import grpc
 import numpy as np
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from clients.cli.doctor import Verdict, _parts
+from medmesh.connection import Connection
 from medmesh.imaging.v1 import imaging_pb2 as pb
 from medmesh.imaging.v1 import imaging_pb2_grpc
 from services.chassis.rpc.server import running_server
 from services.imaging.__main__ import SERVICE
 from services.imaging.settings import ImagingSettings
+from services.local import ports
 from tests.fakes import FakeInference, write_model_repository
 from tests.imaging import samples
 from tests.imaging.conftest import CHEST, HEAD, cards, findings, gate_says
@@ -22,6 +29,7 @@ FUNCTIONS = {
     "head_ct": lambda _: findings(HEAD, 5),
     "image_gate": lambda _: {"probabilities": np.array([[*gate_says().values()]], np.float32)},
 }
+METRICS = ports.claim("127.0.0.1", {"metrics": 0}, "{}")["metrics"]
 IMAGE = samples.dicom(samples.chest())
 
 
@@ -35,7 +43,9 @@ async def running_without(tmp_path, name, harm):
     else:
         text = card.read_text()
         card.write_text("{" if harm == "broken" else text.replace('"height_px": ', '"height_px": 1'))
-    settings = ImagingSettings(listen="127.0.0.1:0", model_repository=(repository,), drain_s=0)
+    settings = ImagingSettings(
+        listen="127.0.0.1:0", model_repository=(repository,), drain_s=0, metrics_listen=f"127.0.0.1:{METRICS}"
+    )
     async with (
         running_server(SERVICE, settings, inference=FakeInference(FUNCTIONS)) as running,
         grpc.aio.insecure_channel(running.address) as channel,
@@ -56,6 +66,7 @@ async def test_the_chest_is_read_without_an_optional_model(tmp_path, name, harm)
         unjudged = [n for n in result.notices if n.reason == "IMAGE_NOT_JUDGED" and n.review_required]
         assert bool(unjudged) == (name == "image_gate")
         assert running.parts.health.problems == {}
+        assert (running.parts.health.trouble("safeguards") == "") == (name != "image_gate")
         assert name not in [e.name for e in running.parts.catalog.entries() if e.served]
 
 
@@ -77,3 +88,46 @@ async def test_what_a_refused_model_would_read_is_unavailable_and_said_why(tmp_p
             assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
         refusal = running.parts.catalog.entry("chest_xray").refusal
         assert "preprocessing.steps: they give [1, 1224" in refusal
+
+
+async def health_of(running, part):
+    """What `Check` answers of a part: its state, and what is wrong with it."""
+    async with grpc.aio.insecure_channel(running.address) as channel:
+        call = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(service=part))
+        state = health_pb2.HealthCheckResponse.ServingStatus.Name((await call).status)
+        return state, dict(await call.trailing_metadata()).get("x-medmesh-problem", "")
+
+
+def unjudged():
+    """What the metrics say of each model that asks for a gate."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{METRICS}/metrics") as answer:
+        text = answer.read().decode()
+    found = re.findall(r'^medmesh_model_unjudged{medmesh_model_name="(\w+)"} (\S+)$', text, re.MULTILINE)
+    return {name: float(value) for name, value in found}
+
+
+@pytest.mark.parametrize(("harm", "gate"), [("other steps", "image_gate"), ("missing", "no gate is served")])
+async def test_a_safeguard_that_is_missing_is_named_in_health_and_the_service_serves(tmp_path, harm, gate):
+    async with running_without(tmp_path, "image_gate", harm) as (running, _):
+        told = f"missing: {gate}; not judged: chest_xray, head_ct"
+        assert await health_of(running, "safeguards") == ("NOT_SERVING", told)
+        assert (await health_of(running, ""))[0] == "SERVING"
+        assert await asyncio.to_thread(unjudged) == {"chest_xray": 1, "head_ct": 1}
+        connection = Connection({"imaging": running.address})
+        (finding,) = await asyncio.to_thread(lambda: list(_parts(connection, ["imaging"])))
+        assert (finding.verdict, finding.subject) == (Verdict.BAD, "imaging: safeguards")
+        assert told in finding.found
+
+
+async def test_a_gate_that_does_not_answer_is_named_in_health_until_it_does(imaging):
+    health = imaging.running.parts.health
+    await health.refresh()
+    assert await health_of(imaging.running, "safeguards") == ("SERVING", "")
+    imaging.inference.stop("image_gate")
+    await health.refresh()
+    told = "missing: image_gate; not judged: chest_xray, head_ct"
+    assert await health_of(imaging.running, "safeguards") == ("NOT_SERVING", told)
+    assert (await health_of(imaging.running, ""))[0] == "SERVING"
+    imaging.inference.start("image_gate")
+    await health.refresh()
+    assert await health_of(imaging.running, "safeguards") == ("SERVING", "")

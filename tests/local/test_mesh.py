@@ -15,6 +15,8 @@ from pathlib import Path
 import grpc
 import pytest
 
+from clients.cli import doctor
+from clients.cli.up import USUAL
 from medmesh import Client, MedmeshError
 from medmesh.orchestrator.v1 import orchestrator_pb2 as pb
 from services.local.mesh import Mesh, MeshError
@@ -115,6 +117,34 @@ def test_what_ends_is_named_and_started_again_while_the_others_go_on(tmp_path: P
         with Client(mesh.addresses["orchestrator"], timeout_s=30) as client:
             wait_until(lambda: complete(client))
     assert not list(tmp_path.glob("mesh.json"))
+
+
+def test_what_hangs_is_named_and_not_restarted_and_named_again_when_it_goes_on(mesh_in, monkeypatch):
+    for name in SERVICES:
+        monkeypatch.setenv(USUAL[name], mesh_in.addresses[name])
+    said: list[str] = []
+
+    def hears(pattern: str) -> bool:
+        said.extend(mesh_in.tend())
+        return any(re.match(pattern, line) for line in said)
+
+    before = mesh_in.pids()
+    for name in ("language", "triton"):
+        assert not hears("")  # nothing is said of what is well
+        os.kill(before[name], signal.SIGSTOP)
+        began = time.monotonic()
+        try:
+            wait_until(lambda name=name: hears(rf"{name} no longer answers \(its process is stopped\)"))
+            took_s = time.monotonic() - began
+            if name in SERVICES:
+                bad = {one.subject for one in doctor.mesh(None) if one.verdict is doctor.Verdict.BAD}
+                assert name in bad
+        finally:
+            os.kill(before[name], signal.SIGCONT)
+        wait_until(lambda name=name: hears(f"{name} answers again"))
+        assert took_s < 5.0
+        said.clear()
+    assert mesh_in.pids() == before
 
 
 def complete(client: Client) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import urllib.request
 from datetime import timedelta
 
 import grpc
@@ -22,6 +23,7 @@ from services.chassis.errors import (
     PermissionDenied,
     Reason,
 )
+from services.local import ports
 from tests.orchestrator.answers import analysis, full_case, image
 from tests.orchestrator.cases import PNEUMONIA
 from tests.orchestrator.conftest import METHODS, branch, probability, running_mesh, states
@@ -152,6 +154,21 @@ async def test_a_caller_without_a_deadline_gets_the_configured_one(tmp_path):
         mesh.fakes.hold("AnalyzeNote")
         answer = await mesh.stub.Diagnose(pb.DiagnoseRequest(case=full_case()))
     assert branch(answer.diagnosis, "note").reason == "DEADLINE_EXCEEDED"
+
+
+async def test_metrics_say_which_upstream_does_not_serve_though_nobody_calls_it(tmp_path):
+    metrics = f"127.0.0.1:{ports.claim('127.0.0.1', {'metrics': 0}, '{}')['metrics']}"
+    async with running_mesh(tmp_path, dead=("language",), metrics_listen=metrics) as mesh:
+        await mesh.running.parts.health.refresh()
+
+        def scraped() -> bytes:
+            with urllib.request.urlopen(f"http://{metrics}/metrics") as answer:
+                return answer.read()
+
+        text = await asyncio.to_thread(scraped)
+        for name, value in (("imaging", 1.0), ("language", 0.0), ("recommendation", 1.0)):
+            assert f'medmesh_upstream_serving{{medmesh_upstream_name="{name}"}} {value}\n'.encode() in text
+            assert f'medmesh_upstream_breaker_open{{medmesh_upstream_name="{name}"}} 0.0\n'.encode() in text
 
 
 async def test_health_and_doctor_name_each_upstream_with_its_breaker(tmp_path):

@@ -44,7 +44,7 @@ from services.chassis.rpc.transport import DIRECT
 logger = logging.getLogger("medmesh.models")
 
 _READY_FOR_S, _STARTING_FOR_S = 1.0, 0.05
-_PROBE_TIMEOUT_S = 5.0
+_PROBE_TIMEOUT_S, _LIVE_TIMEOUT_S = 5.0, 2.0
 _BUSY_FOR_S = _VERIFIED_FOR_S = _RUNTIME_FOR_S = 30.0
 _LOAD_TIMEOUT_S = 300.0
 _LOAD_AGAIN_S = 5.0
@@ -383,13 +383,12 @@ class TritonInference:
             await ask_once(self, model, _PROBE_TIMEOUT_S)
         except Overloaded:
             return True  # A full queue is what a living model under load has.
-        except DeadlineExceeded:
-            # So is a long one: a model that answers others is busy, not gone.
-            if time.monotonic() - state.answered_at < _BUSY_FOR_S:
-                return True
-            state.refused_at = time.monotonic()
-            return False
-        except MedmeshError:
+        except MedmeshError as error:
+            # So is a long one: a model that answers others is busy, not gone; a server that says nothing is.
+            busy = isinstance(error, DeadlineExceeded) and time.monotonic() - state.answered_at < _BUSY_FOR_S
+            with contextlib.suppress(InferenceServerException):
+                if busy and await self._client.is_server_live(client_timeout=_LIVE_TIMEOUT_S):
+                    return True
             state.refused_at = time.monotonic()
             return False
         return True

@@ -26,6 +26,7 @@ Check = Callable[[], Awaitable[str]]
 _SERVING = int(health_pb2.HealthCheckResponse.SERVING)
 _NOT_SERVING = int(health_pb2.HealthCheckResponse.NOT_SERVING)
 _UNKNOWN = int(health_pb2.HealthCheckResponse.SERVICE_UNKNOWN)
+_SERVICE = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 _FIRST_INTERVAL_S = 0.05
 _SLOWER = 1.2
 """Factor from one early interval to the next."""
@@ -97,6 +98,8 @@ class Health:
         self.problems: dict[str, str] = {}
         """What is missing, by dependency."""
         self._told: dict[str, Callable[[], str]] = {}
+        self._asked: dict[str, Check] = {}
+        self._answers: dict[str, str] = {}
         self._troubles: dict[str, str] = {}
 
     def require(self, dependency: str, check: Check) -> None:
@@ -105,10 +108,15 @@ class Health:
 
     def tell(self, name: str, trouble: Callable[[], str]) -> None:
         """Adds a name that stands for itself: the service's health does not follow it. `trouble`: empty while
-        it is well, else a word or two of a closed set, which everybody may read.
+        it is well, else a word or two of a closed set or names of models, which everybody may read.
         """
         self._told[name] = trouble
         self._states[name] = _SERVING
+
+    def tell_asked(self, name: str, check: Check) -> None:
+        """As `tell`, of what has to be asked: it is as it was at the last look."""
+        self._asked[name] = check
+        self.tell(name, lambda: self._answers.get(name, ""))
 
     def trouble(self, name: str) -> str:
         """Of a name that is told: what is wrong with it now."""
@@ -126,8 +134,10 @@ class Health:
 
     async def refresh(self) -> None:
         """Asks all dependencies now and tells the watchers what changed."""
-        answers = await asyncio.gather(*(self._ask(check) for check in self._checks.values()))
-        problems = {name: answer for name, answer in zip(self._checks, answers, strict=True) if answer}
+        asked = {**self._checks, **self._asked}
+        answers = dict(zip(asked, await asyncio.gather(*map(self._ask, asked.values())), strict=True))
+        problems = {name: answers[name] for name in self._checks if answers[name]}
+        self._answers = answers
         for name in problems.keys() - self.problems.keys():
             logger.warning("not serving", extra={"facts": {"dependency": name, "problem": problems[name]}})
         for name in self.problems.keys() - problems.keys():
@@ -201,7 +211,10 @@ class HealthServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # g
             await context.abort(grpc.StatusCode.NOT_FOUND, "no such service")
         if trouble := self._health.trouble(request.service):
             state = _NOT_SERVING  # as it is now; what watches hears of it at the next look
-            context.set_trailing_metadata((*(context.trailing_metadata() or ()), (PROBLEM_KEY, trouble)))
+            told = trouble.encode("ascii", "replace")  # whatever a model's folder is called
+            context.set_trailing_metadata(
+                (*(context.trailing_metadata() or ()), (PROBLEM_KEY, told.decode()))
+            )
         return health_pb2.HealthCheckResponse(status=state)
 
     async def Watch(
@@ -217,6 +230,17 @@ class HealthServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # g
         return answer
 
 
+async def list_states(channel: grpc.aio.Channel, timeout_s: float) -> dict[str, int]:
+    """The state of each name of a server, the empty one too. Raises grpc.aio.AioRpcError."""
+    call = channel.unary_unary(
+        f"/{_SERVICE}/List",
+        request_serializer=_ListRequest.SerializeToString,
+        response_deserializer=_ListResponse.FromString,
+    )
+    answer = await call(_ListRequest(), timeout=timeout_s)
+    return {name: one.status for name, one in answer.statuses.items()}
+
+
 def add_health(health: Health, server: grpc.aio.Server) -> None:
     """Adds `Check`, `Watch` and `List` to a server."""
     servicer = HealthServicer(health)
@@ -226,5 +250,4 @@ def add_health(health: Health, server: grpc.aio.Server) -> None:
         request_deserializer=_ListRequest.FromString,
         response_serializer=_ListResponse.SerializeToString,
     )
-    service = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {"List": handler}),))
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(_SERVICE, {"List": handler}),))

@@ -14,7 +14,7 @@ import sys
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from services.chassis.rpc import transport
+from services.chassis.rpc import health, transport
 from services.chassis.settings import ServiceSettings, SettingsError
 
 SERVING, NOT_SERVING, NO_ANSWER = 0, 1, 2
@@ -33,6 +33,22 @@ async def probe(address: str, service: str, settings: ServiceSettings) -> tuple[
     return (SERVING if serving else NOT_SERVING), health_pb2.HealthCheckResponse.ServingStatus.Name(
         answer.status
     )
+
+
+async def told(channel: grpc.aio.Channel, timeout_s: float) -> tuple[bool, dict[str, str]]:
+    """Whether a service says SERVING, and what it tells beside that (`Health.tell`): the names that are not
+    well, each with what is wrong. Raises grpc.aio.AioRpcError where it does not answer.
+    """
+    stub = health_pb2_grpc.HealthStub(channel)
+    states = await health.list_states(channel, timeout_s)
+    silent = [name for name, state in states.items() if state != health_pb2.HealthCheckResponse.SERVING]
+    troubles = {}
+    for name in silent:
+        call = stub.Check(health_pb2.HealthCheckRequest(service=name), timeout=timeout_s)
+        await call
+        if trouble := dict(await call.trailing_metadata() or ()).get(health.PROBLEM_KEY):
+            troubles[name] = trouble
+    return "" not in silent, troubles
 
 
 def main(arguments: list[str]) -> int:

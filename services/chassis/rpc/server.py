@@ -99,7 +99,7 @@ async def running_server(
             catalog = made.catalog(
                 service, settings, inference or made.triton(settings, stack), telemetry, terminology_sha256
             )
-            health.require("models", _required_models(catalog))
+            _follow_models(health, catalog)
         resources = await stack.enter_async_context(AsyncExitStack())
         admission = Admission(
             settings.maximum_in_flight_count,
@@ -215,6 +215,11 @@ def _audit_log(service: str, settings: ServiceSettings, stack: AsyncExitStack) -
     return audit
 
 
+def _follow_models(health: Health, catalog: Catalog) -> None:
+    health.require("models", _required_models(catalog))
+    health.tell("models", _refused_models(catalog))
+
+
 def _required_models(catalog: Catalog) -> Callable[[], Awaitable[str]]:
     """The check that every model whose card says that the service needs it answers."""
 
@@ -228,6 +233,16 @@ def _required_models(catalog: Catalog) -> Callable[[], Awaitable[str]]:
         return " ".join([*refused, *(f"{name}: {UNANSWERED}" for name in silent)])
 
     return check
+
+
+def _refused_models(catalog: Catalog) -> Callable[[], str]:
+    """Names the models that are not served, whether or not the service needs them."""
+
+    def trouble() -> str:
+        refused = [entry.name for entry in catalog.entries() if entry.served is None]
+        return f"refused: {', '.join(refused)}" if refused else ""
+
+    return trouble
 
 
 def _off_the_loop(look: Callable[[], str]) -> Callable[[], Awaitable[str]]:

@@ -113,6 +113,7 @@ class Upstream:
         self._replicas = Replicas(address, lambda one: transport.channel(one, settings, named=address))
         self._hedges = HedgeBudget(hedge_share)
         self._paces: dict[str, Pace] = {}
+        self._serves = False
 
     async def __aenter__(self) -> Self:
         return self
@@ -126,12 +127,18 @@ class Upstream:
         return f"{self.breaker.state}: {self.breaker.reason}" if self.breaker.is_open else ""
 
     def observe(self, instruments: Instruments) -> None:
-        """Lets the breaker's state be read."""
+        """Lets the breaker's state be read, and whether it serves: nobody calls it on a quiet day."""
         instruments.observe(
             "medmesh.upstream.breaker.open",
             "1",
             "1: a service that failed repeatedly is not called.",
             lambda: [(int(self.breaker.is_open), {Name.UPSTREAM: self.name})],
+        )
+        instruments.observe(
+            "medmesh.upstream.serving",
+            "1",
+            "1: a service said that it serves when its health was last asked.",
+            lambda: [(int(self._serves), {Name.UPSTREAM: self.name})],
         )
 
     async def call(
@@ -182,11 +189,13 @@ class Upstream:
         try:
             answer = await stub.Check(health_pb2.HealthCheckRequest(), timeout=_HEALTH_TIMEOUT_S)
         except grpc.aio.AioRpcError as error:
+            self._serves = False
             return f"{self.name} does not answer ({error.code().name})"
         if answer is None:  # no message, as gRPC gives it
+            self._serves = False
             return f"{self.name} is no service of the mesh"
-        serves = answer.status == health_pb2.HealthCheckResponse.SERVING
-        return "" if serves else f"{self.name} is not serving"
+        self._serves = answer.status == health_pb2.HealthCheckResponse.SERVING
+        return "" if self._serves else f"{self.name} is not serving"
 
     async def _hedged(self, attempt: _Attempt, replica: Replica, pace: Pace, rpc: str) -> Any:
         """The answer of the call at `replica`, or of another one that is made while it is late."""

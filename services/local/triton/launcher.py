@@ -31,9 +31,10 @@ from services.chassis.settings import (
 from services.local import ports
 from services.local.process import Child
 from services.local.triton import key, leftovers, repository, server_log
-from services.local.triton.backends import own_core
+from services.local.triton.backends import own_core, progress
 from services.local.triton.installation import Installation, is_plain, scratch_folder
 from services.local.triton.processes import ModelProcesses
+from services.local.triton.runs import Runs
 from tools import bootstrap
 from tools.bootstrap import Missing
 
@@ -75,6 +76,9 @@ class TritonSettings(Settings):
     """Port of its metrics; 0: a free one. `.env` says 8002."""
     ready_timeout_s: float = bounded(120.0, 0.0, 86_400.0)
     """How long loading the models may take, in seconds."""
+    longest_run_s: float = bounded(120.0, 1.0, 86_400.0)
+    """A model's process that is at one run for longer hangs, and Triton is started again, in seconds. One
+    that never took a twentieth of the time before, or 1.5 s, hangs sooner: after 30 s."""
     key_file: Path | None = None
     """File with the key that its callers have to show, for anything but health. Unset: it asks for none;
     `medmesh up` makes one at each start."""
@@ -115,7 +119,7 @@ class EmbeddedTriton:
         self._log_read = 0
         self._shows_key = settings.key_file is not None
         self._environments = set(leftovers.environment_folders())
-        self._processes = ModelProcesses(child.process.pid)
+        self._processes = ModelProcesses(child.process.pid, Runs(scratch / "runs", settings.longest_run_s))
 
     @classmethod
     def start(
@@ -152,12 +156,14 @@ class EmbeddedTriton:
         try:
             backends = installation.backends(None if is_plain(installation.environment) else scratch)
             links = repository.Links(scratch / "repository", settings.repository, settings.models)
+            (scratch / "runs").mkdir()
+            shared = {own_core.FILE: str(scratch / "cores"), progress.FOLDER: str(scratch / "runs")}
             arguments = _arguments(settings, names, links.folder, backends, claimed, scratch)
             command = [str(installation.server), *arguments]
             child = Child.start(
                 "triton",
                 command,
-                env={**installation.variables(), own_core.FILE: str(scratch / "cores")},
+                env=installation.variables() | shared,
                 cwd=scratch,
                 log=None if settings.log == OWN_OUTPUT else settings.log,
                 leaves=[str(scratch), str(leftovers.SHARED_MEMORY / f"{leftovers.region_prefix(scratch)}*")],

@@ -10,6 +10,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from services.local.triton.runs import Runs
+
 _STUB = "triton_python_backend_stub"
 _LOOK_AGAIN_S = 2.0
 _UNLOADING_S = 2.0
@@ -20,8 +22,9 @@ long."""
 class ModelProcesses:
     """What is known of the processes of one server."""
 
-    def __init__(self, server: int) -> None:
+    def __init__(self, server: int, runs: Runs) -> None:
         self._server = server
+        self._runs = runs
         self._models: dict[int, str] = {}
         self._ended_at: dict[int, float] = {}
         self._looked_at = float("-inf")
@@ -44,9 +47,11 @@ class ModelProcesses:
             elif state.letter in {"Z", "X"}:
                 if now - self._ended_at.setdefault(pid, now) >= _UNLOADING_S:
                     return f"the process that served the model {model} has ended"
-            elif state.letter in {"T", "t"}:
+            elif state.is_stopped:
                 # Triton goes on giving it every other request, and each of them waits for its deadline.
                 return f"the process that served the model {model} is stopped"
+            elif (hung_s := self._runs.hung_s(pid)) is not None:
+                return f"the process that served the model {model} has hung in one request for {hung_s:.0f} s"
         return ""
 
 
@@ -59,6 +64,11 @@ class ProcessState:
     letter: str
     parent: int
 
+    @property
+    def is_stopped(self) -> bool:
+        """By a signal or a debugger; it may go on."""
+        return self.letter in {"T", "t"}
+
 
 def process_state(pid: int) -> ProcessState | None:
     """The state of a process; None: there is none."""
@@ -68,6 +78,12 @@ def process_state(pid: int) -> ProcessState | None:
         return None
     letter, parent, *_ = rest.split()
     return ProcessState(name, letter, int(parent))
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether there is such a process, and it is stopped."""
+    state = process_state(pid)
+    return state is not None and state.is_stopped
 
 
 def model_instances(server: int) -> dict[int, str]:

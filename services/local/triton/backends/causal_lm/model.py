@@ -37,6 +37,7 @@ from generation.parameters import SamplingParameters
 from generation.scheduler import Bounds, Ending, Refusal, Scheduler
 from generation.text import TextOfTokens
 from onnx_session import give_way, open_session, parameters_of, weights_of
+from progress import Progress
 from tokenizers import Tokenizer
 
 _CODES = {
@@ -78,6 +79,7 @@ class TritonPythonModel:
         self._callers: weakref.WeakValueDictionary[str, StreamCaller] = weakref.WeakValueDictionary()
         self._gone: deque[str] = deque(maxlen=_MOST_GONE)
         self._arriving: queue.SimpleQueue[Arrived | None] = queue.SimpleQueue()
+        self._progress = Progress()
         self._writer = threading.Thread(target=self._write, name="writer", daemon=True)
         self._writer.start()
 
@@ -96,7 +98,8 @@ class TritonPythonModel:
             for one in arrived:
                 self._take_up(one)
             try:
-                self._scheduler.round()
+                with self._progress.running():
+                    self._scheduler.round()
             except Exception as error:  # noqa: BLE001 - onnxruntime's errors share no base class
                 # Everyone has been told. Its text may hold values of a request.
                 pb_utils.Logger.log_error(f"a round failed ({type(error).__name__})")

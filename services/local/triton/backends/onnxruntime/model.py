@@ -19,6 +19,7 @@ import numpy as np
 import triton_python_backend_utils as pb_utils
 from onnx_session import give_way, open_session, weights_of
 from own_core import OwnCore
+from progress import Progress
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 
@@ -79,6 +80,7 @@ class TritonPythonModel:
         self._session = open_session(weights_of(args, config), config, args)
         one_thread = self._session.get_session_options().intra_op_num_threads == 1
         self._core = OwnCore() if on_cpu and one_thread else None
+        self._progress = Progress()
         check_graph(self._inputs, self._session.get_inputs(), "input")
         check_graph(list(self._outputs.values()), self._session.get_outputs(), "output")
         ctypes.CDLL(None).malloc_trim(0)  # what reading and optimising the graph took
@@ -96,9 +98,10 @@ class TritonPythonModel:
             # Without a batch axis nothing can be joined, so the index keeps each request apart.
             key = tuple(arrays[spec.name].shape[1:] for spec in self._inputs) if self._batches else (index,)
             batches[key].append((index, arrays))
-        for batch in batches.values():
-            for index, answer in self._compute(batch, requests):
-                responses[index] = answer
+        with self._progress.running():
+            for batch in batches.values():
+                for index, answer in self._compute(batch, requests):
+                    responses[index] = answer
         return responses
 
     def _problem_with(self, arrays: Arrays) -> str | None:
