@@ -121,13 +121,12 @@ def main() -> None:
     given = parser.parse_args()
     paths = left(given.listed, given.done)
     print(f"{len(paths)} to read", file=sys.stderr)
-    if paths:
-        (
-            ray.data.from_arrow(pa.table({"id": paths}))
-            .repartition(target_num_rows_per_block=given.rows)
-            .map(Read, concurrency=given.workers)
-            .write_parquet(_address(given.results))
-        )
+    blocks = [pa.table({"id": paths[at : at + given.rows]}) for at in range(0, len(paths), given.rows)]
+    if blocks:
+        # A worker waits for the mesh. With a core for each, those that write might find none, for ever.
+        workers = ray.data.ActorPoolStrategy(size=given.workers)
+        read = ray.data.from_arrow(blocks).map(Read, compute=workers, num_cpus=0.1)
+        read.write_parquet(_address(given.results))
 
 
 if __name__ == "__main__":
