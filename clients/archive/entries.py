@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -20,6 +21,7 @@ CROSS_SECTIONAL = frozenset({"CT", "MR", "PT", "NM"})
 _NO_ENTRIES = frozenset({"dicomdir", "thumbs.db", "desktop.ini"})
 _PREAMBLE_BYTES = 128
 _CASE_FIELDS = ("image", "note", "patient")
+_NAMES = ("id", "study")
 
 
 class SourceError(ValueError):
@@ -118,6 +120,17 @@ def _header(path: str) -> tuple[str, str, str]:
         return "", "", ""
 
 
+def _study(files: tuple[str, ...]) -> tuple[str, str]:
+    """Study and series of the first of some files, or of the first of a folder; empty where it has none."""
+    if not files:
+        return "", ""
+    first = files[0]
+    with suppress(OSError, ValueError):  # no folder, or an empty one
+        first = str(min(one for one in Path(first).iterdir() if not one.name.startswith(".")))
+    _, study, series = _header(first)
+    return study, series
+
+
 def _of_dicomdir(path: Path) -> Iterator[Entry]:
     from pydicom.fileset import FileSet
 
@@ -157,7 +170,7 @@ def _of_list(path: Path) -> Iterator[Entry]:
                     yield _of_case(line, folder, f"{path}, line {number}")
                 elif line:
                     file = str(folder / line)
-                    yield Entry(file, (file,))
+                    yield Entry(file, (file,), *_study((file,)))
         except UnicodeDecodeError:
             raise SourceError(f"{path} is not UTF-8 text") from None
 
@@ -167,7 +180,7 @@ def _of_case(line: str, folder: Path, where: str) -> Entry:
         said: Any = json.loads(line)
     except ValueError:
         raise SourceError(f"{where}: is not JSON") from None
-    if unknown := set(said) - {"id", *_CASE_FIELDS}:
+    if unknown := set(said) - {*_NAMES, *_CASE_FIELDS}:
         raise SourceError(f"{where}: has unknown fields ({', '.join(sorted(unknown))})")
     if not any(said.get(name) for name in _CASE_FIELDS):
         raise SourceError(f"{where}: needs one of {', '.join(_CASE_FIELDS)}")
@@ -180,9 +193,13 @@ def _of_case(line: str, folder: Path, where: str) -> Entry:
     def absolute(one: str) -> str:
         return str(folder / one) if one else ""
 
+    found = tuple(map(absolute, files))
+    study, series = _study(found)
     return Entry(
         str(said.get("id") or hashlib.sha256(line.encode()).hexdigest()[:32]),
-        tuple(map(absolute, files)),
+        found,
+        str(said.get("study") or study),
+        series,
         note=absolute(said.get("note") or ""),
         patient=absolute(said.get("patient") or ""),
     )

@@ -1,12 +1,13 @@
-"""The results of a run as one table: a row for each entry that has ended, as JSON lines or Parquet."""
+"""The results of a run as one table, as JSON lines or Parquet: a row for each entry that has ended, or for
+each study.
+"""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,15 @@ from google.protobuf.json_format import MessageToDict
 from clients.archive.entries import Entry
 from clients.archive.reading import unpack
 from clients.archive.run import Run, RunError
+from clients.archive.studies import studies
 from medmesh.common.v1.concept_pb2 import Concept
 from medmesh.imaging.v1.imaging_pb2 import ImageAnalysis, ImageModelResult
 from medmesh.orchestrator.v1.orchestrator_pb2 import Completeness, Diagnosis
 from medmesh.receipt import statement
 from services.queue.items import Item, State
 
-ROWS_PER_GROUP = 2_000
-"""Rows in memory at a time, and in a row group of Parquet."""
+ENTRIES_PER_GROUP = 2_000
+"""Entries in memory at a time, and in a row group of Parquet; more only where one study has more."""
 PARQUET_NEEDS = "Parquet needs pyarrow: pip install pyarrow. Or name a .jsonl file, which needs nothing."
 _COMPLETENESS = "COMPLETENESS_"
 
@@ -35,21 +37,45 @@ def rows(run: Run, *, with_answers: bool = False) -> Iterator[Row]:
         yield _row(item, Entry.unpacked(item.key, payload), result, with_answers=with_answers)
 
 
-def export(run: Run, path: Path, *, with_answers: bool = False) -> int:
+def study_rows(run: Run, *, with_answers: bool = False) -> Iterator[Row]:
+    """A row for each study of which an entry has ended, in the order of their first entries.
+
+    An entry whose study is not known is a row by itself, since nobody knows what belongs to it.
+    """
+    for kept, waiting_count in studies(run.queue):
+        entries = [
+            _row(item, Entry.unpacked(item.key, payload), result, with_answers=with_answers)
+            for item, payload, result in kept
+        ]
+        answered_count = sum(row["state"] == "done" for row in entries)
+        yield {
+            "study_uid": entries[0]["study_uid"],
+            "entry_count": len(entries) + waiting_count,
+            "answered_count": answered_count,
+            "set_aside_count": len(entries) - answered_count,
+            "waiting_count": waiting_count,
+            "file_count": sum(row["file_count"] for row in entries),
+            "ended": max(row["ended"] for row in entries),
+            "reasons": sorted({row["reason"] for row in entries if row["reason"]}),
+            "entries": entries,
+        }
+
+
+def export(run: Run, path: Path, *, by_study: bool = False, with_answers: bool = False) -> int:
     """Writes the rows to a `.jsonl` or `.parquet` file, whole or not at all, and returns how many.
 
     Raises RunError for another ending, and where Parquet is not to be had.
     """
-    writers: dict[str, Callable[[Iterator[Row], Path], int]] = {
-        ".jsonl": _write_json_lines,
-        ".parquet": _write_parquet,
-    }
-    if path.suffix not in writers:
+    if path.suffix not in {".jsonl", ".parquet"}:
         raise RunError(f"{path} must end in .jsonl or .parquet")
+    found = (study_rows if by_study else rows)(run, with_answers=with_answers)
     partial = path.with_name(f".{path.name}.partial")
     os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
     try:
-        count = writers[path.suffix](rows(run, with_answers=with_answers), partial)
+        if path.suffix == ".jsonl":
+            count = _write_json_lines(found, partial)
+        else:
+            count = _write_parquet(found, partial, by_study=by_study)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
@@ -68,16 +94,29 @@ def _iso(value: datetime) -> str:
     return value.isoformat(timespec="milliseconds")
 
 
-def _write_parquet(found: Iterator[Row], path: Path) -> int:
+def _groups(found: Iterator[Row]) -> Iterator[list[Row]]:
+    group: list[Row] = []
+    entry_count = 0
+    for row in found:
+        group.append(row)
+        entry_count += len(row.get("entries", "1"))
+        if entry_count >= ENTRIES_PER_GROUP:
+            yield group
+            group, entry_count = [], 0
+    if group:
+        yield group
+
+
+def _write_parquet(found: Iterator[Row], path: Path, *, by_study: bool) -> int:
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError:
         raise RunError(PARQUET_NEEDS) from None
-    schema = _schema(pa)
+    schema = _study_schema(pa) if by_study else _schema(pa)
     count = 0
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
-        while group := list(islice(found, ROWS_PER_GROUP)):
+        for group in _groups(found):
             writer.write_table(pa.Table.from_pylist(group, schema=schema))
             count += len(group)
     return count
@@ -136,6 +175,22 @@ def _schema(pa: Any) -> Any:
             ("assessments", pa.list_(assessment)),
             ("notices", pa.list_(pa.string())),
             ("answer", pa.string()),
+        ]
+    )
+
+
+def _study_schema(pa: Any) -> Any:
+    return pa.schema(
+        [
+            ("study_uid", pa.string()),
+            ("entry_count", pa.int32()),
+            ("answered_count", pa.int32()),
+            ("set_aside_count", pa.int32()),
+            ("waiting_count", pa.int32()),
+            ("file_count", pa.int32()),
+            ("ended", pa.timestamp("ms", tz="UTC")),
+            ("reasons", pa.list_(pa.string())),
+            ("entries", pa.list_(pa.struct(list(_schema(pa))))),
         ]
     )
 

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -27,6 +28,14 @@ if TYPE_CHECKING:
     from clients.archive.run import Run
     from services.queue.items import State
     from services.queue.pressure import Pressure
+
+
+class By(StrEnum):
+    """What a row of the table is."""
+
+    ENTRY = "entry"
+    STUDY = "study"
+
 
 RunFolder = Annotated[Path, typer.Argument(metavar="DIR", help="The run's folder.")]
 
@@ -164,16 +173,22 @@ def export(
         Path,
         typer.Argument(metavar="FILE", help="Where to: a .parquet (needs pyarrow) or .jsonl file."),
     ],
+    by: Annotated[
+        By, typer.Option("--by", help="A row for each entry, or for each study with its entries in a list.")
+    ] = By.ENTRY,
     answers: Annotated[
         bool, typer.Option("--answers", help="With each whole answer too, as JSON in one column.")
     ] = False,
 ) -> None:
     """Write the results as one table: a row for each entry that has ended, those set aside among them.
 
-    It may be done while the run goes on; a later export has more rows.
+    It may be done while the run goes on; a later export has more rows. With `--by study` there is one row for
+    each study, which counts what was answered, set aside and is still to be read.
 
     Examples:
       medmesh archive export run-2024/ results.parquet
+
+      medmesh archive export run-2024/ studies.parquet --by study
 
       medmesh archive export run-2024/ results.jsonl --answers
     """
@@ -182,7 +197,7 @@ def export(
 
     with _looking(folder) as run:
         try:
-            count = exporting.export(run, file, with_answers=answers)
+            count = exporting.export(run, file, by_study=by is By.STUDY, with_answers=answers)
         except RunError as error:
             fail(str(error), ExitCode.INPUT)
     typer.echo(f"{marks.count(count, 'row')} in {file}")

@@ -18,12 +18,14 @@ from typing import Any
 
 from services.queue.database import Database, Session
 from services.queue.items import Claimed, Item, New, State
-from services.queue.tables import CLAIM, ENDED, TABLES, WHOSE_TURN
+from services.queue.tables import CLAIM, ENDED, PAYLOADS, TABLES, WHOSE_TURN
 
 LEASE_S = 60.0
 """How long a claim holds without being renewed."""
 WORKER_LOST = "WORKER_LOST"
 """Reason of an item whose workers ended, each time, before it did."""
+Kept = tuple[Item, bytes, bytes]
+"""An item that is done or failed, its payload and its result."""
 _BATCH = 5_000
 _ITEM = "id, tenant, key, note, state, priority, attempts, reason, created, started, ended"
 
@@ -337,17 +339,38 @@ class Queue:
         with self._database.transaction() as session:
             return _get(session, identifier, "result")
 
-    def ended(self, page: int = 1_000) -> Iterator[tuple[Item, bytes, bytes]]:
+    def ended(self, page: int = 1_000) -> Iterator[Kept]:
         """Every item that is done or failed, with its payload and result, a page in memory at a time."""
+        for rows in self._pages(ENDED.format(which="i.id > :after") + "LIMIT :count", page):
+            yield from map(_kept, rows)
+
+    def ended_among(self, identifiers: Iterable[int]) -> list[Kept]:
+        """Those of some items that are done or failed, with their payloads and results."""
+        listed = ",".join(str(int(one)) for one in identifiers)
+        with self._database.transaction() as session:
+            rows = session.rows(ENDED.format(which=f"i.id IN ({listed})"), {"queue": self.name})
+        return list(map(_kept, rows))
+
+    def payloads(self, page: int = 1_000) -> Iterator[tuple[int, bytes]]:
+        """The id and payload of every item, whatever its state, a page in memory at a time."""
+        for rows in self._pages(PAYLOADS, page):
+            for identifier, payload in rows:
+                yield identifier, bytes(payload or b"")
+
+    def _pages(self, sql: str, size: int) -> Iterator[list[tuple[Any, ...]]]:
         after = 0
         while True:
             with self._database.transaction() as session:
-                rows = session.rows(ENDED, {"queue": self.name, "after": after, "count": page})
-            for *row, payload, result in rows:
-                yield _item(tuple(row)), bytes(payload or b""), bytes(result or b"")
-            if len(rows) < page:
+                rows = session.rows(sql, {"queue": self.name, "after": after, "count": size})
+            yield rows
+            if len(rows) < size:
                 return
             after = rows[-1][0]
+
+
+def _kept(row: tuple[Any, ...]) -> Kept:
+    *item, payload, result = row
+    return _item(tuple(item)), bytes(payload or b""), bytes(result or b"")
 
 
 def _item(row: tuple[Any, ...]) -> Item:

@@ -61,6 +61,13 @@ ENDED = """
     FROM queue_item i
     LEFT JOIN queue_content p ON p.item = i.id AND p.what = 'payload'
     LEFT JOIN queue_content r ON r.item = i.id AND r.what = 'result'
-    WHERE i.queue = :queue AND i.state IN ('done', 'failed') AND i.id > :after
+    WHERE i.queue = :queue AND i.state IN ('done', 'failed') AND {which}
+    ORDER BY i.id
+"""
+PAYLOADS = """
+    SELECT i.id, p.content
+    FROM queue_item i
+    LEFT JOIN queue_content p ON p.item = i.id AND p.what = 'payload'
+    WHERE i.queue = :queue AND i.id > :after
     ORDER BY i.id LIMIT :count
 """

@@ -241,6 +241,105 @@ def archive_of(folder):
     return study, ct, xr
 
 
+def exported_by_study(run, folder, target="studies.jsonl"):
+    path = folder.parent / target
+    result = run("archive", "export", folder, path, "--by", "study")
+    assert result.exit_code == 0, result.output
+    return path
+
+
+def reads_dicom(request):
+    """An answer to all that has a header; the rest is at fault itself."""
+    if any(source.content[128:132] != b"DICM" for source in request.sources):
+        return BAD
+    answer = imaging_pb2.AnalyzeImageResponse()
+    answer.analysis.results.add().findings.add(label="normal", probability=0.5)
+    return answer
+
+
+def test_a_study_is_one_row_wherever_its_parts_lie(mesh, run, tmp_path):
+    mesh.answers["AnalyzeImage"] = reads_dicom
+    source = tmp_path / "files"
+    study, ct, xr = archive_of(source)
+    dicom(source / "between" / "0.dcm", "DX", other := generate_uid(), generate_uid())
+    (source / "note.txt").write_text("no image")
+    (source / "xr" / "other.txt").write_text("nor this")
+    run("archive", "run", source, "--to", tmp_path / "run")
+    found = [json.loads(line) for line in exported_by_study(run, tmp_path / "run").read_text().splitlines()]
+    # In the order of the archive's entries: note.txt, between/, ct/ with what of its study lies in xr/.
+    assert [row["study_uid"] for row in found] == [None, other, study, None]
+    counts = ("entry_count", "answered_count", "set_aside_count", "waiting_count", "file_count")
+    assert [tuple(row[name] for name in counts) for row in found] == [
+        (1, 0, 1, 0, 1),
+        (1, 1, 0, 0, 1),
+        (3, 3, 0, 0, 5),
+        (1, 0, 1, 0, 1),
+    ]
+    assert [row["reasons"] for row in found] == [["INPUT_MALFORMED"], [], [], ["INPUT_MALFORMED"]]
+    assert [row["series_uid"] for row in found[2]["entries"]] == [ct, xr, xr]
+    # The same entries as in the other table, and each once.
+    single = rows(run, tmp_path / "run")
+    by_id = {row["id"]: row for row in single}
+    assert len(by_id) == len(single) == 6
+    assert {part["id"]: part for row in found for part in row["entries"]} == by_id
+
+
+def test_a_study_of_which_something_waits_says_so(mesh, run, tmp_path):
+    study, *_ = archive_of(tmp_path / "files")
+    answered = threading.Semaphore(2)  # of three entries
+
+    def some(request):
+        if answered.acquire(blocking=False):
+            return reads_dicom(request)
+        return refusal("PERMISSION_DENIED", "PERMISSION_DENIED")
+
+    mesh.answers["AnalyzeImage"] = some
+    run("archive", "run", tmp_path / "files", "--to", tmp_path / "run", "--at-once", "1")
+    (row,) = map(json.loads, exported_by_study(run, tmp_path / "run").read_text().splitlines())
+    assert row["study_uid"] == study
+    assert (row["entry_count"], row["answered_count"], row["waiting_count"]) == (3, 2, 1)
+    assert len(row["entries"]) == 2
+    mesh.answers["AnalyzeImage"] = reads_dicom
+    run("archive", "run", "--resume", "--to", tmp_path / "run")
+    (row,) = map(json.loads, exported_by_study(run, tmp_path / "run").read_text().splitlines())
+    assert (row["entry_count"], row["answered_count"], row["waiting_count"]) == (3, 3, 0)
+
+
+def test_studies_are_the_same_in_parquet_and_a_group_of_rows_is_bounded(mesh, run, tmp_path, monkeypatch):
+    parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
+    monkeypatch.setattr("clients.archive.export.ENTRIES_PER_GROUP", 3)
+    monkeypatch.setattr("clients.archive.studies._PAGE", 2)
+    mesh.answers["AnalyzeImage"] = reads_dicom
+    uids = [generate_uid() for _ in range(4)]
+    for number in range(8):  # the two of a study lie apart
+        dicom(tmp_path / "files" / f"{number}.dcm", "DX", uids[number % 4], generate_uid())
+    run("archive", "run", tmp_path / "files", "--to", tmp_path / "run")
+    file = parquet.ParquetFile(exported_by_study(run, tmp_path / "run", "studies.parquet"))
+    assert [file.metadata.row_group(n).num_rows for n in range(file.num_row_groups)] == [2, 2]
+    table = file.read().to_pylist()
+    assert [row["study_uid"] for row in table] == uids
+    assert [len(row["entries"]) for row in table] == [2, 2, 2, 2]
+    assert table[0]["entries"][1]["results"][0]["findings"][0]["label"] == "normal"
+
+
+def test_a_list_tells_the_study_of_what_has_a_header_and_may_name_it(tmp_path):
+    study, ct, xr = archive_of(tmp_path)
+    (tmp_path / "a.png").write_text("image a")
+    (tmp_path / "empty").mkdir()
+    lines = [
+        "xr/0.dcm",
+        "ct",
+        "a.png",
+        "gone.dcm",
+        "empty",
+        '{"image": ["ct/0.dcm", "ct/1.dcm"]}',
+        '{"image": "a.png", "study": "1.2.3"}',
+    ]
+    (tmp_path / "list.txt").write_text("\n".join(lines))
+    found = [(e.study_uid, e.series_uid) for e in entries(tmp_path / "list.txt")]
+    assert found == [(study, xr), (study, ct), ("", ""), ("", ""), ("", ""), (study, ct), ("1.2.3", "")]
+
+
 def test_slices_of_a_series_are_one_entry_and_radiographs_one_each(tmp_path):
     study, ct, xr = archive_of(tmp_path)
     (tmp_path / "xr" / ".hidden").write_text("x")

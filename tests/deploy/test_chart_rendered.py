@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -22,10 +24,21 @@ CHART = ROOT / "deploy" / "helm" / "medmesh"
 TOPOLOGY = topology.load()
 IDENTITY = "identity.secret=medmesh-identity"
 MODELS = f"modelRepository.claim=models,{IDENTITY}"
+STORE = "modelRepository.objectStore"
+FROM_STORE = [
+    IDENTITY,
+    f"{STORE}.url=s3://models/2026-11-28/",
+    f"{STORE}.sha256={'5a' * 32}",
+    f"{STORE}.endpoint=https://minio.example:9000",
+    f"{STORE}.secret=store",
+    f"{STORE}.egress[0].to[0].ipBlock.cidr=10.1.2.3/32",
+]
 DOORS = [f"doors.{name}.enabled=true" for name in TOPOLOGY.doors]
 MATRIX: dict[str, list[str]] = {
     "as it comes": [MODELS],
     "models in an image": [IDENTITY, "modelRepository.image=registry.example/models:1"],
+    "models from an object store": FROM_STORE,
+    "models from an object store, on GPUs": [*FROM_STORE, "triton.kind=nvidia", f"{STORE}.secret="],
     "GPUs": [MODELS, "triton.kind=nvidia", "triton.nvidia.engineCache=engines", "triton.replicas=3"],
     "all doors": [
         MODELS,
@@ -59,6 +72,7 @@ for one in made:
 json.dump(made, sys.stdout)
 """
 
+DNS = {"ports": [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}]}
 Made = dict[tuple[str, str], Any]
 
 
@@ -106,13 +120,17 @@ def test_what_is_rendered_keeps_kubernetes_schemas_and_is_hardened(made: Made):
     for pod in pods(made).values():
         assert pod["securityContext"]["runAsNonRoot"]
         assert pod["enableServiceLinks"] is False
-        volumes = [one["name"] for one in pod["volumes"]]
-        for container in pod["containers"]:
+        volumes = {one["name"] for one in pod["volumes"]}
+        before = pod.get("initContainers", [])
+        for container in [*before, *pod["containers"]]:
             assert container["securityContext"]["readOnlyRootFilesystem"]
             assert container["resources"]["limits"]["memory"]
+        for container in pod["containers"]:
             assert {"startupProbe", "readinessProbe", "livenessProbe"} <= container.keys()
-            mounted = [one["name"] for one in container["volumeMounts"]]
-            assert set(mounted) - {"state"} == set(volumes) - {"state"}
+            mounted = {one["name"] for one in container["volumeMounts"]}
+            theirs = {one["name"] for other in before for one in other["volumeMounts"]} - {"models"}
+            assert mounted - {"state"} == volumes - theirs - {"state"}
+            assert theirs <= volumes
 
 
 def test_addresses_lead_to_services_that_are_there(made: Made):
@@ -172,9 +190,15 @@ def test_triton_is_left_to_the_services_that_run_models(made: Made):
     for name in policies:
         if "triton" in name:
             assert admitted(made, name, 8001) == with_models
-            # To a name server and the collector at most, where there is one.
-            reached = [port for ports, _ in egress(made, name) for port in ports]
-            assert reached in ([], [53, 53, 4318])
+            rules = made["NetworkPolicy", name]["spec"]["egress"]
+            sends = [rule for rule in rules if rule.get("ports") == [{"protocol": "TCP", "port": 4318}]]
+            store = (
+                [{"to": [{"ipBlock": {"cidr": "10.1.2.3/32"}}]}]
+                if "initContainers" in pods(made)[name]
+                else []
+            )
+            assert len(sends) <= 1
+            assert [rule for rule in rules if rule not in sends] == ([DNS, *store] if store or sends else [])
     for name, service in TOPOLOGY.services.items():
         callers = {other for other, theirs in TOPOLOGY.services.items() if name in theirs.calls}
         doors = {
@@ -230,6 +254,80 @@ def test_a_part_of_the_matrix_says_what_it_is_for():
     assert "exec" in parts["medmesh-imaging"]["containers"][0]["readinessProbe"]
     metrics = rendered(MATRIX["metrics"])["HorizontalPodAutoscaler", "medmesh-imaging"]["spec"]["metrics"]
     assert [one["type"] for one in metrics] == ["Resource", "Pods", "Pods"]
+
+
+def fetching(settings: list[str]) -> dict[str, Any]:
+    """What fetches models, by the pod that it is in."""
+    found = pods(rendered(settings))
+    return {name: pod["initContainers"][0] for name, pod in found.items() if "initContainers" in pod}
+
+
+@pytest.mark.parametrize("kind", ["embedded", "nvidia"])
+def test_whoever_reads_models_fetches_the_same_from_an_object_store(kind: str):
+    settings = [*FROM_STORE, f"triton.kind={kind}"]
+    before = fetching(settings)
+    found = pods(rendered(settings))
+    reading = {
+        name: next(
+            one["mountPath"] for one in pod["containers"][0]["volumeMounts"] if one["name"] == "models"
+        )
+        for name, pod in found.items()
+        if any(one["name"] == "models" for one in pod["volumes"])
+    }
+    assert before.keys() == reading.keys() == {
+        f"medmesh-{name}" for name, service in TOPOLOGY.services.items() if service.triton
+    } | {name for name in found if "triton" in name}  # fmt: skip
+    assert len({json.dumps(one, sort_keys=True) for one in before.values()}) == 1
+    for name in before:
+        [models] = [one for one in found[name]["volumes"] if one["name"] == "models"]
+        assert models["emptyDir"] == {"sizeLimit": "4Gi"}
+    policy = rendered(settings)["NetworkPolicy", "medmesh-orchestrator"]["spec"]["egress"]
+    assert "10.1.2.3/32" not in json.dumps(policy)  # it needs no models
+
+
+@pytest.mark.skipif(not shutil.which("rclone"), reason="rclone is not installed (apt-get install rclone)")
+def test_what_is_fetched_is_what_the_digest_says_or_nothing_starts(tmp_path: Path):
+    """The very command of the container, on a folder in place of S3."""
+    store, models = tmp_path / "store", tmp_path / "models"
+    for name, content in {"gate/1/model.onnx": "weights", "gate/labels.txt": "a\n", "not-listed": ""}.items():
+        (store / name).parent.mkdir(parents=True, exist_ok=True)
+        (store / name).write_text(content)
+    listed = "find . -type f ! -name SHA256SUMS ! -name not-listed | sort | xargs sha256sum >SHA256SUMS"
+    subprocess.run(["sh", "-c", listed], cwd=store, check=True)
+    digest = hashlib.sha256((store / "SHA256SUMS").read_bytes()).hexdigest()
+
+    def fetch(digest: str) -> int:
+        models.mkdir(exist_ok=True)
+        one = fetching([*FROM_STORE, f"{STORE}.sha256={digest}"])["medmesh-imaging"]
+        said = {pair["name"]: pair["value"] for pair in one["env"] if "value" in pair}
+        said |= {"STORE": f"store:{store}", "RCLONE_CONFIG_STORE_TYPE": "local"}
+        command = [part.replace("/models", str(models)) for part in one["command"]]
+        return subprocess.run(command, env=os.environ | said, check=False, capture_output=True).returncode
+
+    assert fetch("0" * 64) != 0
+    assert not (models / "gate").exists()
+    assert fetch(digest) == 0
+    found = {str(one.relative_to(models)) for one in models.rglob("*") if one.is_file()}
+    assert found == {"gate/1/model.onnx", "gate/labels.txt", "SHA256SUMS"}
+    assert (models / "gate" / "1" / "model.onnx").read_text() == "weights"
+    (store / "gate" / "1" / "model.onnx").write_text("others")
+    assert fetch(digest) != 0
+
+
+@pytest.mark.parametrize(
+    ("setting", "problem"),
+    [
+        (f"{STORE}.egress=null", "egress"),
+        (f"{STORE}.sha256=", "modelRepository"),
+        (f"{STORE}.url=https://minio.example/models", "url"),
+        ("modelRepository.claim=models", "modelRepository"),
+    ],
+)
+def test_an_object_store_says_what_it_holds_and_where_it_is(setting: str, problem: str):
+    told = (part for one in FROM_STORE for part in ("--set", one))
+    shown = helm("template", "medmesh", str(CHART), *told, "--set", setting)
+    assert shown.returncode != 0
+    assert problem in shown.stderr
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,7 @@ def test_a_door_has_its_package_its_tests_its_port_and_its_place_in_compose(door
     assert "networks: [mesh]" in text
 
 
-@pytest.mark.parametrize("name", [*TOPOLOGY.services, *TOPOLOGY.doors, "triton-cpu"])
+@pytest.mark.parametrize("name", [*TOPOLOGY.services, *TOPOLOGY.doors, "triton", "triton-cpu"])
 def test_in_compose_a_part_has_limits_and_comes_back_when_it_is_killed(name: str) -> None:
     part = yaml.safe_load(COMPOSE)["services"][name]
     assert part["restart"] == "unless-stopped"

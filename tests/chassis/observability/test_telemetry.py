@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import os
+import re
 import subprocess
 import sys
 import urllib.error
@@ -221,6 +222,21 @@ async def test_metrics_are_scraped_with_exemplars(serve, log_lines):
     assert model.labels["medmesh_model_name"] == "doubler"
     assert families["medmesh_server_active_requests"].samples[0].value == 0
     assert "Mrs Example" not in text
+
+
+async def test_what_the_cluster_scales_by_is_what_is_scraped(serve, log_lines):
+    """The chart's pods' metrics, and the rules that bring them from Prometheus to the autoscaler."""
+    targets = re.search(r"targets: \{(.*)\}", (ROOT / "deploy/helm/medmesh/values.yaml").read_text())
+    rules = (ROOT / "deploy/observability/prometheus-adapter.yml").read_text()
+    scaled_by = set(re.findall(r"(\w+): \"", targets[1]))
+    brought = re.findall(r"seriesQuery: (\w+)\{", rules)
+    assert scaled_by == set(brought)
+    assert len(brought) == len(scaled_by) == 2
+    async with serve(Handlers(unary=infer), metrics_listen="127.0.0.1:0"):
+        address = log_lines("metrics can be scraped")[0]["address"]
+        text = _get(f"http://{address}/metrics", accept="application/openmetrics-text; version=1.0.0")
+    exposed = {one.name: one.type for one in text_string_to_metric_families(text)}
+    assert {exposed.get(name) for name in scaled_by} == {"gauge"}  # a counter would need rate()
 
 
 def test_all_values_are_there_when_metrics_are_read_each_under_its_own_trace_alone():

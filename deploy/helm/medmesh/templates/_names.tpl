@@ -46,9 +46,68 @@ capabilities: { drop: [ALL] }
 name: models
 {{- if .Values.modelRepository.claim }}
 persistentVolumeClaim: { claimName: {{ .Values.modelRepository.claim | quote }}, readOnly: true }
-{{- else }}
+{{- else if .Values.modelRepository.image }}
 image: { reference: {{ .Values.modelRepository.image | quote }}, pullPolicy: {{ .Values.image.pullPolicy }} }
+{{- else }}
+emptyDir: { sizeLimit: {{ .Values.modelRepository.objectStore.size }} }
 {{- end }}
+{{- end }}
+
+{{/* What fills the models' volume from an object store before a pod's container starts; else nothing. A pod reads its own copy, so
+what SHA256SUMS lists is copied, and held to it: Triton, and those who read the cards, have the same or do not start. */}}
+{{- define "medmesh.fetch" -}}
+{{- $store := .Values.modelRepository.objectStore }}
+{{- if $store.url }}
+initContainers:
+  - name: fetch-models
+    image: {{ $store.image | quote }}
+    imagePullPolicy: {{ .Values.image.pullPolicy }}
+    securityContext: {{- include "medmesh.containerSecurity" . | nindent 6 }}
+    command:
+      - sh
+      - -ec
+      - |
+        cd /models
+        if [ -e /run/store/ca.crt ]; then export RCLONE_CA_CERT=/run/store/ca.crt; fi
+        rclone --config= copyto "$STORE/SHA256SUMS" SHA256SUMS
+        echo "$SHA256  SHA256SUMS" | sha256sum -c -
+        sed 's|^[0-9a-f]* [ *]\(\./\)*||' SHA256SUMS | rclone --config= copy --files-from-raw - --retries 5 "$STORE" .
+        sha256sum -c SHA256SUMS
+    env:
+      - { name: STORE, value: {{ printf "store:%s" (trimPrefix "s3://" $store.url | trimSuffix "/") | quote }} }
+      - { name: SHA256, value: {{ $store.sha256 | quote }} }
+      - { name: RCLONE_CONFIG_STORE_TYPE, value: s3 }
+      - { name: RCLONE_CONFIG_STORE_PROVIDER, value: {{ empty $store.endpoint | ternary "AWS" "Other" | quote }} }
+      - { name: RCLONE_CONFIG_STORE_ENDPOINT, value: {{ $store.endpoint | quote }} }
+      - { name: RCLONE_CONFIG_STORE_REGION, value: {{ $store.region | quote }} }
+      - { name: RCLONE_CONFIG_STORE_ENV_AUTH, value: {{ not (empty $store.secret) | quote }} }
+      {{- if $store.secret }}
+      {{- range list "AWS_ACCESS_KEY_ID" "AWS_SECRET_ACCESS_KEY" }}
+      - { name: {{ . }}, valueFrom: { secretKeyRef: { name: {{ $store.secret | quote }}, key: {{ . }} } } }
+      {{- end }}
+      {{- end }}
+    resources:
+      requests: { cpu: 100m, memory: 128Mi }
+      limits: { memory: 512Mi }
+    volumeMounts:
+      - { name: models, mountPath: /models }
+      {{- if $store.secret }}
+      - { name: store, mountPath: /run/store, readOnly: true }
+      {{- end }}
+{{- end }}
+{{- end }}
+
+{{/* The volume that it needs beside. */}}
+{{- define "medmesh.fetchVolume" -}}
+{{- $store := .Values.modelRepository.objectStore }}
+{{- if and $store.url $store.secret }}
+- name: store
+  secret: { secretName: {{ $store.secret | quote }}, items: [{ key: ca.crt, path: ca.crt }], optional: true, defaultMode: 0440 }
+{{- end }}
+{{- end }}
+
+{{- define "medmesh.dns" -}}
+- ports: [{ protocol: UDP, port: 53 }, { protocol: TCP, port: 53 }]
 {{- end }}
 
 {{/* Kubernetes' variables for Services (MEDMESH_IMAGING_PORT=tcp://…) would be taken for the mesh's own settings. */}}
