@@ -99,6 +99,9 @@ cancelled: venv  ## Cancel 100,000 calls of a real mesh in every phase, and look
 fairness: venv  ## Time small requests beside a caller of large ones on a real mesh (ARGS="--only imaging")
 	@$(VENV)/python -m tests.faults.fairness $(ARGS)
 
+isolation: venv  ## Time a tenant's requests alone and beside another tenant's load on a real mesh (ARGS="--only imaging")
+	@$(VENV)/python -m tests.faults.isolation $(ARGS)
+
 drill-hl7: venv  ## Kill the HL7 node again and again while it is sent messages, and count (RUNS=20 MESSAGES=200)
 	@$(VENV)/python -m tests.hl7_node.drill --runs $(or $(RUNS),20) --messages $(or $(MESSAGES),200)
 

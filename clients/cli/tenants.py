@@ -13,7 +13,7 @@ from clients.cli import inputs
 from clients.cli.certificates import FOLDER
 from clients.cli.failures import explained
 
-_LIMITS = ("requests_per_minute", "in_flight", "models")
+_LIMITS = ("requests_per_minute", "request_bytes_per_minute", "in_flight", "models")
 
 
 def tenants(
@@ -51,7 +51,7 @@ def _print_table(found: dict[str, dict[str, Any]]) -> None:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
-    for heading in ("tenant", "identities", "requests a minute", "in flight", "models"):
+    for heading in ("tenant", "identities", "requests a minute", "bytes a minute", "in flight", "models"):
         table.add_column(heading)
     for name, one in sorted(found.items()):
         limits = (one.get(key, "") for key in _LIMITS)

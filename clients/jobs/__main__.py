@@ -17,6 +17,7 @@ from clients.jobs.settings import JobsSettings
 from medmesh.jobs.v1 import jobs_pb2, jobs_pb2_grpc
 from medmesh.orchestrator.v1.orchestrator_pb2 import DiagnoseRequest, DiagnoseResponse
 from medmesh.orchestrator.v1.orchestrator_pb2_grpc import DiagnosticServiceStub
+from services.chassis.rpc import assertions
 from services.chassis.rpc import request as requests
 from services.chassis.rpc.server import run
 from services.chassis.rpc.service import Parts, Service
@@ -57,7 +58,9 @@ async def register(parts: Parts[JobsSettings], server: grpc.aio.Server) -> None:
     messages = Queue(database, MESSAGES, maximum_attempts=MESSAGE_ATTEMPTS)
     for one in (queue, messages):
         await asyncio.to_thread(one.prepare)
-    orchestrator = await parts.resources.enter_async_context(Upstream("orchestrator", settings.url, settings))
+    orchestrator = await parts.resources.enter_async_context(
+        Upstream("orchestrator", settings.url, settings, signer=assertions.signer(settings))
+    )
     jobs = Jobs(
         queue,
         endpoints,
@@ -125,13 +128,16 @@ def _diagnose(orchestrator: Upstream) -> Diagnose:
     async def diagnose(ask: Ask) -> tuple[bytes, str]:
         request = DiagnoseRequest(request_id=ask.request_id)
         request.case.ParseFromString(ask.case)
-        # The mesh is asked under this door's own identity, and told for whom.
+        # The mesh is asked with the rights of whose job it is, and counts it as his.
         current = requests.Request(
             request_id=ask.request_id,
             method=DIAGNOSE,
             deadline=time.monotonic() + ask.timeout_s,
-            identity=ask.identity,
-            identity_kind=ask.identity_kind,
+            identity=ask.owner.name,
+            identity_kind=ask.owner.kind,
+            roles=ask.owner.roles,
+            tenant=ask.owner.tenant,
+            deferred=ask.owner.deferred,
             priority=requests.Priority.BULK,  # whoever hands a case in as a job does not wait for it
         )
         token = requests.current.set(current)

@@ -23,6 +23,7 @@ from services.chassis.errors import (
     Reason,
     UpstreamUnavailable,
 )
+from services.chassis.rpc.assertions import Caller
 from services.queue.items import Claimed, Item, New, State
 from services.queue.queue import Queue
 from services.queue.worker import Ended, Failed, Outcome, Refused
@@ -61,6 +62,8 @@ class Terms:
     identity_kind: str
     webhook: str
     timeout_s: float
+    roles: tuple[str, ...] = ()
+    """Of an identity provider's user: those that he had when he handed it in."""
 
     def note(self) -> str:
         """As the queue keeps it."""
@@ -69,7 +72,8 @@ class Terms:
     @classmethod
     def of(cls, item: Item | Claimed) -> Terms:
         """From the queue."""
-        return cls(**json.loads(item.note))
+        terms = json.loads(item.note)
+        return cls(**terms | {"roles": tuple(terms.get("roles", ()))})
 
 
 @dataclass(frozen=True)
@@ -79,8 +83,7 @@ class Ask:
     request_id: str
     """Another for each attempt: under the same one the orchestrator gives the answer that it gave before."""
     case: bytes
-    identity: str
-    identity_kind: str
+    owner: Caller
     timeout_s: float
 
 
@@ -155,8 +158,7 @@ class Jobs:
         ask = Ask(
             str(uuid.uuid5(_NAMESPACE, name)),
             claim.payload,
-            terms.identity,
-            terms.identity_kind,
+            Caller(terms.identity, terms.identity_kind, terms.roles, claim.tenant, deferred=True),
             terms.timeout_s,
         )
         try:
@@ -167,7 +169,7 @@ class Jobs:
         except Overloaded as error:
             return Refused(error.reason, 1.0)
         except QuotaExceeded as error:
-            return Refused(error.reason, error.retry_after_s)
+            return Refused(error.reason, error.retry_after_s, of_tenant=True)
         except MedmeshError as error:
             failed = self._ended(claim, terms, State.FAILED, reason=error.reason)
             if error.reason in _FOR_GOOD:

@@ -47,7 +47,7 @@ class JobServicer(jobs_pb2_grpc.JobServiceServicer):
                 Reason.INPUT_OUT_OF_RANGE, "timeout", f"must lie within 0.1 and {self._maximum_timeout_s:g} s"
             )
         digest = await asyncio.to_thread(_digest, request)
-        terms = Terms(digest, caller.identity, caller.identity_kind, request.webhook, timeout_s)
+        terms = Terms(digest, caller.identity, caller.identity_kind, request.webhook, timeout_s, caller.roles)
         item = await asyncio.to_thread(
             self._jobs.submit,
             caller.tenant,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.chassis.settings import Secret, ServiceSettings, bounded
+from services.chassis.settings import AssertingSettings, Secret, bounded
 
 
 @dataclass(frozen=True, kw_only=True)
-class JobsSettings(ServiceSettings):
+class JobsSettings(AssertingSettings):
     """What the jobs door is told, next to what every service is told."""
 
     listen: str = "127.0.0.1:50064"

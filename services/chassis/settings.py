@@ -283,6 +283,28 @@ class ServiceSettings(ListeningSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
+class AssertingSettings(ServiceSettings):
+    """What a service is told that calls others for its callers (`services.chassis.rpc.assertions`)."""
+
+    assertion_key: Path | None = None
+    """PEM file with an unencrypted Ed25519 private key that signs for whom the services are called
+    (docs/security.md). With a policy there has to be one."""
+
+    IDENTITY_FILES: ClassVar[Mapping[str, str]] = {
+        **ServiceSettings.IDENTITY_FILES,
+        "assertion_key": "assertion.key",
+    }
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.auth_policy is not None and self.assertion_key is None:
+            raise SettingsError(
+                self.key("assertion_key"),
+                "is needed with a policy: whoever is called judges by the rights of whom he is called for",
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
 class TerminologySettings(ServiceSettings):
     """What a service is told that reads codes and words."""
 

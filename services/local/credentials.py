@@ -4,8 +4,9 @@
     FOLDER/authority.previous.crt           the one before it, trusted for as long as it lasts
     FOLDER/policy.toml                      yours to edit: it is never overwritten, and each run hands it out
     FOLDER/<part>/                          what MEDMESH_IDENTITY_FOLDER of that part names:
-        tls.crt, tls.key, ca.crt, policy.toml, assertion.pub
+        tls.crt, tls.key, ca.crt, policy.toml, assertion.pub, assertion-jobs.pub
     FOLDER/orchestrator/assertion.key       signs for whom the services are called
+    FOLDER/jobs/assertion.key               signs whose the jobs are
     FOLDER/triton/triton.key                what Triton asks its callers for; those that ask it have it too
     FOLDER/client/                          the same for whoever calls, and `token` for those who have no
                                             certificate to show, as a browser
@@ -79,6 +80,11 @@ certificate = "orchestrator"
 assertion_key = "assertion.pub" # it calls for others, with their rights
 allow = ["/medmesh.common.v1.ModelCatalogService/[GL]*"] # for itself
 
+[identities.jobs]
+certificate = "jobs"
+assertion_key = "assertion-jobs.pub" # what it asks later it asks with the rights of whose job it is
+allow = []
+
 {doors}[identities.client]
 certificate = "client"
 token_sha256 = "{token_sha256}"
@@ -94,6 +100,8 @@ roles = ["caller"]
 """
 _CALL_FOR_OTHERS = ("gateway", "console")
 """Doors that call with their callers' tokens and have no rights of their own."""
+_ASSERTING = {"orchestrator": "assertion.pub", "jobs": "assertion-jobs.pub"}
+"""Parts that sign whom they call for, each with a key of its own, and the files of the public ones."""
 
 
 @dataclass(frozen=True)
@@ -130,11 +138,13 @@ def make(folder: Path, names: Sequence[str] = (), owners: Owners | None = None) 
         own = folder / part
         if authority.certify(own, part, () if part == CLIENT else names):
             said.append(f"a certificate of {part}: {own / 'tls.crt'}")
-    _make_policy(folder, [door for door in topo.doors if door not in _CALL_FOR_OTHERS])
-    _make_assertion_key(folder)
+    _make_policy(folder, [door for door in topo.doors if door not in {*_CALL_FOR_OTHERS, *_ASSERTING}])
+    for part, public in _ASSERTING.items():
+        _make_assertion_key(folder / part / "assertion.key", folder / public)
     _make_triton_key(folder, [name for name, service in topo.services.items() if service.triton], owners)
     for part in (*parts, CLIENT):
-        _put(folder / part / "assertion.pub", (folder / "assertion.pub").read_bytes(), 0o644)
+        for public in _ASSERTING.values():
+            _put(folder / part / public, (folder / public).read_bytes(), 0o644)
         _put(folder / part / "policy.toml", (folder / "policy.toml").read_bytes(), 0o640)
         _give(folder / part, owners.client if part == CLIENT else owners.parts)
     return said
@@ -204,13 +214,11 @@ def _make_policy(folder: Path, doors: Sequence[str]) -> None:
         _put(folder / "policy.toml", _POLICY.format(token_sha256=digest, doors=named).encode(), 0o644)
 
 
-def _make_assertion_key(folder: Path) -> None:
-    path = folder / "orchestrator" / "assertion.key"
-    if not path.exists():
+def _make_assertion_key(private: Path, public: Path) -> None:
+    if not private.exists():
         key = Ed25519PrivateKey.generate()
-        _put(path, _pem(key), 0o600)
-        public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-        _put(folder / "assertion.pub", public, 0o644)
+        _put(private, _pem(key), 0o600)
+        _put(public, key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo), 0o644)
 
 
 def _make_triton_key(folder: Path, parts: Sequence[str], owners: Owners) -> None:

@@ -58,7 +58,9 @@ async def register(parts: Parts[OrchestratorSettings], server: grpc.aio.Server) 
     recommendation = await _upstream(parts, "recommendation", settings.recommendation_url)
     # An upload lies in one of imaging's replicas. Not observed: it would be a second breaker of one name.
     imaging_for_uploads = await parts.resources.enter_async_context(
-        Upstream("imaging", settings.imaging_url, settings, balanced=False, signer=_signer(settings))
+        Upstream(
+            "imaging", settings.imaging_url, settings, balanced=False, signer=assertions.signer(settings)
+        )
     )
     upstreams = (imaging, language, recommendation)
     parts.traces.ask_too(upstreams)
@@ -116,18 +118,6 @@ def any_serves(upstreams: Iterable[Upstream], starting_s: float | None = None) -
     return check
 
 
-def _signer(settings: OrchestratorSettings) -> assertions.Signer | None:
-    if settings.assertion_key is None:
-        return None
-    try:
-        return assertions.Signer.read(settings.assertion_key)
-    except (OSError, ValueError) as error:
-        raise SettingsError(
-            settings.key("assertion_key"),
-            "the file holds no unencrypted Ed25519 key in PEM, or cannot be read",
-        ) from error
-
-
 def _receipt_log(settings: OrchestratorSettings) -> ReceiptLog:
     try:
         signer = Signer.read(settings.receipt_key) if settings.receipt_key is not None else Signer()
@@ -166,7 +156,7 @@ async def _upstream(parts: Parts[OrchestratorSettings], name: str, address: str)
             name,
             address,
             parts.settings,
-            signer=_signer(parts.settings),
+            signer=assertions.signer(parts.settings),
             hedge_share=parts.settings.hedge_share,
         )
     )

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
 
-from services.chassis.settings import SettingsError, bounded
+from services.chassis.settings import AssertingSettings, bounded
 from services.chassis.uploads.settings import UploadSettings
 
 
 @dataclass(frozen=True, kw_only=True)
-class OrchestratorSettings(UploadSettings):
+class OrchestratorSettings(AssertingSettings, UploadSettings):
     """What the orchestrator is told, next to what every service is told."""
 
     listen: str = "127.0.0.1:50060"
@@ -32,9 +30,6 @@ class OrchestratorSettings(UploadSettings):
     receipt_key: Path | None = None
     """PEM file with an unencrypted Ed25519 private key that signs the receipts (`openssl genpkey -algorithm
     ed25519`). Unset: receipts are chained and not signed."""
-    assertion_key: Path | None = None
-    """PEM file with an unencrypted Ed25519 private key that signs for whom the services are called
-    (docs/security.md). With a policy there has to be one."""
     repeat_window_s: float = bounded(600.0, 0.0, 86_400.0)
     """How long the answer to a request with a `request_id` is remembered for its repetition, in seconds."""
     repeat_maximum_bytes: int = bounded(64 * 1024 * 1024, 0, 1 << 34)
@@ -55,16 +50,3 @@ class OrchestratorSettings(UploadSettings):
     """Time that a service gets to list its models or hand out a card, in seconds."""
     card_refresh_s: float = bounded(60.0, 0.05, 86_400.0)
     """Time between two looks at which models the services serve, in seconds."""
-
-    IDENTITY_FILES: ClassVar[Mapping[str, str]] = {
-        **UploadSettings.IDENTITY_FILES,
-        "assertion_key": "assertion.key",
-    }
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.auth_policy is not None and self.assertion_key is None:
-            raise SettingsError(
-                self.key("assertion_key"),
-                "is needed with a policy: the services judge by the caller's rights, not the orchestrator's",
-            )

@@ -204,6 +204,15 @@ class Queue:
                 )
             )
 
+    def postpone(self, tenant: str, after_s: float) -> int:
+        """Lets what waits of a tenant wait for at least `after_s`, and returns how much that moved."""
+        with self._database.transaction() as session:
+            return session.change(
+                "UPDATE queue_item SET due = :due "
+                "WHERE queue = :queue AND tenant = :tenant AND state = 'waiting' AND due < :due",
+                {"queue": self.name, "tenant": tenant, "due": self._clock() + after_s},
+            )
+
     def may_try_again(self, claim: Claimed) -> bool:
         """Whether an attempt is left."""
         return claim.attempt < self._maximum_attempts

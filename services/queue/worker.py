@@ -39,6 +39,8 @@ class Refused:
 
     reason: str
     after_s: float
+    of_tenant: bool = False
+    """Whether the tenant has asked too much, which says nothing of the others: all of its items wait."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,10 @@ class Worker:
         begun = time.monotonic()
         outcome = await self._work(claim)
         if isinstance(outcome, Refused):
-            self._pressure.refused(begun, outcome.after_s)
+            if outcome.of_tenant:
+                await asyncio.to_thread(self._queue.postpone, claim.tenant, outcome.after_s)
+            else:
+                self._pressure.refused(begun, outcome.after_s)
             await asyncio.to_thread(
                 self._queue.give_back, claim, after_s=outcome.after_s, reason=outcome.reason, counts=False
             )

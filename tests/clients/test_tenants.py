@@ -31,6 +31,7 @@ models = ["chest_*", "image_gate"]
 
 [tenants.research]
 requests_per_minute = 10
+request_bytes_per_minute = 20_000_000
 """
 
 
@@ -47,7 +48,12 @@ def test_tenants_are_those_of_the_table_and_of_the_identities(policy):
     assert result.exit_code == 0, result.output
     assert [json.loads(line) for line in result.stdout.splitlines()] == [
         {"tenant": "jobs", "identities": ["jobs"]},
-        {"tenant": "research", "identities": [], "requests_per_minute": 10},
+        {
+            "tenant": "research",
+            "identities": [],
+            "requests_per_minute": 10,
+            "request_bytes_per_minute": 20_000_000,
+        },
         {
             "tenant": "surgery",
             "identities": ["ward-1", "ward-2"],
@@ -55,9 +61,11 @@ def test_tenants_are_those_of_the_table_and_of_the_identities(policy):
             "models": ["chest_*", "image_gate"],
         },
     ]
-    table = CliRunner().invoke(app, ["tenants", str(policy)]).stdout
+    table = CliRunner(env={"COLUMNS": "120"}).invoke(app, ["tenants", str(policy)]).stdout
     assert "ward-1, ward-2" in table
     assert "chest_*, image_gate" in table
+    assert "bytes a minute" in table
+    assert "20000000" in table
 
 
 def test_a_policy_that_is_none_is_said(tmp_path):

@@ -78,7 +78,8 @@ def test_the_policy_of_the_security_page_does_what_the_page_says(tmp_path):
     (tmp_path / "jwks.json").write_text(json.dumps({"keys": [key]}))
     public = Ed25519PrivateKey.generate().public_key()
     pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    (tmp_path / "assertion.pub").write_bytes(pem)
+    for name in ("assertion.pub", "assertion-jobs.pub"):
+        (tmp_path / name).write_bytes(pem)
     policy = Policy.read(path)
     diagnose = "/medmesh.orchestrator.v1.DiagnosticService/Diagnose"
     ward = ["ward.hospital.example"]

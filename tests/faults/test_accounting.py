@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import csv
 import dataclasses
 import hashlib
+import json
 import os
 import random
 import shutil
 import signal
+import subprocess
+import sys
 import uuid
 from collections import Counter
+from collections.abc import Iterator
 
 import grpc
 import pytest
@@ -25,7 +30,8 @@ from cryptography.hazmat.primitives.serialization import (
 from typer.testing import CliRunner
 
 from clients.cli.main import app
-from medmesh import receipt
+from medmesh import AsyncClient, receipt
+from medmesh.jobs.v1.jobs_pb2 import Job
 from medmesh.orchestrator.v1 import orchestrator_pb2 as pb
 from medmesh.orchestrator.v1 import orchestrator_pb2_grpc
 from services.chassis.observability import audit
@@ -46,8 +52,8 @@ def identity(name: str, more: str) -> str:
     return f"[identities.{name}]\ntoken_sha256 = '{hashlib.sha256(name.encode()).hexdigest()}'\n{more}\n"
 
 
-def policy(folder) -> dict[str, str]:
-    """Variables of a mesh that knows two tenants, of which one may ask for little."""
+def policy(folder, bounds: str = "[tenants.medicine]\nrequests_per_minute = 60\n") -> dict[str, str]:
+    """Variables of a mesh that knows two tenants, of which by default one may ask for little."""
     key = Ed25519PrivateKey.generate()
     (folder / "assertion.key").write_bytes(
         key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
@@ -58,8 +64,9 @@ def policy(folder) -> dict[str, str]:
     (folder / "token").write_text("orchestrator")
     (folder / "policy.toml").write_text(
         identity("orchestrator", "allow = ['/medmesh.common.*']\nassertion_key = 'assertion.pub'")
+        + identity("jobs", "allow = []\nassertion_key = 'assertion.pub'")
         + "".join(identity(name, f"tenant = '{t}'\nallow = ['/medmesh.*']") for name, t in TENANTS.items())
-        + "[tenants.medicine]\nrequests_per_minute = 60\n"
+        + bounds
     )
     return {
         "MEDMESH_AUTH_POLICY": str(folder / "policy.toml"),
@@ -191,6 +198,67 @@ def test_usage_audit_log_and_receipts_agree_with_the_callers_after_a_kill(mesh, 
 
     assert_usage_is(records, receipts, log)
     assert not {one["receipt_id"] for one in records if one.get("tenant", "") == "" and "receipt_id" in one}
+
+
+def test_a_tenant_s_jobs_have_its_models_alone_compute_and_count_as_its_own(mesh, tmp_path):
+    written = tmp_path / "policy.toml"
+    written.write_text(
+        written.read_text().replace(
+            "[tenants.medicine]", "[tenants.medicine]\nmodels = ['image_gate', 'chest_*']"
+        )
+    )
+    told = policy_variables(tmp_path) | {"MEDMESH_URL": mesh.addresses["orchestrator"]}
+
+    async def ask(address: str, who: str) -> pb.Diagnosis:
+        async with AsyncClient(jobs=address, token=who) as client:
+            job = await client.jobs.submit(case())
+            async with asyncio.timeout(120):
+                while (await client.jobs.get(job.job_id)).state != Job.STATE_SUCCEEDED:  # noqa: ASYNC110
+                    await asyncio.sleep(0.2)
+            return (await client.jobs.result(job.job_id)).diagnosis
+
+    with jobs_door(told) as address:
+        answers = {who: asyncio.run(ask(address, who)) for who in TENANTS}
+    branches = {
+        who: {pb.Branch.Kind.Name(b.kind): (pb.Branch.State.Name(b.state), b.reason) for b in answer.branches}
+        for who, answer in answers.items()
+    }
+    mesh.stop_service("orchestrator")
+    log = tmp_path / "audit" / "calls-orchestrator.jsonl"
+    records = {one["tenant"]: one for one in audit.records(log) if one.get("via") == "jobs"}
+    assert branches["ward"]["KIND_NOTE"] == ("STATE_ANSWERED", "")
+    assert branches["clinic"]["KIND_IMAGE"] == ("STATE_ANSWERED", "")
+    assert branches["clinic"]["KIND_NOTE"] == ("STATE_FAILED", "PERMISSION_DENIED")
+    computed = {tenant: {m.partition("@")[0] for m in one["models"]} for tenant, one in records.items()}
+    assert computed["surgery"] >= {"chest_xray", "clinical_ner"}
+    assert computed["medicine"] <= {"chest_xray", "image_gate"}
+
+
+@contextlib.contextmanager
+def jobs_door(variables: dict[str, str]) -> Iterator[str]:
+    """The address of a jobs door that runs by itself."""
+    command = [sys.executable, "-m", "clients.jobs"]
+    with subprocess.Popen(
+        command, cwd=ROOT, env=os.environ | variables, stderr=subprocess.PIPE, text=True
+    ) as door:
+        try:
+            lines = (json.loads(line) for line in door.stderr)
+            yield next(line["address"] for line in lines if line["message"] == "serving")
+        finally:
+            door.terminate()
+            door.communicate()
+
+
+def policy_variables(folder) -> dict[str, str]:
+    """Variables of the door: it knows the same policy, and is another part."""
+    (folder / "jobs-token").write_text("jobs")
+    return {
+        "MEDMESH_LISTEN": "127.0.0.1:0",
+        "MEDMESH_AUTH_POLICY": str(folder / "policy.toml"),
+        "MEDMESH_ASSERTION_KEY": str(folder / "assertion.key"),
+        "MEDMESH_TOKEN_FILE": str(folder / "jobs-token"),
+        "MEDMESH_JOBS_FOLDER": str(folder / "jobs"),
+    }
 
 
 def assert_usage_is(records, receipts, log) -> None:

@@ -17,13 +17,17 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 
 import grpc
+import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from medmesh import AsyncClient, Client, InvalidInput, MedmeshError, NotFound, Overloaded, PermissionDenied
 from medmesh.imaging.v1.imaging_pb2 import ImageSource
 from medmesh.jobs.v1.jobs_pb2 import Job
 from medmesh.orchestrator.v1 import orchestrator_pb2 as pb
 from services.chassis.observability import log
+from services.chassis.rpc import assertions
 from tests.clients.fake_mesh import error_info, stored_diagnosis
 from tests.contracts.source import ROOT
 
@@ -306,6 +310,7 @@ DIAGNOSE = "/medmesh.orchestrator.v1.DiagnosticService/*"
 
 async def test_a_tenant_sees_its_own_jobs_and_nobody_submits_what_he_may_not_ask(mesh, door, tmp_path):
     mesh.answers["Diagnose"] = ANSWER
+    known_tenants = {"ward": "surgery", "clinic": "medicine"}
     known = policy(
         tmp_path,
         {
@@ -314,7 +319,10 @@ async def test_a_tenant_sees_its_own_jobs_and_nobody_submits_what_he_may_not_ask
             "clinic": ("medicine", [JOBS, DIAGNOSE]),
         },
     )
-    async with door.open(token="ward", auth_policy=known) as ward:
+    key = Ed25519PrivateKey.generate()
+    private = tmp_path / "assertion.key"
+    private.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    async with door.open(token="ward", auth_policy=known, assertion_key=private) as ward:
         job = await ward.jobs.submit(note="a")
         await ended(ward, job.job_id)
         async with AsyncClient(jobs=door.address, token="theatre") as theatre:
@@ -328,10 +336,10 @@ async def test_a_tenant_sees_its_own_jobs_and_nobody_submits_what_he_may_not_ask
                     await call(job.job_id)
             again = await clinic.jobs.submit(note="another", job_id=job.job_id)
             await ended(clinic, again.job_id)
-    assert [one.metadata.get("x-medmesh-on-behalf-of") for one in mesh.seen if one.method == "Diagnose"] == [
-        "ward",
-        "clinic",
-    ]
+    for whom, one in zip(("ward", "clinic"), [s for s in mesh.seen if s.method == "Diagnose"], strict=True):
+        signed = one.metadata[assertions.KEY]
+        said = jwt.decode(signed, key.public_key(), algorithms=["EdDSA"], audience="orchestrator")
+        assert (said["sub"], said["tenant"], said["deferred"]) == (whom, known_tenants[whom], True)
 
 
 async def test_an_endpoint_is_told_once_it_answers_and_of_nothing_but_the_job(mesh, door, endpoint, webhooks):

@@ -131,6 +131,18 @@ def test_a_refusal_is_no_attempt_and_waits_as_long_as_it_says(queue, clock):
         clock.now += 3
 
 
+def test_what_waits_of_one_tenant_is_put_off_and_no_other_s(queue, clock):
+    add(queue, "a", "b", tenant="surgery")
+    add(queue, "c", tenant="medicine")
+    (claim,) = [one for one in queue.claim(2) if one.tenant == "surgery"]
+    assert queue.postpone("surgery", 5.0) == 1
+    assert queue.postpone("surgery", 1.0) == 0
+    assert claimed(queue, 3) == []
+    clock.now += 5.1
+    assert claimed(queue, 3) == ["b"]
+    assert queue.end(claim, State.DONE)
+
+
 def test_a_higher_priority_goes_first_then_the_older(queue):
     add(queue, "a", "b")
     add(queue, "urgent", priority=5)

@@ -107,7 +107,9 @@ async def test_nobody_is_admitted_who_may_not_and_all_who_reach_the_service_are_
         "wrong token": (mesh / "client", lambda _: (("authorization", "Bearer nobodys"),), UNAUTHENTICATED),
         "wrong role": (mesh / "gateway", lambda _: bearer, DENIED),
         "other tenant": (mesh / "orchestrator", for_caller(asserted, clerk), DENIED),
-        "lent by one who may not": (mesh / "jobs", for_caller(asserted, client), DENIED),
+        "lent by one who may not": (mesh / "dicom_node", for_caller(asserted, client), DENIED),
+        "lent with another part's key": (mesh / "jobs", for_caller(asserted, client), UNAUTHENTICATED),
+        "not lent": (mesh / "jobs", nothing, DENIED),
         "forged": (mesh / "orchestrator", for_caller(forged, client), UNAUTHENTICATED),
         "for another service": (
             mesh / "orchestrator",

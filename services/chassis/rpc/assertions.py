@@ -11,10 +11,11 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from services.chassis import ed25519
 from services.chassis.errors import Unauthenticated
+from services.chassis.settings import AssertingSettings, SettingsError
 
 if TYPE_CHECKING:  # 8 MB, which a service without keys does not load
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -35,6 +36,8 @@ class Caller:
     roles: tuple[str, ...]
     """Of the policy; what an identity provider's token gave him."""
     tenant: str
+    deferred: bool = False
+    """Whether what is asked now was handed in earlier, so that no quota has counted it yet."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +65,21 @@ class Signer:
             "method": method,
             "iat": now,
             "exp": now + LIFETIME_S,
-        }
+        } | ({"deferred": True} if caller.deferred else {})
         return jwt.encode(claims, self._key, _ALGORITHM)
+
+
+def signer(settings: AssertingSettings) -> Signer | None:
+    """That of a service, where it has a key. Raises SettingsError."""
+    if settings.assertion_key is None:
+        return None
+    try:
+        return Signer.read(settings.assertion_key)
+    except (OSError, ValueError) as error:
+        raise SettingsError(
+            settings.key("assertion_key"),
+            "the file holds no unencrypted Ed25519 key in PEM, or cannot be read",
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -98,10 +114,10 @@ class Verifier:
             raise Unauthenticated from None
         if claims["method"] != method or claims["exp"] - claims["iat"] > LIFETIME_S:
             raise Unauthenticated
-        return Caller(claims["sub"], claims["kind"], tuple(claims["roles"]), claims["tenant"])
-
-
-def _ed25519(key: Any, kind: type[Any]) -> Any:
-    if not isinstance(key, kind):
-        raise ValueError("the key is not Ed25519")  # noqa: TRY004 - of a file, not of a call
-    return key
+        return Caller(
+            claims["sub"],
+            claims["kind"],
+            tuple(claims["roles"]),
+            claims["tenant"],
+            deferred=claims.get("deferred") is True,
+        )

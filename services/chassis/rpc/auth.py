@@ -76,6 +76,8 @@ class Identity:
     """Of the policy, as an identity provider's token gave them."""
     via: str = ""
     """The identity that called for this one; empty: nobody did."""
+    deferred: bool = False
+    """What it handed in there earlier is done now, and no quota has counted it yet."""
 
 
 @dataclass(frozen=True)
@@ -217,6 +219,7 @@ class Policy:
             rights.priority,
             asserted.roles,
             via=caller.name,
+            deferred=asserted.deferred,
         )
 
     def _of_roles(self, roles: Iterable[str]) -> _Rights:

@@ -22,6 +22,7 @@ from services.chassis.observability import redaction, telemetry
 from services.chassis.observability.attributes import Name
 from services.chassis.rpc import validation
 from services.chassis.rpc.admission import Admission
+from services.chassis.rpc.quotas import Quotas
 from services.chassis.rpc.request import Request
 
 logger = logging.getLogger("medmesh.request")
@@ -54,7 +55,7 @@ class Incoming:
         decode: Callable[[bytes], Any] | None,
         request: Request,
         admission: Admission,
-        *,
+        quotas: Quotas,
         stall_s: float,
         draining: asyncio.Event,
     ) -> None:
@@ -62,6 +63,7 @@ class Incoming:
         self._decode = decode
         self._request = request
         self._admission = admission
+        self._quotas = quotas
         self._stall_s = stall_s
         self._draining = draining
         self._held = AsyncExitStack()
@@ -79,7 +81,7 @@ class Incoming:
     async def only(self) -> bytes:
         """The one message of a method that takes no stream, not decoded yet, once it has its place.
 
-        Raises InvalidInput (no message), Overloaded, DeadlineExceeded.
+        Raises InvalidInput (no message), Overloaded, QuotaExceeded, DeadlineExceeded.
         """
         with self._reading():
             part = await self._next()
@@ -125,6 +127,7 @@ class Incoming:
                 raise DeadlineExceeded("the caller stalled") from error
             raise
         if part is not None:
+            self._quotas.take_bytes(self._request.metered, len(part))
             try:
                 self._held.enter_context(self._admission.holding(len(part), self._request.sharer))
             except Overloaded:

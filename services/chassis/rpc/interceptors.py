@@ -12,7 +12,7 @@ import inspect
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import aclosing, asynccontextmanager, nullcontext
+from contextlib import aclosing, asynccontextmanager
 from functools import partial
 from typing import Any, NoReturn
 
@@ -27,7 +27,7 @@ from services.chassis.observability.audit import AuditLog
 from services.chassis.rpc import assertions, status
 from services.chassis.rpc import request as requests
 from services.chassis.rpc.admission import Admission
-from services.chassis.rpc.auth import Identity, Policy, PolicyFile, certificate_names
+from services.chassis.rpc.auth import Policy, PolicyFile, certificate_names
 from services.chassis.rpc.failing import Outcome, answer_error
 from services.chassis.rpc.incoming import Incoming, is_infrastructure
 from services.chassis.rpc.quotas import Quotas
@@ -123,7 +123,7 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # g
         # the call does, not when its message has arrived, which a half-open call never lets happen.
         def taken(raw: AsyncIterator[bytes], current: Request) -> Incoming:
             return Incoming(
-                raw, decode, current, self._admission, stall_s=self._maximum_stall_s, draining=self._draining
+                raw, decode, current, self._admission, self._quotas, self._maximum_stall_s, self._draining
             )
 
         async def one_answer(raw: AsyncIterator[bytes], context: grpc.aio.ServicerContext) -> bytes:
@@ -214,9 +214,8 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # g
         started = time.monotonic()
         metadata, current = self._request(method, context, started)
         try:
-            identity = self._identify(current, context, metadata)
-            if not identity.via:
-                self._quotas.check(identity.tenant)
+            self._identify(current, context, metadata)
+            self._quotas.check(current.metered)
             self._admission.refuse_where_full(current)
         except MedmeshError as error:
             code = status.code_name(error)
@@ -245,7 +244,7 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # g
 
     def _identify(
         self, current: Request, context: grpc.aio.ServicerContext, metadata: Mapping[str, str]
-    ) -> Identity:
+    ) -> None:
         """Notes who calls. Raises Unauthenticated, PermissionDenied."""
         identity = self._policy.authorize(
             current.method,
@@ -261,25 +260,24 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # g
             current.facts["via"] = identity.via
         principal = metadata.get(requests.PRINCIPAL_KEY, "")
         if identity.kind != "none" and requests.is_sane_name(principal):
-            # Only a caller that has proven its own identity is believed about whom it calls for.
-            current.facts["on_behalf_of"] = current.sharer = principal
-        else:
-            current.sharer = identity.tenant or context.peer()
+            # What a known caller says, for the log. A share by that name would be one more with each name.
+            current.facts["on_behalf_of"] = principal
+        current.sharer = identity.tenant or context.peer()
+        if not identity.via or identity.deferred:
+            current.metered = identity.tenant
         current.priority = max(requests.Priority.of(metadata.get(requests.PRIORITY_KEY)), identity.priority)
-        return identity
 
     @asynccontextmanager
     async def _bounded(
         self, current: Request, context: grpc.aio.ServicerContext, metadata: Mapping[str, str]
     ) -> AsyncIterator[None]:
-        identity = self._identify(current, context, metadata)
+        self._identify(current, context, metadata)
         if is_infrastructure(current.method):
             yield
             return
         limit = asyncio.timeout(current.remaining_s)
         try:
-            # What is called for a caller was counted where he called.
-            with self._quotas.taking(identity.tenant) if not identity.via else nullcontext():
+            with self._quotas.taking(current.metered):
                 async with limit:
                     yield
         except TimeoutError as error:

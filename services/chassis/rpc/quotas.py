@@ -2,11 +2,16 @@
 
     [tenants.radiology]
     requests_per_minute = 600       # in bursts of at most a tenth of it, and of at least one
+    request_bytes_per_minute = 500_000_000  # of all messages that it sends; bursts as above
     in_flight = 8                   # requests at the same time
     models = ["image_gate", "chest_*"]      # names or patterns; no other model computes anything for it
 
 What is not given is unbounded. A request beyond it is refused as QUOTA_EXCEEDED with the time after which
-the next one will be taken. Each process counts for itself.
+the next one will be taken, and which quota it was. Each process counts for itself.
+
+How many bytes a request brings is known when they have come. It is taken while some are left, and what it
+brings beyond has to pass before the next one; a message that comes when a whole minute's worth is owed is
+refused, be it in the middle of a stream.
 """
 
 from __future__ import annotations
@@ -19,6 +24,7 @@ from typing import Any
 
 from services.chassis.errors import QuotaExceeded
 
+_REQUESTS, _BYTES, _IN_FLIGHT = "requests_per_minute", "request_bytes_per_minute", "in_flight"
 _BURST_SHARE = 0.1
 _IN_FLIGHT_RETRY_S = 1.0
 
@@ -28,6 +34,7 @@ class Quota:
     """Of one tenant; None: unbounded."""
 
     requests_per_minute: float | None = None
+    request_bytes_per_minute: float | None = None
     in_flight: int | None = None
     models: tuple[str, ...] | None = None
     """Patterns of the names of the models that may compute for it."""
@@ -37,10 +44,10 @@ class Quota:
         """From a table of the policy. Raises ValueError in a sentence that names its key."""
         if not isinstance(table, dict):
             raise ValueError(f"tenants.{name} must be a table")  # noqa: TRY004 - of the file, not of a call
-        if unknown := set(table) - {"requests_per_minute", "in_flight", "models"}:
+        if unknown := set(table) - {_REQUESTS, _BYTES, _IN_FLIGHT, "models"}:
             raise ValueError(f"tenants.{name} has unknown keys: {', '.join(sorted(unknown))}")
-        rate, places = table.get("requests_per_minute"), table.get("in_flight")
-        for key, value in (("requests_per_minute", rate), ("in_flight", places)):
+        bounds = {key: table.get(key) for key in (_REQUESTS, _BYTES, _IN_FLIGHT)}
+        for key, value in bounds.items():
             if value is not None and (not isinstance(value, int) or value < 1):
                 raise ValueError(f"tenants.{name}.{key} must be a whole number of at least 1")
         models = table.get("models")
@@ -48,16 +55,45 @@ class Quota:
             isinstance(models, list) and all(isinstance(pattern, str) for pattern in models)
         ):
             raise ValueError(f"tenants.{name}.models must be a list of names or patterns")
-        return cls(rate, places, None if models is None else tuple(models))
+        return cls(**bounds, models=None if models is None else tuple(models))
+
+
+class _Bucket:
+    """What may be taken now of something that comes back at a steady rate; below nothing: what is owed."""
+
+    def __init__(self, name: str, unit: float) -> None:
+        """`name`: of the quota; `unit`: the least that has to be there for the next request."""
+        self._name = name
+        self._unit = unit
+        self._held: float | None = None
+        self._filled_at = 0.0
+
+    def fill(self, per_minute: float | None, now: float, credit: float = 0.0) -> None:
+        """Fills it up to `now`; None: it is not counted. Raises QuotaExceeded where too little is there, and
+        not as much as `credit` may be owed.
+        """
+        if per_minute is None:
+            self._held = None
+            return
+        most, per_s = max(self._unit, per_minute * _BURST_SHARE), per_minute / 60.0
+        held = most if self._held is None else min(most, self._held + (now - self._filled_at) * per_s)
+        self._filled_at, self._held = now, held
+        if held + credit < self._unit:
+            raise QuotaExceeded(metadata={"quota": self._name}, retry_after_s=(self._unit - held) / per_s)
+
+    def take(self, count: float) -> None:
+        """Takes so much, whether it is there or not."""
+        if self._held is not None:
+            self._held -= count
 
 
 class _Use:
-    """What one tenant uses now: a bucket of requests that fills with time, and those under way."""
+    """What one tenant uses now: requests and bytes that come back with time, and requests under way."""
 
-    def __init__(self, now: float) -> None:
+    def __init__(self) -> None:
         self.in_flight = 0
-        self.tokens: float | None = None
-        self.filled_at = now
+        self.requests = _Bucket(_REQUESTS, 1.0)
+        self.bytes = _Bucket(_BYTES, 1.0)
 
 
 class Quotas:
@@ -84,13 +120,23 @@ class Quotas:
         if use is None:
             yield
             return
-        if use.tokens is not None:
-            use.tokens -= 1.0
+        use.requests.take(1.0)
         use.in_flight += 1
         try:
             yield
         finally:
             use.in_flight -= 1
+
+    def take_bytes(self, tenant: str, count: int) -> None:
+        """Counts the bytes of a message of a request that was taken. Raises QuotaExceeded where what came
+        before it was too much by a minute's worth.
+        """
+        quota, use = self._quotas.get(tenant), self._uses.get(tenant)
+        if quota is None or use is None:
+            return
+        rate = quota.request_bytes_per_minute
+        use.bytes.fill(rate, self._clock(), credit=rate or 0.0)
+        use.bytes.take(count)
 
     def check(self, tenant: str) -> None:
         """Raises QuotaExceeded where `taking` would; counts nothing."""
@@ -100,22 +146,10 @@ class Quotas:
         quota = self._quotas.get(tenant)
         if quota is None:
             return None
-        now = self._clock()
-        use = self._uses.setdefault(tenant, _Use(now))
+        use = self._uses.setdefault(tenant, _Use())
         if quota.in_flight is not None and use.in_flight >= quota.in_flight:
-            raise QuotaExceeded(retry_after_s=_IN_FLIGHT_RETRY_S)
-        if quota.requests_per_minute is None:
-            use.tokens = None
-        else:
-            _fill(use, quota.requests_per_minute, now)
+            raise QuotaExceeded(metadata={"quota": _IN_FLIGHT}, retry_after_s=_IN_FLIGHT_RETRY_S)
+        now = self._clock()
+        use.requests.fill(quota.requests_per_minute, now)
+        use.bytes.fill(quota.request_bytes_per_minute, now)
         return use
-
-
-def _fill(use: _Use, per_minute: float, now: float) -> None:
-    """Fills the bucket up to `now`. Raises QuotaExceeded where it holds no request."""
-    most = max(1.0, per_minute * _BURST_SHARE)
-    per_s = per_minute / 60.0
-    held = most if use.tokens is None else min(most, use.tokens + (now - use.filled_at) * per_s)
-    use.filled_at, use.tokens = now, held
-    if held < 1.0:
-        raise QuotaExceeded(retry_after_s=(1.0 - held) / per_s)

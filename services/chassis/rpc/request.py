@@ -15,7 +15,7 @@ from services.chassis.errors import PermissionDenied
 REQUEST_ID_KEY = "x-request-id"
 """Metadata key of the request id, in requests and answers."""
 PRINCIPAL_KEY = "x-medmesh-on-behalf-of"
-"""Metadata key of the identity that a service of the mesh calls for."""
+"""Metadata key of whom a caller says that it calls for: for the log, and nothing is decided by it."""
 PRIORITY_KEY = "x-medmesh-priority"
 """Metadata key of the priority that a caller asks for: the name of a `Priority`, in any case."""
 _SANE_ID = re.compile(r"[0-9A-Fa-f-]{8,64}")
@@ -54,11 +54,15 @@ class Request:
     allow: tuple[str, ...] = ()
     """Patterns of the full methods that the caller may call."""
     sharer: str = ""
-    """Who shares the service with others where requests wait: a principal, a tenant, or a connection."""
+    """Who shares the service with others where requests wait: a tenant, or a connection."""
+    metered: str = ""
+    """The tenant whose quota counts it here; empty: nobody's, or it was counted where its caller called."""
     priority: Priority = Priority.ROUTINE
     """Where it stands among those that wait: what its caller asked for, as far as it may."""
     roles: tuple[str, ...] = ()
     """The caller's roles, as an identity provider's token gave them."""
+    deferred: bool = False
+    """Of work that a caller handed in earlier, which no quota has counted yet."""
     usable_models: tuple[str, ...] | None = None
     """Patterns of the models that may compute for the caller's tenant; None: all."""
     facts: dict[str, str | int | float | bool] = field(default_factory=dict)

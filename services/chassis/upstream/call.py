@@ -328,7 +328,9 @@ class Upstream:
             metadata[requests.REQUEST_ID_KEY] = current.request_id
             metadata[requests.PRIORITY_KEY] = current.priority.name.lower()
             if self._signer is not None and rpc:
-                caller = Caller(current.identity, current.identity_kind, current.roles, current.tenant)
+                caller = Caller(
+                    current.identity, current.identity_kind, current.roles, current.tenant, current.deferred
+                )
                 metadata[assertions.KEY] = self._signer.sign(caller, self.name, f"/{rpc}")
             elif current.identity_kind != "none":
                 metadata[requests.PRINCIPAL_KEY] = current.identity
