@@ -128,7 +128,7 @@ class Instruments:
         )
 
     def observe(self, name: str, unit: str, description: str, read: Reading) -> None:
-        """Measures whatever `read` tells whenever somebody asks, beside what was given under the name before."""
+        """Measures whatever `read` tells whenever somebody asks; of several under one name, all of them."""
         readings = self._readings.setdefault(name, [])
         readings.append(read)
         if len(readings) > 1:  # the meter keeps one instrument of a name, and would not ask a second one
