@@ -191,9 +191,11 @@ def _decades(axis: Axis) -> list[float]:
 
 
 def _short(value: float | None) -> str:
-    """`1.2k`, `340`, `0.05`."""
+    """`12M`, `12k`, `340`, `0.05`."""
     if value is None:
         return "-"
+    if value >= 1e6:
+        return f"{value / 1e6:.3g}M"
     if value >= 10_000:
         return f"{value / 1000:.0f}k"
     return f"{value:.0f}" if value >= 100 else f"{value:.3g}"

@@ -7,14 +7,16 @@ import dataclasses
 from collections.abc import Awaitable
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import typer
 from typer.core import TyperGroup
 
 from clients.cli import inputs
 from clients.cli.failures import ExitCode, explained, fail
+from clients.cli.metrics_doors import metrics_doors
 from clients.cli.show import marks
-from clients.loadtest import comparison, html, profile_file, report, searching, server_side, view
+from clients.loadtest import comparison, html, profile_file, report, searching, view
 from clients.loadtest.coordinator import LoadError, Run
 from clients.loadtest.profile import SAMPLES, Profile, Stage, Traffic, parse_mix
 from clients.loadtest.thresholds import METRICS, Threshold
@@ -134,7 +136,8 @@ def run(
         typer.Option(
             "--metrics",
             metavar="URL",
-            help="Metrics in Prometheus' form to show beside. Default: Triton's at port 8002. Repeatable.",
+            help="Metrics in Prometheus' form to show beside. Default: of each service and of Triton, where "
+            "`medmesh up` runs them. Repeatable.",
         ),
     ] = None,
     image: Annotated[Path, typer.Option("--image", metavar="FILE", help="With a mix.")] = SAMPLES
@@ -201,7 +204,7 @@ def run(
                 connections,
                 count,
                 seed,
-                server_side.default_metrics(mesh) if metrics is None else metrics,
+                whose(metrics, mesh),
             )
 
         try:
@@ -259,6 +262,13 @@ def connection(url: str | None) -> Connection:
     return resolve(
         url, imaging=None, language=None, recommendation=None, token=None, tls=None, timeout_s=None
     )
+
+
+def whose(metrics: list[str] | None, connection: Connection) -> dict[str, str]:
+    """By address of metrics that stand beside: whose they are. None: those of a mesh on this machine."""
+    if metrics is None:
+        return metrics_doors(connection.targets)
+    return {url: urlsplit(url).netloc or url for url in metrics}
 
 
 def chosen(given: str | None, carried: Inputs) -> Profile:

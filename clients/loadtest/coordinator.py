@@ -8,7 +8,7 @@ import os
 import pickle
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -41,8 +41,8 @@ class Run:
     connections: int = 1
     count: int | None = None
     seed: int = 1
-    metrics: Sequence[str] = ()
-    """Addresses of metrics in Prometheus' form."""
+    metrics: Mapping[str, str] = field(default_factory=dict)
+    """By address of metrics in Prometheus' form: whose they are."""
     statistics: Statistics = field(init=False)
     server: Server = field(init=False)
     started_at: float = 0.0

@@ -81,7 +81,11 @@ class Generator:
         tokens = {name: tenant.token(environment) for name, tenant in profile.tenants.items()}
         # Replaced and not only read: a Connection refuses to send a token in clear to another machine.
         self._connections = [
-            dataclasses.replace(connection, token=tokens.get(one.tenant, connection.token))
+            dataclasses.replace(
+                connection,
+                token=tokens.get(one.tenant, connection.token),
+                priority=one.priority or connection.priority,
+            )
             for one in profile.traffic
         ]
         self._channels = {

@@ -10,9 +10,16 @@ from clients.loadtest import charts, view
 from clients.loadtest.charts import Chart
 from clients.loadtest.comparison import Compared, differences
 from clients.loadtest.report import Report
+from clients.loadtest.server_side import AT_WORK, BREAKER, WAITING
 
 _PERCENTILES = ("p50", "p90", "p95", "p99", "p99.9")
 _MAXIMUM_GAUGES = 6
+_TITLES = {
+    AT_WORK: ("Services: requests at work", "requests"),
+    WAITING: ("Services: requests that wait", "requests"),
+    BREAKER: ("Services: breakers", "1 is open"),
+    "medmesh_server_held_bytes": ("Services: requests held", "bytes"),
+}
 
 
 def page(report: Report) -> str:
@@ -132,7 +139,8 @@ def _servers(report: Report) -> list[Chart | None]:
         charts.over_time("Triton: requests that wait", "requests", times, server["pending"], **shared),
         charts.over_time("This machine's cores, harness included", "% busy", times, busy, **shared),
         *(
-            charts.over_time(name, "", times, series, **shared)
+            charts.over_time(title, unit, times, series, **shared)
             for name, series in list(server["gauges"].items())[:_MAXIMUM_GAUGES]
+            for title, unit in [_TITLES.get(name, (name, ""))]
         ),
     ]

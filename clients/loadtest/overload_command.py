@@ -13,7 +13,7 @@ import typer
 from clients.cli import inputs
 from clients.cli.failures import ExitCode, explained, fail
 from clients.cli.show import marks
-from clients.loadtest import command, html, report, server_side, view
+from clients.loadtest import command, html, report, view
 from clients.loadtest import overload as overload_
 from clients.loadtest.coordinator import LoadError, Run
 from clients.loadtest.profile import SAMPLES, Stage
@@ -64,7 +64,7 @@ def overload(
         )
         chosen = command.chosen(profile, carried)
         command.must_be_allowed(connection, chosen, yes_load_it)
-        asked = server_side.default_metrics(connection) if metrics is None else metrics
+        asked = command.whose(metrics, connection)
 
         def once(stages: Sequence[Stage], title: str) -> Awaitable[report.Report]:
             of = dataclasses.replace(chosen, stages=stages)

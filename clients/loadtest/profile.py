@@ -59,8 +59,10 @@ class Traffic:
     think_s: tuple[float, float] = (0.0, 0.0)
     """How long a user pauses after the answer, drawn evenly between the two; closed loop only."""
     tenant: str = ""
+    priority: str | None = None
+    """One of `medmesh.connection.PRIORITIES`; None: that of the connection."""
     headers: Mapping[str, str] = field(default_factory=dict)
-    """Further gRPC metadata, e.g. a priority that a proxy reads."""
+    """Further gRPC metadata, for what stands before the mesh."""
     parts: tuple[str, ...] = PARTS
     """What a combined case carries."""
     image: Path = SAMPLES / "chest_xray.dcm"

@@ -12,6 +12,7 @@ from clients.loadtest import arrivals
 from clients.loadtest.calls import CALLS, PARTS
 from clients.loadtest.profile import IMAGE_FORMATS, Profile, Stage, Tenant, Traffic
 from clients.loadtest.thresholds import Threshold
+from medmesh.connection import PRIORITIES, PRIORITY_HEADER
 
 SHIPPED = Path(__file__).with_name("profiles")
 LONGEST_S = 7 * 86_400.0
@@ -249,6 +250,8 @@ def _headers(value: Any, folder: Path) -> dict[str, str]:
             raise ValueError(f"{key} is no name of gRPC metadata: lower-case ASCII, not grpc-…, not …-bin")
         if key == "authorization":
             raise ValueError("authorization belongs into [tenants.…], which keeps tokens out of profiles")
+        if key == PRIORITY_HEADER:  # the mesh would take a wrong word there for routine
+            raise ValueError(f"{key} is the key priority, one of {', '.join(PRIORITIES)}")
         if not isinstance(text, str) or not text.isascii() or not text.isprintable():
             raise ValueError(f"{key} must be a text of ASCII characters")
     return dict(value)
@@ -277,6 +280,7 @@ _TRAFFIC: Mapping[str, Reader] = {
     "timeout_s": _number(0.001, 3600),
     "think_s": _range(0, 3600, rising=True),
     "tenant": _text,
+    "priority": _one_of(*PRIORITIES),
     "headers": _headers,
     "parts": _some_of(*PARTS),
     "image": _file,

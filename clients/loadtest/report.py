@@ -34,7 +34,7 @@ def of(run: Run, thresholds: Sequence[Threshold]) -> Report:
         "format": FORMAT,
         "started_at": datetime.fromtimestamp(run.started_at, UTC).isoformat(timespec="seconds"),
         "interrupted": run.interrupted,
-        "profile": _profile(run.profile),
+        "profile": _profile(run.profile, run.connection.priority),
         "targets": {name: run.connection.targets[name] for name in sorted(run.profile.servers())},
         "harness": {
             "processes": run.processes,
@@ -66,7 +66,8 @@ def of(run: Run, thresholds: Sequence[Threshold]) -> Report:
         ],
         "over_time": _over_time(run),
         "server": {
-            "missing": run.server.missing,
+            "asked": run.server.metrics,
+            "missing": run.server.unanswered(),
             "health": run.server.health,
             "triton": [asdict(figures) for figures in run.server.triton(warm_up_s)],
             "times_s": run.server.times,
@@ -96,7 +97,7 @@ def write(report: Report, path: Path) -> None:
     path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 
 
-def _profile(profile: Profile) -> Report:
+def _profile(profile: Profile, usual_priority: str | None) -> Report:
     return {
         "name": profile.name,
         "description": profile.description,
@@ -117,6 +118,7 @@ def _profile(profile: Profile) -> Report:
                 "weight": one.weight,
                 "timeout_s": one.timeout_s,
                 "tenant": one.tenant,
+                "priority": one.priority or usual_priority or "",
                 "vary": one.vary,
             }
             for one in profile.traffic

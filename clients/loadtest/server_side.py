@@ -1,5 +1,5 @@
 """What the servers say of themselves while they are loaded: Triton's split of each request into waiting and
-computing, other metrics in Prometheus' form, health, and how busy this machine is.
+computing, the services' requests at work, their queues and breakers, health, and how busy this machine is.
 """
 
 from __future__ import annotations
@@ -7,22 +7,27 @@ from __future__ import annotations
 import asyncio
 import time
 import urllib.request
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from clients.loadtest.generator import open_channel
-from medmesh.connection import Connection, is_loopback
+from medmesh.connection import Connection
 
 INTERVAL_S = 1.0
 TIMEOUT_S = 2.0
-TRITON_METRICS = "http://127.0.0.1:8002/metrics"
-"""Where Triton's metrics are under `medmesh up`, unless it was told otherwise."""
+AT_WORK = "medmesh_server_active_requests"
+WAITING = "medmesh_server_queue_length"
+BREAKER = "medmesh_upstream_breaker_open"
+_LOADED = (AT_WORK, WAITING, BREAKER)
+"""Gauges that say how loaded the services are: they come first, and also where nothing happened to them."""
 _TRITON = "nv_"
 _OURS = ("medmesh_", "rpc_", "triton_", "gen_ai_")
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -52,21 +57,23 @@ class ModelFigures:
 class Server:
     """The servers' side of a run."""
 
-    metrics: Sequence[str]
-    """Addresses that are asked."""
+    metrics: Mapping[str, str]
+    """By address that is asked: whose metrics are there."""
     connection: Connection
     services: Sequence[str]
     times: list[float] = field(default_factory=list)
     """When each scrape was made, in seconds of the run."""
     scrapes: list[Scrape] = field(default_factory=list)
     gauges: set[str] = field(default_factory=set)
-    """Names of the samples that are no counters."""
+    """Names of the metrics that are gauges."""
     busy: list[float] = field(default_factory=list)
     """Share of this machine's cores that was used before each scrape."""
     health: dict[str, list[tuple[float, str]]] = field(default_factory=dict)
     """By service: its state, and each change of it."""
-    missing: dict[str, str] = field(default_factory=dict)
-    """Addresses that did not answer, with why."""
+    _known: dict[str, Scrape] = field(default_factory=dict)
+    """By address: what it said last."""
+    _unanswered: Counter[str] = field(default_factory=Counter)
+    _why: dict[str, str] = field(default_factory=dict)
 
     async def watch(self, begin: float) -> None:
         """Asks every second until it is cancelled, and then once more."""
@@ -79,36 +86,60 @@ class Server:
                 scraped = await asyncio.gather(
                     *(asyncio.to_thread(self._scrape, url) for url in self.metrics)
                 )
-                self.times.append(now)
-                self.scrapes.append({key: value for one in scraped for key, value in one.items()})
+                self._add(now, scraped)
                 before, cpu = cpu, _cpu_times()
                 self.busy.append(_busy(before, cpu))
                 await asyncio.gather(*(self._check(service, stub, now) for service, stub in stubs.items()))
                 await asyncio.sleep(max(0.05, INTERVAL_S - (time.monotonic() - begin - now)))
         finally:
-            scraped = [self._scrape(url) for url in self.metrics if url not in self.missing]
-            self.times.append(time.monotonic() - begin)
-            self.scrapes.append({key: value for one in scraped for key, value in one.items()})
+            # Those that never answered are not waited for again.
+            scraped = [self._scrape(url) for url in self.metrics if url in self._known]
+            self._add(time.monotonic() - begin, scraped)
             self.busy.append(_busy(cpu, _cpu_times()))
             for channel in channels.values():
                 await channel.close()
 
+    def _add(self, now: float, scraped: Sequence[Scrape]) -> None:
+        self.times.append(now)
+        self.scrapes.append({key: value for one in scraped for key, value in one.items()})
+
+    def unanswered(self) -> dict[str, str]:
+        """By address that did not answer: why, and how often where it did at other times."""
+        asked = len(self.times)
+        return {
+            url: f"{self._unanswered[url]} of {asked} times, {why}" if url in self._known else why
+            for url, why in self._why.items()
+        }
+
     def _scrape(self, url: str) -> Scrape:
+        """What is there now. Of an address that does not answer: its counters as they were, so that they
+        neither fall nor rise by all that they ever counted.
+        """
         from prometheus_client.parser import text_string_to_metric_families  # here: no other command needs it
 
         try:
+            found: Scrape = {}
             with _DIRECT.open(url, timeout=TIMEOUT_S) as answer:
                 text = answer.read().decode("utf-8")
-            found: Scrape = {}
             for family in text_string_to_metric_families(text):
-                if family.name.startswith(_OURS) and family.type == "gauge":
+                if not family.name.startswith((_TRITON, *_OURS)):
+                    continue
+                if family.type == "gauge":
                     self.gauges.add(family.name)
-                if family.name.startswith((_TRITON, *_OURS)):
-                    for sample in family.samples:
-                        found[sample.name, tuple(sorted(sample.labels.items()))] = float(sample.value)
-        except (OSError, ValueError) as error:
-            self.missing.setdefault(url, str(getattr(error, "reason", error)))
-            return {}
+                # The services' metrics have the same names and labels; Triton's are named by its models.
+                whose = [("server", self.metrics[url])] if family.name.startswith(_OURS) else []
+                for sample in family.samples:
+                    found[sample.name, (*whose, *sorted(sample.labels.items()))] = float(sample.value)
+        except (OSError, ValueError, HTTPException) as error:
+            self._unanswered[url] += 1
+            said = "it speaks no HTTP" if isinstance(error, HTTPException) else error
+            self._why[url] = str(getattr(error, "reason", said))
+            if isinstance(error, HTTPError):
+                error.close()  # its body has not been read
+            return {
+                key: value for key, value in self._known.get(url, {}).items() if key[0] not in self.gauges
+            }
+        self._known[url] = found
         return found
 
     async def _check(self, service: str, stub: Any, now: float) -> None:
@@ -171,11 +202,15 @@ class Server:
         return {model: values for model, values in waiting.items() if any(values)}
 
     def own_gauges(self) -> dict[str, dict[str, list[float | None]]]:
-        """By metric of the services that is a gauge: its values over time, by labels."""
+        """By metric of the services that is a gauge: its values over time, by labels. Those of _LOADED, and
+        the others that moved.
+        """
+        others = sorted(name for name in self.gauges - {*_LOADED} if name.startswith(_OURS))
         found = {}
-        for name in sorted(self.gauges):
+        for name in (*_LOADED, *others):
             series = self._by_label(name, None)
-            if any(value for values in series.values() for value in values):
+            moved = any(len({*values} - {None}) > 1 for values in series.values())
+            if moved or (series and name in _LOADED):
                 found[name] = series
         return found
 
@@ -205,10 +240,11 @@ class Server:
         return series
 
     def _from(self, since: float) -> Mapping[Key, float]:
-        for at, scrape in zip(self.times, self.scrapes, strict=False):
-            if at >= since and scrape:
-                return scrape
-        return {}
+        """What was there nearest to that moment: a run may end before the second scrape."""
+        there = [
+            (abs(at - since), scrape) for at, scrape in zip(self.times, self.scrapes, strict=True) if scrape
+        ]
+        return min(there, key=lambda one: one[0], default=(0.0, {}))[1]
 
     def _last(self) -> Mapping[Key, float]:
         return next((scrape for scrape in reversed(self.scrapes) if scrape), {})
@@ -219,11 +255,6 @@ _WORTH_DRAWING = 0.02
 _PARTS = ("input", "infer", "output")
 _SCOPE = {"otel_scope_name", "otel_scope_version", "otel_scope_schema_url", "gpu_uuid"}
 """Labels that say nothing here."""
-
-
-def default_metrics(connection: Connection) -> list[str]:
-    """Where to ask unless it is said: at Triton's usual place, where the mesh is on this machine."""
-    return [TRITON_METRICS] if is_loopback(connection.targets["orchestrator"]) else []
 
 
 def _models(scrape: Mapping[Key, float]) -> set[tuple[str, str]]:

@@ -119,10 +119,13 @@ def notes(report: Report) -> list[str]:
     """What a reader should know beside the figures."""
     said = [report["harness"]["bottleneck"]] if report["harness"]["bottleneck"] else []
     said += report["harness"]["as_given"]
+    asked = report["server"]["asked"]
     said += [
-        f"{url} did not answer ({why}); --metrics names another."
+        f"The metrics of {asked[url]} are missing: {url} did not answer ({why}). --metrics names others."
         for url, why in report["server"]["missing"].items()
     ]
+    if not asked:
+        said.append("No metrics of the servers are known of this mesh; --metrics names them.")
     for service, states in report["server"]["health"].items():
         changes = ", ".join(
             f"{state} at {at:.0f} s" for at, state in states if state != "SERVING" or len(states) > 1

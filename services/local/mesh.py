@@ -191,13 +191,9 @@ class Mesh:
         if self._own_key is not None:
             self._own_key.unlink(missing_ok=True)
         if self._announced:
-            self._state_file.unlink(missing_ok=True)
+            self._settings.state_file.unlink(missing_ok=True)
         if self._lock is not None:
             self._lock.close()
-
-    @property
-    def _state_file(self) -> Path:
-        return self._settings.run_folder / "mesh.json"
 
     def _start(self, say: Callable[[str], object]) -> None:
         settings = self._settings
@@ -232,10 +228,10 @@ class Mesh:
     def _announce(self) -> None:
         """Writes the state file whole, or leaves it as it was: others read it at any moment."""
         state = {"addresses": self.addresses, "metrics": self.metrics_addresses, "pids": self.pids()}
-        written = self._state_file.with_name("mesh.json.new")
+        written = self._settings.state_file.with_name("mesh.json.new")
         written.touch(mode=0o600)
         written.write_text(json.dumps(state, indent=2) + "\n")
-        written.replace(self._state_file)
+        written.replace(self._settings.state_file)
         self._announced = True
 
     def _claimed_ports(self) -> dict[str, int]:

@@ -60,6 +60,11 @@ class MeshSettings(Settings):
             triton=TritonSettings.from_environment({TritonSettings.key("log"): log} | known),
         )
 
+    @property
+    def state_file(self) -> Path:
+        """Where the mesh writes, while it runs, its `addresses`, those of its `metrics`, and its `pids`."""
+        return self.run_folder / "mesh.json"
+
     def with_models(self, folders: Sequence[Path]) -> MeshSettings:
         """The same mesh with these folders of models before its own."""
         repository = (*(folder.resolve() for folder in folders), *self.triton.repository)

@@ -161,13 +161,13 @@ async def test_what_should_not_vary_does_not_and_a_case_has_the_parts_that_are_a
 
 async def test_tenants_send_their_own_tokens_and_traffic_its_headers_and_deadline(make, mesh):
     traffic = [
-        Traffic("ward", "models", tenant="ward", headers={"x-priority": "urgent"}, timeout_s=3.0),
+        Traffic("ward", "models", tenant="ward", headers={"x-ward": "7b"}, timeout_s=3.0),
         Traffic("nobody", "models"),
     ]
     tenants = {"ward": Tenant(token_env="WARD")}
     await make(traffic, users(1), count=20, tenants=tenants, environment={"WARD": "a-token"}).run()
-    sent = {(s.metadata.get("authorization"), s.metadata.get("x-priority")) for s in mesh.seen}
-    assert sent == {("Bearer a-token", "urgent"), (None, None)}
+    sent = {(s.metadata.get("authorization"), s.metadata.get("x-ward")) for s in mesh.seen}
+    assert sent == {("Bearer a-token", "7b"), (None, None)}
     assert all(s.remaining_s <= 3.1 for s in mesh.seen if "authorization" in s.metadata)
     with pytest.raises(ValueError, match="WARD"):
         make(traffic, users(1), tenants=tenants, environment={})

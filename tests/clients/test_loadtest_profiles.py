@@ -60,7 +60,8 @@ def test_a_profile_is_read_whole(read, tmp_path):
         timeout_s = 3
         think_s = [0.5, 2]
         tenant = "ward"
-        headers = { x-priority = "urgent" }
+        priority = "urgent"
+        headers = { x-ward = "7b" }
         note = "own.txt"
         note_characters = [10, 500]
         vary = false
@@ -71,6 +72,7 @@ def test_a_profile_is_read_whole(read, tmp_path):
     assert profile.stages[1] == Stage(20.0, users=(1, 8), name="ramp")
     (notes,) = profile.traffic
     assert (notes.weight, notes.timeout_s, notes.think_s, notes.vary) == (4.0, 3.0, (0.5, 2.0), False)
+    assert (notes.priority, notes.headers) == ("urgent", {"x-ward": "7b"})
     assert (notes.note.resolve(), notes.note_characters) == ((tmp_path / "own.txt").resolve(), (10, 500))
     assert str(profile.thresholds[0]) == "notes: p95_ms < 400"
     assert profile.warm_up_s == 3.0
@@ -97,7 +99,10 @@ def test_a_profile_is_read_whole(read, tmp_path):
         (TRAFFIC + "think_s = [1, 2, 3]", "two in a list"),
         (TRAFFIC + "tenant = 'ward'", "there is no [tenants.ward]; there are none"),
         (TRAFFIC + "headers = { authorization = 'x' }", "belongs into [tenants.…]"),
-        (TRAFFIC + "headers = { X-Priority = 'x' }", "lower-case"),
+        (TRAFFIC + "headers = { X-Ward = 'x' }", "lower-case"),
+        (TRAFFIC + "headers = { x-medmesh-priority = 'bulk' }", "is the key priority, one of urgent"),
+        (TRAFFIC + "priority = 'high'", "[[traffic]] 1 priority: must be one of urgent, routine, bulk"),
+        (TRAFFIC + "priority = 1", "[[traffic]] 1 priority: must be one of urgent, routine, bulk"),
         (TRAFFIC + "parts = ['note']", "goes with diagnose"),
         (TRAFFIC + TRAFFIC, "analyze_note is there twice"),
         (TRAFFIC + "[tenants.ward]\ntoken = 'x'", "[tenants.ward] token: there is no such key"),
@@ -273,7 +278,7 @@ def test_triton_split_into_queue_and_compute():
         }
         return {(name, labels): float(value) for name, value in counters.items()}
 
-    server = Server([], None, [])
+    server = Server({}, None, [])
     server.times = [0.0, 1.0, 2.0]
     server.scrapes = [scrape(10, 5, 100, 1000, 0), scrape(20, 10, 50_100, 201_000, 3), {}]
     (figures,) = server.triton()

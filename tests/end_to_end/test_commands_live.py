@@ -6,13 +6,15 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import re
 import shutil
 import signal
 import subprocess
 import sys
+import termios
 import venv
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -65,13 +67,56 @@ def test_models_that_are_shipped_are_served_and_doctor_is_content(variables, shi
     assert {f["subject"] for f in findings if f["found"].endswith("healthy")} == services
 
 
-def test_load_test_finds_no_failure(variables, tmp_path):
-    report = tmp_path / "load.json"
-    result = medmesh(
-        "loadtest", "--users", 2, "--count", 30, "--warm-up", 0, "--timeout", 60, "--report", report
-    )
+def test_load_test_finds_no_failure_and_says_what_the_servers_did(
+    mesh, settings, variables, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("MEDMESH_RUN_FOLDER", str(settings.run_folder))
+    report, page = tmp_path / "load.json", tmp_path / "load.html"
+    load = ("--users", 2, "--count", 30, "--warm-up", 0, "--timeout", 60)
+    result = medmesh("loadtest", *load, "--report", report, "--html", page)
     assert result.exit_code == 0, result.output
-    assert json.loads(report.read_text())["total"]["succeeded"] == 30
+    found = json.loads(report.read_text())
+    assert found["total"]["succeeded"] == 30
+    server = found["server"]
+    assert server["asked"] == {
+        f"http://{address}/metrics": name for name, address in mesh.metrics_addresses.items()
+    }
+    assert server["missing"] == {}
+    assert {one["model"] for one in server["triton"]} >= {"chest_xray", "clinical_ner"}
+    for gauge in ("medmesh_server_active_requests", "medmesh_server_queue_length"):
+        assert set(server["gauges"][gauge]) == {"imaging", "language", "recommendation", "orchestrator"}
+    upstreams = {f"orchestrator {name}" for name in ("imaging", "language", "recommendation")}
+    assert set(server["gauges"]["medmesh_upstream_breaker_open"]) == upstreams
+    drawn = page.read_text()
+    for title in ("requests at work", "requests that wait", "breakers"):
+        assert f"Services: {title}" in drawn
+
+
+def test_load_test_shows_how_it_goes_on_in_a_terminal(variables):
+    """As a terminal of 100 columns gets it."""
+    arguments = ("--profile", "models", "--users", "2", "--duration", "4", "--warm-up", "0")
+    shown, terminal = pty.openpty()
+    termios.tcsetwinsize(terminal, (40, 100))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "clients.cli.main", "loadtest", *arguments],
+        cwd=ROOT,
+        env={**os.environ, "TERM": "xterm"},
+        stdout=terminal,
+        stderr=terminal,
+    )
+    os.close(terminal)
+    said = b""
+    with process, suppress(OSError):  # so ends a terminal that nobody writes to any more
+        while more := os.read(shown, 65536):
+            said += more
+    os.close(shown)
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", said.decode())
+    assert process.returncode == 0, text
+    before, _, after = text.partition("Load test")
+    figures = re.findall(r"measured: 2 users · (\d+\.\d) ok/s · 0\.0 failed/s · p99 (\d+ ms|-)", before)
+    assert len(set(figures)) >= 2, "it was shown more than once, and not the same each time"
+    assert max(float(ok_per_s) for ok_per_s, p99 in figures if p99 != "-") > 0
+    assert "ok/s ·" not in after
 
 
 @contextmanager

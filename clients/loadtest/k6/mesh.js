@@ -1,7 +1,7 @@
 // k6 against a mesh: `k6 run clients/loadtest/k6/mesh.js`, from the root of the repository.
 //
 // Reads the contracts from protos/. Addresses: MEDMESH_URL, MEDMESH_LANGUAGE_URL, MEDMESH_RECOMMENDATION_URL (host:port), a token:
-// MEDMESH_TOKEN; the load: RATE (requests a second of each kind) and DURATION. k6's `constant-arrival-rate` is an open loop, but
+// MEDMESH_TOKEN, a priority (urgent, routine or bulk): MEDMESH_PRIORITY; the load: RATE (requests a second of each kind) and DURATION. k6's `constant-arrival-rate` is an open loop, but
 // it counts latency from when a request was sent and drops what its virtual users cannot take up (`dropped_iterations`): the
 // threshold below fails then, instead of hiding it.
 import grpc from "k6/net/grpc";
@@ -46,10 +46,12 @@ export const options = {
 };
 
 const connected = {};
+const metadata = {};
+if (env("MEDMESH_TOKEN", "")) metadata.authorization = `Bearer ${__ENV.MEDMESH_TOKEN}`;
+if (env("MEDMESH_PRIORITY", "")) metadata["x-medmesh-priority"] = __ENV.MEDMESH_PRIORITY;
 
 function invoke(service, method, message) {
   const answers = `${method.split("/")[1]} answers`;
-  const metadata = __ENV.MEDMESH_TOKEN ? { authorization: `Bearer ${__ENV.MEDMESH_TOKEN}` } : {};
   try {
     if (!connected[service]) {
       clients[service].connect(ADDRESSES[service], { plaintext: env("TLS", "") === "" });

@@ -1,7 +1,8 @@
 """Locust users of a mesh: `locust -f clients/loadtest/locust/locustfile.py --host 127.0.0.1:50060`.
 
 Needs `pip install locust clients/python`, in an environment of its own. `--host` is the orchestrator; the
-other addresses and the token are the client's own variables (MEDMESH_IMAGING_URL, MEDMESH_TOKEN …).
+other addresses, the token and the priority are the client's own variables (MEDMESH_IMAGING_URL,
+MEDMESH_TOKEN, MEDMESH_PRIORITY …).
 
 Locust's users are closed loops: each waits for its answer, so the load falls when the mesh slows down, and
 latency does not count how late a request was sent. For that use `medmesh loadtest --rate`.
@@ -39,10 +40,12 @@ class MeshUser(User):
 
     abstract = True
     timeout_s = 30.0
+    priority: str | None = None
+    """Of its calls: urgent, routine or bulk. None: what MEDMESH_PRIORITY says."""
 
     def on_start(self) -> None:
         """Opens the connection; one attempt, since what fails is to be counted."""
-        self.client = Client(self.host, timeout_s=self.timeout_s, attempts=1)
+        self.client = Client(self.host, timeout_s=self.timeout_s, attempts=1, priority=self.priority)
 
     def on_stop(self) -> None:
         """Closes it."""

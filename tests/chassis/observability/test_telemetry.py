@@ -264,6 +264,19 @@ def test_all_values_are_there_when_metrics_are_read_each_under_its_own_trace_alo
     telemetry_of_service.close()
 
 
+def test_what_several_parts_tell_under_one_name_is_all_there():
+    reader = InMemoryMetricReader()
+    telemetry_of_service = telemetry.Telemetry("sample", metric_readers=(reader,))
+    for upstream, is_open in (("imaging", 0), ("language", 1)):
+        telemetry_of_service.instruments.observe(
+            "medmesh.upstream.breaker.open", "1", "", lambda of=(is_open, {Name.UPSTREAM: upstream}): [of]
+        )
+    [metric] = reader.get_metrics_data().resource_metrics[0].scope_metrics[0].metrics
+    found = {point.attributes[str(Name.UPSTREAM)]: point.value for point in metric.data.data_points}
+    assert found == {"imaging": 0, "language": 1}
+    telemetry_of_service.close()
+
+
 async def test_spans_of_triton_are_taken_over_the_door(serve, log_lines):
     """Triton's own form: a child of the call that asked it, and an attribute that is not registered."""
     async with serve(Handlers(unary=infer), metrics_listen="127.0.0.1:0") as sample:
