@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from clients.cli.main import app
 from clients.cli.metrics_doors import metrics_doors
-from clients.loadtest import coordinator, profile_file, view
+from clients.loadtest import coordinator, profile_file, server_side, view
 from clients.loadtest.coordinator import Run
 from clients.loadtest.generator import Generator
 from clients.loadtest.profile import Profile, Stage, Traffic
@@ -200,12 +200,13 @@ def test_a_mesh_of_which_nothing_is_known_says_so_and_metrics_are_named_by_hand(
     assert "The metrics of 127.0.0.1:1 are missing" in " ".join(named.split())
 
 
-async def test_a_services_own_metrics_are_read_under_its_name(log_lines):  # noqa: F811 - the fixture
+async def test_a_services_own_metrics_are_read_under_its_name(log_lines, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(server_side, "TIMEOUT_S", 60.0)  # a busy machine is no reason to miss them
     seen = []
     async with notes_service(seen, metrics_listen="127.0.0.1:0") as address:
         url = f"http://{log_lines('metrics can be scraped')[0]['address']}/metrics"
         connection = connection_to(address)
-        profile = Profile([Stage(60.0, users=(2, 2))], [Traffic("notes", "analyze_note")])
+        profile = Profile([Stage(60.0, users=(2, 2))], [Traffic("notes", "analyze_note", timeout_s=60.0)])
         run = Run(
             profile, connection, count=30, metrics={url: "one", url.replace("127.0.0.1", "localhost"): "two"}
         )
