@@ -197,6 +197,8 @@ def mesh(url: str | None) -> Iterator[Finding]:
             yield Finding(
                 Verdict.BAD, "orchestrator", f"{targets['orchestrator']}: {error}", "Look into its log."
             )
+            others = [name for name in targets if reachable[name] and name != "orchestrator"]
+            yield from (_health(client.connection, name) for name in others)  # it may wait for one that hangs
             return
     for service in targets:
         if service in listed.unreachable_services:
