@@ -96,7 +96,7 @@ async def register(parts: Parts[OrchestratorSettings], server: grpc.aio.Server) 
         MeshCatalogServicer(catalogs, lambda: _refresh(cards)), server
     )
     parts.health.require("upstreams", any_serves(upstreams))
-    parts.health.require("receipts", lambda: asyncio.to_thread(log.problem))
+    parts.health.require("receipts", log.problem)
 
 
 def any_serves(upstreams: Iterable[Upstream], starting_s: float | None = None) -> Check:

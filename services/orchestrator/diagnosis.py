@@ -11,7 +11,7 @@ from typing import Any
 from medmesh.common.v1.answer_pb2 import Provenance
 from medmesh.language.v1.report_pb2 import Draft, ReportEvidence
 from medmesh.orchestrator.v1 import orchestrator_pb2 as pb
-from medmesh.orchestrator.v1.receipt_pb2 import EvidenceReceipt, InputDigest
+from medmesh.orchestrator.v1.receipt_pb2 import EvidenceReceipt, InputDigest, ReceiptStatement
 from services.chassis.observability import telemetry
 from services.chassis.observability.attributes import Name
 from services.chassis.rpc import request as requests
@@ -30,7 +30,7 @@ from services.orchestrator.fanout import Answers, BranchResult, Further, Service
 from services.orchestrator.fusion import Source
 from services.orchestrator.knowledge import Knowledge
 from services.orchestrator.note_privacy import NOTICE as NOTE_DEIDENTIFIED
-from services.orchestrator.receipts.log import ReceiptLog
+from services.orchestrator.receipts.log import WAIT_S, ReceiptLog
 from services.orchestrator.receipts.statement import fusion_digest, statement_of
 
 RESEARCH_USE = (
@@ -39,6 +39,8 @@ RESEARCH_USE = (
 )
 CARD_SHARE = 0.1
 """Part of the time that is left that the cards of models not met before may take."""
+_WAIT_SHARE = 0.8
+"""Part of the time that is left for which another process that holds the log is waited for."""
 
 
 @dataclass(frozen=True)
@@ -179,20 +181,24 @@ class Diagnostician:
         """The receipt, written; the request's line in the audit log names it, whoever has left meanwhile."""
         known = [one for one in _declared(answers, self._cards) if one is not None]
 
-        def seal() -> EvidenceReceipt:
-            fusion_sha256 = fusion_digest(self._knowledge, known)
-            stated = statement_of(diagnosis, inputs, salt, fusion_sha256)
-            written = self._log.append(stated)
-            requests.note(receipt_id=stated.predicate.receipt_id)
-            for model in stated.predicate.models:
+        def stated() -> ReceiptStatement:
+            return statement_of(diagnosis, inputs, salt, fusion_digest(self._knowledge, known))
+
+        async def seal() -> EvidenceReceipt:
+            statement = await asyncio.to_thread(stated)
+            # Given up in time for the caller to hear why.
+            wait_s = min(WAIT_S, _WAIT_SHARE * self.remaining_s())
+            written = await self._log.write(statement, wait_s)
+            requests.note(receipt_id=statement.predicate.receipt_id)
+            for model in statement.predicate.models:
                 requests.used(model.model_name, model.model_version)
             return written
 
-        sealing = asyncio.create_task(asyncio.to_thread(seal))
+        sealing = asyncio.create_task(seal())
         try:
             return await asyncio.shield(sealing)
         finally:
-            await asyncio.wait([sealing])  # a thread goes on when its task is cancelled
+            await asyncio.wait([sealing])
 
 
 class CaseReader:

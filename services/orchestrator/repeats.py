@@ -10,7 +10,8 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Hashable, Sequence
-from dataclasses import dataclass
+from contextvars import copy_context
+from dataclasses import dataclass, replace
 from typing import Any
 
 from medmesh.orchestrator.v1 import orchestrator_pb2 as pb
@@ -48,10 +49,10 @@ class _Entry:
     wants: Hashable
     inputs: asyncio.Task[Sequence[InputDigest]]
     work: asyncio.Task[pb.Diagnosis]
-    asker: requests.Request | None
-    """Whose request computes it: the facts of the answer are noted there."""
-    is_orphaned: bool = False
-    """Whether the asker left before the answer was there, and nobody has taken its facts over yet."""
+    noted: requests.Request | None
+    """The first one's request with facts of its own: what is noted of the answer, for one line of the log."""
+    is_accounted: bool = False
+    """Whether a line has taken them over."""
     waiting: int = 0
     ended_at: float = 0.0
     size_bytes: int = 0
@@ -94,8 +95,11 @@ class Repeats:
 
     def _start(self, request: Request, compute: Compute) -> _Entry:
         inputs = asyncio.create_task(request.digests(request.salt))
-        work = asyncio.create_task(compute(inputs))
-        entry = _Entry(request.salt, request.wants, inputs, work, requests.current.get())
+        current, context = requests.current.get(), copy_context()
+        noted = replace(current, facts={}, models=set()) if current is not None else None
+        context.run(requests.current.set, noted)
+        work = asyncio.create_task(compute(inputs), context=context)
+        entry = _Entry(request.salt, request.wants, inputs, work, noted)
         self._entries[request.key] = entry
         entry.work.add_done_callback(lambda work: self._ended(request.key, entry, work))
         return entry
@@ -134,18 +138,16 @@ class Repeats:
                 self._drop(key, entry)
 
 
-_OF_ANSWER = ("completeness", "failed_branches", "receipt_id")
-
-
 def _account(entry: _Entry) -> None:
-    """Lets one line of the audit log name the receipt and its models, though the asker has left."""
+    """Lets one line of the audit log name the receipt and its models: that of the first who is there when
+    the work has ended, whoever has left before.
+    """
     current = requests.current.get()
-    if not entry.work.done():
-        entry.is_orphaned |= entry.asker is current
-    elif entry.is_orphaned and current is not None and entry.asker is not None:
-        entry.is_orphaned = False
-        current.facts |= {name: entry.asker.facts[name] for name in _OF_ANSWER if name in entry.asker.facts}
-        current.models |= entry.asker.models
+    if current is None or entry.noted is None or entry.is_accounted or not entry.work.done():
+        return
+    entry.is_accounted = True
+    current.facts |= entry.noted.facts
+    current.models |= entry.noted.models
 
 
 async def _refuse_another(request: Request, entry: _Entry) -> None:

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from clients.cli.main import app
 from medmesh import receipt
 from medmesh.orchestrator.v1.receipt_pb2 import DiagnosisReceipt, InputDigest, ReceiptStatement
+from services.chassis.observability.audit import AuditLog
 from services.orchestrator.receipts.log import ReceiptLog
 from services.orchestrator.receipts.signing import Signer
 
@@ -164,6 +165,99 @@ def test_no_log_is_one_sentence(tmp_path):
     result = audit(tmp_path / "none.jsonl")
     assert result.exit_code == 3
     assert result.stderr == f"medmesh: {tmp_path / 'none.jsonl'}: No such file or directory.\n"
+
+
+@pytest.fixture
+def calls(tmp_path):
+    """The folder of the audit logs of two services, with four calls each."""
+    for service in ("imaging", "orchestrator"):
+        kept = AuditLog(tmp_path / "audit", service)
+        for number in range(4):
+            kept.write({"request_id": f"c{number}"})
+        kept.close()
+    return tmp_path / "audit"
+
+
+@pytest.fixture
+def anchor_of_all(log, handed_out, calls, tmp_path):
+    kept = tmp_path / "elsewhere.json"
+    result = audit(log.path, "--calls", calls, "--write-anchor", kept)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.count("4 lines, unbroken\n") == 2
+    return kept
+
+
+def forge(path, count, service="imaging"):
+    """The log of a service, computed anew by the mesh's own code."""
+    path.unlink()
+    forged = AuditLog(path.parent, service)
+    for number in range(count):
+        forged.write({"request_id": f"f{number}"})
+    forged.close()
+
+
+HARMS = {
+    "changed": (lambda path: path.write_bytes(path.read_bytes().replace(b"c1", b"c9")), "line 3: ", False),
+    "torn": (lambda path: path.write_bytes(path.read_bytes()[:-20]), "line 4: The line is no record", False),
+    "cut off": (
+        lambda path: path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:3])),
+        "The log had 4 records and has 3: its end was cut off.",
+        True,
+    ),
+    "computed anew": (lambda path: forge(path, 6), "Record 4 is another one", True),
+    "removed": (lambda path: path.unlink(), "calls-imaging.jsonl is no longer in", True),
+}
+
+
+@pytest.mark.parametrize(("harm", "told", "anchor_alone_tells"), HARMS.values(), ids=HARMS.keys())
+def test_harm_to_a_log_of_calls_is_found(log, calls, anchor_of_all, harm, told, anchor_alone_tells):
+    before = anchor_of_all.read_text()
+    harm(calls / "calls-imaging.jsonl")
+    assert (audit("--calls", calls).exit_code == 0) == anchor_alone_tells
+    result = audit(log.path, "--calls", calls, "--anchor", anchor_of_all, "--write-anchor", anchor_of_all)
+    assert result.exit_code == 1
+    assert told in result.stdout
+    assert f"{log.path}: 4 records, unbroken" in result.stdout
+    assert f"{calls / 'calls-orchestrator.jsonl'}: 4 lines, unbroken" in result.stdout
+    assert anchor_of_all.read_text() == before
+
+
+def test_logs_of_calls_that_grew_hold_their_anchor_and_move_it_on(log, calls, anchor_of_all):
+    kept = AuditLog(calls, "imaging")
+    kept.write({"request_id": "c4"})
+    kept.close()
+    arguments = (log.path, "--calls", calls, "--anchor", anchor_of_all, "--write-anchor", anchor_of_all)
+    result = audit(*arguments)
+    assert result.exit_code == 0, result.output
+    heads = json.loads(anchor_of_all.read_text())["calls"]
+    assert {name: head["records"] for name, head in heads.items()} == {
+        "calls-imaging.jsonl": 5,
+        "calls-orchestrator.jsonl": 4,
+    }
+
+
+def test_an_anchor_is_not_checked_in_part(log, calls, anchor_of_all):
+    for arguments in ((log.path,), ("--calls", calls)):
+        result = audit(*arguments, "--anchor", anchor_of_all)
+        assert result.exit_code == 3
+        assert "too: name" in result.stderr
+
+
+def test_without_arguments_all_that_a_mesh_here_keeps_is_checked(
+    log, handed_out, calls, tmp_path, monkeypatch
+):
+    kept = tmp_path / ".medmesh"
+    kept.mkdir()
+    log.path.parent.rename(kept / "receipts")
+    calls.rename(kept / "audit")
+    monkeypatch.chdir(tmp_path)
+    result = audit()
+    assert result.exit_code == 0, result.output
+    assert [line.partition(": ")[0] for line in result.stdout.splitlines()] == [
+        ".medmesh/receipts/receipts.jsonl",
+        ".medmesh/audit/calls-imaging.jsonl",
+        ".medmesh/audit/calls-orchestrator.jsonl",
+    ]
 
 
 @pytest.fixture

@@ -59,6 +59,20 @@ def test_the_files_that_a_page_names_exist(page):
     assert [name for name in named if not (ROOT / name).exists()] == []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_tests_that_are_named_without_their_folder_lie_where_the_one_before_does(page):
+    """As in a table: `tests/local/test_mesh.py`, `test_process.py`."""
+    lost = []
+    for line in text_of(page).splitlines():
+        folder = None
+        for name in re.findall(r"`((?:tests/)?[\w./-]+)`", line):
+            if name.startswith("tests/"):
+                folder = ROOT / name if (ROOT / name).is_dir() else (ROOT / name).parent
+            elif re.fullmatch(r"test_\w+\.py", name) and (folder is None or not (folder / name).exists()):
+                lost.append(name)
+    assert lost == []
+
+
 def test_the_readme_leads_to_every_page():
     named = {(ROOT / link.partition("#")[0]).resolve() for link in links(ROOT / "README.md")}
     pages = {*(ROOT / "docs").glob("*.md"), *(ROOT / "docs" / "tutorials").glob("*.md")}

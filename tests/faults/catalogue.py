@@ -187,7 +187,9 @@ def _of_disks() -> Iterator[Fault]:
     yield Fault("the disk of receipts is full", disks.full, **common, in_ci=True)
     yield Fault("the disk of receipts is read-only", disks.read_only, **common)
     yield Fault("the last receipt is torn", disks.torn)
-    yield Fault("another process holds the log of receipts", disks.locked, lasts_s=2.0)
+    told = {"lasts_s": 9.0, "tells": frozenset({"orchestrator"})}
+    yield Fault("another process holds the log of receipts", disks.locked, **told, in_ci=True)
+    yield Fault("another process holds the audit log", disks.audit_locked, **told)
     yield Fault("a second orchestrator writes the same log", disks.shared, lasts_s=0.0)
 
 

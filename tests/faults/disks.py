@@ -16,6 +16,7 @@ from medmesh.orchestrator.v1 import orchestrator_pb2_grpc
 from services.local import ports
 from tests.faults.deployment import Deployment, until
 from tests.faults.recording import case
+from tests.holding import held
 from tools.bootstrap import ROOT
 
 TORN = b'{"payload":"dG9ybg'
@@ -52,8 +53,13 @@ def torn(mesh: Deployment) -> Iterator[None]:
 
 @contextlib.contextmanager
 def locked(mesh: Deployment) -> Iterator[None]:
-    with _log(mesh).open("ab") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with held(_log(mesh)):
+        yield
+
+
+@contextlib.contextmanager
+def audit_locked(mesh: Deployment) -> Iterator[None]:
+    with held(mesh.disk / "audit" / "calls-orchestrator.jsonl"):
         yield
 
 

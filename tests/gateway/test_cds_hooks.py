@@ -23,6 +23,7 @@ from medmesh.recommendation.v1.medication_check_pb2 import (
 from services.chassis.settings import SettingsError
 from tests.clients.fake_mesh import stored_diagnosis
 from tests.gateway.conftest import HttpCaller, connection_to, door
+from tests.holding import held
 
 VIEW = "/cds-services/assessment"
 SELECT = "/cds-services/selected-medications"
@@ -238,6 +239,8 @@ def test_feedback_is_appended_without_what_the_user_wrote(mesh, feedback_file):
             assert answer.status == 400
             assert "CANARY" not in answer.body.decode()
         assert caller.post(f"{SIGN}/feedback", {"feedback": given[:1]}).status == 200
+        with held(feedback_file):
+            assert caller.post(f"{SIGN}/feedback", {"feedback": given[:1]}).status == 503
     text = feedback_file.read_text()
     assert "CANARY" not in text
     lines = [json.loads(line) for line in text.splitlines()]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import os
 import resource
 import stat
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from types import SimpleNamespace
 
@@ -19,6 +19,7 @@ from services.chassis.errors import ReceiptNotWritten
 from services.chassis.settings import SettingsError
 from services.orchestrator.receipts.log import ReceiptLog
 from services.orchestrator.receipts.signing import Signer
+from tests.holding import held
 from tests.orchestrator.conftest import running_mesh
 from tests.orchestrator.receipts import KEY, statement
 
@@ -155,23 +156,32 @@ def test_a_full_disk_refuses_the_receipt_and_leaves_no_torn_line(log, room):
     assert receipts.verify_chain(lines(log)) == []
 
 
-def test_the_log_says_when_it_cannot_take_receipts(log, monkeypatch):
-    assert log.problem() == ""
+async def test_the_log_says_when_it_cannot_take_receipts(log, monkeypatch):
+    assert await log.problem() == ""
     full = SimpleNamespace(f_flag=0, f_bavail=1, f_frsize=4096)
     monkeypatch.setattr(os, "statvfs", lambda folder: full)
-    assert "full" in log.problem()
+    assert "full" in await log.problem()
     monkeypatch.setattr(os, "statvfs", lambda folder: SimpleNamespace(f_flag=os.ST_RDONLY))
-    assert "cannot be written" in log.problem()
+    assert "cannot be written" in await log.problem()
 
 
-def test_writers_that_share_the_log_keep_one_chain(tmp_path):
-    """Each write opens the file anew, so threads stand to the lock as processes do."""
+async def test_writers_that_share_the_log_keep_one_chain(tmp_path):
+    """Each write opens the file anew, so logs stand to the lock as processes do."""
     logs = [ReceiptLog(tmp_path, Signer()) for _ in range(8)]
-    with ThreadPoolExecutor(len(logs)) as pool:
-        pool.map(lambda number: logs[number % 8].append(statement()), range(160))
+    await asyncio.gather(*(logs[number % 8].write(statement(), 30.0) for number in range(160)))
     records = lines(logs[0])
     assert len(records) == 160
     assert receipts.verify_chain(records) == []
+
+
+async def test_a_log_that_is_held_for_a_moment_is_waited_for(log):
+    with held(log.path):
+        writing = asyncio.create_task(log.write(statement(), 30.0))
+        await asyncio.sleep(0.2)
+        assert len(lines(log)) == 4
+    await writing
+    assert len(lines(log)) == 5
+    assert receipts.verify_chain(lines(log)) == []
 
 
 async def test_a_folder_that_cannot_be_written_is_found_at_the_start(tmp_path):

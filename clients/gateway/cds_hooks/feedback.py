@@ -6,7 +6,6 @@ a user wrote is left out: it could name the patient.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import uuid
@@ -16,6 +15,7 @@ from typing import Any, Final
 
 from clients.gateway import json_form
 from clients.gateway.cds_hooks.cards import OVERRIDE_REASONS
+from services.chassis import exclusive
 from services.chassis.append_only import append_line
 from services.chassis.errors import InvalidInput, Reason
 
@@ -37,11 +37,11 @@ def lines(body: bytes, service: str) -> list[dict[str, Any]]:
 
 
 def keep(path: Path, kept: list[dict[str, Any]]) -> None:
-    """Appends them. Raises OSError."""
+    """Appends them. Raises HeldError where another process has the file, and OSError."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
     try:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        exclusive.take(file)
         for line in kept:
             append_line(file, json.dumps(line).encode(), durable=True)
     finally:

@@ -19,9 +19,12 @@ from clients.gateway.settings import GatewaySettings
 from medmesh import requests, rpcs
 from medmesh.orchestrator.v1.orchestrator_pb2 import DiagnoseRequest
 from medmesh.recommendation.v1.medication_check_pb2 import MedicationCheck
-from services.chassis.errors import InvalidInput, Reason, Unauthenticated
+from services.chassis import exclusive
+from services.chassis.errors import InvalidInput, Reason, Unauthenticated, UpstreamUnavailable
 
 DISCOVERY = "/cds-services"
+_WAIT_S = 1.0
+"""So long another process that holds the file of the feedback is waited for."""
 
 
 def pages(mesh: Mesh, settings: GatewaySettings) -> dict[str, Page]:
@@ -63,7 +66,11 @@ class Hooks:
         async def endpoint(request: Request, caller: Caller) -> Response:
             self._admitted(request, caller, service)
             kept = feedback.lines(await _body(request), service.identifier)
-            await asyncio.to_thread(feedback.keep, self._settings.cds_feedback_file, kept)
+            path = self._settings.cds_feedback_file
+            try:
+                await exclusive.patiently(lambda: asyncio.to_thread(feedback.keep, path, kept), _WAIT_S)
+            except exclusive.HeldError as error:
+                raise UpstreamUnavailable("another process holds the file of the feedback") from error
             return JSONResponse({})
 
         return endpoint

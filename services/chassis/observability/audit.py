@@ -9,17 +9,26 @@ end shows in the count of a copy that is kept elsewhere.
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import hashlib
 import json
+import logging
 import os
+import time
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from services.chassis import exclusive
 from services.chassis.append_only import append_line, last_record
+
+logger = logging.getLogger("medmesh.audit")
 
 PATTERN = "calls-*.jsonl"
 """Of the files of a folder, one a service."""
@@ -27,6 +36,13 @@ COUNT = "count"
 """Of a record: how many calls it stands for; without it one."""
 _PREVIOUS = "previous_sha256"
 _MINIMUM_FREE_BYTES = 1 << 20
+MOST_KEPT = 10_000
+"""So many records wait in memory, some 5 MB, while they cannot be written; further ones are lost."""
+_AT_ONCE = 500
+"""Of those that wait; they take some 5 ms of the event loop."""
+_AGAIN_S = 0.25
+_WAIT_S = 1.0
+"""So long another process may hold the file before health says so, and the end waits for it."""
 
 
 @dataclass(frozen=True)
@@ -47,42 +63,89 @@ class AuditLog:
         self._file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._end = -1
         self._last = ""
-        self._failure = ""
+        self._kept: deque[Mapping[str, Any]] = deque()
+        """What is to be written, in order; empty but while the file is held or the disk takes nothing."""
+        self._lost_count = 0
+        self._again: asyncio.TimerHandle | None = None
 
     def write(self, record: Mapping[str, Any]) -> None:
-        """Appends a record of JSON's types, in some 50 µs. Never raises: `problem` says what went wrong."""
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX)
-            try:
-                self._append(record)
-            finally:
-                fcntl.flock(self._file, fcntl.LOCK_UN)
-        except OSError as error:
-            self._failure = f"calls cannot be audited ({error.strerror})"
-        else:
-            self._failure = ""
+        """Appends a record of JSON's types, in some 50 µs. Never raises, and never waits: what cannot be
+        written now is kept, and written before what comes after it; `problem` says what is wrong.
+        """
+        if len(self._kept) >= MOST_KEPT:
+            self._lost_count += 1
+            return
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        self._kept.append({"time": now, **record})
+        if self._again is None:
+            self._try()
 
     async def problem(self) -> str:
         """Why calls cannot be audited now, in one sentence; empty: they can."""
+
+        async def attempt() -> None:
+            self._flush()
+
         try:
             state = os.fstatvfs(self._file)
+            if state.f_bavail * state.f_frsize < _MINIMUM_FREE_BYTES:
+                return "the disk of the audit log is full"
+            await exclusive.patiently(attempt, _WAIT_S)
+        except exclusive.HeldError:
+            return "calls cannot be audited (another process holds the audit log)"
         except OSError as error:
-            return f"the audit log cannot be read ({error.strerror})"
-        if state.f_bavail * state.f_frsize < _MINIMUM_FREE_BYTES:
-            return "the disk of the audit log is full"
-        return self._failure
+            return f"calls cannot be audited ({error.strerror})"
+        return ""
 
     def close(self) -> None:
-        """Ends it."""
+        """Ends it. What is kept has a second to be written."""
+        until = time.monotonic() + _WAIT_S
+        while True:
+            self._try()
+            if not self._kept or time.monotonic() > until:
+                break
+            time.sleep(_AGAIN_S / 10)
+        if self._again is not None:
+            self._again.cancel()
+        self._tell_lost(self._lost_count + len(self._kept))
         os.close(self._file)
 
-    def _append(self, record: Mapping[str, Any]) -> None:
+    def _try(self) -> None:
+        self._again = None
+        with suppress(exclusive.HeldError, OSError):
+            self._flush()
+        if self._kept:
+            with suppress(RuntimeError):  # no event loop: the next line tries again, or the end
+                self._again = asyncio.get_running_loop().call_later(_AGAIN_S, self._try)
+
+    def _flush(self) -> None:
+        """Writes what is kept, or the first of it. Raises HeldError and OSError, and all is still kept."""
+        exclusive.take(self._file)
+        try:
+            self._append(list(islice(self._kept, _AT_ONCE)))
+        finally:
+            fcntl.flock(self._file, fcntl.LOCK_UN)
+
+    def _append(self, some: list[Mapping[str, Any]]) -> None:
+        if not some:
+            return
         if os.fstat(self._file).st_size != self._end:  # another process, or the run before, has written
-            self._last = last_record(self._file, _sha256_of_record) or ""
-        now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        line = json.dumps({"time": now, **record, _PREVIOUS: self._last}, separators=(",", ":")).encode()
-        append_line(self._file, line, durable=False)
-        self._end, self._last = os.fstat(self._file).st_size, hashlib.sha256(line).hexdigest()
+            self._last = last_record(self._file, sha256_of_record) or ""
+        lines, last = [], self._last
+        for record in some:
+            line = json.dumps({**record, _PREVIOUS: last}, separators=(",", ":")).encode()
+            last = hashlib.sha256(line).hexdigest()
+            lines.append(line)
+        append_line(self._file, b"\n".join(lines), durable=False)
+        self._end, self._last = os.fstat(self._file).st_size, last
+        for _ in some:
+            self._kept.popleft()
+        lost_count, self._lost_count = self._lost_count, 0
+        self._tell_lost(lost_count)
+
+    def _tell_lost(self, count: int) -> None:
+        if count:
+            logger.error("calls are not in the audit log", extra={"facts": {"count": count}})
 
 
 def records(path: Path) -> Iterator[dict[str, Any]]:
@@ -107,15 +170,16 @@ def faults(lines: Iterable[bytes]) -> list[Fault]:
     return found
 
 
+def sha256_of_record(line: bytes) -> str:
+    """What the next line has of this one. Raises ValueError where it is no record."""
+    if _record(line) is None:
+        raise ValueError("no record")
+    return hashlib.sha256(line).hexdigest()
+
+
 def _record(line: bytes) -> dict[str, Any] | None:
     try:
         record = json.loads(line)
     except ValueError:
         return None
     return record if isinstance(record, dict) and _PREVIOUS in record else None
-
-
-def _sha256_of_record(line: bytes) -> str:
-    if _record(line) is None:
-        raise ValueError("no record")
-    return hashlib.sha256(line).hexdigest()

@@ -32,7 +32,7 @@ def remove_of_the_dead() -> None:
     """Removes regions whose starter (its process id is in the name) is gone: a server that was killed cannot
     do it itself. Empty environment folders go when no server runs that they could belong to.
     """
-    if not any(_command_name(entry) == "tritonserver" for entry in Path("/proc").glob("[0-9]*")):
+    if not any(is_server(entry) for entry in Path("/proc").glob("[0-9]*")):
         for folder in environment_folders():
             folder.rmdir()
     for region in SHARED_MEMORY.glob("medmesh_*_*"):
@@ -41,8 +41,9 @@ def remove_of_the_dead() -> None:
             region.unlink(missing_ok=True)
 
 
-def _command_name(entry: Path) -> str:
+def is_server(entry: Path) -> bool:
+    """Whether the process of an entry of /proc is a Triton."""
     try:
-        return (entry / "comm").read_text().strip()
+        return (entry / "comm").read_text().strip() == "tritonserver"
     except (FileNotFoundError, ProcessLookupError):
-        return ""
+        return False

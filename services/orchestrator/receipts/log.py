@@ -7,12 +7,14 @@ digests only, but whoever holds it can test guesses, so it is readable by its ow
 
 from __future__ import annotations
 
-import fcntl
+import asyncio
 import os
+import threading
 from pathlib import Path
 
 from medmesh import receipt as receipts
 from medmesh.orchestrator.v1.receipt_pb2 import EvidenceReceipt, ReceiptStatement
+from services.chassis import exclusive
 from services.chassis.append_only import append_line, last_record
 from services.chassis.errors import ReceiptNotWritten
 from services.orchestrator.receipts.signing import Signer
@@ -20,6 +22,9 @@ from services.orchestrator.receipts.signing import Signer
 FILE = "receipts.jsonl"
 MINIMUM_FREE_BYTES = 1 << 20
 """Below it the log says that it cannot take receipts, before a write fails."""
+WAIT_S = 1.0
+"""So long a record waits for another process to let go of the log; a write of its own takes milliseconds."""
+_HELD = "another process holds the receipt log"
 
 
 class ReceiptLog:
@@ -31,21 +36,41 @@ class ReceiptLog:
         self._signer = signer
         self._end, self._last_sha256 = -1, ""
         """Where this process left the file, and the digest of the payload that it wrote last."""
+        self._turn = threading.Lock()
+        """Threads of this process wait for each other; for another process nobody waits inside of a lock."""
         # Opened at the start, so that a folder that cannot be written is found before the first answer.
         os.close(self._open())
+
+    async def write(self, statement: ReceiptStatement, wait_s: float = WAIT_S) -> EvidenceReceipt:
+        """As `append`, off the event loop; waits at most `wait_s` for another process that holds the log.
+
+        Raises ReceiptNotWritten.
+        """
+        try:
+            return await exclusive.patiently(lambda: asyncio.to_thread(self.append, statement), wait_s)
+        except exclusive.HeldError as error:
+            raise ReceiptNotWritten(_HELD, metadata={"cause": "LOG_HELD"}) from error
 
     def append(self, statement: ReceiptStatement) -> EvidenceReceipt:
         """Chains `statement` to the last record, seals it, writes it to disk, and returns it. Blocks.
 
-        Raises ReceiptNotWritten where the disk does not take it; the log is then as it was.
+        Raises ReceiptNotWritten where the disk does not take it, and HeldError where another process holds
+        the log; the log is then as it was.
         """
         try:
-            return self._append(statement)
+            with self._turn:
+                return self._append(statement)
         except OSError as error:
             raise ReceiptNotWritten from error
 
-    def problem(self) -> str:
+    async def problem(self) -> str:
         """Why the log cannot take receipts now, in one sentence; empty: it can."""
+        try:
+            return await exclusive.patiently(lambda: asyncio.to_thread(self._problem), WAIT_S)
+        except exclusive.HeldError:
+            return _HELD
+
+    def _problem(self) -> str:
         try:
             state = os.statvfs(self.path.parent)
         except OSError as error:
@@ -54,6 +79,15 @@ class ReceiptLog:
             return "the receipt log cannot be written"
         if state.f_bavail * state.f_frsize < MINIMUM_FREE_BYTES:
             return "the disk of the receipt folder is full"
+        try:
+            with self._turn:
+                file = self._open()
+                try:
+                    exclusive.take(file)
+                finally:
+                    os.close(file)
+        except OSError as error:
+            return f"the receipt log cannot be opened ({error.strerror})"
         return ""
 
     def _append(self, statement: ReceiptStatement) -> EvidenceReceipt:
@@ -61,7 +95,7 @@ class ReceiptLog:
         chained.CopyFrom(statement)
         file = self._open()
         try:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            exclusive.take(file)
             if os.fstat(file).st_size != self._end:  # another process, or the run before, has written
                 self._last_sha256 = last_record(file, _payload_sha256) or ""
             chained.predicate.previous_payload_sha256 = self._last_sha256

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import multiprocessing
@@ -11,8 +12,10 @@ import pytest
 from typer.testing import CliRunner
 
 from clients.cli.main import app
+from services.chassis.observability import audit
 from services.chassis.observability.audit import AuditLog, faults, records
 from tests.chassis.conftest import Handlers, Text, refusal_of
+from tests.holding import held
 
 
 def run(*arguments):
@@ -82,14 +85,40 @@ async def test_a_full_disk_is_said_and_nothing_torn_is_left(log):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 20, hard))
     try:
-        log.write({"identity": "ward"})
+        log.write({"identity": "meanwhile"})
+        assert "cannot be audited" in await log.problem()
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert log.path.read_bytes() == before
-    assert "cannot be audited" in await log.problem()
-    log.write({"identity": "ward"})
+    log.write({"identity": "after"})
     assert await log.problem() == ""
     assert faults(lines(log)) == []
+    assert [one["identity"] for one in records(log.path)] == ["ward", "meanwhile", "after"]
+
+
+async def test_lines_of_a_held_log_are_kept_in_order_up_to_a_bound(log, monkeypatch, caplog):
+    monkeypatch.setattr(audit, "MOST_KEPT", 3)
+    log.write({"identity": "before"})
+    with held(log.path):
+        for number in range(5):
+            log.write({"identity": str(number)})
+        assert "another process holds the audit log" in await log.problem()
+    await asyncio.sleep(0.5)  # nobody has to come by
+    assert [one["identity"] for one in records(log.path)] == ["before", "0", "1", "2"]
+    (told,) = caplog.records
+    assert (told.message, told.facts) == ("calls are not in the audit log", {"count": 2})
+    log.write({"identity": "after"})
+    assert await log.problem() == ""
+    assert faults(lines(log)) == []
+
+
+def test_what_is_kept_of_a_held_log_is_written_at_the_end(tmp_path):
+    log = AuditLog(tmp_path, "orchestrator")
+    log.write({"identity": "before"})
+    with held(log.path):
+        log.write({"identity": "meanwhile"})
+    log.close()
+    assert [one["identity"] for one in records(log.path)] == ["before", "meanwhile"]
 
 
 async def test_each_call_is_audited_once_without_its_content_and_counted(serve, tmp_path):
