@@ -28,6 +28,7 @@ from services.chassis.errors import (
     Reason,
 )
 from services.chassis.rpc.admission import Admission
+from services.chassis.rpc.incoming import Pace
 from services.chassis.rpc.request import (
     PRIORITY_KEY,
     REQUEST_ID_KEY,
@@ -135,6 +136,8 @@ class _Body:
         self._settings = settings
         self._admission = admission
         self._held = held
+        self._pace = Pace(settings.maximum_stall_s, settings.minimum_bytes_per_second)
+        self._waited_s = 0.0
         self._reserved = 0
         self._ended = False
         self.count = 0
@@ -150,11 +153,13 @@ class _Body:
     async def __call__(self) -> Message:
         if self._ended:
             return await self._receive()
+        began = time.monotonic()
         try:
-            async with asyncio.timeout(self._settings.maximum_stall_s):
+            async with asyncio.timeout(self._pace.patience_s(self.count, self._waited_s)):
                 message = await self._receive()
         except TimeoutError as error:
             raise DeadlineExceeded("the caller stalled") from error
+        self._waited_s += time.monotonic() - began
         if message["type"] == "http.request":
             size = len(message.get("body", b""))
             self.count += size

@@ -28,6 +28,9 @@ class GatewaySettings(ListeningSettings):
     """Largest message that is taken from a service."""
     maximum_stall_s: float = bounded(10.0, 0.001, 3600.0)
     """Longest time between two pieces of a body, and before its first one, in seconds."""
+    minimum_bytes_per_second: int = bounded(16 * 1024, 0, 1 << 30)
+    """Least rate of a body, in bytes a second: once it is `maximum_stall_s` behind that, the call ends. 0:
+    any rate will do."""
     allowed_origins: tuple[str, ...] = ()
     """Origins whose pages may call it from a browser, e.g. `https://portal.hospital.example`. None: only a
     page that it served itself on this machine."""

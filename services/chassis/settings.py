@@ -132,6 +132,9 @@ class ListeningSettings(Settings):
     """Bytes of requests, arriving or at work, held at the same time; more is refused as OVERLOADED."""
     maximum_stall_s: float = bounded(10.0, 0.001, 3600.0)
     """Longest time between two messages of a caller's stream, and before its first one, in seconds."""
+    minimum_bytes_per_second: int = bounded(16 * 1024, 0, 1 << 30)
+    """Least rate of a caller's stream, in bytes a second: once it is `maximum_stall_s` behind that, the call
+    ends. 0: any rate will do."""
     maximum_response_bytes: int = bounded(48 * 1024 * 1024, 1024, 1 << 30)
     """Largest message that is sent, as an answer or to an upstream."""
     drain_s: float = bounded(20.0, 0.0, 3600.0)

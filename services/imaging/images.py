@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -67,10 +68,11 @@ class DecodingLimits:
     max_pixels: int = 64_000_000
     """Declared rows x columns."""
     max_picture_bytes: int = 256_000_000
-    """What a PNG or JPEG takes while it is decoded: its pixels as they are unpacked, and those of the
-    result."""
-    max_inflated_bytes: int = 256 * 1024 * 1024
-    """Size of a DICOM data set of the deflated transfer syntax once inflated; pydicom itself has no bound."""
+    """What a PNG, a JPEG or a DICOM frame takes while it is decoded: its pixels as they are unpacked, and
+    those of the result."""
+    max_inflated_bytes: int = 256_000_000
+    """Size of a DICOM data set of the deflated transfer syntax once inflated; pydicom itself has no bound.
+    It counts as a part of what the frame takes."""
 
 
 @dataclass(frozen=True)
@@ -138,9 +140,22 @@ def too_large(description: str) -> InvalidInput:
     return InvalidInput(Reason.INPUT_TOO_LARGE, FIELD, description)
 
 
+def too_much_memory(limits: DecodingLimits, remedy: str) -> InvalidInput:
+    """To decode the image would take more than `max_picture_bytes`."""
+    return too_large(
+        f"would take more than {limits.max_picture_bytes // 10**6} MB while it is decoded: {remedy}"
+    )
+
+
 def inconsistent(description: str) -> InvalidInput:
     """What was sent does not belong together."""
     return InvalidInput(Reason.INPUT_INCONSISTENT, FIELD, description)
+
+
+def strips(row_count: int) -> Iterator[slice]:
+    """The rows of an image, `ROWS_AT_A_TIME` at a time."""
+    for top in range(0, row_count, ROWS_AT_A_TIME):
+        yield slice(top, min(top + ROWS_AT_A_TIME, row_count))
 
 
 def check_size(height: int, width: int, limits: DecodingLimits) -> None:

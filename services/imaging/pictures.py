@@ -19,7 +19,6 @@ from services.imaging.grey import Grey, apply_window, display_range, step
 from services.imaging.images import (
     AT_ONCE_PX,
     GREY_SCALE_MEASURED,
-    ROWS_AT_A_TIME,
     SCAN_START,
     DecodedImage,
     DecodingLimits,
@@ -27,7 +26,9 @@ from services.imaging.images import (
     check_scans,
     check_size,
     malformed,
+    strips,
     too_large,
+    too_much_memory,
     unsupported,
 )
 
@@ -86,8 +87,7 @@ def opened_picture(
             if may_shrink and _taken_bytes(image, stored_px) > limits.max_picture_bytes:
                 image.draft(image.mode, (image.width // 2, image.height // 2))  # of a PNG it does nothing
             if _taken_bytes(image, stored_px) > limits.max_picture_bytes:
-                most_mb = limits.max_picture_bytes // 10**6
-                raise too_large(f"would take more than {most_mb} MB while it is decoded: store it in grey")
+                raise too_much_memory(limits, "store it in grey")
             image.load()
             yield image, image.width * image.height < stored_px
     except InvalidInput:
@@ -137,8 +137,7 @@ def _spread(image: Image.Image) -> Grey:
 
 
 def _strips(image: Image.Image) -> Iterator[tuple[slice, Image.Image]]:
-    for top in range(0, image.height, ROWS_AT_A_TIME):
-        rows = slice(top, min(top + ROWS_AT_A_TIME, image.height))
+    for rows in strips(image.height):
         yield rows, image.crop((0, rows.start, image.width, rows.stop))
 
 

@@ -22,7 +22,7 @@ class ImagingSettings(UploadSettings):
     maximum_pixel_count: int = bounded(64_000_000, 1024, 1_000_000_000)
     """Largest declared rows x columns; checked before anything is decoded."""
     decoding_thread_count: int = bounded(2, 1, 64)
-    """Images that are decoded or drawn at the same time; each takes up to 16 bytes a pixel."""
+    """Images that are decoded or drawn at the same time; to decode one takes up to 256 MB."""
     image_uri_prefixes: str = ""
     """Addresses below which images are read that requests name by `uri`, separated by spaces, e.g.
     `https://pacs.example/wado/ file:///srv/images/`. Empty: none."""

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import io
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -15,7 +13,7 @@ from services.imaging.decoding import decode_image
 from services.imaging.grey import spread
 from services.imaging.images import DecodingLimits, FileFormat
 from services.imaging.pictures import is_quick
-from tests.imaging import samples
+from tests.imaging import large, samples
 
 CHEST = samples.chest()
 
@@ -196,8 +194,7 @@ def test_a_large_picture_takes_no_more_memory_than_the_limit(tmp_path, kind, sid
     if side == 5500 and "progressive" not in kind:
         pytest.skip("between what fits and what does not lie the progressive ones")
     Image.new(kind.partition(",")[0], (side, side)).save(tmp_path / "large", form, **options)
-    said = subprocess.check_output([sys.executable, "-c", MEASURED, tmp_path / "large"], text=True)
-    grown, shape, *notices = said.split()
+    grown, shape, *notices = large.decoded(tmp_path / "large")
     assert int(grown) < 1.04 * DecodingLimits().max_picture_bytes
     expected = {
         8000: "4000" if kind.endswith("JPEG") else "8000" if kind in GREY_ALONE else "refused",
@@ -215,28 +212,6 @@ def test_deep_values_are_shown_as_if_all_of_them_were_looked_at_at_once():
     out = io.BytesIO()
     Image.fromarray(values).save(out, "PNG")
     assert np.array_equal(decode_image(out.getvalue()).grey, spread(values))
-
-
-MEASURED = """
-import sys
-from pathlib import Path
-from services.chassis.errors import InvalidInput, Reason
-from services.imaging.decoding import decode_image
-
-def peak():
-    (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in line)
-    return int(line.split()[1]) * 1024
-
-content = Path(sys.argv[1]).read_bytes()
-before = peak()
-try:
-    image = decode_image(content)
-    shown = image.grey.shape[0], *(notice.reason for notice in image.notices)
-except InvalidInput as error:
-    assert error.reason is Reason.INPUT_TOO_LARGE
-    shown = ["refused"]
-print(peak() - before, *shown)
-"""
 
 
 def test_a_deflated_bomb_is_inflated_no_further_than_the_limit():

@@ -1,7 +1,8 @@
 """A call's messages on their way in: admitted when they are all there, decoded, held to their limits.
 
 A caller that stalls holds neither a place nor, for long, any memory: a place is taken when the request has
-arrived whole, each message must follow the one before it within a bounded time, and all that is held counts.
+arrived whole, each message must follow the one before it within a bounded time, all of them must come at a
+least rate, and all that is held counts.
 A single message is decoded once it has its place: to decode one of 16 MB holds the event loop for tens of
 milliseconds, and those that wait must not do so in a row.
 """
@@ -13,6 +14,7 @@ import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AbstractContextManager, AsyncExitStack, nullcontext, suppress
+from dataclasses import dataclass
 from typing import Any, Self
 
 from google.protobuf.message import DecodeError, Message
@@ -46,6 +48,24 @@ async def let_go(raw: AsyncIterator[bytes]) -> None:
             await reader.aclose()
 
 
+@dataclass(frozen=True)
+class Pace:
+    """How fast a caller has to be."""
+
+    stall_s: float
+    """The longest time to the next message."""
+    bytes_per_s: int
+    """The least rate of the messages together; 0: any."""
+
+    def patience_s(self, size_bytes: int, waited_s: float) -> float:
+        """How long the next message may take, when so many bytes took so long: all together by one stall more
+        than at the least rate.
+        """
+        if not self.bytes_per_s:
+            return self.stall_s
+        return min(self.stall_s, max(self.stall_s + size_bytes / self.bytes_per_s - waited_s, 0.0))
+
+
 class Incoming:
     """The messages of one call; what they hold is given back at the end of the block."""
 
@@ -56,7 +76,8 @@ class Incoming:
         request: Request,
         admission: Admission,
         quotas: Quotas,
-        stall_s: float,
+        *,
+        pace: Pace,
         draining: asyncio.Event,
     ) -> None:
         self._raw = raw
@@ -64,7 +85,8 @@ class Incoming:
         self._request = request
         self._admission = admission
         self._quotas = quotas
-        self._stall_s = stall_s
+        self._pace = pace
+        self._waited_s = 0.0
         self._draining = draining
         self._held = AsyncExitStack()
         self._size_bytes = 0
@@ -118,7 +140,8 @@ class Incoming:
     async def _next(self) -> bytes | None:
         if is_infrastructure(self._request.method):
             return await self._next_until_drain()
-        limit = asyncio.timeout(self._stall_s)
+        began = time.monotonic()
+        limit = asyncio.timeout(self._pace.patience_s(self._size_bytes, self._waited_s))
         try:
             async with limit:
                 part = await anext(self._raw, None)
@@ -126,6 +149,7 @@ class Incoming:
             if limit.expired():
                 raise DeadlineExceeded("the caller stalled") from error
             raise
+        self._waited_s += time.monotonic() - began
         if part is not None:
             self._quotas.take_bytes(self._request.metered, len(part))
             try:

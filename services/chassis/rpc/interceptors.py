@@ -29,7 +29,7 @@ from services.chassis.rpc import request as requests
 from services.chassis.rpc.admission import Admission
 from services.chassis.rpc.auth import Policy, PolicyFile, certificate_names
 from services.chassis.rpc.failing import Outcome, answer_error
-from services.chassis.rpc.incoming import Incoming, is_infrastructure
+from services.chassis.rpc.incoming import Incoming, Pace, is_infrastructure
 from services.chassis.rpc.quotas import Quotas
 from services.chassis.rpc.refusals import Refusals
 from services.chassis.rpc.request import Request
@@ -58,7 +58,7 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # g
         apart: Apart | None = None,
         default_deadline_s: float,
         maximum_deadline_s: float,
-        maximum_stall_s: float,
+        pace: Pace,
     ) -> None:
         self._service = service
         self._policy = policy
@@ -70,7 +70,7 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # g
         self._refusals = Refusals(audit.write if audit is not None else None)
         self._default_deadline_s = default_deadline_s
         self._maximum_deadline_s = maximum_deadline_s
-        self._maximum_stall_s = maximum_stall_s
+        self._pace = pace
         self._running: set[asyncio.Task[Any]] = set()
         self._draining = asyncio.Event()
         self._handlers: dict[str, grpc.RpcMethodHandler] = {}
@@ -123,7 +123,7 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # g
         # the call does, not when its message has arrived, which a half-open call never lets happen.
         def taken(raw: AsyncIterator[bytes], current: Request) -> Incoming:
             return Incoming(
-                raw, decode, current, self._admission, self._quotas, self._maximum_stall_s, self._draining
+                raw, decode, current, self._admission, self._quotas, pace=self._pace, draining=self._draining
             )
 
         async def one_answer(raw: AsyncIterator[bytes], context: grpc.aio.ServicerContext) -> bytes:

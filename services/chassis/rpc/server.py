@@ -44,6 +44,7 @@ from services.chassis.rpc import transport
 from services.chassis.rpc.admission import Admission
 from services.chassis.rpc.auth import Policy, PolicyFile
 from services.chassis.rpc.health import Health, add_health
+from services.chassis.rpc.incoming import Pace
 from services.chassis.rpc.interceptors import RequestInterceptor
 from services.chassis.rpc.quotas import Quotas
 from services.chassis.rpc.reflection import add_reflection
@@ -130,7 +131,7 @@ async def running_server(
             apart=apart,
             default_deadline_s=settings.default_deadline_s,
             maximum_deadline_s=settings.maximum_deadline_s,
-            maximum_stall_s=settings.maximum_stall_s,
+            pace=Pace(settings.maximum_stall_s, settings.minimum_bytes_per_second),
         )
         server = grpc.aio.server(interceptors=[interceptor], options=transport.server_options(settings))
         parts = Parts(

@@ -8,6 +8,7 @@ from datetime import date
 from typing import Final
 
 from services.chassis.errors import InvalidInput, Reason
+from services.chassis.memory import uncollected
 from services.chassis.notices import Notice
 from services.clinical.dates import MAX_AGE_YEARS, Age, PartialDate
 from services.clinical.fhir import dates
@@ -69,6 +70,11 @@ def read_bundle(content: bytes) -> ReadBundle:
     INPUT_TOO_LARGE, INPUT_UNSUPPORTED (FHIR DSTU2), INPUT_INCONSISTENT (no or several Patients, another
     patient's resource), INPUT_OUT_OF_RANGE (age).
     """
+    with uncollected():
+        return _read(content)  # what it was read from has gone before it could be collected
+
+
+def _read(content: bytes) -> ReadBundle:
     remarks = Remarks()
     bundle = parse_bundle(content)
     return _BundleReader(entries_of(bundle, remarks), remarks).read()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filewriter import dcmwrite
@@ -83,6 +83,8 @@ def opened(data: bytes, limits: DecodingLimits) -> OpenedDicom:
     """Reads the file; blocking. Raises InvalidInput: damaged, a document, or with pixels that are not
     read.
     """
+    # What it inflates to is held up to four times: as it is read for each of two, covered, and written.
+    limits = replace(limits, max_inflated_bytes=limits.max_inflated_bytes // 4)
     dataset = read_whole(data, limits)
     if dataset.file_meta.get("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage:
         raise unsupported("is a DICOMDIR, an index; make it anew of the files once they are de-identified")

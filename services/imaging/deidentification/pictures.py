@@ -14,11 +14,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image, ImageDraw
 
 from services.imaging.deidentification.boxes import Box
 from services.imaging.deidentification.changes import Action, Cause, Changes
-from services.imaging.deidentification.views import colour_views, grey_views
+from services.imaging.deidentification.views import colour_views_of, grey_views
 from services.imaging.grey import Grey
 from services.imaging.images import DecodingLimits, FileFormat, check_size, malformed
 from services.imaging.pictures import opened_picture
@@ -63,8 +64,13 @@ def opened(data: bytes, limits: DecodingLimits) -> OpenedPicture:
             return OpenedPicture(data, grey_views(np.asarray(image)))
         if image.mode in {"1", "L"}:
             return OpenedPicture(data, grey_views(np.asarray(image.convert("L"))))
+
         # Colours of what is transparent too: the file holds them.
-        return OpenedPicture(data, colour_views(np.asarray(image.convert("RGBA"))[:, :, :3]))
+        def colours(rows: slice) -> npt.NDArray[np.uint8]:
+            strip = image.crop((0, rows.start, image.width, rows.stop))
+            return np.asarray(strip.convert("RGBA"))[:, :, :3]
+
+        return OpenedPicture(data, colour_views_of(image.height, image.width, colours))
 
 
 def written(file: OpenedPicture, boxes: Sequence[Box], limits: DecodingLimits) -> WrittenPicture:
@@ -81,7 +87,7 @@ def written(file: OpenedPicture, boxes: Sequence[Box], limits: DecodingLimits) -
     with opened_picture(stripped, limits) as (image, _):
         orientation = image.getexif().get(_ORIENTATION, 1)
         # Pillow's CMYK has no PNG.
-        canvas = image.convert("RGB") if image.mode in {"CMYK", "YCbCr", "LAB", "HSV"} else image.copy()
+        canvas = image.convert("RGB") if image.mode in {"CMYK", "YCbCr", "LAB", "HSV"} else image
         canvas.info = {key: value for key, value in image.info.items() if key in {"transparency", "gamma"}}
         draw = ImageDraw.Draw(canvas)
         for box in boxes:

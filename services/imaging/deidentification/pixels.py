@@ -57,15 +57,17 @@ class DicomPixels:
         return grey_views(self._numbers(samples))
 
     def _samples(self, index: int) -> Samples:
-        return decode_frame(self._instance.frame(index), self.module).samples
+        frame = self._instance.frame(index)
+        return decode_frame(frame, self.module, self._limits, result_bytes=self.module.samples + 3).samples
 
     def _numbers(self, samples: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Stored values as the numbers that they are; bits above them left out."""
-        bits = self.module.bits_stored
-        values = samples.astype(np.int32) & ((1 << bits) - 1)
-        if self.module.signed:
-            values = np.where(values >= 1 << (bits - 1), values - (1 << bits), values)
-        return values.astype(np.uint8) if bits <= 8 and not self.module.signed else values
+        patterns = samples.astype(samples.dtype.newbyteorder("="), copy=False)
+        spare = 8 * patterns.itemsize - self.module.bits_stored
+        if not self.module.signed:
+            return patterns & ((1 << self.module.bits_stored) - 1) if spare else patterns
+        numbers = patterns.view(f"i{patterns.itemsize}")
+        return numbers << spare >> spare if spare else numbers
 
     def cover(self, dataset: Dataset, boxes: Sequence[Box]) -> None:
         """Covers the boxes in all frames of `dataset`, which is the whole file. Raises InvalidInput."""
@@ -73,17 +75,20 @@ class DicomPixels:
             return
         rows, columns, samples = self.module.rows, self.module.columns, self.module.samples
         frame_bytes = rows * columns * samples * self.module.bits_allocated // 8
-        if frame_bytes * self.frame_count > self._limits.max_inflated_bytes:
+        # Once covered, and once in the file that is written.
+        if 2 * frame_bytes * self.frame_count > self._limits.max_picture_bytes:
             raise too_large("holds more pixels than are covered at once")
         if self._native and self.module.photometric != "YBR_FULL_422":
             self._cover_in_place(dataset, boxes)
             return
         order = ">" if dataset.file_meta.TransferSyntaxUID == ExplicitVRBigEndian else "<"
-        covered = bytearray()
+        word = np.dtype(f"{order}u{self.module.bits_allocated // 8}")
+        covered = _even(frame_bytes * self.frame_count)
         for index in range(self.frame_count):
-            frame = self._samples(index).copy()
+            seen = self._samples(index)
+            frame = np.frombuffer(covered, word, seen.size, index * frame_bytes).reshape(seen.shape)
+            frame[:] = seen
             _fill(frame, boxes, self._black(frame))
-            covered += frame.astype(f"{order}u{self.module.bits_allocated // 8}").tobytes()
         if samples == 3:
             dataset.PhotometricInterpretation = "RGB"
             dataset.PlanarConfiguration = 0
@@ -98,7 +103,7 @@ class DicomPixels:
     def _cover_in_place(self, dataset: Dataset, boxes: Sequence[Box]) -> None:
         rows, columns, samples = self.module.rows, self.module.columns, self.module.samples
         order = ">" if dataset.file_meta.TransferSyntaxUID == ExplicitVRBigEndian else "<"
-        held = bytearray(pixel_bytes(dataset))
+        held = _copied(pixel_bytes(dataset))
         by_plane = samples == 3 and integer(dataset, "PlanarConfiguration") == 1
         shape = (samples, rows, columns) if by_plane else (rows, columns, samples)
         count = self.frame_count * rows * columns * samples
@@ -119,9 +124,8 @@ class DicomPixels:
             return 0
         if self.module.photometric == PALETTE:
             return frame.min()
-        numbers = self._numbers(
-            frame >> (self.module.high_bit + 1 - self.module.bits_stored) if self._native else frame
-        )
+        shift = self.module.high_bit + 1 - self.module.bits_stored if self._native else 0
+        numbers = self._numbers(frame >> shift if shift else frame)
         place = numbers.argmax() if self.module.photometric == "MONOCHROME1" else numbers.argmin()
         return frame.reshape(-1)[place]
 
@@ -131,9 +135,19 @@ def _fill(frame: npt.NDArray[Any], boxes: Sequence[Box], value: Any) -> None:
         frame[box.rows, box.columns] = value
 
 
+def _even(size_bytes: int) -> bytearray:
+    """A place for so many bytes of Pixel Data, whose length is even (PS3.5 7.1.1)."""
+    return bytearray(size_bytes + size_bytes % 2)
+
+
+def _copied(pixels: bytes | memoryview) -> bytearray:
+    copied = _even(len(pixels))
+    copied[: len(pixels)] = pixels
+    return copied
+
+
 def _set_pixels(dataset: Dataset, covered: bytearray, bits_allocated: int) -> None:
-    padded = bytes(covered) + b"\0" * (len(covered) % 2)
-    dataset.add_new("PixelData", "OW" if bits_allocated > 8 else "OB", padded)
+    dataset.add_new("PixelData", "OW" if bits_allocated > 8 else "OB", memoryview(covered))
     dataset["PixelData"].is_undefined_length = False
 
 
@@ -152,13 +166,11 @@ def clear_unused_bits(dataset: Dataset, pixels: DicomPixels, changes: Changes) -
         return
     used = ((1 << module.bits_stored) - 1) << (module.high_bit + 1 - module.bits_stored)
     order = ">" if dataset.file_meta.TransferSyntaxUID == ExplicitVRBigEndian else "<"
-    words = np.frombuffer(bytearray(pixel_bytes(dataset)), np.dtype(f"{order}u{module.bits_allocated // 8}"))
+    held = _copied(pixel_bytes(dataset))
+    words = np.frombuffer(held, np.dtype(f"{order}u{module.bits_allocated // 8}"))
     if (words & ~np.array(used, words.dtype)).any():
-        _set_pixels(
-            dataset,
-            bytearray((words & np.array(used, words.dtype)).astype(words.dtype).tobytes()),
-            module.bits_allocated,
-        )
+        words &= np.array(used, words.dtype)
+        _set_pixels(dataset, held, module.bits_allocated)
         changes.add("7FE00010", "Pixel Data", Action.CLEANED, Cause.EMBEDDED)
 
 

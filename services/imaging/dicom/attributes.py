@@ -105,10 +105,10 @@ def items(dataset: Dataset, keyword: str) -> list[Dataset]:
     return [item for item in _several(_value(dataset, keyword)) if isinstance(item, Dataset)]
 
 
-def pixel_bytes(dataset: Dataset) -> bytes:
+def pixel_bytes(dataset: Dataset) -> bytes | memoryview:
     """Pixel Data, encoded or not; empty when there is none."""
     value = _value(dataset, "PixelData")
-    return bytes(value) if isinstance(value, bytes | bytearray) else b""
+    return value if isinstance(value, bytes | memoryview) else b""
 
 
 def integer(dataset: Dataset, keyword: str) -> int | None:

@@ -9,9 +9,14 @@ from pydicom.dataset import Dataset
 from pydicom.pixels.processing import apply_color_lut
 
 from services.imaging.dicom.frame import PALETTE, Frame, PixelModule
+from services.imaging.dicom.palette import check_segments
 from services.imaging.grey import Grey
-from services.imaging.images import malformed, unsupported
+from services.imaging.images import malformed, strips, unsupported
 from services.imaging.pictures import colourfulness
+
+RESULT_BYTES = 4
+"""Of a pixel as it is given: three colours and a grey level."""
+_THUMBNAIL_PX = 64
 
 
 def shown(frame: Frame, pixels: PixelModule, dataset: Dataset) -> tuple[Grey, npt.NDArray[np.uint8], float]:
@@ -23,34 +28,48 @@ def shown(frame: Frame, pixels: PixelModule, dataset: Dataset) -> tuple[Grey, np
         raise unsupported(
             "holds signed colour values (Pixel Representation), which have no meaning that is known"
         )
+    table: npt.NDArray[np.uint8] | None = None
     if pixels.photometric == PALETTE:
-        picture = Image.fromarray(_through_palette(frame, dataset))
-    else:
-        picture = Image.fromarray(_eight_bits(frame.samples, frame.bits))
-    return np.asarray(picture.convert("L"), dtype=np.uint8), np.asarray(picture), colourfulness(picture)
+        table = _palette(frame, dataset)
+    elif frame.bits != 8 or frame.samples.dtype != np.uint8:
+        table = _to_eight_bits(frame.bits)
+    mask, shape = (1 << frame.bits) - 1, (pixels.rows, pixels.columns)
+    as_stored = table is None and frame.samples.flags.c_contiguous
+    grey = np.empty(shape, np.uint8)
+    rgb = frame.samples.view(np.uint8) if as_stored else np.empty((*shape, 3), np.uint8)
+    narrow = Image.new("RGB", (_THUMBNAIL_PX, pixels.rows))
+    for rows in strips(pixels.rows):
+        if not as_stored:
+            rgb[rows] = frame.samples[rows] if table is None else table[frame.samples[rows] & mask]
+        strip = Image.fromarray(rgb[rows])
+        grey[rows] = np.asarray(strip.convert("L"))
+        narrow.paste(strip.resize((_THUMBNAIL_PX, strip.height)), (0, rows.start))
+    return grey, rgb, colourfulness(narrow)  # which resizes the height as it would have with all of it
 
 
-def _through_palette(frame: Frame, dataset: Dataset) -> npt.NDArray[np.uint8]:
-    """Red, green and blue of the file's palette, segmented ones too (PS3.3 C.7.6.3.1.5, C.7.9.2)."""
-    indices = frame.samples & np.uint16((1 << frame.bits) - 1)
+def _palette(frame: Frame, dataset: Dataset) -> npt.NDArray[np.uint8]:
+    """Red, green and blue `[patterns, 3]` of the file's palette, segmented ones too (PS3.3 C.7.6.3.1.5,
+    C.7.9.2), for the patterns that the pixels have; black for others.
+    """
+    mask = (1 << frame.bits) - 1
+    is_used = np.zeros(mask + 1, np.bool_)
+    for rows in strips(len(frame.samples)):
+        is_used[frame.samples[rows] & mask] = True
+    used = np.flatnonzero(is_used).astype(frame.samples.dtype)
     try:
-        colours = apply_color_lut(indices.astype(frame.samples.dtype), dataset)
+        check_segments(dataset)
+        colours = apply_color_lut(used, dataset)
     except Exception as error:  # pydicom raises almost anything on a damaged palette
         raise malformed("holds a palette that cannot be read (Palette Color Lookup Table)") from error
     bits = 8 * colours.dtype.itemsize
     if bits == 16 and colours.max() <= 0xFF:  # 8-bit entries in 16-bit words, see the note of C.7.6.3.1.5
         bits = 8
-    return _eight_bits(colours, bits)
+    table = np.zeros((mask + 1, 3), np.uint8)
+    table[used] = _to_eight_bits(bits)[colours & ((1 << bits) - 1)]
+    return table
 
 
-def _eight_bits(colours: npt.NDArray[np.uint8] | npt.NDArray[np.uint16], bits: int) -> npt.NDArray[np.uint8]:
+def _to_eight_bits(bits: int) -> npt.NDArray[np.uint8]:
     largest = (1 << bits) - 1
-    if bits == 8:
-        return (
-            np.asarray(colours & largest, dtype=np.uint8)
-            if colours.dtype != np.uint8
-            else np.asarray(colours)
-        )
-    table = np.rint(np.arange(largest + 1) * (255.0 / largest)).astype(np.uint8)
-    eight: npt.NDArray[np.uint8] = table[colours & largest]
-    return eight
+    table: npt.NDArray[np.uint8] = np.rint(np.arange(largest + 1) * (255.0 / largest)).astype(np.uint8)
+    return table

@@ -25,11 +25,12 @@ from services.imaging.dicom.tables import Numbers
 from services.imaging.dicom.voi import WHITE, display
 from services.imaging.grey import Grey, display_range, every_nth
 from services.imaging.images import (
+    AT_ONCE_PX,
     GREY_SCALE_MEASURED,
-    ROWS_AT_A_TIME,
     DecodedImage,
     DecodingLimits,
     FileFormat,
+    strips,
     unsupported,
 )
 
@@ -52,11 +53,11 @@ def decode_dataset(dataset: Dataset, limits: DecodingLimits) -> DecodedImage:
         )
     notices: list[Notice] = []
     pixels = pixel_module(dataset, limits, notices)
-    frame = decode_frame(dataset, pixels)
     hounsfield, rgb, colourfulness = None, None, 0.0
     if pixels.photometric in GREY:
-        grey, hounsfield = _grey_scale(frame, pixels, dataset, notices)
+        grey, hounsfield = _grey_scale(pixels, dataset, limits, notices)
     else:
+        frame = decode_frame(dataset, pixels, limits, result_bytes=colour.RESULT_BYTES)
         grey, rgb, colourfulness = colour.shown(frame, pixels, dataset)
     placed = orientation(dataset)
     subject = read_subject(dataset, placed)
@@ -93,7 +94,7 @@ def decode_hounsfield(
     notices: list[Notice] = []
     pixels = pixel_module(dataset, limits, notices)
     if pixels.photometric in GREY:
-        _, hounsfield = _grey_scale(decode_frame(dataset, pixels), pixels, dataset, notices)
+        _, hounsfield = _grey_scale(pixels, dataset, limits, notices)
         if hounsfield is not None:
             return hounsfield, tuple(notices)
     raise unsupported("is not in Hounsfield units")
@@ -103,8 +104,10 @@ def decode_hounsfield(
 class StoredValues:
     """The pixels of an image by the levels that they take."""
 
-    index: npt.NDArray[np.unsignedinteger]
-    """`[rows, columns]`: which of `levels` each pixel has."""
+    patterns: npt.NDArray[np.unsignedinteger]
+    """`[rows, columns]`: the bits of each pixel, as they are stored."""
+    level_of: npt.NDArray[np.intp]
+    """Which of `levels` each pattern stands for; those that no pixel has stand for the nearest one."""
     levels: Numbers
     """Stored values in ascending order, without gaps; negative ones where the pixels are signed."""
     padding: npt.NDArray[np.bool_]
@@ -119,15 +122,28 @@ class StoredValues:
         count = 1 << self.bits
         return (-count // 2, count // 2 - 1) if self.signed else (0, count - 1)
 
-    def sample(self) -> npt.NDArray[np.intp]:
-        """The levels of enough pixels for statistics, padding left out."""
-        some = every_nth(self.index).astype(np.intp)
-        return some[~self.padding[some]] if self.padding.any() else some
+    def sample(self, table: Numbers) -> Numbers:
+        """What `table` has for the levels of enough pixels for statistics, padding left out."""
+        some = every_nth(self.patterns).astype(np.intp)
+        found: Numbers = table[self.level_of][some]
+        return found[~self.padding[self.level_of][some]] if self.padding.any() else found
+
+    def shown_as(self, table: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """`[rows, columns]`: what `table` has for the level of each pixel."""
+        of_pattern = table[self.level_of]
+        if of_pattern.dtype == self.patterns.dtype == np.uint8 and np.array_equal(of_pattern, np.arange(256)):
+            return np.asarray(self.patterns)
+        found = np.empty(self.patterns.shape, dtype=table.dtype)
+        for rows in strips(len(found)):  # numpy makes each index eight bytes wide
+            np.take(of_pattern, self.patterns[rows], out=found[rows], mode="clip")
+        return found
 
 
 def _grey_scale(
-    frame: Frame, pixels: PixelModule, dataset: Dataset, notices: list[Notice]
+    pixels: PixelModule, dataset: Dataset, limits: DecodingLimits, notices: list[Notice]
 ) -> tuple[Grey, npt.NDArray[np.float32] | None]:
+    result_bytes = _CT_BYTES if text(dataset, "Modality") == "CT" else _GREY_BYTES
+    frame = decode_frame(dataset, pixels, limits, result_bytes=result_bytes)
     stored = _stored_values(frame, pixels, dataset)
     modality = modality_values(stored.levels, stored.possible, dataset, notices)
     # A CT is read by its Hounsfield units: how the file would have them displayed does not bear on the
@@ -138,39 +154,65 @@ def _grey_scale(
         shown = _without_window(stored, modality, about_display)
     if _inverted(pixels, dataset, about_display):
         shown = WHITE - shown
-    grey = _looked_up(np.rint(np.where(stored.padding, 0.0, shown)).astype(np.uint8), stored.index)
+    grey = stored.shown_as(np.rint(np.where(stored.padding, 0.0, shown)).astype(np.uint8))
     if not modality.hounsfield:
         notices.extend(about_display)
         return grey, None
     units = np.where(stored.padding, np.minimum(modality.values, PADDING_HU), modality.values)
     # The levels end with values that pixels have, so that without padding they tell the extremes.
-    if implausible(units[stored.sample()] if stored.padding.any() else units):
+    if implausible(stored.sample(units) if stored.padding.any() else units):
         notices.append(_IMPLAUSIBLE)
-    return grey, _looked_up(units.astype(np.float32), stored.index)
+    return grey, stored.shown_as(units.astype(np.float32))
+
+
+_GREY_BYTES = 1
+_CT_BYTES = 5
+"""Of a pixel as it is given: its grey level, and of a CT its Hounsfield units."""
 
 
 def _stored_values(frame: Frame, pixels: PixelModule, dataset: Dataset) -> StoredValues:
-    word_bits = 8 * frame.samples.itemsize
+    """What the patterns mean is computed for each that there can be, so that no pixel is copied; those of a
+    small image are, since they are fewer.
+    """
+    patterns = frame.samples
+    word_bits = 8 * patterns.itemsize
     bits = frame.bits
-    limits = [integer(dataset, k) for k in ("PixelPaddingValue", "PixelPaddingRangeLimit")]
-    padding = [limit for limit in limits if limit is not None] if limits[0] is not None else []
+    stated = [integer(dataset, k) for k in ("PixelPaddingValue", "PixelPaddingRangeLimit")]
+    padding = [limit for limit in stated if limit is not None] if stated[0] is not None else []
     beyond = [limit & 0xFFFF for limit in padding if not _fits(limit, bits, signed=pixels.signed)]
-    if any((frame.samples == word).any() for word in beyond):
+    if any((patterns[rows] == word).any() for word in beyond for rows in strips(len(patterns))):
         bits = word_bits  # padding beyond the stored bits, and it is used: the words count as a whole
-    values: npt.NDArray[Any] = frame.samples
-    if pixels.signed:
-        values = values.view(f"i{values.itemsize}")
-        if bits < word_bits:
-            values = values << (word_bits - bits) >> (word_bits - bits)
-    elif bits < word_bits and int(values.max()) >> bits:  # seldom: a film's copy takes a millisecond
-        values = values & ((1 << bits) - 1)
-    low, high = (0, 255) if bits <= 8 and not pixels.signed else (int(values.min()), int(values.max()))
-    index = (values - values.dtype.type(low) if low else values).view(f"u{values.itemsize}")
+    low, high = (0, 255) if bits <= 8 and not pixels.signed else _extremes(patterns, bits, pixels.signed)
+    mask = (1 << bits) - 1
+    if word_bits > 8 and patterns.size <= AT_ONCE_PX:
+        patterns = (patterns - patterns.dtype.type(low & 0xFFFF)) & patterns.dtype.type(mask)
+        level_of = np.arange(high - low + 1)
+    else:
+        of_pattern = np.arange(256 if word_bits == 8 else int(patterns.max()) + 1) & mask
+        if pixels.signed:
+            of_pattern -= (of_pattern >> (bits - 1)) << bits
+        level_of = np.clip(of_pattern - low, 0, high - low)
     levels = np.arange(low, high + 1, dtype=np.float64)
     if not padding:
-        return StoredValues(index, levels, np.zeros(levels.size, dtype=np.bool_), bits, pixels.signed)
+        none = np.zeros(levels.size, dtype=np.bool_)
+        return StoredValues(patterns, level_of, levels, none, bits, pixels.signed)
     ends = [_as_stored(limit, bits, signed=pixels.signed) for limit in padding]
-    return StoredValues(index, levels, (levels >= min(ends)) & (levels <= max(ends)), bits, pixels.signed)
+    is_padding = (levels >= min(ends)) & (levels <= max(ends))
+    return StoredValues(patterns, level_of, levels, is_padding, bits, pixels.signed)
+
+
+def _extremes(patterns: npt.NDArray[np.unsignedinteger], bits: int, signed: bool) -> tuple[int, int]:
+    """The least and the greatest stored value of the pixels."""
+    kind, spare = f"{'i' if signed else 'u'}{patterns.itemsize}", 8 * patterns.itemsize - bits
+    if not spare:
+        values = patterns.view(kind)
+        return int(values.min()), int(values.max())
+    lows, highs = [], []
+    for rows in strips(len(patterns)):
+        high_bits_first = (patterns[rows] << spare).view(kind)
+        lows.append(int(high_bits_first.min()) >> spare)
+        highs.append(int(high_bits_first.max()) >> spare)
+    return min(lows), max(highs)
 
 
 def _fits(value: int, bits: int, *, signed: bool) -> bool:
@@ -187,23 +229,12 @@ def _as_stored(value: int, bits: int, *, signed: bool) -> int:
     return pattern - (1 << bits) if signed and pattern >= 1 << (bits - 1) else pattern
 
 
-def _looked_up(table: npt.NDArray[Any], index: npt.NDArray[np.unsignedinteger]) -> npt.NDArray[Any]:
-    """What `table` has for each pixel; some rows at a time, since numpy makes each index eight bytes wide."""
-    if table.dtype == index.dtype == np.uint8 and np.array_equal(table, np.arange(256)):
-        return np.asarray(index)
-    found = np.empty(index.shape, dtype=table.dtype)
-    for start in range(0, len(index), ROWS_AT_A_TIME):
-        rows = slice(start, start + ROWS_AT_A_TIME)
-        np.take(table, index[rows], out=found[rows], mode="clip")
-    return found
-
-
 def _without_window(stored: StoredValues, modality: ModalityValues, notices: list[Notice]) -> Numbers:
     if modality.identity and stored.bits <= 8 and not stored.signed:
         # eight bits as they are
         return np.clip(modality.values * (WHITE / ((1 << stored.bits) - 1)), 0.0, WHITE)
     notices.append(GREY_SCALE_MEASURED)
-    low, high = display_range(modality.values[stored.sample()])
+    low, high = display_range(stored.sample(modality.values))
     return np.clip((modality.values - low) * (WHITE / (high - low)), 0.0, WHITE)
 
 

@@ -16,14 +16,23 @@ from pydicom.dataset import Dataset
 from pydicom.encaps import get_frame
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.processing import convert_color_space
-from pydicom.uid import JPEGExtended12Bit
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, JPEGExtended12Bit
 
 from services.chassis.errors import InvalidInput
 from services.chassis.notices import Notice
 from services.imaging.dicom.attributes import assumed, integer, needed, pixel_bytes, text
 from services.imaging.dicom.codestream import JPEG_END, FrameHeader, NotReadableError, read_header
 from services.imaging.dicom.syntaxes import DECODERS, Decoder
-from services.imaging.images import DecodingLimits, check_scans, check_size, malformed, unsupported
+from services.imaging.images import (
+    SCAN_START,
+    DecodingLimits,
+    check_scans,
+    check_size,
+    malformed,
+    strips,
+    too_much_memory,
+    unsupported,
+)
 
 _TRUNCATED = "holds pixel data that cannot be decoded: it is truncated or damaged"
 Samples = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
@@ -31,6 +40,8 @@ Samples = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 GREY = frozenset({"MONOCHROME1", "MONOCHROME2"})
 PALETTE = "PALETTE COLOR"
 COLOUR = frozenset({"RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT"})
+_LUMINANCE_APART = frozenset({"YBR_FULL", "YBR_FULL_422"})
+"""Colours that the file's decoder leaves in YBR."""
 _ONE_FRAME = (
     "Send the frame that matters as a file of its own, e.g. by `emf2sf --frame 1 --out-dir DIR IN` (dcm4che) "
     "of an enhanced object, or by `dcm2img --frame 1 IN OUT.png` (DCMTK)"
@@ -100,8 +111,14 @@ class Frame:
     """Significant low-order bits."""
 
 
-def decode_frame(dataset: Dataset, pixels: PixelModule) -> Frame:
-    """Unpacks the frame. Raises InvalidInput when it is not what it declares."""
+def decode_frame(
+    dataset: Dataset, pixels: PixelModule, limits: DecodingLimits, *, result_bytes: int
+) -> Frame:
+    """Unpacks the frame; a compressed one is taken out of the data set.
+
+    `result_bytes`: what becomes of it takes so many for each pixel. Raises InvalidInput when the frame is not
+    what it declares, and before it is unpacked when that would take too much memory.
+    """
     dataset.add_new("NumberOfFrames", "IS", 1)
     dataset.add_new("PhotometricInterpretation", "CS", pixels.photometric)
     syntax = dataset.file_meta.TransferSyntaxUID
@@ -115,9 +132,17 @@ def decode_frame(dataset: Dataset, pixels: PixelModule) -> Frame:
         header = None if decoder is Decoder.RUN_LENGTHS else _frame_header(encoded, pixels)
     if syntax == JPEGExtended12Bit and header is not None and header.bits > 8:
         decoder = Decoder.JPEG_TURBO
+    held = _held_bytes(dataset, encoded, decoder)
+    if held + _taken_bytes(encoded, decoder, pixels, syntax, result_bytes) > limits.max_picture_bytes:
+        raise too_much_memory(
+            limits, "store it in grey" if pixels.samples > 1 else "store it in fewer pixels"
+        )
+    if decoder not in {Decoder.NONE, Decoder.PILLOW}:
+        del dataset["PixelData"]
     try:
         if decoder in {Decoder.NONE, Decoder.PILLOW}:
-            samples = _by_pydicom(dataset, decoder, pixels)
+            encoded = b""  # pydicom takes the frame out by itself
+            samples = _by_pydicom(dataset, decoder)
         else:
             samples = _unpacked(encoded, decoder, pixels)
     except (InvalidInput, MemoryError):
@@ -132,13 +157,55 @@ def decode_frame(dataset: Dataset, pixels: PixelModule) -> Frame:
     return Frame(patterns >> shift if shift else patterns, pixels.bits_stored)
 
 
-def _by_pydicom(dataset: Dataset, decoder: Decoder, pixels: PixelModule) -> npt.NDArray[Any]:
+def _held_bytes(dataset: Dataset, encoded: bytes, decoder: Decoder) -> int:
+    """What is held of the file beside its own bytes: what it inflates to, or its frame taken out."""
+    if decoder is Decoder.NONE:
+        value = pixel_bytes(dataset)
+        is_inflated = dataset.file_meta.TransferSyntaxUID == DeflatedExplicitVRLittleEndian
+        return memoryview(value.obj).nbytes if is_inflated and isinstance(value, memoryview) else 0
+    return len(encoded) * (2 if decoder is Decoder.PILLOW else 1)
+
+
+def _taken_bytes(
+    encoded: bytes, decoder: Decoder, pixels: PixelModule, syntax: UID, result_bytes: int
+) -> int:
+    """What unpacking takes at most, as it was measured: the samples with what their decoder needs for them,
+    and then the samples as they are passed on with the result that is made of them.
+    """
+    count, word = pixels.samples, pixels.bits_allocated // 8
+    samples, scratch = count * word, 0
+    if decoder is Decoder.NONE:  # they stand where they are, but for those in an order of bytes of their own
+        is_moved = pixels.photometric == "YBR_FULL_422" or pixels.high_bit + 1 > pixels.bits_stored
+        samples = samples if is_moved or syntax == ExplicitVRBigEndian else 0
+        scratch = samples
+    elif decoder is Decoder.RUN_LENGTHS:
+        scratch = samples if pixels.high_bit + 1 > pixels.bits_stored else 0
+    elif decoder is Decoder.PILLOW:
+        scratch = 2 if count == 1 else 7  # its own, four for three, and the pieces that it is joined of
+    elif decoder is Decoder.OPENJPEG:
+        scratch = 4 * count  # it computes in 32 bits
+    if decoder in {Decoder.PILLOW, Decoder.JPEG_TURBO} and encoded.count(SCAN_START) > 1:
+        scratch = max(scratch, 2 * count)  # the coefficients are kept from scan to scan
+    return pixels.rows * pixels.columns * (samples + max(scratch, result_bytes))
+
+
+def _by_pydicom(dataset: Dataset, decoder: Decoder) -> npt.NDArray[Any]:
     """Native values, and JPEG of 8 bits by Pillow, whose colours pydicom tells apart by their markers."""
     options: dict[str, Any] = {"correct_unused_bits": False, "view_only": True}
-    samples, _ = get_decoder(dataset.file_meta.TransferSyntaxUID).as_array(
-        dataset, index=0, decoding_plugin=decoder.value, raw=pixels.samples == 1, **options
+    samples, found = get_decoder(dataset.file_meta.TransferSyntaxUID).as_array(
+        dataset, index=0, decoding_plugin=decoder.value, raw=True, **options
     )
-    return samples
+    return _in_rgb(samples) if found["photometric_interpretation"] in _LUMINANCE_APART else samples
+
+
+def _in_rgb(samples: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    """Some rows at a time, since pydicom makes each number four bytes wide."""
+    if samples.dtype != np.uint8:
+        raise unsupported("holds YBR colours of more than 8 bits, which are not read; send it as PNG")
+    rgb = np.empty(samples.shape, np.uint8)
+    for rows in strips(len(rgb)):
+        rgb[rows] = convert_color_space(samples[rows], "YBR_FULL", "RGB")
+    return rgb
 
 
 def _unpacked(encoded: bytes, decoder: Decoder, pixels: PixelModule) -> npt.NDArray[Any]:
@@ -164,11 +231,7 @@ def _unpacked(encoded: bytes, decoder: Decoder, pixels: PixelModule) -> npt.NDAr
         samples = imagecodecs.jpeg2k_decode(encoded, numthreads=1)
     if samples.shape != shape:
         raise malformed("holds a frame of another size than it declares")
-    if pixels.photometric in {"YBR_FULL", "YBR_FULL_422"}:
-        if samples.dtype != np.uint8:
-            raise unsupported("holds YBR colours of more than 8 bits, which are not read; send it as PNG")
-        samples = convert_color_space(samples, "YBR_FULL", "RGB")
-    return samples
+    return _in_rgb(samples) if pixels.photometric in _LUMINANCE_APART else samples
 
 
 def _check_length(dataset: Dataset, pixels: PixelModule) -> None:
@@ -182,7 +245,7 @@ def _check_length(dataset: Dataset, pixels: PixelModule) -> None:
 
 def _one_frame(dataset: Dataset) -> bytes:
     try:
-        return get_frame(pixel_bytes(dataset), 0, number_of_frames=1)
+        return get_frame(bytes(pixel_bytes(dataset)), 0, number_of_frames=1)
     except Exception as error:
         raise malformed("holds compressed pixel data that is truncated or damaged") from error
 

@@ -63,22 +63,22 @@ class Instance:
         if not self.has_pixels:
             return frame
         if DECODERS[frame.file_meta.TransferSyntaxUID] is Decoder.NONE:
-            pixels = self._native(frame, index)
+            pixels: bytes | memoryview = self._native(frame, index)
         else:
             pixels = encapsulate([self._encoded(index)])
         frame.add_new("PixelData", self._header.pixels_vr, pixels)
         return frame
 
-    def _native(self, frame: Dataset, index: int) -> bytes:
-        start, length = self._header.pixels_at, self._header.pixels_length
+    def _native(self, frame: Dataset, index: int) -> bytes | memoryview:
+        start, length = 0, self._header.pixels_length
         if self.frame_count > 1:  # what one frame holds is checked where it is decoded
             bits = needed(frame, "Rows") * needed(frame, "Columns") * needed(frame, "BitsAllocated")
             samples = 2 if text(frame, "PhotometricInterpretation") == "YBR_FULL_422" else None
             frame_bytes = bits * (samples or needed(frame, "SamplesPerPixel")) // 8
             if not 0 < frame_bytes * (index + 1) <= length:
                 raise malformed("holds fewer frames than it declares")
-            start, length = start + frame_bytes * index, frame_bytes
-        return self._header.data[start : start + length]
+            start, length = frame_bytes * index, frame_bytes
+        return self._header.pixels(start, length)
 
     def _encoded(self, index: int) -> bytes:
         try:

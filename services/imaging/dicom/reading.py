@@ -23,13 +23,12 @@ from pydicom.uid import (
     UID,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
-    ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
     MediaStorageDirectoryStorage,
 )
 
 from services.chassis.errors import InvalidInput
-from services.imaging.dicom.syntaxes import DECODERS, refusal
+from services.imaging.dicom.syntaxes import DECODERS, Decoder, refusal
 from services.imaging.images import DecodingLimits, malformed, too_large
 
 config.settings.reading_validation_mode = config.IGNORE
@@ -75,6 +74,8 @@ _PIXEL_DATA = Tag("PixelData")
 _FIRST_PIXEL_DATA = Tag("FloatPixelData")
 """The first of the attributes that hold pixels; none that is read lies between it and Pixel Data."""
 _UNDEFINED_LENGTH = 0xFFFFFFFF
+_PIECE_BYTES = 1 << 20
+"""So much is inflated at once."""
 
 
 @dataclass(frozen=True)
@@ -92,23 +93,27 @@ class Header:
     pixels_vr: str
     """`OB` or `OW`."""
 
+    def pixels(self, start: int = 0, length: int | None = None) -> bytes | memoryview:
+        """The value of Pixel Data, or a part of it: native pixels are looked at where they stand."""
+        start += self.pixels_at
+        stop = self.pixels_at + self.pixels_length if length is None else start + length
+        is_native = DECODERS[self.dataset.file_meta.TransferSyntaxUID] is Decoder.NONE
+        return memoryview(self.data)[start:stop] if is_native else self.data[start:stop]
+
 
 def read(data: bytes, limits: DecodingLimits) -> Dataset:
     """The data set with `READ_ATTRIBUTES` only. Raises InvalidInput as `decode_image` does."""
-    try:
-        opened = _opened(data, limits)
-        dataset = read_dataset(
-            opened.source, opened.is_implicit, opened.is_little_endian, specific_tags=_READ_TAGS
-        )
-        return _with_syntax(dataset, opened)
-    except (InvalidInput, MemoryError):
-        raise
-    except Exception as error:  # pydicom raises almost anything on a damaged file
-        raise malformed("is truncated or damaged") from error
+    header = read_header(data, limits, _READ_TAGS)
+    if header.pixels_length:
+        header.dataset.add_new(_PIXEL_DATA, header.pixels_vr, header.pixels())
+    return header.dataset
 
 
-def read_header(data: bytes, limits: DecodingLimits) -> Header:
-    """Everything but the pixel data, which is located and not copied. Raises InvalidInput as `read` does."""
+def read_header(data: bytes, limits: DecodingLimits, tags: list[BaseTag | int] | None = None) -> Header:
+    """Everything but the pixel data, which is located and not copied. Raises InvalidInput as `read` does.
+
+    `tags`: what is read, else `READ_ATTRIBUTES` and `READ_OF_SERIES`.
+    """
     try:
         opened = _opened(data, limits)
         dataset = read_dataset(
@@ -116,7 +121,7 @@ def read_header(data: bytes, limits: DecodingLimits) -> Header:
             opened.is_implicit,
             opened.is_little_endian,
             stop_when=lambda tag, _vr, _length: tag >= _FIRST_PIXEL_DATA,
-            specific_tags=_HEADER_TAGS,
+            specific_tags=_HEADER_TAGS if tags is None else tags,
         )
         is_implicit = bool(dataset.original_encoding[0])  # which may be other than the syntax says
         pixels = next(
@@ -125,7 +130,7 @@ def read_header(data: bytes, limits: DecodingLimits) -> Header:
         return _located(_with_syntax(dataset, opened), opened.data, pixels)
     except (InvalidInput, MemoryError):
         raise
-    except Exception as error:
+    except Exception as error:  # pydicom raises almost anything on a damaged file
         raise malformed("is truncated or damaged") from error
 
 
@@ -154,7 +159,7 @@ def _located(dataset: Dataset, data: bytes, pixels: RawDataElement | DataElement
     left = len(data) - pixels.value_tell
     length = left if pixels.length == _UNDEFINED_LENGTH else pixels.length
     if length > left + 1:  # the byte that makes a length even may be missing
-        raise malformed("ends before its pixel data does")
+        raise malformed("is truncated: it ends before its pixel data does")
     if pixels.VR not in _VRS_OF_BYTES:
         raise malformed("holds pixel data of a value representation other than OB or OW")
     return Header(dataset, data, pixels.value_tell, length, pixels.VR or "OW")
@@ -207,8 +212,9 @@ def _opened(data: bytes, limits: DecodingLimits) -> _Opened:
     syntax = _read_syntax(_meta(source))
     if syntax != DeflatedExplicitVRLittleEndian:
         return _Opened(source, data, syntax)
-    inflated = _inflated(data[source.tell() :], limits)
-    return _Opened(io.BytesIO(inflated), inflated, ExplicitVRLittleEndian)
+    inflated = _inflated(memoryview(data)[source.tell() :], limits)
+    inflated.seek(0)
+    return _Opened(inflated, inflated.getvalue(), syntax)
 
 
 def _meta(source: io.BytesIO) -> Dataset:
@@ -233,11 +239,18 @@ def _read_syntax(meta: Dataset) -> UID:
     return syntax
 
 
-def _inflated(data: bytes, limits: DecodingLimits) -> bytes:
+def _inflated(data: memoryview, limits: DecodingLimits) -> io.BytesIO:
+    """Piece by piece into its place: `zlib` alone would hold all of it twice for a moment."""
     unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
-    inflated = unpacker.decompress(data, limits.max_inflated_bytes)
+    inflated = io.BytesIO()
+    left = limits.max_inflated_bytes
+    for start in range(0, len(data), _PIECE_BYTES):
+        piece: bytes | memoryview = data[start : start + _PIECE_BYTES]
+        while piece and not unpacker.eof:
+            left -= inflated.write(unpacker.decompress(piece, _PIECE_BYTES))
+            if left <= 0:
+                raise too_large(f"inflates to more than {limits.max_inflated_bytes // 10**6} MB")
+            piece = unpacker.unconsumed_tail
     if not unpacker.eof:
-        if len(inflated) >= limits.max_inflated_bytes:
-            raise too_large(f"inflates to more than {limits.max_inflated_bytes / 2**20:g} MiB")
         raise malformed("is truncated or damaged")
     return inflated

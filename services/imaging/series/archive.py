@@ -28,6 +28,9 @@ _LONGEST_ENTRY_BYTES = 1024
 """Of the directory's entries on average, with name, extra fields and comment."""
 _SMALL_BYTES = 16 * 1024 * 1024
 """What files may inflate to whatever the size of their archive."""
+_LARGE_BYTES = 256_000_000
+"""What a single file may inflate to by `max_inflation` alone: it is held as a whole."""
+_PIECE_BYTES = 1 << 20
 _ENCRYPTED = 0x1
 _CLUTTER = frozenset({"dicomdir", ".ds_store", "thumbs.db", "desktop.ini", "lockfile", "version"})
 """Files that lie beside images on media and in archives (PS3.10 8.6, operating systems), in lower case."""
@@ -76,8 +79,12 @@ class Archive(Sequence[bytes]):
         """Raises InvalidInput when the file is damaged."""
         if isinstance(index, slice):
             raise TypeError("the files of an archive are read one by one")
+        inflated = io.BytesIO()
         try:
-            return self._zip.read(self._files[index])
+            with self._zip.open(self._files[index]) as file:
+                while piece := file.read(_PIECE_BYTES):  # `zipfile` would hold all of it twice for a moment
+                    inflated.write(piece)
+            return inflated.getvalue()
         except MemoryError:
             raise
         except Exception as error:
@@ -104,6 +111,11 @@ def _check_sizes(files: list[zipfile.ZipInfo], archive_bytes: int, limits: Serie
             raise unsupported("is an archive of another compression than deflate")
         if file.file_size > limits.max_file_bytes:
             raise too_large(f"is an archive with a file of more than {limits.max_file_bytes / 2**20:g} MiB")
+        if file.file_size > max(_LARGE_BYTES, limits.max_large_inflation * archive_bytes):
+            raise too_large(
+                f"is an archive with a file of more than {_LARGE_BYTES // 10**6} MB that inflates to more "
+                f"than {limits.max_large_inflation:g} times the archive's size"
+            )
     inflated = sum(file.file_size for file in files)
     if inflated > limits.max_inflated_bytes:
         raise too_large(f"is an archive of more than {limits.max_inflated_bytes / 2**20:g} MiB once inflated")

@@ -22,6 +22,8 @@ class SeriesLimits:
     max_inflation: float = 200.0
     """How many times as large as the archive its files may be; CT slices are about twice, a zip bomb a
     thousand times."""
+    max_large_inflation: float = 20.0
+    """The same of a single file beyond 256 MB."""
     max_voxel_count: int = 600_000_000
     """Of a volume: rows x columns x slices. It takes two bytes each."""
     one_file: DecodingLimits = field(default_factory=DecodingLimits)

@@ -5,10 +5,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import sys
+import time
+import zlib
 from pathlib import Path
 
 import grpc
+import h2.connection
 import numpy as np
 import pytest
 
@@ -393,6 +397,29 @@ async def test_a_stream_that_would_be_refused_anyway_reaches_no_handler(serve):
         assert taken == ["a", "b", "c"]
 
 
+async def test_an_upload_that_drips_ends_and_one_of_the_least_rate_does_not(serve):
+    """Each message comes in time: what counts is the stream as a whole."""
+
+    async def joined(parts, messages, context):
+        return Text(note=str(sum([len(m.note) async for m in messages])))
+
+    async def dripping(size_bytes):
+        for _ in range(25):
+            yield Text(note="x" * size_bytes)
+            await asyncio.sleep(0.1)
+
+    settings = {"maximum_stall_s": 1.5, "minimum_bytes_per_second": 16 * 1024}
+    async with serve(Handlers(upload=joined), **settings) as sample:
+        began = time.monotonic()
+        honest = asyncio.ensure_future(_awaited(sample.call("Upload")(dripping(4096))))
+        answer = await refusal_of(sample.call("Upload")(dripping(1)))
+        assert (answer.code, answer.info.reason) == (grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED")
+        assert time.monotonic() - began >= 1.5
+        assert not honest.done()
+        assert (await honest).note == str(25 * 4096)
+        assert sample.running.interceptor._admission.held_bytes == 0
+
+
 async def test_a_call_whose_message_never_comes_ends(serve):
     """Half open: headers, no message, no deadline."""
 
@@ -454,6 +481,63 @@ async def test_a_compressed_message_is_refused_before_it_is_inflated(serve):
             await sample.call("Unary")(Text(note="x" * 1_000_000), compression=grpc.Compression.Gzip)
         assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
         await sample.call("Unary")(Text(note="x"))
+
+
+async def test_a_message_that_would_inflate_to_a_gigabyte_costs_nothing(serve):
+    """1 MB of it, as it stands on the wire: the loop has its turn throughout, and no memory is taken."""
+
+    async def echo(parts, message, context):
+        return message
+
+    packer = zlib.compressobj(9, zlib.DEFLATED, zlib.MAX_WBITS | 16)
+    start = packer.compress(bytes(1 << 20)) + packer.flush(zlib.Z_FULL_FLUSH)
+    bomb = start + (packer.compress(bytes(64 << 20)) + packer.flush(zlib.Z_FULL_FLUSH)) * 16
+    async with serve(Handlers(unary=echo)) as sample:
+        await sample.call("Unary")(Text(note="x"))
+        before = _peak_bytes()
+        message = b"\1" + len(bomb).to_bytes(4, "big") + bomb
+        sending = asyncio.ensure_future(asyncio.to_thread(_status_of, sample.running.address, message))
+        longest_s = 0.0
+        while not sending.done():
+            began = time.process_time()  # of computing: what else the machine does does not count
+            await asyncio.sleep(0.001)
+            longest_s = max(longest_s, time.process_time() - began)
+        assert await sending == str(grpc.StatusCode.UNIMPLEMENTED.value[0])
+        assert longest_s < 0.1
+        assert _peak_bytes() - before < 32 << 20
+        await sample.call("Unary")(Text(note="x"))
+
+
+def _peak_bytes() -> int:
+    (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in line)
+    return int(line.split()[1]) * 1024
+
+
+def _status_of(address: str, message: bytes) -> str:
+    """What the server answers to one call whose message says that it is compressed."""
+    headers = {
+        ":method": "POST",
+        ":scheme": "http",
+        ":path": PREFIX + "Unary",
+        ":authority": "service",
+        "content-type": "application/grpc",
+        "te": "trailers",
+        "grpc-encoding": "gzip",
+    }
+    connection = h2.connection.H2Connection()
+    connection.initiate_connection()
+    connection.send_headers(1, list(headers.items()))
+    host, _, port = address.rpartition(":")
+    with socket.create_connection((host, int(port)), timeout=60) as sock:
+        while True:
+            while message and (size := min(connection.local_flow_control_window(1), 1 << 14, len(message))):
+                connection.send_data(1, message[:size], end_stream=size == len(message))
+                message = message[size:]
+            sock.sendall(connection.data_to_send())
+            for event in connection.receive_data(sock.recv(1 << 16)):
+                found = dict(getattr(event, "headers", None) or ())
+                if b"grpc-status" in found:
+                    return found[b"grpc-status"].decode()
 
 
 async def test_a_queued_request_gives_its_place_back_when_its_deadline_ends(serve):
