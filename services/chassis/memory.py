@@ -1,16 +1,10 @@
-"""Large messages come and go: how the allocator (glibc's) keeps their memory, when it gives it back, and when
-the garbage collector does not look through what is made of them.
-"""
+"""Large messages come and go: how the allocator (glibc's) keeps their memory, and when it gives it back."""
 
 from __future__ import annotations
 
 import asyncio
 import ctypes
-import gc
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 LARGE_BYTES = 32 << 20
@@ -34,30 +28,6 @@ def reuse_large_blocks() -> bool:
         and bool(mallopt(_M_TRIM_THRESHOLD, LARGE_BYTES))
         and bool(mallopt(_M_ARENA_MAX, 1))
     )
-
-
-class _Uncollected:
-    """How many threads at this moment make much that holds no cycles."""
-
-    lock = threading.Lock()
-    count = 0
-
-
-@contextmanager
-def uncollected() -> Iterator[None]:
-    """Within the block the garbage collector does not look for cycles: it would go through the millions of
-    values of a text over and over while they are made, and no other thread runs meanwhile.
-    """
-    with _Uncollected.lock:
-        _Uncollected.count += 1
-        gc.disable()
-    try:
-        yield
-    finally:
-        with _Uncollected.lock:
-            _Uncollected.count -= 1
-            if not _Uncollected.count:
-                gc.enable()
 
 
 def give_back() -> None:

@@ -355,16 +355,14 @@ class Queue:
 
     def ended_among(self, identifiers: Iterable[int]) -> list[Kept]:
         """Those of some items that are done or failed, with their payloads and results."""
-        listed = ",".join(str(int(one)) for one in identifiers)
+        sql = ENDED.format(which=f"i.id IN ({','.join(str(int(one)) for one in identifiers)})")
         with self._database.transaction() as session:
-            rows = session.rows(ENDED.format(which=f"i.id IN ({listed})"), {"queue": self.name})
-        return list(map(_kept, rows))
+            return list(map(_kept, session.rows(sql, {"queue": self.name})))
 
     def payloads(self, page: int = 1_000) -> Iterator[tuple[int, bytes]]:
         """The id and payload of every item, whatever its state, a page in memory at a time."""
         for rows in self._pages(PAYLOADS, page):
-            for identifier, payload in rows:
-                yield identifier, bytes(payload or b"")
+            yield from ((identifier, bytes(payload or b"")) for identifier, payload in rows)
 
     def _pages(self, sql: str, size: int) -> Iterator[list[tuple[Any, ...]]]:
         after = 0

@@ -1,3 +1,4 @@
+# Long because: all that the door promises of a job is tried on one fake mesh.
 """Jobs: on disk when they are accepted, diagnosed once, seen by their own tenant alone."""
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from services.chassis.errors import InvalidInput, Reason
-from services.chassis.memory import uncollected
+from services.clinical.fhir.uncollected import uncollected
 
 MAX_NUMBER = 1e300
 _SURROGATE = re.compile("[\ud800-\udfff]")

@@ -8,7 +8,6 @@ from datetime import date
 from typing import Final
 
 from services.chassis.errors import InvalidInput, Reason
-from services.chassis.memory import uncollected
 from services.chassis.notices import Notice
 from services.clinical.dates import MAX_AGE_YEARS, Age, PartialDate
 from services.clinical.fhir import dates
@@ -28,6 +27,7 @@ from services.clinical.fhir.medications import MedicationReader
 from services.clinical.fhir.observations import read_observation
 from services.clinical.fhir.references import References
 from services.clinical.fhir.remarks import Remark, Remarks
+from services.clinical.fhir.uncollected import uncollected
 from services.clinical.limits import MAX_ITEMS
 from services.clinical.record import (
     Allergy,

@@ -79,7 +79,12 @@ async def test_the_state_of_each_service_is_listed(serve, version):
         await sample.parts.health.refresh()
         answer = json.loads(await curl(sample, version, "-d", "{}", "/grpc.health.v1.Health/List"))
     states = {name: status["status"] for name, status in answer["statuses"].items()}
-    assert states == {"": "NOT_SERVING", SERVICE: "NOT_SERVING", CATALOG: "SERVING"}
+    assert states == {
+        "": "NOT_SERVING",
+        SERVICE: "NOT_SERVING",
+        CATALOG: "SERVING",
+        "models": "SERVING",
+    }
 
 
 @pytest.mark.parametrize("version", VERSIONS)

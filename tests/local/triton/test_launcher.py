@@ -1,3 +1,4 @@
+# Long because: each thing that the launcher promises is tried on a server that it starts.
 """Starting and ending the embedded Triton, and what it says where something is missing."""
 
 from __future__ import annotations
