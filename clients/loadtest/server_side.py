@@ -240,11 +240,13 @@ class Server:
         return series
 
     def _from(self, since: float) -> Mapping[Key, float]:
-        """What was there nearest to that moment: a run may end before the second scrape."""
+        """What was there nearest to that moment, but not what was there last: in a run of less than a second
+        that may be nearest, and nothing would have grown.
+        """
         there = [
             (abs(at - since), scrape) for at, scrape in zip(self.times, self.scrapes, strict=True) if scrape
         ]
-        return min(there, key=lambda one: one[0], default=(0.0, {}))[1]
+        return min(there[:-1] or there, key=lambda one: one[0], default=(0.0, {}))[1]
 
     def _last(self) -> Mapping[Key, float]:
         return next((scrape for scrape in reversed(self.scrapes) if scrape), {})
