@@ -94,8 +94,8 @@ COSTLY = {
 
 @pytest.mark.parametrize("name", COSTLY)
 def test_a_costly_text_holds_up_nobody_else_and_leaves_nothing_behind(tmp_path, name):
-    """The event loop gets its turn within 100 ms of computing, 200 ms on a busy machine; it was two seconds,
-    and 246 MB stayed.
+    """The event loop gets its turn within 100 ms of computing, half a second where others take the machine;
+    it was up to two seconds, and 246 MB stayed.
     """
     content, refused = COSTLY[name]
     assert len(content) <= 8 * 2**20
@@ -109,7 +109,7 @@ def test_a_costly_text_holds_up_nobody_else_and_leaves_nothing_behind(tmp_path, 
         longest.append(float(longest_s))
         if longest[-1] < 0.1:
             break
-    assert min(longest) < 0.2
+    assert min(longest) < 0.5
 
 
 READ = """
