@@ -73,10 +73,15 @@ def test_pixels_that_are_not_read_are_not_unpacked(tmp_path, bits):
     """Single bits, and whole numbers or floating point of 32 bits."""
     values = bytes(8000 * 8000 * bits // 8)
     for keyword in ("PixelData", "FloatPixelData")[: 1 if bits == 1 else 2]:
-        file = samples.dicom(
-            np.zeros((8, 8), np.uint8), samples.DEFLATED, Rows=8000, Columns=8000, BitsAllocated=bits,
-            BitsStored=bits, HighBit=bits - 1, PixelData=b"", **{keyword: values},
-        )  # fmt: skip
+        described = {
+            "Rows": 8000,
+            "Columns": 8000,
+            "BitsAllocated": bits,
+            "BitsStored": bits,
+            "HighBit": bits - 1,
+        }
+        stored = {"PixelData": b"", keyword: values}
+        file = samples.dicom(np.zeros((8, 8), np.uint8), samples.DEFLATED, **described, **stored)
         (tmp_path / "large").write_bytes(file)
         grown, shape = large.decoded(tmp_path / "large")[:2]
         assert shape == "refused"
@@ -91,7 +96,7 @@ def test_a_bomb_of_a_megabyte_does_not_become_a_gigabyte(tmp_path):
     assert int(grown) < MOST_BYTES
 
 
-@pytest.mark.parametrize("segments", [[1, 65535, 9], [2, 1, 0, 0]], ids=["a line", "a copy of copies"])
+@pytest.mark.parametrize("segments", [[1, 65535, 9], [2, 2, 0, 0]], ids=["a line", "a copy of copies"])
 def test_a_palette_that_expands_without_end_is_refused(tmp_path, segments):
     """Four or six bytes stand for 65,535 entries, or for what copies itself."""
     words = np.array([0, 1, 7, *segments * 30_000], "<u2").tobytes()
@@ -114,12 +119,12 @@ CLEANED = {
     "native, YBR_FULL_422, 8": (4000, ""),
     "deflated, grey, 16": (5600, ""),
     "deflated, RGB, 8": (8000, "inflates"),
-    "RLE, grey, 16": (7000, ""),
+    "RLE, grey, 16": (6400, ""),
     "RLE, RGB, 8": (5000, ""),
     "RLE, RGB, 16": (8000, "256 MB"),
-    "JPEG, YBR_FULL, 8": (4900, ""),
-    "JPEG lossless, grey, 16": (7000, ""),
-    "JPEG 2000, grey, 16": (6000, ""),
+    "JPEG, YBR_FULL, 8": (4400, ""),
+    "JPEG lossless, grey, 16": (6400, ""),
+    "JPEG 2000, grey, 16": (5600, ""),
 }
 
 
@@ -147,7 +152,7 @@ def test_so_does_a_picture(tmp_path, mode, side):
         ([1_000_000_000], 0, "times"),  # a megabyte of zeros
         ([900_000_000], 5_000_000, "20 times"),  # within the ratio of all, not of one so large
         ([250_000_000], 2_000_000, "DICOM"),  # inflated, looked at and let go
-        ([17_000_000] * 60, 1_000_000, "200 times"),
+        ([17_000_000] * 60, 0, "200 times"),
     ],
 )
 def test_an_archive_is_inflated_no_further_than_the_limit(tmp_path, sizes, noise_bytes, refused):

@@ -7,6 +7,7 @@ are unpacked first, and the file goes on uncompressed: to compress them again co
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -49,16 +50,16 @@ class DicomPixels:
 
     def views(self, index: int) -> list[Grey]:
         """The frame as text in it can be seen. Raises InvalidInput on damaged pixel data."""
-        samples = self._samples(index)
+        samples = self._samples(index, self._limits, result_bytes=self.module.samples + 3)
         if self.module.samples == 3:
             return colour_views(samples)
         if self.module.photometric == PALETTE:
             return grey_views(samples)
         return grey_views(self._numbers(samples))
 
-    def _samples(self, index: int) -> Samples:
+    def _samples(self, index: int, limits: DecodingLimits, *, result_bytes: int) -> Samples:
         frame = self._instance.frame(index)
-        return decode_frame(frame, self.module, self._limits, result_bytes=self.module.samples + 3).samples
+        return decode_frame(frame, self.module, limits, result_bytes=result_bytes).samples
 
     def _numbers(self, samples: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Stored values as the numbers that they are; bits above them left out."""
@@ -75,8 +76,8 @@ class DicomPixels:
             return
         rows, columns, samples = self.module.rows, self.module.columns, self.module.samples
         frame_bytes = rows * columns * samples * self.module.bits_allocated // 8
-        # Once covered, and once in the file that is written.
-        if 2 * frame_bytes * self.frame_count > self._limits.max_picture_bytes:
+        # Once covered, and twice in the file that is written.
+        if 3 * frame_bytes * self.frame_count > self._limits.max_picture_bytes:
             raise too_large("holds more pixels than are covered at once")
         if self._native and self.module.photometric != "YBR_FULL_422":
             self._cover_in_place(dataset, boxes)
@@ -84,8 +85,9 @@ class DicomPixels:
         order = ">" if dataset.file_meta.TransferSyntaxUID == ExplicitVRBigEndian else "<"
         word = np.dtype(f"{order}u{self.module.bits_allocated // 8}")
         covered = _even(frame_bytes * self.frame_count)
+        left = replace(self._limits, max_picture_bytes=self._limits.max_picture_bytes - len(covered))
         for index in range(self.frame_count):
-            seen = self._samples(index)
+            seen = self._samples(index, left, result_bytes=0)
             frame = np.frombuffer(covered, word, seen.size, index * frame_bytes).reshape(seen.shape)
             frame[:] = seen
             _fill(frame, boxes, self._black(frame))
