@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Hashable, Sequence
+from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import dataclass, replace
 from typing import Any
@@ -82,7 +83,8 @@ class Repeats:
             try:
                 await _refuse_another(request, entry)
             except BaseException:
-                self._leave(request.key, entry)
+                if self._leave(request.key, entry):
+                    await _ended(entry)
                 raise
             entry.waiting -= 1
         entry.waiting += 1
@@ -90,7 +92,7 @@ class Repeats:
             return await asyncio.shield(entry.work)
         finally:
             if self._leave(request.key, entry):
-                await asyncio.wait([entry.work])  # its receipt may just be written
+                await _ended(entry)
             _account(entry)
 
     def _start(self, request: Request, compute: Compute) -> _Entry:
@@ -136,6 +138,16 @@ class Repeats:
             if is_old or kept_bytes > self._maximum_bytes or len(self._entries) > MAXIMUM_COUNT:
                 kept_bytes -= entry.size_bytes
                 self._drop(key, entry)
+
+
+async def _ended(entry: _Entry) -> None:
+    """Waits for the end of work that was given up, since its receipt may just be written, and accounts for
+    it, however often its caller is told to leave.
+    """
+    while not entry.work.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait([entry.work])
+    _account(entry)
 
 
 def _account(entry: _Entry) -> None:
