@@ -6,7 +6,7 @@ PYTHON ?= python3
 VENV := .venv/bin
 BOOTSTRAP := $(PYTHON) tools/bootstrap.py
 TORCH_TESTS := tests/training tests/importing tests/imaging/test_training.py tests/language/test_calibration.py tests/language/test_tagger_training.py tests/recommendation/test_outcome_calibration.py tests/recommendation/test_series.py
-FAST := --numprocesses=auto -m "not live and not slow"
+FAST := --numprocesses=auto -m "not live and not slow and not large"
 CHECKED := services tools clients/archive clients/cli clients/loadtest clients/gateway clients/console clients/python/medmesh clients/dicom_node clients/hl7_node clients/jobs protos/generate.py
 
 # The contracts that those of today must stay compatible with: a buf image, so that no history is needed.
@@ -42,6 +42,9 @@ test-fast: venv  ## Run those that need no Triton and are over in a moment each,
 
 coverage: venv  ## The same, measuring the branches that they take, held to the floor in pyproject.toml
 	@$(VENV)/python -m pytest --quiet $(FAST) --cov --cov-report= $(ARGS)
+
+test-large: venv  ## What every kind of large DICOM file takes in memory (minutes)
+	@$(VENV)/python -m pytest --numprocesses=auto tests/imaging/test_large_files.py $(ARGS)
 
 test-training:  ## Run the tests of training and of imports, which need torch (3 GB)
 	@$(BOOTSTRAP) training triton

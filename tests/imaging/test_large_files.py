@@ -51,17 +51,31 @@ DICOM_KINDS = {
     "HTJ2K, RGB, 8": 4000,
 }
 """Each with a side that is about the largest that is read, for its memory or for the size of its file."""
+QUICK = {
+    "native, palette, 16",
+    "native, RGB, 8",
+    "deflated, RGB, 8",
+    "RLE, grey, 16",
+    "RLE, RGB, 8",
+    "JPEG, YBR_FULL, 8",
+    "JPEG 2000, RGB, 8",
+}
+"""Those of all tests; the others are tried by `make test-large`, for minutes."""
 REFUSED = ("native, RGB, 8", "deflated, RGB, 8", "RLE, RGB, 16", "RLE, palette, 8", "JPEG 2000, RGB, 8")
 """At 8,000²: one of each way to be too much."""
 
 
-@pytest.mark.parametrize(
-    ("kind", "side"),
-    [
-        *DICOM_KINDS.items(),
-        *((kind, 8000) for kind in REFUSED),
-    ],
-)
+def marks(kind):
+    return () if kind in QUICK else (pytest.mark.large,)
+
+
+def frames():
+    """Each kind with a side at which it is read, and some with one at which they are refused."""
+    sides = [*DICOM_KINDS.items(), *((kind, 8000) for kind in REFUSED)]
+    return [pytest.param(kind, side, marks=marks(kind)) for kind, side in sides]
+
+
+@pytest.mark.parametrize(("kind", "side"), frames())
 def test_a_large_frame_takes_no_more_memory_than_the_limit(tmp_path, kind, side):
     """It is decoded within it, or refused before it is unpacked: +0.2 to +1 GB before."""
     (tmp_path / "large").write_bytes(large.file(kind, side))
@@ -130,7 +144,7 @@ CLEANED = {
 }
 
 
-@pytest.mark.parametrize("kind", CLEANED)
+@pytest.mark.parametrize("kind", [pytest.param(kind, marks=marks(kind)) for kind in CLEANED])
 def test_to_take_out_what_identifies_takes_no_more_than_the_limit_either(tmp_path, kind):
     """Read twice, looked at, covered and written."""
     side, refused = CLEANED[kind]
