@@ -13,6 +13,7 @@ from pathlib import Path
 
 import grpc
 import pytest
+from google.protobuf import descriptor_pool
 
 from medmesh.common.v1 import catalog_pb2, trace_pb2
 from services.chassis.observability import audit
@@ -55,13 +56,18 @@ async def code_of(
 ) -> grpc.StatusCode:
     """How the call ends; its one message is empty. On the wire every method is as if both sides streamed.
 
-    Who is refused is so before his message is read, and grpc.aio now and then says INTERNAL of one that it
-    was just sending; what streams is read out first.
+    Who is refused is so before his message is read, so it is only sent `at_once` where he is not: grpc.aio
+    now and then says INTERNAL of one that it was just sending when the call ended. What streams is read out
+    first.
     """
+    try:
+        streams = descriptor_pool.Default().FindMethodByName(method[1:].replace("/", ".")).client_streaming
+    except KeyError:
+        streams = True  # reflection, which is in no pool here
 
     async def one():
         if not at_once:
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.1 if streams else 20)
         yield b""
 
     call = open_channel.stream_stream(method)(one(), metadata=metadata, timeout=20)
