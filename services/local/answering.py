@@ -102,9 +102,8 @@ class Answering:
             if not await asyncio.to_thread(is_ready, address):
                 raise TimeoutError
             return []
-        host, _, port = address.rpartition(
-            ":"
-        )  # doors speak different protocols; all of them take connections
+        # Doors speak different protocols; all of them take connections.
+        host, _, port = address.rpartition(":")
         async with asyncio.timeout(TIMEOUT_S):
             _, writer = await asyncio.open_connection(host, int(port))
         writer.close()
