@@ -26,8 +26,8 @@ def hold(path: Path) -> IO[bytes]:
     """
     lock = path.open("wb")
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
+        take(lock.fileno())
+    except (HeldError, OSError) as error:
         lock.close()
         raise HeldError from error
     return lock

@@ -51,7 +51,9 @@ class ImagingServicer(imaging_pb2_grpc.ImagingServiceServicer):
 
     async def AnalyzeImage(self, request: pb.AnalyzeImageRequest, context: Any) -> pb.AnalyzeImageResponse:
         options = options_from(request.options)
-        response, bare = pb.AnalyzeImageResponse(), pb.AnalyzeImageRequest(options=request.options)
+        response, bare = pb.AnalyzeImageResponse(), None
+        if any(source.WhichOneof("source") != "content" for source in request.sources):
+            bare = pb.AnalyzeImageRequest(options=request.options)
         async with AsyncExitStack() as held:
             files = handed_over.get() or await self._files(request.sources, held)
             del request  # with its own copy of the files
@@ -79,16 +81,20 @@ class ImagingServicer(imaging_pb2_grpc.ImagingServiceServicer):
     async def _fill(
         self,
         analysis: pb.ImageAnalysis,
-        bare: pb.AnalyzeImageRequest,
+        bare: pb.AnalyzeImageRequest | None,
         options: ImageOptions,
         files: Sequence[bytes],
     ) -> None:
-        """Writes what was found. Large files that no message held (the chassis takes those that one did) are
-        analysed apart; `bare` is the request without them.
+        """Writes what was found. Large files that no message held are analysed apart; `bare` is then the
+        request without them. None: one held them, and the chassis has decided.
         """
         current = requests.current.get()
-        size = sum(map(len, files))
-        if self._apart is not None and current is not None and self._apart.takes(current, size):
+        if (
+            bare is not None
+            and self._apart is not None
+            and current is not None
+            and self._apart.takes(current, sum(map(len, files)))
+        ):
             message = bare.SerializeToString()
             answer = await self._apart.answer(current, message, files, method=_ANALYZE_IMAGE)
             if answer is not None:

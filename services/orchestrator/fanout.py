@@ -14,7 +14,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from medmesh.common.v1.concept_pb2 import CodedConcept
 from medmesh.common.v1.patient_pb2 import PatientInput
@@ -84,6 +84,11 @@ class BranchKind(Enum):
     RECORD = "record"
     TREATMENTS = "treatments"
     REPORT = "report"
+
+    @property
+    def message(self) -> Branch.Kind:
+        """Its value in the contract."""
+        return cast("Branch.Kind", Branch.Kind.Value(f"KIND_{self.name}"))
 
 
 @dataclass(frozen=True)
@@ -276,7 +281,7 @@ async def run_branch(
         budget_s=max(budget_s, 0.0),
     )
     listen(result)
-    if result.failed and Branch.Kind.Value(f"KIND_{kind.name}") in case.required_branches:
+    if result.failed and kind.message in case.required_branches:
         raise unanswered([result])
     return result
 

@@ -84,7 +84,7 @@ class Repeats:
                 await _refuse_another(request, entry)
             except BaseException:
                 if self._leave(request.key, entry):
-                    await _ended(entry)
+                    await _see_out(entry)
                 raise
             entry.waiting -= 1
         entry.waiting += 1
@@ -92,7 +92,7 @@ class Repeats:
             return await asyncio.shield(entry.work)
         finally:
             if self._leave(request.key, entry):
-                await _ended(entry)
+                await _see_out(entry)
             _account(entry)
 
     def _start(self, request: Request, compute: Compute) -> _Entry:
@@ -140,7 +140,7 @@ class Repeats:
                 self._drop(key, entry)
 
 
-async def _ended(entry: _Entry) -> None:
+async def _see_out(entry: _Entry) -> None:
     """Waits for the end of work that was given up, since its receipt may just be written, and accounts for
     it, however often its caller is told to leave.
     """

@@ -10,13 +10,6 @@ from medmesh.orchestrator.v1 import orchestrator_pb2 as pb
 from services.chassis.errors import Reason
 from services.orchestrator.fanout import BranchKind, BranchResult
 
-_KINDS = {
-    BranchKind.IMAGE: pb.Branch.KIND_IMAGE,
-    BranchKind.NOTE: pb.Branch.KIND_NOTE,
-    BranchKind.RECORD: pb.Branch.KIND_RECORD,
-    BranchKind.TREATMENTS: pb.Branch.KIND_TREATMENTS,
-    BranchKind.REPORT: pb.Branch.KIND_REPORT,
-}
 _SERVICES = {
     BranchKind.IMAGE: "imaging",
     BranchKind.NOTE: "language",
@@ -61,7 +54,7 @@ _EFFECTS = {
 
 def branch_message(result: BranchResult[Any]) -> pb.Branch:
     """How a branch ended, with the remedy where it failed."""
-    branch = pb.Branch(kind=_KINDS[result.kind], index=result.index)
+    branch = pb.Branch(kind=result.kind.message, index=result.index)
     if not result.requested:
         branch.state = pb.Branch.STATE_NOT_REQUESTED
         return branch
