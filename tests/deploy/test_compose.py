@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
+import stat
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -67,3 +70,20 @@ def test_nvidias_triton_sends_spans_where_it_is_told_to(tmp_path: Path, url: str
     assert told == ([*TRACES, f"opentelemetry,url={url}"] if url else [])
     assert "--grpc-restricted-protocol" in given[-2]
     assert given[-1].endswith("medmesh-key=secret")
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="root gives rights up with it")
+def test_identities_are_made_and_made_again_with_the_rights_that_the_container_has(tmp_path: Path):
+    part = SERVICES["identity"]
+    rights = ",".join(["-all", *(f"+{name.lower()}" for name in part["cap_add"])])
+    given_to = [word for word in part["command"] if word.startswith(("--owner=", "--triton-group="))]
+    program = [sys.executable, "-m", "services.local.credentials", str(tmp_path), *given_to]
+    for _ in range(2):
+        done = subprocess.run(
+            ["setpriv", f"--inh-caps={rights}", f"--bounding-set={rights}", *program],
+            cwd=ROOT, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+    for name, mode in (("triton", 0o750), ("triton/triton.key", 0o640)):
+        told = (tmp_path / name).stat()
+        assert (stat.S_IMODE(told.st_mode), told.st_uid, told.st_gid) == (mode, 10001, 1000)
