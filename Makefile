@@ -81,6 +81,9 @@ drill: venv  ## Break one thing after the other in a mesh under load for 30 minu
 rolling: venv  ## Restart each service of a mesh of two replicas, and Triton, under load, and count what is lost
 	@$(VENV)/python -m tests.faults.rolling $(ARGS)
 
+compose-proof: venv  ## Kill one of two replicas of imaging and of language in containers, under load, and count what is lost (needs Docker; ARGS=--no-build)
+	@$(VENV)/python -m tests.faults.compose_proof $(ARGS)
+
 simulation: venv  ## Play the orchestrator under virtual time with 20,000 seeds of failures (ARGS="--seed 7": one of them)
 	@$(VENV)/python -m tests.faults.simulation $(ARGS)
 
