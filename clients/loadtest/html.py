@@ -134,7 +134,13 @@ def _servers(report: Report) -> list[Chart | None]:
     times, shared = server["times_s"], {"warm_up_s": report["warm_up_s"]}
     busy = {"all cores": [100 * share for share in server["machine_busy"]]}
     return [
-        charts.over_time("Triton: waiting in its queue", "ms/request", times, server["queue_ms"], **shared),
+        charts.over_time(
+            "Models: waiting, in the services and at Triton",
+            "ms/request",
+            times,
+            server["queue_ms"],
+            **shared,
+        ),
         charts.over_time("Triton: computing", "ms/request", times, server["compute_ms"], **shared),
         charts.over_time("Triton: requests that wait", "requests", times, server["pending"], **shared),
         charts.over_time("This machine's cores, harness included", "% busy", times, busy, **shared),

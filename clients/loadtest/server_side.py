@@ -48,7 +48,7 @@ class ModelFigures:
     batch: float
     """Inferences an execution: what batching made of the load."""
     queue_ms: float
-    """How long a request waited on average."""
+    """How long a request waited on average, in the services for its turn and at Triton."""
     compute_ms: float
     """How long it was computed on average, inputs and outputs included."""
 
@@ -170,7 +170,7 @@ class Server:
                     round(requests),
                     round(failures),
                     change["nv_inference_count"] / max(1.0, change["nv_inference_exec_count"]),
-                    change["nv_inference_queue_duration_us"] / max(1.0, requests) / 1e3,
+                    _waited_us(change) / max(1.0, requests) / 1e3,
                     compute / max(1.0, requests) / 1e3,
                 )
             )
@@ -187,7 +187,7 @@ class Server:
                 change = _changes(before, after, model, version)
                 requests = change["nv_inference_request_success"]
                 spent = (
-                    change["nv_inference_queue_duration_us"]
+                    _waited_us(change)
                     if what == "queue_ms"
                     else sum(change[f"nv_inference_compute_{part}_duration_us"] for part in _PARTS)
                 )
@@ -268,6 +268,10 @@ def _models(scrape: Mapping[Key, float]) -> set[tuple[str, str]]:
     return found
 
 
+def _waited_us(change: Mapping[str, float]) -> float:
+    return change["nv_inference_queue_duration_us"] + change["medmesh_model_queue_duration_seconds_sum"] * 1e6
+
+
 def _changes(
     before: Mapping[Key, float], after: Mapping[Key, float], model: str, version: str
 ) -> defaultdict[str, float]:
@@ -275,7 +279,8 @@ def _changes(
     change: defaultdict[str, float] = defaultdict(float)
     for (name, labels), value in after.items():
         named = dict(labels)
-        if named.get("model") == model and named.get("version") == version:
+        of = named.get("model", named.get("medmesh_model_name"))
+        if of == model and named.get("version", named.get("medmesh_model_version")) == version:
             change[name.removesuffix("_total")] += max(0.0, value - before.get((name, labels), 0.0))
     return change
 

@@ -84,13 +84,13 @@ def test_without_a_task_it_is_asked_for(file, order, given):
         run(order(given=given | without(DESCRIBED, "serving")), OnnxFile(file, {}), silent)
 
 
-def test_the_queue_is_bounded(file, order, given, repository):
+def test_triton_keeps_no_order_of_its_own(file, order, given, repository):
+    """Its queues with levels, a bound or a timeout wake up late: docs/adr/0053."""
     given |= DESCRIBED
     run(order(), OnnxFile(file, {}), silent)
     config = (repository / "imported" / "config.pbtxt").read_text()
-    assert int(re.search(r"max_queue_size: (\d+)", config).group(1)) > 0
-    assert "timeout_action: REJECT" in config
-    assert "allow_timeout_override: true" in config
+    assert "dynamic_batching {" in config
+    assert not re.search("priority_levels|queue_policy", config)
 
 
 def test_axes_that_follow_the_input_are_free_and_the_others_fixed(tmp_path):

@@ -7,7 +7,6 @@ import asyncio
 import pytest
 
 from services.chassis.models.catalog import Catalog
-from services.chassis.models.triton_config import read_configuration
 from services.chassis.observability.telemetry import Telemetry
 from services.language.tasks import TASKS, TOKEN_CLASSIFICATION, scheduling
 from services.language.tasks.scheduling import LEVELS, Pace, Turn
@@ -15,7 +14,6 @@ from tests.fakes import FakeInference
 from tests.language.models_made import add_model, tags_words
 from tests.language.test_tasks import TAGS
 from tests.language.tokenizers_made import cased_wordpiece
-from tools.bootstrap import ROOT
 
 
 def test_what_still_needs_less_goes_first():
@@ -70,15 +68,8 @@ def test_calls_grow_as_far_as_the_model_is_fast():
     assert pace.tokens_per_call == pytest.approx(2048, abs=1)
 
 
-@pytest.mark.parametrize("name", ["clinical_ner", "note_embedding"])
-def test_models_of_texts_have_the_levels(name):
-    text = (ROOT / "triton_repo" / name / "config.pbtxt").read_text(encoding="utf-8")
-    assert read_configuration(text).max_batch_count >= 8
-    assert f"priority_levels: {LEVELS}\n" in text
-
-
 async def test_nobody_passes_a_call_that_has_waited_long(tmp_path, monkeypatch):
-    """Triton keeps a request where it was put: under steady load of shorter texts it would wait for ever."""
+    """A call stays where it was put: under steady load of shorter texts it would wait for ever."""
     monkeypatch.setattr(scheduling, "PATIENCE_S", 0.05)
     add_model(tmp_path, "tags", cased_wordpiece(), TAGS, (-1, 4))
     inference = FakeInference({"tags": tags_words(cased_wordpiece(), 4, {"aspirin": 0}, outside=1)})

@@ -56,12 +56,10 @@ def test_the_labels_are_the_cards(name):
 
 
 @pytest.mark.parametrize("name", sorted(ANSWERERS))
-def test_the_queue_is_bounded_in_length_and_in_time(name):
-    config = (REPOSITORY / name / "config.pbtxt").read_text()
-    assert int(re.search(r"max_queue_size: (\d+)", config).group(1)) > 0
-    assert int(re.search(r"default_timeout_microseconds: (\d+)", config).group(1)) > 0
-    assert "timeout_action: REJECT" in config
-    assert "allow_timeout_override: true" in config
+def test_triton_keeps_no_order_of_its_own(name):
+    """Its queues with levels, a bound or a timeout wake up late: docs/adr/0053."""
+    for config in (REPOSITORY / name).glob("**/*.pbtxt"):
+        assert not re.search("priority_levels|queue_policy", config.read_text())
 
 
 @pytest.mark.parametrize("name", sorted(WRITERS))

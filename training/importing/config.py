@@ -10,35 +10,28 @@ from training.importing.graph import Graph, GraphTensor
 
 @dataclass(frozen=True)
 class Traffic:
-    """How Triton queues and batches a model's requests."""
+    """How Triton batches a model's requests."""
 
     max_batch_size: int
     delay_us: int
     """How long the first of a batch waits for company."""
-    queue_size: int
     preferred: tuple[int, ...]
     why: str
-    priority_levels: int = 0
-    """How many places there are to wait at, the middle one for requests without a priority; 0: one."""
 
 
 IMAGES = Traffic(
     4,
     500,
-    64,
     (),
     "Batches of at most 4 keep both cores of a small machine busy at 8 callers.",
-    priority_levels=3,
 )
 TEXTS = Traffic(
     8,
     0,
-    256,
     (1,),
     "On a core a batch takes as long as its requests one after the other, and nobody passes it.",
-    priority_levels=10,
 )
-ROWS = Traffic(8, 0, 256, (), "Nothing is known of its speed: a request does not wait for company.")
+ROWS = Traffic(8, 0, (), "Nothing is known of its speed: a request does not wait for company.")
 
 
 def config_text(name: str, graph: Graph, traffic: Traffic) -> str:
@@ -46,8 +39,6 @@ def config_text(name: str, graph: Graph, traffic: Traffic) -> str:
     sizes = ", ".join(map(str, traffic.preferred))
     preferred = f"  preferred_batch_size: [ {sizes} ]\n" if sizes else ""
     delay = f"  max_queue_delay_microseconds: {traffic.delay_us}\n" if traffic.delay_us else ""
-    levels = traffic.priority_levels
-    queues = f"  priority_levels: {levels}\n  default_priority_level: {(levels + 1) // 2}\n" if levels else ""
     return f"""name: "{name}"
 backend: "onnxruntime"
 max_batch_size: {traffic.max_batch_size}
@@ -61,13 +52,7 @@ output [
 
 # {traffic.why}
 dynamic_batching {{
-{preferred}{delay}{queues}  default_queue_policy {{
-    timeout_action: REJECT
-    default_timeout_microseconds: 10000000
-    allow_timeout_override: true
-    max_queue_size: {traffic.queue_size}
-  }}
-}}
+{preferred}{delay}}}
 
 # Two one-thread instances keep both cores of a small machine busier than one of two threads.
 instance_group [ {{ count: 2 kind: KIND_CPU }} ]

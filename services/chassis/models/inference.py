@@ -102,8 +102,8 @@ class Inference(Protocol):
         """Runs `model` on one batch and returns its outputs.
 
         `timeout_s` is the time left for this call in seconds; None takes the caller's remaining deadline.
-        Of calls that wait for the model those of `priority` 1 go first, then those of 2 and so on, as far as
-        its configuration has levels; 0 is its default level.
+        Of this process's calls that wait for the model those of the lowest `priority` go first; 0 is that of
+        the request.
 
         Raises ModelUnavailable (not loaded, the server does not answer, or it runs other weights than the
         card's), Overloaded (its queue is full), DeadlineExceeded (too slow), ModelFailed (anything else). A

@@ -117,10 +117,10 @@ class TritonInference:
         verification = await self._verified(model, _left_s(until))
         with self._call(INFER, model, {Name.BATCH_SIZE: next(iter(inputs.values())).shape[0]}):
             try:
-                part = await self._ask(model, inputs, _left_s(until), priority)
+                part = await self._ask(model, inputs, until, priority)
             except triton_errors.NotLoaded:  # Triton was started again, or another caller unloaded it
                 verification = await self._verified(model, _left_s(until))
-                part = await self._ask(model, inputs, _left_s(until), priority)
+                part = await self._ask(model, inputs, until, priority)
         check_outputs(model, inputs, part.outputs)
         self._state(model).answered_at = time.monotonic()
         return Answer(part.outputs, part.version, verification, await self.runtime())
@@ -304,6 +304,7 @@ class TritonInference:
             raise triton_errors.mapped(model.name, error) from error
         found = configuration(answer.config)
         self._state(model).takes_cancel_requests = found.takes_cancel_requests
+        self._calls.allow(model, found.at_once)
         return found.digests.get(model.number, "")
 
     async def _load(self, versions: Sequence[ModelVersion], wanted: set[int] | None) -> None:
@@ -349,9 +350,9 @@ class TritonInference:
             raise triton_errors.mapped(name, error) from error
         return {int(entry.version) for entry in index.models if entry.name == name and entry.state == "READY"}
 
-    async def _ask(self, model: ModelVersion, inputs: Arrays, left_s: float, priority: int) -> Part:
+    async def _ask(self, model: ModelVersion, inputs: Arrays, until: float, priority: int) -> Part:
         try:
-            return await self._calls.ask(model, inputs, left_s, priority)
+            return await self._calls.ask(model, inputs, until, priority)
         except InferenceServerException as error:
             raise self._failed(model, error) from error
 

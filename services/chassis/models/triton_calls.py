@@ -6,7 +6,10 @@ quarter of a call.
 from __future__ import annotations
 
 import asyncio
+import time
+from collections import defaultdict
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import grpc
@@ -24,7 +27,9 @@ from tritonclient.utils import (
 from services.chassis.errors import DeadlineExceeded, ModelFailed, ModelUnavailable
 from services.chassis.models.inference import Arrays, ModelVersion
 from services.chassis.models.triton_key import TritonKey
+from services.chassis.models.turns import Turns
 from services.chassis.observability import telemetry
+from services.chassis.observability.attributes import Name
 from services.chassis.rpc import request
 
 INFER = "inference.GRPCInferenceService/ModelInfer"
@@ -67,14 +72,25 @@ class Calls:
     def __init__(self, stub: KeyedStub) -> None:
         self._stub = stub
         self._under_way: set[asyncio.Task[Part]] = set()
+        self._turns: defaultdict[ModelVersion, Turns] = defaultdict(Turns)
 
-    async def ask(self, model: ModelVersion, inputs: Arrays, left_s: float, priority: int) -> Part:
-        """The one answer of a model to a request. Raises DeadlineExceeded when the time is over."""
-        asking = asyncio.create_task(ask(self._stub, model, inputs, left_s, priority))
-        self._under_way.add(asking)
-        asking.add_done_callback(self._ended)
+    def allow(self, model: ModelVersion, at_once: int) -> None:
+        """So many of a model's calls are at Triton at a time from now on; at first it is one."""
+        self._turns[model].allow(at_once)
+
+    async def ask(self, model: ModelVersion, inputs: Arrays, until: float, priority: int) -> Part:
+        """The one answer of a model to a request, due at `until` on `time.monotonic`'s clock. Raises
+        DeadlineExceeded when the time is over; whoever still waits for its turn then asks for nothing.
+        """
+        began, turns = time.monotonic(), self._turns[model]
         try:
-            async with asyncio.timeout(left_s):
+            async with asyncio.timeout(max(until - began, 0.0)):
+                await turns.take(priority)
+                left_s = until - time.monotonic()
+                asking = asyncio.create_task(ask(self._stub, model, inputs, left_s, priority))
+                self._under_way.add(asking)
+                asking.add_done_callback(partial(self._ended, turns))
+                _waited(model, time.monotonic() - began)
                 return await asyncio.shield(asking)
         except TimeoutError as error:
             told = f"{model.name}: no answer within the time given"
@@ -87,10 +103,16 @@ class Calls:
             asking.cancel()
         await asyncio.gather(*left, return_exceptions=True)
 
-    def _ended(self, asking: asyncio.Task[Part]) -> None:
+    def _ended(self, turns: Turns, asking: asyncio.Task[Part]) -> None:
+        turns.give_back()
         self._under_way.discard(asking)
         if not asking.cancelled():
             asking.exception()  # told to whoever still waits
+
+
+def _waited(model: ModelVersion, seconds: float) -> None:
+    of_model = {Name.MODEL: model.name, Name.MODEL_VERSION: str(model.number)}
+    telemetry.instruments().model_queue_duration.record(seconds, of_model)
 
 
 async def ask(stub: KeyedStub, model: ModelVersion, inputs: Arrays, left_s: float, priority: int = 0) -> Part:

@@ -56,6 +56,8 @@ class Configuration:
     """Whether a request can cancel another one."""
     loads_on_first_use: bool
     """Whether an embedded Triton loads it when it is first asked for."""
+    at_once: int
+    """How many calls keep its instances busy: a batch for each and one call more, on GPUs two batches."""
     digests: Mapping[int, str]
     """Version -> the stated digest of its weights."""
 
@@ -78,6 +80,7 @@ def configuration(config: model_config_pb2.ModelConfig) -> Configuration:
         config.backend in _TAKES_CANCEL_REQUESTS,
         LOAD_PARAMETER in config.parameters
         and config.parameters[LOAD_PARAMETER].string_value == ON_FIRST_USE,
+        _at_once(config),
         _digests(config),
     )
 
@@ -112,6 +115,16 @@ def _tensors(tensors: Iterable[Any]) -> tuple[ConfiguredTensor, ...]:
         )
         for tensor in tensors
     )
+
+
+def _at_once(config: model_config_pb2.ModelConfig) -> int:
+    """A group without a count has one instance, on whatever Triton finds."""
+    groups = config.instance_group or [model_config_pb2.ModelInstanceGroup()]
+    instances: int = sum(max(group.count, 1) * max(len(group.gpus), 1) for group in groups)
+    batch: int = max([*config.dynamic_batching.preferred_batch_size] or [config.max_batch_size, 1])
+    if all(group.kind == model_config_pb2.ModelInstanceGroup.KIND_CPU for group in groups):
+        return instances * batch + 1
+    return 2 * instances * batch
 
 
 def _digests(config: model_config_pb2.ModelConfig) -> dict[int, str]:

@@ -96,8 +96,11 @@ class Instruments:
         self.queue_duration = self._seconds(
             "medmesh.server.queue.duration", "Time that a call waits for its turn."
         )
+        self.model_queue_duration = self._seconds(
+            "medmesh.model.queue.duration", "Time that a call waits in the service for its turn at a model."
+        )
         self.inference_duration = self._seconds(
-            "medmesh.model.inference.duration", "Time until Triton has run a model, its queue included."
+            "medmesh.model.inference.duration", "Time until Triton has run a model, its queues included."
         )
         self.batch_size = self._histogram(
             "medmesh.model.batch_size", "{row}", "Rows that a service sends to a model in one call.", ROWS

@@ -138,7 +138,7 @@ class TextModel:
         return result, answer.provenance
 
     async def _let_go_first(self, priority: int) -> None:
-        """Waits for calls that were passed for long enough: Triton keeps each where it was put at first."""
+        """Waits for calls that were passed for long enough: each stays where it was put at first."""
         while passed := [asked for asked in self._under_way if asked.was_passed_enough(priority)]:
             await passed[0].ended.wait()
 

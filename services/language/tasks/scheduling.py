@@ -24,7 +24,7 @@ VERY_LONG_S = 2.0
 """A text that runs for so long on one core is very long."""
 LATELY_S = 1.0
 LEVELS = 10
-"""Priorities that `config.pbtxt` declares for a model of texts; 1 goes first."""
+"""Priorities of calls to a model of texts; 1 goes first."""
 _WHOLE_LEVEL = 3
 """Of what still needs as many tokens as one call holds at most; each level below it half of that."""
 _STEPS = {Priority.URGENT: -2, Priority.ROUTINE: 0, Priority.BULK: 3}

@@ -199,14 +199,21 @@ class TestLive:
         request.current.reset(token)
         await _idle(live)
 
-    async def test_a_full_queue_is_overload_and_the_model_still_counts_as_ready(self, live):
-        calls = [asyncio.create_task(live.infer(WORK, {"rounds": LONG}, timeout_s=60)) for _ in range(6)]
+    async def test_a_full_queue_is_overload_and_the_model_still_counts_as_ready(self, triton, live):
+        others = [TritonInference(triton.grpc_address) for _ in range(3)]  # each with its own turns
+        calls = [
+            asyncio.create_task(one.infer(WORK, {"rounds": LONG}, timeout_s=60))
+            for one in (live, *others)
+            for _ in range(2)
+        ]
         done, _ = await asyncio.wait(calls, return_when=asyncio.FIRST_EXCEPTION)
         assert any(isinstance(call.exception(), Overloaded) for call in done)
         assert await live.is_ready(WORK)
         results = await asyncio.gather(*calls, return_exceptions=True)
         assert any(isinstance(result, Answer) for result in results)
         await _idle(live)
+        for one in others:
+            await one.close()
 
     async def test_a_call_whose_caller_has_gone_is_never_computed_after_its_deadline(self, live):
         first = asyncio.create_task(live.infer(WORK, {"rounds": LONG * 2}, timeout_s=60))

@@ -29,6 +29,7 @@ def tiny_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tiny_models.write(
         repository, "work", *work, batch=1, more=tiny_models.batching(queue=2, timeout_us=60_000_000)
     )
+    tiny_models.write(repository, "prompt", *work, batch=1, more="dynamic_batching { }\n")
     tiny_models.write(repository, "hurried", *work, batch=1, more=tiny_models.batching(timeout_us=1000))
     tiny_writer.write(repository, "writer", max_batch_count=3)
     tiny_writer.write(repository, "busy_writer", max_active_count=1, max_waiting_count=1, max_seconds=0.5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import statistics
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -127,6 +128,30 @@ def test_a_request_that_waits_too_long_is_rejected(client):
     refused = [answer for answer in answers if isinstance(answer, InferenceServerException)]
     assert refused
     assert all("Request timeout expired" in error.message() for error in refused)
+
+
+def test_a_queue_with_a_policy_wakes_up_late(client):
+    """What finds the instance busy is begun when that is free; in a queue with a bound, a timeout or levels
+    often half a second later, where nothing else is asked meanwhile.
+    """
+
+    def waited_s(model: str) -> float:
+        """Of the second call, after the first was answered."""
+        ends, done = [], threading.Semaphore(0)
+
+        def ended(**_: object) -> None:
+            ends.append(time.monotonic())
+            done.release()
+
+        for rounds in (80, 1):
+            client.async_infer(model, [tensor("rounds", [[rounds]], np.int64)], callback=ended)
+            time.sleep(0.01)  # the first is at work
+        assert all(done.acquire(timeout=20) for _ in range(2))
+        return ends[1] - ends[0]
+
+    late_s = next((waited for _ in range(20) if (waited := waited_s("work")) > 0.2), 0.0)
+    assert late_s
+    assert statistics.median(waited_s("prompt") for _ in range(3)) < late_s / 4
 
 
 def test_a_request_that_is_cancelled_while_it_waits_is_never_computed(client):

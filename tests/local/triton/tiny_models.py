@@ -32,7 +32,7 @@ def write(
 
 
 def batching(*, queue: int = 64, timeout_us: int = 5_000_000, delay_us: int = 0, preferred: str = "") -> str:
-    """A dynamic_batching stanza as the project's models have one."""
+    """A dynamic_batching stanza whose queue is bounded in length and in time."""
     return (
         f"dynamic_batching {{ max_queue_delay_microseconds: {delay_us} {preferred} default_queue_policy {{ "
         f"timeout_action: REJECT default_timeout_microseconds: {timeout_us} allow_timeout_override: true "
