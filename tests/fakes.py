@@ -45,6 +45,7 @@ class FakeInference:
         self.cancelled: list[str] = []
         self.loaded: list[tuple[str, int]] = []
         self.unloaded: list[tuple[str, int]] = []
+        self.dropped: list[str] = []
         self.streams_ended: list[tuple[str, bool]] = []
         """Model and whether its answer was read to the end, of each that was begun."""
         self.entered = asyncio.Event()
@@ -133,6 +134,9 @@ class FakeInference:
 
     async def unload(self, model: ModelVersion, kept: Sequence[ModelVersion]) -> None:
         self.unloaded.append((model.name, model.number))
+
+    async def drop(self, model: ModelVersion) -> None:
+        self.dropped.append(model.name)
 
     def _function(self, model: ModelVersion) -> Function | None:
         return self.functions.get(f"{model.name}/{model.number}", self.functions.get(model.name))

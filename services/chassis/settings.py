@@ -231,7 +231,7 @@ class ServiceSettings(ListeningSettings):
     looked at."""
     weights_check_s: float = bounded(3600.0, 0.0, 1e6)
     """Time between two checks that all files of the models on disk are still those that were taken up, in
-    seconds. 0: never."""
+    seconds; a model with a changed one is refused. 0: never."""
 
     large_apart: bool = True
     """Whether large requests are computed in a second process of lower rank while others send small ones, in

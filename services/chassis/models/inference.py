@@ -138,6 +138,12 @@ class Inference(Protocol):
         """Ends one version of a model, where the server can be told; those `kept` go on. Never raises."""
         ...
 
+    async def drop(self, model: ModelVersion) -> None:
+        """Ends every version of a model, where the server can be told: what it loads next it reads anew.
+        Never raises.
+        """
+        ...
+
 
 async def ask_once(inference: Inference, model: ModelVersion, timeout_s: float) -> None:
     """Makes `model` answer the smallest request; raises what `Inference.infer` raises."""

@@ -86,7 +86,8 @@ def inspect(
 
 
 def _inspect(folder: ModelFolder, *, complete: bool, trusted: TrustedKeys | None) -> CheckedModel:
-    small = small_files(folder.path)  # before any is read: a change meanwhile is found at the next look
+    # Before any is read: a change meanwhile is found at the next look.
+    small = {path: checks.sha256(path) for path in small_files(folder.path)}
     aliases, problems = read_aliases(folder.path)
     problems = [replace(problem, field=f"{ALIASES}: {problem.field}") for problem in problems]
     stable, card, wrong = _version(folder, aliases.stable, complete=complete)
@@ -122,11 +123,11 @@ def _inspect(folder: ModelFolder, *, complete: bool, trusted: TrustedKeys | None
     )
 
 
-def small_files(folder: Path) -> dict[Path, str]:
-    """See `CheckedModel.small_files`. Raises OSError."""
+def small_files(folder: Path) -> list[Path]:
+    """Those of `CheckedModel.small_files` that are there."""
     named = (folder / name for name in (CARD, CONFIG, ALIASES, signatures.FILE))
     found = (*named, *folder.glob("configs/*.pbtxt"), *folder.glob(f"[0-9]*/{CARD}"))
-    return {path: checks.sha256(path) for path in found if path.is_file()}
+    return [path for path in found if path.is_file()]
 
 
 def _version(

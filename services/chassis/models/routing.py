@@ -40,5 +40,9 @@ class RoutedInference:
         """See `Inference.unload`."""
         await self._of(model).unload(model, kept)
 
+    async def drop(self, model: ModelVersion) -> None:
+        """See `Inference.drop`."""
+        await self._of(model).drop(model)
+
     def _of(self, model: ModelVersion) -> Inference:
         return self._streams if model.streams else self._answers

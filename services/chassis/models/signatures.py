@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 FILE = "signature.json"
 PAYLOAD_TYPE = "application/vnd.medmesh.model+json"
+NOT_SIGNED = "is not signed"
+"""What is told of a file that has been added to what was signed."""
 _MAXIMUM_COUNT = 10_000
 _MAXIMUM_BYTES = 4 * 1024 * 1024
 _SIGN = "sign the model as it is, if it is as it should be: `medmesh models sign`"
@@ -156,7 +158,7 @@ def _differences(signed: Mapping[str, str], found: Mapping[str, str]) -> Iterato
             if not _may_lie_elsewhere(name):
                 yield Problem(name, "is missing, and was signed", _RESTORE)
         elif name not in signed:
-            yield Problem(name, "is not signed", _RESTORE)
+            yield Problem(name, NOT_SIGNED, _RESTORE)
         elif signed[name] != found[name]:
             yield Problem(name, "is not as it was signed", _RESTORE)
 

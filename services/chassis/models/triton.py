@@ -198,6 +198,17 @@ class TritonInference:
         except (MedmeshError, InferenceServerException):
             logger.warning("a version is not unloaded", extra={"facts": {"model": name, "version": number}})
 
+    async def drop(self, model: ModelVersion) -> None:
+        """See `Inference.drop`."""
+        name = model.name
+        try:
+            if await self._ready_numbers(name):
+                await self._client.unload_model(name, client_timeout=_LOAD_TIMEOUT_S)
+        except (MedmeshError, InferenceServerException):
+            logger.warning("Triton does not give a model up", extra={"facts": {"model": name}})
+        for known in [known for known in self._states if known.name == name]:
+            del self._states[known]  # nothing that was seen of it counts any more
+
     async def runtime(self) -> str:
         """`triton <version>`; `unknown` while the server does not answer. Asked again twice a minute."""
         _, version = await self._introduced()

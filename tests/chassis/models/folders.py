@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import onnx
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 CONFIG = """
 backend: "onnxruntime"
@@ -30,6 +30,25 @@ def write_weights(path: Path, factor: float = 2.0) -> str:
     path.parent.mkdir(parents=True, exist_ok=True)
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def write_mapped_multiplier(repository: Path, name: str, factor: float) -> Path:
+    """A model whose factor lies in a file beside the graph, which ONNX Runtime maps. Returns that file."""
+    folder = write_multiplier(repository, name, factor)
+    weights = folder / "1" / "model.onnx"
+    graph = onnx.load(weights)
+    (tensor,) = graph.graph.initializer
+    tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor), tensor.name))  # as bytes
+    onnx.save(graph, weights, save_as_external_data=True, location="factor", size_threshold=0)
+    mapped = weights.with_name("factor")
+    digests = {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in (weights, mapped)}
+
+    def state(card: Any) -> None:
+        card["weights_sha256"] = digests[weights]
+        card["serving"]["files"] = [{"path": "1/factor", "sha256": digests[mapped]}]
+
+    edit(folder / "metadata.json", state)
+    return mapped
 
 
 def card(name: str, digest: str, version: int = 1, release: str = "1.0.0") -> dict[str, Any]:

@@ -149,14 +149,18 @@ async def test_what_triton_does_not_load_or_run_is_refused(mesh, repository, inf
     assert catalog.entry("doubler").problems == ()
 
 
-async def test_other_weights_under_a_number_that_is_served_are_refused(mesh, repository):
+async def test_other_weights_under_a_number_that_is_served_are_refused_and_what_they_replaced_too(
+    mesh, repository
+):
+    """Triton may map the file: nobody knows any more what answers."""
     catalog, reloader = mesh
     upgrade(repository / "doubler", 1, 7.0)
     (doubler, _) = await reloader.reload()
     assert doubler.result is Result.REFUSED
-    (problem,) = doubler.entry.problems
-    assert (problem.field, "put the new weights into 2/" in problem.remedy) == ("model_version", True)
-    assert await version_of(catalog, "doubler") == "1"
+    (changed, problem) = doubler.entry.problems
+    assert (changed.field, problem.field) == ("1/model.onnx", "model_version")
+    assert "put the new weights into 2/" in problem.remedy
+    assert catalog.entry("doubler").served is None
 
 
 async def test_other_weights_under_a_number_that_is_still_loaded_are_refused_too(mesh, repository):
@@ -220,17 +224,83 @@ async def test_a_candidate_is_taken_up_promoted_and_ends_as_candidate(mesh, repo
     await until(lambda: inference.unloaded == [("doubler", 1)])
 
 
-async def test_weights_that_change_on_disk_are_reported_and_what_runs_goes_on(mesh, repository):
+@pytest.mark.parametrize("file", ["1/model.onnx", "metadata.json", "config.pbtxt"])
+async def test_a_byte_that_changes_on_disk_refuses_the_model_until_it_is_whole_and_loaded_again(
+    mesh, repository, inference, file
+):
     catalog, reloader = mesh
-    following = asyncio.create_task(reloader.follow(0.01))
-    flip(repository / "doubler" / "1" / "model.onnx")
-    await until(lambda: catalog.entry("doubler").problems)
-    following.cancel()
-    await asyncio.gather(following, return_exceptions=True)
+    path = repository / "doubler" / file
+    content = path.read_bytes()
+    flip(path)
+    await looked_at(reloader, lambda: catalog.entry("doubler").problems)
     (problem,) = catalog.entry("doubler").problems
-    assert str(problem).startswith("1/model.onnx has changed since it was taken up")
+    assert str(problem).startswith(f"{file} has changed since it was taken up")
+    with pytest.raises(ModelUnavailable, match=f"doubler is not served: {file} has changed since"):
+        catalog.named(TASK, "doubler")
+    assert inference.dropped == ["doubler"]
+    assert (await version_of(catalog, "tripler"), catalog.entry("tripler").problems) == ("1", ())
+    path.write_bytes(content)  # what is loaded may have come from the other one
+    await looked_at(reloader)
+    assert (catalog.entry("doubler").served, inference.loaded) == (None, [])
+    assert await results(reloader) == {"doubler": Result.TAKEN_UP, "tripler": Result.UNCHANGED}
+    assert (inference.dropped, inference.loaded) == (["doubler", "doubler"], [("doubler", 1)])
+    assert (await version_of(catalog, "doubler"), catalog.entry("doubler").problems) == ("1", ())
+
+
+async def test_what_changes_of_a_candidate_refuses_the_model_too(mesh, repository):
+    catalog, reloader = mesh
+    add_version(repository / "doubler", 2, 20.0, candidate=2, shadow_candidate=True)
+    await reloader.reload()
+    flip(repository / "doubler" / "2" / "model.onnx")
+    await looked_at(reloader, lambda: catalog.entry("doubler").problems)
+    assert catalog.entry("doubler").served is None
+
+
+async def test_a_reload_refuses_a_model_whose_own_weights_have_changed(mesh, repository, inference):
+    catalog, reloader = mesh
+    flip(repository / "doubler" / "1" / "model.onnx")
+    assert (await results(reloader))["doubler"] is Result.REFUSED
+    assert (catalog.entry("doubler").served, inference.dropped) == (None, ["doubler"])
+
+
+async def test_after_a_successor_was_refused_the_next_look_leaves_what_is_served(mesh, repository, inference):
+    """Whoever reloaded has been told; what changes after that refuses it."""
+    catalog, reloader = mesh
+    upgrade(repository / "doubler", 2, 20.0)
+    flip(repository / "doubler" / "2" / "model.onnx")
+    assert (await results(reloader))["doubler"] is Result.REFUSED
+    await looked_at(reloader)
+    assert (await version_of(catalog, "doubler"), inference.dropped) == ("1", [])
+    assert catalog.entry("doubler").problems != ()
+    flip(repository / "doubler" / "metadata.json")
+    await looked_at(reloader, lambda: catalog.entry("doubler").served is None)
+
+
+async def test_what_is_gone_unreadable_or_added_is_told_and_what_runs_goes_on(mesh, repository):
+    catalog, reloader = mesh
+    doubler = repository / "doubler"
+    (doubler / "configs").mkdir()
+    (doubler / "configs" / "plan.pbtxt").write_text("")
+    (doubler / "config.pbtxt").unlink()
+    (doubler / "1" / "model.onnx").rename(doubler / "1" / "put away")
+    (doubler / "1" / "model.onnx").mkdir()
+    await looked_at(reloader, lambda: catalog.entry("doubler").problems)
+    assert {problem.field: problem.what for problem in catalog.entry("doubler").problems} == {
+        "config.pbtxt": "has disappeared since it was taken up",
+        "1/model.onnx": "cannot be read (Is a directory)",
+        "configs/plan.pbtxt": "has appeared since it was taken up",
+    }
     assert await version_of(catalog, "doubler") == "1"
-    assert catalog.entry("tripler").problems == ()
+
+
+async def test_a_reload_takes_note_of_what_was_added(mesh, repository):
+    catalog, reloader = mesh
+    (repository / "doubler" / "configs").mkdir()
+    (repository / "doubler" / "configs" / "plan.pbtxt").write_text("")
+    await looked_at(reloader, lambda: catalog.entry("doubler").problems)
+    assert (await results(reloader))["doubler"] is Result.UNCHANGED
+    await looked_at(reloader)
+    assert catalog.entry("doubler").problems == ()
 
 
 async def test_a_reload_whose_caller_has_left_is_brought_to_its_end(mesh, repository, inference):
@@ -244,22 +314,35 @@ async def test_a_reload_whose_caller_has_left_is_brought_to_its_end(mesh, reposi
     await until(lambda: catalog.entry("doubler").served.version.runs.number == 2)
 
 
-async def test_files_beside_the_weights_that_change_on_disk_are_reported_too(mesh, repository):
+async def test_files_beside_the_weights_that_change_on_disk_refuse_it_too(mesh, repository):
     catalog, reloader = mesh
     words = repository / "doubler" / "words.json"
     words.write_text("[]")
     stated = {"path": words.name, "sha256": hashlib.sha256(words.read_bytes()).hexdigest()}
     edit(repository / "doubler" / "metadata.json", lambda card: card["serving"].update(files=[stated]))
     assert (await results(reloader))["doubler"] is Result.TAKEN_UP
-    following = asyncio.create_task(reloader.follow(0.01))
-    await asyncio.sleep(0.1)
+    await looked_at(reloader)
     assert catalog.entry("doubler").problems == ()
     words.write_text("[1]")
-    await until(lambda: catalog.entry("doubler").problems)
-    following.cancel()
-    await asyncio.gather(following, return_exceptions=True)
+    await looked_at(reloader, lambda: catalog.entry("doubler").problems)
     (problem,) = catalog.entry("doubler").problems
     assert str(problem).startswith("words.json has changed since it was taken up")
+    assert catalog.entry("doubler").served is None
+
+
+async def looked_at(reloader, condition=None):
+    """Looks again until something holds; without that, several times."""
+    following = asyncio.create_task(reloader.follow(0.01))
+    try:
+        if condition is None:
+            await asyncio.sleep(0.1)
+        else:
+            await until(condition)
+    finally:
+        following.cancel()
+        assert isinstance(
+            (await asyncio.gather(following, return_exceptions=True))[0], asyncio.CancelledError
+        )
 
 
 def flip(path):

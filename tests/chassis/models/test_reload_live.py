@@ -7,13 +7,16 @@ the provenance says is held against that.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
+import os
 from collections import Counter
 from dataclasses import replace
 
 import grpc
 import numpy as np
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from tritonclient.grpc import InferenceServerClient
 
 from medmesh.common.v1 import catalog_pb2 as pb
@@ -26,8 +29,16 @@ from services.chassis.models.triton import TritonInference
 from services.chassis.rpc.server import running_server
 from services.chassis.settings import ServiceSettings
 from services.local.triton import EmbeddedTriton, TritonSettings, launcher
+from services.local.triton.processes import model_instances
 from tests.chassis.conftest import DOUBLING, PREFIX, Handlers, Text
-from tests.chassis.models.folders import add_version, edit, write_json, write_multiplier, write_weights
+from tests.chassis.models.folders import (
+    add_version,
+    edit,
+    write_json,
+    write_mapped_multiplier,
+    write_multiplier,
+    write_weights,
+)
 from tests.fakes import model_version
 from training.model_card import with_digest
 
@@ -36,6 +47,7 @@ pytestmark = pytest.mark.live
 CALLERS = 8
 MAXIMUM_DEADLINE_S = 15.0
 """Also how long an old version stays loaded."""
+NOT_SERVED = (grpc.StatusCode.UNAVAILABLE, "The model is not served at present.")
 X = {"x": np.ones((1, 1), np.float32)}
 
 
@@ -181,6 +193,123 @@ async def test_a_candidate_is_compared_on_live_requests(repository, channel):
     write_json(folder / "aliases.json", {"stable": 2})
     assert (await reload(channel))["multiplier"] == ("RESULT_TAKEN_UP", [])
     assert (await call(channel)).note.startswith("2 2 ")
+
+
+class TestAByteFlippedAfterTheLoad:
+    """Two services, as replicas, on one Triton; only the first one looks."""
+
+    @pytest.fixture
+    async def replicas(self, repository, triton):
+        async with contextlib.AsyncExitStack() as stack:
+            opened = []
+            for every_s in (0.2, 0.0):
+                settings = ServiceSettings(
+                    model_repository=(repository,),
+                    triton_url=triton.grpc_address,
+                    default_deadline_s=30.0,
+                    weights_check_s=every_s,
+                    health_interval_s=0.1,
+                )
+                service = Handlers(unary=answer).service()
+                running = await stack.enter_async_context(running_server(service, settings))
+                opened.append(await stack.enter_async_context(grpc.aio.insecure_channel(running.address)))
+            yield opened
+
+    async def test_weights_are_refused_by_both_until_they_are_whole_and_loaded_again(
+        self, repository, triton, replicas
+    ):
+        looks, other = replicas
+        for channel in replicas:
+            assert (await call(channel)).note.startswith("1 1 ")
+        before = instance_of(triton, "multiplier")
+        weights = repository / "multiplier" / "1" / "model.onnx"
+        content = weights.read_bytes()
+        flip(weights, len(content) // 2)
+        await refused(looks)
+        reason = "multiplier is not served: 1/model.onnx has changed since it was taken up"
+        assert (await told(looks, "multiplier")).startswith(reason)
+        assert await model_health(looks) == "refused: multiplier"
+        await until(lambda: instance_of(triton, "multiplier") is None)
+        await refused(other)  # Triton has given it up, and does not load it as it is
+        assert (await call(looks, "steady")).note.startswith("1 7 ")
+        assert (await reload(looks))["multiplier"][0] == "RESULT_REFUSED"
+
+        weights.write_bytes(content)
+        await asyncio.sleep(1)
+        await refused(looks)
+        assert (await reload(looks))["multiplier"] == ("RESULT_TAKEN_UP", [])
+        assert (await call(looks)).note.startswith("1 1 ")
+        assert await model_health(looks) == ""
+        assert instance_of(triton, "multiplier") not in {None, before}
+        await until_answered(other)
+
+    async def test_a_file_that_is_mapped_changes_answers_and_is_refused(self, repository, triton, replicas):
+        looks, _ = replicas
+        mapped = write_mapped_multiplier(repository, "mapped", 2.0)
+        assert (await reload(looks))["mapped"] == ("RESULT_TAKEN_UP", [])
+        assert (await call(looks, "mapped")).note.startswith("1 2 ")
+        before, content, state = instance_of(triton, "mapped"), mapped.read_bytes(), mapped.stat()
+        runs = inspect(model_folders([repository])["mapped"]).stable.runs
+        flip(mapped, 2)
+        inference = TritonInference(triton.grpc_address)  # as a caller of Triton that does not look
+        assert (await inference.infer(runs, X, timeout_s=30)).outputs["y"][0, 0] != 2.0
+        await inference.close()
+        await refused(looks, "mapped")
+        reason = "mapped is not served: 1/factor has changed since it was taken up"
+        assert (await told(looks, "mapped")).startswith(reason)
+        mapped.write_bytes(content)
+        # Nothing but the content tells Triton that the file was another one.
+        os.utime(mapped, ns=(state.st_atime_ns, state.st_mtime_ns))
+        assert (await reload(looks))["mapped"] == ("RESULT_TAKEN_UP", [])
+        assert (await call(looks, "mapped")).note.startswith("1 2 ")
+        assert instance_of(triton, "mapped") != before
+
+
+async def refused(channel, model="multiplier"):
+    """Returns once it is refused, as one that is refused at its load."""
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                await call(channel, model)
+            except grpc.aio.AioRpcError as error:
+                assert (error.code(), error.details()) == NOT_SERVED  # noqa: PT017 - it is waited for
+                return
+            await asyncio.sleep(0.02)
+
+
+async def until_answered(channel, model="multiplier"):
+    async with asyncio.timeout(30):
+        while True:
+            with contextlib.suppress(grpc.aio.AioRpcError):
+                return await call(channel, model)
+            await asyncio.sleep(0.1)
+
+
+async def told(channel, model):
+    """Why a model is not served, as `medmesh models` tells it."""
+    listed = await catalog_pb2_grpc.ModelCatalogServiceStub(channel).ListModels(pb.ListModelsRequest())
+    return next(one.reason for one in listed.models if one.name == model)
+
+
+async def model_health(channel):
+    """What the health of `models` tells; empty: they are well."""
+    check = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(service="models"))
+    await check
+    return dict(await check.trailing_metadata()).get("x-medmesh-problem", "")
+
+
+def instance_of(triton, model):
+    """The process that runs a model; None: none does."""
+    return next((pid for pid, name in model_instances(triton.pid).items() if name == model), None)
+
+
+def flip(path, at):
+    """One bit of the file, in place."""
+    with path.open("r+b") as file:
+        file.seek(at)
+        byte = file.read(1)[0]
+        file.seek(at)
+        file.write(bytes([byte ^ 1]))
 
 
 class TestStart:

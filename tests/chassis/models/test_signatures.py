@@ -227,6 +227,7 @@ async def test_each_look_at_a_running_model_finds_one_bit_of_any_file(model, key
         # The second where it changes in the middle of a look, behind the first comparison.
         told = ["has changed since it was taken up", "is not as it was signed"]
         assert any(one in problem.what for one in told[: 1 + with_keys])
+        assert catalog.entry("doubler").served is None
         path.write_bytes(before)
         await reloader.close()
 
@@ -242,6 +243,7 @@ async def test_each_look_finds_what_has_appeared(model, keys):
         following = asyncio.create_task(reloader.follow(0.01))
         problem = await found_by(following, catalog)
         assert (problem.field, problem.what) == (added, told)
+        assert catalog.entry("doubler").served is not None
         (model / added).unlink()
         await reloader.close()
 
