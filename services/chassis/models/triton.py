@@ -32,14 +32,13 @@ from services.chassis.models.inference import (
     check_outputs,
 )
 from services.chassis.models.repository import EMBEDDED_ID
-from services.chassis.models.triton_calls import INFER, STREAM, KeyedStub, Part
+from services.chassis.models.triton_calls import CHANNEL_OPTIONS, INFER, STREAM, KeyedStub, Part
 from services.chassis.models.triton_config import configuration, override
 from services.chassis.models.triton_key import TritonKey
 from services.chassis.models.triton_streams import Streams
 from services.chassis.observability.attributes import Attributes, Name
 from services.chassis.observability.client_call import ClientCall
 from services.chassis.rpc import request
-from services.chassis.rpc.transport import DIRECT
 
 logger = logging.getLogger("medmesh.models")
 
@@ -49,18 +48,6 @@ _BUSY_FOR_S = _VERIFIED_FOR_S = _RUNTIME_FOR_S = 30.0
 _LOAD_TIMEOUT_S = 300.0
 _LOAD_AGAIN_S = 5.0
 _APPEARS_WITHIN_S = 5.0
-_MESSAGE_BYTES = 64 * 1024 * 1024
-_CHANNEL_OPTIONS = [
-    ("grpc.max_send_message_length", _MESSAGE_BYTES),
-    ("grpc.max_receive_message_length", _MESSAGE_BYTES),
-    DIRECT,
-    ("grpc.keepalive_time_ms", 30_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
-    ("grpc.keepalive_permit_without_calls", 0),
-    # Triton restarts within seconds; gRPC's default backoff of up to two minutes would hide that it is back.
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 2_000),
-]
 _NEVER = float("-inf")
 
 
@@ -83,10 +70,10 @@ class TritonInference:
     def __init__(self, url: str, *, default_timeout_s: float = 30.0, key: TritonKey | None = None) -> None:
         self._url = url
         self._default_timeout_s = default_timeout_s
-        self._client = InferenceServerClient(url, channel_args=_CHANNEL_OPTIONS)
+        self._client = InferenceServerClient(url, channel_args=CHANNEL_OPTIONS)
         if key is not None:
             self._client.register_plugin(key)
-        self._channel = grpc.aio.insecure_channel(url, options=_CHANNEL_OPTIONS)  # gRPC shares the connection
+        self._channel = grpc.aio.insecure_channel(url, options=CHANNEL_OPTIONS)  # gRPC shares the connection
         stub = KeyedStub(GRPCInferenceServiceStub(self._channel), key)
         self._calls = triton_calls.Calls(stub)
         self._streams = Streams(stub)

@@ -31,11 +31,24 @@ from services.chassis.models.turns import Turns
 from services.chassis.observability import telemetry
 from services.chassis.observability.attributes import Name
 from services.chassis.rpc import request
+from services.chassis.rpc.transport import DIRECT
 
 INFER = "inference.GRPCInferenceService/ModelInfer"
 STREAM = "inference.GRPCInferenceService/ModelStreamInfer"
 """The rpcs that run a model."""
 
+_MESSAGE_BYTES = 64 * 1024 * 1024
+CHANNEL_OPTIONS = [
+    ("grpc.max_send_message_length", _MESSAGE_BYTES),
+    ("grpc.max_receive_message_length", _MESSAGE_BYTES),
+    DIRECT,
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 0),
+    # Triton restarts within seconds; gRPC's default backoff of up to two minutes would hide that it is back.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 2_000),
+]
 _OUTLASTS_S = 30.0
 """By so much gRPC's deadline lies behind the caller's: when it passes, that is a cancellation. Triton itself
 is told the caller's, and drops what waits for longer."""

@@ -88,6 +88,14 @@ def add_version(folder: Path, version: int, factor: float, **aliases: Any) -> No
         write_json(folder / "aliases.json", aliases)
 
 
+def flip(path: Path) -> None:
+    """One bit in the middle of the file, in place."""
+    with path.open("r+b") as file:
+        content = file.read()
+        file.seek(len(content) // 2)
+        file.write(bytes([content[len(content) // 2] ^ 1]))
+
+
 def edit(path: Path, change: Callable[[Any], object]) -> None:
     """Changes a JSON file in place."""
     content = json.loads(path.read_text())

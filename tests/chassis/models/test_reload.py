@@ -15,7 +15,14 @@ from services.chassis.models.catalog import Catalog
 from services.chassis.models.reload import Reloader, Result
 from services.chassis.models.served import Task
 from services.chassis.observability.telemetry import Telemetry
-from tests.chassis.models.folders import add_version, edit, write_json, write_multiplier, write_weights
+from tests.chassis.models.folders import (
+    add_version,
+    edit,
+    flip,
+    write_json,
+    write_multiplier,
+    write_weights,
+)
 from tests.fakes import FakeInference
 
 TASK = Task("record_embedding", lambda served: served)
@@ -343,13 +350,6 @@ async def looked_at(reloader, condition=None):
         assert isinstance(
             (await asyncio.gather(following, return_exceptions=True))[0], asyncio.CancelledError
         )
-
-
-def flip(path):
-    """One byte of the file."""
-    content = bytearray(path.read_bytes())
-    content[-1] ^= 1
-    path.write_bytes(content)
 
 
 async def until(condition):

@@ -27,7 +27,7 @@ from services.chassis.observability.telemetry import Telemetry
 from services.chassis.rpc.server import running_server
 from services.chassis.settings import MODEL_REPOSITORY, ServiceSettings, SettingsError
 from tests.chassis.conftest import Handlers
-from tests.chassis.models.folders import add_version, write_json, write_multiplier
+from tests.chassis.models.folders import add_version, flip, write_json, write_multiplier
 from tests.fakes import FakeInference
 
 TASK = Task("record_embedding", lambda served: served)
@@ -48,13 +48,6 @@ def key_files(folder: Path, name: str) -> tuple[Ed25519PrivateKey, Path]:
 @pytest.fixture(scope="module")
 def keys(tmp_path_factory) -> tuple[Ed25519PrivateKey, Path]:
     return key_files(tmp_path_factory.mktemp("keys"), "models")
-
-
-def flip(path: Path) -> None:
-    """One bit in the middle of the file."""
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
 
 
 @pytest.fixture(scope="module")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import json
 import multiprocessing
+import os
 import resource
+import time
 
 import pytest
 from typer.testing import CliRunner
@@ -119,6 +122,77 @@ def test_what_is_kept_of_a_held_log_is_written_at_the_end(tmp_path):
         log.write({"identity": "meanwhile"})
     log.close()
     assert [one["identity"] for one in records(log.path)] == ["before", "meanwhile"]
+
+
+class Disk:
+    """What `os.fdatasync` was asked to do, of the file of an audit log."""
+
+    def __init__(self, log):
+        self._log = log
+        self._sync = os.fdatasync
+        self.sizes = []
+        self.error = None
+        self.takes_s = 0.0
+
+    def fdatasync(self, file):
+        assert os.path.samestat(os.fstat(file), self._log.path.stat())
+        size = os.fstat(file).st_size
+        time.sleep(self.takes_s)
+        if self.error is not None:
+            raise self.error
+        self._sync(file)
+        self.sizes.append(size)
+
+
+@pytest.fixture
+def disk(log, monkeypatch):
+    found = Disk(log)
+    monkeypatch.setattr(os, "fdatasync", found.fdatasync)
+    return found
+
+
+async def test_lines_are_on_disk_together_within_a_second_and_nobody_waits_for_it(log, disk):
+    disk.takes_s = 0.5
+    began, longest_s = time.monotonic(), 0.0
+    for number in range(300):
+        before = time.monotonic()
+        log.write({"request_id": str(number)})
+        longest_s = max(longest_s, time.monotonic() - before)
+        await asyncio.sleep(0.005)
+    elapsed_s = time.monotonic() - began
+    async with asyncio.timeout(10):
+        while disk.sizes[-1:] != [log.path.stat().st_size]:  # noqa: ASYNC110 - it has no event
+            await asyncio.sleep(0.01)
+    assert 1 <= len(disk.sizes) <= elapsed_s + 3  # not one a line
+    assert longest_s < disk.takes_s
+    assert await log.problem() == ""
+
+
+def test_what_was_written_is_on_disk_when_the_log_has_ended(tmp_path, monkeypatch):
+    own = AuditLog(tmp_path, "orchestrator")
+    disk = Disk(own)
+    monkeypatch.setattr(os, "fdatasync", disk.fdatasync)
+    own.write({"request_id": "1"})
+    began = time.monotonic()
+    own.close()
+    assert disk.sizes == [own.path.stat().st_size]
+    assert time.monotonic() - began < 0.9  # it does not sit the second out
+
+
+async def test_a_disk_that_fails_to_sync_is_said_and_tried_again(log, disk, monkeypatch, caplog):
+    monkeypatch.setattr(audit, "_SYNC_S", 0.05)
+    disk.error = OSError(errno.EIO, os.strerror(errno.EIO))
+    log.write({"request_id": "1"})
+    async with asyncio.timeout(5):
+        while not (problem := await log.problem()):  # noqa: ASYNC110 - it has no event
+            await asyncio.sleep(0.01)
+    assert problem == "calls may not be on disk (Input/output error)"
+    assert "calls may not be on disk" in caplog.text
+    disk.error = None
+    async with asyncio.timeout(5):
+        while await log.problem():  # noqa: ASYNC110 - without a further line
+            await asyncio.sleep(0.01)
+    assert disk.sizes == [log.path.stat().st_size]
 
 
 async def test_each_call_is_audited_once_without_its_content_and_counted(serve, tmp_path):
