@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 
 from clients.gateway.app import application
 from clients.gateway.mesh import Mesh, connection
+from clients.gateway.patience import protocol
 from clients.gateway.settings import GatewaySettings
 from medmesh.connection import Connection
 from services.chassis.certificates import Certificates
@@ -97,6 +98,7 @@ def _audit_log(settings: GatewaySettings) -> Iterator[AuditLog | None]:
 def _config(settings: GatewaySettings, app: ASGIApp) -> uvicorn.Config:
     config = uvicorn.Config(
         app,
+        http=protocol(settings.maximum_stall_s, settings.minimum_bytes_per_second),
         interface="asgi3",
         lifespan="off",
         ws="none",
