@@ -19,6 +19,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
 from services.chassis.errors import DeadlineExceeded, Overloaded
+from services.chassis.rpc.inflow import Inflow
 from services.chassis.rpc.request import Request
 
 LONGEST_WAIT_S = 1.0
@@ -86,6 +87,7 @@ class Admission:
         """When a caller's next message may be read in vain, where some were lately."""
         self._reading: Counter[str] = Counter()
         """Calls whose message has not come yet, by caller."""
+        self.inflow = Inflow()
         self.held_bytes = 0
         self.in_flight_count = 0
 

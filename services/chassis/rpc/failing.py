@@ -14,6 +14,7 @@ from services.chassis.errors import InvalidInput, MedmeshError, Reason
 from services.chassis.rpc import request as requests
 from services.chassis.rpc import status
 from services.chassis.rpc.incoming import let_go
+from services.chassis.rpc.inflow import Inflow
 from services.chassis.rpc.request import Request
 
 _READ_OUT_S = 1.0
@@ -36,10 +37,11 @@ async def answer_error(
     context: grpc.aio.ServicerContext,
     raw: Any,
     outcome: Outcome,
-    *,
-    streaming: bool,
+    inflow: Inflow | None,
 ) -> NoReturn:
-    """Ends the call with the status of `error`; raises AbortError, or what has to go through."""
+    """Ends the call with the status of `error`; raises AbortError, or what has to go through. `inflow`: of a
+    caller who streams.
+    """
     if isinstance(error, grpc.aio.AbortError):
         code = context.code()
         outcome.code = code.name if isinstance(code, grpc.StatusCode) else grpc.StatusCode(code).name
@@ -69,26 +71,25 @@ async def answer_error(
         (requests.REQUEST_ID_KEY, current.request_id),
         (status.DETAILS_KEY, answer.SerializeToString()),
     )
-    if current.remaining_s > 0 and streaming:
-        await _read_out(
-            raw, _READ_OUT_OF_THOSE_LET_IN_S if known.reason is Reason.OVERLOADED else _READ_OUT_S
-        )
+    if current.remaining_s > 0 and inflow is not None:
+        patience_s = _READ_OUT_OF_THOSE_LET_IN_S if known.reason is Reason.OVERLOADED else _READ_OUT_S
+        await _read_out(raw, patience_s, inflow, current.sharer)
     else:
         await let_go(raw)
     await context.abort(code, answer.message, details)
     raise AssertionError("unreachable: abort raises")
 
 
-async def _read_out(raw: AsyncIterator[bytes], seconds: float) -> None:
+async def _read_out(raw: AsyncIterator[bytes], seconds: float, inflow: Inflow, sharer: str) -> None:
     """Takes what a streaming caller is still sending, for so long, so that it reads the answer.
 
     A grpc.aio client whose write meets a call that has ended shows `Internal error from Core` to its user in
-    place of the status (grpc issue 36066).
+    place of the status (grpc issue 36066). What is read so counts, and delays the caller's other messages.
     """
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
-            async for _ in raw:
-                pass
+            async for part in raw:
+                inflow.took(sharer, len(part), 0)
     await let_go(raw)
 
 

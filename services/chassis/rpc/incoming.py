@@ -140,6 +140,8 @@ class Incoming:
     async def _next(self) -> bytes | None:
         if is_infrastructure(self._request.method):
             return await self._next_until_drain()
+        inflow, sharer = self._admission.inflow, self._request.sharer
+        assumed, part = await inflow.turn(sharer), None
         began = time.monotonic()
         limit = asyncio.timeout(self._pace.patience_s(self._size_bytes, self._waited_s))
         try:
@@ -149,6 +151,8 @@ class Incoming:
             if limit.expired():
                 raise DeadlineExceeded("the caller stalled") from error
             raise
+        finally:
+            inflow.took(sharer, len(part or b""), assumed)
         self._waited_s += time.monotonic() - began
         if part is not None:
             self._quotas.take_bytes(self._request.metered, len(part))

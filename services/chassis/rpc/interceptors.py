@@ -180,7 +180,8 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # g
             async with self._bounded(current, context, metadata):
                 yield current
         except BaseException as error:  # noqa: BLE001 - nothing may pass unmapped
-            await answer_error(error, current, context, raw, outcome, streaming=streaming)
+            inflow = self._admission.inflow if streaming else None
+            await answer_error(error, current, context, raw, outcome, inflow)
         finally:
             self._report(current, outcome, time.monotonic() - started)
             if span.is_recording():

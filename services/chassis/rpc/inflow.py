@@ -1,0 +1,70 @@
+"""How fast one caller's messages are read while others call too.
+
+To take a message of 16 MB from gRPC holds the event loop for some 20 ms, and one caller can send hundreds of
+megabytes a second. What is not read yet waits at the caller, behind HTTP/2's windows, and costs nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+
+_BYTES_PER_S = 48 * 1024 * 1024
+_BURST_S = 0.25
+_LATELY_S = 10.0
+"""Others count for so long after their last message."""
+
+
+@dataclass
+class _Caller:
+    free_at: float = 0.0
+    """When its next message may be read, on the monotonic clock."""
+    typical_bytes: int = 0
+    """Of its last message: taken for that of the one that is being read."""
+    at: float = 0.0
+    """When it was read."""
+
+
+class Inflow:
+    """Of one event loop. A caller who is alone is read as fast as it sends."""
+
+    def __init__(self, bytes_per_s: float = _BYTES_PER_S) -> None:
+        self._bytes_per_s = bytes_per_s
+        self._callers: dict[str, _Caller] = {}
+
+    async def turn(self, name: str) -> int:
+        """Waits until the caller's next message may be read; `took` is to be told what this returns."""
+        while (wait_s := self._wait_s(name)) > 0:  # noqa: ASYNC110 - when is known
+            await asyncio.sleep(wait_s)
+        caller = self._of(name)
+        self._charge(caller, caller.typical_bytes)
+        return caller.typical_bytes
+
+    def took(self, name: str, size_bytes: int, assumed_bytes: int) -> None:
+        """A message was read, or, of 0 bytes, none."""
+        caller = self._of(name)
+        self._charge(caller, size_bytes - assumed_bytes)
+        if size_bytes:
+            caller.typical_bytes, caller.at = size_bytes, time.monotonic()
+
+    def _of(self, name: str) -> _Caller:
+        caller = self._callers.get(name)
+        if caller is None:
+            now = time.monotonic()
+            self._callers = {n: c for n, c in self._callers.items() if max(c.at, c.free_at) > now - _LATELY_S}
+            caller = self._callers[name] = _Caller(at=now)
+        return caller
+
+    def _charge(self, caller: _Caller, size_bytes: int) -> None:
+        earliest = time.monotonic() - _BURST_S
+        caller.free_at = max(caller.free_at, earliest) + size_bytes / self._bytes_per_s
+
+    def _wait_s(self, name: str) -> float:
+        now = time.monotonic()
+        caller = self._callers.get(name)
+        if caller is None or caller.free_at <= now:
+            return 0.0
+        if any(one is not caller and now - one.at < _LATELY_S for one in self._callers.values()):
+            return caller.free_at - now
+        return 0.0
