@@ -135,6 +135,8 @@ class ListeningSettings(Settings):
     minimum_bytes_per_second: int = bounded(16 * 1024, 0, 1 << 30)
     """Least rate of a caller's stream, in bytes a second: once it is `maximum_stall_s` behind that, the call
     ends. 0: any rate will do."""
+    bytes_per_second_beside_others: int = bounded(48 * 1024 * 1024, 0, 1 << 40)
+    """Rate at which a caller's messages are read while others call too, in bytes a second. 0: any rate."""
     maximum_response_bytes: int = bounded(48 * 1024 * 1024, 1024, 1 << 30)
     """Largest message that is sent, as an answer or to an upstream."""
     drain_s: float = bounded(20.0, 0.0, 3600.0)

@@ -66,7 +66,9 @@ class Admission:
         maximum_queue_count: int,
         maximum_held_bytes: int,
         bytes_per_place: int,
+        inflow: Inflow | None = None,
     ) -> None:
+        """`inflow`: None: messages are read as they come."""
         self._places = self._free = maximum_in_flight_count
         self._most_of_one = max(1, maximum_in_flight_count - int(_SPARED_SHARE * maximum_in_flight_count))
         self._maximum_queue_count = maximum_queue_count
@@ -87,7 +89,7 @@ class Admission:
         """When a caller's next message may be read in vain, where some were lately."""
         self._reading: Counter[str] = Counter()
         """Calls whose message has not come yet, by caller."""
-        self.inflow = Inflow()
+        self.inflow = inflow or Inflow(0)
         self.held_bytes = 0
         self.in_flight_count = 0
 

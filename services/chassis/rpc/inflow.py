@@ -10,7 +10,6 @@ import asyncio
 import time
 from dataclasses import dataclass
 
-_BYTES_PER_S = 48 * 1024 * 1024
 _BURST_S = 0.25
 _LATELY_S = 10.0
 """Others count for so long after their last message."""
@@ -29,12 +28,15 @@ class _Caller:
 class Inflow:
     """Of one event loop. A caller who is alone is read as fast as it sends."""
 
-    def __init__(self, bytes_per_s: float = _BYTES_PER_S) -> None:
+    def __init__(self, bytes_per_s: float) -> None:
+        """0: any rate."""
         self._bytes_per_s = bytes_per_s
         self._callers: dict[str, _Caller] = {}
 
     async def turn(self, name: str) -> int:
         """Waits until the caller's next message may be read; `took` is to be told what this returns."""
+        if not self._bytes_per_s:
+            return 0
         while (wait_s := self._wait_s(name)) > 0:  # noqa: ASYNC110 - when is known
             await asyncio.sleep(wait_s)
         caller = self._of(name)
@@ -43,6 +45,8 @@ class Inflow:
 
     def took(self, name: str, size_bytes: int, assumed_bytes: int) -> None:
         """A message was read, or, of 0 bytes, none."""
+        if not self._bytes_per_s:
+            return
         caller = self._of(name)
         self._charge(caller, size_bytes - assumed_bytes)
         if size_bytes:
