@@ -98,7 +98,7 @@ class Calls:
         began, turns = time.monotonic(), self._turns[model]
         try:
             async with asyncio.timeout(max(until - began, 0.0)):
-                await turns.take(priority)
+                await turns.take(priority, request.sharer())
                 left_s = until - time.monotonic()
                 asking = asyncio.create_task(ask(self._stub, model, inputs, left_s, priority))
                 self._under_way.add(asking)

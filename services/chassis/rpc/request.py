@@ -108,6 +108,12 @@ def priority() -> Priority:
     return Priority.ROUTINE if request is None else request.priority
 
 
+def sharer() -> str:
+    """Who the current request is of where callers share; empty where there is none."""
+    request = current.get()
+    return "" if request is None else request.sharer
+
+
 def note(**facts: str | float | bool) -> None:
     """Adds facts (ids, sizes, names, never content) to the current request's log line, if there is one."""
     request = current.get()
