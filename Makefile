@@ -48,7 +48,7 @@ test-large: venv  ## What every kind of large DICOM file takes in memory (minute
 
 test-training:  ## Run the tests of training and of imports, which need torch (3 GB)
 	@$(BOOTSTRAP) training triton
-	@.venv-training/bin/python -m pytest $(TORCH_TESTS) $(ARGS)
+	@OMP_NUM_THREADS=1 .venv-training/bin/python -m pytest --numprocesses=auto --dist=loadfile $(TORCH_TESTS) $(ARGS)
 
 bench-gpu:  ## Measure the models on this machine's NVIDIA GPU (needs onnxruntime-gpu in PYTHON)
 	@$(PYTHON) training/bench_gpu.py $(ARGS)
@@ -113,7 +113,7 @@ drill-hl7: venv  ## Kill the HL7 node again and again while it is sent messages,
 
 helm: venv  ## Render the Helm chart over a matrix of values and hold it to Kubernetes' schemas (installs helm beside, 250 MB)
 	@$(VENV)/python tools/helm.py .medmesh/helm
-	@TEST_HELM=.medmesh/helm $(VENV)/python -m pytest tests/deploy $(ARGS)
+	@TEST_HELM=.medmesh/helm $(VENV)/python -m pytest --numprocesses=auto tests/deploy $(ARGS)
 
 sbom: venv  ## Write a bill of materials (CycloneDX) of each environment into .medmesh/sbom, and look that all is held to hashes
 	@$(VENV)/python tools/sbom.py .medmesh/sbom
