@@ -57,7 +57,7 @@ class Configuration:
     loads_on_first_use: bool
     """Whether an embedded Triton loads it when it is first asked for."""
     at_once: int
-    """How many calls keep its instances busy: a batch for each and one call more, on GPUs two batches."""
+    """How many calls keep its instances busy: a batch for each, on GPUs two."""
     digests: Mapping[int, str]
     """Version -> the stated digest of its weights."""
 
@@ -123,7 +123,7 @@ def _at_once(config: model_config_pb2.ModelConfig) -> int:
     instances: int = sum(max(group.count, 1) * max(len(group.gpus), 1) for group in groups)
     batch: int = max([*config.dynamic_batching.preferred_batch_size] or [config.max_batch_size, 1])
     if all(group.kind == model_config_pb2.ModelInstanceGroup.KIND_CPU for group in groups):
-        return instances * batch + 1
+        return instances * batch
     return 2 * instances * batch
 
 
