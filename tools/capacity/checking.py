@@ -19,7 +19,8 @@ from tools.capacity.queues import poisson, simulated
 
 LEVELS = (0.3, 0.5, 0.7, 0.85)
 """Shares of the highest rate that are tried."""
-_SECONDS = 10.0
+_SECONDS = 25.0
+"""Of each level: some hundred requests of the slower kind at the lowest."""
 _QUANTILES = range(1, 100, 2)
 SEED = 1
 _SIDES: Mapping[str, Rpc] = {"image": imaging.mesh("small"), "case": orchestrator.DIAGNOSE}

@@ -17,7 +17,6 @@ _FULL = 0.7
 """Utilisation up to which cores and processes are planned: what fails or grows has room."""
 _SLOWER = 2.0
 """A burst's p99 ÷ that of single requests."""
-_LEAST_REPLICAS = 2
 _GPU_ROWS_PER_S: Mapping[str, float] = {"model chest_xray": 5_508, "model clinical_ner": 15_048}
 """Of one NVIDIA H200 in batches of 32 (docs/gpu.md)."""
 _GPU_FULL = 0.5
@@ -45,7 +44,7 @@ class Plan:
     p99_s: float
     """In a burst, by simulation."""
     replicas: Mapping[str, int]
-    """Processes of each service, and instances of each model on a processor."""
+    """Processes of each service, and instances of each model on a processor; one may fail."""
     cores_beside_gpus: int
     """Without the models that GPUs take."""
     gpus: int
@@ -70,10 +69,15 @@ def plan(studies_per_day: float, work: Work, alone_s: Times) -> Plan:
         cores,
         seen.utilisation,
         seen.p99_s,
-        {process: max(_LEAST_REPLICAS, math.ceil(burst * ms / 1e3 / _FULL)) for process, ms in work.items()},
-        max(_LEAST_REPLICAS, math.ceil(burst * left_s / _FULL)),
+        {process: _replicas(burst * ms / 1e3) for process, ms in work.items()},
+        _replicas(burst * left_s),
         math.ceil(sum(burst / rows for rows in _GPU_ROWS_PER_S.values()) / _GPU_FULL),
     )
+
+
+def _replicas(busy: float) -> int:
+    """For what keeps so many of them busy; with one gone the others still carry it."""
+    return max(math.ceil(busy / _FULL), math.floor(busy) + 2)
 
 
 def limits_per_s(work: Work, instances: Mapping[str, int], cores: int) -> dict[str, float]:
