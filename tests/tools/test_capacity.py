@@ -56,7 +56,7 @@ def test_what_was_measured_is_near_what_is_predicted():
             assert predicted_busy == pytest.approx(measured_busy, abs=0.15)
             seen = simulated(level["rate_per_s"], alone_s, work_s, 2, chance())
             if kind == "image":
-                assert 0.5 < seen.p50_s * 1e3 / level["p50_ms"][0] < 1.5
+                assert 0.4 < seen.p50_s * 1e3 / level["p50_ms"][0] < 1.5
 
 
 def test_a_plan_keeps_room_and_its_bound_in_a_burst():
