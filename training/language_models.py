@@ -55,6 +55,9 @@ class OnnxInference:
     async def unload(self, model: ModelVersion, kept: Sequence[ModelVersion]) -> None:
         """There is nothing to unload."""
 
+    async def drop(self, model: ModelVersion) -> None:
+        """There is nothing to load anew."""
+
 
 def exported_model(folder: Path) -> ServedModel:
     """The model in `folder`; ModelUnavailable where its card does not hold."""
