@@ -11,6 +11,8 @@ import os
 import tempfile
 from pathlib import Path
 
+from services.chassis.append_only import sync_folder
+
 _HASH_CHUNK_BYTES = 1024 * 1024
 _META_START = 132
 """Preamble and `DICM`."""
@@ -50,7 +52,7 @@ class Spool:
             os.fsync(file.fileno())
         kept = self.objects / name
         arrived.rename(kept)
-        _sync_folder(self.objects)
+        sync_folder(self.objects)
         return kept
 
     def write_result(self, name: str, content: bytes) -> Path:
@@ -61,21 +63,13 @@ class Spool:
             os.fsync(file.fileno())
         kept = self.results / name
         Path(file.name).rename(kept)
-        _sync_folder(self.results)
+        sync_folder(self.results)
         return kept
 
     def free_bytes(self) -> int:
         """Free space of its disk."""
         status = os.statvfs(self.folder)
         return status.f_bavail * status.f_frsize
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def dataset_digest(path: Path) -> str:

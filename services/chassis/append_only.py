@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -49,3 +50,14 @@ def append_line(file: int, line: bytes, *, durable: bool) -> None:
     except OSError:
         os.ftruncate(file, size)  # the lock is held: nobody has written behind it
         raise
+
+
+def sync_folder(folder: Path) -> None:
+    """Forces to disk which files a folder has, so that a new one is found again after a power cut. Raises
+    OSError.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from services.chassis import exclusive
-from services.chassis.append_only import append_line, last_record
+from services.chassis.append_only import append_line, last_record, sync_folder
 
 logger = logging.getLogger("medmesh.audit")
 
@@ -78,7 +78,7 @@ class AuditLog:
         self._is_to_sync = False
         self._closing = threading.Event()
         self._not_synced = ""
-        _sync_folder(folder)
+        sync_folder(folder)
 
     def write(self, record: Mapping[str, Any]) -> None:
         """Appends a record of JSON's types, in some 50 µs. Never raises, and never waits: what cannot be
@@ -181,15 +181,6 @@ class AuditLog:
     def _tell_lost(self, count: int) -> None:
         if count:
             logger.error("calls are not in the audit log", extra={"facts": {"count": count}})
-
-
-def _sync_folder(folder: Path) -> None:
-    """So that the file itself is found again."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def records(path: Path) -> Iterator[dict[str, Any]]:
