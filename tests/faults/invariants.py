@@ -89,10 +89,12 @@ def branches_fail_for_a_reason(history: History) -> Iterator[str]:
 
 def only_what_is_broken_is_missing(history: History) -> Iterator[str]:
     """A fault takes no branch with it that does not need the broken part."""
-    for call, _ in _answers(history, PARTIAL):
+    for call, answer in _answers(history, PARTIAL):
         lacking = history.lacks_more(call)
         if lacking and not history.excuses_loss(call):
-            yield f"{call.request_id} lacks {', '.join(sorted(lacking))} while {_strikes(history, call)}"
+            why = ", ".join(f"{name} ({answer.branches[name]})" for name in sorted(lacking))
+            when = f"from {call.began_s:.1f} to {call.ended_s:.1f} s"
+            yield f"{call.request_id} lacks {why} {when}, while {_strikes(history, call)}"
 
 
 def answers_name_the_models_of_the_cards(history: History) -> Iterator[str]:
