@@ -25,7 +25,7 @@ from tests.faults import picture
 from tests.faults.catalogue import FAULTS, Fault
 from tests.faults.deployment import MODELS, Deployment, until
 from tests.faults.disks import TORN
-from tests.faults.history import COMPLETE, History, Strike
+from tests.faults.history import COMPLETE, History, Strike, merged
 from tests.faults.invariants import broken
 from tests.faults.recording import CANARIES, Recorder
 from tools.bootstrap import ROOT
@@ -35,9 +35,9 @@ BASE_S = 3.0
 LEAST_BASE_SHARE = 0.2
 """Of the offered calls so many are answered in full before anything is broken, or the run is void."""
 BUSY_S = 20.0
-"""A base that is not reached while the callers themselves got no turn within this time says nothing."""
+"""A base that is not reached while a heartbeat got no turn within this time says nothing."""
 MOST_EXCUSED_SHARE = 0.05
-"""A run of which a larger part is excused by the callers' own stalls is void."""
+"""A run of which a larger part is excused by what the machine took is void."""
 IN_A_ROW = 4
 """So many complete answers that began after a fault's end show that it is over."""
 _RESTARTS, _WINDOW_S = 4, 620.0
@@ -125,7 +125,7 @@ class Drill:
             [*receipt_faults, *audit_faults],
             self.mesh.written(),
             CANARIES,
-            list(self.callers.stalls),
+            merged(list(self.callers.stalls)),
         )
 
     def _base(self) -> None:
@@ -242,7 +242,7 @@ def main(arguments: Iterable[str] | None = None) -> int:
         print(f"BROKEN {name}: {len(problems)} times, e.g. {'; '.join(problems[:3])}")
     excused = {why: len(calls) for why, calls in history.excused().items()}
     stalled_s = sum(end - begin for begin, end in history.stalls)
-    print(f"the callers got no turn for {stalled_s:.1f} s, which excuses {excused} calls")
+    print(f"the machine gave no turn for {stalled_s:.1f} s, which excuses {excused} calls")
     if not void and sum(excused.values()) > MOST_EXCUSED_SHARE * len(history.calls):
         void = "void: too many calls are excused"
         print(void)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from medmesh import receipt
@@ -118,18 +118,18 @@ class History:
     """Words of the requests that nobody may write down."""
 
     stalls: Sequence[tuple[float, float]] = ()
-    """From when to when the callers' own heartbeat, which is due every moment, did not come: the machine gave
-    them no turn."""
+    """From when to when a heartbeat beside the callers, which is due every moment, did not come: the machine
+    gave it no turn. They do not overlap (`merged`)."""
 
     def stalled_s(self, call: Call, before_s: float = 0.0) -> float:
-        """For how long the callers got no turn while the call was under way, or `before_s` ahead of it."""
+        """For how long a heartbeat got no turn while the call was under way, or `before_s` ahead of it."""
         began_s = call.began_s - before_s
         return sum(
             max(0.0, min(ended_s, call.ended_s) - max(start_s, began_s)) for start_s, ended_s in self.stalls
         )
 
     def excuses_lateness(self, call: Call, over_s: float) -> bool:
-        """Whether the callers' own heartbeat was late by as much while the call was under way."""
+        """Whether a heartbeat was late by as much while the call was under way."""
         return over_s <= self.stalled_s(call)
 
     def excuses_silence(self, call: Call) -> bool:
@@ -176,6 +176,17 @@ class History:
     def struck(self, call: Call) -> list[Strike]:
         """What was broken while a call was under way."""
         return [strike for strike in self.strikes if strike.covers(call)]
+
+
+def merged(spans: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
+    """The times that lie within any of them, in order."""
+    found: list[tuple[float, float]] = []
+    for begin, end in sorted(spans):
+        if found and begin <= found[-1][1]:
+            found[-1] = found[-1][0], max(found[-1][1], end)
+        else:
+            found.append((begin, end))
+    return found
 
 
 def answer_of(diagnosis: pb.Diagnosis) -> Answer:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 
-from tests.faults.history import COMPLETE, LATE_S, PARTIAL, Answer, Call, History
+from tests.faults.history import AFTER_STALL_S, COMPLETE, LATE_S, PARTIAL, Answer, Call, History
 
 TOLD_S = 15.0
 """Health tells what is broken within this time: a model that answered ten seconds ago may be busy."""
@@ -54,7 +54,7 @@ def nothing_is_late(history: History) -> Iterator[str]:
     for call in history.calls:
         over_s = call.ended_s - call.began_s - call.deadline_s
         if over_s > LATE_S and not history.excuses_lateness(call, over_s - LATE_S):
-            stalled = f"the callers got no turn for {history.stalled_s(call):.1f} s of it"
+            stalled = f"the machine gave no turn for {history.stalled_s(call):.1f} s of it"
             yield f"{call.request_id} ended {over_s:.1f} s after its deadline; {stalled}"
 
 
@@ -93,7 +93,8 @@ def only_what_is_broken_is_missing(history: History) -> Iterator[str]:
         lacking = history.lacks_more(call)
         if lacking and not history.excuses_loss(call):
             why = ", ".join(f"{name} ({answer.branches[name]})" for name in sorted(lacking))
-            when = f"from {call.began_s:.1f} to {call.ended_s:.1f} s"
+            stalled_s = history.stalled_s(call, AFTER_STALL_S)
+            when = f"from {call.began_s:.1f} to {call.ended_s:.1f} s (no turn for {stalled_s:.1f} s)"
             yield f"{call.request_id} lacks {why} {when}, while {_strikes(history, call)}"
 
 

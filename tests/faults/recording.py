@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import os
 import threading
 import time
 import uuid
@@ -24,7 +25,7 @@ from medmesh.orchestrator.v1 import orchestrator_pb2 as pb
 from medmesh.orchestrator.v1 import orchestrator_pb2_grpc
 from services.chassis.rpc.health import list_states
 from services.chassis.rpc.transport import BALANCED, DIRECT
-from tests.faults.history import COMPLETE, PARTIAL, Answer, Call, HealthSample, answer_of
+from tests.faults.history import COMPLETE, PARTIAL, Answer, Call, HealthSample, answer_of, merged
 from tools.bootstrap import ROOT
 
 CANARIES = ("Zyxwalter", "Qvortrup", "Kvistelund")
@@ -72,16 +73,22 @@ class Recorder:
         self.calls: list[Call] = []
         self.health: list[HealthSample] = []
         self.stalls: list[tuple[float, float]] = []
-        """From when to when nobody here got a turn, for longer than a mesh needs to say a word."""
+        """From when to when the callers, or whoever would have run on one of the processors, got no turn, for
+        longer than a mesh needs to say a word. A processor that the machine's host takes away keeps what ran
+        on it: then one service stands still, and the callers need not.
+        """
         self._target, self._services = target, services
         self._case = case()
         self.began = time.monotonic()
         """When the run began (monotonic seconds)."""
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), name="callers")
+        self._threads = [threading.Thread(target=lambda: asyncio.run(self._run()), name="callers")] + [
+            threading.Thread(target=self._beat, args=(one,)) for one in sorted(os.sched_getaffinity(0))
+        ]
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -90,16 +97,17 @@ class Recorder:
     def stop(self) -> None:
         """No further call begins; returns when those under way have ended. May be called again."""
         self._ended.set()
-        self._thread.join()
+        for thread in self._threads:
+            thread.join()
 
     def now_s(self) -> float:
         """Seconds of the run."""
         return time.monotonic() - self.began
 
     def stalled_s(self, within_s: float) -> float:
-        """For how long of the last seconds nobody here got a turn."""
+        """For how long of the last seconds somebody got no turn (`stalls`)."""
         since_s = self.now_s() - within_s
-        return sum(end - max(begin, since_s) for begin, end in list(self.stalls) if end > since_s)
+        return sum(end - max(begin, since_s) for begin, end in merged(self.stalls) if end > since_s)
 
     def since(self, began_s: float) -> list[Call]:
         """Calls that began then or later and have ended."""
@@ -146,10 +154,19 @@ class Recorder:
         last_s = self.now_s()
         while True:
             await asyncio.sleep(_PULSE_S)
-            now_s = self.now_s()
-            if now_s - last_s > _PULSE_S + _STALL_S:
-                self.stalls.append((last_s + _PULSE_S, now_s))  # from when the pulse was due
-            last_s = now_s
+            last_s = self._beaten(last_s)
+
+    def _beat(self, processor: int) -> None:
+        os.sched_setaffinity(0, {processor})  # of this thread alone
+        last_s = self.now_s()
+        while not self._ended.wait(_PULSE_S):
+            last_s = self._beaten(last_s)
+
+    def _beaten(self, last_s: float) -> float:
+        now_s = self.now_s()
+        if now_s - last_s > _PULSE_S + _STALL_S:
+            self.stalls.append((last_s + _PULSE_S, now_s))  # from when the beat was due
+        return now_s
 
     async def _watch(self, service: str, address: str) -> None:
         async with grpc.aio.insecure_channel(address, _CHANNEL) as channel:
