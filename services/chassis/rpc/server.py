@@ -39,8 +39,8 @@ from services.chassis.observability.attributes import Attributes, Name
 from services.chassis.observability.audit import AuditLog
 from services.chassis.observability.instruments import Instruments, Reading
 from services.chassis.observability.telemetry import Telemetry
+from services.chassis.rpc import accepting, transport
 from services.chassis.rpc import service as made
-from services.chassis.rpc import transport
 from services.chassis.rpc.admission import Admission
 from services.chassis.rpc.auth import Policy, PolicyFile
 from services.chassis.rpc.health import Health, add_health
@@ -135,7 +135,7 @@ async def running_server(
             maximum_deadline_s=settings.maximum_deadline_s,
             pace=Pace(settings.maximum_stall_s, settings.minimum_bytes_per_second),
         )
-        server = grpc.aio.server(interceptors=[interceptor], options=transport.server_options(settings))
+        server = accepting.server([interceptor], transport.server_options(settings))
         parts = Parts(
             settings, telemetry, health, resources, catalog, add_traces(telemetry.kept, server), apart
         )
