@@ -69,7 +69,9 @@ def channel_options(settings: ServiceSettings, *, balanced: bool = True) -> list
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", 2_000),
-        ("grpc.enable_retries", 0),  # `upstream` retries, within a budget
+        # Without a policy of retries, since `upstream` retries within a budget: gRPC only moves to the next
+        # connection what it has not sent yet when one ends by its age, also calls that may not be repeated.
+        ("grpc.enable_retries", 1),
     ]
 
 

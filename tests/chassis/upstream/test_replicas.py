@@ -148,5 +148,22 @@ async def test_a_connection_of_its_age_is_made_anew_without_a_call_that_fails(ag
         loop = asyncio.get_running_loop()
         ends = loop.time() + 1
         while loop.time() < ends:
-            await upstream.call(method, b"")  # on a busy machine one may meet the GOAWAY, and is repeated
+            await upstream.call(method, b"", safe=False)
         assert (len(replica.peers) > 1) is renewed
+
+
+async def test_no_call_meets_the_end_of_a_connection_though_none_is_repeated():
+    async with (
+        replicas(1, maximum_connection_age_s=0.03) as (replica,),
+        Upstream("recommendation", f"127.0.0.1:{replica.port}", ServiceSettings()) as upstream,
+    ):
+        method = upstream.channel.unary_unary(ANY)
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + 5
+
+        async def calls() -> None:
+            while loop.time() < ends:
+                await upstream.call(method, b"", safe=False)
+
+        await asyncio.gather(*(calls() for _ in range(3)))
+        assert len(replica.peers) > 50
