@@ -125,7 +125,7 @@ class Drill:
             [*receipt_faults, *audit_faults],
             self.mesh.written(),
             CANARIES,
-            merged(list(self.callers.stalls)),
+            merged(self.callers.stalls),
         )
 
     def _base(self) -> None:

@@ -128,9 +128,7 @@ UNSTRUCK = replace(LACKING, began_s=2.0, ended_s=3.0)
         (UNSTRUCK, "only_what_is_broken_is_missing", (2.1, 2.3), ""),
     ],
 )
-def test_an_excuse_is_as_large_as_the_callers_own_heartbeat_was_late_and_is_counted(
-    call, promise, stall, excused
-):
+def test_an_excuse_is_as_large_as_a_heartbeat_was_late_and_is_counted(call, promise, stall, excused):
     calls = [one for one in (WHOLE, LACKING, FAILED) if one.request_id != call.request_id]
     made = history([*calls, call], stalls=[stall])
     assert (promise in broken(made)) is not bool(excused)

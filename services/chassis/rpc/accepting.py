@@ -16,8 +16,8 @@ import grpc
 from grpc._cython import cygrpc
 
 _ASKED_AHEAD = 16
-_QUIET_TURNS = 3
-"""What has come shows after so many turns of the loop."""
+_TURNS = 8
+"""What has come is handed out after so many turns of the loop."""
 
 
 def server(
@@ -52,10 +52,9 @@ class _TakingUp(cygrpc.AioServer):  # type: ignore[misc]  # grpcio has no types
         """Ends it. What has come by then is still answered; what comes while it ends is cancelled, as by
         gRPC.
         """
-        self._takes_more, quiet_turns = False, 0
-        while quiet_turns < _QUIET_TURNS:
+        self._takes_more = False
+        for _ in range(_TURNS):
             await asyncio.sleep(0)
-            quiet_turns = 0 if any(asked.done() for asked in self._asked) else quiet_turns + 1
         await super().shutdown(grace)
 
     async def _start_shutting_down(self) -> None:
