@@ -16,8 +16,8 @@ import grpc
 from grpc._cython import cygrpc
 
 _ASKED_AHEAD = 16
-_TURNS = 8
-"""What has come is handed out after so many turns of the loop."""
+_MOST_TURNS = 8
+"""What has come is handed out within so many turns of the loop, where gRPC's own goes on at all."""
 
 
 def server(
@@ -49,11 +49,13 @@ class _TakingUp(cygrpc.AioServer):  # type: ignore[misc]  # grpcio has no types
         return await (self._asked.popleft() if self._asked else super()._request_call())
 
     async def shutdown(self, grace: float | None) -> None:
-        """Ends it. What has come by then is still answered; what comes while it ends is cancelled, as by
+        """Ends it. What the loop has seen come is still answered; what comes meanwhile is cancelled, as by
         gRPC.
         """
         self._takes_more = False
-        for _ in range(_TURNS):
+        for _ in range(_MOST_TURNS):
+            if not any(asked.done() for asked in self._asked):
+                break  # at once: whoever connects between the word of health and the end would be cancelled
             await asyncio.sleep(0)
         await super().shutdown(grace)
 

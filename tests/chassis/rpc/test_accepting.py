@@ -79,7 +79,9 @@ async def test_calls_that_wait_are_taken_up_in_one_turn_of_the_loop(make, at_onc
 
 
 async def test_what_has_come_when_the_server_ends_is_answered_and_the_end_is_not_held_up():
-    async with busy(together) as (server, _, calls):
+    async with busy(together) as (server, begun, calls):
+        while not begun.at:  # noqa: ASYNC110 - the loop has to see that they have come
+            await asyncio.sleep(0)
         began = time.monotonic()
         await server.stop(grace=10)
         assert time.monotonic() - began < 5
