@@ -65,7 +65,10 @@ class Repeats:
     def __init__(self, window_s: float, maximum_bytes: int) -> None:
         self._window_s = window_s
         self._maximum_bytes = maximum_bytes
-        self._entries: OrderedDict[Key, _Entry] = OrderedDict()
+        self._entries: dict[Key, _Entry] = {}
+        self._answered: OrderedDict[Key, _Entry] = OrderedDict()
+        """Those of them whose answer is kept, the oldest answer first."""
+        self._kept_bytes = 0
 
     async def answer(self, request: Request, compute: Compute) -> pb.Diagnosis:
         """The answer to the request: computed, or that of the same request before.
@@ -113,6 +116,9 @@ class Repeats:
             return
         entry.ended_at = time.monotonic()
         entry.size_bytes = work.result().ByteSize()
+        if self._entries.get(key) is entry:
+            self._answered[key] = entry
+            self._kept_bytes += entry.size_bytes
         self._forget()
 
     def _leave(self, key: Key, entry: _Entry) -> bool:
@@ -130,14 +136,17 @@ class Repeats:
 
     def _forget(self) -> None:
         """Lets go of what is too old, and of the oldest where there is too much."""
-        ended = [(key, entry) for key, entry in self._entries.items() if entry.work.done()]
-        kept_bytes = sum(entry.size_bytes for _, entry in ended)
-        now = time.monotonic()
-        for key, entry in ended:
-            is_old = now - entry.ended_at > self._window_s
-            if is_old or kept_bytes > self._maximum_bytes or len(self._entries) > MAXIMUM_COUNT:
-                kept_bytes -= entry.size_bytes
-                self._drop(key, entry)
+        oldest = time.monotonic() - self._window_s
+        while self._answered:
+            key, entry = next(iter(self._answered.items()))
+            if (
+                entry.ended_at >= oldest
+                and self._kept_bytes <= self._maximum_bytes
+                and len(self._entries) <= MAXIMUM_COUNT
+            ):
+                return
+            self._kept_bytes -= entry.size_bytes
+            del self._answered[key], self._entries[key]
 
 
 async def _see_out(entry: _Entry) -> None:

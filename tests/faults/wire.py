@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import grpc
@@ -139,8 +139,8 @@ def settings_flood(to: Connection) -> None:
 
 
 def ping_flood(to: Connection) -> None:
-    """Pings, each to be answered (CVE-2019-9512)."""
-    to.send(*(PingFrame(0, b"medmesh!") for _ in range(8)))
+    """Pings, each to be answered (CVE-2019-9512); many, so that a server reads thousands in one piece."""
+    to.send(*[PingFrame(0, b"medmesh!")] * 128)
 
 
 ATTACKS: dict[str, Callable[[Connection], None]] = {
@@ -158,9 +158,23 @@ ATTACKS: dict[str, Callable[[Connection], None]] = {
 _WINDOWS = {"slow_read": 0, "window_games": 0}
 
 
-def attack(address: str, name: str, count: int) -> tuple[int, int]:
-    """Does one attack `count` times; how many times it was sent, and over how many connections."""
+@dataclass(frozen=True)
+class Sent:
+    """What an attacker did."""
+
+    times: int
+    connections: int
+    processor_s: float
+    """What it cost the attacker."""
+
+    def __str__(self) -> str:
+        return f"{self.times} sent over {self.connections} connections"
+
+
+def attack(address: str, name: str, count: int) -> Sent:
+    """Does one attack `count` times."""
     sent = connections = 0
+    began = time.process_time()
     while sent < count:
         with contextlib.suppress(OSError), contextlib.closing(
             Connection(address, _WINDOWS.get(name, 65_535))
@@ -171,7 +185,7 @@ def attack(address: str, name: str, count: int) -> tuple[int, int]:
                     ATTACKS[name](to)
                     sent += 1
                 to.drop_answers()
-    return sent, connections
+    return Sent(sent, connections, time.process_time() - began)
 
 
 @dataclass(frozen=True)
@@ -201,8 +215,8 @@ def good_calls(address: str, while_holds: Callable[[int], bool]) -> Seen:
     return Seen(times, failed)
 
 
-def beside(address: str, name: str, count: int, least_calls: int = 50) -> tuple[Seen, str]:
-    """What a good client sees beside an attack, and what the attacker says of itself."""
+def beside(address: str, name: str, count: int, least_calls: int = 50) -> tuple[Seen, Sent]:
+    """What a good client sees beside an attack, and what the attacker did."""
     command = [sys.executable, "-m", "tests.faults.wire", "--attack", name, "--on", address]
     with subprocess.Popen(
         [*command, "--streams", str(count)], cwd=ROOT, stdout=subprocess.PIPE, text=True
@@ -210,8 +224,8 @@ def beside(address: str, name: str, count: int, least_calls: int = 50) -> tuple[
         assert attacker.stdout is not None
         attacker.stdout.readline()  # it begins
         seen = good_calls(address, lambda calls: attacker.poll() is None or calls < least_calls)
-        said = attacker.stdout.read()
-    return seen, said.strip()
+        sent = Sent(**json.loads(attacker.stdout.read()))
+    return seen, sent
 
 
 @contextlib.contextmanager
@@ -231,6 +245,12 @@ def service(folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
             process.wait(_START_S)
 
 
+def processor_s(pid: int) -> float:
+    """Processor time that a process has taken."""
+    times = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return sum(map(int, times)) / os.sysconf("SC_CLK_TCK")
+
+
 def resident_mb(pid: int) -> float:
     """Memory of a process that is in the machine's, in MB."""
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
@@ -246,18 +266,20 @@ def main() -> None:
     given = parser.parse_args()
     if given.on:
         print("begins", flush=True)
-        print("{} sent over {} connections".format(*attack(given.on, given.attack, given.streams)))
+        print(json.dumps(asdict(attack(given.on, given.attack, given.streams))))
         return
     with tempfile.TemporaryDirectory() as folder, service(Path(folder)) as (address, process):
         good_calls(address, lambda calls: calls < 100)
         alone = good_calls(address, lambda calls: calls < 1000)
         print(f"alone: p50 {alone.quantile(0.5):.1f} ms, p99 {alone.quantile(0.99):.1f} ms")
         for name in ATTACKS:
-            seen, said = beside(address, name, given.streams // len(ATTACKS))
+            before_s = processor_s(process.pid)
+            seen, sent = beside(address, name, given.streams // len(ATTACKS))
             print(
-                f"{name}: {said}; {len(seen.times_ms)} good calls, {seen.failed} failed, p50 "
+                f"{name}: {sent}; {len(seen.times_ms)} good calls, {seen.failed} failed, p50 "
                 f"{seen.quantile(0.5):.1f} ms, p99 {seen.quantile(0.99):.1f} ms, "
-                f"{seen.quantile(0.99) / alone.quantile(0.99):.1f} times that of alone; "
+                f"{seen.quantile(0.99) / alone.quantile(0.99):.1f} times that of alone; processor: attacker "
+                f"{sent.processor_s:.1f} s, service {processor_s(process.pid) - before_s:.1f} s; "
                 f"{resident_mb(process.pid):.0f} MB",
                 flush=True,
             )

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 
 from services.chassis.errors import DeadlineExceeded, Overloaded
 from services.chassis.rpc.inflow import Inflow
+from services.chassis.rpc.lately import Lately
 from services.chassis.rpc.request import Request
 
 LONGEST_WAIT_S = 1.0
@@ -79,13 +80,13 @@ class Admission:
         """Places at work, by caller."""
         self._virtual = 0.0
         """The virtual start of the request that was begun last."""
-        self._finish: dict[str, float] = {}
+        self._finish: Lately[float] = Lately(lambda end: end <= self._virtual)
         """Virtual end of each caller's last request, where it lies ahead."""
         self._held_s: dict[str, float] = {}
         """How long a request holds its places, by method; of all under ""."""
         self._held: Counter[str] = Counter()
         """Bytes held, by caller."""
-        self._in_vain_until: dict[str, float] = {}
+        self._in_vain_until: Lately[float] = Lately(lambda until: until <= time.monotonic() - LONGEST_WAIT_S)
         """When a caller's next message may be read in vain, where some were lately."""
         self._reading: Counter[str] = Counter()
         """Calls whose message has not come yet, by caller."""
@@ -134,9 +135,7 @@ class Admission:
 
     def read_in_vain(self, caller: str, size_bytes: int) -> None:
         """Notes that a message was read and then refused."""
-        now = time.monotonic()
-        self._in_vain_until = {c: u for c, u in self._in_vain_until.items() if u > now - LONGEST_WAIT_S}
-        self._in_vain_until[caller] = now + size_bytes / _IN_VAIN_BYTES_PER_S
+        self._in_vain_until.note(caller, time.monotonic() + size_bytes / _IN_VAIN_BYTES_PER_S)
 
     def refuse_where_full(self, request: Request) -> None:
         """Raises what `holding` and `place` would for the smallest request, before anything is done; and for
@@ -180,8 +179,7 @@ class Admission:
         return _Waiter(request.sharer, request.method, request.priority, start, places)
 
     def _count(self, waiter: _Waiter) -> None:
-        self._finish = {caller: end for caller, end in self._finish.items() if end > self._virtual}
-        self._finish[waiter.caller] = waiter.start + waiter.places
+        self._finish.note(waiter.caller, waiter.start + waiter.places)
 
     def _may_begin(self, waiter: _Waiter) -> bool:
         ahead = any(other.order < waiter.order and self._has_share(other) for other in self._waiting)

@@ -9,6 +9,9 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
+from itertools import islice
+
+from services.chassis.rpc.lately import Lately
 
 _BURST_S = 0.25
 _LATELY_S = 10.0
@@ -22,7 +25,7 @@ class _Caller:
     typical_bytes: int = 0
     """Of its last message: taken for that of the one that is being read."""
     at: float = 0.0
-    """When it was read."""
+    """When it was read, or the caller came."""
 
 
 class Inflow:
@@ -31,7 +34,9 @@ class Inflow:
     def __init__(self, bytes_per_s: float) -> None:
         """0: any rate."""
         self._bytes_per_s = bytes_per_s
-        self._callers: dict[str, _Caller] = {}
+        self._callers: Lately[_Caller] = Lately(
+            lambda caller: max(caller.at, caller.free_at) <= time.monotonic() - _LATELY_S
+        )
 
     async def turn(self, name: str) -> int:
         """Waits until the caller's next message may be read; `took` is to be told what this returns."""
@@ -51,13 +56,13 @@ class Inflow:
         self._charge(caller, size_bytes - assumed_bytes)
         if size_bytes:
             caller.typical_bytes, caller.at = size_bytes, time.monotonic()
+            self._callers.note(name, caller)
 
     def _of(self, name: str) -> _Caller:
         caller = self._callers.get(name)
         if caller is None:
-            now = time.monotonic()
-            self._callers = {n: c for n, c in self._callers.items() if max(c.at, c.free_at) > now - _LATELY_S}
-            caller = self._callers[name] = _Caller(at=now)
+            caller = _Caller(at=time.monotonic())
+            self._callers.note(name, caller)
         return caller
 
     def _charge(self, caller: _Caller, size_bytes: int) -> None:
@@ -69,6 +74,7 @@ class Inflow:
         caller = self._callers.get(name)
         if caller is None or caller.free_at <= now:
             return 0.0
-        if any(one is not caller and now - one.at < _LATELY_S for one in self._callers.values()):
+        latest = islice(reversed(self._callers.values()), 2)
+        if any(one is not caller and now - one.at < _LATELY_S for one in latest):
             return caller.free_at - now
         return 0.0

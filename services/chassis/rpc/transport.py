@@ -34,9 +34,10 @@ def server_options(settings: ServiceSettings) -> list[tuple[str, int]]:
         ("grpc.max_concurrent_streams", settings.maximum_stream_count),
         ("grpc.keepalive_time_ms", 60_000),
         ("grpc.keepalive_timeout_ms", 20_000),
-        # Callers ping every 30 s, also between requests; gRPC's default answers that with GOAWAY.
         ("grpc.keepalive_permit_without_calls", 1),
-        ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+        # Callers ping every 30 s, also between requests. gRPC's default ends the connection of who pings more
+        # often, and while it cannot write that it notes it of each further ping, all before it included.
+        ("grpc.http2.max_ping_strikes", 0),
         ("grpc.so_reuseport", 0),  # a second server on the port is a mistake, and says so
         # gRPC inflates a message before it checks its size: 1 MB can become 1 GB. Images are small already.
         ("grpc.compression_enabled_algorithms_bitset", 1),
