@@ -41,11 +41,13 @@ class Request:
 
 
 Compute = Callable[[asyncio.Task[Sequence[InputDigest]]], Coroutine[Any, Any, pb.Diagnosis]]
-"""Computes the answer; is given the digests of the inputs under the request's salt."""
+"""Computes the answer; is given the digests of the inputs under the request's salt, and waits for them."""
 
 
 @dataclass
 class _Entry:
+    """A request under way."""
+
     salt: str
     wants: Hashable
     inputs: asyncio.Task[Sequence[InputDigest]]
@@ -55,8 +57,26 @@ class _Entry:
     is_accounted: bool = False
     """Whether a line has taken them over."""
     waiting: int = 0
-    ended_at: float = 0.0
-    size_bytes: int = 0
+
+    async def digests(self) -> Sequence[InputDigest]:
+        """Of its inputs, under its salt."""
+        return await asyncio.shield(self.inputs)
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """A request that was answered: no more of it than a repetition needs, since thousands are kept."""
+
+    salt: str
+    wants: Hashable
+    inputs: Sequence[InputDigest]
+    answer: bytes
+    """The `Diagnosis`."""
+    ended_at: float
+
+    async def digests(self) -> Sequence[InputDigest]:
+        """See `_Entry`."""
+        return self.inputs
 
 
 class Repeats:
@@ -66,8 +86,8 @@ class Repeats:
         self._window_s = window_s
         self._maximum_bytes = maximum_bytes
         self._entries: dict[Key, _Entry] = {}
-        self._answered: OrderedDict[Key, _Entry] = OrderedDict()
-        """Those of them whose answer is kept, the oldest answer first."""
+        self._kept: OrderedDict[Key, _Kept] = OrderedDict()
+        """The oldest answer first."""
         self._kept_bytes = 0
 
     async def answer(self, request: Request, compute: Compute) -> pb.Diagnosis:
@@ -78,6 +98,10 @@ class Repeats:
         raises.
         """
         self._forget()
+        kept = self._kept.get(request.key)
+        if kept is not None:
+            await _refuse_another(request, kept)
+            return pb.Diagnosis.FromString(kept.answer)
         entry = self._entries.get(request.key)
         if entry is None:
             entry = self._start(request, compute)
@@ -110,15 +134,15 @@ class Repeats:
         return entry
 
     def _ended(self, key: Key, entry: _Entry, work: asyncio.Task[pb.Diagnosis]) -> None:
+        is_wanted = self._drop(key, entry)
         if work.cancelled() or work.exception() is not None:
             entry.inputs.cancel()
-            self._drop(key, entry)
             return
-        entry.ended_at = time.monotonic()
-        entry.size_bytes = work.result().ByteSize()
-        if self._entries.get(key) is entry:
-            self._answered[key] = entry
-            self._kept_bytes += entry.size_bytes
+        if is_wanted and entry.inputs.done():
+            answer = work.result().SerializeToString()
+            inputs = entry.inputs.result()
+            self._kept[key] = _Kept(entry.salt, entry.wants, inputs, answer, time.monotonic())
+            self._kept_bytes += len(answer)
         self._forget()
 
     def _leave(self, key: Key, entry: _Entry) -> bool:
@@ -130,23 +154,26 @@ class Repeats:
         self._drop(key, entry)
         return True
 
-    def _drop(self, key: Key, entry: _Entry) -> None:
-        if self._entries.get(key) is entry:
-            del self._entries[key]
+    def _drop(self, key: Key, entry: _Entry) -> bool:
+        """Whether it was there."""
+        if self._entries.get(key) is not entry:
+            return False
+        del self._entries[key]
+        return True
 
     def _forget(self) -> None:
         """Lets go of what is too old, and of the oldest where there is too much."""
         oldest = time.monotonic() - self._window_s
-        while self._answered:
-            key, entry = next(iter(self._answered.items()))
+        while self._kept:
+            first = next(iter(self._kept.values()))
             if (
-                entry.ended_at >= oldest
+                first.ended_at >= oldest
                 and self._kept_bytes <= self._maximum_bytes
-                and len(self._entries) <= MAXIMUM_COUNT
+                and len(self._kept) <= MAXIMUM_COUNT
             ):
                 return
-            self._kept_bytes -= entry.size_bytes
-            del self._answered[key], self._entries[key]
+            self._kept.popitem(last=False)
+            self._kept_bytes -= len(first.answer)
 
 
 async def _see_out(entry: _Entry) -> None:
@@ -171,10 +198,10 @@ def _account(entry: _Entry) -> None:
     current.models |= entry.noted.models
 
 
-async def _refuse_another(request: Request, entry: _Entry) -> None:
+async def _refuse_another(request: Request, first: _Entry | _Kept) -> None:
     # Under the first one's salt, so that each request is digested once.
-    theirs, ours = await request.digests(entry.salt), await asyncio.shield(entry.inputs)
-    if list(theirs) != list(ours) or request.wants != entry.wants:
+    theirs, ours = await request.digests(first.salt), await first.digests()
+    if list(theirs) != list(ours) or request.wants != first.wants:
         raise InvalidInput(
             Reason.INPUT_INCONSISTENT, "request_id", "was already used for another request; use a new one"
         )
