@@ -65,13 +65,11 @@ def understand(text: str) -> Understood:
     )
 
 
-@cache
 def is_term(part: str) -> bool:
     """Whether it is a term of Body Part Examined that the tables know, rather than a caller's own word."""
-    return any(part in meaning for meaning in _words().values())
+    return part in _terms()
 
 
-@cache
 def lineage(part: str) -> tuple[str, ...]:
     """The part itself, the whole that it lies within, the whole of that, and so on."""
     whole = _parts().get(part, ("", ""))[0]
@@ -135,6 +133,11 @@ def _meanings(word: str) -> tuple[str, ...] | None:
 @cache
 def _words() -> dict[str, tuple[str, ...]]:
     return {_plain(row["word"]): tuple(row["meaning"].split()) for row in _rows("anatomy_words.tsv")}
+
+
+@cache
+def _terms() -> frozenset[str]:
+    return frozenset(term for meaning in _words().values() for term in meaning)
 
 
 @cache
