@@ -118,6 +118,10 @@ GREY_SCALE_MEASURED = Notice(
     "GREY_SCALE_MEASURED",
     "The file does not say how its values are shown; black and white were measured from the pixels.",
 )
+IMAGE_REDUCED = Notice(
+    "IMAGE_REDUCED",
+    "The image has so many pixels in colour that it was read at half its width and height.",
+)
 
 
 def is_dicom(data: bytes) -> bool:

@@ -13,12 +13,12 @@ import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from services.chassis.errors import InvalidInput
-from services.chassis.notices import Notice
 from services.imaging.dicom.codestream import JPEG_START, NotReadableError, read_header
 from services.imaging.grey import Grey, apply_window, display_range, step
 from services.imaging.images import (
     AT_ONCE_PX,
     GREY_SCALE_MEASURED,
+    IMAGE_REDUCED,
     SCAN_START,
     DecodedImage,
     DecodingLimits,
@@ -50,7 +50,7 @@ def decode_picture(data: bytes, limits: DecodingLimits) -> DecodedImage:
             rgb=rgb,
             notices=(
                 *((GREY_SCALE_MEASURED,) if _is_deep(image) else ()),
-                *((_REDUCED,) if is_reduced else ()),
+                *((IMAGE_REDUCED,) if is_reduced else ()),
             ),
         )
 
@@ -85,7 +85,7 @@ def opened_picture(
                 raise unsupported("holds more than one frame")
             stored_px = image.width * image.height
             if may_shrink and _taken_bytes(image, stored_px) > limits.max_picture_bytes:
-                image.draft(image.mode, (image.width // 2, image.height // 2))  # of a PNG it does nothing
+                halve(image, image.mode)
             if _taken_bytes(image, stored_px) > limits.max_picture_bytes:
                 raise too_much_memory(limits, "store it in grey")
             image.load()
@@ -105,6 +105,13 @@ def opened_picture(
     ) as error:
         # Pillow's decoders raise all of these on damaged files; their texts may quote the file.
         raise malformed("is truncated or damaged") from error
+
+
+def halve(image: Image.Image, mode: str) -> None:
+    """Has a JPEG unpacked in `mode` at half its width and height, rounded up, while it is decoded: no more is
+    computed. Of a PNG it does nothing.
+    """
+    image.draft(mode, (image.width // 2, image.height // 2))
 
 
 def _pixels(image: Image.Image) -> tuple[Grey, npt.NDArray[np.uint8] | None]:
@@ -176,9 +183,3 @@ def colourfulness(image: Image.Image) -> float:
     coloured = image if image.mode == "RGB" else image.convert("RGB")
     small = np.asarray(coloured.resize((64, 64)), dtype=np.float32)
     return float((small.max(axis=2) - small.min(axis=2)).mean() / 255)
-
-
-_REDUCED = Notice(
-    "IMAGE_REDUCED",
-    "The picture has so many pixels in colour that it was read at half its width and height.",
-)

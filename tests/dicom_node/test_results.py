@@ -137,6 +137,15 @@ def test_a_mask_of_an_image_that_was_turned_is_not_laid_on_the_stored_pixels(tmp
     assert not made["overlay1"].PatientOrientation
 
 
+def test_a_mask_of_an_image_that_was_read_at_half_its_sides_is_not_laid_on_the_stored_pixels(tmp_path):
+    def reduced(diagnosis):
+        with_mask(diagnosis)
+        (mask,) = diagnosis.images[0].analysis.results[0].masks
+        mask.mask_png = png(Image.open(io.BytesIO(mask.mask_png)).resize((256, 256)))
+
+    assert "SEG" not in {one.Modality for one in made_of(tmp_path, change=reduced).values()}
+
+
 def test_key_objects_are_named_where_something_was_found(tmp_path):
     def nothing(diagnosis):
         for result in diagnosis.images[0].analysis.results:

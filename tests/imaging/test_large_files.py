@@ -84,6 +84,24 @@ def test_a_large_frame_takes_no_more_memory_than_the_limit(tmp_path, kind, side)
     assert int(grown) < MOST_BYTES
 
 
+REDUCED = {
+    "JPEG, YBR_FULL, 8": [(5100, "2550"), (8000, "4000")],
+    "JPEG, RGB, 8": [(8000, "4000")],
+    "progressive JPEG, YBR_FULL, 8": [(5100, "2550"), (6000, "3000"), (6100, "refused")],
+}
+"""JPEG in colour beyond what is read whole: the sides, and those at which it is read."""
+
+
+@pytest.mark.parametrize(
+    ("kind", "side", "read"), [(kind, *sides) for kind, tried in REDUCED.items() for sides in tried]
+)
+def test_a_large_jpeg_in_colour_is_read_at_half_its_sides(tmp_path, kind, side, read):
+    (tmp_path / "large").write_bytes(large.file(kind, side))
+    grown, shape, *notices = large.decoded(tmp_path / "large")
+    assert (shape, notices) == (read, [] if read == "refused" else ["IMAGE_REDUCED"])
+    assert int(grown) < MOST_BYTES
+
+
 @pytest.mark.parametrize("bits", [1, 32])
 def test_pixels_that_are_not_read_are_not_unpacked(tmp_path, bits):
     """Single bits, and whole numbers or floating point of 32 bits."""
@@ -151,6 +169,15 @@ def test_to_take_out_what_identifies_takes_no_more_than_the_limit_either(tmp_pat
     (tmp_path / "large").write_bytes(large.file(kind, side))
     grown, *said = large.deidentified(tmp_path / "large")
     assert refused in " ".join(said) if refused else not said
+    assert int(grown) < MOST_BYTES
+
+
+def test_what_is_written_back_is_not_read_at_half_its_sides(tmp_path):
+    """What is read so is refused here: the text would be looked for, and covered, in another place."""
+    (tmp_path / "large").write_bytes(large.file("JPEG, YBR_FULL, 8", 5100))
+    assert large.decoded(tmp_path / "large")[1:] == ["2550", "IMAGE_REDUCED"]
+    grown, *said = large.deidentified(tmp_path / "large")
+    assert "256 MB while it is decoded" in " ".join(said)
     assert int(grown) < MOST_BYTES
 
 

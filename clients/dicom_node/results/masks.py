@@ -1,7 +1,8 @@
 """The masks of each model as a Segmentation, where they can be laid on the stored pixels without a guess.
 
-A mask is of the image as it was displayed. Where that was turned, where an object has several frames, or
-where a series does not say how its slices follow each other, the masks are drawn in the overlay alone.
+A mask is of the image as it was displayed. Where that was turned or read at half its rows and columns, where
+an object has several frames, or where a series does not say how its slices follow each other, the masks are
+drawn in the overlay alone.
 """
 
 from __future__ import annotations

@@ -20,7 +20,8 @@ _THUMBNAIL_PX = 64
 
 
 def shown(frame: Frame, pixels: PixelModule, dataset: Dataset) -> tuple[Grey, npt.NDArray[np.uint8], float]:
-    """Grey uint8 `[rows, columns]`, colours uint8 `[rows, columns, 3]` and the colourfulness in 0..1.
+    """Grey uint8 `[rows, columns]`, colours uint8 `[rows, columns, 3]`, of the frame as it was unpacked, and
+    the colourfulness in 0..1.
 
     Raises InvalidInput on a damaged palette.
     """
@@ -33,12 +34,12 @@ def shown(frame: Frame, pixels: PixelModule, dataset: Dataset) -> tuple[Grey, np
         table = _palette(frame, dataset)
     elif frame.bits != 8 or frame.samples.dtype != np.uint8:
         table = _to_eight_bits(frame.bits)
-    mask, shape = (1 << frame.bits) - 1, (pixels.rows, pixels.columns)
+    mask, shape = (1 << frame.bits) - 1, frame.samples.shape[:2]
     as_stored = table is None and frame.samples.flags.c_contiguous
     grey = np.empty(shape, np.uint8)
     rgb = frame.samples.view(np.uint8) if as_stored else np.empty((*shape, 3), np.uint8)
-    narrow = Image.new("RGB", (_THUMBNAIL_PX, pixels.rows))
-    for rows in strips(pixels.rows):
+    narrow = Image.new("RGB", (_THUMBNAIL_PX, len(grey)))
+    for rows in strips(len(grey)):
         if not as_stored:
             rgb[rows] = frame.samples[rows] if table is None else table[frame.samples[rows] & mask]
         strip = Image.fromarray(rgb[rows])

@@ -27,6 +27,7 @@ from services.imaging.grey import Grey, display_range, every_nth
 from services.imaging.images import (
     AT_ONCE_PX,
     GREY_SCALE_MEASURED,
+    IMAGE_REDUCED,
     DecodedImage,
     DecodingLimits,
     FileFormat,
@@ -53,15 +54,19 @@ def decode_dataset(dataset: Dataset, limits: DecodingLimits) -> DecodedImage:
         )
     notices: list[Notice] = []
     pixels = pixel_module(dataset, limits, notices)
-    hounsfield, rgb, colourfulness = None, None, 0.0
+    hounsfield, rgb, colourfulness, is_reduced = None, None, 0.0, False
     if pixels.photometric in GREY:
         grey, hounsfield = _grey_scale(pixels, dataset, limits, notices)
     else:
-        frame = decode_frame(dataset, pixels, limits, result_bytes=colour.RESULT_BYTES)
+        frame = decode_frame(dataset, pixels, limits, result_bytes=colour.RESULT_BYTES, may_shrink=True)
+        is_reduced = frame.is_reduced
         grey, rgb, colourfulness = colour.shown(frame, pixels, dataset)
     placed = orientation(dataset)
     subject = read_subject(dataset, placed)
     spacing = spacing_mm(dataset)
+    if is_reduced:
+        spacing = None if spacing is None else (2 * spacing[0], 2 * spacing[1])
+        notices.append(IMAGE_REDUCED)
     if placed is not None and placed.turn and subject.is_displayed_as(placed.view):
         grey = placed.turn(grey)
         hounsfield = None if hounsfield is None else placed.turn(hounsfield)

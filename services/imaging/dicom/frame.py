@@ -20,6 +20,7 @@ from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian
 
 from services.chassis.errors import InvalidInput
 from services.chassis.notices import Notice
+from services.imaging.dicom import half
 from services.imaging.dicom.attributes import assumed, integer, needed, pixel_bytes, text
 from services.imaging.dicom.codestream import JPEG_END, FrameHeader, NotReadableError, read_header
 from services.imaging.dicom.syntaxes import DECODERS, Decoder
@@ -109,15 +110,23 @@ class Frame:
     two's complement of `bits` bits. Bits above may hold what is not a pixel (an overlay)."""
     bits: int
     """Significant low-order bits."""
+    is_reduced: bool = False
+    """Whether it was unpacked at half its rows and columns."""
 
 
 def decode_frame(
-    dataset: Dataset, pixels: PixelModule, limits: DecodingLimits, *, result_bytes: int
+    dataset: Dataset,
+    pixels: PixelModule,
+    limits: DecodingLimits,
+    *,
+    result_bytes: int,
+    may_shrink: bool = False,
 ) -> Frame:
     """Unpacks the frame; a compressed one is taken out of the data set.
 
-    `result_bytes`: what becomes of it takes so many for each pixel. Raises InvalidInput when the frame is not
-    what it declares, and before it is unpacked when that would take too much memory.
+    `result_bytes`: what becomes of it takes so many for each pixel. `may_shrink`: a JPEG of 8 bits in colour
+    that would take too much memory is unpacked at half its rows and columns. Raises InvalidInput when the
+    frame is not what it declares, and before it is unpacked when that would take too much memory.
     """
     dataset.add_new("NumberOfFrames", "IS", 1)
     dataset.add_new("PhotometricInterpretation", "CS", pixels.photometric)
@@ -132,8 +141,13 @@ def decode_frame(
         header = None if decoder is Decoder.RUN_LENGTHS else _frame_header(encoded, pixels)
     if syntax == JPEGExtended12Bit and header is not None and header.bits > 8:
         decoder = Decoder.JPEG_TURBO
-    held = _held_bytes(dataset, encoded, decoder)
-    if held + _taken_bytes(encoded, decoder, pixels, syntax, result_bytes) > limits.max_picture_bytes:
+    left = limits.max_picture_bytes - _held_bytes(dataset, encoded, decoder)
+    taken = _taken_bytes(encoded, decoder, pixels, syntax, result_bytes)
+    # Not of a palette: the mean of two of its entries is another colour altogether.
+    is_reduced = may_shrink and taken > left and decoder is Decoder.PILLOW and pixels.samples > 1
+    if is_reduced:
+        taken = _taken_bytes(encoded, decoder, pixels, syntax, result_bytes, at_half=True)
+    if taken > left:
         raise too_much_memory(
             limits, "store it in grey" if pixels.samples > 1 else "store it in fewer pixels"
         )
@@ -142,7 +156,7 @@ def decode_frame(
     try:
         if decoder in {Decoder.NONE, Decoder.PILLOW}:
             encoded = b""  # pydicom takes the frame out by itself
-            samples = _by_pydicom(dataset, decoder)
+            samples = _by_pydicom(dataset, decoder, at_half=is_reduced)
         else:
             samples = _unpacked(encoded, decoder, pixels)
     except (InvalidInput, MemoryError):
@@ -152,7 +166,7 @@ def decode_frame(
     native = samples.astype(samples.dtype.newbyteorder("="), copy=False)
     patterns: Any = native.view(f"u{native.itemsize}")
     if header is not None:  # some encoders state whole words for fewer bits stored, others fewer bits
-        return Frame(patterns, min(header.bits, pixels.bits_stored))
+        return Frame(patterns, min(header.bits, pixels.bits_stored), is_reduced)
     shift = pixels.high_bit + 1 - pixels.bits_stored
     return Frame(patterns >> shift if shift else patterns, pixels.bits_stored)
 
@@ -167,7 +181,13 @@ def _held_bytes(dataset: Dataset, encoded: bytes, decoder: Decoder) -> int:
 
 
 def _taken_bytes(
-    encoded: bytes, decoder: Decoder, pixels: PixelModule, syntax: UID, result_bytes: int
+    encoded: bytes,
+    decoder: Decoder,
+    pixels: PixelModule,
+    syntax: UID,
+    result_bytes: int,
+    *,
+    at_half: bool = False,
 ) -> int:
     """What unpacking takes at most, as it was measured: the samples with what their decoder needs for them,
     and then the samples as they are passed on with the result that is made of them.
@@ -181,20 +201,27 @@ def _taken_bytes(
     elif decoder is Decoder.RUN_LENGTHS:
         scratch = samples if pixels.high_bit + 1 > pixels.bits_stored else 0
     elif decoder is Decoder.PILLOW:
-        scratch = 2 if count == 1 else 7  # its own, four for three, and the pieces that it is joined of
+        # Its own, four for three, and the pieces that they are joined of.
+        samples, scratch = (samples, 2) if count == 1 else (4, 6)
     elif decoder is Decoder.OPENJPEG:
         scratch = 4 * count  # it computes in 32 bits
+    stored_px = pixels.rows * pixels.columns
+    unpacked_px = -(-pixels.rows // 2) * -(-pixels.columns // 2) if at_half else stored_px
+    coefficients = 0
     if decoder in {Decoder.PILLOW, Decoder.JPEG_TURBO} and encoded.count(SCAN_START) > 1:
-        scratch = max(scratch, 2 * count)  # the coefficients are kept from scan to scan
-    return pixels.rows * pixels.columns * (samples + max(scratch, result_bytes))
+        coefficients = 2 * count * stored_px  # kept from scan to scan
+    return unpacked_px * samples + max(coefficients, unpacked_px * max(scratch, result_bytes))
 
 
-def _by_pydicom(dataset: Dataset, decoder: Decoder) -> npt.NDArray[Any]:
+def _by_pydicom(dataset: Dataset, decoder: Decoder, *, at_half: bool) -> npt.NDArray[Any]:
     """Native values, and JPEG of 8 bits by Pillow, whose colours pydicom tells apart by their markers."""
-    options: dict[str, Any] = {"correct_unused_bits": False, "view_only": True}
-    samples, found = get_decoder(dataset.file_meta.TransferSyntaxUID).as_array(
-        dataset, index=0, decoding_plugin=decoder.value, raw=True, **options
-    )
+    options: dict[str, Any] = {"index": 0, "raw": True, "correct_unused_bits": False, "view_only": True}
+    if at_half:
+        samples, found = half.as_array(dataset, **options)
+    else:
+        samples, found = get_decoder(dataset.file_meta.TransferSyntaxUID).as_array(
+            dataset, decoding_plugin=decoder.value, **options
+        )
     return _in_rgb(samples) if found["photometric_interpretation"] in _LUMINANCE_APART else samples
 
 
