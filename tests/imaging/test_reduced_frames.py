@@ -83,7 +83,6 @@ COLOUR_SPACES = {
 
 @pytest.mark.parametrize("syntax", [JPEGBaseline8Bit, JPEGExtended12Bit], ids=lambda s: s.keyword)
 @pytest.mark.parametrize("kind", COLOUR_SPACES)
-@pytest.mark.filterwarnings("ignore:The .* 'Photometric Interpretation' value")  # ignored as served
 def test_it_has_the_colours_of_the_whole_frame(kind, syntax):
     photometric, options = COLOUR_SPACES[kind]
     file = dicom(jpeg(**options), syntax=syntax, PhotometricInterpretation=photometric)

@@ -5,7 +5,7 @@
     syntaxes       the transfer syntaxes that are read, and what to do with the others
     codestream     what a compressed frame says of itself, before it is unpacked
     frame          pixel data -> one frame of stored values
-    half           the same of a JPEG in colour at half its rows and columns
+    jpeg           the same of a JPEG in colour, in red, green, blue, also at half its rows and columns
     attributes     single attributes: malformed values, functional groups
     tables         lookup tables
     modality       stored values -> e.g. Hounsfield units

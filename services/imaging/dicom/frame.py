@@ -20,9 +20,9 @@ from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian
 
 from services.chassis.errors import InvalidInput
 from services.chassis.notices import Notice
-from services.imaging.dicom import half
+from services.imaging.dicom import jpeg
 from services.imaging.dicom.attributes import assumed, integer, needed, pixel_bytes, text
-from services.imaging.dicom.codestream import JPEG_END, FrameHeader, NotReadableError, read_header
+from services.imaging.dicom.codestream import JPEG_END, JPEG_START, FrameHeader, NotReadableError, read_header
 from services.imaging.dicom.syntaxes import DECODERS, Decoder
 from services.imaging.images import (
     SCAN_START,
@@ -143,20 +143,26 @@ def decode_frame(
         decoder = Decoder.JPEG_TURBO
     left = limits.max_picture_bytes - _held_bytes(dataset, encoded, decoder)
     taken = _taken_bytes(encoded, decoder, pixels, syntax, result_bytes)
-    # Not of a palette: the mean of two of its entries is another colour altogether.
-    is_reduced = may_shrink and taken > left and decoder is Decoder.PILLOW and pixels.samples > 1
+    # Not JPEG 2000, which pydicom reads too in a file that calls it JPEG.
+    is_colour_jpeg = decoder is Decoder.PILLOW and pixels.samples > 1 and encoded.startswith(JPEG_START)
+    # Nor a palette: the mean of two of its entries is another colour altogether.
+    is_reduced = may_shrink and taken > left and is_colour_jpeg
     if is_reduced:
         taken = _taken_bytes(encoded, decoder, pixels, syntax, result_bytes, at_half=True)
     if taken > left:
         raise too_much_memory(
             limits, "store it in grey" if pixels.samples > 1 else "store it in fewer pixels"
         )
-    if decoder not in {Decoder.NONE, Decoder.PILLOW}:
+    by_pydicom = decoder in {Decoder.NONE, Decoder.PILLOW} and not is_colour_jpeg
+    if not by_pydicom:
         del dataset["PixelData"]
     try:
-        if decoder in {Decoder.NONE, Decoder.PILLOW}:
+        if by_pydicom:
             encoded = b""  # pydicom takes the frame out by itself
-            samples = _by_pydicom(dataset, decoder, at_half=is_reduced)
+            samples = _by_pydicom(dataset, decoder)
+        elif is_colour_jpeg:
+            samples, is_ybr = jpeg.unpacked(encoded, pixels.photometric, at_half=is_reduced)
+            samples = _in_rgb(samples) if is_ybr else samples
         else:
             samples = _unpacked(encoded, decoder, pixels)
     except (InvalidInput, MemoryError):
@@ -213,15 +219,12 @@ def _taken_bytes(
     return unpacked_px * samples + max(coefficients, unpacked_px * max(scratch, result_bytes))
 
 
-def _by_pydicom(dataset: Dataset, decoder: Decoder, *, at_half: bool) -> npt.NDArray[Any]:
-    """Native values, and JPEG of 8 bits by Pillow, whose colours pydicom tells apart by their markers."""
+def _by_pydicom(dataset: Dataset, decoder: Decoder) -> npt.NDArray[Any]:
+    """Native values, and by Pillow JPEG of 8 bits in grey, or JPEG 2000 that is called JPEG."""
     options: dict[str, Any] = {"index": 0, "raw": True, "correct_unused_bits": False, "view_only": True}
-    if at_half:
-        samples, found = half.as_array(dataset, **options)
-    else:
-        samples, found = get_decoder(dataset.file_meta.TransferSyntaxUID).as_array(
-            dataset, decoding_plugin=decoder.value, **options
-        )
+    samples, found = get_decoder(dataset.file_meta.TransferSyntaxUID).as_array(
+        dataset, decoding_plugin=decoder.value, **options
+    )
     return _in_rgb(samples) if found["photometric_interpretation"] in _LUMINANCE_APART else samples
 
 

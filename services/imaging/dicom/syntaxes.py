@@ -38,7 +38,7 @@ class Decoder(StrEnum):
     NONE = ""
     """Nobody: the values stand in the file as they are."""
     PILLOW = "pillow"
-    """By pydicom's plugin of this name."""
+    """By pydicom's plugin of this name; in colour by `jpeg`."""
     RUN_LENGTHS = "run lengths"
     JPEG_TURBO = "libjpeg-turbo"
     CHARLS = "CharLS"
