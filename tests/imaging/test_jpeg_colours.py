@@ -74,8 +74,11 @@ def check(encoded: bytes, photometric: str) -> None:
         assert np.abs(half.rgb - means(colours())).mean() < 2
 
 
-@pytest.mark.parametrize("planes", [1, None])
-def test_it_comes_pixel_by_pixel_whatever_the_data_set_says(planes):
-    """Planar Configuration tells how native values lie."""
-    image = decode_image(dicom(jpeg(), PlanarConfiguration=planes))
+@pytest.mark.parametrize(
+    "said", [{"PlanarConfiguration": 1}, {"PlanarConfiguration": None}, {"BitsStored": 7, "HighBit": 6}]
+)
+@pytest.mark.parametrize("syntax", [JPEGBaseline8Bit, JPEGExtended12Bit])
+def test_it_comes_pixel_by_pixel_in_eight_bits_whatever_the_data_set_says(syntax, said):
+    """Planar Configuration tells how native values lie, and a JPEG its own bits."""
+    image = decode_image(dicom(jpeg(), syntax=syntax, **said))
     assert np.abs(image.rgb - colours().astype(float)).mean() < 2

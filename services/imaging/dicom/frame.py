@@ -172,7 +172,8 @@ def decode_frame(
     native = samples.astype(samples.dtype.newbyteorder("="), copy=False)
     patterns: Any = native.view(f"u{native.itemsize}")
     if header is not None:  # some encoders state whole words for fewer bits stored, others fewer bits
-        return Frame(patterns, min(header.bits, pixels.bits_stored), is_reduced)
+        bits = header.bits if is_colour_jpeg else min(header.bits, pixels.bits_stored)
+        return Frame(patterns, bits, is_reduced)
     shift = pixels.high_bit + 1 - pixels.bits_stored
     return Frame(patterns >> shift if shift else patterns, pixels.bits_stored)
 
