@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from clients.gateway.failures import PROBLEM, Failure, problem_of
 from clients.gateway.fhir.outcome import FHIR_JSON, PREFIX, outcome
-from clients.gateway.gate import COUNTED, Gate
+from clients.gateway.gate import COUNTED, DoorRequest, Gate
 from clients.gateway.settings import GatewaySettings
 from services.chassis.errors import (
     DeadlineExceeded,
@@ -29,11 +29,11 @@ from services.chassis.errors import (
 )
 from services.chassis.rpc.admission import Admission
 from services.chassis.rpc.incoming import Pace
+from services.chassis.rpc.inflow import Inflow
 from services.chassis.rpc.request import (
     PRIORITY_KEY,
     REQUEST_ID_KEY,
     Priority,
-    Request,
     accept_request_id,
     current,
 )
@@ -63,6 +63,7 @@ class Door:
             settings.maximum_queue_count,
             settings.maximum_held_bytes,
             settings.bytes_per_place,
+            Inflow(settings.bytes_per_second_beside_others),
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -78,7 +79,7 @@ class Door:
             (REQUEST_ID_KEY.encode(), request_id.encode()),
         ]
         answer = _Answer(send, request_id)
-        request = Request(
+        request = DoorRequest(
             request_id,
             scope["method"],
             began + self._settings.maximum_deadline_s,
@@ -87,7 +88,7 @@ class Door:
         )
         in_progress = current.set(request)
         async with AsyncExitStack() as held:
-            body = _Body(receive, self._settings, self.admission, held)
+            body = _Body(receive, self._settings, self.admission, request, held)
             try:
                 if is_foreign(headers, self._settings):
                     route = scope["path"] if scope["path"] in self.routes else "none"
@@ -127,32 +128,39 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"
 
 
 class _Body:
-    """`receive`, with the body held to its size and its pace, and counted."""
+    """`receive`, with the body held to its size, its turn and its pace, and counted."""
 
     def __init__(
-        self, receive: Receive, settings: GatewaySettings, admission: Admission, held: AsyncExitStack
+        self,
+        receive: Receive,
+        settings: GatewaySettings,
+        admission: Admission,
+        request: DoorRequest,
+        held: AsyncExitStack,
     ) -> None:
         self._receive = receive
         self._settings = settings
         self._admission = admission
+        self._request = request
         self._held = held
         self._pace = Pace(settings.maximum_stall_s, settings.minimum_bytes_per_second)
         self._waited_s = 0.0
-        self._reserved = 0
-        self._ended = False
+        self._announced = 0
+        self._begun = self._ended = False
         self.count = 0
 
     def expect(self, content_length: str) -> None:
-        """Refuses what is too large before any of it is read, and holds its place in memory."""
+        """Refuses what is too large before any of it is read."""
         if content_length.isascii() and content_length.isdigit():
-            size = int(content_length[:12])
-            self._check(size)
-            self._held.enter_context(self._admission.holding(size))
-            self._reserved = size
+            self._announced = int(content_length[:12])
+            self._check(self._announced)
 
     async def __call__(self) -> Message:
         if self._ended:
             return await self._receive()
+        if not self._begun:
+            self._begun = True
+            await self._begin()
         began = time.monotonic()
         try:
             async with asyncio.timeout(self._pace.patience_s(self.count, self._waited_s)):
@@ -164,10 +172,27 @@ class _Body:
             size = len(message.get("body", b""))
             self.count += size
             self._check(self.count)
-            if self.count > self._reserved:
-                self._held.enter_context(self._admission.holding(size))
+            if self.count > self._announced:
+                self._held.enter_context(self._admission.holding(size, self._request.sharer))
+                self._admission.inflow.took(self._request.sharer, size, 0)
             self._ended = not message.get("more_body", False)
         return message
+
+    async def _begin(self) -> None:
+        """Waits for the caller's turn, and holds the body's room in memory. He was judged by now: both go by
+        his tenant, where the door knows him.
+
+        A body is one message, as it becomes one: its pieces take the event loop but a moment each, what is
+        then made of 16 MB some tens of milliseconds.
+        """
+        sharer, inflow = self._request.sharer, self._admission.inflow
+        try:
+            async with asyncio.timeout(self._request.remaining_s):
+                assumed = await inflow.turn(sharer)
+        except TimeoutError as error:
+            raise DeadlineExceeded("its turn did not come") from error
+        inflow.took(sharer, self._announced, assumed)
+        self._held.enter_context(self._admission.holding(self._announced, sharer))
 
     def _check(self, size: int) -> None:
         limit = self._settings.maximum_request_bytes

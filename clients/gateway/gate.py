@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from clients.gateway import routes
 from clients.gateway.failures import Failure
@@ -22,6 +23,16 @@ COUNTED = "counted"
 """Fact of a request whose refusal shares a line with others that are alike."""
 _NOBODY = {"identity": "anonymous", "identity_kind": "none", "tenant": ""}
 """As in the lines of services: who is refused counts as nobody known."""
+
+
+@dataclass
+class DoorRequest(requests.Request):
+    """A request in progress at the door, and the calls that it was let in for."""
+
+    admitted: set[tuple[str, str | None]] = field(default_factory=set, repr=False)
+    """Each rpc with the credentials that it was judged by. Nothing else of a request decides, so the verdict
+    holds until it ends, and for no other rpc and no other credentials.
+    """
 
 
 class Gate:
@@ -44,16 +55,27 @@ class Gate:
         )
 
     def admit(self, rpc: str, authorization: str | None, request_id: str) -> None:
-        """Raises Failure where the caller may not make the call, `rpc` as `package.Service/Method`."""
+        """Raises Failure where the caller may not make the call, `rpc` as `package.Service/Method`.
+
+        A call is judged before its body is read, and nothing is asked of the mesh without: what the request
+        in progress was let in for is not judged again.
+        """
+        current = requests.current.get()
+        request = current if isinstance(current, DoorRequest) else None
+        if request is not None and (rpc, authorization) in request.admitted:
+            return
         began = time.monotonic()
         try:
             if self._presents_certificate and authorization is None:
                 raise Unauthenticated
-            self._policy.authorize(f"/{rpc}", authorization, ())
+            identity = self._policy.authorize(f"/{rpc}", authorization, ())
             if rpc in routes.OPERATORS_ONLY and self._settings.is_open_to_others:
                 raise PermissionDenied
         except MedmeshError as error:
             raise self.refused(f"/{rpc}", error, request_id, time.monotonic() - began) from None
+        if request is not None:
+            request.admitted.add((rpc, authorization))
+            request.sharer = identity.tenant or request.sharer
 
     def refused(self, method: str, error: MedmeshError, request_id: str, elapsed_s: float = 0.0) -> Failure:
         """The failure for the caller of what was refused, once it is in the audit log. `method` is a name

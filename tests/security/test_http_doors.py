@@ -1,3 +1,4 @@
+# Long because: each way past the doors is tried on the same callers, policies and routes.
 """Every route of the HTTP door and of the console, asked by each kind of caller who may not: the door itself
 turns him away before it reads what he sends, says so in its audit log, and repeats nothing of it anywhere.
 
@@ -27,13 +28,19 @@ from clients.console.login import Login
 from clients.console.page import Console
 from clients.console.settings import ConsoleSettings
 from clients.gateway import routes
+from clients.gateway.failures import Failure
+from clients.gateway.gate import DoorRequest, Gate
 from clients.gateway.server import running_gateway
 from clients.gateway.settings import GatewaySettings
 from medmesh import rpcs
+from medmesh.common.v1.catalog_pb2 import GetModelCardResponse
+from medmesh.orchestrator.v1.orchestrator_pb2 import DiagnoseResponse
 from medmesh.rpcs import Rpc
 from services.chassis.observability import audit
+from services.chassis.rpc.request import current
+from services.chassis.rpc.tokens import TokenVerifier
 from services.chassis.settings import SettingsError
-from tests.clients.fake_mesh import FakeMesh
+from tests.clients.fake_mesh import FakeMesh, stored_diagnosis
 from tests.gateway.conftest import SERVERS, connection_to
 from tests.security.https import DENIED, UNAUTHENTICATED, Caller, Headers
 
@@ -58,6 +65,12 @@ ANSWERS_TO_NOBODY: dict[str, tuple[str | None, object]] = {
 """The console's own paths, and where they lead and what they say where nobody is signed in."""
 OPERATORS_ONLY = "ModelCatalogService/ReloadModels"
 MARK = "Quetzalcoatl-4711"
+NOTE = "/medmesh.language.v1.LanguageService/AnalyzeNote"
+UPLOAD = "/medmesh.common.v1.UploadService/WriteUpload"
+STREAM = "/medmesh.orchestrator.v1.DiagnosticService/DiagnoseStream"
+RECORD = (
+    b'{"resourceType": "Bundle", "type": "collection", "entry": [{"resource": {"resourceType": "Patient"}}]}'
+)
 RPCS = routes.rpcs(SERVERS)
 PAGES: dict[str, Rpc] = {
     "/diagnose": rpcs.DIAGNOSE,
@@ -258,6 +271,69 @@ def _known(mesh: Path, issuer: Any, ehr: bytes, path: str) -> list[Headers]:
     return [bearer(token(ehr, "ES256", "k1", **claims))]
 
 
+async def test_a_call_is_judged_once(mesh, issuer, settings, behind, monkeypatch):
+    """By a person's token, whose signature costs most. An answer in FHIR asks for the models' cards too."""
+    judged: list[str] = []
+    verify = TokenVerifier.verify
+    monkeypatch.setattr(TokenVerifier, "verify", lambda self, text: judged.append(text) or verify(self, text))
+    behind.answers["Diagnose"] = DiagnoseResponse(diagnosis=stored_diagnosis())
+    behind.answers["GetModelCard"] = lambda request: GetModelCardResponse(card={"name": request.name})
+    plain = {"content-type": "text/plain"}
+    asked = [(path, form, _message(path, form)) for path in (NOTE, UPLOAD, STREAM) for form in forms(path)]
+    asked += [("/note", plain, b"cough"), ("/diagnose", plain, b"cough"), ("/fhir/$diagnose", JSON, RECORD)]
+    async with running(GatewaySettings, settings, behind) as (address, _), Caller(address, mesh) as caller:
+        for path, form, body in asked:
+            judged.clear()
+            behind.seen.clear()
+            answer = await caller.ask("POST", path, form | bearer(token(issuer)), body)
+            rpcs_asked = {one.method for one in behind.seen}
+            assert (answer.status, bool(rpcs_asked)) == (200, True), (path, form, answer)
+            assert len(judged) == len(rpcs_asked), (path, form)
+    assert rpcs_asked == {"Diagnose", "GetModelCard"}  # and of the latter several
+
+
+def _message(path: str, form: Headers) -> bytes:
+    """An empty message in the protocol of `form`, in an array or an envelope where that takes one."""
+    kind = form["content-type"]
+    if kind.endswith("+proto"):
+        return bytes(5)
+    if kind.endswith("+json"):
+        return b"\0\0\0\0\2{}"
+    return b"[{}]" if RPCS[path].method.client_streaming and form == JSON else b"{}"
+
+
+async def test_what_a_caller_is_let_in_for_is_one_call_under_one_token(mesh, issuer, identity, settings):
+    diagnose, card = rpcs.DIAGNOSE.name, rpcs.GET_MODEL_CARD.name
+    policy = identity / "policy.toml"
+    policy.write_text(
+        '[roles.caller]\nallow = ["/medmesh.orchestrator.v1.*"]\n[tokens]\nissuer = "https://login.test"\n'
+        'audience = "medmesh"\nkeys = "issuer.pem"\n[tokens.roles]\ncaller = "caller"\n'
+    )
+    gate = Gate(GatewaySettings(**settings), presents_certificate=True)
+    known = bearer(token(issuer))["authorization"]
+    foreign = bearer(token(ec.generate_private_key(ec.SECP256R1())))["authorization"]
+
+    def refusal(rpc: str, authorization: str | None) -> str:
+        try:
+            gate.admit(rpc, authorization, "0" * 8)
+        except Failure as failure:
+            return failure.code
+        return ""
+
+    for _ in range(2):  # the second request gains nothing by the first
+        request = DoorRequest("0" * 8, "POST", time.monotonic() + 60)
+        before = current.set(request)
+        for _ in range(2):
+            assert refusal(diagnose, known) == ""
+            assert refusal(card, known) == DENIED
+            assert refusal(diagnose, foreign) == refusal(diagnose, None) == UNAUTHENTICATED
+        assert request.sharer == "doctor"
+        assert known not in repr(request)
+        current.reset(before)
+    assert refusal(diagnose, known) == ""
+    assert refusal(diagnose, None) == UNAUTHENTICATED
+
+
 async def test_an_ehr_that_may_not_ask_the_mesh_is_refused_before_it_is_read(
     mesh, settings, behind, tmp_path
 ):
@@ -285,19 +361,18 @@ async def test_a_certificate_says_who_may_connect_and_not_who_calls(
     mesh, others, expired, settings, behind, tmp_path
 ):
     settings |= {"tls_client_ca": mesh / "authority.crt"}
-    note = "/medmesh.language.v1.LanguageService/AnalyzeNote"
     async with running(GatewaySettings, settings, behind) as (address, made):
         for folder in (None, others / "client", expired / "client"):
             for path, method in made[0].routes.items():
-                if path in {*PUBLIC, *PAGES, note}:  # it ends before anybody hears of a route
+                if path in {*PUBLIC, *PAGES, NOTE}:  # it ends before anybody hears of a route
                     async with Caller(address, mesh, folder) as caller:
                         with pytest.raises(OSError):
                             await caller.ask(method, path, JSON, b"{}")
         async with Caller(address, mesh, mesh / "client") as caller:
             assert (await caller.ask("GET", "/", {})).status == 200
-            assert (await caller.ask("POST", note, JSON, b"{}")).refusal == UNAUTHENTICATED
+            assert (await caller.ask("POST", NOTE, JSON, b"{}")).refusal == UNAUTHENTICATED
     assert behind.seen == []
-    assert audited(tmp_path / "audit", "gateway") == {(note, UNAUTHENTICATED): 1}
+    assert audited(tmp_path / "audit", "gateway") == {(NOTE, UNAUTHENTICATED): 1}
 
 
 async def test_the_consoles_own_pages_lend_nothing_to_nobody(mesh, settings, behind, tmp_path):
