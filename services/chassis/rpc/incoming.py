@@ -30,6 +30,8 @@ from services.chassis.rpc.request import Request
 logger = logging.getLogger("medmesh.request")
 
 _INFRASTRUCTURE = ("/grpc.health.v1.", "/grpc.reflection.")
+_UNHURRIED = ("/medmesh.common.v1.ModelCatalogService/",)
+"""Calls that the services make by themselves, every minute: nobody is read more slowly for their sake."""
 
 LONG_BYTES = 256 * 1024
 """From here on a message is held to its limits in a thread: ten thousands of measurements take a second."""
@@ -140,8 +142,9 @@ class Incoming:
     async def _next(self) -> bytes | None:
         if is_infrastructure(self._request.method):
             return await self._next_until_drain()
-        inflow, sharer = self._admission.inflow, self._request.sharer
-        assumed, part = await inflow.turn(sharer), None
+        inflow = None if self._request.method.startswith(_UNHURRIED) else self._admission.inflow
+        sharer, part = self._request.sharer, None
+        assumed = 0 if inflow is None else await inflow.turn(sharer)
         began = time.monotonic()
         limit = asyncio.timeout(self._pace.patience_s(self._size_bytes, self._waited_s))
         try:
@@ -152,7 +155,8 @@ class Incoming:
                 raise DeadlineExceeded("the caller stalled") from error
             raise
         finally:
-            inflow.took(sharer, len(part or b""), assumed)
+            if inflow is not None:
+                inflow.took(sharer, len(part or b""), assumed)
         self._waited_s += time.monotonic() - began
         if part is not None:
             self._quotas.take_bytes(self._request.metered, len(part))

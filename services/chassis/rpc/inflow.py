@@ -66,15 +66,18 @@ class Inflow:
         return caller
 
     def _charge(self, caller: _Caller, size_bytes: int) -> None:
-        earliest = time.monotonic() - _BURST_S
-        caller.free_at = max(caller.free_at, earliest) + size_bytes / self._bytes_per_s
+        now = time.monotonic()
+        free_at = max(caller.free_at, now - _BURST_S) + size_bytes / self._bytes_per_s
+        # What is sent alone, at any rate, is no debt when another comes.
+        caller.free_at = free_at if self._is_beside_others(caller, now) else min(free_at, now)
 
     def _wait_s(self, name: str) -> float:
         now = time.monotonic()
         caller = self._callers.get(name)
-        if caller is None or caller.free_at <= now:
+        if caller is None or caller.free_at <= now or not self._is_beside_others(caller, now):
             return 0.0
+        return caller.free_at - now
+
+    def _is_beside_others(self, caller: _Caller, now: float) -> bool:
         latest = islice(reversed(self._callers.values()), 2)
-        if any(one is not caller and now - one.at < _LATELY_S for one in latest):
-            return caller.free_at - now
-        return 0.0
+        return any(one is not caller and now - one.at < _LATELY_S for one in latest)

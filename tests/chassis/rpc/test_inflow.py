@@ -44,6 +44,14 @@ async def test_who_is_alone_does_not_wait():
     assert alone_s < await spent_s(several(inflow, "large", 10)) / 4
 
 
+async def test_what_was_sent_alone_is_no_debt_once_another_comes():
+    """A sender of films had to wait for as long as they would have taken at the rate, seconds for each."""
+    inflow = Inflow(RATE)
+    await several(inflow, "large", 200)
+    await read(inflow, "other", 10)
+    assert await spent_s(read(inflow, "large")) < 0.2
+
+
 async def test_who_sends_little_does_not_wait_beside_who_sends_much():
     inflow = Inflow(RATE)
     await read(inflow, "small", 10)

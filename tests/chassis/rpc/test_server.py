@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -96,6 +97,29 @@ async def test_health_follows_other_dependencies_too_and_a_broken_check_counts_a
         assert await check(sample) == NOT_SERVING
         assert sample.parts.health.problems == {"a queue": "the check failed with RuntimeError"}
     assert "Mrs Example" not in log_lines.text()
+
+
+async def test_who_sends_much_is_read_at_a_rate_beside_work_and_not_beside_a_look_at_the_models(serve):
+    """The orchestrator asks each service for its models every minute."""
+    own = [("grpc.use_local_subchannel_pool", 1)]
+
+    async def spent_s(sample):
+        began = time.monotonic()
+        for _ in range(4):
+            await sample.call("Unary")(Text(note="n" * 1000))
+        return time.monotonic() - began
+
+    async with (
+        serve(Handlers(unary=echo), bytes_per_second_beside_others=2000) as sample,
+        grpc.aio.insecure_channel(sample.running.address, options=own) as another,
+    ):
+        await spent_s(sample)
+        await catalog_pb2_grpc.ModelCatalogServiceStub(another).ListModels(catalog_pb2.ListModelsRequest())
+        beside_a_look_s = await spent_s(sample)
+        await another.unary_unary(PREFIX + "Unary")(Text(note="short").SerializeToString())
+        beside_work_s = await spent_s(sample)
+    assert beside_a_look_s < 0.5
+    assert beside_work_s > 1.0
 
 
 async def test_the_catalog_lists_models_whether_they_serve_or_not(serve):
