@@ -14,7 +14,7 @@ from itertools import islice
 from services.chassis.rpc.lately import Lately
 
 _BURST_S = 0.25
-_LATELY_S = 10.0
+_LATELY_S = 2.0
 """Others count for so long after their last message."""
 
 
