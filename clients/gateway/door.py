@@ -29,7 +29,6 @@ from services.chassis.errors import (
 )
 from services.chassis.rpc.admission import Admission
 from services.chassis.rpc.incoming import Pace
-from services.chassis.rpc.inflow import Inflow
 from services.chassis.rpc.request import (
     PRIORITY_KEY,
     REQUEST_ID_KEY,
@@ -63,7 +62,7 @@ class Door:
             settings.maximum_queue_count,
             settings.maximum_held_bytes,
             settings.bytes_per_place,
-            Inflow(settings.bytes_per_second_beside_others),
+            settings.bytes_per_second_beside_others,
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -67,9 +67,9 @@ class Admission:
         maximum_queue_count: int,
         maximum_held_bytes: int,
         bytes_per_place: int,
-        inflow: Inflow | None = None,
+        bytes_per_second_beside_others: int = 0,
     ) -> None:
-        """`inflow`: None: messages are read as they come."""
+        """0 bytes a second: messages are read as they come."""
         self._places = self._free = maximum_in_flight_count
         self._most_of_one = max(1, maximum_in_flight_count - int(_SPARED_SHARE * maximum_in_flight_count))
         self._maximum_queue_count = maximum_queue_count
@@ -90,7 +90,7 @@ class Admission:
         """When a caller's next message may be read in vain, where some were lately."""
         self._reading: Counter[str] = Counter()
         """Calls whose message has not come yet, by caller."""
-        self.inflow = inflow or Inflow(0)
+        self.inflow = Inflow(bytes_per_second_beside_others, self._held)
         self.held_bytes = 0
         self.in_flight_count = 0
 

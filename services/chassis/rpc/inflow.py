@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
 
 from services.chassis.rpc.lately import Lately
 
 _BURST_S = 0.25
-_LATELY_S = 2.0
+_LATELY_S = 5.0
 """Others count for so long after their last message."""
 
 
@@ -31,9 +32,10 @@ class _Caller:
 class Inflow:
     """Of one event loop. A caller who is alone is read as fast as it sends."""
 
-    def __init__(self, bytes_per_s: float) -> None:
-        """0: any rate."""
+    def __init__(self, bytes_per_s: float, held: Mapping[str, int]) -> None:
+        """0: any rate. `held`: bytes of each caller that were read and are not answered yet."""
         self._bytes_per_s = bytes_per_s
+        self._held = held
         self._callers: Lately[_Caller] = Lately(
             lambda caller: max(caller.at, caller.free_at) <= time.monotonic() - _LATELY_S
         )
@@ -45,7 +47,7 @@ class Inflow:
         while (wait_s := self._wait_s(name)) > 0:  # noqa: ASYNC110 - when is known
             await asyncio.sleep(wait_s)
         caller = self._of(name)
-        self._charge(caller, caller.typical_bytes)
+        self._charge(name, caller, caller.typical_bytes)
         return caller.typical_bytes
 
     def took(self, name: str, size_bytes: int, assumed_bytes: int) -> None:
@@ -53,7 +55,7 @@ class Inflow:
         if not self._bytes_per_s:
             return
         caller = self._of(name)
-        self._charge(caller, size_bytes - assumed_bytes)
+        self._charge(name, caller, size_bytes - assumed_bytes)
         if size_bytes:
             caller.typical_bytes, caller.at = size_bytes, time.monotonic()
             self._callers.note(name, caller)
@@ -65,11 +67,15 @@ class Inflow:
             self._callers.note(name, caller)
         return caller
 
-    def _charge(self, caller: _Caller, size_bytes: int) -> None:
+    def _charge(self, name: str, caller: _Caller, size_bytes: int) -> None:
         now = time.monotonic()
         free_at = max(caller.free_at, now - _BURST_S) + size_bytes / self._bytes_per_s
-        # What is sent alone, at any rate, is no debt when another comes.
-        caller.free_at = free_at if self._is_beside_others(caller, now) else min(free_at, now)
+        if not self._is_beside_others(caller, now):
+            # Of what was sent alone, at any rate, no more is a debt when another comes than is still to be
+            # answered: that comes first.
+            owed_bytes = self._held.get(name, 0) + max(size_bytes, 0)
+            free_at = min(free_at, now + owed_bytes / self._bytes_per_s)
+        caller.free_at = free_at
 
     def _wait_s(self, name: str) -> float:
         now = time.monotonic()

@@ -45,7 +45,6 @@ from services.chassis.rpc.admission import Admission
 from services.chassis.rpc.auth import Policy, PolicyFile
 from services.chassis.rpc.health import Health, add_health
 from services.chassis.rpc.incoming import Pace
-from services.chassis.rpc.inflow import Inflow
 from services.chassis.rpc.interceptors import RequestInterceptor
 from services.chassis.rpc.quotas import Quotas
 from services.chassis.rpc.reflection import add_reflection
@@ -108,7 +107,7 @@ async def running_server(
             settings.maximum_queue_count,
             settings.maximum_held_bytes,
             settings.bytes_per_place,
-            Inflow(settings.bytes_per_second_beside_others),
+            settings.bytes_per_second_beside_others,
         )
         audit = _audit_log(service.name, settings, stack)
         if audit is not None:

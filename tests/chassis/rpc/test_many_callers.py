@@ -27,7 +27,7 @@ def admission():
 
 
 def reads():
-    inflow = Inflow(RATE)
+    inflow = Inflow(RATE, {})
 
     async def call(caller):
         inflow.took(caller, 100, await inflow.turn(caller))
