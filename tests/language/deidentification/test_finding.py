@@ -100,13 +100,17 @@ def test_placeholders_that_are_there_already_are_left(deidentifier):
 )
 def test_work_grows_with_the_length_alone(deidentifier, unit):
     """Four times the text takes about four times as long, not sixteen times."""
-    spent = []
-    for length in (2_000, 8_000):
+
+    def once(length):
         text = (unit * (length // len(unit) + 1))[:length]
         begun = time.process_time()
         deidentifier.find([text], Options())
-        spent.append(time.process_time() - begun)
-    assert spent[1] < 10 * max(spent[0], 0.01)
+        return time.process_time() - begun
+
+    def cost(length):  # the least of three: one may hold a collection of everybody's garbage
+        return min(once(length) for _ in range(3))
+
+    assert cost(8_000) < 10 * max(cost(2_000), 0.01)
 
 
 def test_overlapping_finds_become_one_over_all_of_them():
