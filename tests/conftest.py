@@ -21,8 +21,8 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 def pytest_collection_finish():
     """What stays to the end of the run is not looked through again and again for garbage.
 
-    A collection of everything takes half a second in a process of some thousand tests, which a test that measures
-    processor time would take for its own.
+    A collection of everything takes half a second in a process of some thousand tests, which a test that
+    measures processor time would take for its own.
     """
     gc.collect()
     gc.freeze()

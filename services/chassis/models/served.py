@@ -106,10 +106,8 @@ class ServedModel:
         answer = await self._inference.infer(
             self.version.runs, inputs, timeout_s=timeout_s, priority=priority
         )
-        instruments = telemetry.instruments()
         model = {Name.MODEL: self.name, Name.MODEL_VERSION: answer.version}
-        instruments.inference_duration.record(time.perf_counter() - started, model)
-        instruments.batch_size.record(len(next(iter(inputs.values()))), model)
+        telemetry.instruments().inference_duration.record(time.perf_counter() - started, model)
         requests.used(self.name, answer.version)
         if self._observer is not None:
             self._observer(inputs, answer)

@@ -302,7 +302,7 @@ class TritonInference:
             raise triton_errors.mapped(model.name, error) from error
         found = configuration(answer.config)
         self._state(model).takes_cancel_requests = found.takes_cancel_requests
-        self._calls.allow(model, found.at_once)
+        self._calls.allow(model, found.at_once, found.together)
         return found.digests.get(model.number, "")
 
     async def _load(self, versions: Sequence[ModelVersion], wanted: set[int] | None) -> None:

@@ -6,8 +6,10 @@ quarter of a call.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from collections import defaultdict
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,6 +17,7 @@ from typing import Any
 import grpc
 import numpy as np
 from numpy.typing import NDArray
+from opentelemetry import trace
 from tritonclient.grpc.service_pb2 import ModelInferRequest, ModelInferResponse
 from tritonclient.utils import (
     InferenceServerException,
@@ -25,9 +28,10 @@ from tritonclient.utils import (
 )
 
 from services.chassis.errors import DeadlineExceeded, ModelFailed, ModelUnavailable
+from services.chassis.models import triton_errors
 from services.chassis.models.inference import Arrays, ModelVersion
 from services.chassis.models.triton_key import TritonKey
-from services.chassis.models.turns import Turns
+from services.chassis.models.turns import Call, Turns
 from services.chassis.observability import telemetry
 from services.chassis.observability.attributes import Name
 from services.chassis.rpc import request
@@ -84,53 +88,141 @@ class Calls:
 
     def __init__(self, stub: KeyedStub) -> None:
         self._stub = stub
-        self._under_way: set[asyncio.Task[Part]] = set()
-        self._turns: defaultdict[ModelVersion, Turns] = defaultdict(Turns)
+        self._under_way: set[asyncio.Task[None]] = set()
+        self._turns: defaultdict[ModelVersion, Turns[Part]] = defaultdict(Turns)
 
-    def allow(self, model: ModelVersion, at_once: int) -> None:
-        """So many of a model's calls are at Triton at a time from now on; at first it is one."""
-        self._turns[model].allow(at_once)
+    def allow(self, model: ModelVersion, at_once: int, rows: int) -> None:
+        """From now on so many turns at a time, with so many rows of several calls in each, keep a model's
+        instances busy; at first it is one.
+        """
+        self._turns[model].allow(at_once, rows)
+        self._send(model)
 
     async def ask(self, model: ModelVersion, inputs: Arrays, until: float, priority: int) -> Part:
-        """The one answer of a model to a request, due at `until` on `time.monotonic`'s clock. Raises
-        DeadlineExceeded when the time is over; whoever still waits for its turn then asks for nothing.
+        """The one answer of a model to `inputs`, due at `until` on `time.monotonic`'s clock; calls that wait
+        for their turn are asked for in one request. Raises DeadlineExceeded when the time is over; whoever
+        still waits then asks for nothing.
         """
-        began, turns = time.monotonic(), self._turns[model]
+        began = time.monotonic()
+        answer = asyncio.get_running_loop().create_future()
+        call = Call[Part](
+            inputs,
+            rows=len(next(iter(inputs.values()))),
+            until=until,
+            priority=priority,
+            caller=request.sharer(),
+            kind=_kind(inputs),
+            alone=_goes_alone(inputs),
+            answer=answer,
+        )
+        self._turns[model].add(call)
+        self._send(model)
         try:
             async with asyncio.timeout(max(until - began, 0.0)):
-                await turns.take(priority, request.sharer())
-                left_s = until - time.monotonic()
-                asking = asyncio.create_task(ask(self._stub, model, inputs, left_s, priority))
-                self._under_way.add(asking)
-                asking.add_done_callback(partial(self._ended, turns))
-                _waited(model, time.monotonic() - began)
-                return await asyncio.shield(asking)
+                return await call.answer
         except TimeoutError as error:
             told = f"{model.name}: no answer within the time given"
             raise DeadlineExceeded(told, metadata={"model": model.name}) from error
+        finally:
+            if call.sent_at is not None:
+                waited = telemetry.instruments().model_queue_duration
+                waited.record(call.sent_at - began, _labels(model))
 
     async def close(self) -> None:
-        """Ends all of them."""
-        left = list(self._under_way)
-        for asking in left:
-            asking.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
+        """Ends all of them, those too whose turn comes by that."""
+        while self._under_way:
+            for asking in self._under_way:
+                asking.cancel()
+            await asyncio.gather(*self._under_way, return_exceptions=True)
 
-    def _ended(self, turns: Turns, asking: asyncio.Task[Part]) -> None:
-        turns.give_back()
+    def _send(self, model: ModelVersion) -> None:
+        while calls := self._turns[model].take():
+            now = time.monotonic()
+            for call in calls:
+                call.sent_at = now
+            # A request for several goes out for the first of them.
+            asking = asyncio.get_running_loop().create_task(
+                self._asked(model, calls), context=calls[0].context
+            )
+            self._under_way.add(asking)
+            asking.add_done_callback(partial(self._ended, model, calls))
+
+    async def _asked(self, model: ModelVersion, calls: Sequence[Call[Part]]) -> None:
+        if len(calls) == 1 or not any(call.alone for call in calls):
+            try:
+                return await self._answered(model, calls)
+            except (InferenceServerException, ModelFailed) as error:
+                if len(calls) == 1 or not _may_be_ones_own(error):
+                    raise
+        left = [call for call in calls if not call.answer.done()]
+        loop = asyncio.get_running_loop()
+        alone = (loop.create_task(self._answered(model, [call]), context=call.context) for call in left)
+        outcomes = await asyncio.gather(*alone, return_exceptions=True)
+        for call, outcome in zip(left, outcomes, strict=True):
+            if outcome is not None and not call.answer.done():
+                call.answer.set_exception(outcome)
+        return None
+
+    async def _answered(self, model: ModelVersion, calls: Sequence[Call[Part]]) -> None:
+        """Answers all of `calls` by one request."""
+        counts = [call.rows for call in calls]
+        telemetry.instruments().batch_size.record(sum(counts), _labels(model))
+        left_s = max(call.until for call in calls) - time.monotonic()
+        priority = min(call.priority for call in calls)
+        part = await ask(self._stub, model, [call.inputs for call in calls], left_s, priority)
+        for call, own in zip(calls, _shared_out(model, part, counts), strict=True):
+            if not call.answer.done():
+                call.answer.set_result(own)
+
+    def _ended(self, model: ModelVersion, calls: Sequence[Call[Part]], asking: asyncio.Task[None]) -> None:
         self._under_way.discard(asking)
-        if not asking.cancelled():
-            asking.exception()  # told to whoever still waits
+        error = asyncio.CancelledError() if asking.cancelled() else asking.exception()
+        for call in calls:
+            if error is not None and not call.answer.done():
+                call.answer.set_exception(error)
+        self._turns[model].give_back()
+        self._send(model)
 
 
-def _waited(model: ModelVersion, seconds: float) -> None:
-    of_model = {Name.MODEL: model.name, Name.MODEL_VERSION: str(model.number)}
-    telemetry.instruments().model_queue_duration.record(seconds, of_model)
+def _kind(inputs: Arrays) -> Hashable:
+    """Rows of the same types and shapes can be asked for together."""
+    return tuple((name, array.dtype.str, array.shape[1:]) for name, array in inputs.items())
 
 
-async def ask(stub: KeyedStub, model: ModelVersion, inputs: Arrays, left_s: float, priority: int = 0) -> Part:
-    """The one answer of a model to a request."""
-    message = asked(model, inputs, left_s)
+def _goes_alone(inputs: Arrays) -> bool:
+    """One that is traced, so that what Triton does for it is in its trace; and one with strings."""
+    return trace.get_current_span().is_recording() or any(a.dtype == np.object_ for a in inputs.values())
+
+
+def _shared_out(model: ModelVersion, part: Part, counts: Sequence[int]) -> list[Part]:
+    """Each call's rows of the answer to all of them. Raises ModelFailed where it has others."""
+    if len(counts) == 1:
+        return [part]
+    ends = list(itertools.accumulate(counts))
+    if any(array.shape[:1] != (ends[-1],) for array in part.outputs.values()):
+        raise ModelFailed(f"{model.name}: an output has another batch size than the inputs")
+    return [
+        Part({name: array[end - count : end] for name, array in part.outputs.items()}, part.version)
+        for count, end in zip(counts, ends, strict=True)
+    ]
+
+
+def _may_be_ones_own(error: BaseException) -> bool:
+    """Whether a request may have failed for what one of several calls had sent."""
+    if isinstance(error, InferenceServerException):
+        error = triton_errors.mapped("", error)
+    return isinstance(error, ModelFailed)
+
+
+def _labels(model: ModelVersion) -> dict[Name, str]:
+    return {Name.MODEL: model.name, Name.MODEL_VERSION: str(model.number)}
+
+
+async def ask(
+    stub: KeyedStub, model: ModelVersion, batches: Sequence[Arrays], left_s: float, priority: int = 0
+) -> Part:
+    """The one answer of a model to the rows of all `batches`."""
+    message = asked(model, batches, left_s)
     if priority:
         message.parameters["priority"].uint64_param = priority
     try:
@@ -140,16 +232,18 @@ async def ask(stub: KeyedStub, model: ModelVersion, inputs: Arrays, left_s: floa
     return part_of(model, answer)
 
 
-def asked(model: ModelVersion, inputs: Arrays, left_s: float) -> ModelInferRequest:
-    """The request."""
+def asked(model: ModelVersion, batches: Sequence[Arrays], left_s: float) -> ModelInferRequest:
+    """The request for the rows of all `batches`, which are of the same types and shapes."""
     current = request.current.get()
     message = ModelInferRequest(
         model_name=model.name, model_version=str(model.number), id=current.request_id if current else ""
     )
     message.parameters["timeout"].int64_param = max(1, int(left_s * 1e6))
-    for name, array in inputs.items():
-        message.inputs.add(name=name, datatype=np_to_triton_dtype(array.dtype), shape=array.shape)
-        message.raw_input_contents.append(_encoded(array))
+    rows = sum(len(next(iter(inputs.values()))) for inputs in batches)
+    for name, array in batches[0].items():
+        shape = (rows, *array.shape[1:])
+        message.inputs.add(name=name, datatype=np_to_triton_dtype(array.dtype), shape=shape)
+        message.raw_input_contents.append(b"".join(_encoded(inputs[name]) for inputs in batches))
     for tensor in model.outputs:
         message.outputs.add(name=tensor.name)
     return message

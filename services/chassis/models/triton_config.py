@@ -57,7 +57,9 @@ class Configuration:
     loads_on_first_use: bool
     """Whether an embedded Triton loads it when it is first asked for."""
     at_once: int
-    """How many calls keep its instances busy: a batch for each, on GPUs two."""
+    """How many requests keep its instances busy."""
+    together: int
+    """How many rows of calls that wait one request holds: a batch, where Triton would make one too."""
     digests: Mapping[int, str]
     """Version -> the stated digest of its weights."""
 
@@ -81,6 +83,7 @@ def configuration(config: model_config_pb2.ModelConfig) -> Configuration:
         LOAD_PARAMETER in config.parameters
         and config.parameters[LOAD_PARAMETER].string_value == ON_FIRST_USE,
         _at_once(config),
+        _together(config),
         _digests(config),
     )
 
@@ -118,13 +121,22 @@ def _tensors(tensors: Iterable[Any]) -> tuple[ConfiguredTensor, ...]:
 
 
 def _at_once(config: model_config_pb2.ModelConfig) -> int:
-    """A group without a count has one instance, on whatever Triton finds."""
+    """A request for each instance, and where it holds several calls one more, which is begun while the answer
+    to another one is on its way; on GPUs two each. A group without a count has one instance, on whatever
+    Triton finds.
+    """
     groups = config.instance_group or [model_config_pb2.ModelInstanceGroup()]
     instances: int = sum(max(group.count, 1) * max(len(group.gpus), 1) for group in groups)
+    if any(group.kind != model_config_pb2.ModelInstanceGroup.KIND_CPU for group in groups):
+        return 2 * instances
+    return instances + 1 if _together(config) > 1 else instances
+
+
+def _together(config: model_config_pb2.ModelConfig) -> int:
+    if not config.HasField("dynamic_batching"):
+        return 1
     batch: int = max([*config.dynamic_batching.preferred_batch_size] or [config.max_batch_size, 1])
-    if all(group.kind == model_config_pb2.ModelInstanceGroup.KIND_CPU for group in groups):
-        return instances * batch
-    return 2 * instances * batch
+    return batch
 
 
 def _digests(config: model_config_pb2.ModelConfig) -> dict[int, str]:

@@ -49,7 +49,7 @@ class Streams:
         """The answer to a request; closing the generator cancels it. `until`: on `time.monotonic`'s clock."""
         left_s = _left_s(until)
         answers = self._stub.rpcs.ModelStreamInfer(
-            _one(asked(model, inputs, left_s)), timeout=left_s, metadata=self._stub.metadata()
+            _one(asked(model, [inputs], left_s)), timeout=left_s, metadata=self._stub.metadata()
         )
         try:
             async for piece in _pieces(model, answers):
@@ -61,7 +61,7 @@ class Streams:
         self, model: ModelVersion, inputs: Arrays, until: float
     ) -> AsyncGenerator[Part]:
         """The same of a backend that takes requests to cancel."""
-        request = asked(model, inputs, _left_s(until))
+        request = asked(model, [inputs], _left_s(until))
         request.id = f"{request.id}.{secrets.token_hex(8)}"
         # No deadline of gRPC's: when it passes, that is a cancellation too.
         answers = self._stub.rpcs.ModelStreamInfer(_one(request), metadata=self._stub.metadata())

@@ -103,7 +103,7 @@ class Instruments:
             "medmesh.model.inference.duration", "Time until Triton has run a model, its queues included."
         )
         self.batch_size = self._histogram(
-            "medmesh.model.batch_size", "{row}", "Rows that a service sends to a model in one call.", ROWS
+            "medmesh.model.batch_size", "{row}", "Rows that a service sends to a model in one request.", ROWS
         )
         self.text_duration = self._seconds(
             "gen_ai.client.operation.duration", "Time until a model has written its text."

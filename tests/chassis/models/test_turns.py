@@ -1,4 +1,4 @@
-"""Calls wait for a model by their priority, and none is lost when one of them is cancelled."""
+"""Calls wait for a model by their priority, callers share, and those of a kind go together in that order."""
 
 from __future__ import annotations
 
@@ -7,94 +7,132 @@ import random
 
 import pytest
 
-from services.chassis.models.turns import Turns
+from services.chassis.models.turns import Call, Turns
 
 
-async def asking(turns, order, priority, name, caller=""):
-    await turns.take(priority, caller)
-    order.append(name)
+def call(name="", *, priority=0, caller="", kind="grey", rows=1):
+    answer = asyncio.get_running_loop().create_future()
+    return Call({"name": name}, rows, 0.0, priority, caller, kind, False, answer)
+
+
+def names(calls):
+    return [one.inputs["name"] for one in calls]
+
+
+def added(turns, *calls):
+    for one in calls:
+        turns.add(one)
+
+
+def one_by_one(turns):
+    """Who has the next turn, and the next one, until nobody waits."""
+    order = []
+    while taken := turns.take():
+        order += names(taken)
+        turns.give_back()
+    return order
 
 
 async def test_the_lowest_priority_goes_first_and_then_who_came_first():
-    turns, order = Turns(), []
-    await turns.take(0, "")
-    arrivals = [(3, "bulk"), (2, "first"), (1, "urgent"), (2, "second")]
-    tasks = [asyncio.ensure_future(asking(turns, order, *arrival)) for arrival in arrivals]
-    await asyncio.sleep(0)
-    for _ in tasks:
-        turns.give_back()
-        await asyncio.sleep(0.001)
-    assert order == ["urgent", "first", "second", "bulk"]
+    turns = Turns()
+    waiting = [(3, "bulk"), (2, "first"), (1, "urgent"), (2, "second")]
+    added(turns, *(call(name, priority=priority) for priority, name in waiting))
+    assert one_by_one(turns) == ["urgent", "first", "second", "bulk"]
 
 
 async def test_callers_share_whoever_asks_more():
-    turns, order = Turns(), []
-    await turns.take(0, "many")
-    arrivals = [("many", f"many {n}") for n in range(6)]
-    arrivals += [("one", "one 0"), ("two", "two 0"), ("one", "one 1")]
-    tasks = [asyncio.ensure_future(asking(turns, order, 0, name, caller)) for caller, name in arrivals]
-    await asyncio.sleep(0)
-    for count in range(9):
+    turns = Turns()
+    added(turns, *(call(f"many {n}", caller="many") for n in range(5)))
+    added(turns, call("one 0", caller="one"), call("two 0", caller="two"), call("one 1", caller="one"))
+    order = []
+    for _ in range(4):
+        order += names(turns.take())
         turns.give_back()
-        await asyncio.sleep(0.001)
-        if count == 3:  # the sharing goes on where it was for those that come later
-            tasks.append(asyncio.ensure_future(asking(turns, order, 0, "late", "late")))
-            await asyncio.sleep(0)
-    turns.give_back()
-    await asyncio.wait_for(asyncio.gather(*tasks), 5)
-    first = ["many 0", "one 0", "two 0"]
-    assert order[:4] == [*first, "many 1"]
-    assert order[4:6] in (["one 1", "late"], ["late", "one 1"])
-    assert order[6:] == ["many 2", "many 3", "many 4", "many 5"]
+    assert order == ["many 0", "one 0", "two 0", "many 1"]
+    turns.add(call("late", caller="late"))  # the sharing goes on where it was
+    assert one_by_one(turns) == ["one 1", "late", "many 2", "many 3", "many 4"]
 
 
 @pytest.mark.parametrize("at_once", [1, 2, 5])
-async def test_so_many_at_a_time(at_once):
-    turns, order = Turns(), []
-    turns.allow(at_once)
-    tasks = [asyncio.ensure_future(asking(turns, order, 0, name)) for name in range(7)]
-    await asyncio.sleep(0.001)
-    assert order == [*range(at_once)]
-    turns.allow(7)
-    await asyncio.wait_for(asyncio.gather(*tasks), 5)
-    assert order == [*range(7)]
+async def test_so_many_turns_at_a_time(at_once):
+    turns = Turns()
+    turns.allow(at_once, 1)
+    added(turns, *(call() for _ in range(7)))
+    assert [len(turns.take()) for _ in range(7)] == [1] * at_once + [0] * (7 - at_once)
+    turns.give_back()
+    assert [len(turns.take()) for _ in range(2)] == [1, 0]
 
 
 async def test_fewer_from_now_on():
-    turns, order = Turns(), []
-    turns.allow(3)
+    turns = Turns()
+    turns.allow(3, 1)
+    added(turns, *(call() for _ in range(4)))
     for _ in range(3):
-        await turns.take(0, "")
-    turns.allow(1)
-    task = asyncio.ensure_future(asking(turns, order, 0, "next"))
+        assert turns.take()
+    turns.allow(1, 1)
     for _ in range(2):
         turns.give_back()
-        await asyncio.sleep(0.001)
-    assert not order
+        assert not turns.take()
     turns.give_back()
-    await asyncio.wait_for(task, 5)
+    assert turns.take()
+
+
+@pytest.mark.parametrize(
+    ("waiting", "turns_of"),
+    [
+        ([("grey", 1)] * 3, [3]),
+        ([("grey", 1)] * 9, [4, 4, 1]),
+        ([("grey", 2)] * 3, [2, 1]),
+        ([("grey", 4), ("grey", 1)], [1, 1]),
+        ([("grey", 9), ("grey", 1)], [1, 1]),  # what one call brings is not taken apart
+        ([("grey", 1), ("colour", 1), ("grey", 1)], [1, 1, 1]),  # nobody passes
+    ],
+)
+async def test_calls_of_a_kind_go_together_up_to_so_many_rows(waiting, turns_of):
+    turns = Turns()
+    turns.allow(1, 4)
+    added(turns, *(call(kind=kind, rows=rows) for kind, rows in waiting))
+    found = []
+    while taken := turns.take():
+        found.append(len(taken))
+        turns.give_back()
+    assert found == turns_of
+
+
+async def test_turns_that_are_free_share_those_who_wait():
+    turns = Turns()
+    turns.allow(2, 4)
+    added(turns, *(call() for _ in range(3)))
+    assert [len(turns.take()), len(turns.take())] == [2, 1]
 
 
 @pytest.mark.parametrize("seed", range(20))
-async def test_cancelled_at_any_moment_no_turn_is_lost(seed):
+async def test_whoever_leaves_none_is_lost_and_none_goes_twice(seed):
     chance, turns = random.Random(seed), Turns()
-    turns.allow(2)
-    held = 0
-
-    async def caller():
-        nonlocal held
-        await turns.take(chance.randrange(3), chance.choice("ab"))
-        held += 1
-        assert held <= 2
-        try:
-            await asyncio.sleep(0)
-        finally:
-            held -= 1
-            turns.give_back()
-
-    tasks = [asyncio.ensure_future(caller()) for _ in range(50)]
-    while not all(task.done() for task in tasks):
-        chance.choice(tasks).cancel()
-        await asyncio.sleep(0)
-    assert not [task for task in tasks if not task.cancelled() and task.exception()]
-    await asyncio.wait_for(asyncio.gather(turns.take(0, ""), turns.take(0, "")), 5)
+    turns.allow(2, 3)
+    waiting, under_way, gone = [], 0, []
+    for _ in range(300):
+        match chance.randrange(4):
+            case 0 | 1:
+                waiting.append(
+                    call(priority=chance.randrange(3), caller=chance.choice("ab"), kind=chance.choice("kl"))
+                )
+                turns.add(waiting[-1])
+            case 2 if waiting:
+                chance.choice(waiting).answer.cancel()
+            case _ if under_way:
+                turns.give_back()
+                under_way -= 1
+        while taken := turns.take():
+            under_way += 1
+            assert under_way <= 2
+            assert not any(one.answer.done() for one in taken)
+            gone += taken
+    while under_way:
+        turns.give_back()
+        under_way -= 1
+        while taken := turns.take():
+            under_way += 1
+            gone += taken
+    assert len(set(map(id, gone))) == len(gone)
+    assert all(one.answer.cancelled() for one in waiting if one not in gone)
