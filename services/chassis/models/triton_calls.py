@@ -116,7 +116,8 @@ class Calls:
             answer=answer,
         )
         self._turns[model].add(call)
-        self._send(model)
+        # Once those have come too that come in this turn of the loop.
+        asyncio.get_running_loop().call_soon(self._send, model)
         try:
             async with asyncio.timeout(max(until - began, 0.0)):
                 return await call.answer
