@@ -1,5 +1,8 @@
 """The SQLite file behind the ledger: what is in it, and transactions that are on the disk before anybody is
 told.
+
+Lines stay for as long as the node does, so whatever is asked while it works must cost as much as what is
+under way or kept, not as much as all that ever came.
 """
 
 from __future__ import annotations
@@ -33,6 +36,9 @@ CREATE TABLE IF NOT EXISTS objects (
 );
 CREATE INDEX IF NOT EXISTS objects_by_state ON objects (state, unit);
 CREATE INDEX IF NOT EXISTS objects_by_study ON objects (study_uid, taken_at);
+CREATE INDEX IF NOT EXISTS objects_by_unit ON objects (unit);
+CREATE INDEX IF NOT EXISTS objects_by_analysis ON objects (analysis);
+CREATE INDEX IF NOT EXISTS objects_kept ON objects (analysis) WHERE kept = 1;
 CREATE TABLE IF NOT EXISTS analyses (
     id TEXT PRIMARY KEY,
     unit TEXT NOT NULL,
@@ -56,6 +62,7 @@ CREATE TABLE IF NOT EXISTS results (
     kept INTEGER NOT NULL DEFAULT 1
 );
 CREATE INDEX IF NOT EXISTS results_by_analysis ON results (analysis);
+CREATE INDEX IF NOT EXISTS results_kept ON results (analysis) WHERE kept = 1;
 CREATE TABLE IF NOT EXISTS deliveries (
     result TEXT NOT NULL REFERENCES results(sop_instance_uid),
     destination TEXT NOT NULL,
@@ -93,8 +100,9 @@ class Database:
         if found not in (0, VERSION):
             self._connection.close()
             raise LedgerError(f"{path} was written by another version of medmesh ({found}, here {VERSION})")
-        if found == 0:  # whoever only looks at a ledger writes nothing to it
-            self._connection.executescript(f"{SCHEMA} PRAGMA user_version = {VERSION};")
+        self._connection.executescript(SCHEMA)  # nothing is written where all of it is there
+        if found == 0:
+            self._connection.execute(f"PRAGMA user_version = {VERSION}")
 
     def close(self) -> None:
         """Closes it; whatever was committed is on the disk."""

@@ -129,9 +129,11 @@ class Ledger:
 
     def backlog(self) -> int:
         """Objects without a result, those that wait for a person left out."""
+        # CROSS JOIN: from the few analyses that are pending to their objects, not from all objects.
         query = (
-            "SELECT (SELECT count(*) FROM objects WHERE state = 'waiting') + (SELECT count(*) FROM objects o "
-            "JOIN analyses a ON a.id = o.analysis WHERE o.state = 'assigned' AND a.state = 'pending')"
+            "SELECT (SELECT count(*) FROM objects WHERE state = 'waiting') + (SELECT count(*) FROM "
+            "analyses a CROSS JOIN objects o ON o.analysis = a.id WHERE a.state = 'pending' AND "
+            "o.state = 'assigned')"
         )
         return int(str(self._database.rows(query)[0][0]))
 

@@ -127,17 +127,16 @@ def outdated(database: Database, before: float) -> list[str]:
     """Files whose analysis ended before and whose results were all delivered or given up; they count as
     gone from now on.
     """
-    done = (
-        "SELECT a.id FROM analyses a WHERE a.state = 'done' AND a.ended_at < ? AND NOT EXISTS (SELECT 1 FROM "
-        "results r JOIN deliveries d ON d.result = r.sop_instance_uid WHERE r.analysis = a.id AND "
-        "d.state != 'done' AND d.reason NOT LIKE 'DISCARDED: %')"
+    # From what is kept to its analysis, not from all that were ever made.
+    where = (
+        "WHERE kept = 1 AND EXISTS (SELECT 1 FROM analyses a WHERE a.id = analysis AND a.state = 'done' AND "
+        "a.ended_at < ? AND NOT EXISTS (SELECT 1 FROM results r JOIN deliveries d ON d.result = "
+        "r.sop_instance_uid WHERE r.analysis = a.id AND d.state != 'done' AND "
+        "d.reason NOT LIKE 'DISCARDED: %'))"
     )
     with database.writing() as db:
-        ended = [row[0] for row in db.execute(done, (before,))]
-        files = []
-        for analysis in ended:
-            for table in ("objects", "results"):
-                query = f"SELECT file FROM {table} WHERE analysis = ? AND kept = 1"  # noqa: S608
-                files += [row[0] for row in db.execute(query, (analysis,))]
-                db.execute(f"UPDATE {table} SET kept = 0 WHERE analysis = ?", (analysis,))  # noqa: S608
-    return files
+        return [
+            str(row[0])
+            for table in ("objects", "results")
+            for row in db.execute(f"UPDATE {table} SET kept = 0 {where} RETURNING file", (before,))  # noqa: S608
+        ]

@@ -211,3 +211,48 @@ def test_a_ledger_of_another_version_is_left_alone(database, tmp_path):
         db.execute("PRAGMA user_version = 99")
     with pytest.raises(LedgerError, match="another version"):
         Database(tmp_path / "ledger.sqlite")
+
+
+FEW, MANY = 20, 1_000
+
+
+def one_image(ledger, outbox, number, asked):
+    """Everything that is asked for one image, each by way of `asked`, and all but a look at it is cleared."""
+    now = float(number)
+    asked("enter", lambda: ledger.enter(arrival(number, study=f"1.{number}"), now))
+    asked("backlog", ledger.backlog)
+    asked("assign", lambda: ledger.assign(now))
+    work = asked("work", lambda: ledger.work(now, set()))
+    result = Result(f"2.{number}", "report", f"r{number}")
+    asked("finish", lambda: ledger.finish(work.id, "receipt", [(result, ["pacs"])], now))
+    [delivery] = asked("deliveries", lambda: outbox.deliveries("pacs", now, 10))
+    asked("await", lambda: outbox.await_commitment([delivery], f"3.{number}", now))
+    asked("committed", lambda: outbox.committed(f"3.{number}", [result.sop_instance_uid], [], now))
+    asked("parked", lambda: overview.parked(ledger._database))
+    asked("outdated", lambda: overview.outdated(ledger._database, now + 1))
+
+
+def test_an_image_costs_the_same_however_many_came_before(database, ledger, outbox):
+    """By SQLite's own steps: the file's lines stay, and a node works for years."""
+    database._connection.execute("PRAGMA synchronous = OFF")
+    taken = {FEW: {}, MANY: {}}
+    steps = 0
+
+    def count():
+        nonlocal steps
+        steps += 1
+
+    def measured(spent):
+        def asked(name, what):
+            nonlocal steps
+            steps = 0
+            answer = what()
+            spent[name] = steps
+            return answer
+
+        return asked
+
+    database._connection.set_progress_handler(count, 1)
+    for number in range(MANY + 1):
+        one_image(ledger, outbox, number, measured(taken.get(number, {})))
+    assert {name: found for name, found in taken[MANY].items() if found > 1.5 * taken[FEW][name] + 50} == {}
