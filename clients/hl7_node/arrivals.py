@@ -85,8 +85,7 @@ class Arrivals:
     def _refuse_when_full(self) -> None:
         counted, count = self._counted
         if time.monotonic() - counted >= _COUNT_S:
-            counts = self._queue.counts()
-            count = counts[State.WAITING] + counts[State.RUNNING]
+            count = self._queue.count(State.WAITING, State.RUNNING)
             self._counted = (time.monotonic(), count)
         status = os.statvfs(self._node.folder)
         full = status.f_bavail * status.f_frsize < self._node.min_free_mb * _MEGABYTE

@@ -118,7 +118,7 @@ class Jobs:
                 raise InvalidInput(
                     Reason.INPUT_UNSUPPORTED, "webhook", "is none that this door knows for this tenant"
                 )
-            if self._queue.counts(tenant)[State.WAITING] >= self._maximum_waiting_count:
+            if self._queue.count(State.WAITING, tenant=tenant) >= self._maximum_waiting_count:
                 raise QuotaExceeded("too many jobs wait", retry_after_s=_FULL_RETRY_S)
             self._queue.add([New(job_id, case, tenant, priority, terms.note())])
             known = self.get(tenant, job_id)

@@ -204,13 +204,14 @@ class Queue:
                 )
             )
 
-    def postpone(self, tenant: str, after_s: float) -> int:
-        """Lets what waits of a tenant wait for at least `after_s`, and returns how much that moved."""
+    def postpone(self, tenant: str, after_s: float) -> None:
+        """Lets what waits of a tenant, now or by then, wait for at least `after_s`."""
         with self._database.transaction() as session:
-            return session.change(
-                "UPDATE queue_item SET due = :due "
-                "WHERE queue = :queue AND tenant = :tenant AND state = 'waiting' AND due < :due",
-                {"queue": self.name, "tenant": tenant, "due": self._clock() + after_s},
+            session.change(
+                "INSERT INTO queue_pause (queue, tenant, until) VALUES (:queue, :tenant, :until) "
+                "ON CONFLICT (queue, tenant) DO UPDATE SET until = excluded.until "
+                "WHERE queue_pause.until < excluded.until",
+                {"queue": self.name, "tenant": tenant, "until": self._clock() + after_s},
             )
 
     def may_try_again(self, claim: Claimed) -> bool:
@@ -318,15 +319,22 @@ class Queue:
             )
         return [_item(row) for row in rows]
 
-    def counts(self, tenant: str | None = None) -> dict[State, int]:
-        """How many items are in each state."""
-        mine = "" if tenant is None else "AND tenant = :tenant "
+    def counts(self) -> dict[State, int]:
+        """How many items are in each state: a look at all of them."""
         with self._database.transaction() as session:
             rows = session.rows(
-                f"SELECT state, count(*) FROM queue_item WHERE queue = :queue {mine}GROUP BY state",
-                {"queue": self.name, "tenant": tenant},
+                "SELECT state, count(*) FROM queue_item WHERE queue = :queue GROUP BY state",
+                {"queue": self.name},
             )
         return dict.fromkeys(State, 0) | {State(state): number for state, number in rows}
+
+    def count(self, *states: State, tenant: str | None = None) -> int:
+        """How many items are in one of these states, of a tenant or of all: a look at those."""
+        mine = "" if tenant is None else "AND tenant = :tenant"
+        sql = f"SELECT count(*) FROM queue_item WHERE queue = :queue AND state = :state {mine}"
+        with self._database.transaction() as session:
+            values = ({"queue": self.name, "tenant": tenant, "state": state} for state in states)
+            return sum(int(session.rows(sql, one)[0][0]) for one in values)
 
     def reasons(self) -> dict[str, int]:
         """How many items failed for each reason, the most frequent first."""

@@ -1,4 +1,8 @@
-"""The tables of a queue, and its longer statements, in the SQL that SQLite and PostgreSQL share."""
+"""The tables of a queue, and its longer statements, in the SQL that SQLite and PostgreSQL share.
+
+Items that ended stay for days, and tenants for good: what is asked for each item must cost as much as what
+waits or is at work, not as much as all that is kept.
+"""
 
 from __future__ import annotations
 
@@ -34,11 +38,31 @@ TABLES = (
         served DOUBLE PRECISION NOT NULL,
         PRIMARY KEY (queue, tenant)
     )""",
+    # Until when all that waits of a tenant waits: a million items are not written for it.
+    """CREATE TABLE IF NOT EXISTS queue_pause (
+        queue TEXT NOT NULL,
+        tenant TEXT NOT NULL,
+        until DOUBLE PRECISION NOT NULL,
+        PRIMARY KEY (queue, tenant)
+    )""",
     "CREATE INDEX IF NOT EXISTS queue_turn ON queue_item (queue, state, tenant, priority DESC, id)",
+    "CREATE INDEX IF NOT EXISTS queue_newest ON queue_item (queue, tenant, id)",
+    "CREATE INDEX IF NOT EXISTS queue_newest_of_state ON queue_item (queue, tenant, state, id)",
+    "CREATE INDEX IF NOT EXISTS queue_ended ON queue_item (queue, ended)",
 )
+# The tenants for whom something waits, each by one step into `queue_turn`.
 WHOSE_TURN = """
-    SELECT t.tenant FROM queue_tenant t
-    WHERE t.queue = :queue AND EXISTS (
+    WITH RECURSIVE has_waiting (tenant) AS (
+        SELECT min(tenant) FROM queue_item WHERE queue = :queue AND state = 'waiting'
+        UNION ALL
+        SELECT (
+            SELECT min(i.tenant) FROM queue_item i
+            WHERE i.queue = :queue AND i.state = 'waiting' AND i.tenant > w.tenant)
+        FROM has_waiting w WHERE w.tenant IS NOT NULL)
+    SELECT t.tenant FROM has_waiting w JOIN queue_tenant t ON t.queue = :queue AND t.tenant = w.tenant
+    WHERE NOT EXISTS (
+        SELECT 1 FROM queue_pause p WHERE p.queue = :queue AND p.tenant = t.tenant AND p.until > :now)
+    AND EXISTS (
         SELECT 1 FROM queue_item i
         WHERE i.queue = :queue AND i.state = 'waiting' AND i.tenant = t.tenant AND i.due <= :now)
     ORDER BY (

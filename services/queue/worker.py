@@ -122,8 +122,7 @@ class Worker:
         return len(claims)
 
     async def _is_empty(self) -> bool:
-        counts = await asyncio.to_thread(self._queue.counts)
-        return counts[State.WAITING] == counts[State.RUNNING] == 0
+        return await asyncio.to_thread(self._queue.count, State.WAITING, State.RUNNING) == 0
 
     async def _pause(self, stop: asyncio.Event | None, *, full: bool) -> None:
         """Until something ends, until it is worth looking again, or until `stop`; raises what work raised."""

@@ -10,6 +10,7 @@ from clients.dicom_node import overview
 from clients.dicom_node.database import Database, LedgerError
 from clients.dicom_node.ledger import Arrival, Ledger, Result, Wanted
 from clients.dicom_node.outbox import Outbox
+from tests.sqlite_steps import Steps, grown
 
 
 @pytest.fixture
@@ -217,7 +218,7 @@ FEW, MANY = 20, 1_000
 
 
 def one_image(ledger, outbox, number, asked):
-    """Everything that is asked for one image, each by way of `asked`, and all but a look at it is cleared."""
+    """Everything that is asked of the ledger for one image, each by way of `asked`."""
     now = float(number)
     asked("enter", lambda: ledger.enter(arrival(number, study=f"1.{number}"), now))
     asked("backlog", ledger.backlog)
@@ -233,26 +234,9 @@ def one_image(ledger, outbox, number, asked):
 
 
 def test_an_image_costs_the_same_however_many_came_before(database, ledger, outbox):
-    """By SQLite's own steps: the file's lines stay, and a node works for years."""
-    database._connection.execute("PRAGMA synchronous = OFF")
-    taken = {FEW: {}, MANY: {}}
-    steps = 0
-
-    def count():
-        nonlocal steps
-        steps += 1
-
-    def measured(spent):
-        def asked(name, what):
-            nonlocal steps
-            steps = 0
-            answer = what()
-            spent[name] = steps
-            return answer
-
-        return asked
-
-    database._connection.set_progress_handler(count, 1)
-    for number in range(MANY + 1):
-        one_image(ledger, outbox, number, measured(taken.get(number, {})))
-    assert {name: found for name, found in taken[MANY].items() if found > 1.5 * taken[FEW][name] + 50} == {}
+    """The file's lines stay, and a node works for years."""
+    steps, early = Steps(database._connection), {}
+    for number in range(MANY):
+        one_image(ledger, outbox, number, steps.asked)
+        early = early or (dict(steps.taken) if number == FEW else {})
+    assert grown(early, steps.taken) == {}

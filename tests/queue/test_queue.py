@@ -16,6 +16,7 @@ from services.queue.database import DatabaseError, SqliteDatabase, open_database
 from services.queue.items import New, State
 from services.queue.queue import WORKER_LOST, Queue
 from tests.contracts.source import ROOT
+from tests.sqlite_steps import Steps, grown
 
 Q = "studies"
 
@@ -135,11 +136,12 @@ def test_what_waits_of_one_tenant_is_put_off_and_no_other_s(queue, clock):
     add(queue, "a", "b", tenant="surgery")
     add(queue, "c", tenant="medicine")
     (claim,) = [one for one in queue.claim(2) if one.tenant == "surgery"]
-    assert queue.postpone("surgery", 5.0) == 1
-    assert queue.postpone("surgery", 1.0) == 0
+    queue.postpone("surgery", 5.0)
+    queue.postpone("surgery", 1.0)
+    add(queue, "d", tenant="surgery")
     assert claimed(queue, 3) == []
     clock.now += 5.1
-    assert claimed(queue, 3) == ["b"]
+    assert claimed(queue, 3) == ["b", "d"]
     assert queue.end(claim, State.DONE)
 
 
@@ -267,3 +269,42 @@ def test_a_worker_that_is_killed_at_any_moment_loses_nothing_and_ends_nothing_tw
     assert len(results) == 200
     assert len(set(results)) == killed + 1
     queue.close()
+
+
+FEW, MANY = 20, 1_000
+
+
+def one_item(queue, clock, number, asked):
+    """Everything that is asked of the queue for one item, each by way of `asked`."""
+    key = f"k{number}"
+    asked("add", lambda: add(queue, key, tenant="ward"))
+    asked("put off", lambda: queue.postpone("research", 3_600.0))
+    [claim] = asked("claim", queue.claim)
+    asked("renew", lambda: queue.renew([claim]))
+    asked("take back", queue.take_back)
+    asked("end", lambda: queue.end(claim, State.DONE, b"result"))
+    asked("claim none", queue.claim)
+    asked("item", lambda: queue.item("ward", key))
+    asked("count", lambda: queue.count(State.WAITING, State.RUNNING, tenant="ward"))
+    asked("newest", lambda: queue.items(tenant="ward", before=1 << 60, count=5))
+    asked(
+        "newest of a state", lambda: queue.items(tenant="ward", state=State.FAILED, before=1 << 60, count=5)
+    )
+    asked("forget", lambda: queue.forget(0.0))
+    add(queue, f"waits{number}", tenant="research")  # put off, as all of that tenant's
+    clock.now += 1.0
+
+
+def test_an_item_costs_the_same_however_many_are_kept_or_put_off(tmp_path, clock):
+    database = SqliteDatabase(tmp_path / "queue.sqlite")
+    queue = Queue(database, Q, clock=clock)
+    queue.prepare()
+    steps, early = Steps(database._connection), {}
+    for number in range(MANY):
+        one_item(queue, clock, number, steps.asked)
+        early = early or (dict(steps.taken) if number == FEW else {})
+        add(queue, "ended", tenant=f"once {number}")
+        [claim] = queue.claim()
+        queue.end(claim, State.DONE)
+    queue.close()
+    assert grown(early, steps.taken) == {}
