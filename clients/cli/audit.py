@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -30,34 +30,49 @@ Keys = Annotated[
 ]
 
 
-@dataclass(frozen=True)
 class _Chain:
-    """A log, and what is wrong with it."""
+    """A log, walked once and a line at a time, and what is wrong with it."""
 
-    path: Path
-    what: str
-    lines: Sequence[Any]
-    digest: Callable[[Any], str]
-    """Of a line; ValueError: it is no record."""
-    digest_name: str
-    """What the anchor calls the digest."""
-    problems: list[tuple[int, str]]
-
-    def head(self, count: int | None = None) -> dict[str, Any]:
-        """How many records there are, or `count`, and the digest of the last of them."""
-        lines = self.lines if count is None else self.lines[:count]
-        return {"records": len(lines), self.digest_name: self.digest(lines[-1]) if lines else ""}
-
-    def lost(self, kept: Any, anchor: Path) -> str:
-        """What became of the record that was the last once, in one sentence; empty: it is where it was."""
+    def __init__(
+        self, path: Path, what: str, digest: Callable[[bytes], str], digest_name: str, anchored: Any = None
+    ) -> None:
+        """`digest`: of a line; ValueError: it is no record. `digest_name`: what an anchor calls it.
+        `anchored`: what the anchor says of this log. ValueError: it says nothing that can be understood.
+        """
+        self.path, self.what = path, what
+        self.count = 0
+        self.problems: list[tuple[int, str]] = []
+        self._digest, self._digest_name = digest, digest_name
+        self._last: bytes | None = None
+        self._then: bytes | None = None
         try:
-            count, digest = int(kept["records"]), str(kept[self.digest_name])
+            self._kept = (int(anchored["records"]), str(anchored[digest_name])) if anchored else (0, "")
         except (ValueError, KeyError, TypeError):
-            raise ValueError(f"{anchor} holds no anchor of {self.path}") from None
-        if count > len(self.lines):
-            return f"The log had {count} records and has {len(self.lines)}: its end was cut off."
+            raise ValueError(f"the anchor holds none of {path}") from None
+
+    def walked(self, lines: Iterable[bytes]) -> Iterator[bytes]:
+        """The lines, counted on their way."""
+        for line in lines:
+            self.count += 1
+            self._last = line
+            if self.count == self._kept[0]:
+                self._then = line
+            yield line
+
+    def head(self) -> dict[str, Any]:
+        """How many records there are, and the digest of the last of them."""
+        return {
+            "records": self.count,
+            self._digest_name: "" if self._last is None else self._digest(self._last),
+        }
+
+    def lost(self) -> str:
+        """What became of the record that was the last once, in one sentence; empty: it is where it was."""
+        count, digest = self._kept
+        if count > self.count:
+            return f"The log had {count} records and has {self.count}: its end was cut off."
         try:
-            is_there = self.head(count)[self.digest_name] == digest
+            is_there = ("" if self._then is None else self._digest(self._then)) == digest
         except ValueError:
             is_there = False
         return "" if is_there else f"Record {count} is another one: the log was computed anew."
@@ -117,20 +132,20 @@ def audit(
         log, calls = LOG, CALLS if CALLS.exists() else None
     with explained():
         keys = _keys(key)
-        receipts = _receipts(log, keys) if log is not None else None
-        of_calls = _call_logs(calls) if calls is not None else {}
-        if receipts is None and (handed_out or keys):
+        if log is None and (handed_out or keys):
             raise ValueError("--receipt and --key are of a log of receipts: name it")
-        kept = set(_payloads(receipts.lines)) if receipts is not None else set()
-        missing = [path for path in handed_out or [] if read_receipt(path).payload not in kept]
-        lost = _lost(anchor, receipts, of_calls, calls) if anchor is not None else []
+        missing = {read_receipt(path).payload: path for path in handed_out or []}
+        kept = _anchor(anchor, log, calls) if anchor is not None else {}
+        receipts = _receipts(log, keys, missing, kept) if log is not None else None
+        of_calls = _call_logs(calls, kept.get("calls", {})) if calls is not None else {}
     chains = [*([receipts] if receipts is not None else []), *of_calls.values()]
+    lost = _lost(chains, kept, calls)
     for chain in chains:
         # Where there are several logs a line alone says too little.
         place = f"{chain.path}, line" if calls is not None else "line"
         for number, problem in sorted(chain.problems):
             typer.echo(f"{place} {number}: {problem}")
-    for path in missing:
+    for path in missing.values():
         typer.echo(f"{path}: The log does not hold this receipt: its record was changed or removed.")
     for _, sentence in lost:
         typer.echo(f"{anchor}: {sentence}")
@@ -142,9 +157,7 @@ def audit(
             if holds
             else "NOT as written"
         )
-        typer.echo(
-            f"{chain.path}: {len(chain.lines)} {chain.what}{'' if len(chain.lines) == 1 else 's'}, {state}"
-        )
+        typer.echo(f"{chain.path}: {chain.count} {chain.what}{'' if chain.count == 1 else 's'}, {state}")
     if missing or lost or any(chain.problems for chain in chains):
         raise typer.Exit(ExitCode.FAILED)
     if write_anchor is not None:
@@ -210,28 +223,44 @@ def _keys(paths: Iterable[Path] | None) -> list[bytes]:
     return [path.read_bytes() for path in paths or []]
 
 
-def _payloads(lines: Iterable[str]) -> Iterable[bytes]:
-    for line in lines:
-        try:
-            yield receipt.from_line(line).payload
-        except ValueError:
-            continue
+def receipt_lines(log: Path) -> Iterator[str]:
+    """The lines of a log of receipts."""
+    from services.chassis.append_only import lines
+
+    return map(_text, lines(log))
 
 
-def _receipts(log: Path, keys: list[bytes]) -> _Chain:
-    lines = log.read_text(encoding="utf-8").splitlines()
-    problems = [(fault.line, fault.problem) for fault in receipt.verify_chain(lines)]
-    if keys:
-        problems += _unsigned(lines, keys)
-
-    def digest(line: str) -> str:
-        return receipt.payload_sha256(receipt.from_line(line))
-
-    return _Chain(log, "record", lines, digest, "payload_sha256", problems)
+def _text(line: bytes) -> str:
+    """What is no text in a line makes it no receipt."""
+    return line.decode(errors="replace")
 
 
-def _call_logs(folder: Path) -> dict[str, _Chain]:
+def _receipts(log: Path, keys: list[bytes], missing: dict[bytes, Path], kept: Mapping[str, Any]) -> _Chain:
+    """Takes what it holds out of `missing`."""
+    from services.chassis.append_only import lines
+
+    def digest(line: bytes) -> str:
+        return receipt.payload_sha256(receipt.from_line(_text(line)))
+
+    def looked_at() -> Iterator[str]:
+        for line in map(_text, chain.walked(lines(log))):
+            if missing or keys:
+                with suppress(ValueError):  # the chain's check tells
+                    found = receipt.from_line(line)
+                    missing.pop(found.payload, None)
+                    holds, problem = _signature(found, keys) if keys else (True, "")
+                    if not holds:
+                        chain.problems.append((chain.count, problem))
+            yield line
+
+    chain = _Chain(log, "record", digest, "payload_sha256", kept if "records" in kept else None)
+    chain.problems += [(fault.line, fault.problem) for fault in receipt.verify_chain(looked_at())]
+    return chain
+
+
+def _call_logs(folder: Path, kept: Mapping[str, Any]) -> dict[str, _Chain]:
     """By the names of the files."""
+    from services.chassis.append_only import lines
     from services.chassis.observability import audit
 
     paths = sorted(folder.glob(audit.PATTERN))
@@ -239,45 +268,35 @@ def _call_logs(folder: Path) -> dict[str, _Chain]:
         raise ValueError(f"{folder} holds no {audit.PATTERN}")
     found = {}
     for path in paths:
-        lines = path.read_bytes().splitlines()
-        problems = [(fault.line, fault.problem) for fault in audit.faults(lines)]
-        found[path.name] = _Chain(path, "line", lines, audit.sha256_of_record, "line_sha256", problems)
+        chain = _Chain(path, "line", audit.sha256_of_record, "line_sha256", kept.get(path.name))
+        chain.problems += [(fault.line, fault.problem) for fault in audit.faults(chain.walked(lines(path)))]
+        found[path.name] = chain
     return found
 
 
-def _lost(
-    anchor: Path, receipts: _Chain | None, of_calls: Mapping[str, _Chain], folder: Path | None
-) -> list[tuple[Path, str]]:
-    """What is no longer as the anchor has it: the log, and a sentence."""
+def _anchor(path: Path, log: Path | None, folder: Path | None) -> Mapping[str, Any]:
+    """What was kept of an earlier check. Raises ValueError."""
     try:
-        kept: Any = json.loads(anchor.read_text(encoding="utf-8"))
+        kept: Any = json.loads(path.read_text(encoding="utf-8"))
         of_receipts, logs = "records" in kept, dict(kept.get("calls", {}))
     except (ValueError, AttributeError, TypeError):
-        raise ValueError(f"{anchor} holds no anchor") from None
+        raise ValueError(f"{path} holds no anchor") from None
     if not (of_receipts or logs):
-        raise ValueError(f"{anchor} holds no anchor")
-    if of_receipts and receipts is None:
-        raise ValueError(f"{anchor} is of a log of receipts too: name it")
+        raise ValueError(f"{path} holds no anchor")
+    if of_receipts and log is None:
+        raise ValueError(f"{path} is of a log of receipts too: name it")
     if logs and folder is None:
-        raise ValueError(f"{anchor} is of logs of calls too: name their folder with --calls")
-    found = [(receipts.path, receipts.lost(kept, anchor))] if receipts is not None and of_receipts else []
-    for name, head in logs.items():
-        if name in of_calls:
-            found.append((of_calls[name].path, of_calls[name].lost(head, anchor)))
-        else:
-            found.append((Path(name), f"{name} is no longer in {folder}."))
-    several = len(found) > 1
+        raise ValueError(f"{path} is of logs of calls too: name their folder with --calls")
+    return {**kept, "calls": logs}
+
+
+def _lost(chains: Iterable[_Chain], kept: Mapping[str, Any], folder: Path | None) -> list[tuple[Path, str]]:
+    """What is no longer as the anchor has it: the log, and a sentence."""
+    found = [(chain.path, chain.lost()) for chain in chains]
+    there = {chain.path.name for chain in chains}
+    found += [(Path(n), f"{n} is no longer in {folder}.") for n in kept.get("calls", {}) if n not in there]
+    several = len(kept.get("calls", {})) + ("records" in kept) > 1
     return [(path, f"{path.name}: {said}" if several else said) for path, said in found if said]
-
-
-def _unsigned(lines: Iterable[str], keys: list[bytes]) -> Iterable[tuple[int, str]]:
-    for number, line in enumerate(lines, start=1):
-        try:
-            holds, problem = _signature(receipt.from_line(line), keys)
-        except ValueError:
-            continue  # the chain's check has told
-        if not holds:
-            yield number, problem
 
 
 def _signature(found: EvidenceReceipt, keys: list[bytes]) -> tuple[bool, str]:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from clients.cli import inputs
-from clients.cli.audit import LOG
+from clients.cli.audit import LOG, receipt_lines
 from clients.cli.failures import ExitCode, explained
 from clients.cli.usage import FOLDER
 from medmesh import receipt
 
 _SHORT = 12
+_CALLER = ("tenant", "identity", "on_behalf_of", "request_id")
 
 
 @dataclass(frozen=True)
@@ -55,29 +56,22 @@ def recall(
       medmesh recall --model chest_xray --weights c98e6a032d30
       medmesh recall --model chest_xray --json | jq -r .identity | sort | uniq -c
     """
+    from services.chassis.append_only import lines
     from services.chassis.observability import audit
 
     with explained():
-        lines = log.read_text(encoding="utf-8").splitlines()
-        faults = [f"{log}, line {fault.line}: {fault.problem}" for fault in receipt.verify_chain(lines)]
-        calls = audit_folder / "calls-orchestrator.jsonl"
-        callers: dict[str, list[dict[str, str]]] = {}
-        if calls.exists():
-            faults += [
-                f"{calls}, line {fault.line}: {fault.problem}"
-                for fault in audit.faults(calls.read_bytes().splitlines())
-            ]
-            for record in audit.records(calls):
-                if record.get("receipt_id"):
-                    callers.setdefault(record["receipt_id"], []).append(record)
-        found = [
-            Touched(
-                **asdict(one)
-                | {key: caller.get(key, "") for key in ("tenant", "identity", "on_behalf_of", "request_id")}
-            )
-            for one in _receipts(lines, model, weights.lower())
-            for caller in callers.get(one.receipt_id, [{}])
+        faults = [
+            f"{log}, line {one.line}: {one.problem}" for one in receipt.verify_chain(receipt_lines(log))
         ]
+        touched = list(_receipts(receipt_lines(log), model, weights.lower()))
+        callers: dict[str, list[dict[str, str]]] = {one.receipt_id: [] for one in touched}
+        calls = audit_folder / "calls-orchestrator.jsonl"
+        if calls.exists():
+            faults += [f"{calls}, line {one.line}: {one.problem}" for one in audit.faults(lines(calls))]
+            for record in audit.records(calls):
+                if (receipt_id := record.get("receipt_id")) in callers:
+                    callers[receipt_id].append({key: record.get(key, "") for key in _CALLER})
+        found = [replace(one, **caller) for one in touched for caller in callers[one.receipt_id] or [{}]]
     if as_json:
         for one in found:
             typer.echo(json.dumps(asdict(one)))
@@ -89,7 +83,7 @@ def recall(
         raise typer.Exit(ExitCode.FAILED)
 
 
-def _receipts(lines: list[str], model: str, weights: str) -> Iterator[Touched]:
+def _receipts(lines: Iterable[str], model: str, weights: str) -> Iterator[Touched]:
     for line in lines:
         try:
             stated = receipt.statement(receipt.from_line(line)).predicate

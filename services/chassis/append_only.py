@@ -5,7 +5,7 @@ there. Whoever writes holds the file's lock.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,6 +13,13 @@ T = TypeVar("T")
 
 _TAIL_BYTES = 65_536
 """So much of a file's end is read at a time; a record has some hundred bytes to some KiB."""
+
+
+def lines(path: Path) -> Iterator[bytes]:
+    """Each line of a file without its end; one at a time in memory, as such files grow for years."""
+    with path.open("rb") as file:
+        for line in file:
+            yield line.rstrip(b"\r\n")
 
 
 def last_record(file: int, read: Callable[[bytes], T]) -> T | None:

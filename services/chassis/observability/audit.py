@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from services.chassis import exclusive
-from services.chassis.append_only import append_line, last_record, sync_folder
+from services.chassis.append_only import append_line, last_record, lines, sync_folder
 
 logger = logging.getLogger("medmesh.audit")
 
@@ -148,12 +148,12 @@ class AuditLog:
             return
         if os.fstat(self._file).st_size != self._end:  # another process, or the run before, has written
             self._last = last_record(self._file, sha256_of_record) or ""
-        lines, last = [], self._last
+        written, last = [], self._last
         for record in some:
             line = json.dumps({**record, _PREVIOUS: last}, separators=(",", ":")).encode()
             last = hashlib.sha256(line).hexdigest()
-            lines.append(line)
-        append_line(self._file, b"\n".join(lines), durable=False)
+            written.append(line)
+        append_line(self._file, b"\n".join(written), durable=False)
         self._sync_soon()
         self._end, self._last = os.fstat(self._file).st_size, last
         for _ in some:
@@ -185,15 +185,15 @@ class AuditLog:
 
 def records(path: Path) -> Iterator[dict[str, Any]]:
     """The records of a file; a line that is none is left out: `faults` names it."""
-    for line in path.read_bytes().splitlines():
+    for line in lines(path):
         if (record := _record(line)) is not None:
             yield record
 
 
-def faults(lines: Iterable[bytes]) -> list[Fault]:
+def faults(of: Iterable[bytes]) -> list[Fault]:
     """What is wrong with the lines of a file; empty when each follows the one before it."""
     found, previous = [], ""
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(of, start=1):
         record = _record(line)
         if record is None:
             found.append(Fault(number, "The line is no record: it was cut off in writing, or changed."))
