@@ -4,22 +4,42 @@ there. Whoever writes holds the file's lock.
 
 from __future__ import annotations
 
+import fcntl
 import os
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 T = TypeVar("T")
 
 _TAIL_BYTES = 65_536
 """So much of a file's end is read at a time; a record has some hundred bytes to some KiB."""
+_WRITTEN_WITHIN_S, _PAUSE_S = 1.0, 0.005
+"""So long a writer may hold the lock, and how often its reader looks."""
 
 
 def lines(path: Path) -> Iterator[bytes]:
     """Each line of a file without its end; one at a time in memory, as such files grow for years."""
     with path.open("rb") as file:
         for line in file:
-            yield line.rstrip(b"\r\n")
+            whole = line if line.endswith(b"\n") else _once_written(file, line)
+            yield whole.rstrip(b"\r\n")
+
+
+def _once_written(file: BinaryIO, line: bytes) -> bytes:
+    """The last line, which its writer may be in the middle of: it then holds the lock."""
+    until = time.monotonic() + _WRITTEN_WITHIN_S
+    while time.monotonic() < until:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(_PAUSE_S)
+            continue
+        fcntl.flock(file, fcntl.LOCK_UN)
+        break
+    file.seek(-len(line), os.SEEK_CUR)
+    return file.readline()
 
 
 def last_record(file: int, read: Callable[[bytes], T]) -> T | None:
