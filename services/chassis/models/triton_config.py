@@ -59,7 +59,7 @@ class Configuration:
     at_once: int
     """How many requests keep its instances busy."""
     together: int
-    """How many rows of calls that wait one request holds: a batch, where Triton would make one too."""
+    """How many rows of several calls each of them may hold."""
     digests: Mapping[int, str]
     """Version -> the stated digest of its weights."""
 
@@ -82,8 +82,7 @@ def configuration(config: model_config_pb2.ModelConfig) -> Configuration:
         config.backend in _TAKES_CANCEL_REQUESTS,
         LOAD_PARAMETER in config.parameters
         and config.parameters[LOAD_PARAMETER].string_value == ON_FIRST_USE,
-        _at_once(config),
-        _together(config),
+        *_requests(config),
         _digests(config),
     )
 
@@ -120,23 +119,24 @@ def _tensors(tensors: Iterable[Any]) -> tuple[ConfiguredTensor, ...]:
     )
 
 
-def _at_once(config: model_config_pb2.ModelConfig) -> int:
-    """A request for each instance, and where it holds several calls one more, which is begun while the answer
-    to another one is on its way; on GPUs two each. A group without a count has one instance, on whatever
-    Triton finds.
+def _requests(config: model_config_pb2.ModelConfig) -> tuple[int, int]:
+    """How many requests keep a model's instances busy, and how many rows of several calls each may hold.
+
+    On a processor one for each instance, and one more, which is begun while the answer to another one is on
+    its way; all together hold a batch for each instance, since whoever comes next waits for them. Where
+    Triton joins nothing, one call each for each instance. A group without a count has one instance, on
+    whatever Triton finds.
     """
     groups = config.instance_group or [model_config_pb2.ModelInstanceGroup()]
     instances: int = sum(max(group.count, 1) * max(len(group.gpus), 1) for group in groups)
+    batch: int = 1
+    if config.HasField("dynamic_batching"):
+        batch = max([*config.dynamic_batching.preferred_batch_size] or [config.max_batch_size, 1])
     if any(group.kind != model_config_pb2.ModelInstanceGroup.KIND_CPU for group in groups):
-        return 2 * instances
-    return instances + 1 if _together(config) > 1 else instances
-
-
-def _together(config: model_config_pb2.ModelConfig) -> int:
-    if not config.HasField("dynamic_batching"):
-        return 1
-    batch: int = max([*config.dynamic_batching.preferred_batch_size] or [config.max_batch_size, 1])
-    return batch
+        return 2 * instances, batch
+    if batch == 1:
+        return instances, 1
+    return instances + 1, -(-instances * batch // (instances + 1))
 
 
 def _digests(config: model_config_pb2.ModelConfig) -> dict[int, str]:

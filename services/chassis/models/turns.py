@@ -12,6 +12,7 @@ import asyncio
 import contextvars
 import heapq
 import itertools
+from collections import Counter
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
@@ -75,11 +76,17 @@ class Turns(Generic[T]):
         if self._free <= 0 or self._first() is None:
             return []
         most = -(-len(self._waiting) // self._free)  # the turns that are free share those who wait
-        taken = [self._pop()]
-        rows = taken[0].rows
+        first = self._pop()
+        taken, rows, of_caller = [first], first.rows, Counter([first.caller])
         while len(taken) < most and (call := self._first()) is not None:
             rows += call.rows
-            if call.kind != taken[0].kind or rows > self._rows:
+            of_caller[call.caller] += 1
+            if (
+                call.kind != first.kind
+                or rows > self._rows
+                # Whoever asks little does not wait for the many of another one.
+                or of_caller[call.caller] > of_caller[first.caller]
+            ):
                 break  # it goes next: nobody passes it
             taken.append(self._pop())
         self._free -= 1

@@ -99,6 +99,21 @@ async def test_calls_of_a_kind_go_together_up_to_so_many_rows(waiting, turns_of)
     assert found == turns_of
 
 
+@pytest.mark.parametrize(
+    ("callers", "together"),
+    [("oooo", ["oooo"]), ("wooo", ["wo", "oo"]), ("abcd", ["abcd"]), ("aabbb", ["abab", "b"])],
+)
+async def test_nobody_has_more_of_a_turn_than_whose_it_is(callers, together):
+    turns = Turns()
+    turns.allow(1, 4)
+    added(turns, *(call(caller, caller=caller) for caller in callers))
+    found = []
+    while taken := turns.take():
+        found.append("".join(names(taken)))
+        turns.give_back()
+    assert found == together
+
+
 async def test_turns_that_are_free_share_those_who_wait():
     turns = Turns()
     turns.allow(2, 4)
