@@ -48,7 +48,8 @@ TABLES = (
     "CREATE INDEX IF NOT EXISTS queue_turn ON queue_item (queue, state, tenant, priority DESC, id)",
     "CREATE INDEX IF NOT EXISTS queue_newest ON queue_item (queue, tenant, id)",
     "CREATE INDEX IF NOT EXISTS queue_newest_of_state ON queue_item (queue, tenant, state, id)",
-    "CREATE INDEX IF NOT EXISTS queue_ended ON queue_item (queue, ended)",
+    "CREATE INDEX IF NOT EXISTS queue_order ON queue_item (queue, id)",
+    "CREATE INDEX IF NOT EXISTS queue_ended ON queue_item (queue, ended) WHERE ended IS NOT NULL",
 )
 # The tenants for whom something waits, each by one step into `queue_turn`.
 WHOSE_TURN = """
@@ -79,13 +80,14 @@ CLAIM = """
         ORDER BY priority DESC, id LIMIT 1 {skip})
     RETURNING id, key, attempts, note
 """
+# `|| ''` keeps the index by state out, whose items would be sorted, with their contents, for each page.
 ENDED = """
     SELECT i.id, i.tenant, i.key, i.note, i.state, i.priority, i.attempts, i.reason, i.created,
         i.started, i.ended, p.content, r.content
     FROM queue_item i
     LEFT JOIN queue_content p ON p.item = i.id AND p.what = 'payload'
     LEFT JOIN queue_content r ON r.item = i.id AND r.what = 'result'
-    WHERE i.queue = :queue AND i.state IN ('done', 'failed') AND {which}
+    WHERE i.queue = :queue AND i.state || '' IN ('done', 'failed') AND {which}
     ORDER BY i.id
 """
 PAYLOADS = """

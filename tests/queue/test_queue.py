@@ -291,6 +291,9 @@ def one_item(queue, clock, number, asked):
         "newest of a state", lambda: queue.items(tenant="ward", state=State.FAILED, before=1 << 60, count=5)
     )
     asked("forget", lambda: queue.forget(0.0))
+    asked("items", lambda: queue.items(count=5))
+    asked("a page of what ended", lambda: next(queue.ended(page=5)))
+    asked("a page of payloads", lambda: next(queue.payloads(page=5)))
     add(queue, f"waits{number}", tenant="research")  # put off, as all of that tenant's
     clock.now += 1.0
 
