@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from clients.archive.entries import Entry
-from services.queue.queue import Kept, Queue
+from services.queue.items import Kept
+from services.queue.queue import Queue
 
 _PAGE = 1_000
 # A part without a study stands for itself: its number is no text, so that it equals no UID.

@@ -225,9 +225,9 @@ def _keys(paths: Iterable[Path] | None) -> list[bytes]:
 
 def receipt_lines(log: Path) -> Iterator[str]:
     """The lines of a log of receipts."""
-    from services.chassis.append_only import lines
+    from services.chassis.observability import audit
 
-    return map(_text, lines(log))
+    return map(_text, audit.lines(log))
 
 
 def _text(line: bytes) -> str:
@@ -237,13 +237,13 @@ def _text(line: bytes) -> str:
 
 def _receipts(log: Path, keys: list[bytes], missing: dict[bytes, Path], kept: Mapping[str, Any]) -> _Chain:
     """Takes what it holds out of `missing`."""
-    from services.chassis.append_only import lines
+    from services.chassis.observability import audit
 
     def digest(line: bytes) -> str:
         return receipt.payload_sha256(receipt.from_line(_text(line)))
 
     def looked_at() -> Iterator[str]:
-        for line in map(_text, chain.walked(lines(log))):
+        for line in map(_text, chain.walked(audit.lines(log))):
             if missing or keys:
                 with suppress(ValueError):  # the chain's check tells
                     found = receipt.from_line(line)
@@ -260,7 +260,6 @@ def _receipts(log: Path, keys: list[bytes], missing: dict[bytes, Path], kept: Ma
 
 def _call_logs(folder: Path, kept: Mapping[str, Any]) -> dict[str, _Chain]:
     """By the names of the files."""
-    from services.chassis.append_only import lines
     from services.chassis.observability import audit
 
     paths = sorted(folder.glob(audit.PATTERN))
@@ -269,7 +268,9 @@ def _call_logs(folder: Path, kept: Mapping[str, Any]) -> dict[str, _Chain]:
     found = {}
     for path in paths:
         chain = _Chain(path, "line", audit.sha256_of_record, "line_sha256", kept.get(path.name))
-        chain.problems += [(fault.line, fault.problem) for fault in audit.faults(chain.walked(lines(path)))]
+        chain.problems += [
+            (fault.line, fault.problem) for fault in audit.faults(chain.walked(audit.lines(path)))
+        ]
         found[path.name] = chain
     return found
 

@@ -56,7 +56,6 @@ def recall(
       medmesh recall --model chest_xray --weights c98e6a032d30
       medmesh recall --model chest_xray --json | jq -r .identity | sort | uniq -c
     """
-    from services.chassis.append_only import lines
     from services.chassis.observability import audit
 
     with explained():
@@ -67,7 +66,7 @@ def recall(
         callers: dict[str, list[dict[str, str]]] = {one.receipt_id: [] for one in touched}
         calls = audit_folder / "calls-orchestrator.jsonl"
         if calls.exists():
-            faults += [f"{calls}, line {one.line}: {one.problem}" for one in audit.faults(lines(calls))]
+            faults += [f"{calls}, line {one.line}: {one.problem}" for one in audit.faults(audit.lines(calls))]
             for record in audit.records(calls):
                 if (receipt_id := record.get("receipt_id")) in callers:
                     callers[receipt_id].append({key: record.get(key, "") for key in _CALLER})

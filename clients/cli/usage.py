@@ -70,12 +70,11 @@ def usage(
       medmesh usage
       medmesh usage --from 2026-11-01 --to 2026-12-01 --csv > november.csv
     """
-    from services.chassis.append_only import lines
     from services.chassis.observability import audit
 
     with explained():
         path = folder / f"calls-{service}.jsonl"
-        faults = audit.faults(lines(path))
+        faults = audit.faults(audit.lines(path))
         uses: dict[tuple[str, str, str], _Use] = {}
         for record in audit.records(path):
             if _counts(record, since, until):

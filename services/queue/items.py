@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any, Self
 
 
 class State(StrEnum):
@@ -65,3 +66,19 @@ class Item:
     """In seconds since 1970, as all times here."""
     started: float | None
     ended: float | None
+
+    @classmethod
+    def of(cls, row: tuple[Any, ...]) -> Self:
+        """From the database, whose columns are in the order of the fields."""
+        identifier, tenant, key, note, state, *others = row
+        return cls(identifier, tenant, key, note, State(state), *others)
+
+
+Kept = tuple[Item, bytes, bytes]
+"""An item that is done or failed, its payload and its result."""
+
+
+def kept(row: tuple[Any, ...]) -> Kept:
+    """From the database: the item's columns and both contents."""
+    *item, payload, result = row
+    return Item.of(tuple(item)), bytes(payload or b""), bytes(result or b"")

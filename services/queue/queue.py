@@ -17,15 +17,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from services.queue.database import Database, Session
-from services.queue.items import Claimed, Item, New, State
+from services.queue.items import Claimed, Item, Kept, New, State, kept
 from services.queue.tables import CLAIM, ENDED, PAYLOADS, TABLES, WHOSE_TURN
 
 LEASE_S = 60.0
 """How long a claim holds without being renewed."""
 WORKER_LOST = "WORKER_LOST"
 """Reason of an item whose workers ended, each time, before it did."""
-Kept = tuple[Item, bytes, bytes]
-"""An item that is done or failed, its payload and its result."""
 _BATCH = 5_000
 _ITEM = "id, tenant, key, note, state, priority, attempts, reason, created, started, ended"
 
@@ -289,7 +287,7 @@ class Queue:
                 f"SELECT {_ITEM} FROM queue_item WHERE queue = :queue AND tenant = :tenant AND key = :key",
                 {"queue": self.name, "tenant": tenant, "key": key},
             )
-        return _item(rows[0]) if rows else None
+        return Item.of(rows[0]) if rows else None
 
     def items(
         self,
@@ -317,7 +315,7 @@ class Queue:
                 f"ORDER BY id {order} LIMIT :count",
                 values,
             )
-        return [_item(row) for row in rows]
+        return [Item.of(row) for row in rows]
 
     def counts(self) -> dict[State, int]:
         """How many items are in each state: a look at all of them."""
@@ -359,13 +357,13 @@ class Queue:
     def ended(self, page: int = 1_000) -> Iterator[Kept]:
         """Every item that is done or failed, with its payload and result, a page in memory at a time."""
         for rows in self._pages(ENDED.format(which="i.id > :after") + "LIMIT :count", page):
-            yield from map(_kept, rows)
+            yield from map(kept, rows)
 
     def ended_among(self, identifiers: Iterable[int]) -> list[Kept]:
         """Those of some items that are done or failed, with their payloads and results."""
         sql = ENDED.format(which=f"i.id IN ({','.join(str(int(one)) for one in identifiers)})")
         with self._database.transaction() as session:
-            return list(map(_kept, session.rows(sql, {"queue": self.name})))
+            return list(map(kept, session.rows(sql, {"queue": self.name})))
 
     def payloads(self, page: int = 1_000) -> Iterator[tuple[int, bytes]]:
         """The id and payload of every item, whatever its state, a page in memory at a time."""
@@ -381,16 +379,6 @@ class Queue:
             if len(rows) < size:
                 return
             after = rows[-1][0]
-
-
-def _kept(row: tuple[Any, ...]) -> Kept:
-    *item, payload, result = row
-    return _item(tuple(item)), bytes(payload or b""), bytes(result or b"")
-
-
-def _item(row: tuple[Any, ...]) -> Item:
-    identifier, tenant, key, note, state, *others = row
-    return Item(identifier, tenant, key, note, State(state), *others)
 
 
 def _put(session: Session, item: int, what: str, content: bytes) -> None:

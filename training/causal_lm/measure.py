@@ -106,7 +106,7 @@ async def after_cancelling(address: str, key: Path, runs: ModelVersion, prompt: 
             "sampling_parameters": np.array([json.dumps(parameters).encode()], object),
             "return_finish_reason": np.array([True]),
         }
-        request = asked(runs, inputs, 60) | {"request_id": f"measured-{at}"}
+        request = asked(runs, [inputs], 60) | {"request_id": f"measured-{at}"}
         cancel = {**request, "request_id": "", "parameters": {CANCELS: request["request_id"]}}
         seen, cancelling = 0, None
         async for result, _ in client.stream_infer(only(request)):

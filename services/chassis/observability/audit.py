@@ -28,8 +28,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from services.chassis import exclusive
-from services.chassis.append_only import append_line, last_record, lines, sync_folder
+from services.chassis import append_only, exclusive
+from services.chassis.append_only import append_line, last_record, sync_folder
 
 logger = logging.getLogger("medmesh.audit")
 
@@ -181,6 +181,11 @@ class AuditLog:
     def _tell_lost(self, count: int) -> None:
         if count:
             logger.error("calls are not in the audit log", extra={"facts": {"count": count}})
+
+
+def lines(path: Path) -> Iterator[bytes]:
+    """The lines of this log, or of the receipts': see `append_only.lines`."""
+    return append_only.lines(path)
 
 
 def records(path: Path) -> Iterator[dict[str, Any]]:
