@@ -20,13 +20,15 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import grpc
 import numpy as np
-from tritonclient.grpc.aio import InferenceServerClient
+from tritonclient.grpc.service_pb2 import ModelInferRequest
+from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
 
 from services.chassis.models.catalog import Catalog
 from services.chassis.models.inference import ModelVersion
 from services.chassis.models.triton import TritonInference
-from services.chassis.models.triton_calls import asked
+from services.chassis.models.triton_calls import KeyedStub, asked
 from services.chassis.models.triton_key import TritonKey
 from services.chassis.models.triton_streams import CANCELS
 from services.chassis.observability.telemetry import Telemetry
@@ -95,32 +97,36 @@ async def side_by_side(writer: TextGenerator, prompt: str, count: int, callers: 
 
 async def after_cancelling(address: str, key: Path, runs: ModelVersion, prompt: str) -> list[int]:
     """Pieces that still came after the request to cancel was sent, of several tries."""
-    client = InferenceServerClient(address)
-    client.register_plugin(TritonKey(key))
+    metadata = KeyedStub(None, TritonKey(key)).metadata()
     counts = []
-    for at in range(20):
-        parameters = {"max_tokens": 300, "temperature": 1.0, "seed": at}
-        inputs = {
-            "text_input": np.array([prompt.encode()], object),
-            "stream": np.array([True]),
-            "sampling_parameters": np.array([json.dumps(parameters).encode()], object),
-            "return_finish_reason": np.array([True]),
-        }
-        request = asked(runs, [inputs], 60) | {"request_id": f"measured-{at}"}
-        cancel = {**request, "request_id": "", "parameters": {CANCELS: request["request_id"]}}
-        seen, cancelling = 0, None
-        async for result, _ in client.stream_infer(only(request)):
-            seen += result is not None
-            if seen == CANCELLED_AFTER and cancelling is None:
-                cancelling = asyncio.ensure_future(drained(client.stream_infer(only(cancel))))
-        if cancelling is not None:
-            await cancelling
-            counts.append(seen - CANCELLED_AFTER)
-    await client.close()
+    async with grpc.aio.insecure_channel(address) as channel:
+        stub = GRPCInferenceServiceStub(channel)
+        for at in range(20):
+            parameters = {"max_tokens": 300, "temperature": 1.0, "seed": at}
+            inputs = {
+                "text_input": np.array([prompt.encode()], object),
+                "stream": np.array([True]),
+                "sampling_parameters": np.array([json.dumps(parameters).encode()], object),
+                "return_finish_reason": np.array([True]),
+            }
+            request = asked(runs, [inputs], 60)
+            request.id = f"measured-{at}"
+            cancel = ModelInferRequest()
+            cancel.CopyFrom(request)
+            cancel.id, cancel.parameters[CANCELS].string_param = "", request.id
+            seen, cancelling = 0, None
+            async for answer in stub.ModelStreamInfer(only(request), metadata=metadata):
+                seen += bool(answer.infer_response.outputs)
+                if seen == CANCELLED_AFTER and cancelling is None:
+                    stream = stub.ModelStreamInfer(only(cancel), metadata=metadata)
+                    cancelling = asyncio.ensure_future(drained(stream))
+            if cancelling is not None:
+                await cancelling
+                counts.append(seen - CANCELLED_AFTER)
     return counts
 
 
-async def only(request: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
+async def only(request: ModelInferRequest) -> AsyncIterator[ModelInferRequest]:
     """The one request of a stream."""
     yield request
 
