@@ -164,10 +164,15 @@ def check_inputs(model: ModelVersion, inputs: Arrays) -> None:
 def check_outputs(model: ModelVersion, inputs: Arrays, outputs: Arrays) -> None:
     """Raises ModelFailed when `outputs` are not what the card says, e.g. empty or of another batch size."""
     _check(model, model.outputs, outputs, "output")
-    batch = next(iter(inputs.values())).shape[0]
+    rows = row_count(inputs)
     for tensor in model.outputs:
-        if outputs[tensor.name].shape[0] != batch:
+        if outputs[tensor.name].shape[0] != rows:
             raise ModelFailed(f"{model.name}: output {tensor.name} has another batch size than the inputs")
+
+
+def row_count(inputs: Arrays) -> int:
+    """Rows of a batch."""
+    return len(next(iter(inputs.values())))
 
 
 def example_inputs(model: ModelVersion) -> dict[str, NDArray[Any]]:

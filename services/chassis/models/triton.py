@@ -30,6 +30,7 @@ from services.chassis.models.inference import (
     ask_once,
     check_inputs,
     check_outputs,
+    row_count,
 )
 from services.chassis.models.repository import EMBEDDED_ID
 from services.chassis.models.triton_calls import CHANNEL_OPTIONS, INFER, STREAM, KeyedStub, Part
@@ -102,7 +103,7 @@ class TritonInference:
         until = self._until(model, timeout_s)
         priority = priority or request.priority()
         verification = await self._verified(model, _left_s(until))
-        with self._call(INFER, model, {Name.BATCH_SIZE: next(iter(inputs.values())).shape[0]}):
+        with self._call(INFER, model, {Name.BATCH_SIZE: row_count(inputs)}):
             try:
                 part = await self._ask(model, inputs, until, priority)
             except triton_errors.NotLoaded:  # Triton was started again, or another caller unloaded it
@@ -202,8 +203,7 @@ class TritonInference:
         return f"triton {version}" if version else "unknown"
 
     def _call(self, method: str, model: ModelVersion, further: Attributes) -> ClientCall:
-        named: Attributes = {Name.MODEL: model.name, Name.MODEL_VERSION: str(model.number), **further}
-        return ClientCall(method, self._url, named)
+        return ClientCall(method, self._url, {**triton_calls.labels(model), **further})
 
     def _until(self, model: ModelVersion, timeout_s: float | None) -> float:
         """When the answer is due, on `time.monotonic`'s clock."""

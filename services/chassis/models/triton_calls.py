@@ -29,7 +29,7 @@ from tritonclient.utils import (
 
 from services.chassis.errors import DeadlineExceeded, ModelFailed, ModelUnavailable
 from services.chassis.models import triton_errors
-from services.chassis.models.inference import Arrays, ModelVersion
+from services.chassis.models.inference import Arrays, ModelVersion, row_count
 from services.chassis.models.triton_key import TritonKey
 from services.chassis.models.turns import Call, Turns
 from services.chassis.observability import telemetry
@@ -107,7 +107,7 @@ class Calls:
         answer = asyncio.get_running_loop().create_future()
         call = Call[Part](
             inputs,
-            rows=len(next(iter(inputs.values()))),
+            rows=row_count(inputs),
             until=until,
             priority=priority,
             caller=request.sharer(),
@@ -127,7 +127,7 @@ class Calls:
         finally:
             if call.sent_at is not None:
                 waited = telemetry.instruments().model_queue_duration
-                waited.record(call.sent_at - began, _labels(model))
+                waited.record(call.sent_at - began, labels(model))
 
     async def close(self) -> None:
         """Ends all of them, those too whose turn comes by that."""
@@ -167,7 +167,7 @@ class Calls:
     async def _answered(self, model: ModelVersion, calls: Sequence[Call[Part]]) -> None:
         """Answers all of `calls` by one request."""
         counts = [call.rows for call in calls]
-        telemetry.instruments().batch_size.record(sum(counts), _labels(model))
+        telemetry.instruments().batch_size.record(sum(counts), labels(model))
         left_s = max(call.until for call in calls) - time.monotonic()
         priority = min(call.priority for call in calls)
         part = await ask(self._stub, model, [call.inputs for call in calls], left_s, priority)
@@ -215,7 +215,8 @@ def _may_be_ones_own(error: BaseException) -> bool:
     return isinstance(error, ModelFailed)
 
 
-def _labels(model: ModelVersion) -> dict[Name, str]:
+def labels(model: ModelVersion) -> dict[Name, str]:
+    """The attributes of what is measured of a model."""
     return {Name.MODEL: model.name, Name.MODEL_VERSION: str(model.number)}
 
 
@@ -240,7 +241,7 @@ def asked(model: ModelVersion, batches: Sequence[Arrays], left_s: float) -> Mode
         model_name=model.name, model_version=str(model.number), id=current.request_id if current else ""
     )
     message.parameters["timeout"].int64_param = max(1, int(left_s * 1e6))
-    rows = sum(len(next(iter(inputs.values()))) for inputs in batches)
+    rows = sum(map(row_count, batches))
     for name, array in batches[0].items():
         shape = (rows, *array.shape[1:])
         message.inputs.add(name=name, datatype=np_to_triton_dtype(array.dtype), shape=shape)

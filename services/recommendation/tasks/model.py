@@ -8,7 +8,7 @@ import numpy as np
 
 from medmesh.common.v1.model_card_pb2 import TensorContract
 from medmesh.common.v1.serving_pb2 import AgeRange
-from services.chassis.models.inference import Arrays
+from services.chassis.models.inference import Arrays, row_count
 from services.chassis.models.served import Inferred, ServedModel
 
 UNKNOWN_BATCH_COUNT = 32
@@ -19,7 +19,7 @@ async def run(model: ServedModel, inputs: Arrays) -> Inferred:
     """Runs a model on any number of rows, in as few batches as it takes; raises what `ServedModel.infer`
     raises.
     """
-    count = len(next(iter(inputs.values())))
+    count = row_count(inputs)
     step = model.max_batch_count or UNKNOWN_BATCH_COUNT
     parts = [
         await model.infer({name: rows[start : start + step] for name, rows in inputs.items()})
