@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from medmesh import receipt
 from medmesh.orchestrator.v1 import orchestrator_pb2 as pb
 from services.chassis.observability import audit
+from services.chassis.rpc.interceptors import RequestInterceptor
 from services.chassis.rpc.server import running_server
 from services.orchestrator.receipts.log import ReceiptLog
 from tests.orchestrator.answers import full_case
@@ -52,14 +53,20 @@ def models_of(receipts) -> list[list[str]]:
 
 
 async def test_whoever_leaves_at_whatever_moment_each_receipt_has_its_line(tmp_path, monkeypatch):
-    real = ReceiptLog.append
-    chance = random.Random(7)
+    real, begin = ReceiptLog.append, RequestInterceptor._request
+    chance, taken_up = random.Random(7), asyncio.Semaphore(0)
 
     def slowly(self, statement):
         time.sleep(0.03)  # so that many leave while it is written
         return real(self, statement)
 
+    def counted(self, method, *call):
+        if "Diagnose" in method:
+            taken_up.release()
+        return begin(self, method, *call)
+
     monkeypatch.setattr(ReceiptLog, "append", slowly)
+    monkeypatch.setattr(RequestInterceptor, "_request", counted)
     async with audited(tmp_path) as (mesh, read):
         calls = []
         for number in range(60):
@@ -72,6 +79,7 @@ async def test_whoever_leaves_at_whatever_moment_each_receipt_has_its_line(tmp_p
             else:
                 call = mesh.stub.Diagnose(pb.DiagnoseRequest(**request), timeout=30)
                 calls.append((call, call))
+            await taken_up.acquire()  # one that is cancelled before it is sent is no call
             await asyncio.sleep(chance.uniform(0, 0.02))
             if chance.random() < 0.6:
                 chance.choice(calls)[0].cancel()
