@@ -61,14 +61,16 @@ def last_record(file: int, read: Callable[[bytes], T]) -> T | None:
     return None
 
 
-def append_line(file: int, line: bytes, *, durable: bool) -> None:
-    """Appends a line, `durable`: on disk; or leaves the file as it was and raises OSError.
+def append_line(file: int, line: bytes, *, durable: bool) -> int:
+    """Appends a line, `durable`: on disk; or leaves the file as it was and raises OSError. Returns the file's
+    size.
 
     A torn line stays as it is, for whoever verifies the file to show; this one begins behind it.
     """
     size = os.fstat(file).st_size
     torn = size > 0 and os.pread(file, 1, size - 1) != b"\n"
     left = memoryview((b"\n" if torn else b"") + line + b"\n")
+    grown = size + len(left)
     try:
         while left:
             left = left[os.write(file, left) :]
@@ -77,6 +79,7 @@ def append_line(file: int, line: bytes, *, durable: bool) -> None:
     except OSError:
         os.ftruncate(file, size)  # the lock is held: nobody has written behind it
         raise
+    return grown
 
 
 def sync_folder(folder: Path) -> None:

@@ -4,7 +4,6 @@ infer, explain, abstain. A series goes to `series.analysis`.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ from services.chassis.errors import InvalidInput
 from services.chassis.notices import Notice
 from services.chassis.observability import telemetry
 from services.chassis.off_loop import off_loop
+from services.chassis.outcomes import outcomes
 from services.imaging.choosing import answered, candidates, chosen, of_images, unrecognised
 from services.imaging.decoding import decode_image
 from services.imaging.digests import ImageDigests, digests
@@ -108,9 +108,8 @@ class ImageAnalyzer:
                 early.take(m) or _read(m, image, tensors[m.name], options.wanted, self.blocking)
                 for m in models
             ]
-            results = await asyncio.gather(
-                *(_result(m, reading, verdicts) for m, reading in zip(models, readings, strict=True)),
-                return_exceptions=True,
+            results = await outcomes(
+                [_result(m, reading, verdicts) for m, reading in zip(models, readings, strict=True)]
             )
         answers, failed = answered(models, results)
         return ImageAnalysis(

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import replace
-from typing import Self
+from typing import Any, Self
 
 from services.chassis.rpc import request as requests
 from services.imaging.tasks.reading import ImageReader, Reading
 
-Read = Callable[[ImageReader], Awaitable[Reading]]
+Read = Callable[[ImageReader], Coroutine[Any, Any, Reading]]
 
 
 class EarlyReadings:
@@ -46,12 +46,12 @@ class EarlyReadings:
 class _Begun:
     """One reading, which notes in a request of its own which models computed something."""
 
-    def __init__(self, reading: Awaitable[Reading]) -> None:
+    def __init__(self, reading: Coroutine[Any, Any, Reading]) -> None:
         current = requests.current.get()
         self._own = None if current is None else replace(current, models=set())
         context = contextvars.copy_context()
         context.run(requests.current.set, self._own)
-        self.task = asyncio.get_running_loop().create_task(_awaited(reading), context=context)
+        self.task = asyncio.get_running_loop().create_task(reading, context=context)
         self.task.add_done_callback(lambda done: done.cancelled() or done.exception())  # may be nobody's
 
     async def adopted(self) -> Reading:
@@ -62,7 +62,3 @@ class _Begun:
             current = requests.current.get()
             if current is not None and self._own is not None:
                 current.models |= self._own.models
-
-
-async def _awaited(reading: Awaitable[Reading]) -> Reading:
-    return await reading

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
 from services.chassis.errors import MedmeshError
 from services.chassis.notices import Notice
+from services.chassis.outcomes import outcomes
 from services.imaging.images import DecodedImage
 from services.imaging.routing import Choice
 from services.imaging.tasks.gate import GateVerdict, ImageGate
@@ -37,10 +37,7 @@ class Judgement(NamedTuple):
 
 async def judged(image: DecodedImage, asked: Asked) -> Judgement:
     """Asks the gates."""
-    verdicts = await asyncio.gather(
-        *(gate.judge(image, tensor) for gate, tensor in asked),
-        return_exceptions=True,
-    )
+    verdicts = await outcomes([gate.judge(image, tensor) for gate, tensor in asked])
     for verdict in verdicts:
         if isinstance(verdict, BaseException) and not isinstance(verdict, MedmeshError):
             raise verdict

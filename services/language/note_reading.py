@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -11,6 +10,7 @@ from services.chassis.errors import MedmeshError
 from services.chassis.notices import Notice
 from services.chassis.observability import telemetry
 from services.chassis.off_loop import off_loop
+from services.chassis.outcomes import outcomes
 from services.language.allergies import allergy_notices
 from services.language.chinese.reader import ChineseReader
 from services.language.entities import Entity, Origin
@@ -71,7 +71,7 @@ class NoteReader:
         check_text(note, "note")
         # Every offset of the plain text is one of the note.
         text = plain(note)
-        answers = await asyncio.gather(*(_ask(model, text) for model in models), return_exceptions=True)
+        answers = await outcomes([_ask(model, text) for model in models])
         asked, missing = [], [_not_answered(name, "it is refused") for name in refused]
         failures = []
         for model, answer in zip(models, answers, strict=True):

@@ -115,6 +115,17 @@ async def test_an_error_of_what_was_taken_is_the_callers_and_of_what_was_not_nob
         await ask(imaging, STATED)
 
 
+async def test_one_that_ends_before_it_has_begun_leaves_nothing_behind():
+    """A coroutine that nobody ever awaited would be told as a warning, which fails a test."""
+
+    async def read(model):
+        raise AssertionError("it began")
+
+    with EarlyReadings({"one": None}, read):
+        pass
+    await asyncio.sleep(0)
+
+
 async def test_only_readings_that_were_taken_count_as_models_of_the_request():
     """What the audit log says computed the answer."""
 

@@ -91,10 +91,11 @@ class Catalog:
             if entry.problems:
                 log_problems(entry)
             self._entries[entry.name] = entry
+        self.switch(())
 
     def entries(self) -> list[Entry]:
         """All models, served or not, sorted by name."""
-        return [self._entries[name] for name in sorted(self._entries)]
+        return list(self._entries.values())
 
     def entry(self, name: str) -> Entry:
         """One model. Raises ModelUnknown; the name is whatever a caller sends, so it is not quoted."""
@@ -195,7 +196,7 @@ class Catalog:
         changed |= {entry.name: entry for entry in entries}
         for name in removed:
             changed.pop(name, None)
-        self._entries = changed
+        self._entries = dict(sorted(changed.items()))
 
     async def close(self) -> None:
         """Ends what runs beside the answers."""

@@ -50,6 +50,14 @@ class Tensor:
     example: bytes = b"1"
     """What a probe sends in each place of a tensor of BYTES."""
 
+    def holds(self, batch: tuple[int, ...]) -> bool:
+        """Whether an array of these dimensions, the batch axis first, is one."""
+        shape = batch[1:]
+        return len(batch) == len(self.shape) + 1 and (
+            shape == self.shape
+            or all(wanted in {-1, actual} for wanted, actual in zip(self.shape, shape, strict=True))
+        )
+
 
 @dataclass(frozen=True)
 class ModelVersion:
@@ -71,6 +79,9 @@ class ModelVersion:
     """Whether it answers a request piece by piece (Triton's decoupled models): asked by `stream` alone."""
     loads_on_first_use: bool = False
     """Whether a server that starts with the services need not have it loaded before it is asked for."""
+
+    def __hash__(self) -> int:  # of all fields it takes as long as to check a batch
+        return hash((self.name, self.number, self.weights_sha256))
 
 
 class Verification(Enum):
@@ -198,9 +209,6 @@ def _check(model: ModelVersion, tensors: tuple[Tensor, ...], arrays: Arrays, kin
         if array.dtype != np.dtype(tensor.dtype):
             wanted = np.dtype(tensor.dtype)
             raise ModelFailed(f"{model.name}: {kind} {tensor.name} is {array.dtype}, not {wanted}")
-        fits = array.ndim == len(tensor.shape) + 1 and all(
-            wanted in {-1, actual} for wanted, actual in zip(tensor.shape, array.shape[1:], strict=True)
-        )
-        if not fits:
+        if not tensor.holds(array.shape):
             expected = ("batch", *tensor.shape)
             raise ModelFailed(f"{model.name}: {kind} {tensor.name} has shape {array.shape}, not {expected}")

@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections import defaultdict
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
@@ -78,7 +79,7 @@ class TritonInference:
         stub = KeyedStub(GRPCInferenceServiceStub(self._channel), key)
         self._calls = triton_calls.Calls(stub)
         self._streams = Streams(stub)
-        self._states: dict[ModelVersion, _State] = {}
+        self._states: defaultdict[ModelVersion, _State] = defaultdict(_State)
         self._probes: dict[ModelVersion, asyncio.Task[bool]] = {}
         self._verifications: dict[ModelVersion, asyncio.Task[Verification]] = {}
         self._loading: dict[str, asyncio.Lock] = {}
@@ -110,7 +111,7 @@ class TritonInference:
                 verification = await self._verified(model, _left_s(until))
                 part = await self._ask(model, inputs, until, priority)
         check_outputs(model, inputs, part.outputs)
-        self._state(model).answered_at = time.monotonic()
+        self._states[model].answered_at = time.monotonic()
         return Answer(part.outputs, part.version, verification, await self.runtime())
 
     async def stream(
@@ -135,7 +136,7 @@ class TritonInference:
                     piece = await anext(pieces, None)
             while piece is not None:
                 check_outputs(model, inputs, piece.outputs)
-                self._state(model).answered_at = time.monotonic()
+                self._states[model].answered_at = time.monotonic()
                 yield Answer(piece.outputs, piece.version, verification, runtime)
                 piece = await anext(pieces, None)
 
@@ -145,7 +146,7 @@ class TritonInference:
         Triton can report ready while its Python backend is dead (server issues 8841, 8604). The result holds
         for a second; callers at the same time share one probe.
         """
-        now, state = time.monotonic(), self._state(model)
+        now, state = time.monotonic(), self._states[model]
         if now - state.answered_at < _READY_FOR_S:
             return True
         if now - state.refused_at < (_READY_FOR_S if state.answered_at > _NEVER else _STARTING_FOR_S):
@@ -162,7 +163,7 @@ class TritonInference:
     async def _awaits_its_first_use(self, model: ModelVersion) -> bool:
         """Whether it is not loaded, and would be: a question after its readiness is no use of it."""
         with contextlib.suppress(MedmeshError):
-            if self._state(model).load_error is None and await self._is_embedded():
+            if self._states[model].load_error is None and await self._is_embedded():
                 return await self._configured_digest(model) is None
         return False
 
@@ -213,9 +214,6 @@ class TritonInference:
             raise DeadlineExceeded(metadata={"model": model.name})
         return time.monotonic() + left_s
 
-    def _state(self, model: ModelVersion) -> _State:
-        return self._states.setdefault(model, _State())
-
     async def _introduced(self) -> tuple[str, str]:
         """The server's name and version; empty while it does not answer."""
         name, version, asked_at = self._server
@@ -233,7 +231,7 @@ class TritonInference:
 
     async def _verified(self, model: ModelVersion, left_s: float) -> Verification:
         """How the weights are known, from a look at Triton's configuration at most half a minute old."""
-        state = self._state(model)
+        state = self._states[model]
         if time.monotonic() - state.verified_at < _VERIFIED_FOR_S:
             return state.verification
         task = self._verifications.get(model)
@@ -254,7 +252,7 @@ class TritonInference:
 
     async def _verify(self, model: ModelVersion) -> Verification:
         """Holds Triton's configuration against the card; loads the version first where it is not there."""
-        state = self._state(model)
+        state = self._states[model]
         if state.load_error is not None and time.monotonic() - state.load_failed_at < _LOAD_AGAIN_S:
             raise state.load_error
         embedded = await self._is_embedded()
@@ -301,7 +299,7 @@ class TritonInference:
                 return None
             raise triton_errors.mapped(model.name, error) from error
         found = configuration(answer.config)
-        self._state(model).takes_cancel_requests = found.takes_cancel_requests
+        self._states[model].takes_cancel_requests = found.takes_cancel_requests
         self._calls.allow(model, found.at_once, found.together)
         return found.digests.get(model.number, "")
 
@@ -355,7 +353,7 @@ class TritonInference:
             raise self._failed(model, error) from error
 
     async def _pieces(self, model: ModelVersion, inputs: Arrays, until: float) -> AsyncGenerator[Part]:
-        by_request = self._state(model).takes_cancel_requests
+        by_request = self._states[model].takes_cancel_requests
         stream = self._streams.cancelled_by_request if by_request else self._streams.cancelled_by_grpc
         answer = stream(model, inputs, until)
         async with contextlib.aclosing(answer) as pieces:
@@ -371,13 +369,13 @@ class TritonInference:
     def _failed(self, model: ModelVersion, error: InferenceServerException) -> MedmeshError:
         found = triton_errors.mapped(model.name, error)
         if isinstance(found, ModelUnavailable):
-            self._state(model).verified_at = _NEVER  # whatever comes back may be another server
+            self._states[model].verified_at = _NEVER  # whatever comes back may be another server
         return found
 
     async def _probe(self, model: ModelVersion) -> bool:
         # The task inherits the context of whoever asked first; its deadline is not the probe's.
         request.current.set(None)
-        state = self._state(model)
+        state = self._states[model]
         try:
             await ask_once(self, model, _PROBE_TIMEOUT_S)
         except Overloaded:

@@ -34,6 +34,7 @@ from services.chassis.models.triton_key import TritonKey
 from services.chassis.models.turns import Call, Turns
 from services.chassis.observability import telemetry
 from services.chassis.observability.attributes import Name
+from services.chassis.outcomes import outcomes
 from services.chassis.rpc import request
 from services.chassis.rpc.transport import DIRECT
 
@@ -157,9 +158,8 @@ class Calls:
                     raise
         left = [call for call in calls if not call.answer.done()]
         loop = asyncio.get_running_loop()
-        alone = (loop.create_task(self._answered(model, [call]), context=call.context) for call in left)
-        outcomes = await asyncio.gather(*alone, return_exceptions=True)
-        for call, outcome in zip(left, outcomes, strict=True):
+        alone = [loop.create_task(self._answered(model, [call]), context=call.context) for call in left]
+        for call, outcome in zip(left, await outcomes(alone), strict=True):
             if outcome is not None and not call.answer.done():
                 call.answer.set_exception(outcome)
         return None
@@ -187,7 +187,7 @@ class Calls:
 
 def _kind(inputs: Arrays) -> Hashable:
     """Rows of the same types and shapes can be asked for together."""
-    return tuple((name, array.dtype.str, array.shape[1:]) for name, array in inputs.items())
+    return tuple((name, array.dtype, array.shape[1:]) for name, array in inputs.items())
 
 
 def _goes_alone(inputs: Arrays) -> bool:

@@ -153,9 +153,8 @@ class AuditLog:
             line = json.dumps({**record, _PREVIOUS: last}, separators=(",", ":")).encode()
             last = hashlib.sha256(line).hexdigest()
             written.append(line)
-        append_line(self._file, b"\n".join(written), durable=False)
+        self._end, self._last = append_line(self._file, b"\n".join(written), durable=False), last
         self._sync_soon()
-        self._end, self._last = os.fstat(self._file).st_size, last
         for _ in some:
             self._kept.popleft()
         lost_count, self._lost_count = self._lost_count, 0

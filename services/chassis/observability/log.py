@@ -25,6 +25,8 @@ def configure(service: str, level: str, stream: TextIO | None = None) -> logging
     """Sends the log of the mesh as JSON to `stream` (default: stderr); returns the handler."""
     handler = logging.StreamHandler(stream if stream is not None else sys.stderr)
     handler.setFormatter(JsonFormatter(service))
+    # Nobody asks for these, and each record would look them up.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     logger = logging.getLogger(ROOT)
     logger.setLevel(level.upper())
     logger.addHandler(handler)

@@ -85,7 +85,7 @@ class Preparation:
             array = operation.apply(array)
         plane = array[0]
         if self._channels_first:
-            plane = np.moveaxis(plane, -1, 0)
+            plane = plane.transpose(2, 0, 1)
         return np.ascontiguousarray(plane, dtype=np.float16 if self._half else None)
 
     def seen(self, height_px: int, width_px: int) -> Seen:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -128,8 +129,7 @@ class Reading:
         return self.exclusive and self.prediction_set is not None and len(self.prediction_set) != 1
 
 
-@runtime_checkable
-class VolumeReader(Protocol):
+class VolumeReader(ABC):
     """A model that reads volumes, whatever its task."""
 
     name: str
@@ -137,6 +137,7 @@ class VolumeReader(Protocol):
     is_default: bool
     """Whether it answers a request that names no models."""
 
+    @abstractmethod
     async def read_volume(self, volume: Volume, blocking: Blocking) -> Reading:
         """Reads a volume. Raises InvalidInput when it cannot be prepared, and as the inference seam does."""
         ...

@@ -15,14 +15,14 @@ from services.imaging.preprocessing.declared import VolumePreparation
 from services.imaging.series.volume import PAIRS, Volume
 from services.imaging.tasks.classification import Classifier
 from services.imaging.tasks.model import are_numbers, labels_of, tensor_of, volume_preparation_of
-from services.imaging.tasks.reading import Blocking, Mask, Reading, Tensor
+from services.imaging.tasks.reading import Blocking, Mask, Reading, Tensor, VolumeReader
 from services.imaging.tasks.segmentation import Bits, label_bits, png_of
 
 MM3_PER_ML = 1000.0
 
 
-class VolumeClassifier(Classifier):
-    """A model of the task `image_classification` with the extent of a volume (`VolumeReader`)."""
+class VolumeClassifier(Classifier, VolumeReader):
+    """A model of the task `image_classification` with the extent of a volume."""
 
     def __init__(self, model: ServedModel) -> None:
         """Raises ValueError, naming the field, where the card does not hold."""
@@ -38,8 +38,8 @@ class VolumeClassifier(Classifier):
         return self.reading(scored.probabilities[0], scored.provenance)
 
 
-class VolumeSegmenter:
-    """A model of the task `image_segmentation` with the extent of a volume (`VolumeReader`)."""
+class VolumeSegmenter(VolumeReader):
+    """A model of the task `image_segmentation` with the extent of a volume."""
 
     def __init__(self, model: ServedModel) -> None:
         """Raises ValueError, naming the field, where the card does not hold."""
