@@ -87,6 +87,7 @@ class ImageAnalyzer:
         if opened is None:
             return await self._series.analyze(files, options)
         with self._early(opened, options.wanted) as early:
+            await early.begin()
             verdicts, failures = await judged(opened.image, opened.asked)
             image, notices = upright_grey(opened.image, verdicts)
             tensors = opened.tensors
