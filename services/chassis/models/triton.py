@@ -300,7 +300,7 @@ class TritonInference:
             raise triton_errors.mapped(model.name, error) from error
         found = configuration(answer.config)
         self._states[model].takes_cancel_requests = found.takes_cancel_requests
-        self._calls.allow(model, found.at_once, found.together)
+        self._calls.allow(model, found.ahead, found.ahead_sparing)
         return found.digests.get(model.number, "")
 
     async def _load(self, versions: Sequence[ModelVersion], wanted: set[int] | None) -> None:

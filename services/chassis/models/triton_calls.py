@@ -31,7 +31,7 @@ from services.chassis.errors import DeadlineExceeded, ModelFailed, ModelUnavaila
 from services.chassis.models import triton_errors
 from services.chassis.models.inference import Arrays, ModelVersion, row_count
 from services.chassis.models.triton_key import TritonKey
-from services.chassis.models.turns import Call, Turns
+from services.chassis.models.turns import Ahead, Call, Turns
 from services.chassis.observability import telemetry
 from services.chassis.observability.attributes import Name
 from services.chassis.outcomes import outcomes
@@ -92,11 +92,9 @@ class Calls:
         self._under_way: set[asyncio.Task[None]] = set()
         self._turns: defaultdict[ModelVersion, Turns[Part]] = defaultdict(Turns)
 
-    def allow(self, model: ModelVersion, at_once: int, rows: int) -> None:
-        """From now on so many turns at a time, with so many rows of several calls in each, keep a model's
-        instances busy; at first it is one.
-        """
-        self._turns[model].allow(at_once, rows)
+    def allow(self, model: ModelVersion, usual: Ahead, sparing: Ahead) -> None:
+        """How much keeps a model's instances busy from now on, see `Turns.allow`."""
+        self._turns[model].allow(usual, sparing)
         self._send(model)
 
     async def ask(self, model: ModelVersion, inputs: Arrays, until: float, priority: int) -> Part:
@@ -181,7 +179,7 @@ class Calls:
         for call in calls:
             if error is not None and not call.answer.done():
                 call.answer.set_exception(error)
-        self._turns[model].give_back()
+        self._turns[model].give_back(calls)
         self._send(model)
 
 

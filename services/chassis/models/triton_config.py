@@ -19,6 +19,7 @@ from services.chassis.models.repository import (
     WEIGHTS,
     WEIGHTS_OF_BACKENDS,
 )
+from services.chassis.models.turns import Ahead
 
 _RUNS_GRAPHS = frozenset({"", "onnxruntime"})
 """Backends whose tensors are those of the ONNX graph; others put something between."""
@@ -56,10 +57,10 @@ class Configuration:
     """Whether a request can cancel another one."""
     loads_on_first_use: bool
     """Whether an embedded Triton loads it when it is first asked for."""
-    at_once: int
-    """How many requests keep its instances busy."""
-    together: int
-    """How many rows of several calls each of them may hold."""
+    ahead: Ahead
+    """What keeps its instances busy."""
+    ahead_sparing: Ahead
+    """The same where whoever comes next should not wait for long."""
     digests: Mapping[int, str]
     """Version -> the stated digest of its weights."""
 
@@ -82,7 +83,7 @@ def configuration(config: model_config_pb2.ModelConfig) -> Configuration:
         config.backend in _TAKES_CANCEL_REQUESTS,
         LOAD_PARAMETER in config.parameters
         and config.parameters[LOAD_PARAMETER].string_value == ON_FIRST_USE,
-        *_requests(config),
+        *_ahead(config),
         _digests(config),
     )
 
@@ -119,13 +120,14 @@ def _tensors(tensors: Iterable[Any]) -> tuple[ConfiguredTensor, ...]:
     )
 
 
-def _requests(config: model_config_pb2.ModelConfig) -> tuple[int, int]:
-    """How many requests keep a model's instances busy, and how many rows of several calls each may hold.
+def _ahead(config: model_config_pb2.ModelConfig) -> tuple[Ahead, Ahead]:
+    """How much keeps a model's instances busy, and how much where whoever comes next should not wait for
+    long.
 
-    On a processor one for each instance, and one more, which is begun while the answer to another one is on
-    its way; all together hold a batch for each instance, since whoever comes next waits for them. Where
-    Triton joins nothing, one call each for each instance. A group without a count has one instance, on
-    whatever Triton finds.
+    On a processor one request for each instance, and one more, which is begun while the answer to another one
+    is on its way; all together hold a batch for each instance, since whoever comes next waits for them: where
+    he should not, one call each for each instance, since a batch takes as long as its rows. So it is too
+    where Triton joins nothing. A group without a count has one instance, on whatever Triton finds.
     """
     groups = config.instance_group or [model_config_pb2.ModelInstanceGroup()]
     instances: int = sum(max(group.count, 1) * max(len(group.gpus), 1) for group in groups)
@@ -133,10 +135,11 @@ def _requests(config: model_config_pb2.ModelConfig) -> tuple[int, int]:
     if config.HasField("dynamic_batching"):
         batch = max([*config.dynamic_batching.preferred_batch_size] or [config.max_batch_size, 1])
     if any(group.kind != model_config_pb2.ModelInstanceGroup.KIND_CPU for group in groups):
-        return 2 * instances, batch
+        return Ahead(2 * instances, batch), Ahead(2 * instances, batch)
+    sparing = Ahead(instances, 1)
     if batch == 1:
-        return instances, 1
-    return instances + 1, -(-instances * batch // (instances + 1))
+        return sparing, sparing
+    return Ahead(instances + 1, -(-instances * batch // (instances + 1))), sparing
 
 
 def _digests(config: model_config_pb2.ModelConfig) -> dict[int, str]:

@@ -13,6 +13,7 @@ from tritonclient.utils import InferenceServerException
 from services.chassis.errors import DeadlineExceeded
 from services.chassis.models import triton_calls
 from services.chassis.models.triton_calls import Calls, Part
+from services.chassis.models.turns import Ahead
 
 POISON = 13.0
 
@@ -132,7 +133,7 @@ async def test_a_turn_lasts_until_triton_has_answered(asked):
 
 async def several(calls, asked, *values, **options):
     """Callers with these values who wait while another one is under way."""
-    calls.allow(Model, 1, 4)
+    calls.allow(Model, Ahead(1, 4), Ahead(1, 4))
     first = asking(calls, 0.0)
     await asked.begun.wait()
     callers = [asking(calls, value, **options) for value in values]
@@ -192,7 +193,7 @@ async def test_who_is_traced_has_a_request_of_its_own_in_its_own_trace(asked, mo
             return True
 
     calls = Calls(None)
-    calls.allow(Model, 1, 4)
+    calls.allow(Model, Ahead(1, 4), Ahead(1, 4))
     first = asking(calls, 0.0)
     await asked.begun.wait()
     span = Recorded(trace.INVALID_SPAN_CONTEXT)
