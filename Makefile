@@ -53,8 +53,8 @@ test-training:  ## Run the tests of training and of imports, which need torch (3
 bench-gpu:  ## Measure the models on this machine's NVIDIA GPU (needs onnxruntime-gpu in PYTHON)
 	@$(PYTHON) training/bench_gpu.py $(ARGS)
 
-test-consumers: venv  ## Build and run the clients in other languages (needs npm and clients/debian-packages.txt)
-	@TEST_CONSUMERS=1 $(VENV)/python -m pytest tests/clients/test_installation.py tests/end_to_end/test_other_languages.py tests/end_to_end/test_console.py tests/end_to_end/test_fhir_readers.py $(ARGS)
+test-consumers: venv  ## Build and run the clients in other languages, Locust and k6 (needs npm and clients/debian-packages.txt)
+	@TEST_CONSUMERS=1 $(VENV)/python -m pytest tests/clients/test_installation.py tests/end_to_end/test_other_languages.py tests/end_to_end/test_console.py tests/end_to_end/test_fhir_readers.py tests/end_to_end/test_load_tools.py $(ARGS)
 
 bench:  ## Measure medmesh against what it stands on and against other servers (ARGS="--only imaging", CHECK=1): docs/performance.md
 	@$(BOOTSTRAP) dev triton peers
@@ -62,9 +62,6 @@ bench:  ## Measure medmesh against what it stands on and against other servers (
 
 capacity: venv  ## How many cores, processes and GPUs a load needs: docs/capacity.md (ARGS=--measure, ARGS="--studies-per-day N")
 	@$(VENV)/python -m tools.capacity $(ARGS)
-
-test-load-tools: venv  ## Run the Locust user class and the k6 script against a mesh (installs both beside, 150 MB)
-	@TEST_LOAD_TOOLS=1 $(VENV)/python -m pytest tests/end_to_end/test_load_tools.py $(ARGS)
 
 test-prometheus: venv  ## Run a real Prometheus on a mesh under load: its configuration, alerts, dashboards (needs Debian's prometheus)
 	@TEST_PROMETHEUS=1 $(VENV)/python -m pytest tests/end_to_end/test_prometheus.py $(ARGS)

@@ -14,7 +14,7 @@ from tests.end_to_end.conftest import ROOT
 
 pytestmark = [
     pytest.mark.live,
-    pytest.mark.skipif("TEST_LOAD_TOOLS" not in os.environ, reason="`make test-load-tools` runs these"),
+    pytest.mark.skipif("TEST_CONSUMERS" not in os.environ, reason="`make test-consumers` runs these"),
 ]
 PACKAGES = {
     "locust": ["locust==2.47.0", str(ROOT / "clients" / "python")],
@@ -22,10 +22,10 @@ PACKAGES = {
 }
 
 
-@pytest.fixture(params=PACKAGES)
-def tool(request, tmp_path):
+@pytest.fixture(scope="module", params=PACKAGES)
+def tool(request, tmp_path_factory):
     """The installed command."""
-    folder = tmp_path / "environment"
+    folder = tmp_path_factory.mktemp(request.param)
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
     install = [folder / "bin" / "python", "-m", "pip", "install", "--quiet", *PACKAGES[request.param]]
     subprocess.run(install, check=True)
