@@ -85,13 +85,13 @@ class Catalog:
         self._telemetry = telemetry
         self._intended_use = intended_use
         self._terminology_sha256 = terminology_sha256
-        self._entries: dict[str, Entry] = {}
-        for checked in self.read().values():
-            entry = self.build(checked)
+        entries = [self.build(checked) for checked in self.read().values()]
+        for entry in entries:
             if entry.problems:
                 log_problems(entry)
-            self._entries[entry.name] = entry
-        self.switch(())
+        self._entries: dict[str, Entry] = {}
+        """By name, in their order."""
+        self.switch(entries)
 
     def entries(self) -> list[Entry]:
         """All models, served or not, sorted by name."""
