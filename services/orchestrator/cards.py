@@ -18,6 +18,7 @@ from medmesh.common.v1.answer_pb2 import Provenance
 from medmesh.common.v1.catalog_pb2 import ListModelsResponse
 from medmesh.common.v1.model_card_pb2 import ModelCard
 from services.chassis.errors import MedmeshError
+from services.chassis.outcomes import outcomes
 from services.orchestrator.convert.declaration import declaration_of
 from services.orchestrator.declared import Declaration
 from services.orchestrator.fusion import Source
@@ -79,7 +80,7 @@ class ModelCards:
         """Reads again which models serve a source, and what their cards declare. Raises MedmeshError."""
         calls = self._calls[source]
         names = [model.name for model in (await calls.list_models()).models]
-        cards = await asyncio.gather(*(calls.get_card(name) for name in names), return_exceptions=True)
+        cards = await outcomes([calls.get_card(name) for name in names])
         unexpected = [
             one for one in cards if isinstance(one, BaseException) and not isinstance(one, MedmeshError)
         ]

@@ -50,14 +50,6 @@ class Tensor:
     example: bytes = b"1"
     """What a probe sends in each place of a tensor of BYTES."""
 
-    def holds(self, batch: tuple[int, ...]) -> bool:
-        """Whether an array of these dimensions, the batch axis first, is one."""
-        shape = batch[1:]
-        return len(batch) == len(self.shape) + 1 and (
-            shape == self.shape
-            or all(wanted in {-1, actual} for wanted, actual in zip(self.shape, shape, strict=True))
-        )
-
 
 @dataclass(frozen=True)
 class ModelVersion:
@@ -186,6 +178,13 @@ def row_count(inputs: Arrays) -> int:
     return len(next(iter(inputs.values())))
 
 
+def fits(shape: Sequence[int | None], wanted: Sequence[int]) -> bool:
+    """Whether these are the wanted dimensions, of which -1 is any."""
+    return len(shape) == len(wanted) and all(
+        want in {-1, have} for want, have in zip(wanted, shape, strict=True)
+    )
+
+
 def example_inputs(model: ModelVersion) -> dict[str, NDArray[Any]]:
     """The smallest batch that the card allows, filled with ones: batch of 1, every variable length 1."""
     return {
@@ -209,6 +208,6 @@ def _check(model: ModelVersion, tensors: tuple[Tensor, ...], arrays: Arrays, kin
         if array.dtype != np.dtype(tensor.dtype):
             wanted = np.dtype(tensor.dtype)
             raise ModelFailed(f"{model.name}: {kind} {tensor.name} is {array.dtype}, not {wanted}")
-        if not tensor.holds(array.shape):
+        if not fits(array.shape, (-1, *tensor.shape)):
             expected = ("batch", *tensor.shape)
             raise ModelFailed(f"{model.name}: {kind} {tensor.name} has shape {array.shape}, not {expected}")

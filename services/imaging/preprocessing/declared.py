@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from medmesh.common.v1.model_card_pb2 import TensorContract
 from medmesh.common.v1.serving_pb2 import ImagePreprocessing, ImageStep
+from services.chassis.models.inference import fits
 from services.imaging.images import DecodedImage
 from services.imaging.preprocessing.geometry import Seen
 from services.imaging.preprocessing.steps import STEPS, Array, Form, Operation, Unfit, displayed, source
@@ -173,10 +174,7 @@ def _check(
         raise Unfit(f"steps: they give {form.dtype}, and tensor {contract.name} is {contract.datatype}")
     given = (form.channels, *sides) if channels_first else (*sides, form.channels)
     wanted = tuple(contract.shape)
-    fits = len(given) == len(wanted) and all(
-        want in {have, -1} for have, want in zip(given, wanted, strict=True)
-    )
-    if not fits:
+    if not fits(given, wanted):
         shape = ", ".join("any" if side is None else str(side) for side in given)
         raise Unfit(f"steps: they give [{shape}], and tensor {contract.name} is {list(wanted)}")
 

@@ -12,6 +12,7 @@ from functools import partial
 from typing import cast
 
 from services.chassis.errors import InvalidInput
+from services.chassis.outcomes import outcomes
 from services.imaging.choosing import answered, candidates, chosen, of_series, unrecognised
 from services.imaging.digests import ImageDigests, content_digest, digests
 from services.imaging.images import DecodedImage
@@ -75,10 +76,11 @@ class SeriesAnalyzer:
         whole = [model for model in models if isinstance(model, VolumeReader)]
         volume = await self._blocking(partial(self._volume, series)) if whole else None
         asked: list[Reader] = [*by_slices, *whole]
-        results = await asyncio.gather(
-            *(self._by_slices(model, series, seen, options.wanted) for model in by_slices),
-            *(self._whole(model, volume, seen) for model in whole),
-            return_exceptions=True,
+        results = await outcomes(
+            [
+                *(self._by_slices(model, series, seen, options.wanted) for model in by_slices),
+                *(self._whole(model, volume, seen) for model in whole),
+            ]
         )
         answers, failed = answered(asked, results)
         verdicts = seen.verdicts[len(series) // 2]

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from medmesh.common.v1.answer_pb2 import Provenance
 from services.chassis.errors import MedmeshError, ModelFailed
 from services.chassis.notices import Notice
+from services.chassis.outcomes import outcomes
 from services.imaging.digests import add_content
 from services.imaging.images import DecodedImage
 from services.imaging.judging import Asked, inverted, judged, upright_grey
@@ -77,9 +78,7 @@ async def scan(
             seen.notices.update(dict.fromkeys((*image.notices, *told)))
         seen.verdicts += verdicts
         asked = [model for model in models if model.name not in seen.failed]
-        answers = await asyncio.gather(
-            *(_scored(model, images, blocking) for model in asked), return_exceptions=True
-        )
+        answers = await outcomes([_scored(model, images, blocking) for model in asked])
         for model, answer in zip(asked, answers, strict=True):
             if isinstance(answer, Scored):
                 parts[model.name].append(answer)

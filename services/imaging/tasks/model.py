@@ -20,6 +20,7 @@ from medmesh.common.v1.serving_pb2 import (
     LabelMeaning,
 )
 from medmesh.common.v1.serving_pb2 import Label as LabelMessage
+from services.chassis.models.inference import fits
 from services.imaging.preprocessing import VOCABULARY
 from services.imaging.preprocessing.declared import (
     Preparation,
@@ -96,8 +97,4 @@ def tensor_of(tensors: Sequence[TensorContract], name: str) -> TensorContract:
 
 def are_numbers(values: NDArray[Any], *shape: int) -> bool:
     """Whether `values` are of this shape (-1: any) and all finite."""
-    return (
-        len(values.shape) == len(shape)
-        and all(wanted in {-1, actual} for wanted, actual in zip(shape, values.shape, strict=True))
-        and bool(np.isfinite(values).all())
-    )
+    return fits(values.shape, shape) and bool(np.isfinite(values).all())
