@@ -17,7 +17,7 @@ from services.chassis.errors import (
     Unauthenticated,
     UpstreamUnavailable,
 )
-from services.chassis.models.servicer import page
+from services.chassis.models.pages import page
 
 T = TypeVar("T")
 M = TypeVar("M", pb.ModelSummary, pb.ModelReload)

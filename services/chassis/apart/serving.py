@@ -11,6 +11,7 @@ from services.chassis.apart import child
 from services.chassis.observability import log
 from services.chassis.observability.observed import Collector
 from services.chassis.observability.telemetry import Telemetry
+from services.chassis.rpc import models
 from services.chassis.rpc import service as made
 from services.chassis.rpc.health import Health
 from services.chassis.rpc.service import Parts, Service
@@ -30,7 +31,9 @@ async def serve_apart(service: Service[S], settings: S, handler: logging.Handler
         service.name, span_processors=(collector,), meter=collector.meter, begins_traces=False
     )
     async with AsyncExitStack() as stack:
-        catalog = made.catalog(service, settings, made.triton(settings, stack), telemetry, terminology_sha256)
+        catalog = models.catalog(
+            service, settings, models.triton(settings, stack), telemetry, terminology_sha256
+        )
         parts = Parts(
             settings,
             telemetry,

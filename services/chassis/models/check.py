@@ -17,8 +17,6 @@ from services.chassis.models.inference import Inference
 from services.chassis.models.served import Task
 from services.chassis.observability.telemetry import Telemetry
 
-COMMAND = "check"
-
 
 def report(service: str, places: Iterable[str], tasks: Iterable[Task[Any]]) -> None:
     """Builds what the service would serve of these folders, and writes what it finds."""

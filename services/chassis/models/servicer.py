@@ -7,9 +7,10 @@ from typing import Any
 
 from medmesh.common.v1 import catalog_pb2 as pb
 from medmesh.common.v1 import catalog_pb2_grpc
-from services.chassis.errors import InvalidInput, ModelUnavailable, Reason
+from services.chassis.errors import ModelUnavailable
 from services.chassis.models.card import Problem
 from services.chassis.models.catalog import Catalog, Entry
+from services.chassis.models.pages import page
 from services.chassis.models.reload import Reloaded, Reloader
 
 UNANSWERED = "Triton does not answer for it; see Triton's log."
@@ -76,23 +77,6 @@ class CatalogServicer(catalog_pb2_grpc.ModelCatalogServiceServicer):
             summary.candidate.missed_count = comparison.missed_count
             summary.candidate.max_abs_difference = comparison.max_abs_difference
         return summary
-
-
-def page(summaries: list[pb.ModelSummary], request: pb.ListModelsRequest) -> pb.ListModelsResponse:
-    """The page that a request asks for; `summaries` are all models, in order. Raises InvalidInput."""
-    rest = summaries
-    if request.page_token:
-        if "/" not in request.page_token:
-            raise InvalidInput(Reason.INPUT_MALFORMED, "page_token", "was not returned by this method")
-        # By name rather than by place: models come and go between two pages.
-        rest = [summary for summary in summaries if _token(summary) >= request.page_token]
-    count = request.page_size if request.HasField("page_size") else len(rest)
-    following = _token(rest[count]) if count < len(rest) else ""
-    return pb.ListModelsResponse(models=rest[:count], next_page_token=following)
-
-
-def _token(summary: pb.ModelSummary) -> str:
-    return f"{summary.service}/{summary.name}"
 
 
 def _problem(problem: Problem) -> pb.CardProblem:

@@ -18,24 +18,19 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import grpc
 
-from medmesh.common.v1 import catalog_pb2, catalog_pb2_grpc, trace_pb2
+from medmesh.common.v1 import catalog_pb2, trace_pb2
 from services.chassis import environment, memory
 from services.chassis.apart.calls import COMMAND
 from services.chassis.certificates import Certificates
-from services.chassis.models import check
-from services.chassis.models.catalog import Catalog
-from services.chassis.models.inference import Inference
-from services.chassis.models.reload import Reloader
-from services.chassis.models.servicer import UNANSWERED, CatalogServicer
 from services.chassis.observability import log, setup
-from services.chassis.observability.attributes import Attributes, Name
+from services.chassis.observability.attributes import Name
 from services.chassis.observability.audit import AuditLog
 from services.chassis.observability.instruments import Instruments, Reading
 from services.chassis.observability.telemetry import Telemetry
@@ -52,10 +47,15 @@ from services.chassis.rpc.service import Parts, Service
 from services.chassis.rpc.traces import add_traces
 from services.chassis.settings import ServiceSettings, SettingsError
 
+if TYPE_CHECKING:  # of no use to a service without models
+    from services.chassis.models.inference import Inference
+
 logger = logging.getLogger("medmesh.server")
 
 S = TypeVar("S", bound=ServiceSettings)
 _CLEAN_UP_S = 5.0
+_CHECK = "check"
+"""The argument by which a service looks at models without serving them."""
 
 
 @dataclass(frozen=True)
@@ -97,10 +97,12 @@ async def running_server(
         )
         catalog = None
         if service.tasks:
-            catalog = made.catalog(
-                service, settings, inference or made.triton(settings, stack), telemetry, terminology_sha256
+            from services.chassis.rpc import models
+
+            catalog = models.catalog(
+                service, settings, inference or models.triton(settings, stack), telemetry, terminology_sha256
             )
-            _follow_models(health, catalog)
+            models.follow(health, catalog)
         resources = await stack.enter_async_context(AsyncExitStack())
         admission = Admission(
             settings.maximum_in_flight_count,
@@ -139,14 +141,11 @@ async def running_server(
             settings, telemetry, health, resources, catalog, add_traces(telemetry.kept, server), apart
         )
         await service.register(parts, server)
-        _observe(telemetry.instruments, admission, health, catalog, certificates)
+        _observe(telemetry.instruments, admission, health, certificates)
         reloader = None
         if catalog is not None:
-            reloader = Reloader(catalog, retire_after_s=settings.maximum_deadline_s)
-            stack.push_async_callback(reloader.close)
-            catalog_pb2_grpc.add_ModelCatalogServiceServicer_to_server(
-                CatalogServicer(catalog, reloader), server
-            )
+            models.observe(telemetry.instruments, catalog)
+            reloader = models.serve(catalog, settings, server, stack)
         add_health(health, server)
         add_reflection([*service.descriptors, _CATALOG, _TRACES], server)
         address = transport.bind(server, settings)
@@ -174,7 +173,9 @@ def run(service: Service[S]) -> None:
 
     With `check` and folders as arguments it says what it would refuse of the models there instead.
     """
-    if sys.argv[1:2] == [check.COMMAND]:
+    if sys.argv[1:2] == [_CHECK]:
+        from services.chassis.models import check
+
         check.report(service.name, sys.argv[2:], service.tasks)
         return
     memory.reuse_large_blocks()
@@ -217,36 +218,6 @@ def _audit_log(service: str, settings: ServiceSettings, stack: AsyncExitStack) -
     return audit
 
 
-def _follow_models(health: Health, catalog: Catalog) -> None:
-    health.require("models", _required_models(catalog))
-    health.tell("models", _refused_models(catalog))
-
-
-def _required_models(catalog: Catalog) -> Callable[[], Awaitable[str]]:
-    """The check that every model whose card says that the service needs it answers."""
-
-    async def check() -> str:
-        required = [entry for entry in catalog.entries() if entry.card.serving.required]
-        ready = await asyncio.gather(*(e.served.is_ready() for e in required if e.served is not None))
-        silent = [
-            e.name for e, answers in zip([e for e in required if e.served], ready, strict=True) if not answers
-        ]
-        refused = [entry.refusal for entry in required if entry.served is None]
-        return " ".join([*refused, *(f"{name}: {UNANSWERED}" for name in silent)])
-
-    return check
-
-
-def _refused_models(catalog: Catalog) -> Callable[[], str]:
-    """Names the models that are not served, whether or not the service needs them."""
-
-    def trouble() -> str:
-        refused = [entry.name for entry in catalog.entries() if entry.served is None]
-        return f"refused: {', '.join(refused)}" if refused else ""
-
-    return trouble
-
-
 def _off_the_loop(look: Callable[[], str]) -> Callable[[], Awaitable[str]]:
     async def check() -> str:
         return await asyncio.to_thread(look)
@@ -271,7 +242,6 @@ def _observe(
     instruments: Instruments,
     admission: Admission,
     health: Health,
-    catalog: Catalog | None,
     certificates: Certificates,
 ) -> None:
     """Lets the service's state be read whenever somebody scrapes it or an export is due."""
@@ -293,34 +263,10 @@ def _observe(
         "Time until the first certificate of a file ends.",
         lambda: [(left_s, {Name.CERTIFICATE: purpose}) for purpose, left_s in certificates.remaining_s()],
     )
-    if catalog is not None:
-        instruments.observe(
-            "medmesh.model.info", "1", "1 for each model that is served.", lambda: _served(catalog)
-        )
-        instruments.observe(
-            "medmesh.model.problems",
-            "{problem}",
-            "What is wrong with a model's folder now.",
-            lambda: [(len(entry.problems), {Name.MODEL: entry.name}) for entry in catalog.entries()],
-        )
 
 
 def _without_attributes(read: Callable[[], float]) -> Reading:
     return lambda: [(read(), {})]
-
-
-def _served(catalog: Catalog) -> Iterator[tuple[float, Attributes]]:
-    for entry in catalog.entries():
-        if entry.served is not None:
-            yield (
-                1,
-                {
-                    Name.MODEL: entry.name,
-                    Name.MODEL_VERSION: str(entry.served.version.runs.number),
-                    Name.CARD_VERSION: entry.card.version,
-                    Name.TASK: entry.checked.task,
-                },
-            )
 
 
 _CATALOG = catalog_pb2.DESCRIPTOR.services_by_name["ModelCatalogService"]

@@ -1,4 +1,4 @@
-"""What a service is made of, and how its models and their inference are built from its settings."""
+"""What a service is made of."""
 
 from __future__ import annotations
 
@@ -6,24 +6,21 @@ import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
 
 from services.chassis.apart.calls import COMMAND
 from services.chassis.apart.parent import LARGE_PLACES, Apart
-from services.chassis.models.catalog import Catalog
-from services.chassis.models.inference import Inference
-from services.chassis.models.routing import RoutedInference
-from services.chassis.models.served import Task
-from services.chassis.models.signatures import TrustedKeys
-from services.chassis.models.triton import TritonInference
-from services.chassis.models.triton_key import TritonKey
 from services.chassis.observability.telemetry import Telemetry
 from services.chassis.rpc.health import Health
 from services.chassis.rpc.traces import TraceServicer
 from services.chassis.settings import ServiceSettings, SettingsError
+
+if TYPE_CHECKING:  # a service without models does without what these load
+    from services.chassis.models.catalog import Catalog
+    from services.chassis.models.served import Task
 
 S = TypeVar("S", bound=ServiceSettings)
 
@@ -76,18 +73,6 @@ class Service(Generic[S]):
     `register` may add a ModelCatalogService of its own."""
 
 
-def triton(settings: ServiceSettings, stack: AsyncExitStack) -> Inference:
-    """The connections to Triton, which `stack` closes."""
-    key = TritonKey(settings.triton_key_file) if settings.triton_key_file else None
-    servers = [
-        TritonInference(url, default_timeout_s=settings.default_deadline_s, key=key)
-        for url in dict.fromkeys(filter(None, (settings.triton_url, settings.writer_triton_url)))
-    ]
-    for triton in servers:
-        stack.push_async_callback(triton.close)
-    return RoutedInference(*servers) if len(servers) > 1 else servers[0]
-
-
 def take_terminology(service: Service[S], settings: S) -> str:
     """Takes the tables that the settings name into use; their digest. Raises SettingsError."""
     if service.take_terminology is None:
@@ -96,22 +81,6 @@ def take_terminology(service: Service[S], settings: S) -> str:
         return service.take_terminology(settings)
     except ValueError as error:
         raise SettingsError(settings.key("terminology"), str(error)) from None
-
-
-def catalog(
-    service: Service[S], settings: S, inference: Inference, telemetry: Telemetry, terminology_sha256: str
-) -> Catalog:
-    """The models of the service as they lie in the repository."""
-    return Catalog(
-        service.name,
-        settings.model_repository,
-        service.tasks,
-        inference,
-        telemetry,
-        intended_use=settings.intended_use,
-        terminology_sha256=terminology_sha256,
-        trusted=TrustedKeys.read(settings.model_keys),
-    )
 
 
 def apart(
