@@ -19,7 +19,7 @@ from services.imaging.choosing import answered, candidates, chosen, of_images, u
 from services.imaging.decoding import decode_image
 from services.imaging.digests import ImageDigests, digests
 from services.imaging.early import EarlyReadings
-from services.imaging.images import DecodedImage, DecodingLimits
+from services.imaging.images import DecodedImage, DecodingLimits, ImageFacts
 from services.imaging.judging import Asked, is_asked, judged, upright_grey
 from services.imaging.pictures import is_quick
 from services.imaging.results import ImageAnalysis, ImageOptions, ModelResult
@@ -30,7 +30,7 @@ from services.imaging.series.reading import is_series
 from services.imaging.served import ServedImageModels
 from services.imaging.tasks import Reader
 from services.imaging.tasks.gate import GateVerdict, ImageGate, sentence
-from services.imaging.tasks.reading import Blocking, ImageReader, Reading, Tensor, VolumeReader, Wanted
+from services.imaging.tasks.reading import ImageReader, Reading, Tensor, VolumeReader, Wanted
 
 T = TypeVar("T")
 
@@ -89,24 +89,28 @@ class ImageAnalyzer:
         with self._early(opened, options.wanted) as early:
             await early.begin()
             verdicts, failures = await judged(opened.image, opened.asked)
-            image, notices = upright_grey(opened.image, verdicts)
-            tensors = opened.tensors
-            if image is not opened.image:
+            upright, notices = upright_grey(opened.image, verdicts)
+            tensors, known = opened.tensors, opened.choice
+            if upright is not opened.image:
                 early.discard()
                 tensors = {}
+            image, content = upright.facts, opened.digests
+            del opened  # with the pixels
             statement = stated(image, options.body_part)
-            choice = opened.choice or chosen(self._served, readers, image, options, verdicts)
+            choice = known or chosen(self._served, readers, image, options, verdicts)
             if choice is None:
                 raise unrecognised(self._served, readers, failures)
             notices += [*choice.notices, *contradicted(choice, verdicts)]
             models = of_images(cast("Sequence[Reader]", choice.models), named=bool(options.models))
-            if opened.choice is None:
+            if known is None:
                 self._expected = frozenset(model.name for model in models)
             if missing := [model for model in models if model.name not in tensors]:
                 with telemetry.span("prepare tensors"):
-                    tensors = {**tensors, **await self.blocking(partial(_prepared, missing, image))}
+                    tensors = {**tensors, **await self.blocking(partial(_prepared, missing, upright))}
+            drawn_on = upright if options.wanted.overlay else None
+            del upright  # a request waits longest for its models: what they do not need is let go
             readings = [
-                early.take(m) or _read(m, image, tensors[m.name], options.wanted, self.blocking)
+                early.take(m) or self._read(m, image, tensors[m.name], options.wanted, drawn_on)
                 for m in models
             ]
             results = await outcomes(
@@ -121,7 +125,7 @@ class ImageAnalyzer:
             verdicts,
             choice.body_part,
             image,
-            opened.digests,
+            content,
             (*image.notices, *notices, *failed),
         )
 
@@ -162,11 +166,25 @@ class ImageAnalyzer:
         """
         begin = opened.choice is not None or self._under_way == 1
         models = {model.name: model for model in opened.likely} if begin else {}
+        image, tensors = opened.image.facts, opened.tensors
+        drawn_on = opened.image if wanted.overlay else None
 
         async def read(model: ImageReader) -> Reading:
-            return await _read(model, opened.image, opened.tensors[model.name], wanted, self.blocking)
+            return await self._read(model, image, tensors[model.name], wanted, drawn_on)
 
         return EarlyReadings(models, read)
+
+    async def _read(
+        self,
+        model: ImageReader,
+        image: ImageFacts,
+        tensor: Tensor | InvalidInput,
+        wanted: Wanted,
+        drawn_on: DecodedImage | None,
+    ) -> Reading:
+        if isinstance(tensor, InvalidInput):
+            raise tensor
+        return await model.read(image, tensor, self.blocking, heat_map=wanted.heat_map, drawn_on=drawn_on)
 
 
 async def _result(
@@ -183,14 +201,6 @@ async def _result(
         told = sentence(rejections)
         notices.append(Notice("IMAGE_NOT_ACCEPTED", told, review_required=True, model_name=model.name))
     return ModelResult(found, bool(judging) if kinds else None, rejections, notices)
-
-
-async def _read(
-    model: ImageReader, image: DecodedImage, tensor: Tensor | InvalidInput, wanted: Wanted, blocking: Blocking
-) -> Reading:
-    if isinstance(tensor, InvalidInput):
-        raise tensor
-    return await model.read(image, tensor, wanted, blocking)
 
 
 def _prepared(models: Sequence[ImageReader], image: DecodedImage) -> dict[str, Tensor | InvalidInput]:

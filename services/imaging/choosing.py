@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from services.chassis.errors import InvalidInput, MedmeshError, ModelUnavailable, ModelUnknown, Reason
 from services.chassis.notices import Notice
-from services.imaging.images import DecodedImage, unsupported
+from services.imaging.images import ImageFacts, unsupported
 from services.imaging.results import ImageOptions, ModelResult
 from services.imaging.routing import Choice, choose, not_recognised, reads, stated
 from services.imaging.served import ServedImageModels
@@ -77,7 +77,7 @@ def of_series(readers: Sequence[Reader], *, named: bool) -> Sequence[Reader]:
 def chosen(
     served: ServedImageModels,
     candidates: Sequence[Reader],
-    image: DecodedImage,
+    image: ImageFacts,
     options: ImageOptions,
     verdicts: Sequence[GateVerdict] | None,
 ) -> Choice | None:

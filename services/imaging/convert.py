@@ -8,7 +8,7 @@ from medmesh.common.v1.answer_pb2 import PredictionSet
 from medmesh.imaging.v1 import imaging_pb2 as pb
 from services.chassis.errors import InvalidInput, Reason
 from services.chassis.rpc.notices import notice_messages
-from services.imaging.images import KNOWN_MODALITIES, DecodedImage
+from services.imaging.images import KNOWN_MODALITIES, ImageFacts
 from services.imaging.results import ImageAnalysis, ImageOptions, ModelResult
 from services.imaging.tasks.gate import GateVerdict, Rejection
 from services.imaging.tasks.reading import Explained, Explanation, Finding, Floats, Mask, Wanted
@@ -145,8 +145,8 @@ def _verdict(verdict: GateVerdict) -> pb.GateVerdict:
     )
 
 
-def _properties(image: DecodedImage) -> pb.ImageProperties:
-    height, width = image.grey.shape
+def _properties(image: ImageFacts) -> pb.ImageProperties:
+    height, width = image.shape
     rows, columns = image.spacing_mm or (None, None)
     return pb.ImageProperties(
         format=image.file_format,

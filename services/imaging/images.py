@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 
 import numpy as np
@@ -75,17 +75,13 @@ class DecodingLimits:
     It counts as a part of what the frame takes."""
 
 
-@dataclass(frozen=True)
-class DecodedImage:
-    """One image as it would be displayed, and what its file says of it."""
+@dataclass(frozen=True, kw_only=True)
+class ImageFacts:
+    """What is known of an image without its pixels."""
 
     file_format: FileFormat
-    grey: Grey
-    """uint8 `[height, width]`: upright by its own attributes, brighter is denser (MONOCHROME1 is already
-    inverted)."""
-    hounsfield: npt.NDArray[np.float32] | None = None
-    """float32 `[height, width]` in Hounsfield units; only for a CT that states its rescale. Padding is
-    air."""
+    shape: tuple[int, int]
+    """Height and width as it would be displayed."""
     body_part: str = ""
     """DICOM Body Part Examined (0018,0015), upper case, else the term of the coded anatomic region; empty
     when the file does not say."""
@@ -103,10 +99,31 @@ class DecodedImage:
     spacing_mm: tuple[float, float] | None = None
     """Distance of two rows' and of two columns' centres in the patient, as displayed; None: the file does not
     say."""
-    rgb: npt.NDArray[np.uint8] | None = None
-    """uint8 `[height, width, 3]`, as `grey` lies; only for files in colour."""
     notices: tuple[Notice, ...] = ()
     """What of the file was assumed, chosen, repaired or not understood."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecodedImage(ImageFacts):
+    """One image as it would be displayed, and what its file says of it."""
+
+    shape: tuple[int, int] = field(init=False)
+    grey: Grey
+    """uint8 `[height, width]`: upright by its own attributes, brighter is denser (MONOCHROME1 is already
+    inverted)."""
+    hounsfield: npt.NDArray[np.float32] | None = None
+    """float32 `[height, width]` in Hounsfield units; only for a CT that states its rescale. Padding is
+    air."""
+    rgb: npt.NDArray[np.uint8] | None = None
+    """uint8 `[height, width, 3]`, as `grey` lies; only for files in colour."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shape", self.grey.shape)
+
+    @property
+    def facts(self) -> ImageFacts:
+        """What stays once the pixels are let go, of which large images have megabytes."""
+        return ImageFacts(**{one.name: getattr(self, one.name) for one in fields(ImageFacts)})
 
     @property
     def colour(self) -> npt.NDArray[np.uint8]:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from services.chassis.errors import MedmeshError
 from services.chassis.notices import Notice
 from services.chassis.outcomes import outcomes
-from services.imaging.images import DecodedImage
+from services.imaging.images import DecodedImage, ImageFacts
 from services.imaging.routing import Choice
 from services.imaging.tasks.gate import GateVerdict, ImageGate
 from services.imaging.tasks.reading import Tensor
@@ -18,7 +18,7 @@ Asked = Sequence[tuple[ImageGate, Tensor | None]]
 """Gates to ask, with what they see of an image (`ImageGate.prepare`)."""
 
 
-def is_asked(gate: ImageGate, choice: Choice | None, image: DecodedImage) -> bool:
+def is_asked(gate: ImageGate, choice: Choice | None, image: ImageFacts) -> bool:
     """Every gate where it is not known what the image shows, else those that know what the models read."""
     modalities = gate.applies_to.modalities
     if not gate.is_default or (image.modality and modalities and image.modality not in modalities):
@@ -35,7 +35,7 @@ class Judgement(NamedTuple):
     """Of those that did not."""
 
 
-async def judged(image: DecodedImage, asked: Asked) -> Judgement:
+async def judged(image: ImageFacts, asked: Asked) -> Judgement:
     """Asks the gates."""
     verdicts = await outcomes([gate.judge(image, tensor) for gate, tensor in asked])
     for verdict in verdicts:

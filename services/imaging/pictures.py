@@ -44,8 +44,8 @@ def decode_picture(data: bytes, limits: DecodingLimits) -> DecodedImage:
         colours = colourfulness(image)  # first: it makes a copy of its own, which then goes
         grey, rgb = _pixels(image)
         return DecodedImage(
-            FileFormat(image.format or ""),
-            grey,
+            file_format=FileFormat(image.format or ""),
+            grey=grey,
             colourfulness=colours,
             rgb=rgb,
             notices=(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from services.chassis.notices import Notice
 from services.imaging.digests import ImageDigests
-from services.imaging.images import DecodedImage
+from services.imaging.images import ImageFacts
 from services.imaging.series.reading import Series
 from services.imaging.tasks.gate import GateVerdict, Rejection
 from services.imaging.tasks.reading import Reading, Wanted
@@ -53,7 +53,7 @@ class ImageAnalysis:
     gates: Sequence[GateVerdict]
     """Of a series, of its middle slice."""
     body_part: str
-    image: DecodedImage
+    image: ImageFacts
     """Of a series its middle slice."""
     digests: ImageDigests | None
     notices: Sequence[Notice]

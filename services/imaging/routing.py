@@ -15,7 +15,7 @@ from services.chassis.errors import InvalidInput, Reason
 from services.chassis.notices import Notice
 from services.imaging import anatomy
 from services.imaging.applicability import Applicability
-from services.imaging.images import DecodedImage, View, unsupported
+from services.imaging.images import ImageFacts, View, unsupported
 from services.imaging.tasks.gate import GateVerdict
 
 MODELS_FIELD = "options.models"
@@ -51,7 +51,7 @@ class Choice:
     """About the image, not one model's reading of it."""
 
 
-def stated(image: DecodedImage, asked: str) -> Statement:
+def stated(image: ImageFacts, asked: str) -> Statement:
     """What the request (`asked`, empty: nothing) and the file say that the image shows."""
     of_file = anatomy.understand(image.body_part).parts
     if asked:
@@ -65,7 +65,7 @@ def stated(image: DecodedImage, asked: str) -> Statement:
 
 def choose(
     candidates: Sequence[Candidate],
-    image: DecodedImage,
+    image: ImageFacts,
     statement: Statement,
     verdicts: Sequence[GateVerdict] | None = None,
     *,
@@ -104,7 +104,7 @@ def contradicted(choice: Choice, verdicts: Iterable[GateVerdict]) -> list[Notice
     return [_CONFLICT]
 
 
-def outside(model: Candidate, image: DecodedImage, statement: Statement) -> list[Notice]:
+def outside(model: Candidate, image: ImageFacts, statement: Statement) -> list[Notice]:
     """What the file says that the model was not made for."""
     applies = model.applies_to
     notices = []
@@ -199,7 +199,7 @@ def _related(one: str, other: str) -> bool:
     return anatomy.includes(one, other) or anatomy.includes(other, one)
 
 
-def _of_modality(models: Sequence[Candidate], image: DecodedImage, *, named: bool) -> Sequence[Candidate]:
+def _of_modality(models: Sequence[Candidate], image: ImageFacts, *, named: bool) -> Sequence[Candidate]:
     if not image.modality:
         return models
     read = [m for m in models if not m.applies_to.modalities or image.modality in m.applies_to.modalities]

@@ -25,7 +25,7 @@ COLOURS = RNG.integers(0, 256, (90, 140, 3), dtype=np.uint8)
 
 
 def grey_image(grey=CHEST, **more) -> DecodedImage:
-    return DecodedImage(FileFormat.PNG, grey, **more)
+    return DecodedImage(file_format=FileFormat.PNG, grey=grey, **more)
 
 
 def test_the_square_of_todays_models_is_pillows_bilinear_one():

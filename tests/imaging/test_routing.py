@@ -34,7 +34,7 @@ ANYTHING = Model("anything")
 
 def image(body_part="", modality="") -> DecodedImage:
     grey = np.zeros((40, 40), np.uint8)
-    return DecodedImage(FileFormat.DICOM, grey, body_part=body_part, modality=modality)
+    return DecodedImage(file_format=FileFormat.DICOM, grey=grey, body_part=body_part, modality=modality)
 
 
 def sees(*parts, probability=0.9, kind="some_kind") -> GateVerdict:

@@ -1,7 +1,8 @@
 """Which words and codes cannot identify anybody: those of DICOM's own code sets.
 
 PS3.16's codes come with pydicom, some 18,000 with their meanings. A word counts as a term where a meaning
-has it in small letters, so that eponyms and names do not; words that are names too are left out.
+has it in small letters, so that eponyms and names do not; words that are names too are left out. The codes
+are loaded with the first file that is de-identified: they take 15 MB.
 """
 
 from __future__ import annotations
@@ -11,11 +12,6 @@ from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 
-from pydicom.sr import _concepts_dict
-from pydicom.sr._snomed_dict import mapping
-
-_CONCEPTS: Mapping[str, Mapping[str, Mapping[str, tuple[str, object]]]] = _concepts_dict.concepts  # type: ignore[assignment]
-"""By scheme, keyword and code: the meaning."""
 _WORD = re.compile(r"\b[Tt][12]\b|[^\W\d_]+|\d+(?:[.,]\d+)?")
 
 
@@ -34,11 +30,18 @@ _LONGEST_NUMBER = 3
 """Digits; longer ones may be dates or numbers of records."""
 
 
+def _concepts() -> Mapping[str, Mapping[str, Mapping[str, tuple[str, object]]]]:
+    """By scheme, keyword and code: the meaning."""
+    from pydicom.sr._concepts_dict import concepts
+
+    return concepts  # type: ignore[return-value]
+
+
 @cache
 def _terms() -> frozenset[str]:
     words = {
         word
-        for codes in _CONCEPTS.values()
+        for codes in _concepts().values()
         for variants in codes.values()
         for meaning, _ in variants.values()
         for word in _WORD.findall(meaning)
@@ -51,7 +54,7 @@ def _terms() -> frozenset[str]:
 def _meanings() -> dict[tuple[str, str], str]:
     return {
         (scheme, code): meaning
-        for scheme, codes in _CONCEPTS.items()
+        for scheme, codes in _concepts().items()
         for variants in codes.values()
         for code, (meaning, _) in variants.items()
     }
@@ -60,13 +63,15 @@ def _meanings() -> dict[tuple[str, str], str]:
 def meaning_of(scheme: str, code: str) -> str | None:
     """What a code of PS3.16 means; None: it is none."""
     if scheme in _OLDER_SNOMED:
+        from pydicom.sr._snomed_dict import mapping
+
         scheme, code = "SCT", mapping["SRT"].get(code, "")
     return _meanings().get((scheme, code))
 
 
 def is_scheme(designator: str) -> bool:
     """Whether it names a coding scheme of PS3.16."""
-    return designator in _CONCEPTS or designator in _OLDER_SNOMED
+    return designator in _concepts() or designator in _OLDER_SNOMED
 
 
 def _is_term(word: str) -> bool:

@@ -74,9 +74,9 @@ def decode_dataset(dataset: Dataset, limits: DecodingLimits) -> DecodedImage:
         spacing = spacing[::-1] if spacing is not None and placed.turn.transposed else spacing
         notices.append(_turned(placed))
     return DecodedImage(
-        FileFormat.DICOM,
-        np.ascontiguousarray(grey),
-        hounsfield,
+        file_format=FileFormat.DICOM,
+        grey=np.ascontiguousarray(grey),
+        hounsfield=hounsfield,
         body_part=subject.body_part,
         modality=text(dataset, "Modality"),
         photometric_interpretation=pixels.photometric,

@@ -154,7 +154,8 @@ class SeriesAnalyzer:
             return image, model.preparation(image)
 
         image, tensor = await self._blocking(prepared)
-        return await model.read(image, tensor, wanted, self._blocking)
+        drawn_on = image if wanted.overlay else None
+        return await model.read(image, tensor, self._blocking, heat_map=wanted.heat_map, drawn_on=drawn_on)
 
 
 def _digests(key: bytes | None, files: Sequence[bytes], content: hmac.HMAC | None) -> ImageDigests | None:

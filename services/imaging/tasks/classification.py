@@ -18,7 +18,7 @@ from services.chassis.models.activation import activated
 from services.chassis.models.served import ServedModel
 from services.imaging.applicability import Applicability
 from services.imaging.heat_map import draw_overlay, heat_maps
-from services.imaging.images import DecodedImage
+from services.imaging.images import DecodedImage, ImageFacts
 from services.imaging.preprocessing.geometry import over_image
 from services.imaging.tasks import occlusion
 from services.imaging.tasks.model import are_numbers, labels_of, preparation_of, tensor_of
@@ -36,7 +36,6 @@ from services.imaging.tasks.reading import (
     Reading,
     SliceRule,
     Tensor,
-    Wanted,
 )
 
 DEFAULT_KEY_SLICE_COUNT = 3
@@ -143,14 +142,22 @@ class ImageClassifier(Classifier):
         if self.slices is not None and self.exclusive and self.normal is None:
             raise ValueError("slice_aggregation: labels that exclude each other need a LABEL_MEANING_NORMAL")
 
-    async def read(self, image: DecodedImage, tensor: Tensor, wanted: Wanted, blocking: Blocking) -> Reading:
+    async def read(
+        self,
+        image: ImageFacts,
+        tensor: Tensor,
+        blocking: Blocking,
+        *,
+        heat_map: bool = False,
+        drawn_on: DecodedImage | None = None,
+    ) -> Reading:
         """See `ImageReader`."""
         scored = await self.score(tensor[np.newaxis])
         reading = self.reading(scored.probabilities[0], scored.provenance)
-        if not wanted.heat_map and not wanted.overlay:
+        if not heat_map and drawn_on is None:
             return reading
         maps, explanation = await self._maps(tensor, scored)
-        return await blocking(partial(self._explained, reading, image, maps, explanation, wanted))
+        return await blocking(partial(self._explained, reading, image, maps, explanation, drawn_on))
 
     async def _maps(self, tensor: Tensor, scored: Scored) -> tuple[Floats, Explanation]:
         """Heat maps `[labels, rows, columns]` over the input, and how they came about."""
@@ -167,9 +174,14 @@ class ImageClassifier(Classifier):
         return maps, Explanation(Explained.BY_OCCLUSION, len(without))
 
     def _explained(
-        self, reading: Reading, image: DecodedImage, maps: Floats, explanation: Explanation, wanted: Wanted
+        self,
+        reading: Reading,
+        image: ImageFacts,
+        maps: Floats,
+        explanation: Explanation,
+        drawn_on: DecodedImage | None,
     ) -> Reading:
-        height, width = image.grey.shape
+        height, width = image.shape
         seen = self.preparation.seen(height, width)
         over = {
             label.name: over_image(cells, seen, height, width)
@@ -178,8 +190,8 @@ class ImageClassifier(Classifier):
         findings = [replace(finding, heat_map=over[finding.label.name]) for finding in reading.findings]
         strongest = next((finding for finding in findings if finding.label.is_finding), None)
         overlay = b""
-        if wanted.overlay and strongest is not None and strongest.heat_map is not None:
-            overlay = draw_overlay(self.preparation.shown(image), strongest.heat_map)
+        if drawn_on is not None and strongest is not None and strongest.heat_map is not None:
+            overlay = draw_overlay(self.preparation.shown(drawn_on), strongest.heat_map)
         return replace(reading, findings=findings, explanation=explanation, overlay_png=overlay)
 
 

@@ -14,7 +14,7 @@ from medmesh.common.v1.serving_pb2 import ImageGate as ImageGateMessage
 from services.chassis.errors import ModelFailed
 from services.chassis.models.served import ServedModel
 from services.imaging.applicability import Applicability, check_code_strings
-from services.imaging.images import DecodedImage
+from services.imaging.images import DecodedImage, ImageFacts
 from services.imaging.tasks.model import are_numbers, preparation_of
 from services.imaging.tasks.reading import Tensor
 
@@ -183,7 +183,7 @@ class ImageGate:
             return None
         return self.preparation(image)
 
-    async def judge(self, image: DecodedImage, tensor: Tensor | None) -> GateVerdict:
+    async def judge(self, image: ImageFacts, tensor: Tensor | None) -> GateVerdict:
         """What the image looks like; `tensor` is what `prepare` gave. Raises as the inference seam does."""
         if tensor is None:
             return self._rules.of_a_blank()

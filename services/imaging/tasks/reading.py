@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from medmesh.common.v1.answer_pb2 import Provenance
 from services.imaging.applicability import Applicability
-from services.imaging.images import DecodedImage
+from services.imaging.images import DecodedImage, ImageFacts
 from services.imaging.preprocessing.declared import Preparation
 from services.imaging.series.volume import Volume
 from services.imaging.tasks.model import Label
@@ -154,6 +154,17 @@ class ImageReader(Protocol):
     slices: SliceRule | None
     """How it reads a series; None: it reads none."""
 
-    async def read(self, image: DecodedImage, tensor: Tensor, wanted: Wanted, blocking: Blocking) -> Reading:
-        """Reads one image; `tensor` is what `preparation` made of it. Raises as the inference seam does."""
+    async def read(
+        self,
+        image: ImageFacts,
+        tensor: Tensor,
+        blocking: Blocking,
+        *,
+        heat_map: bool = False,
+        drawn_on: DecodedImage | None = None,
+    ) -> Reading:
+        """Reads one image; `tensor` is what `preparation` made of it. Raises as the inference seam does.
+
+        `drawn_on` is the image itself where an overlay is wanted.
+        """
         ...

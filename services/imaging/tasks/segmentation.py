@@ -17,11 +17,11 @@ from services.chassis.models.activation import activated
 from services.chassis.models.served import ServedModel
 from services.imaging.applicability import Applicability
 from services.imaging.heat_map import draw_masks
-from services.imaging.images import DecodedImage
+from services.imaging.images import DecodedImage, ImageFacts
 from services.imaging.preprocessing.geometry import mask_over_image
 from services.imaging.tasks.model import Label, are_numbers, labels_of, preparation_of, tensor_of
 from services.imaging.tasks.probabilities import are_probabilities
-from services.imaging.tasks.reading import Blocking, Mask, Reading, SliceRule, Tensor, Wanted
+from services.imaging.tasks.reading import Blocking, Mask, Reading, SliceRule, Tensor
 
 Bits = npt.NDArray[np.bool_]
 
@@ -44,18 +44,26 @@ class ImageSegmenter:
         if len(scores.shape) != 3 or scores.shape[0] not in {len(self.labels), -1}:
             raise ValueError(f"scores_tensor: {scores.name} is not [labels, height, width]")
 
-    async def read(self, image: DecodedImage, tensor: Tensor, wanted: Wanted, blocking: Blocking) -> Reading:
+    async def read(
+        self,
+        image: ImageFacts,
+        tensor: Tensor,
+        blocking: Blocking,
+        *,
+        heat_map: bool = False,  # noqa: ARG002 - the masks say where
+        drawn_on: DecodedImage | None = None,
+    ) -> Reading:
         """See `ImageReader`. Heat maps are not made: the masks say where."""
         inferred = await self._model.infer({self.preparation.tensor: tensor[np.newaxis]})
         scores = inferred.outputs[self._task.scores_tensor]
         if not are_numbers(scores, 1, len(self.labels), -1, -1):
             raise ModelFailed(metadata={"model": self.name})
-        return await blocking(partial(self._reading, image, scores[0], inferred.provenance, wanted))
+        return await blocking(partial(self._reading, image, scores[0], inferred.provenance, drawn_on))
 
     def _reading(
-        self, image: DecodedImage, scores: Tensor, provenance: Provenance, wanted: Wanted
+        self, image: ImageFacts, scores: Tensor, provenance: Provenance, drawn_on: DecodedImage | None
     ) -> Reading:
-        height, width = image.grey.shape
+        height, width = image.shape
         seen = self.preparation.seen(height, width)
         masks, drawn = [], []
         for label, bits in zip(self.labels, self._bits(scores), strict=True):
@@ -67,7 +75,7 @@ class ImageSegmenter:
             area = None if spacing is None else count * spacing[0] * spacing[1]
             masks.append(Mask(label, png_of(over), count, area))
             drawn.append(over)
-        overlay = draw_masks(self.preparation.shown(image), drawn) if wanted.overlay else b""
+        overlay = b"" if drawn_on is None else draw_masks(self.preparation.shown(drawn_on), drawn)
         return Reading(provenance, masks=masks, overlay_png=overlay)
 
     def _bits(self, scores: Tensor) -> Bits:

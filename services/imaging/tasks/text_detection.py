@@ -45,7 +45,7 @@ class TextDetector:
 
         Raises ModelFailed, and what the inference seam raises.
         """
-        prepared = [self.preparation(DecodedImage(FileFormat.PNG, tile)) for tile in tiles]
+        prepared = [self.preparation(DecodedImage(file_format=FileFormat.PNG, grey=tile)) for tile in tiles]
         inferred = await self._model.infer({self.preparation.tensor: np.stack(prepared)})
         scores = inferred.outputs[self._task.scores_tensor]
         if not are_numbers(scores, len(tiles), -1, -1) or not are_probabilities(scores):
