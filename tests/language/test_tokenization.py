@@ -214,3 +214,17 @@ def test_training_and_serving_make_the_same_tensor(words):
 def _bounds(word_of):
     changes = [0, *(np.flatnonzero(np.diff(word_of)) + 1).tolist(), len(word_of)]
     return list(itertools.pairwise(changes))
+
+
+def test_models_with_the_same_file_share_what_is_read_of_it(tmp_path):
+    first, second = tmp_path / "first.json", tmp_path / "second.json"
+    KINDS["uncased wordpiece"]().save(str(first))
+    second.write_bytes(first.read_bytes())
+    one = TextTokenizer.from_file(first)
+    two = TextTokenizer.from_file(second, has_word_shapes=True, pad_token_id=3)
+    assert two._tokenizer is one._tokenizer
+    assert (one.pad_token_id, two.pad_token_id) == (0, 3)
+    text = "Fever 38.5 and COUGH"
+    assert two.encode(text).ids.tolist() != one.encode(text).ids.tolist()  # with the words' shapes
+    KINDS["byte-level bpe"]().save(str(second))
+    assert TextTokenizer.from_file(second)._tokenizer is not one._tokenizer
