@@ -10,14 +10,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from medmesh.common.v1.answer_pb2 import Provenance
 from services.chassis.errors import CorpusUnknown, InvalidInput, Reason
-from services.language.literature.corpus import Corpus, Embedding, Prepared, Snapshot
 from services.language.literature.publications import Passage, Publication, passages
 from services.language.tasks.text_embedding import TextEmbedder
+
+if TYPE_CHECKING:  # with the index of words, of which who has no corpus has no use
+    from services.language.literature.corpus import Corpus, Embedding, Prepared, Snapshot
 
 DEFAULT = "default"
 """Name of the corpus that is meant where none is named."""
@@ -109,6 +112,8 @@ class Library:
                 self._open.pop(name, None)
                 raise CorpusUnknown
             if name not in self._open or not _is_corpus(folder):
+                from services.language.literature.corpus import Corpus
+
                 self._open[name] = Corpus(folder)
             return self._open[name]
 
@@ -170,6 +175,8 @@ class _Adding:
             return Added(Outcome.UNCHANGED, passage_count=len(parts)), None
         known = now.publication(publication.id) is not None
         outcome = Outcome.REPLACED if known else Outcome.ADDED
+        from services.language.literature.corpus import Prepared
+
         return Added(outcome, passage_count=len(parts)), Prepared(publication, parts)
 
     async def _embedded(self, embedder: TextEmbedder, batch: Sequence[Prepared]) -> list[Prepared]:

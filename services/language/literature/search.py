@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -19,14 +20,16 @@ from medmesh.common.v1.answer_pb2 import Provenance
 from services.chassis.errors import ModelFailed, ModelUnavailable, Overloaded
 from services.chassis.notices import Notice
 from services.language.agreement import Side, Statement, StatementReader, Vocabulary
-from services.language.literature.corpus import Snapshot
 from services.language.literature.library import Library
 from services.language.literature.publications import Kind, Passage, Publication
 from services.language.literature.stance import Stance, comparable, stance
 from services.language.literature.vectors import Filter
-from services.language.literature.words import Hit
 from services.language.tasks.text_embedding import TextEmbedder
 from services.language.texts import check_text
+
+if TYPE_CHECKING:
+    from services.language.literature.corpus import Snapshot
+    from services.language.literature.words import Hit
 
 _CANDIDATES = 100
 """Passages that each of the two orders contributes."""
