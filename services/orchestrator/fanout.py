@@ -203,8 +203,9 @@ async def _stage_one(
 
     try:
         async with asyncio.TaskGroup() as group:
+            note_task = group.create_task(note())
             images = [group.create_task(image(index)) for index in range(len(case.images))]
-            note_task, record_task = group.create_task(note()), group.create_task(record())
+            record_task = group.create_task(record())
     except BaseExceptionGroup as errors:
         # What leaves a branch as an error ends the case; the others were cancelled with it.
         raise _refusal(errors) from errors
