@@ -123,13 +123,15 @@ class DecodedImage(ImageFacts):
     @property
     def facts(self) -> ImageFacts:
         """What stays once the pixels are let go, of which large images have megabytes."""
-        return ImageFacts(**{one.name: getattr(self, one.name) for one in fields(ImageFacts)})
+        return ImageFacts(**{name: getattr(self, name) for name in _FACTS})
 
     @property
     def colour(self) -> npt.NDArray[np.uint8]:
         """uint8 `[height, width, 3]`: a grey image repeats its channel."""
         return self.rgb if self.rgb is not None else np.repeat(self.grey[:, :, np.newaxis], 3, axis=2)
 
+
+_FACTS = tuple(one.name for one in fields(ImageFacts))
 
 GREY_SCALE_MEASURED = Notice(
     "GREY_SCALE_MEASURED",
