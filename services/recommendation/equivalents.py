@@ -48,17 +48,17 @@ class Equivalents:
         them.
         """
         conditions = tuple(
-            dataclasses.replace(item, concept=concept)
+            item if concept is item.concept else dataclasses.replace(item, concept=concept)
             for item in record.conditions
-            for concept in self._concepts(item)
+            for concept in self.concepts(item)
         )
         return dataclasses.replace(record, conditions=conditions)
 
     def knows(self, condition: Condition) -> bool:
         """Whether the condition stands for one of the vocabulary."""
-        return any(concept != condition.concept for concept in self._concepts(condition))
+        return any(concept != condition.concept for concept in self.concepts(condition))
 
-    def _concepts(self, condition: Condition) -> Iterable[CodedConcept]:
+    def concepts(self, condition: Condition) -> Iterable[CodedConcept]:
         """What the condition stands for, by its codes and, where they say nothing, by its words; itself where
         it stands for nothing else.
         """

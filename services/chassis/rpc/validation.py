@@ -43,6 +43,8 @@ class Plan:
     """Plans of message fields, by field number; without those that have nothing to check."""
     idle: bool = False
     """Whether there is nothing to check, here or below."""
+    looked_at: frozenset[int] = frozenset()
+    """Numbers of the fields whose values have something to check."""
 
 
 def check(message: Message, encoded_bytes: int | None = None) -> None:
@@ -72,6 +74,7 @@ def plan_of(descriptor: Descriptor) -> Plan:
                 one.idle, changed = idle, True
     for one in plans.values():
         one.nested = {number: below for number, below in one.nested.items() if not below.idle}
+        one.looked_at = frozenset((*one.counts, *one.values, *one.nested))
     return plan
 
 
@@ -163,13 +166,14 @@ def _violations(message: Message, plan: Plan, path: str, encoded_bytes: int | No
 
 
 def _set_fields(message: Message, plan: Plan) -> Iterator[tuple[Any, Any]]:
-    if not plan.large:
-        yield from message.ListFields()
+    if plan.large:
+        for item in message.DESCRIPTOR.fields:
+            if item.number in plan.looked_at and _is_set(message, item):
+                yield item, getattr(message, item.name)
         return
-    for item in message.DESCRIPTOR.fields:
-        looked_at = item.number in plan.counts or item.number in plan.values or item.number in plan.nested
-        if looked_at and _is_set(message, item):
-            yield item, getattr(message, item.name)
+    for item, value in message.ListFields():
+        if item.number in plan.looked_at:
+            yield item, value
 
 
 def _of_field(item: Any, value: Any, plan: Plan, path: str, encoded_bytes: int | None) -> Iterator[Violation]:

@@ -67,8 +67,11 @@ class SafetyCheck:
         self._unread_allergies: list[Allergy | Condition] = []
         self._unread_medications: list[Medication] = []
         self._medications_without_rule: list[Medication] = []
-        stated = {item for item in record.conditions if rules.allergens.is_one(item.concept)}
-        active = (item for item in record.conditions if item in stated and item.is_active)
+        conditions: list[Condition] = []
+        stated: list[Condition] = []
+        for item in record.conditions:
+            (stated if rules.allergens.is_one(item.concept) else conditions).append(item)
+        active = (item for item in stated if item.is_active)
         self._allergens = [*self._read_allergies((*record.allergies, *further_allergies, *active))]
         self._rules_on_allergens = [
             (entry, rules.allergies_by_allergen.on(rules.groups(allergens)))
@@ -78,9 +81,8 @@ class SafetyCheck:
         self.taken = [*self._read_medications([m for m in record.medications if m.is_taken(today)])]
         self._unread_conditions = [
             item
-            for item in record.conditions
-            if item not in stated
-            and not rules.condition_groups.is_coded(item.concept)
+            for item in conditions
+            if not rules.condition_groups.is_coded(item.concept)
             and not rules.condition_groups.of(item.concept)
             and not is_understood(item)
         ]

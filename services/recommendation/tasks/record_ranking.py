@@ -203,8 +203,8 @@ class RecordRanker:
         """
         entries: dict[str, Reference] = {}
         for condition in record.conditions:
-            for item in self._equivalents.translate(PatientRecord(conditions=(condition,))).conditions:
-                entries.setdefault(item.concept.key, Reference.to(condition))
+            for concept in self._equivalents.concepts(condition):
+                entries.setdefault(concept.key, Reference.to(condition))
         treatments: tuple[Medication | Procedure, ...] = (*record.medications, *record.procedures)
         for treatment in treatments:
             for coding in treatment.concept.codings:
@@ -235,8 +235,7 @@ class RecordRanker:
 
     def _counts(self, condition: Condition) -> bool:
         """Whether the model knows the condition."""
-        alone = self._equivalents.translate(PatientRecord(conditions=(condition,)))
-        return any(item.concept.key in self._encoder.conditions for item in alone.conditions)
+        return any(one.key in self._encoder.conditions for one in self._equivalents.concepts(condition))
 
     def _notices(self, record: PatientRecord, part_count: int, had: set[str]) -> tuple[Notice, ...]:
         notices = []
