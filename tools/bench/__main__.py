@@ -29,8 +29,10 @@ def main() -> int:
         _say(f"{key}: {value}")
     with contextlib.ExitStack() as resources:
         meshes, outcomes = Meshes(resources, _say), []
-        for row in rows:
-            outcomes.append(_measured(row, meshes, arguments.rounds))
+        for row in sorted(rows, key=lambda row: not row.alone):
+            with contextlib.ExitStack() as own:
+                used = Meshes(own, _say) if row.alone else meshes
+                outcomes.append(_measured(row, used, arguments.rounds))
             if not (arguments.check or arguments.dry):  # at once: what breaks a later row takes nothing along
                 record.keep(outcomes[-1:], on)
                 page.write(ROWS, record.kept())

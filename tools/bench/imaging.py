@@ -104,5 +104,6 @@ ROWS: Sequence[Row] = (
         16,
         unit="MB",
         before="66-127 MB",
+        alone=True,
     ),
 )

@@ -65,6 +65,7 @@ ROWS: Sequence[Row] = (
         16,
         unit="GB",
         before="1.65-1.76 GB",
+        alone=True,
     ),
     Row(
         "mesh.memory-once",
@@ -74,6 +75,7 @@ ROWS: Sequence[Row] = (
         None,
         16,
         unit="GB",
+        alone=True,
     ),
     Row(
         "mesh.start",

@@ -60,6 +60,10 @@ class Row:
     """Of the figure; empty: a ratio."""
     before: str = ""
     """What the first version reached."""
+    alone: bool = False
+    """Measured before the others, on meshes of its own: memory is also what went before, and pages are shared
+    with other meshes.
+    """
 
 
 MESH, REFERENCE = "mesh", "reference"
