@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -120,7 +121,7 @@ class DecodedImage(ImageFacts):
     def __post_init__(self) -> None:
         object.__setattr__(self, "shape", self.grey.shape)
 
-    @property
+    @cached_property
     def facts(self) -> ImageFacts:
         """What stays once the pixels are let go, of which large images have megabytes."""
         return ImageFacts(**{name: getattr(self, name) for name in _FACTS})
